@@ -1,0 +1,36 @@
+// The two ways in which nib reports that something is wrong.
+//
+// `Error` is for the outside world (files, text, options, machines): its message is one line that says what is wrong, where
+// (file, tensor, byte offset, option) and what to do about it; the command line prints it and exits with code 1.
+// `CHECK` is for broken invariants of nib itself: it names the condition and aborts.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace nib {
+
+class Error : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+/// printf into a std::string.
+[[gnu::format(printf, 1, 2)]] std::string strprintf(const char* format, ...);
+
+/// Throws Error with a printf-formatted message (one line, no "error:" prefix, no final newline).
+[[noreturn, gnu::format(printf, 1, 2)]] void fail(const char* format, ...);
+
+/// Text that came from outside, made safe to print on one line of a terminal: control characters and bytes that are not
+/// UTF-8 become \xNN, and at most `limit` bytes are kept.
+std::string printable(std::string_view text, size_t limit = 200);
+
+/// A count of bytes as a person reads it: "512 B", "3.4 MiB", "1.2 GiB".
+std::string human_bytes(double bytes);
+
+[[noreturn]] void check_failed(const char* condition, const char* file, int line);
+
+}  // namespace nib
+
+#define CHECK(condition) ((condition) ? void(0) : ::nib::check_failed(#condition, __FILE__, __LINE__))
