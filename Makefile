@@ -1,0 +1,221 @@
+# nib's build. What the goals are: `make help`.
+#:
+#: make                   build/nib
+#: make test              build and run all tests (FILTER='Gguf*' runs some); full output in build/test.log
+#: make demo              train a character model on a few fables and let it write
+#: make bench             measure the kernels and models on this machine
+#: make asan | tsan       the tests under Address+UB sanitizer | under thread sanitizer (TSAN_FILTER='Parallel*')
+#: make fuzz              run every fuzzer for FUZZ_SECONDS=60 (clang)
+#: make format            clang-format over all sources
+#: make install           PREFIX=/usr/local DESTDIR=
+#: make deps FOR=test     only install the Debian packages that a goal needs
+#: make clean
+#:
+#: Variables: CXX=clang++-14 (goes to build/clang), CROSS=aarch64-linux-gnu (build/aarch64-linux-gnu, tests under qemu),
+#: CXXFLAGS, LDFLAGS (added last), WERROR=1, V=1 (show the commands), -j N (all cores unless given).
+
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+Q := $(if $(V),,@)
+
+# ---- where things go: one folder per variant, so that none clobbers another ----------------------------------------
+ifeq ($(origin CXX),default)
+CXX := $(CROSS:%=%-)g++
+endif
+VARIANT ?= $(or $(CROSS),$(if $(findstring clang,$(CXX)),clang))
+BUILD   := build$(VARIANT:%=/%)
+OBJ     := $(BUILD)/obj
+NIB     := $(BUILD)/nib
+TESTS   := $(BUILD)/nib_tests
+LOG     := $(BUILD)/test.log
+GOALS   := $(or $(FOR),$(MAKECMDGOALS),all)
+ARCH    := $(firstword $(subst -, ,$(or $(CROSS),$(shell $(CXX) -dumpmachine 2>/dev/null || uname -m))))
+
+# ---- sources: kernels are compiled once per ISA, everything else once ----------------------------------------------
+ISAS_x86_64  := sse42 avx2 avx512
+ISAS_aarch64 := neon
+ISAS         := $(ISAS_$(ARCH))
+FLAGS_sse42  := -msse4.2
+FLAGS_avx2   := -mavx2 -mfma
+FLAGS_avx512 := -mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
+FLAGS_neon   :=
+ifeq ($(findstring clang,$(CXX)),)
+FLAGS_avx512 += -Wno-uninitialized -Wno-maybe-uninitialized # GCC 12 warns about its own avx512fintrin.h
+endif
+
+KERNEL_SRC := $(wildcard src/cpu/kernels/*.cpp)
+NIB_SRC    := $(filter-out $(KERNEL_SRC),$(shell find src -name '*.cpp' | LC_ALL=C sort))
+KERNEL_OBJ := $(foreach isa,$(ISAS),$(KERNEL_SRC:%.cpp=$(OBJ)/%.$(isa).o))
+NIB_OBJ    := $(NIB_SRC:%.cpp=$(OBJ)/%.o) $(KERNEL_OBJ)
+TOOL_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard tools/*.cpp))
+TEST_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(filter-out tests/fuzz_%,$(wildcard tests/*.cpp)))
+FUZZERS    := $(patsubst tests/%.cpp,$(BUILD)/%,$(wildcard tests/fuzz_*.cpp))
+
+# ---- flags ---------------------------------------------------------------------------------------------------------
+# Contraction is off everywhere: the reference gives the same bits on every compiler, and kernels say fma where they mean it.
+BASE := -std=c++20 -Isrc -pthread -ffp-contract=off -Wall -Wextra -Wpedantic $(if $(WERROR),-Werror)
+KERNEL_BASE := -fno-exceptions -fno-rtti # a kernel throws nothing; the runtime's shared helpers stay out of its object
+UBSAN := undefined -fno-sanitize-recover=undefined
+ifeq ($(VARIANT),asan)
+MODE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,$(UBSAN)
+else ifeq ($(VARIANT),tsan)
+MODE := -O1 -g -fsanitize=thread
+RUN  := $(shell setarch $(ARCH) -R true 2>/dev/null && echo setarch $(ARCH) -R) # GCC 12's TSan fails where ASLR is wide
+else ifeq ($(VARIANT),fuzz)
+MODE := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,$(UBSAN)
+else
+MODE        := -O2 -ffunction-sections -fdata-sections
+KERNEL_MODE := -O3 -DNDEBUG
+LINK_MODE   := -static-libstdc++ -static-libgcc -Wl,--gc-sections
+RELEASE     := -s
+endif
+ifdef CROSS
+SYSROOT ?= $(BUILD)/sysroot
+BASE    += -isystem $(SYSROOT)/usr/include
+RUN     := qemu-$(ARCH) -L /usr/$(CROSS)
+endif
+MAX_BYTES := 4194304
+
+# The full path of a static library, for the target; looked up when it is needed, since it may have to be installed first.
+static_lib = $(if $(CROSS),$(SYSROOT)/usr/lib/$(CROSS)/$1,$(shell $(CXX) -print-file-name=$1))
+NIB_LIBS   = $(call static_lib,libutf8proc.a)
+TEST_LIBS  = $(call static_lib,libgtest_main.a) $(call static_lib,libgtest.a)
+
+# ---- Debian packages: package=header or package=command, only what the goals need -----------------------------------
+TESTING := $(filter test asan tsan,$(GOALS))
+CXX_PACKAGE := $(if $(findstring clang,$(CXX)),clang-14,$(subst _,-,g++$(CROSS:%=-%)))
+ifneq ($(filter-out clean help format,$(GOALS)),)
+NEED := $(CXX_PACKAGE)=$(CXX)
+LIBS := libxsimd-dev=xsimd/xsimd.hpp libcli11-dev=CLI/CLI.hpp nlohmann-json3-dev=nlohmann/json.hpp \
+        libutf8proc-dev=utf8proc.h $(if $(TESTING)$(CROSS),libgtest-dev=gtest/gtest.h)
+NEED += $(if $(CROSS),$(if $(TESTING),qemu-user=qemu-$(ARCH)),$(LIBS))
+endif
+NEED += $(if $(filter test format,$(GOALS)),$(if $(CROSS),,clang-format-14=clang-format-14))
+NEED += $(if $(filter fuzz,$(GOALS)),clang-14=clang++-14 libclang-rt-14-dev=fuzzer/FuzzedDataProvider.h)
+DEPS_OK := $(BUILD)/.deps-ok$(if $(TESTING),-test)$(if $(filter format,$(GOALS)),-format)$(if $(filter fuzz,$(GOALS)),-fuzz)
+
+$(DEPS_OK): Makefile
+	@mkdir -p $(@D); sh mk/packages.sh $(NEED) && touch $@
+
+# Cross builds: the target's packages are fetched by apt into a private state folder and unpacked below build/, so that the
+# machine's own package database and list of architectures stay as they are; signatures are checked as always. Where apt's
+# sources do not carry the architecture, give SYSROOT=folder (with usr/include and usr/lib/$(CROSS)) yourself.
+DEB_ARCH_aarch64 := arm64
+DEB_ARCH_x86_64  := amd64
+APT = apt-get -q -o APT::Architecture=$(DEB_ARCH_$(ARCH)) -o APT::Architectures=$(DEB_ARCH_$(ARCH)) \
+    -o APT::Sandbox::User=root -o Dir::State=$(CURDIR)/$(SYSROOT)/apt -o Dir::State::status=/dev/null \
+    -o Dir::Cache=$(CURDIR)/$(SYSROOT)/apt -o Acquire::Languages=none
+ifeq ($(origin SYSROOT),file)
+DEPS_OK += $(SYSROOT)/.ok
+$(SYSROOT)/.ok: $(BUILD)/.libs | $(firstword $(DEPS_OK))
+	@echo "fetching the $(DEB_ARCH_$(ARCH)) libraries into $(SYSROOT)"; rm -rf $(SYSROOT)
+	@mkdir -p $(SYSROOT)/apt/lists/partial $(SYSROOT)/apt/archives/partial
+	$(Q)$(APT) update > $(SYSROOT)/apt.log && cd $(SYSROOT)/apt && \
+	$(APT) download $(foreach need,$(LIBS),$(firstword $(subst =, ,$(need)))) >> ../apt.log && \
+	for deb in *.deb; do dpkg-deb -x $$deb ..; done && rm -rf ../apt && touch ../.ok
+endif
+
+# ---- compile and link ----------------------------------------------------------------------------------------------
+.PHONY: all test demo bench asan tsan fuzz format install deps clean help FORCE $(FUZZERS:%=%.result)
+all: $(NIB)
+deps: $(DEPS_OK)
+FORCE:
+
+# Rewritten only when the text changes: other flags recompile, a source that is gone links again. (`make clean test` works.)
+$(BUILD)/.flags:   TEXT = $(CXX) $(BASE) $(MODE) $(KERNEL_MODE) $(CXXFLAGS)
+$(BUILD)/.sources: TEXT = $(LINK_MODE) $(LDFLAGS) $(NIB_OBJ) $(TOOL_OBJ) $(TEST_OBJ)
+$(BUILD)/.libs:    TEXT = $(LIBS)
+$(BUILD)/.flags $(BUILD)/.sources $(BUILD)/.libs: FORCE | $(filter clean,$(MAKECMDGOALS))
+	@mkdir -p $(@D); echo '$(TEXT)' | cmp -s - $@ || echo '$(TEXT)' > $@
+
+compile = @mkdir -p $(@D); $(if $(V),,echo "  CXX  $(@:$(OBJ)/%=%)";)
+link    = $(if $(V),,@echo "  LINK $@")
+CXX_O   = $(CXX) $(BASE) $(MODE) -MMD -MP
+LINK_O  = $(CXX) $(MODE) $(LINK_MODE) -pthread $(filter %.o,$^)
+
+$(OBJ)/%.o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK)
+	$(compile)
+	$(Q)$(CXX_O) $(CXXFLAGS) -c $< -o $@
+
+define kernel_rule
+$(OBJ)/%.$(1).o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK)
+	$$(compile)
+	$(Q)$$(CXX_O) $$(KERNEL_BASE) $$(KERNEL_MODE) -DNIB_ISA=$(1) $$(FLAGS_$(1)) $$(CXXFLAGS) -c $$< -o $$@
+endef
+$(foreach isa,$(ISAS),$(eval $(call kernel_rule,$(isa))))
+
+$(NIB): $(NIB_OBJ) $(TOOL_OBJ) $(BUILD)/.sources
+	$(link)
+	$(Q)$(LINK_O) $(RELEASE) $(NIB_LIBS) $(LDFLAGS) -o $@
+	$(if $(RELEASE),@[ $$(stat -c %s $@) -le $(MAX_BYTES) ] || { echo "$@ is larger than $(MAX_BYTES) bytes"; exit 1; })
+
+$(TESTS): $(NIB_OBJ) $(TEST_OBJ) $(BUILD)/.sources
+	$(link)
+	$(Q)$(LINK_O) $(TEST_LIBS) $(NIB_LIBS) $(LDFLAGS) -o $@
+
+$(FUZZERS): $(BUILD)/%: $(OBJ)/tests/%.o $(NIB_OBJ) $(BUILD)/.sources
+	$(link)
+	$(Q)$(LINK_O) -fsanitize=fuzzer $(NIB_LIBS) $(LDFLAGS) -o $@
+
+-include $(patsubst %.o,%.d,$(NIB_OBJ) $(TOOL_OBJ) $(TEST_OBJ) $(FUZZERS:$(BUILD)/%=$(OBJ)/tests/%.o))
+
+# ---- tests: GoogleTest's cases and the scripts tests/*.sh, which find $NIB, $OBJ and $NM in their environment ----------
+CHECKS := $(filter-out $(if $(CROSS),%/check_format.sh) $(if $(RELEASE),,%/check_format.sh %/check_symbols.sh), \
+    $(if $(filter tsan,$(VARIANT)),,$(wildcard tests/*.sh)))
+
+test: $(NIB) $(TESTS)
+	@NIB="$(strip $(RUN) $(CURDIR)/$(NIB))" OBJ=$(OBJ) NM=$(CROSS:%=%-)nm \
+	    bash mk/test.sh $(LOG) $(CHECKS) -- $(RUN) $(TESTS) --gtest_filter='$(or $(FILTER),*)'
+
+# A sanitizer, a fuzzer: the same Makefile again, with other flags and another folder.
+asan: | $(DEPS_OK)
+	@$(MAKE) --no-print-directory VARIANT=asan test
+tsan: | $(DEPS_OK)
+	@$(MAKE) --no-print-directory VARIANT=tsan FILTER='$(or $(TSAN_FILTER),*)' test
+
+# Seeds: tests/fuzz_seeds/NAME for tests/fuzz_NAME.cpp. What a run finds is kept in build/fuzz/corpus/NAME, crashes beside it.
+FUZZ_SECONDS ?= 60
+ifneq ($(VARIANT),fuzz)
+fuzz: | $(DEPS_OK)
+	@$(MAKE) --no-print-directory VARIANT=fuzz CXX=clang++-14 fuzz
+else
+fuzz: $(FUZZERS:%=%.result)
+	@passed=$$(cat $^ /dev/null | grep -c passed); failed=$$(($(words $^) - passed)); \
+	echo "$$passed passed, $$failed failed"; [ $$failed = 0 ]
+$(FUZZERS:%=%.result): $(BUILD)/fuzz_%.result: $(BUILD)/fuzz_%
+	@mkdir -p $(BUILD)/corpus/$*; echo "  FUZZ $* for $(FUZZ_SECONDS) s"; \
+	if $< -max_total_time=$(FUZZ_SECONDS) -timeout=20 -artifact_prefix=$<- $(BUILD)/corpus/$* \
+	    $(wildcard tests/fuzz_seeds/$*) > $<.log 2>&1; then echo passed > $@; \
+	else echo failed > $@; echo "FAILED: $<"; tail -n 40 $<.log; fi
+endif
+
+# ---- use -----------------------------------------------------------------------------------------------------------
+DEMO_TEXT  := tools/demo/fables.txt
+DEMO_MODEL := $(BUILD)/demo/fables.gguf
+DEMO_TRAIN :=
+DEMO_RUN   := -p "THE FOX AND" -n 600 --temp 0.7 --seed 1
+
+demo: $(NIB)
+	@rm -rf $(dir $(DEMO_MODEL)); mkdir -p $(dir $(DEMO_MODEL))
+	$(RUN) $(NIB) train $(DEMO_TEXT) -o $(DEMO_MODEL) $(DEMO_TRAIN)
+	$(RUN) $(NIB) run $(DEMO_MODEL) $(DEMO_RUN)
+
+bench: $(NIB)
+	$(RUN) $(NIB) bench $(BENCH)
+
+format: | $(DEPS_OK)
+	find src tools tests -name '*.h' -o -name '*.cpp' -o -name '*.inl' | xargs clang-format-14 -i
+
+PREFIX ?= /usr/local
+install: $(NIB)
+	install -D -m 755 $(NIB) $(DESTDIR)$(PREFIX)/bin/nib
+
+clean:
+	rm -rf build
+
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile

@@ -1,0 +1,46 @@
+// The only seam between the devices: models, trainer and sampler do not know on which backend they run.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "core/op.h"
+#include "core/tensor.h"
+
+namespace nib {
+
+struct Node;
+struct Plan;
+
+/// What a backend makes of a plan before its first run: resolved addresses, recorded command buffers.
+class Executable {
+public:
+    virtual ~Executable() = default;
+};
+
+class Backend {
+public:
+    virtual ~Backend() = default;
+    /// For people: "cpu avx512, 2 threads".
+    virtual std::string name() const = 0;
+    /// Workers that share one plan; compile() cuts whole sequences among them when there are enough. 0: never.
+    virtual int workers() const = 0;
+    /// Whether it has a kernel for this node; asked by compile(), never in a step.
+    virtual bool supports(const Node& node) const = 0;
+    /// Makes read-only bytes (a mapped file) a buffer. CPU: in place, so they must outlive the backend; others upload once.
+    virtual int map_weights(std::span<const std::byte> bytes) = 0;
+    /// A new zeroed buffer, 64-byte aligned. Throws Error when there is not enough memory.
+    virtual int allocate(size_t bytes) = 0;
+    virtual void release(int buffer) = 0;
+    /// Copies between the host and a buffer; never called while a plan runs.
+    virtual void upload(Location to, std::span<const std::byte> bytes) = 0;
+    virtual void download(Location from, std::span<std::byte> bytes) const = 0;
+    /// Makes plan.executable.
+    virtual void prepare(Plan& plan) = 0;
+    /// One step. Allocates nothing.
+    virtual void run(const Plan& plan, const Step& step) = 0;
+};
+
+}  // namespace nib

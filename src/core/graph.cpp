@@ -1,0 +1,230 @@
+#include "core/graph.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/ops.h"
+
+namespace nib {
+namespace {
+
+constexpr int64_t kLogitBytes = 32 << 20;  // the loss works on chunks of about this size
+
+}  // namespace
+
+Graph::Graph(Mode mode, int64_t batch, int64_t time) : mode_(mode), batch_(batch), time_(time) {
+    CHECK(batch > 0 && time > 0);
+}
+
+Tensor Graph::make(Shape shape, DType type) {
+    TensorInfo info;
+    info.shape = shape;
+    info.type = type;
+    tensors_.push_back(std::move(info));
+    gradients_.push_back({});
+    weight_gradients_.push_back({});
+    return {static_cast<int>(tensors_.size()) - 1};
+}
+
+Tensor Graph::view(Tensor t, Shape shape, size_t offset) {
+    const int base = info(t).base >= 0 ? info(t).base : t.id;
+    offset += info(t).view_offset;
+    const Tensor result = make(shape, info(t).type);
+    TensorInfo& made = tensors_.back();
+    made.base = base;
+    made.view_offset = offset;
+    CHECK(offset + made.bytes() <= tensors_[static_cast<size_t>(base)].bytes());
+    return result;
+}
+
+Tensor Graph::fixed(std::string name, Shape shape, DType type, Location where) {
+    CHECK(where.buffer >= 0);
+    for (size_t i = 0; i < tensors_.size(); ++i)
+        if (tensors_[i].where == where && tensors_[i].base < 0) {
+            CHECK(tensors_[i].shape == shape && tensors_[i].type == type);
+            return {static_cast<int>(i)};
+        }
+    const Tensor t = make(shape, type);
+    tensors_.back().where = where;
+    tensors_.back().name = std::move(name);
+    return t;
+}
+
+Tensor Graph::weight(const Weight& w) {
+    if (!w) return {};
+    const Tensor t = fixed(w.name, w.shape, w.type, w.value);
+    weight_gradients_[static_cast<size_t>(t.id)] = w.gradient;
+    return t;
+}
+
+Tensor Graph::input(const char* name, Shape shape, DType type) {
+    const Tensor t = make(shape, type);
+    tensors_.back().kept = true;
+    tensors_.back().name = name;
+    return t;
+}
+
+Tensor Graph::output(Tensor t) {
+    tensors_[static_cast<size_t>(info(t).base >= 0 ? info(t).base : t.id)].kept = true;
+    return t;
+}
+
+Node& Graph::add(Op op, const Params& p, std::initializer_list<Tensor> in, std::initializer_list<Tensor> out) {
+    CHECK(in.size() <= kMaxIn && out.size() <= kMaxOut);
+    Node node;
+    node.op = op;
+    node.p = p;
+    std::copy(in.begin(), in.end(), node.in.begin());
+    std::copy(out.begin(), out.end(), node.out.begin());
+    nodes_.push_back(node);
+    return nodes_.back();
+}
+
+Graph::Gradient Graph::gradient(Tensor t) {
+    Tensor& known = gradients_[static_cast<size_t>(t.id)];
+    if (known) return {known, true};
+    const Location where = weight_gradients_[static_cast<size_t>(t.id)];
+    const TensorInfo about = info(t);
+    const Tensor made = where.buffer >= 0 ? fixed("d " + about.name, about.shape, DType::F32, where) : make(about.shape);
+    gradients_[static_cast<size_t>(t.id)] = made;  // not `known`: making a tensor may have moved it
+    return {made, false};
+}
+
+void Graph::set_gradient(Tensor t, Tensor gradient) {
+    CHECK(!has_gradient(t) && info(t).shape == info(gradient).shape);
+    gradients_[static_cast<size_t>(t.id)] = gradient;
+}
+
+// Dimensions of an op on the rows of x (R,C).
+Params Graph::rows(Tensor x) const {
+    const Shape& shape = info(x).shape;
+    CHECK(shape.rank == 2 && shape[0] == batch_ * time_);
+    Params p;
+    p.B = batch_;
+    p.T = time_;
+    p.C = p.N = shape[1];
+    return p;
+}
+
+uint32_t Graph::dropout_threshold(float probability) const {
+    CHECK(probability >= 0 && probability < 1);
+    return mode_ == Mode::Train ? static_cast<uint32_t>(std::lround(probability * 65536)) : 0;
+}
+
+Tensor Graph::embed(Tensor ids, Tensor positions, const Weight& wte, const Weight& wpe, float dropout) {
+    Params p;
+    p.B = batch_;
+    p.T = time_;
+    p.C = wte.shape[1];
+    p.N = wte.shape[0];
+    p.S = wpe ? wpe.shape[0] : 0;
+    p.dropout = dropout_threshold(dropout);
+    p.stream = streams_++;
+    const Tensor y = make({batch_ * time_, p.C});
+    add(Op::Embed, p, {ids, positions, weight(wte), weight(wpe)}, {y});
+    return y;
+}
+
+Tensor Graph::norm(Tensor x, const NormWeights& w) {
+    Params p = rows(x);
+    CHECK(w.gain.shape[0] == p.C);
+    p.eps = w.eps;
+    const Tensor y = make(info(x).shape);
+    const bool train = mode_ == Mode::Train;
+    const Tensor mean = train ? make({p.B * p.T}) : Tensor{}, rstd = train ? make({p.B * p.T}) : Tensor{};
+    add(Op::Norm, p, {x, weight(w.gain), weight(w.bias)}, {y, mean, rstd});
+    return y;
+}
+
+Tensor Graph::linear(Tensor x, const LinearWeights& w, const Epilogue& epilogue) {
+    Params p = rows(x);
+    CHECK(w.w.shape.rank == 2 && w.w.shape[1] == p.C);
+    p.N = w.w.shape[0];
+    p.act = epilogue.act;
+    p.dropout = dropout_threshold(epilogue.dropout);
+    p.stream = streams_++;
+    const Tensor y = make({p.B * p.T, p.N});
+    const Tensor pre = mode_ == Mode::Train && p.act != Act::None ? make({p.B * p.T, p.N}) : Tensor{};
+    add(Op::Linear, p, {x, weight(w.w), weight(w.b), epilogue.residual}, {y, pre});
+    return y;
+}
+
+Tensor Graph::attention(Tensor qkv, int64_t heads, float dropout, const KvCache* cache, Tensor positions) {
+    Params p = rows(qkv);
+    CHECK(p.C % (3 * heads) == 0);
+    p.C = p.N = p.C / 3;
+    p.H = heads;
+    const Tensor y = make({p.B * p.T, p.C});
+    if (cache == nullptr) {
+        p.dropout = dropout_threshold(dropout);
+        p.stream = streams_++;
+        add(Op::Attention, p, {qkv}, {y, make({p.B, p.H, p.T})});
+        return y;
+    }
+    CHECK(mode_ == Mode::Infer);
+    p.S = cache->capacity;
+    const Shape shape{p.B, p.H, p.S, p.C / p.H};
+    add(Op::AttentionCached, p, {qkv, positions},
+        {y, fixed("keys", shape, DType::F32, cache->keys), fixed("values", shape, DType::F32, cache->values)});
+    return y;
+}
+
+Tensor Graph::gather(Tensor x, Tensor which) {
+    CHECK(mode_ == Mode::Infer);
+    Params p = rows(x);
+    p.N = info(which).shape[0];
+    const Tensor y = make({p.N, p.C});
+    add(Op::GatherRows, p, {x, which}, {y});
+    // What follows works on the gathered rows.
+    batch_ = p.N;
+    time_ = 1;
+    return y;
+}
+
+Graph::Loss Graph::loss(Tensor x, const Weight& head, Tensor targets) {
+    const bool train = mode_ == Mode::Train;
+    const Params all = rows(x);
+    const int64_t R = all.B * all.T, V = head.shape[0], C = all.C;
+    CHECK(head.shape[1] == C && info(targets).shape[0] == R);
+    // Chunks are whole sequences where one fits, else parts of one.
+    const int64_t fitting = std::max<int64_t>(1, kLogitBytes / (V * 4));
+    const int64_t unit = fitting >= all.T ? all.T : std::min<int64_t>(all.T, std::max<int64_t>(256, fitting));
+    const int64_t step = fitting >= all.T ? fitting / all.T * all.T : unit;
+    const Tensor losses = make({R}), w = weight(head);
+    const Tensor predicted = train ? Tensor{} : make({R}, DType::I32);
+    const Tensor dx = train ? gradient(x).tensor : Tensor{};
+    const auto part = [&](Tensor t, int64_t row, int64_t rows) {
+        if (!t) return t;
+        const int64_t width = info(t).shape.rank == 2 ? info(t).shape[1] : 1;
+        const Shape shape = info(t).shape.rank == 2 ? Shape{rows, width} : Shape{rows};
+        return rows == R ? t : view(t, shape, static_cast<size_t>(row * width * 4));
+    };
+    for (int64_t row = 0; row < R; row += std::min(step, R - row)) {
+        const int64_t rows = std::min({step, R - row, step < all.T ? all.T - row % all.T : R});
+        Params p = all;
+        p.B = rows % all.T == 0 ? rows / all.T : 1;
+        p.T = rows / p.B;
+        p.N = V;
+        p.stream = streams_;
+        const Tensor xs = part(x, row, rows), logits = make({rows, V});
+        add(Op::Linear, p, {xs, w, {}, {}}, {logits}).new_stage = rows < R;
+        add(Op::CrossEntropy, p, {logits, part(targets, row, rows)},
+            {part(losses, row, rows), train ? logits : Tensor{}, part(predicted, row, rows)});
+        if (!train) continue;
+        add(Op::LinearBackward, p, {logits, w}, {part(dx, row, rows)});
+        const Gradient dw = gradient(w);
+        add(Op::LinearBackwardWeight, p, {logits, xs}, {dw.tensor}).accumulate = dw.adds;
+    }
+    return {losses, predicted};
+}
+
+void Graph::record_backward() {
+    CHECK(mode_ == Mode::Train);
+    const size_t forward = nodes_.size();
+    for (size_t i = forward; i-- > 0;) {
+        const Node node = nodes_[i];  // a copy: recording moves the nodes
+        nib::record_backward(*this, node);
+    }
+}
+
+}  // namespace nib

@@ -1,0 +1,25 @@
+// What the core knows of each op: how its work divides, and its backward rule.
+#pragma once
+
+#include "core/graph.h"
+
+namespace nib {
+
+const char* op_name(Op op);
+
+/// Units that an op's work divides into (table in core/op.h), B*T rows, B*H heads, columns or blocks.
+int64_t op_units(Op op, const Params& p);
+
+/// Units of one sequence, if the op computes each sequence of the batch from that sequence alone; else 0.
+int64_t op_units_per_sequence(Op op, const Params& p);
+
+/// Whether its units are rows of activations.
+bool op_by_rows(Op op, const Params& p);
+
+/// Whether all its outputs are gradients of weights, which nothing else in the backward pass reads.
+bool op_is_weight_gradient(Op op);
+
+/// Appends the backward nodes of forward node `node`, if a gradient has reached its output.
+void record_backward(Graph& g, const Node& node);
+
+}  // namespace nib

@@ -1,0 +1,57 @@
+// A compiled graph: nodes in order, grouped into stages, every intermediate at an offset of one arena.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/backend.h"
+#include "core/graph.h"
+
+namespace nib {
+
+/// Nodes between two barriers. Either each worker takes whole sequences and carries each through all the nodes, so that its
+/// activations stay in the cache; or the nodes are independent of each other and their units are shared out.
+struct Stage {
+    int64_t sequences = 0;  // > 0: by sequence
+    std::vector<int> nodes;
+};
+
+struct Plan {
+    Backend* backend = nullptr;
+    std::vector<TensorInfo> tensors;
+    std::vector<Node> nodes;
+    std::vector<Stage> stages;
+    int arena = -1;
+    size_t arena_bytes = 0;
+    std::unique_ptr<Executable> executable;
+
+    Plan() = default;
+    Plan(Plan&& other) noexcept;
+    Plan& operator=(Plan&& other) noexcept;
+    ~Plan();  // gives the arena back
+
+    Location locate(Tensor t) const { return tensors[static_cast<size_t>(t.id)].where; }
+    void run(const Step& step) const { backend->run(*this, step); }
+    /// Fills an input. Sizes must match.
+    template <class T>
+    void set(Tensor t, std::span<const T> values) const {
+        CHECK(values.size_bytes() == tensors[static_cast<size_t>(t.id)].bytes());
+        backend->upload(locate(t), std::as_bytes(values));
+    }
+    /// Reads the first values of an input or output.
+    template <class T>
+    void get(Tensor t, std::span<T> values) const {
+        CHECK(values.size_bytes() <= tensors[static_cast<size_t>(t.id)].bytes());
+        backend->download(locate(t), std::as_writable_bytes(values));
+    }
+    /// One line per node: stage, op, shapes, place and lifetime.
+    std::string text() const;
+};
+
+/// Bytes of arena that compile() would need; nothing is allocated.
+size_t arena_bytes(const Graph& graph, int workers);
+
+/// Schedules, places and prepares. Throws Error if the backend lacks an op or memory, before anything has run.
+Plan compile(Graph graph, Backend& backend);
+
+}  // namespace nib

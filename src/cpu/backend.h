@@ -1,0 +1,45 @@
+// The CPU backend: runs plans with one kernel table, on the threads of a pool.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/backend.h"
+#include "core/parallel.h"
+
+namespace nib {
+
+class CpuBackend : public Backend {
+public:
+    CpuBackend(const KernelTable& kernels, int threads);
+    ~CpuBackend() override;
+
+    std::string name() const override;
+    int workers() const override { return pool_.size(); }
+    bool supports(const Node& node) const override;
+    int map_weights(std::span<const std::byte> bytes) override;
+    int allocate(size_t bytes) override;
+    void release(int buffer) override;
+    void upload(Location to, std::span<const std::byte> bytes) override;
+    void download(Location from, std::span<std::byte> bytes) const override;
+    void prepare(Plan& plan) override;
+    void run(const Plan& plan, const Step& step) override;
+
+    /// Host address of a place in a buffer.
+    std::byte* address(Location where) const;
+    ThreadPool& pool() { return pool_; }
+    const KernelTable& kernels() const { return kernels_; }
+
+private:
+    struct Memory {
+        std::byte* data = nullptr;
+        size_t bytes = 0;
+        bool owned = false;
+    };
+    const KernelTable& kernels_;
+    ThreadPool pool_;
+    std::vector<Memory> buffers_;
+};
+
+}  // namespace nib

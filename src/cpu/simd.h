@@ -1,0 +1,107 @@
+// One instruction set's vector of floats. Kernel files are compiled once per instruction set with NIB_ISA set to its name;
+// everything they define lives in namespace nib::cpu::NIB_ISA, because the linker keeps only one copy of a shared inline
+// function and it might be the one that this machine cannot run. So kernels include only this, plain-data headers and
+// xsimd, and use nothing of the standard library that is not a macro or a type.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <xsimd/xsimd.hpp>
+
+#include "core/op.h"
+
+namespace nib::cpu::NIB_ISA {
+
+#if defined(__AVX512BW__)
+using Arch = xsimd::avx512bw;
+#elif defined(__AVX2__)
+using Arch = xsimd::fma3<xsimd::avx2>;
+#elif defined(__SSE4_2__)
+using Arch = xsimd::sse4_2;
+#elif defined(__aarch64__)
+using Arch = xsimd::neon64;
+#else
+#error "no vector instructions for this target"
+#endif
+
+using vf = xsimd::batch<float, Arch>;
+constexpr int64_t kWidth = static_cast<int64_t>(vf::size);
+
+template <class T>
+[[gnu::always_inline]] inline T least(T a, T b) {
+    return b < a ? b : a;
+}
+template <class T>
+[[gnu::always_inline]] inline T largest(T a, T b) {
+    return a < b ? b : a;
+}
+[[gnu::always_inline]] inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+[[gnu::always_inline]] inline vf load(const float* p) { return vf::load_unaligned(p); }
+[[gnu::always_inline]] inline void store(float* p, vf v) { v.store_unaligned(p); }
+
+/// First n < kWidth floats of p, the rest zero; touches no memory beyond them.
+[[gnu::always_inline]] inline vf load_tail(const float* p, int64_t n) {
+#if defined(__AVX512BW__)
+    return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
+#else
+    alignas(64) float buffer[kWidth] = {};
+    for (int64_t i = 0; i < n; ++i) buffer[i] = p[i];
+    return vf::load_aligned(buffer);
+#endif
+}
+
+/// Stores the first n < kWidth floats of v.
+[[gnu::always_inline]] inline void store_tail(float* p, vf v, int64_t n) {
+#if defined(__AVX512BW__)
+    _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), v);
+#else
+    alignas(64) float buffer[kWidth];
+    v.store_aligned(buffer);
+    for (int64_t i = 0; i < n; ++i) p[i] = buffer[i];
+#endif
+}
+
+/// Calls body(offset, load, store) for every vector of n floats; the last may be partial. In the body, load(p) and
+/// store(p, v) act on the lanes that exist; missing lanes read as zero.
+template <class Body>
+[[gnu::always_inline]] inline void for_each_vector(int64_t n, Body&& body) {
+    int64_t i = 0;
+    for (; i + kWidth <= n; i += kWidth)
+        body(
+            i, [](const float* p) __attribute__((always_inline)) { return load(p); },
+            [](float* p, vf v) __attribute__((always_inline)) { store(p, v); });
+    if (const int64_t left = n - i; left > 0)
+        body(
+            i, [left](const float* p) __attribute__((always_inline)) { return load_tail(p, left); },
+            [left](float* p, vf v) __attribute__((always_inline)) { store_tail(p, v, left); });
+}
+
+/// A kernel file declares its kernels here and table.cpp collects them.
+void embed(const Call&, Range, void*);
+void embed_backward(const Call&, Range, void*);
+void gather_rows(const Call&, Range, void*);
+void norm(const Call&, Range, void*);
+void norm_backward(const Call&, Range, void*);
+void norm_backward_weight(const Call&, Range, void*);
+void linear(const Call&, Range, void*);
+void linear_backward_epilogue(const Call&, Range, void*);
+void linear_backward(const Call&, Range, void*);
+void linear_backward_weight(const Call&, Range, void*);
+void attention(const Call&, Range, void*);
+void attention_backward(const Call&, Range, void*);
+void attention_cached(const Call&, Range, void*);
+void cross_entropy(const Call&, Range, void*);
+void sum_squares(const Call&, Range, void*);
+void clip_factor(const Call&, Range, void*);
+void adamw(const Call&, Range, void*);
+void sgd(const Call&, Range, void*);
+
+// What linear.cpp and attention.cpp tell the executor (see KernelTable).
+size_t linear_scratch_bytes(const Call&);
+size_t linear_packed_bytes(const Call&);
+int64_t linear_pack_units(const Call&);
+void linear_pack(const Call&, Range, void*);
+size_t attention_scratch_bytes(const Call&);
+
+}  // namespace nib::cpu::NIB_ISA

@@ -1,0 +1,27 @@
+// Facts of the GGUF format that its reader and writer share.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+#include "io/gguf.h"
+
+namespace nib::gguf {
+
+static_assert(std::endian::native == std::endian::little, "GGUF files are little-endian and used in place");
+
+constexpr uint32_t kVersion = 3;
+constexpr uint32_t kArrayType = 9;          // type number of "array"; the scalars' numbers lie around it
+constexpr size_t kScalarTypes = 12;         // the first alternatives of GgufValue
+constexpr uint64_t kDefaultAlignment = 32;  // of tensor data, where the file does not say otherwise
+constexpr size_t kLongestName = 65535;      // bytes of a key or a tensor name
+constexpr size_t kMostDimensions = 4;
+constexpr const char* kAlignmentKey = "general.alignment";
+
+static_assert(std::variant_size_v<GgufValue> == 2 * kScalarTypes);
+
+// `offset` rounded up to a multiple of `alignment` (a power of two).
+constexpr uint64_t align_up(uint64_t offset, uint64_t alignment) { return (offset + alignment - 1) & ~(alignment - 1); }
+
+}  // namespace nib::gguf

@@ -1,0 +1,32 @@
+// A file as memory: the whole file mapped read-only, so that weights and texts are used in place and never copied.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace nib {
+
+class MappedFile {
+public:
+    /// Maps the regular file at `path`. Error when it is missing, unreadable or not a regular file. An empty file is an
+    /// empty span. The file must not be shortened while it is mapped (nib itself replaces files, it never rewrites them).
+    explicit MappedFile(std::string path);
+    ~MappedFile();
+
+    MappedFile(MappedFile&& other) noexcept;
+    MappedFile& operator=(MappedFile&& other) noexcept;
+
+    /// The file's bytes; they stay where they are when the MappedFile is moved.
+    std::span<const std::byte> bytes() const { return bytes_; }
+    const std::string& path() const { return path_; }
+
+    /// Tells the system that the file will be read once from front to back (a conversion, a training text).
+    void advise_sequential() const;
+
+private:
+    std::string path_;
+    std::span<const std::byte> bytes_;
+};
+
+}  // namespace nib

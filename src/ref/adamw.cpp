@@ -1,0 +1,80 @@
+#include <algorithm>
+#include <cmath>
+
+#include "ref/ops.h"
+
+namespace nib::ref {
+
+// partial[i] = sum of squares of block i of x
+template <class Real>
+void sum_squares(const Call& call, Range blocks, void*) {
+    const auto* x = call.input<Real>(0);     // (C)
+    auto* partial = call.output<double>(0);  // (ceil(C / kSumBlock))
+    for (int64_t i = blocks.begin; i < blocks.end; ++i) {
+        double sum = 0;
+        for (int64_t j = i * kSumBlock; j < std::min(call.p.C, (i + 1) * kSumBlock); ++j)
+            sum += static_cast<double>(x[j]) * x[j];
+        partial[i] = sum;
+    }
+}
+
+// norm = sqrt(sum of partial),  factor = min(1, clip / (norm + 1e-6)), or 1 without clipping (Pascanu, Mikolov, Bengio
+// 2013)
+template <class Real>
+void clip_factor(const Call& call, Range, void*) {
+    const auto* partial = call.input<double>(0);  // (N)
+    auto* stats = call.output<Real>(0);           // (2): norm, factor
+    double sum = 0;
+    for (int64_t i = 0; i < call.p.N; ++i) sum += partial[i];
+    const double norm = std::sqrt(sum);
+    stats[0] = static_cast<Real>(norm);
+    stats[1] = static_cast<Real>(call.step->clip > 0 ? std::min(1.0, call.step->clip / (norm + 1e-6)) : 1.0);
+}
+
+// AdamW (Loshchilov, Hutter 2019):  m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,
+// w = w (1 - lr decay) - lr (m / correction1) / (sqrt(v / correction2) + eps)
+template <class Real>
+void adamw(const Call& call, Range elements, void*) {
+    const auto* g = call.input<Real>(0);      // (C)
+    const auto* stats = call.input<Real>(1);  // (2): norm, factor
+    auto* w = call.output<Real>(0);           // (C)
+    auto* m = call.output<Real>(1);           // (C)
+    auto* v = call.output<Real>(2);           // (C)
+    const Step& s = *call.step;
+    const double decay = call.p.decay ? static_cast<double>(s.weight_decay) : 0;
+    for (int64_t i = elements.begin; i < elements.end; ++i) {
+        const double gi = static_cast<double>(g[i]) * stats[1];
+        const double mi = s.beta1 * static_cast<double>(m[i]) + (1 - static_cast<double>(s.beta1)) * gi;
+        const double vi = s.beta2 * static_cast<double>(v[i]) + (1 - static_cast<double>(s.beta2)) * gi * gi;
+        m[i] = static_cast<Real>(mi);
+        v[i] = static_cast<Real>(vi);
+        w[i] = static_cast<Real>(w[i] * (1 - s.lr * decay) -
+                                 s.lr * (mi / s.correction1) / (std::sqrt(vi / s.correction2) + s.eps));
+    }
+}
+
+// m = momentum m + g (m = g without it),  w = w (1 - lr decay) - lr m
+template <class Real>
+void sgd(const Call& call, Range elements, void*) {
+    const auto* g = call.input<Real>(0);      // (C)
+    const auto* stats = call.input<Real>(1);  // (2): norm, factor
+    auto* w = call.output<Real>(0);           // (C)
+    auto* m = call.output<Real>(1);           // (C) or null
+    const Step& s = *call.step;
+    const double decay = call.p.decay ? static_cast<double>(s.weight_decay) : 0;
+    for (int64_t i = elements.begin; i < elements.end; ++i) {
+        double step = static_cast<double>(g[i]) * stats[1];
+        if (m) {
+            step += static_cast<double>(s.momentum) * m[i];
+            m[i] = static_cast<Real>(step);
+        }
+        w[i] = static_cast<Real>(w[i] * (1 - s.lr * decay) - s.lr * step);
+    }
+}
+
+NIB_INSTANTIATE(sum_squares);
+NIB_INSTANTIATE(clip_factor);
+NIB_INSTANTIATE(adamw);
+NIB_INSTANTIATE(sgd);
+
+}  // namespace nib::ref

@@ -1,0 +1,115 @@
+#include <cmath>
+
+#include "core/philox.h"
+#include "ref/ops.h"
+
+namespace nib::ref {
+namespace {
+
+constexpr double kSqrt2OverPi = 0.7978845608028654, kGeluCubic = 0.044715;  // Hendrycks, Gimpel 2016
+constexpr double kSqrtHalf = 0.7071067811865476, kInvSqrt2Pi = 0.3989422804014327;
+
+// gelu_tanh(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))),  gelu_erf(x) = x/2 (1 + erf(x / sqrt 2))
+double activate(Act act, double x) {
+    switch (act) {
+        case Act::None: return x;
+        case Act::GeluTanh: return 0.5 * x * (1 + std::tanh(kSqrt2OverPi * (x + kGeluCubic * x * x * x)));
+        case Act::GeluErf: return 0.5 * x * (1 + std::erf(x * kSqrtHalf));
+        case Act::Relu: return x > 0 ? x : 0;
+    }
+    return x;
+}
+
+double activate_derivative(Act act, double x) {
+    switch (act) {
+        case Act::None: return 1;
+        case Act::GeluTanh: {
+            const double t = std::tanh(kSqrt2OverPi * (x + kGeluCubic * x * x * x));
+            return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * kSqrt2OverPi * (1 + 3 * kGeluCubic * x * x);
+        }
+        case Act::GeluErf: return 0.5 * (1 + std::erf(x * kSqrtHalf)) + x * kInvSqrt2Pi * std::exp(-0.5 * x * x);
+        case Act::Relu: return x > 0 ? 1 : 0;
+    }
+    return 1;
+}
+
+double dropout(const Call& call, int64_t index) {
+    return dropout_factor(call.step->seed, call.step->index, call.p.stream, call.p.dropout, static_cast<uint64_t>(index));
+}
+
+}  // namespace
+
+// pre[r,n] = sum_c x[r,c] w[n,c] + b[n],  y[r,n] = residual[r,n] + dropout(act(pre[r,n]))
+template <class Real>
+void linear(const Call& call, Range units, void*) {
+    const auto* x = call.input<Real>(0);         // (R,C)
+    const auto* w = call.input<Real>(1);         // (N,C)
+    const auto* b = call.input<Real>(2);         // (N) or null
+    const auto* residual = call.input<Real>(3);  // (R,N) or null
+    auto* y = call.output<Real>(0);              // (R,N)
+    auto* pre = call.output<Real>(1);            // (R,N) or null
+    const Params& p = call.p;
+    const Range rows = p.by_columns ? Range{0, call.rows()} : units, columns = p.by_columns ? units : Range{0, p.N};
+    for (int64_t r = rows.begin; r < rows.end; ++r)
+        for (int64_t n = columns.begin; n < columns.end; ++n) {
+            double sum = b ? b[n] : 0;
+            for (int64_t c = 0; c < p.C; ++c) sum += static_cast<double>(x[r * p.C + c]) * w[n * p.C + c];
+            const int64_t i = r * p.N + n;
+            if (pre) pre[i] = static_cast<Real>(sum);
+            y[i] = static_cast<Real>((residual ? residual[i] : 0) + dropout(call, i) * activate(p.act, sum));
+        }
+}
+
+// dpre[r,n] = dropout(dy[r,n]) act'(pre[r,n])
+template <class Real>
+void linear_backward_epilogue(const Call& call, Range rows, void*) {
+    const auto* dy = call.input<Real>(0);   // (R,N)
+    const auto* pre = call.input<Real>(1);  // (R,N) or null
+    auto* dpre = call.output<Real>(0);      // (R,N), may be dy
+    for (int64_t i = rows.begin * call.p.N; i < rows.end * call.p.N; ++i)
+        dpre[i] = static_cast<Real>(dy[i] * dropout(call, i) * (pre ? activate_derivative(call.p.act, pre[i]) : 1));
+}
+
+// dx[r,c] = sum_n dpre[r,n] w[n,c]
+template <class Real>
+void linear_backward(const Call& call, Range units, void*) {
+    const auto* dpre = call.input<Real>(0);  // (R,N)
+    const auto* w = call.input<Real>(1);     // (N,C)
+    auto* dx = call.output<Real>(0);         // (R,C)
+    const Params& p = call.p;
+    const Range rows = p.by_columns ? Range{0, call.rows()} : units, columns = p.by_columns ? units : Range{0, p.C};
+    for (int64_t r = rows.begin; r < rows.end; ++r)
+        for (int64_t c = columns.begin; c < columns.end; ++c) {
+            double sum = 0;
+            for (int64_t n = 0; n < p.N; ++n) sum += static_cast<double>(dpre[r * p.N + n]) * w[n * p.C + c];
+            put(dx[r * p.C + c], sum, call.adds(0));
+        }
+}
+
+// dw[n,c] = sum_r dpre[r,n] x[r,c],  db[n] = sum_r dpre[r,n]
+template <class Real>
+void linear_backward_weight(const Call& call, Range outputs, void*) {
+    const auto* dpre = call.input<Real>(0);  // (R,N)
+    const auto* x = call.input<Real>(1);     // (R,C)
+    auto* dw = call.output<Real>(0);         // (N,C)
+    auto* db = call.output<Real>(1);         // (N) or null
+    const Params& p = call.p;
+    const int64_t R = p.B * p.T;
+    for (int64_t n = outputs.begin; n < outputs.end; ++n) {
+        for (int64_t c = 0; c < p.C; ++c) {
+            double sum = 0;
+            for (int64_t r = 0; r < R; ++r) sum += static_cast<double>(dpre[r * p.N + n]) * x[r * p.C + c];
+            put(dw[n * p.C + c], sum, call.adds_weight(0));
+        }
+        double sum = 0;
+        for (int64_t r = 0; r < R; ++r) sum += dpre[r * p.N + n];
+        if (db) put(db[n], sum, call.adds_weight(1));
+    }
+}
+
+NIB_INSTANTIATE(linear);
+NIB_INSTANTIATE(linear_backward_epilogue);
+NIB_INSTANTIATE(linear_backward);
+NIB_INSTANTIATE(linear_backward_weight);
+
+}  // namespace nib::ref

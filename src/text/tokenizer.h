@@ -1,0 +1,37 @@
+// What every tokenizer can do: text to token ids and back.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nib {
+
+class Tokenizer {
+public:
+    virtual ~Tokenizer() = default;
+
+    /// The tokens of a UTF-8 text; throws Error for text that has none.
+    virtual std::vector<int32_t> encode(std::string_view text) const = 0;
+
+    /// The bytes of one token, which may be part of a character (Utf8Streamer puts them together); throws Error for an id
+    /// outside the vocabulary.
+    virtual std::string decode(int32_t id) const = 0;
+
+    /// The bytes of a sequence of tokens.
+    virtual std::string decode(std::span<const int32_t> ids) const {
+        std::string text;
+        for (const int32_t id : ids) text += decode(id);
+        return text;
+    }
+
+    /// Number of tokens; ids are 0 to vocab_size() - 1.
+    virtual int32_t vocab_size() const = 0;
+
+    /// Which tokenizer this is, in a word for people: "char", ...
+    virtual const char* kind() const = 0;
+};
+
+}  // namespace nib

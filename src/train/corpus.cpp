@@ -1,0 +1,214 @@
+#include "train/corpus.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <system_error>
+
+#include "core/error.h"
+#include "text/utf8.h"
+
+namespace nib {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_text_name(const fs::path& path) {
+    std::string extension = path.extension().string();
+    for (char& c : extension) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return extension == ".txt";
+}
+
+// Why a file may be no UTF-8, as far as its first bytes tell.
+const char* encoding_hint(std::string_view text) {
+    const std::string_view mark = text.substr(0, 2);
+    if (mark == "\xFF\xFE" || mark == "\xFE\xFF") return "it looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8";
+    return "convert it to UTF-8 first, for example with iconv -f ENCODING -t UTF-8";
+}
+
+std::vector<std::string> files_at(const std::string& path) {
+    std::error_code error;
+    const fs::file_status status = fs::status(path, error);
+    if (status.type() == fs::file_type::not_found) fail("%s: no such file or folder", printable(path).c_str());
+    if (error) fail("%s: cannot be opened: %s", printable(path).c_str(), error.message().c_str());
+    if (fs::is_directory(status)) return text_files(path);
+    return {path};
+}
+
+}  // namespace
+
+// One pass over one file after the other: checks them, counts their characters and notes which ones there are.
+class Corpus::Scan {
+public:
+    // Fills `size` and `index` of a file.
+    void run(File& file) {
+        const std::string_view text = file.text();
+        for (size_t at = 0; at < text.size();) {
+            const size_t begin = at;
+            const int64_t count = stride(file, text, at);
+            file.size += count;
+            if (!file.index.empty()) {
+                file.index.push_back(begin);
+            } else if (at - begin != static_cast<size_t>(count)) {  // until here all was ASCII: characters were bytes
+                for (size_t offset = 0; offset <= begin; offset += kStride) file.index.push_back(offset);
+            }
+        }
+    }
+
+    // The characters seen so far, ascending.
+    std::vector<char32_t> characters() const {
+        std::vector<char32_t> found;
+        for (char32_t code = 0; code < kCodePointLimit; ++code) {
+            const bool seen = code < ascii_.size() ? ascii_[code] != 0 : (bits_[code / 64] >> (code % 64) & 1) != 0;
+            if (seen) found.push_back(code);
+        }
+        return found;
+    }
+
+private:
+    // Moves `at` on by `kStride` characters, fewer at the end of the text; returns how many.
+    int64_t stride(const File& file, std::string_view text, size_t& at) {
+        int64_t count = 0;
+        while (count < kStride && at < text.size()) {
+            if (kStride - count >= 8 && text.size() - at >= 8 && ascii8(text.data() + at)) {
+                for (size_t i = 0; i < 8; ++i) ascii_[static_cast<unsigned char>(text[at + i])] = 1;
+                at += 8;
+                count += 8;
+                continue;
+            }
+            const Decoded next = decode_utf8(text, at);
+            if (next.length == 0) {
+                fail("%s: not UTF-8 text: malformed at byte offset %zu (byte 0x%02X); %s",
+                     printable(file.map.path()).c_str(), at, static_cast<unsigned>(static_cast<unsigned char>(text[at])),
+                     encoding_hint(text));
+            }
+            note(next.code);
+            at += static_cast<size_t>(next.length);
+            ++count;
+        }
+        return count;
+    }
+
+    void note(char32_t code) {
+        if (code < ascii_.size()) {
+            ascii_[code] = 1;
+        } else {
+            bits_[code / 64] |= uint64_t{1} << (code % 64);
+        }
+    }
+
+    std::array<uint8_t, 128> ascii_{};  // apart from the others because a byte is set without reading it first
+    std::vector<uint64_t> bits_ = std::vector<uint64_t>(kCodePointLimit / 64);
+};
+
+std::string_view Corpus::File::text() const {
+    const std::span<const std::byte> bytes = map.bytes();
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+size_t Corpus::File::offset_of(int64_t character) const {
+    if (index.empty()) return static_cast<size_t>(character);
+    const size_t before = index[static_cast<size_t>(character / kStride)];
+    return skip_characters(text(), before, static_cast<size_t>(character % kStride));
+}
+
+void Corpus::File::read(int64_t from, std::span<int32_t> ids, const CharTokenizer& tokenizer) const {
+    const std::string_view all = text();
+    size_t at = offset_of(from);
+    for (size_t i = 0; i < ids.size(); ++i) {
+        const Decoded next = decode_utf8(all, at);
+        if (next.length == 0) fail("%s: changed while nib was using it; start again", printable(map.path()).c_str());
+        ids[i] = tokenizer.id_of(next.code);
+        if (ids[i] < 0) {
+            fail(
+                "%s: the model does not know the character %s, character %lld of the file (byte offset %zu); remove it, or "
+                "train a new model on this text",
+                printable(map.path()).c_str(), describe(next.code).c_str(),
+                static_cast<long long>(from) + static_cast<long long>(i) + 1, at);
+        }
+        at += static_cast<size_t>(next.length);
+    }
+}
+
+Corpus::Corpus(const std::vector<std::string>& paths) {
+    if (paths.empty()) fail("no text was given: name a text file or a folder of .txt files");
+    Scan scan;
+    for (const std::string& path : paths) {
+        for (const std::string& name : files_at(path)) {
+            File file{MappedFile(name), size_, 0, {}};
+            scan.run(file);
+            size_ += file.size;
+            if (file.size > 0) files_.push_back(std::move(file));
+        }
+    }
+    if (size_ == 0) {
+        fail("%s%s: empty, there is no text to read", printable(paths.front()).c_str(),
+             paths.size() > 1 ? " and the others" : "");
+    }
+    characters_ = scan.characters();
+}
+
+void Corpus::read(int64_t begin, std::span<int32_t> ids, const CharTokenizer& tokenizer) const {
+    CHECK(begin >= 0 && begin <= size_ && static_cast<int64_t>(ids.size()) <= size_ - begin);
+    const auto after = std::upper_bound(files_.begin(), files_.end(), begin,
+                                        [](int64_t character, const File& file) { return character < file.begin; });
+    for (auto file = after - 1; !ids.empty(); ++file) {
+        const int64_t from = begin - file->begin;
+        const size_t count = std::min(ids.size(), static_cast<size_t>(file->size - from));
+        file->read(from, ids.first(count), tokenizer);
+        ids = ids.subspan(count);
+        begin += static_cast<int64_t>(count);
+    }
+}
+
+void Corpus::require_known(const CharTokenizer& tokenizer) const {
+    const auto known = [&](char32_t code) { return tokenizer.id_of(code) >= 0; };
+    if (std::all_of(characters_.begin(), characters_.end(), known)) return;
+    std::array<int32_t, kStride> ids;
+    for (int64_t begin = 0; begin < size_; begin += kStride) {
+        read(begin, std::span(ids).first(static_cast<size_t>(std::min(kStride, size_ - begin))), tokenizer);
+    }
+}
+
+std::vector<std::string> text_files(const std::string& folder) {
+    std::vector<std::string> found;
+    std::error_code error;
+    for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+        if (entry->path().filename().string().starts_with('.')) {
+            entry.disable_recursion_pending();
+        } else if (std::error_code broken_link; is_text_name(entry->path()) && entry->is_regular_file(broken_link)) {
+            found.push_back(entry->path().string());
+        }
+    }
+    if (error) fail("%s: this folder cannot be searched: %s", printable(folder).c_str(), error.message().c_str());
+    if (found.empty()) fail("%s: no .txt files in this folder; name the files themselves", printable(folder).c_str());
+    std::sort(found.begin(), found.end());
+    return found;
+}
+
+std::pair<Span, Span> split(const Corpus& corpus, double val_fraction, int64_t context) {
+    CHECK(context >= 1);
+    if (!(val_fraction >= 0 && val_fraction < 1)) {
+        fail("the validation fraction is %g; it must be at least 0 and below 1", val_fraction);
+    }
+    const int64_t size = corpus.size(), needed = context + 1;
+    const auto cut = static_cast<int64_t>(static_cast<double>(size) * (1 - val_fraction));
+    const Span train{0, cut}, val{cut, size};
+    if (train.size() >= needed && (val_fraction == 0 || val.size() >= needed)) return {train, val};
+    const auto characters = static_cast<long long>(size), least = static_cast<long long>(needed);
+    if (val_fraction == 0) {
+        fail(
+            "the text is too short: it has %lld characters, and --context %lld needs at least %lld; use a smaller "
+            "--context or "
+            "more text",
+            characters, static_cast<long long>(context), least);
+    }
+    fail(
+        "the text is too short: of its %lld characters %lld train and %lld validate, and --context %lld needs at least "
+        "%lld in "
+        "each part; use a smaller --context or more text",
+        characters, static_cast<long long>(train.size()), static_cast<long long>(val.size()),
+        static_cast<long long>(context), least);
+}
+
+}  // namespace nib

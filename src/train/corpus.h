@@ -1,0 +1,74 @@
+// The text a model trains on: files mapped into memory, addressed by character.
+//
+// Every Unicode code point is a character as it stands: line ends, byte order marks and emoji are not touched.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "io/mapped_file.h"
+#include "text/char_tokenizer.h"
+
+namespace nib {
+
+/// A text in UTF-8 made of one file or many, in order. It may be larger than memory: files are mapped, and what is kept
+/// besides is the set of characters and the byte offset of every `kStride`-th character (nothing for ASCII files).
+class Corpus {
+public:
+    static constexpr int64_t kStride = 1024;
+
+    /// Opens files (whatever their names) and folders (see `text_files`), reading each once. Throws Error if one is
+    /// missing, cannot be read or is not UTF-8, if a folder has no text files, and if there is no character at all.
+    explicit Corpus(const std::vector<std::string>& paths);
+
+    /// Number of characters.
+    int64_t size() const { return size_; }
+
+    /// The distinct characters, ascending: what CharTokenizer::from_code_points takes.
+    const std::vector<char32_t>& characters() const { return characters_; }
+
+    /// The ids of the characters [begin, begin + ids.size()), which must be inside the corpus. Throws Error at a character
+    /// that the tokenizer does not know. May be called from several threads at once.
+    void read(int64_t begin, std::span<int32_t> ids, const CharTokenizer& tokenizer) const;
+
+    /// Throws the Error of `read` for the first character that the tokenizer does not know; fast if it knows them all.
+    void require_known(const CharTokenizer& tokenizer) const;
+
+private:
+    struct File {
+        MappedFile map;
+        int64_t begin = 0;            // characters in the files before this one
+        int64_t size = 0;             // characters in this one
+        std::vector<uint64_t> index;  // byte offsets of characters 0, kStride, 2 * kStride, ...; empty: all ASCII
+
+        std::string_view text() const;
+        size_t offset_of(int64_t character) const;
+        void read(int64_t from, std::span<int32_t> ids, const CharTokenizer& tokenizer) const;
+    };
+    class Scan;
+
+    std::vector<File> files_;  // none of them empty
+    std::vector<char32_t> characters_;
+    int64_t size_ = 0;
+};
+
+/// The text files of a folder and the folders below it, sorted by path: every regular file called .txt (or .TXT). Names
+/// that begin with a dot are passed over, and links to folders are not followed. Throws Error if there are none.
+std::vector<std::string> text_files(const std::string& folder);
+
+/// A range of characters [begin, end) of a corpus.
+struct Span {
+    int64_t begin, end;
+    int64_t size() const { return end - begin; }
+};
+
+/// Divides a corpus into what trains and what validates, which is the last `val_fraction` of it (0: nothing). Throws Error
+/// if the fraction is outside [0, 1), or if a part has fewer than context + 1 characters.
+std::pair<Span, Span> split(const Corpus& corpus, double val_fraction, int64_t context);
+
+}  // namespace nib

@@ -1,0 +1,60 @@
+// libFuzzer target: no bytes may crash the GGUF reader. Build with clang++ -fsanitize=fuzzer,address,undefined; the seeds
+// are in tests/fuzz_corpus/gguf.
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <variant>
+#include <vector>
+
+#include "core/error.h"
+#include "io/gguf.h"
+
+namespace {
+
+volatile uint64_t sink;  // keeps the reads of values that nobody uses
+
+template <class T>
+void touch(const T& value) {
+    if constexpr (std::is_arithmetic_v<T>) {
+        sink = sink + (value != T(0));
+    } else if constexpr (std::is_same_v<T, std::string>) {
+        for (const char letter : value) touch(letter);
+    } else {
+        for (const auto& element : value) touch(static_cast<const typename T::value_type&>(element));
+    }
+}
+
+template <class T>
+void try_get(const nib::GgufFile& file, const std::string& key) {
+    try {
+        touch(file.get<T>(key));
+    } catch (const nib::Error&) {
+    }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    try {
+        const auto file = nib::GgufFile::parse(std::as_bytes(std::span(data, size)), "fuzz.gguf");
+        for (const auto& [key, value] : file.metadata()) {
+            CHECK(file.value(key) == &value);
+            std::visit([](const auto& content) { touch(content); }, value);
+            try_get<int8_t>(file, key);
+            try_get<uint64_t>(file, key);
+            try_get<float>(file, key);
+            try_get<bool>(file, key);
+            try_get<std::string>(file, key);
+        }
+        for (const nib::GgufTensor& tensor : file.tensors()) {
+            CHECK(&file.tensor(tensor.name) == &tensor && !tensor.data.empty());
+            touch(uint8_t(tensor.data.front()));
+            touch(uint8_t(tensor.data.back()));
+        }
+    } catch (const nib::Error& error) {
+        CHECK(error.what()[0] != '\0');
+    }
+    return 0;
+}

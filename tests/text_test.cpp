@@ -1,0 +1,279 @@
+// UTF-8, the streamer and the character tokenizer.
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "text/char_tokenizer.h"
+#include "text/utf8.h"
+
+namespace nib {
+namespace {
+
+using namespace std::string_literals;
+
+std::string utf8(std::u32string_view characters) {
+    std::string text;
+    for (const char32_t code : characters) append_utf8(text, code);
+    return text;
+}
+
+// What `action` throws, "" if nothing.
+template <typename Action>
+std::string error_of(Action action) {
+    try {
+        action();
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return "";
+}
+
+void expect_contains(const std::string& message, std::initializer_list<const char*> parts) {
+    for (const char* part : parts) EXPECT_NE(message.find(part), std::string::npos) << "\"" << part << "\" in: " << message;
+    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+}
+
+TEST(Utf8, EveryCodePointSurvives) {
+    for (char32_t code = 0; code < kCodePointLimit; ++code) {
+        if (!is_code_point(code)) continue;
+        std::string text;
+        append_utf8(text, code);
+        const Decoded back = decode_utf8(text, 0);
+        ASSERT_EQ(back.code, code);
+        ASSERT_EQ(static_cast<size_t>(back.length), text.size());
+        ASSERT_EQ(text.size(), code < 0x80 ? 1u : code < 0x800 ? 2u : code < 0x10000 ? 3u : 4u);
+        ASSERT_EQ(find_invalid(text), std::string::npos);
+    }
+}
+
+TEST(Utf8, MalformedSequencesAreFoundWhereTheyBegin) {
+    const std::vector<std::pair<const char*, std::string>> malformed = {
+        {"stray continuation",         "\x80"                },
+        {"stray continuation, last",   "\xBF"                },
+        {"overlong, 2 bytes",          "\xC0\xAF"            },
+        {"overlong, 2 bytes, largest", "\xC1\xBF"            },
+        {"overlong, 3 bytes",          "\xE0\x80\xAF"        },
+        {"overlong, 3 bytes, largest", "\xE0\x9F\xBF"        },
+        {"overlong, 4 bytes",          "\xF0\x80\x80\xAF"    },
+        {"overlong, 4 bytes, largest", "\xF0\x8F\xBF\xBF"    },
+        {"first surrogate",            "\xED\xA0\x80"        },
+        {"last surrogate",             "\xED\xBF\xBF"        },
+        {"U+110000",                   "\xF4\x90\x80\x80"    },
+        {"lead F5",                    "\xF5\x80\x80\x80"    },
+        {"lead F8",                    "\xF8\x88\x80\x80\x80"},
+        {"lead FE",                    "\xFE"                },
+        {"lead FF",                    "\xFF"                },
+        {"2 bytes, 1 there",           "\xC3"                },
+        {"3 bytes, 1 there",           "\xE4"                },
+        {"3 bytes, 2 there",           "\xE4\xBD"            },
+        {"4 bytes, 1 there",           "\xF0"                },
+        {"4 bytes, 2 there",           "\xF0\x9F"            },
+        {"4 bytes, 3 there",           "\xF0\x9F\x98"        },
+    };
+    // Before it: nothing, ASCII of all lengths around the 8-byte step, longer characters. After it: nothing or ASCII.
+    std::vector<std::string> before = {"", "é", "你好", "a😀", "0123456你8901234567"};
+    for (size_t n = 1; n <= 17; ++n) before.emplace_back(n, 'x');
+    for (const auto& [what, bytes] : malformed) {
+        EXPECT_EQ(decode_utf8(bytes, 0).length, 0) << what;
+        for (const std::string& head : before) {
+            for (const std::string& tail : {""s, "z"s, "abcdefghijklmnopq"s}) {
+                EXPECT_EQ(find_invalid(head + bytes + tail), head.size()) << what << " after " << head;
+            }
+        }
+    }
+    EXPECT_EQ(find_invalid(""), std::string::npos);
+    EXPECT_EQ(find_invalid("\0\x7F plain"s), std::string::npos);
+    EXPECT_EQ(decode_utf8("", 0).length, 0);
+    EXPECT_EQ(decode_utf8("a", 1).length, 0);
+}
+
+TEST(Utf8, WhatIsNoCodePointIsWrittenAsReplacement) {
+    for (const char32_t code : {char32_t{0xD800}, char32_t{0xDFFF}, char32_t{0x110000}, char32_t{0xFFFFFFFF}}) {
+        std::string text;
+        append_utf8(text, code);
+        EXPECT_EQ(text, "\uFFFD");
+    }
+}
+
+TEST(Utf8, SkipsCharacters) {
+    const std::u32string characters =
+        U"0123456789 é你好，世界😀😀 abcdefghijklmnopqrstuvwxyz 红楼梦第一回甄士隐梦幻识通灵\uFEFF\r\n.";
+    const std::string text = utf8(characters);
+    for (size_t from = 0; from <= characters.size(); ++from) {
+        for (size_t count = 0; from + count <= characters.size(); ++count) {
+            const std::u32string_view all = characters;
+            ASSERT_EQ(skip_characters(text, utf8(all.substr(0, from)).size(), count),
+                      utf8(all.substr(0, from + count)).size());
+        }
+    }
+    EXPECT_EQ(skip_characters(text, 0, 1000), text.size());
+}
+
+TEST(Utf8, DescribesCharacters) {
+    EXPECT_EQ(describe(U'é'), "\"é\" (U+00E9)");
+    EXPECT_EQ(describe(U'你'), "\"你\" (U+4F60)");
+    EXPECT_EQ(describe(U'😀'), "\"😀\" (U+1F600)");
+    EXPECT_EQ(describe(U' '), "\" \" (U+0020)");
+    EXPECT_EQ(describe(U'\n'), "U+000A");
+    EXPECT_EQ(describe(0x1B), "U+001B");
+    EXPECT_EQ(describe(0x9B), "U+009B");    // a C1 control: some terminals obey it
+    EXPECT_EQ(describe(0x202E), "U+202E");  // turns the line around
+    EXPECT_EQ(describe(0x0301), "U+0301");  // sits on the character before it
+    EXPECT_EQ(describe(0xFEFF), "U+FEFF");
+    EXPECT_EQ(describe(0x3000), "U+3000");
+    EXPECT_EQ(describe(0xD800), "U+D800");
+}
+
+// All pieces through one streamer; every single answer must be whole characters.
+std::string stream(const std::vector<std::string>& pieces) {
+    Utf8Streamer streamer;
+    std::string all;
+    for (const std::string& piece : pieces) {
+        const std::string part = streamer.push(piece);
+        EXPECT_EQ(find_invalid(part), std::string::npos);
+        all += part;
+    }
+    return all + streamer.finish();
+}
+
+std::vector<std::string> single_bytes(const std::string& text) {
+    std::vector<std::string> pieces;
+    for (const char byte : text) pieces.emplace_back(1, byte);
+    return pieces;
+}
+
+TEST(Utf8Streamer, NeverSplitsACharacter) {
+    const std::string text = "a é 你好，世界 😀👩‍🚀 end";
+    EXPECT_EQ(stream({text}), text);
+    EXPECT_EQ(stream(single_bytes(text)), text);
+    for (size_t cut = 0; cut <= text.size(); ++cut) EXPECT_EQ(stream({text.substr(0, cut), text.substr(cut)}), text);
+
+    Utf8Streamer streamer;
+    EXPECT_EQ(streamer.push("x\xE4"), "x");
+    EXPECT_EQ(streamer.push("\xBD"), "");
+    EXPECT_EQ(streamer.push(""), "");
+    EXPECT_EQ(streamer.push("\xA0y"), "你y");
+    EXPECT_EQ(streamer.finish(), "");
+}
+
+TEST(Utf8Streamer, AnIncompleteTailIsReplaced) {
+    Utf8Streamer streamer;
+    EXPECT_EQ(streamer.push("ok\xF0\x9F\x98"), "ok");
+    EXPECT_EQ(streamer.finish(), "\uFFFD");
+    EXPECT_EQ(streamer.finish(), "");
+    EXPECT_EQ(streamer.push("again"), "again");
+}
+
+TEST(Utf8Streamer, MalformedSequencesBecomeOneReplacementEach) {
+    // The examples of the Unicode standard, tables 3-8 to 3-11: maximal subparts.
+    const std::vector<std::pair<std::string, std::u32string>> examples = {
+        {"\xC0\xAF\xE0\x80\xBF\xF0\x81\x82\x41", U"\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDA"},
+        {"\xED\xA0\x80\xED\xBF\xBF\xED\xAF\x41", U"\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDA"},
+        {"\xF4\x91\x92\x93\xFF\x41\x80\xBF\x42", U"\uFFFD\uFFFD\uFFFD\uFFFD\uFFFDA\uFFFD\uFFFDB"     },
+        {"\xE1\x80\xE2\xF0\x91\x92\xF1\xBF\x41", U"\uFFFD\uFFFD\uFFFD\uFFFDA"                        },
+    };
+    for (const auto& [bytes, expected] : examples) {
+        EXPECT_EQ(stream({bytes}), utf8(expected));
+        EXPECT_EQ(stream(single_bytes(bytes)), utf8(expected));
+    }
+}
+
+TEST(Utf8Streamer, RandomBytesInRandomPieces) {
+    std::mt19937 random(7);
+    const unsigned char likely[] = {0xE4, 0xBD, 0xA0, 0xF0, 0x9F, 0x98, 0x80, 0xC3, 0xED, 0xF4, 0x41, 0xFF};
+    for (int round = 0; round < 3000; ++round) {
+        std::string bytes;
+        for (size_t n = random() % 40; n > 0; --n) {
+            bytes += static_cast<char>(random() % 2 ? likely[random() % sizeof likely] : random() % 256);
+        }
+        std::vector<std::string> pieces;
+        for (size_t at = 0; at < bytes.size();) {
+            const size_t length = random() % 5;
+            pieces.push_back(bytes.substr(at, length));
+            at += length;
+        }
+        const std::string whole = stream({bytes});
+        ASSERT_EQ(stream(pieces), whole);
+        if (find_invalid(bytes) == std::string::npos) {
+            ASSERT_EQ(whole, bytes);
+        }
+    }
+}
+
+TEST(CharTokenizer, IdsAreRanks) {
+    const CharTokenizer tokenizer = CharTokenizer::from_code_points({U'\n', U' ', U'a', U'b', U'é', U'你', U'😀'});
+    EXPECT_EQ(tokenizer.vocab_size(), 7);
+    EXPECT_STREQ(tokenizer.kind(), "char");
+    const std::string text = "ab 你\né😀a";
+    const std::vector<int32_t> ids = {2, 3, 1, 5, 0, 4, 6, 2};
+    EXPECT_EQ(tokenizer.encode(text), ids);
+    EXPECT_EQ(tokenizer.decode(ids), text);
+    EXPECT_EQ(tokenizer.decode(5), "你");
+    EXPECT_TRUE(tokenizer.encode("").empty());
+    EXPECT_EQ(tokenizer.id_of(U'c'), -1);
+    EXPECT_EQ(tokenizer.id_of(U'好'), -1);
+    EXPECT_EQ(tokenizer.id_of(0x10FFFF), -1);
+    EXPECT_EQ(tokenizer.id_of(0xFFFFFFFF), -1);
+}
+
+TEST(CharTokenizer, KnowsAllOfUnicode) {
+    std::vector<char32_t> all;
+    for (char32_t code = 0; code < kCodePointLimit; ++code) {
+        if (is_code_point(code)) all.push_back(code);
+    }
+    const CharTokenizer tokenizer = CharTokenizer::from_code_points(all);
+    for (size_t i = 0; i < all.size(); ++i) ASSERT_EQ(tokenizer.id_of(all[i]), static_cast<int32_t>(i));
+    EXPECT_EQ(tokenizer.id_of(0xD800), -1);
+    const CharTokenizer back = CharTokenizer::from_token_strings(tokenizer.token_strings());
+    EXPECT_EQ(back.code_points(), all);
+}
+
+TEST(CharTokenizer, UnknownCharacters) {
+    const CharTokenizer tokenizer = CharTokenizer::from_code_points({U'a', U'你'});
+    expect_contains(error_of([&] { tokenizer.encode("a你aéa"); }),
+                    {"\"é\" (U+00E9)", "character 4 ", "byte offset 5", "--skip-unknown"});
+    expect_contains(error_of([&] { tokenizer.encode("\n"); }), {"U+000A", "character 1 ", "byte offset 0"});
+    EXPECT_EQ(tokenizer.encode("xa\n你é", true), (std::vector<int32_t>{0, 1}));
+    EXPECT_TRUE(tokenizer.encode("xyz", true).empty());
+    for (const bool skip : {false, true}) {
+        expect_contains(error_of([&] { tokenizer.encode("a你\xFF", skip); }), {"UTF-8", "byte offset 4", "0xFF"});
+    }
+    expect_contains(error_of([&] { tokenizer.decode(2); }), {"token 2", "2 characters"});
+    expect_contains(error_of([&] { tokenizer.decode(-1); }), {"token -1"});
+}
+
+TEST(CharTokenizer, RefusesADamagedVocabulary) {
+    const auto from = [](std::vector<char32_t> codes) {
+        return error_of([&] { CharTokenizer::from_code_points(std::move(codes)); });
+    };
+    expect_contains(from({}), {"empty"});
+    expect_contains(from({U'b', U'a'}), {"token 1", "\"a\"", "token 0", "\"b\""});
+    expect_contains(from({U'a', U'b', U'b'}), {"token 2"});
+    expect_contains(from({U'a', 0xD800}), {"token 1", "0xD800"});
+    expect_contains(from({0x110000}), {"token 0", "0x110000"});
+    EXPECT_EQ(from({0, 0x10FFFF}), "");
+}
+
+TEST(CharTokenizer, TokenStrings) {
+    const std::vector<char32_t> codes = {0, U'\n', U' ', U'<', U'é', 0x2581, U'你', U'😀'};
+    const std::vector<std::string> strings = {"\0"s, "\n", "\u2581", "<", "é", "<U+2581>", "你", "😀"};
+    EXPECT_EQ(CharTokenizer::from_code_points(codes).token_strings(), strings);
+    EXPECT_EQ(CharTokenizer::from_token_strings(strings).code_points(), codes);
+
+    const auto from = [](std::vector<std::string> texts) {
+        return error_of([&] { CharTokenizer::from_token_strings(texts); });
+    };
+    expect_contains(from({}), {"empty"});
+    expect_contains(from({"a", ""}), {"token 1"});
+    expect_contains(from({"a", "bc"}), {"token 1", "\"bc\""});
+    expect_contains(from({"a", "b\n"}), {"token 1", "\"b\\x0A\""});
+    expect_contains(from({"a", "\xED\xA0\x80"}), {"token 1", "\\xED"});
+    expect_contains(from({"b", "a"}), {"token 1"});
+}
+
+}  // namespace
+}  // namespace nib
