@@ -56,7 +56,7 @@ TEST_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(filter-out tests/fuzz_%,$(wildcard t
 FUZZERS    := $(patsubst tests/%.cpp,$(BUILD)/%,$(wildcard tests/fuzz_*.cpp))
 
 # ---- flags ---------------------------------------------------------------------------------------------------------
-# Contraction is off everywhere: the reference gives the same bits on every compiler, and kernels say fma where they mean it.
+# Contraction is off everywhere: the reference gives the same bits on every compiler, kernels say fma where they mean it.
 BASE := -std=c++20 -Isrc -pthread -ffp-contract=off -Wall -Wextra -Wpedantic $(if $(WERROR),-Werror)
 KERNEL_BASE := -fno-exceptions -fno-rtti # a kernel throws nothing; the runtime's shared helpers stay out of its object
 UBSAN := undefined -fno-sanitize-recover=undefined
@@ -177,7 +177,7 @@ asan: | $(DEPS_OK)
 tsan: | $(DEPS_OK)
 	@$(MAKE) --no-print-directory VARIANT=tsan FILTER='$(or $(TSAN_FILTER),*)' test
 
-# Seeds: tests/fuzz_seeds/NAME for tests/fuzz_NAME.cpp. What a run finds is kept in build/fuzz/corpus/NAME, crashes beside it.
+# Seeds of tests/fuzz_NAME.cpp: tests/fuzz_*/NAME/. What a run finds is kept in build/fuzz/corpus/NAME, crashes in build/fuzz.
 FUZZ_SECONDS ?= 60
 ifneq ($(VARIANT),fuzz)
 fuzz: | $(DEPS_OK)
@@ -189,7 +189,7 @@ fuzz: $(FUZZERS:%=%.result)
 $(FUZZERS:%=%.result): $(BUILD)/fuzz_%.result: $(BUILD)/fuzz_%
 	@mkdir -p $(BUILD)/corpus/$*; echo "  FUZZ $* for $(FUZZ_SECONDS) s"; \
 	if $< -max_total_time=$(FUZZ_SECONDS) -timeout=20 -artifact_prefix=$<- $(BUILD)/corpus/$* \
-	    $(wildcard tests/fuzz_seeds/$*) > $<.log 2>&1; then echo passed > $@; \
+	    $(wildcard tests/fuzz_*/$*) > $<.log 2>&1; then echo passed > $@; \
 	else echo failed > $@; echo "FAILED: $<"; tail -n 40 $<.log; fi
 endif
 

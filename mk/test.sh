@@ -1,6 +1,6 @@
 #!/bin/bash
-# test.sh LOG CHECK... -- TEST-COMMAND...: runs the GoogleTest binary, then the check scripts (each counts as one). Everything
-# goes to LOG, failures to the screen; the last line is the sum "N passed, N failed".
+# test.sh LOG CHECK... -- TEST-COMMAND...: runs the GoogleTest binary, then the check scripts (each counts as one).
+# Everything goes to LOG, failures to the screen; the last line is the sum "N passed, N failed".
 log=$1 checks=()
 while shift && [ "$1" != -- ]; do checks+=("$1"); done
 shift

@@ -35,7 +35,8 @@ wider_names() {
 stray_symbols() {
     local own wider
     own=$(own_names "$2") wider=$(wider_names "$2")
-    "$NM" --extern-only --defined-only --demangle "$1" | sed -E 's/^[0-9a-f]* +//' | awk -v isa="$2" -v own="$own" -v wider="$wider" '
+    "$NM" --extern-only --defined-only --demangle "$1" | sed -E 's/^[0-9a-f]* +//' |
+        awk -v isa="$2" -v own="$own" -v wider="$wider" '
         BEGIN { gsub(/\\b/, "([^a-z0-9_]|$)", own) }
         { name = substr($0, 3) }
         name ~ /^DW\.ref\./ { next }

@@ -1,0 +1,17 @@
+// The commands of the nib binary. Each lives in a file of its own, declares its options on `app` and sets app.callback() to
+// what it does. A command throws Error for anything wrong outside; main prints it and exits with 1.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace nib {
+
+void train_command(CLI::App& app);
+void run_command(CLI::App& app);
+void eval_command(CLI::App& app);
+void info_command(CLI::App& app);
+void logits_command(CLI::App& app);
+void bench_command(CLI::App& app);
+void selftest_command(CLI::App& app);
+
+}  // namespace nib
