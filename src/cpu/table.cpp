@@ -10,7 +10,7 @@ namespace {
 int64_t grain(const Call& call) {
     switch (call.op) {
         case Op::EmbedBackward:
-        case Op::NormBackwardWeight: return 16;             // columns: whole cache lines
+        case Op::NormBackwardWeight: return 16;  // columns: whole cache lines
         case Op::Linear:
         case Op::LinearBackward: return call.p.by_columns ? 16 : 8;
         case Op::LinearBackwardWeight: return 16;

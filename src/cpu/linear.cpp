@@ -1,0 +1,264 @@
+// Linear layers: y = residual + dropout(act(x w^T + b)), and its gradients.
+//
+// By rows, the executor has packed the weights and each call takes some rows through all of them. By columns, each call
+// packs its part of the weights as it goes and takes all rows through it; a few rows (decoding) are dot products straight
+// on the weights, which are then read once and at memory speed.
+#include "cpu/dropout.h"
+#include "cpu/gemm.h"
+#include "cpu/simd.h"
+#include "cpu/vecmath.h"
+
+namespace nib::cpu::NIB_ISA {
+namespace {
+
+constexpr int64_t kDepth = 768;    // rows of a packed block: a panel of them stays in the second-level cache
+constexpr int64_t kRowBlock = 64;  // rows that are finished, epilogue included, while they are in the cache
+constexpr int64_t kFewRows = 16;   // up to here dot products beat packing
+constexpr int64_t kWeightDepth = 256, kWeightColumns = 384;  // block of x in linear_backward_weight
+
+// The product behind Linear and LinearBackward: out (R,N) = left (R,K) B (K,N), where B is w transposed or w.
+struct Product {
+    const float *left, *w, *bias;
+    float* out;
+    int64_t K, N, ldw;
+    bool transposed, adds;
+
+    explicit Product(const Call& call) : left(call.input<float>(0)), w(call.input<float>(1)) {
+        const bool forward = call.op == Op::Linear;
+        bias = forward ? call.input<float>(2) : nullptr;
+        out = forward && call.out[1] ? call.output<float>(1) : call.output<float>(0);
+        K = forward ? call.p.C : call.p.N;
+        N = forward ? call.p.N : call.p.C;
+        ldw = call.p.C;
+        transposed = forward;
+        adds = !forward && call.adds(0);
+    }
+
+    Start start(int64_t k) const { return adds || k > 0 ? Start::Add : bias ? Start::Bias : Start::Zero; }
+
+    void pack(int64_t k, int64_t depth, int64_t nv, int64_t column, float* panel) const {
+        if (transposed)
+            pack_panel_transposed(w + column * ldw + k, ldw, depth, nv, N - column, panel);
+        else
+            pack_panel(w + k * ldw + column, ldw, depth, nv, N - column, panel);
+    }
+};
+
+vf activate(Act act, vf x) {
+    switch (act) {
+        case Act::GeluTanh: return gelu_tanh(x);
+        case Act::GeluErf: return gelu_erf(x);
+        case Act::Relu: return relu(x);
+        default: return x;
+    }
+}
+
+vf activate_derivative(Act act, vf x) {
+    switch (act) {
+        case Act::GeluTanh: return gelu_tanh_derivative(x);
+        case Act::GeluErf: return gelu_erf_derivative(x);
+        case Act::Relu: return relu_derivative(x);
+        default: return vf(1.0f);
+    }
+}
+
+// y = residual + dropout(act(product)) for columns [begin, end) of one row.
+void epilogue(const Call& call, int64_t row, int64_t begin, int64_t end) {
+    const int64_t first = row * call.p.N + begin, count = end - begin;
+    const float* from = (call.out[1] ? call.output<float>(1) : call.output<float>(0)) + first;
+    const float* residual = call.in[3] ? call.input<float>(3) + first : nullptr;
+    float* y = call.output<float>(0) + first;
+    if (call.p.act != Act::None)
+        for_each_vector(count, [&](int64_t i, auto get, auto put) { put(y + i, activate(call.p.act, get(from + i))); });
+    if (call.p.dropout != 0)
+        add_dropped(call, static_cast<uint64_t>(first), count, y, residual, y);
+    else if (residual)
+        for_each_vector(count, [&](int64_t i, auto get, auto put) { put(y + i, get(y + i) + get(residual + i)); });
+}
+
+bool has_epilogue(const Call& call) {
+    return call.op == Op::Linear && (call.p.act != Act::None || call.p.dropout != 0 || call.in[3]);
+}
+
+void finish(const Call& call, Range rows, Range columns) {
+    if (!has_epilogue(call)) return;
+    for (int64_t r = rows.begin; r < rows.end; ++r) epilogue(call, r, columns.begin, columns.end);
+}
+
+void by_rows(const Call& call, Range rows) {
+    const Product p(call);
+    const Panels panels(p.N);
+    for (int64_t r = rows.begin; r < rows.end; r += kRowBlock) {
+        const int64_t M = least(kRowBlock, rows.end - r);
+        for (int64_t k = 0; k < p.K; k += kDepth) {
+            const int64_t depth = least(kDepth, p.K - k);
+            product<true>(M, p.N, depth, Left{p.left + r * p.K + k, p.K, 1},
+                          static_cast<const float*>(call.packed) + k * panels.padded(), depth, 0, p.out + r * p.N, p.N,
+                          p.bias, p.start(k), p.N);
+        }
+        finish(call, {r, r + M}, {0, p.N});
+    }
+}
+
+void by_columns(const Call& call, Range columns, float* panel) {
+    const Product p(call);
+    const int64_t M = call.rows(), widest = kNV * kWidth;
+    for (int64_t n = columns.begin; n < columns.end; n += widest) {
+        const int64_t end = least(columns.end, n + widest), nv = (end - n + kWidth - 1) / kWidth;
+        for (int64_t k = 0; k < p.K; k += kDepth) {
+            const int64_t depth = least(kDepth, p.K - k);
+            p.pack(k, depth, nv, n, panel);
+            panel_product<true>(M, depth, Left{p.left + k, p.K, 1}, panel, nv, end - n, p.out + n, p.N,
+                                p.bias ? p.bias + n : nullptr, p.start(k));
+        }
+    }
+    finish(call, {0, M}, columns);
+}
+
+// out[r,n] = bias[n] + x_r . w_n for kX rows of x and kW rows of w.
+template <int kX, int kW>
+void dot_block(const Product& p, int64_t row, int64_t n) {
+    const float *x = p.left + row * p.K, *w = p.w + n * p.K;
+    vf sum[kX][kW];
+    for (int i = 0; i < kX; ++i)
+        for (int j = 0; j < kW; ++j) sum[i][j] = vf(0.0f);
+    const auto step = [&](auto get, int64_t k) __attribute__((always_inline)) {
+        vf left[kX];
+        for (int i = 0; i < kX; ++i) left[i] = get(x + i * p.K + k);
+        for (int j = 0; j < kW; ++j) {
+            const vf right = get(w + j * p.K + k);
+            for (int i = 0; i < kX; ++i) sum[i][j] = xsimd::fma(left[i], right, sum[i][j]);
+        }
+    };
+    for_each_vector(
+        p.K, [&](int64_t k, auto get, auto) __attribute__((always_inline)) { step(get, k); });
+    for (int i = 0; i < kX; ++i)
+        for (int j = 0; j < kW; ++j)
+            p.out[(row + i) * p.N + n + j] = xsimd::hadd(sum[i][j]) + (p.bias ? p.bias[n + j] : 0.0f);
+}
+
+template <int kX>
+void dot_rows(const Product& p, int64_t row, Range columns) {
+    int64_t n = columns.begin;
+    for (; n + 4 <= columns.end; n += 4) dot_block<kX, 4>(p, row, n);
+    for (; n < columns.end; ++n) dot_block<kX, 1>(p, row, n);
+}
+
+// Few rows: w is read from memory once, in blocks of columns that stay in the cache for all groups of rows.
+void few_rows(const Call& call, Range columns) {
+    const Product p(call);
+    const int64_t M = call.rows();
+    for (int64_t n = columns.begin; n < columns.end; n += 16) {
+        const Range block{n, least(n + 16, columns.end)};
+        int64_t r = 0;
+        for (; r + 4 <= M; r += 4) dot_rows<4>(p, r, block);
+        for (; r < M; ++r) dot_rows<1>(p, r, block);
+    }
+    finish(call, {0, M}, columns);
+}
+
+}  // namespace
+
+void linear(const Call& call, Range units, void* scratch) {
+    if (!call.p.by_columns) return by_rows(call, units);
+    if (call.rows() <= kFewRows) return few_rows(call, units);
+    by_columns(call, units, static_cast<float*>(scratch));
+}
+
+void linear_backward(const Call& call, Range units, void* scratch) {
+    if (!call.p.by_columns) return by_rows(call, units);
+    by_columns(call, units, static_cast<float*>(scratch));
+}
+
+void linear_backward_epilogue(const Call& call, Range rows, void*) {
+    const int64_t N = call.p.N, first = rows.begin * N, count = (rows.end - rows.begin) * N;
+    const float* dy = call.input<float>(0) + first;
+    float* dpre = call.output<float>(0) + first;
+    if (call.in[1]) {
+        const float* pre = call.input<float>(1) + first;
+        for_each_vector(count, [&](int64_t i, auto get, auto put) {
+            put(dpre + i, get(dy + i) * activate_derivative(call.p.act, get(pre + i)));
+        });
+        if (call.p.dropout != 0) apply_dropout(call, static_cast<uint64_t>(first), count, dpre);
+    } else if (call.p.dropout != 0) {
+        add_dropped(call, static_cast<uint64_t>(first), count, dy, nullptr, dpre);
+    } else if (dpre != dy) {
+        for_each_vector(count, [&](int64_t i, auto get, auto put) { put(dpre + i, get(dy + i)); });
+    }
+}
+
+// dw (N,C) = dpre^T (N,R) x (R,C) for some rows of dw: x is packed block by block, and so is dpre^T, since a column of it
+// would touch a cache line per element.
+void linear_backward_weight(const Call& call, Range outputs, void* scratch) {
+    const auto* dpre = call.input<float>(0);  // (R,N)
+    const auto* x = call.input<float>(1);     // (R,C)
+    auto* dw = call.output<float>(0);         // (N,C)
+    auto* db = call.output<float>(1);         // (N) or null
+    const int64_t R = call.p.B * call.p.T, N = call.p.N, C = call.p.C, count = outputs.end - outputs.begin;
+    auto* const right = static_cast<float*>(scratch);  // (kWeightDepth, kWeightColumns) in panels
+    auto* const left = right + kWeightDepth * round_up(kWeightColumns, kNV * kWidth);  // (tiles, kWeightDepth, kMR)
+    constexpr int64_t kTile = kMR;
+    constexpr int64_t kGroup = 192;  // rows of dw for which dpre^T is packed at a time
+    for (int64_t c = 0; c < C; c += kWeightColumns) {
+        const int64_t columns = least(kWeightColumns, C - c);
+        const Panels panels(columns);
+        for (int64_t r = 0; r < R; r += kWeightDepth) {
+            const int64_t depth = least(kWeightDepth, R - r);
+            const Start start = r > 0 || call.adds_weight(0) ? Start::Add : Start::Zero;
+            pack_all(false, x + r * C + c, C, depth, columns, right);
+            for (int64_t g = 0; g < count; g += kGroup) {
+                const int64_t group = least(kGroup, count - g);
+                for (int64_t i = 0; i < group; i += kTile)
+                    for (int64_t k = 0; k < depth; ++k)
+                        for (int64_t j = 0; j < least(kTile, group - i); ++j)
+                            left[i * depth + k * kTile + j] = dpre[(r + k) * N + outputs.begin + g + i + j];
+                for (int64_t p = 0; p < panels.count; ++p) {
+                    const int64_t at = panels.first(p) * kWidth;
+                    for (int64_t i = 0; i < group; i += kTile)
+                        panel_product<false>(least(kTile, group - i), depth, Left{left + i * depth, 1, kTile},
+                                             right + at * depth, panels.width(p), columns - at,
+                                             dw + (outputs.begin + g + i) * C + c + at, C, nullptr, start);
+                }
+            }
+        }
+    }
+    if (db)
+        for_each_vector(count, [&](int64_t i, auto get, auto put) {
+            const float* column = dpre + outputs.begin + i;
+            float* to = db + outputs.begin + i;
+            vf sum = call.adds_weight(1) ? get(to) : vf(0.0f);
+            for (int64_t r = 0; r < R; ++r) sum += get(column + r * N);
+            put(to, sum);
+        });
+}
+
+size_t linear_scratch_bytes(const Call& call) {
+    if (call.op == Op::LinearBackwardWeight)
+        return static_cast<size_t>(kWeightDepth * (round_up(kWeightColumns, kNV * kWidth) + 192)) * sizeof(float);
+    return call.p.by_columns ? static_cast<size_t>(kDepth * kNV * kWidth) * sizeof(float) : 0;
+}
+
+size_t linear_packed_bytes(const Call& call) {
+    if ((call.op != Op::Linear && call.op != Op::LinearBackward) || call.p.by_columns) return 0;
+    const Product p(call);
+    return static_cast<size_t>(p.K * Panels(p.N).padded()) * sizeof(float);
+}
+
+int64_t linear_pack_units(const Call& call) {
+    const Product p(call);
+    return Panels(p.N).count;
+}
+
+void linear_pack(const Call& call, Range units, void* packed) {
+    const Product p(call);
+    const Panels panels(p.N);
+    for (int64_t k = 0; k < p.K; k += kDepth) {
+        const int64_t depth = least(kDepth, p.K - k);
+        for (int64_t u = units.begin; u < units.end; ++u) {
+            const int64_t at = panels.first(u) * kWidth;
+            p.pack(k, depth, panels.width(u), at, static_cast<float*>(packed) + k * panels.padded() + at * depth);
+        }
+    }
+}
+
+}  // namespace nib::cpu::NIB_ISA
