@@ -47,7 +47,7 @@ ifeq ($(findstring clang,$(CXX)),)
 FLAGS_avx512 += -Wno-uninitialized -Wno-maybe-uninitialized # GCC 12 warns about its own avx512fintrin.h
 endif
 
-KERNEL_SRC := $(wildcard src/cpu/kernels/*.cpp)
+KERNEL_SRC := $(filter-out src/cpu/backend.cpp src/cpu/isa.cpp,$(wildcard src/cpu/*.cpp))
 NIB_SRC    := $(filter-out $(KERNEL_SRC),$(shell find src -name '*.cpp' | LC_ALL=C sort))
 KERNEL_OBJ := $(foreach isa,$(ISAS),$(KERNEL_SRC:%.cpp=$(OBJ)/%.$(isa).o))
 NIB_OBJ    := $(NIB_SRC:%.cpp=$(OBJ)/%.o) $(KERNEL_OBJ)

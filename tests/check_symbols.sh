@@ -48,7 +48,7 @@ stray_symbols() {
     "$NM" "$1" | grep -E '_GLOBAL__(sub_)?I_|__cxx_global_var_init' || true
 }
 
-objects=$(find "$OBJ" -path '*/cpu/kernels/*' -name '*.*.o' | sort)
+objects=$(find "$OBJ" -path '*/cpu/*' -name '*.*.o' | sort)
 [ -n "$objects" ] || { echo "no kernel objects below $OBJ"; exit 1; }
 status=0
 for object in $objects; do

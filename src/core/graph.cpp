@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/ops.h"
 
 namespace nib {
 namespace {
 
-constexpr int64_t kLogitBytes = 32 << 20;  // the loss works on chunks of about this size
+constexpr int64_t kLogitBytes = 64 << 20;  // the loss works on chunks of about this size
 
 }  // namespace
 
@@ -192,7 +193,6 @@ Graph::Loss Graph::loss(Tensor x, const Weight& head, Tensor targets) {
     const int64_t step = fitting >= all.T ? fitting / all.T * all.T : unit;
     const Tensor losses = make({R}), w = weight(head);
     const Tensor predicted = train ? Tensor{} : make({R}, DType::I32);
-    const Tensor dx = train ? gradient(x).tensor : Tensor{};
     const auto part = [&](Tensor t, int64_t row, int64_t rows) {
         if (!t) return t;
         const int64_t width = info(t).shape.rank == 2 ? info(t).shape[1] : 1;
@@ -207,23 +207,50 @@ Graph::Loss Graph::loss(Tensor x, const Weight& head, Tensor targets) {
         p.N = V;
         p.stream = streams_;
         const Tensor xs = part(x, row, rows), logits = make({rows, V});
-        add(Op::Linear, p, {xs, w, {}, {}}, {logits}).new_stage = rows < R;
+        Node& head_node = add(Op::Linear, p, {xs, w, {}, {}}, {logits});
+        head_node.new_stage = head_node.differentiated = rows < R;
         add(Op::CrossEntropy, p, {logits, part(targets, row, rows)},
             {part(losses, row, rows), train ? logits : Tensor{}, part(predicted, row, rows)});
         if (!train) continue;
-        add(Op::LinearBackward, p, {logits, w}, {part(dx, row, rows)});
+        if (rows == R) {
+            set_gradient(logits, logits);
+            continue;
+        }
+        // Several chunks: gradients go on at once, since the next chunk needs the memory of the logits.
+        add(Op::LinearBackward, p, {logits, w}, {part(gradient(x).tensor, row, rows)});
         const Gradient dw = gradient(w);
         add(Op::LinearBackwardWeight, p, {logits, xs}, {dw.tensor}).accumulate = dw.adds;
     }
     return {losses, predicted};
 }
 
-void Graph::record_backward() {
+void Graph::record_with_last_use(Tensor w, std::function<void()> record) {
+    const auto id = static_cast<size_t>(w.id);
+    if (uses_left_[id] > 1)
+        waiting_[id].push_back(std::move(record));
+    else
+        record();
+}
+
+void Graph::record_backward(const std::function<void(Tensor weight, Tensor gradient)>& complete) {
     CHECK(mode_ == Mode::Train);
+    const auto is_weight = [&](Tensor t) { return t && info(t).where.buffer >= 0; };
     const size_t forward = nodes_.size();
+    uses_left_.assign(tensors_.size(), 0);
+    waiting_.assign(tensors_.size(), {});
+    for (size_t i = 0; i < forward; ++i)
+        for (const Tensor t : nodes_[i].in)
+            if (is_weight(t) && !nodes_[i].differentiated) ++uses_left_[static_cast<size_t>(t.id)];
     for (size_t i = forward; i-- > 0;) {
         const Node node = nodes_[i];  // a copy: recording moves the nodes
+        if (node.differentiated || !node.out[0] || !has_gradient(node.out[0])) continue;
+        for (const Tensor t : node.in)
+            if (is_weight(t) && uses_left_[static_cast<size_t>(t.id)] == 1)
+                for (const auto& record : std::exchange(waiting_[static_cast<size_t>(t.id)], {})) record();
         nib::record_backward(*this, node);
+        for (const Tensor t : node.in)
+            if (is_weight(t) && --uses_left_[static_cast<size_t>(t.id)] == 0 && complete)
+                complete(t, gradients_[static_cast<size_t>(t.id)]);
     }
 }
 

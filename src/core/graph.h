@@ -2,6 +2,7 @@
 // (core/plan.h) turns the record into a plan that is replayed every step.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -61,8 +62,9 @@ struct Node {
     Params p;
     std::array<Tensor, kMaxIn> in;
     std::array<Tensor, kMaxOut> out;
-    uint8_t accumulate = 0;  // bit i: out[i] +=
-    bool new_stage = false;  // the scheduler must not join it to what came before
+    uint8_t accumulate = 0;       // bit i: out[i] +=
+    bool new_stage = false;       // the scheduler must not join it to what came before
+    bool differentiated = false;  // its backward nodes are recorded already
 };
 
 class Graph {
@@ -123,8 +125,12 @@ public:
     /// Makes `gradient` the gradient of t, which must not have one.
     void set_gradient(Tensor t, Tensor gradient);
 
-    /// Appends the backward nodes of all nodes recorded so far (Train, after loss()).
-    void record_backward();
+    /// Appends the backward nodes of all nodes recorded so far (Train, after loss()). `complete` is called when the
+    /// gradient of a weight has its last term, in case something is to be done with it at once.
+    void record_backward(const std::function<void(Tensor weight, Tensor gradient)>& complete = {});
+    /// For a gradient rule: records a term of the gradient of `w` as late as possible, with the last one. Of the two terms
+    /// of a tied embedding, the output head's comes first; until then its inputs take less memory than its result.
+    void record_with_last_use(Tensor w, std::function<void()> record);
 
 private:
     Params rows(Tensor x) const;
@@ -137,6 +143,10 @@ private:
     std::vector<Node> nodes_;
     std::vector<Tensor> gradients_;           // by tensor id
     std::vector<Location> weight_gradients_;  // by tensor id; where a weight's gradient lies
+    // During record_backward(), by tensor id: forward nodes that use it and are still to come, and terms that wait for
+    // them.
+    std::vector<int> uses_left_;
+    std::vector<std::vector<std::function<void()>>> waiting_;
 };
 
 }  // namespace nib

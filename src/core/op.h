@@ -111,6 +111,10 @@ struct KernelTable {
     size_t (*packed_bytes)(const Call&) = nullptr;   // size of Call::packed; 0 or null: the call is not packed
     int64_t (*pack_units)(const Call&) = nullptr;    // packing is split into this many units
     void (*pack)(const Call&, Range units, void* packed) = nullptr;
+    /// For benchmarks: runs `rounds` of independent multiply-adds and returns how many operations that were.
+    double (*peak_flops)(int64_t rounds, float* sink) = nullptr;
+    /// For benchmarks: reads `count` floats front to back and returns their sum.
+    float (*read_memory)(const float* data, int64_t count) = nullptr;
 };
 
 }  // namespace nib

@@ -97,10 +97,12 @@ void linear_backward(Graph& g, const Node& n) {
         CHECK(!g.has_gradient(residual));
         g.set_gradient(residual, dy);
     }
-    const Graph::Gradient dw = g.gradient(n.in[1]);
-    const Graph::Gradient db = n.in[2] ? g.gradient(n.in[2]) : Graph::Gradient{{}, false};
-    g.add(Op::LinearBackwardWeight, n.p, {dpre, x}, {dw.tensor, db.tensor}).accumulate =
-        static_cast<uint8_t>(dw.adds | db.adds << 1);
+    g.record_with_last_use(n.in[1], [&g, n, dpre, x] {
+        const Graph::Gradient dw = g.gradient(n.in[1]);
+        const Graph::Gradient db = n.in[2] ? g.gradient(n.in[2]) : Graph::Gradient{{}, false};
+        g.add(Op::LinearBackwardWeight, n.p, {dpre, x}, {dw.tensor, db.tensor}).accumulate =
+            static_cast<uint8_t>(dw.adds | db.adds << 1);
+    });
     const Graph::Gradient dx = g.gradient(x);
     g.add(Op::LinearBackward, n.p, {dpre, n.in[1]}, {dx.tensor}).accumulate = dx.adds;
 }
@@ -115,7 +117,6 @@ void attention_backward(Graph& g, const Node& n) {
 }  // namespace
 
 void record_backward(Graph& g, const Node& n) {
-    if (!n.out[0] || !g.has_gradient(n.out[0])) return;  // its result did not reach the loss, or it is backward itself
     switch (n.op) {
         case Op::Embed: return embed_backward(g, n);
         case Op::Norm: return norm_backward(g, n);

@@ -19,7 +19,7 @@ bool op_by_rows(Op op, const Params& p);
 /// Whether all its outputs are gradients of weights, which nothing else in the backward pass reads.
 bool op_is_weight_gradient(Op op);
 
-/// Appends the backward nodes of forward node `node`, if a gradient has reached its output.
+/// Appends the backward nodes of forward node `node`, whose output has a gradient.
 void record_backward(Graph& g, const Node& node);
 
 }  // namespace nib

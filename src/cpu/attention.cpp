@@ -23,7 +23,7 @@ struct Head {
         q = qkv + unit / call.p.H * T * ld + unit % call.p.H * D;
         k = q + call.p.C;
         v = k + call.p.C;
-        scale = 1.0f / xsimd::sqrt(vf(static_cast<float>(D))).get(0);
+        scale = 1.0f / first_lane(square_root(vf(static_cast<float>(D))));
     }
     // Of (R,C) tensors: y, dy.
     int64_t output_offset(const Call& call) const { return unit / call.p.H * T * call.p.C + unit % call.p.H * D; }
@@ -31,30 +31,43 @@ struct Head {
 
 // Scores become probabilities exp(scale * s - lse) for the first n, zero up to `columns`.
 void probabilities(float* s, int64_t n, int64_t columns, float scale, float lse) {
-    for_each_vector(n,
-                    [&](int64_t i, auto get, auto put) { put(s + i, vexp(xsimd::fma(get(s + i), vf(scale), vf(-lse)))); });
+    for_each_vector(n, [&](int64_t i, auto get, auto put) { put(s + i, vexp(madd(get(s + i), vf(scale), vf(-lse)))); });
     for (int64_t i = n; i < columns; ++i) s[i] = 0.0f;
 }
 
-// log(sum exp(scale * s)) over the first n scores.
-float log_sum_exp(const float* s, int64_t n, float scale) {
+float largest_of(const float* s, int64_t n) {
     float most = s[0];
-    vf best(most);
     int64_t i = 0;
-    for (; i + kWidth <= n; i += kWidth) best = xsimd::max(best, load(s + i));
-    alignas(64) float lanes[kWidth];
-    best.store_aligned(lanes);
-    for (int64_t j = 0; j < kWidth; ++j) most = largest(most, lanes[j]);
-    for (; i < n; ++i) most = largest(most, s[i]);
-    most *= scale;
-    vf sum(0.0f);
-    for (i = 0; i + kWidth <= n; i += kWidth) sum += vexp(xsimd::fma(load(s + i), vf(scale), vf(-most)));
-    float total = xsimd::hadd(sum);
-    if (i < n) {
-        vexp(xsimd::fma(load_tail(s + i, n - i), vf(scale), vf(-most))).store_aligned(lanes);
-        for (int64_t j = 0; j < n - i; ++j) total += lanes[j];
+    if (n >= kWidth) {
+        vf best = load(s);
+        for (i = kWidth; i + kWidth <= n; i += kWidth) best = xsimd::max(best, load(s + i));
+        alignas(64) float lanes[kWidth];
+        best.store_aligned(lanes);
+        for (int64_t j = 0; j < kWidth; ++j) most = largest(most, lanes[j]);
     }
-    return most + log_of(total);
+    for (; i < n; ++i) most = largest(most, s[i]);
+    return most;
+}
+
+// The first n scores become softmax(scale * s), the rest up to `columns` zero. Returns the log-sum-exp.
+float softmax(float* s, int64_t n, int64_t columns, float scale) {
+    const float most = largest_of(s, n) * scale;
+    vf sum(0.0f);
+    int64_t i = 0;
+    for (; i + kWidth <= n; i += kWidth) {
+        const vf e = vexp(madd(load(s + i), vf(scale), vf(-most)));
+        store(s + i, e);
+        sum += e;
+    }
+    float total = reduce_add(sum);
+    if (i < n) {
+        store_tail(s + i, vexp(madd(load_tail(s + i, n - i), vf(scale), vf(-most))), n - i);
+        for (int64_t j = i; j < n; ++j) total += s[j];
+    }
+    const vf factor(1.0f / total);
+    for_each_vector(n, [&](int64_t j, auto get, auto put) { put(s + j, get(s + j) * factor); });
+    for (i = n; i < columns; ++i) s[i] = 0.0f;
+    return most + static_cast<float>(natural_log(static_cast<double>(total)));
 }
 
 uint64_t mask_index(const Head& h, int64_t t) { return static_cast<uint64_t>((h.unit * h.T + t) * h.T); }
@@ -78,8 +91,7 @@ void attention(const Call& call, Range units, void* scratch) {
             product<true>(M, h.T, h.D, Left{h.q + t * h.ld, h.ld, 1}, keys, h.D, 0, scores, ld, nullptr, Start::Zero, seen);
             for (int64_t i = 0; i < M; ++i) {
                 float* row = scores + i * ld;
-                lse[t + i] = log_sum_exp(row, t + i + 1, h.scale);
-                probabilities(row, t + i + 1, seen, h.scale, lse[t + i]);
+                lse[t + i] = softmax(row, t + i + 1, seen, h.scale);
                 if (call.p.dropout != 0) apply_dropout(call, mask_index(h, t + i), t + i + 1, row);
             }
             product<true>(M, h.D, seen, Left{scores, ld, 1}, values, h.T, 0, y + t * C, C, nullptr, Start::Zero, h.D);
@@ -120,14 +132,14 @@ void attention_backward(const Call& call, Range units, void* scratch) {
                 probabilities(p, n, seen, h.scale, lse[t + i]);
                 vf sum(0.0f);
                 for_each_vector(h.D, [&](int64_t j, auto get, auto) {
-                    sum = xsimd::fma(get(dy + (t + i) * C + j), get(y + (t + i) * C + j), sum);
+                    sum = madd(get(dy + (t + i) * C + j), get(y + (t + i) * C + j), sum);
                 });
-                const vf dy_y(xsimd::hadd(sum));
+                const vf dy_y(reduce_add(sum));
                 if (call.p.dropout != 0) {
                     dropout_factors(call, mask_index(h, t + i), n, mask);
                     for_each_vector(n, [&](int64_t s, auto get, auto put) {
                         const vf m = get(mask + s), prob = get(p + s);
-                        put(d + s, prob * xsimd::fms(get(d + s), m, dy_y) * vf(h.scale));
+                        put(d + s, prob * (get(d + s) * m - dy_y) * vf(h.scale));
                         put(p + s, prob * m);
                     });
                 } else {
@@ -176,14 +188,14 @@ void attention_cached(const Call& call, Range units, void* scratch) {
             const float* q = h.q + t * h.ld;
             for (int64_t s = 0; s < n; ++s) {
                 vf sum(0.0f);
-                for_each_vector(
-                    h.D, [&](int64_t i, auto get, auto) { sum = xsimd::fma(get(q + i), get(keys + s * h.D + i), sum); });
-                scores[s] = xsimd::hadd(sum);
+                for_each_vector(h.D,
+                                [&](int64_t i, auto get, auto) { sum = madd(get(q + i), get(keys + s * h.D + i), sum); });
+                scores[s] = reduce_add(sum);
             }
-            probabilities(scores, n, n, h.scale, log_sum_exp(scores, n, h.scale));
+            softmax(scores, n, n, h.scale);
             for_each_vector(h.D, [&](int64_t i, auto get, auto put) {
                 vf sum(0.0f);
-                for (int64_t s = 0; s < n; ++s) sum = xsimd::fma(vf(scores[s]), get(values + s * h.D + i), sum);
+                for (int64_t s = 0; s < n; ++s) sum = madd(vf(scores[s]), get(values + s * h.D + i), sum);
                 put(y + t * C + i, sum);
             });
         }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include "cpu/simd.h"
+#include "cpu/vecmath.h"
 
 namespace nib::cpu::NIB_ISA {
 
@@ -60,7 +61,7 @@ template <int MR, int NV>
         for (int i = 0; i < MR; ++i) {
             const vf left(a.data[i * a.row]);
 #pragma GCC unroll 4
-            for (int j = 0; j < NV; ++j) sum[i][j] = xsimd::fma(left, right[j], sum[i][j]);
+            for (int j = 0; j < NV; ++j) sum[i][j] = madd(left, right[j], sum[i][j]);
         }
         a.data += a.column;
     }

@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kDepth = 768;    // rows of a packed block: a panel of them stays in the second-level cache
 constexpr int64_t kRowBlock = 64;  // rows that are finished, epilogue included, while they are in the cache
 constexpr int64_t kFewRows = 16;   // up to here dot products beat packing
-constexpr int64_t kWeightDepth = 256, kWeightColumns = 384;  // block of x in linear_backward_weight
+constexpr int64_t kWeightDepth = 256, kWeightColumns = 384, kGroup = 192;  // blocks in linear_backward_weight
 
 // The product behind Linear and LinearBackward: out (R,N) = left (R,K) B (K,N), where B is w transposed or w.
 struct Product {
@@ -44,21 +44,14 @@ struct Product {
     }
 };
 
-vf activate(Act act, vf x) {
+// Calls body with the activation as a compile-time constant.
+template <class Body>
+void with_activation(Act act, Body&& body) {
     switch (act) {
-        case Act::GeluTanh: return gelu_tanh(x);
-        case Act::GeluErf: return gelu_erf(x);
-        case Act::Relu: return relu(x);
-        default: return x;
-    }
-}
-
-vf activate_derivative(Act act, vf x) {
-    switch (act) {
-        case Act::GeluTanh: return gelu_tanh_derivative(x);
-        case Act::GeluErf: return gelu_erf_derivative(x);
-        case Act::Relu: return relu_derivative(x);
-        default: return vf(1.0f);
+        case Act::GeluTanh: return body.template operator()<Act::GeluTanh>();
+        case Act::GeluErf: return body.template operator()<Act::GeluErf>();
+        case Act::Relu: return body.template operator()<Act::Relu>();
+        default: return body.template operator()<Act::None>();
     }
 }
 
@@ -69,11 +62,20 @@ void epilogue(const Call& call, int64_t row, int64_t begin, int64_t end) {
     const float* residual = call.in[3] ? call.input<float>(3) + first : nullptr;
     float* y = call.output<float>(0) + first;
     if (call.p.act != Act::None)
-        for_each_vector(count, [&](int64_t i, auto get, auto put) { put(y + i, activate(call.p.act, get(from + i))); });
-    if (call.p.dropout != 0)
+        with_activation(call.p.act, [&]<Act act>() {
+            for_each_vector(count, [&](int64_t i, auto get, auto put) { put(y + i, activate<act>(get(from + i))); });
+        });
+    if (call.p.dropout != 0 && residual)
         add_dropped(call, static_cast<uint64_t>(first), count, y, residual, y);
+    else if (call.p.dropout != 0)
+        apply_dropout(call, static_cast<uint64_t>(first), count, y);
     else if (residual)
         for_each_vector(count, [&](int64_t i, auto get, auto put) { put(y + i, get(y + i) + get(residual + i)); });
+}
+
+// y = dropout(x) for elements first + [0,count) of the mask.
+void drop(const Call& call, uint64_t first, int64_t count, const float* x, float* y) {
+    for_each_factor(call, first, count, [&](int64_t i, vf factor, auto get, auto put) { put(y + i, get(x + i) * factor); });
 }
 
 bool has_epilogue(const Call& call) {
@@ -127,14 +129,14 @@ void dot_block(const Product& p, int64_t row, int64_t n) {
         for (int i = 0; i < kX; ++i) left[i] = get(x + i * p.K + k);
         for (int j = 0; j < kW; ++j) {
             const vf right = get(w + j * p.K + k);
-            for (int i = 0; i < kX; ++i) sum[i][j] = xsimd::fma(left[i], right, sum[i][j]);
+            for (int i = 0; i < kX; ++i) sum[i][j] = madd(left[i], right, sum[i][j]);
         }
     };
     for_each_vector(
         p.K, [&](int64_t k, auto get, auto) __attribute__((always_inline)) { step(get, k); });
     for (int i = 0; i < kX; ++i)
         for (int j = 0; j < kW; ++j)
-            p.out[(row + i) * p.N + n + j] = xsimd::hadd(sum[i][j]) + (p.bias ? p.bias[n + j] : 0.0f);
+            p.out[(row + i) * p.N + n + j] = reduce_add(sum[i][j]) + (p.bias ? p.bias[n + j] : 0.0f);
 }
 
 template <int kX>
@@ -157,6 +159,24 @@ void few_rows(const Call& call, Range columns) {
     finish(call, {0, M}, columns);
 }
 
+// Columns [0,count) of source (depth,ld) in groups of kMR: target[i * depth + k * kMR + j] = source[k * ld + i + j].
+void pack_columns(const float* source, int64_t ld, int64_t depth, int64_t count, float* target) {
+    for (int64_t k = 0; k < depth; ++k) {
+        const float* row = source + k * ld;
+        int64_t i = 0;
+        for (; i + kMR <= count; i += kMR) __builtin_memcpy(target + i * depth + k * kMR, row + i, kMR * sizeof(float));
+        for (int64_t j = 0; i + j < count; ++j) target[i * depth + k * kMR + j] = row[i + j];
+    }
+}
+
+// sum[i] = or += the column sums of source (depth,ld), columns [0,count), row by row.
+void add_rows(const float* source, int64_t ld, int64_t depth, int64_t count, float* sum, bool adds) {
+    if (!adds) for_each_vector(count, [&](int64_t i, auto, auto put) { put(sum + i, vf(0.0f)); });
+    for (int64_t k = 0; k < depth; ++k)
+        for_each_vector(count,
+                        [&](int64_t i, auto get, auto put) { put(sum + i, get(sum + i) + get(source + k * ld + i)); });
+}
+
 }  // namespace
 
 void linear(const Call& call, Range units, void* scratch) {
@@ -176,12 +196,14 @@ void linear_backward_epilogue(const Call& call, Range rows, void*) {
     float* dpre = call.output<float>(0) + first;
     if (call.in[1]) {
         const float* pre = call.input<float>(1) + first;
-        for_each_vector(count, [&](int64_t i, auto get, auto put) {
-            put(dpre + i, get(dy + i) * activate_derivative(call.p.act, get(pre + i)));
+        with_activation(call.p.act, [&]<Act act>() {
+            for_each_vector(count, [&](int64_t i, auto get, auto put) {
+                put(dpre + i, get(dy + i) * activate_derivative<act>(get(pre + i)));
+            });
         });
         if (call.p.dropout != 0) apply_dropout(call, static_cast<uint64_t>(first), count, dpre);
     } else if (call.p.dropout != 0) {
-        add_dropped(call, static_cast<uint64_t>(first), count, dy, nullptr, dpre);
+        drop(call, static_cast<uint64_t>(first), count, dy, dpre);
     } else if (dpre != dy) {
         for_each_vector(count, [&](int64_t i, auto get, auto put) { put(dpre + i, get(dy + i)); });
     }
@@ -198,7 +220,6 @@ void linear_backward_weight(const Call& call, Range outputs, void* scratch) {
     auto* const right = static_cast<float*>(scratch);  // (kWeightDepth, kWeightColumns) in panels
     auto* const left = right + kWeightDepth * round_up(kWeightColumns, kNV * kWidth);  // (tiles, kWeightDepth, kMR)
     constexpr int64_t kTile = kMR;
-    constexpr int64_t kGroup = 192;  // rows of dw for which dpre^T is packed at a time
     for (int64_t c = 0; c < C; c += kWeightColumns) {
         const int64_t columns = least(kWeightColumns, C - c);
         const Panels panels(columns);
@@ -206,12 +227,11 @@ void linear_backward_weight(const Call& call, Range outputs, void* scratch) {
             const int64_t depth = least(kWeightDepth, R - r);
             const Start start = r > 0 || call.adds_weight(0) ? Start::Add : Start::Zero;
             pack_all(false, x + r * C + c, C, depth, columns, right);
+            if (db && c == 0)
+                add_rows(dpre + r * N + outputs.begin, N, depth, count, db + outputs.begin, r > 0 || call.adds_weight(1));
             for (int64_t g = 0; g < count; g += kGroup) {
                 const int64_t group = least(kGroup, count - g);
-                for (int64_t i = 0; i < group; i += kTile)
-                    for (int64_t k = 0; k < depth; ++k)
-                        for (int64_t j = 0; j < least(kTile, group - i); ++j)
-                            left[i * depth + k * kTile + j] = dpre[(r + k) * N + outputs.begin + g + i + j];
+                pack_columns(dpre + r * N + outputs.begin + g, N, depth, group, left);
                 for (int64_t p = 0; p < panels.count; ++p) {
                     const int64_t at = panels.first(p) * kWidth;
                     for (int64_t i = 0; i < group; i += kTile)
@@ -222,19 +242,11 @@ void linear_backward_weight(const Call& call, Range outputs, void* scratch) {
             }
         }
     }
-    if (db)
-        for_each_vector(count, [&](int64_t i, auto get, auto put) {
-            const float* column = dpre + outputs.begin + i;
-            float* to = db + outputs.begin + i;
-            vf sum = call.adds_weight(1) ? get(to) : vf(0.0f);
-            for (int64_t r = 0; r < R; ++r) sum += get(column + r * N);
-            put(to, sum);
-        });
 }
 
 size_t linear_scratch_bytes(const Call& call) {
     if (call.op == Op::LinearBackwardWeight)
-        return static_cast<size_t>(kWeightDepth * (round_up(kWeightColumns, kNV * kWidth) + 192)) * sizeof(float);
+        return static_cast<size_t>(kWeightDepth * (round_up(kWeightColumns, kNV * kWidth) + kGroup)) * sizeof(float);
     return call.p.by_columns ? static_cast<size_t>(kDepth * kNV * kWidth) * sizeof(float) : 0;
 }
 

@@ -104,4 +104,8 @@ int64_t linear_pack_units(const Call&);
 void linear_pack(const Call&, Range, void*);
 size_t attention_scratch_bytes(const Call&);
 
+// For benchmarks.
+double peak_flops(int64_t rounds, float* sink);
+float read_memory(const float* data, int64_t count);
+
 }  // namespace nib::cpu::NIB_ISA

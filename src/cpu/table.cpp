@@ -13,7 +13,7 @@ int64_t grain(const Call& call) {
         case Op::NormBackwardWeight: return 16;  // columns: whole cache lines
         case Op::Linear:
         case Op::LinearBackward: return call.p.by_columns ? 16 : 8;
-        case Op::LinearBackwardWeight: return 16;
+        case Op::LinearBackwardWeight: return 96;  // so that packing x pays
         case Op::AdamW:
         case Op::Sgd: return 4096;
         default: return 1;
@@ -59,6 +59,8 @@ constexpr KernelTable make_table() {
     t.packed_bytes = linear_packed_bytes;
     t.pack_units = linear_pack_units;
     t.pack = linear_pack;
+    t.peak_flops = peak_flops;
+    t.read_memory = read_memory;
     return t;
 }
 

@@ -1,0 +1,103 @@
+// Softmax cross-entropy. Formulas: src/ref/loss.cpp.
+#include "cpu/vecmath.h"
+
+namespace nib::cpu::NIB_ISA {
+namespace {
+
+constexpr float kInfinity = __builtin_inff();
+
+// Largest of x; NaN or any other element if one of them is NaN.
+float row_maximum(const float* x, int64_t n) {
+    vf most[4] = {vf(-kInfinity), vf(-kInfinity), vf(-kInfinity), vf(-kInfinity)};
+    int64_t i = 0;
+    for (; i + 4 * kWidth <= n; i += 4 * kWidth)
+        for (int k = 0; k < 4; ++k) most[k] = xsimd::max(load(x + i + k * kWidth), most[k]);
+    for (; i + kWidth <= n; i += kWidth) most[0] = xsimd::max(load(x + i), most[0]);
+    if (i < n) most[0] = xsimd::max(load_tail_or(x + i, n - i, -kInfinity), most[0]);
+    return reduce_max(xsimd::max(xsimd::max(most[0], most[1]), xsimd::max(most[2], most[3])));
+}
+
+// Index of the first element equal to `value`; 0 if there is none.
+int64_t first_equal(const float* x, int64_t n, float value) {
+    for (int64_t block = 0; block < n; block += 64) {  // a branchless loop over each block
+        const int64_t end = least(n, block + 64);
+        int found = 0;
+        for (int64_t i = block; i < end; ++i) found |= x[i] == value;
+        if (!found) continue;
+        for (int64_t i = block; i < end; ++i)
+            if (x[i] == value) return i;
+    }
+    return 0;
+}
+
+// sum of exp(x - most), in double over blocks so that the error does not grow with n; the terms go to `out` if there is
+// one, which may be x.
+template <bool kStore>
+double sum_of_exp(const float* x, int64_t n, float most, float* out) {
+    constexpr int64_t kBlock = 1024;
+    double total = 0;
+    for (int64_t block = 0; block < n; block += kBlock) {
+        const int64_t end = least(n, block + kBlock);
+        vf sum[4] = {vf(0.0f), vf(0.0f), vf(0.0f), vf(0.0f)};
+        int64_t i = block;
+        for (; i + 4 * kWidth <= end; i += 4 * kWidth)
+            for (int k = 0; k < 4; ++k) {
+                const vf e = vexp(load(x + i + k * kWidth) - vf(most));
+                if constexpr (kStore) store(out + i + k * kWidth, e);
+                sum[k] += e;
+            }
+        for (; i + kWidth <= end; i += kWidth) {
+            const vf e = vexp(load(x + i) - vf(most));
+            if constexpr (kStore) store(out + i, e);
+            sum[0] += e;
+        }
+        if (const int64_t left = end - i; left > 0) {
+            const vf e = vexp(load_tail_or(x + i, left, -kInfinity) - vf(most));
+            if constexpr (kStore) store_tail(out + i, e, left);
+            sum[1] += keep_first(e, left);
+        }
+        total += static_cast<double>(reduce_add((sum[0] + sum[1]) + (sum[2] + sum[3])));
+    }
+    return total;
+}
+
+}  // namespace
+
+void cross_entropy(const Call& call, Range rows, void*) {
+    const auto* targets = call.input<int32_t>(1);  // (R)
+    auto* loss = call.output<float>(0);            // (R)
+    auto* predicted = call.output<int32_t>(2);     // (R) or null
+    const int64_t V = call.p.N;
+    const float scale = call.step->loss_scale;
+    for (int64_t r = rows.begin; r < rows.end; ++r) {
+        const float* logits = call.input<float>(0) + r * V;                      // (R,V)
+        float* dlogits = call.out[1] ? call.output<float>(1) + r * V : nullptr;  // (R,V) or null, may be logits
+        const int32_t target = targets[r];
+        const bool ignored = target == kIgnore;
+        if (ignored && !predicted) {
+            loss[r] = 0;
+            if (dlogits) __builtin_memset(dlogits, 0, static_cast<size_t>(V) * sizeof(float));
+            continue;
+        }
+        const float most = row_maximum(logits, V);
+        if (predicted) predicted[r] = static_cast<int32_t>(first_equal(logits, V, most));
+        const float chosen = ignored ? 0 : logits[target];  // before dlogits may overwrite it
+        if (ignored) {
+            loss[r] = 0;
+            if (dlogits) __builtin_memset(dlogits, 0, static_cast<size_t>(V) * sizeof(float));
+            continue;
+        }
+        const double sum =
+            dlogits ? sum_of_exp<true>(logits, V, most, dlogits) : sum_of_exp<false>(logits, V, most, nullptr);
+        loss[r] = static_cast<float>(natural_log(sum) + static_cast<double>(most) - static_cast<double>(chosen));
+        if (!dlogits) continue;
+        const double share = static_cast<double>(dlogits[target]) / sum;  // softmax of the target
+        const vf factor(static_cast<float>(static_cast<double>(scale) / sum));
+        for_each_vector(
+            V, [&](int64_t v, auto load, auto store)
+                   __attribute__((always_inline)) { store(dlogits + v, load(dlogits + v) * factor); });
+        dlogits[target] = static_cast<float>(static_cast<double>(scale) * (share - 1));
+    }
+}
+
+}  // namespace nib::cpu::NIB_ISA
