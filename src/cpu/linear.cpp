@@ -15,6 +15,8 @@ constexpr int64_t kDepth = 768;    // rows of a packed block: a panel of them st
 constexpr int64_t kRowBlock = 64;  // rows that are finished, epilogue included, while they are in the cache
 constexpr int64_t kFewRows = 16;   // up to here dot products beat packing
 constexpr int64_t kWeightDepth = 256, kWeightColumns = 384, kGroup = 192;  // blocks in linear_backward_weight
+constexpr int kFetchLines = 24;
+constexpr int64_t kTileStride = kWeightDepth * kMR + 16;  // not a multiple of 4 KiB, which would share one cache set
 
 // The product behind Linear and LinearBackward: out (R,N) = left (R,K) B (K,N), where B is w transposed or w.
 struct Product {
@@ -159,13 +161,14 @@ void few_rows(const Call& call, Range columns) {
     finish(call, {0, M}, columns);
 }
 
-// Columns [0,count) of source (depth,ld) in groups of kMR: target[i * depth + k * kMR + j] = source[k * ld + i + j].
+// Columns [0,count) of source (depth,ld) in groups of kMR: tile i / kMR of target holds them row by row.
 void pack_columns(const float* source, int64_t ld, int64_t depth, int64_t count, float* target) {
     for (int64_t k = 0; k < depth; ++k) {
         const float* row = source + k * ld;
         int64_t i = 0;
-        for (; i + kMR <= count; i += kMR) __builtin_memcpy(target + i * depth + k * kMR, row + i, kMR * sizeof(float));
-        for (int64_t j = 0; i + j < count; ++j) target[i * depth + k * kMR + j] = row[i + j];
+        for (; i + kMR <= count; i += kMR)
+            __builtin_memcpy(target + i / kMR * kTileStride + k * kMR, row + i, kMR * sizeof(float));
+        for (int64_t j = 0; i + j < count; ++j) target[i / kMR * kTileStride + k * kMR + j] = row[i + j];
     }
 }
 
@@ -176,6 +179,21 @@ void add_rows(const float* source, int64_t ld, int64_t depth, int64_t count, flo
         for_each_vector(count,
                         [&](int64_t i, auto get, auto put) { put(sum + i, get(sum + i) + get(source + k * ld + i)); });
 }
+
+// Brings two blocks of `depth` rows into the cache, a few lines at a time, while something else is computed.
+struct Prefetch {
+    const float *a, *b;
+    int64_t lda, na, ldb, nb, rows, row = 0, at = 0;
+    Prefetch(const float* a_, int64_t lda_, int64_t na_, const float* b_, int64_t ldb_, int64_t nb_, int64_t rows_)
+        : a(a_), b(b_), lda(lda_), na(na_), ldb(ldb_), nb(nb_), rows(rows_) {}
+    void fetch(int lines) {
+        for (; lines > 0 && row < rows; --lines) {
+            __builtin_prefetch(at < na ? a + row * lda + at : b + row * ldb + at - na, 0, 2);
+            at += 16;
+            if (at >= na + nb) at = 0, ++row;
+        }
+    }
+};
 
 }  // namespace
 
@@ -218,8 +236,7 @@ void linear_backward_weight(const Call& call, Range outputs, void* scratch) {
     auto* db = call.output<float>(1);         // (N) or null
     const int64_t R = call.p.B * call.p.T, N = call.p.N, C = call.p.C, count = outputs.end - outputs.begin;
     auto* const right = static_cast<float*>(scratch);  // (kWeightDepth, kWeightColumns) in panels
-    auto* const left = right + kWeightDepth * round_up(kWeightColumns, kNV * kWidth);  // (tiles, kWeightDepth, kMR)
-    constexpr int64_t kTile = kMR;
+    auto* const left = right + kWeightDepth * round_up(kWeightColumns, kNV * kWidth);  // (kGroup / kMR tiles)
     for (int64_t c = 0; c < C; c += kWeightColumns) {
         const int64_t columns = least(kWeightColumns, C - c);
         const Panels panels(columns);
@@ -229,15 +246,19 @@ void linear_backward_weight(const Call& call, Range outputs, void* scratch) {
             pack_all(false, x + r * C + c, C, depth, columns, right);
             if (db && c == 0)
                 add_rows(dpre + r * N + outputs.begin, N, depth, count, db + outputs.begin, r > 0 || call.adds_weight(1));
+            Prefetch next(x + (r + depth) * C + c, C, columns, dpre + (r + depth) * N + outputs.begin, N, count, least(kWeightDepth, R - r - depth));
             for (int64_t g = 0; g < count; g += kGroup) {
                 const int64_t group = least(kGroup, count - g);
                 pack_columns(dpre + r * N + outputs.begin + g, N, depth, group, left);
                 for (int64_t p = 0; p < panels.count; ++p) {
                     const int64_t at = panels.first(p) * kWidth;
-                    for (int64_t i = 0; i < group; i += kTile)
-                        panel_product<false>(least(kTile, group - i), depth, Left{left + i * depth, 1, kTile},
-                                             right + at * depth, panels.width(p), columns - at,
-                                             dw + (outputs.begin + g + i) * C + c + at, C, nullptr, start);
+                    for (int64_t i = 0; i < group; i += kMR) {
+                        next.fetch(kFetchLines);
+                        panel_product<false>(least<int64_t>(kMR, group - i), depth,
+                                             Left{left + i / kMR * kTileStride, 1, kMR}, right + at * depth,
+                                             panels.width(p), columns - at, dw + (outputs.begin + g + i) * C + c + at, C,
+                                             nullptr, start);
+                    }
                 }
             }
         }
@@ -246,7 +267,8 @@ void linear_backward_weight(const Call& call, Range outputs, void* scratch) {
 
 size_t linear_scratch_bytes(const Call& call) {
     if (call.op == Op::LinearBackwardWeight)
-        return static_cast<size_t>(kWeightDepth * (round_up(kWeightColumns, kNV * kWidth) + kGroup)) * sizeof(float);
+        return static_cast<size_t>(kWeightDepth * round_up(kWeightColumns, kNV * kWidth) + kGroup / kMR * kTileStride) *
+               sizeof(float);
     return call.p.by_columns ? static_cast<size_t>(kDepth * kNV * kWidth) * sizeof(float) : 0;
 }
 
