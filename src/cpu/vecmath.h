@@ -124,6 +124,9 @@ template <class Combine>
 [[gnu::always_inline]] inline vf load_tail_or(const float* p, int64_t n, float fill) {
 #if defined(__AVX512BW__)
     return _mm512_mask_loadu_ps(vf(fill), static_cast<__mmask16>((1u << n) - 1), p);
+#elif defined(__AVX2__)
+    const __m256i mask = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kFirstLanes + 16 - n));
+    return _mm256_blendv_ps(vf(fill), _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask));
 #else
     alignas(64) float buffer[kWidth];
     vf(fill).store_aligned(buffer);
@@ -229,7 +232,7 @@ struct Normal {
     return {a, bell, bell * (p * t)};
 }
 
-/// erf(x): absolute error ERF_ERR. 1 - 2 Q(sqrt 2 |x|) with the sign of x, or below 1 an odd minimax polynomial.
+/// erf(x): absolute error 1.7e-7. 1 - 2 Q(sqrt 2 |x|) with the sign of x, or below 1 an odd minimax polynomial.
 [[gnu::always_inline]] inline vf verf(vf x) {
     const vf beyond = normal(x * vf(1.41421356f)).beyond, s = x * x;
     const vf far = vf(1.0f) - (beyond + beyond);

@@ -1,0 +1,141 @@
+#include "infer/generate.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/error.h"
+#include "infer/stop_filter.h"
+#include "text/utf8.h"
+
+namespace nib {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds(Clock::time_point from, Clock::time_point to) { return std::chrono::duration<double>(to - from).count(); }
+
+constexpr int64_t kReserved = 1 << 16;  // tokens of output; a longer one grows as it comes
+
+// One continuation of the prompt.
+struct Stream {
+    std::vector<int32_t> history;  // prompt and output
+    Utf8Streamer characters;
+    StopFilter stop;
+    bool done = false;
+};
+
+class Generator {
+public:
+    Generator(Session& session, const Tokenizer& tokenizer, std::span<const int32_t> prompt, const GenerateOptions& options,
+              const TextSink& sink)
+        : session_(session),
+          tokenizer_(tokenizer),
+          options_(options),
+          sink_(sink),
+          sampler_(options.sampler, session.vocab()),
+          next_(static_cast<size_t>(session.sequences())),
+          logits_(next_.size() * static_cast<size_t>(session.vocab())) {
+        result_.samples.resize(next_.size());
+        for (size_t s = 0; s < next_.size(); ++s) {
+            streams_.push_back({{}, {}, StopFilter(options.stop), false});
+            streams_[s].history.reserve(prompt.size() + static_cast<size_t>(std::min(options.count, kReserved)));
+            streams_[s].history.assign(prompt.begin(), prompt.end());
+        }
+    }
+
+    GenerateResult run(std::span<const int32_t> prompt) {
+        const Clock::time_point start = Clock::now();
+        read(prompt.last(std::min(prompt.size(), static_cast<size_t>(session_.context()))));
+        if (options_.count > 0) choose(0);
+        const Clock::time_point first = Clock::now();
+        for (int64_t i = 1; i < options_.count && !all_done(); ++i) {
+            if (session_.position() < session_.context())
+                keep(session_.decode(next_), 0);
+            else
+                shift();
+            choose(i);
+        }
+        for (size_t s = 0; s < streams_.size(); ++s) end(s);
+        result_.prompt_seconds = seconds(start, first);
+        result_.decode_seconds = seconds(first, Clock::now());
+        return std::move(result_);
+    }
+
+private:
+    // Evaluates the prompt once, for all samples.
+    void read(std::span<const int32_t> prompt) {
+        session_.reset();
+        const std::span<const float> logits = session_.prefill(prompt);
+        for (size_t s = 0; s < streams_.size(); ++s) {
+            keep(logits, s);
+            session_.copy_to(static_cast<int64_t>(s));
+        }
+        result_.prompt_tokens = session_.position();
+    }
+
+    // Each sample begins anew with the newer half of its context and the token that did not fit. Sequence 0, through which
+    // they all go, is the last.
+    void shift() {
+        const auto tokens = static_cast<size_t>(session_.context() / 2 + 1);
+        for (size_t s = streams_.size(); s-- > 0;) {
+            if (streams_[s].done && s > 0) continue;
+            session_.reset();
+            keep(session_.prefill(std::span(streams_[s].history).last(tokens)), s);
+            session_.copy_to(static_cast<int64_t>(s));
+        }
+    }
+
+    void keep(std::span<const float> logits, size_t sample) {
+        std::copy(logits.begin(), logits.end(),
+                  logits_.begin() + static_cast<std::ptrdiff_t>(sample * static_cast<size_t>(session_.vocab())));
+    }
+
+    // Token number i of each sample.
+    void choose(int64_t i) {
+        const auto V = static_cast<size_t>(session_.vocab());
+        for (size_t s = 0; s < streams_.size(); ++s) {
+            Stream& stream = streams_[s];
+            if (stream.done) continue;  // the last token again, and nobody reads what follows it
+            next_[s] = sampler_.sample(std::span(logits_).subspan(s * V, V), stream.history, static_cast<uint32_t>(s),
+                                       static_cast<uint64_t>(i));
+            stream.history.push_back(next_[s]);
+            ++result_.samples[s].tokens;
+            result_.decoded_tokens += i > 0;
+            show(s, stream.stop.push(stream.characters.push(tokenizer_.decode(next_[s]))));
+            stream.done = result_.samples[s].stopped = stream.stop.stopped();
+        }
+    }
+
+    void end(size_t s) {
+        Stream& stream = streams_[s];
+        if (!stream.done) show(s, stream.stop.push(stream.characters.finish()) + stream.stop.finish());
+    }
+
+    void show(size_t s, const std::string& text) const {
+        if (!text.empty()) sink_(s, text);
+    }
+
+    bool all_done() const {
+        return std::all_of(streams_.begin(), streams_.end(), [](const Stream& s) { return s.done; });
+    }
+
+    Session& session_;
+    const Tokenizer& tokenizer_;
+    const GenerateOptions& options_;
+    const TextSink& sink_;
+    Sampler sampler_;
+    std::vector<Stream> streams_;
+    std::vector<int32_t> next_;  // (B) the newest token of each sample
+    std::vector<float> logits_;  // (B,V) after it
+    GenerateResult result_;
+};
+
+}  // namespace
+
+GenerateResult generate(Session& session, const Tokenizer& tokenizer, std::span<const int32_t> prompt,
+                        const GenerateOptions& options, const TextSink& sink) {
+    CHECK(!prompt.empty() && options.count >= 0);
+    return Generator(session, tokenizer, prompt, options, sink).run(prompt);
+}
+
+}  // namespace nib

@@ -1,0 +1,44 @@
+// Letting a model write: prompt in, text out as it comes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "infer/sampler.h"
+#include "infer/session.h"
+#include "text/tokenizer.h"
+
+namespace nib {
+
+struct GenerateOptions {
+    SamplerOptions sampler;
+    int64_t count = 300;            // tokens of each sample, at most
+    std::vector<std::string> stop;  // a sample ends before the first of these in its output
+};
+
+struct GenerateResult {
+    struct Sample {
+        int64_t tokens = 0;    // generated
+        bool stopped = false;  // by a stop string
+    };
+    std::vector<Sample> samples;
+    int64_t prompt_tokens = 0;   // evaluated; the beginning of a prompt longer than the context is not
+    int64_t decoded_tokens = 0;  // of all samples, after the first of each
+    double prompt_seconds = 0;   // until the first token of each sample was there
+    double decode_seconds = 0;   // after that
+};
+
+/// Receives text that continues sample `sample`: whole UTF-8 characters, never empty.
+using TextSink = std::function<void(size_t sample, std::string_view text)>;
+
+/// Writes one sample for each sequence of `session`, which it resets first. Of a prompt (one token at least) longer than
+/// the context its end is read. When the context is full, its oldest half is dropped and the rest evaluated again. Sample s
+/// is the same whatever the number of samples, up to rounding.
+GenerateResult generate(Session& session, const Tokenizer& tokenizer, std::span<const int32_t> prompt,
+                        const GenerateOptions& options, const TextSink& sink);
+
+}  // namespace nib

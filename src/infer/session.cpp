@@ -1,0 +1,166 @@
+#include "infer/session.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace nib {
+namespace {
+
+constexpr int64_t kSmallChunk = 16, kLargeChunk = 128;  // tokens of a prefill plan: a short prompt, the steps of a long one
+constexpr size_t kAlign = 64;
+
+size_t align_up(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
+
+}  // namespace
+
+Session::Session(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t sequences)
+    : backend_(backend), config_(config), weights_(weights), sequences_(sequences) {
+    CHECK(sequences > 0 && config.context > 0);
+    size_t layer, all;
+    if (__builtin_mul_overflow(static_cast<size_t>(sequences) * sizeof(float), config.context * config.embd, &layer) ||
+        __builtin_mul_overflow(layer + kAlign, 2 * config.layers, &all))
+        fail("a key/value cache for %lld sequences does not fit into memory; use fewer", static_cast<long long>(sequences));
+    cache_bytes_ = align_up(layer);
+    cache_buffer_ = backend.allocate(cache_bytes_ * 2 * static_cast<size_t>(config.layers));
+    logits_.resize(static_cast<size_t>(sequences * config.vocab));
+    small_.size = std::min(kSmallChunk, config.context);
+    large_.size = std::min(kLargeChunk, config.context);
+}
+
+Session::~Session() {
+    if (cache_buffer_ >= 0) backend_.release(cache_buffer_);
+}
+
+Location Session::cache(int64_t layer, bool values) const {
+    return {cache_buffer_, cache_bytes_ * static_cast<size_t>(2 * layer + values)};
+}
+
+std::vector<KvCache> Session::caches() const {
+    std::vector<KvCache> layers;
+    for (int64_t l = 0; l < config_.layers; ++l) layers.push_back({cache(l, false), cache(l, true), config_.context});
+    return layers;
+}
+
+void Session::check_room(std::span<const int32_t> ids, int64_t tokens) const {
+    CHECK(tokens > 0 && position_ + tokens <= config_.context);
+    for (const int32_t id : ids) CHECK(id >= 0 && id < config_.vocab);
+}
+
+Plan Session::compile_head(Location hidden, int64_t rows, Tensor& logits) {
+    Graph g(Mode::Infer, 1, rows);
+    const Tensor x = g.fixed("hidden", {rows, config_.embd}, DType::F32, hidden);
+    logits = g.output(g.linear(x, {weights_.output, {}}));
+    return compile(std::move(g), backend_);
+}
+
+void Session::compile_body(Chunk& c) {
+    const std::vector<KvCache> layers = caches();
+    Graph g(Mode::Infer, 1, c.size);
+    c.ids = g.input("ids", {c.size}, DType::I32);
+    c.positions = g.input("positions", {c.size}, DType::I32);
+    c.last = g.input("last", {1}, DType::I32);
+    c.hidden = g.output(gpt(g, config_, weights_, {.ids = c.ids, .positions = c.positions, .cache = &layers}));
+    c.last_hidden = g.output(g.gather(c.hidden, c.last));
+    c.body = compile(std::move(g), backend_);
+    c.ids_values.resize(static_cast<size_t>(c.size));
+    c.positions_values.resize(static_cast<size_t>(c.size));
+}
+
+void Session::compile_decode() {
+    const std::vector<KvCache> layers = caches();
+    Graph g(Mode::Infer, sequences_, 1);
+    decode_.ids = g.input("ids", {sequences_}, DType::I32);
+    decode_.positions = g.input("positions", {sequences_}, DType::I32);
+    const Tensor hidden = gpt(g, config_, weights_, {.ids = decode_.ids, .positions = decode_.positions, .cache = &layers});
+    decode_.logits = g.output(g.linear(hidden, {weights_.output, {}}));
+    decode_.plan = compile(std::move(g), backend_);
+    decode_.positions_values.resize(static_cast<size_t>(sequences_));
+}
+
+// The plan for the next of `tokens` tokens.
+Session::Chunk& Session::chunk(int64_t tokens) {
+    Chunk& c = tokens > small_.size ? large_ : small_;
+    if (!c.body.backend) compile_body(c);
+    return c;
+}
+
+// Evaluates up to c.size tokens of sequence 0.
+void Session::run_body(Chunk& c, std::span<const int32_t> ids) {
+    std::fill(c.ids_values.begin(), c.ids_values.end(), 0);
+    std::copy(ids.begin(), ids.end(), c.ids_values.begin());
+    const auto rows = static_cast<int64_t>(ids.size());
+    for (int64_t i = 0; i < c.size; ++i)
+        c.positions_values[static_cast<size_t>(i)] = static_cast<int32_t>(std::min(position_ + i, config_.context - 1));
+    const auto last = static_cast<int32_t>(rows - 1);
+    c.body.set<int32_t>(c.ids, c.ids_values);
+    c.body.set<int32_t>(c.positions, c.positions_values);
+    c.body.set<int32_t>(c.last, {&last, 1});
+    c.body.run({.rows = rows});
+    position_ += rows;
+}
+
+std::span<const float> Session::prefill(std::span<const int32_t> ids) {
+    check_room(ids, static_cast<int64_t>(ids.size()));
+    if (ids.size() == 1 && sequences_ == 1) return decode(ids);
+    Chunk* c = nullptr;
+    while (!ids.empty()) {
+        c = &chunk(static_cast<int64_t>(ids.size()));
+        const size_t rows = std::min(ids.size(), static_cast<size_t>(c->size));
+        run_body(*c, ids.first(rows));
+        ids = ids.subspan(rows);
+    }
+    if (!c->last_head.backend) c->last_head = compile_head(c->body.locate(c->last_hidden), 1, c->last_logits);
+    c->last_head.run({});
+    const std::span<float> logits = std::span(logits_).first(static_cast<size_t>(config_.vocab));
+    c->last_head.get(c->last_logits, logits);
+    return logits;
+}
+
+void Session::all_logits(std::span<const int32_t> ids, const std::function<void(std::span<const float>)>& rows) {
+    check_room(ids, static_cast<int64_t>(ids.size()));
+    std::vector<float> logits;
+    while (!ids.empty()) {
+        Chunk& c = chunk(static_cast<int64_t>(ids.size()));
+        const size_t count = std::min(ids.size(), static_cast<size_t>(c.size));
+        run_body(c, ids.first(count));
+        if (!c.all_heads.backend) c.all_heads = compile_head(c.body.locate(c.hidden), c.size, c.all_logits);
+        c.all_heads.run({.rows = static_cast<int64_t>(count)});
+        logits.resize(count * static_cast<size_t>(config_.vocab));
+        c.all_heads.get(c.all_logits, std::span(logits));
+        rows(logits);
+        ids = ids.subspan(count);
+    }
+}
+
+void Session::copy_to(int64_t sequence) {
+    CHECK(sequence >= 0 && sequence < sequences_);
+    if (sequence == 0 || position_ == 0) return;
+    const auto head_bytes = static_cast<size_t>(config_.context * (config_.embd / config_.heads)) * sizeof(float);  // (S,D)
+    staging_.resize(head_bytes);
+    const std::span<std::byte> used = std::span(staging_).first(  // (position,D)
+        head_bytes / static_cast<size_t>(config_.context) * static_cast<size_t>(position_));
+    for (int64_t part = 0; part < 2 * config_.layers; ++part)
+        for (int64_t h = 0; h < config_.heads; ++h) {
+            Location place = cache(part / 2, part % 2 != 0);
+            place.offset += static_cast<size_t>(h) * head_bytes;
+            backend_.download(place, used);
+            place.offset += static_cast<size_t>(sequence * config_.heads) * head_bytes;
+            backend_.upload(place, used);
+        }
+}
+
+std::span<const float> Session::decode(std::span<const int32_t> ids) {
+    CHECK(static_cast<int64_t>(ids.size()) == sequences_);
+    check_room(ids, 1);
+    if (!decode_.plan.backend) compile_decode();
+    std::fill(decode_.positions_values.begin(), decode_.positions_values.end(), static_cast<int32_t>(position_));
+    decode_.plan.set<int32_t>(decode_.ids, ids);
+    decode_.plan.set<int32_t>(decode_.positions, decode_.positions_values);
+    decode_.plan.run({});
+    decode_.plan.get(decode_.logits, std::span(logits_));
+    ++position_;
+    return logits_;
+}
+
+}  // namespace nib

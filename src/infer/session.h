@@ -1,0 +1,81 @@
+// A model running: key/value cache, prefill and decode plans.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "core/plan.h"
+#include "model/gpt.h"
+
+namespace nib {
+
+/// One or more sequences of the same length that a model continues token by token. Plans are compiled when they are first
+/// needed; after that a token allocates nothing.
+class Session {
+public:
+    /// `backend` and `weights` must outlive the session. Error when there is not enough memory.
+    Session(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t sequences = 1);
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    int64_t sequences() const { return sequences_; }
+    int64_t context() const { return config_.context; }
+    int64_t vocab() const { return config_.vocab; }
+    /// Tokens in each sequence, at most context().
+    int64_t position() const { return position_; }
+    /// Empties all sequences.
+    void reset() { position_ = 0; }
+
+    /// Appends tokens (one at least) to sequence 0 and returns the logits (V) after the last one. The other sequences do
+    /// not have these tokens until copy_to() gives them.
+    std::span<const float> prefill(std::span<const int32_t> ids);
+    /// Makes `sequence` the same as sequence 0.
+    void copy_to(int64_t sequence);
+    /// Appends one token to each sequence and returns the logits (B,V) after it.
+    std::span<const float> decode(std::span<const int32_t> ids);
+
+    /// Appends tokens to sequence 0 like prefill() and gives the logits after each, some rows (n,V) at a time.
+    void all_logits(std::span<const int32_t> ids, const std::function<void(std::span<const float>)>& rows);
+
+private:
+    // T tokens of sequence 0. The head has plans of its own, because most rows do not need it.
+    struct Chunk {
+        int64_t size = 0;  // T
+        Plan body, last_head, all_heads;
+        Tensor ids, positions, last;     // inputs: (T), (T), and the number of the row that last_head takes (1)
+        Tensor hidden, last_hidden;      // (T,C), (1,C)
+        Tensor last_logits, all_logits;  // (1,V), (T,V)
+        std::vector<int32_t> ids_values, positions_values;
+    };
+    struct Decode {
+        Plan plan;
+        Tensor ids, positions, logits;  // (B), (B), (B,V)
+        std::vector<int32_t> positions_values;
+    };
+
+    Location cache(int64_t layer, bool values) const;
+    std::vector<KvCache> caches() const;
+    void check_room(std::span<const int32_t> ids, int64_t tokens) const;
+    Chunk& chunk(int64_t tokens);
+    void compile_body(Chunk& chunk);
+    void compile_decode();
+    Plan compile_head(Location hidden, int64_t rows, Tensor& logits);
+    void run_body(Chunk& chunk, std::span<const int32_t> ids);
+
+    Backend& backend_;
+    const GptConfig config_;
+    const GptWeights& weights_;
+    const int64_t sequences_;  // B
+    int64_t position_ = 0;
+    size_t cache_bytes_ = 0;  // of the keys, or the values, of one layer: (B,H,S,D)
+    int cache_buffer_ = -1;
+    Chunk small_, large_;
+    Decode decode_;
+    std::vector<float> logits_;       // (B,V), for the caller
+    std::vector<std::byte> staging_;  // one head's keys or values, on their way to another sequence
+};
+
+}  // namespace nib

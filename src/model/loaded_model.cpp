@@ -1,0 +1,20 @@
+#include "model/loaded_model.h"
+
+#include "core/error.h"
+#include "text/tokenizer_gguf.h"
+
+namespace nib {
+
+LoadedModel::LoadedModel(const std::string& path, Backend& backend)
+    : backend_(backend),
+      file_(GgufFile::open(path)),
+      config_(read_config(file_)),
+      tokenizer_(read_tokenizer(file_)),
+      buffer_(backend.map_weights(file_.bytes())),
+      weights_(gpt_weights(config_, file_, buffer_)) {
+    if (tokenizer_->vocab_size() != config_.vocab)
+        fail("%s: the tokenizer has %d tokens, but the embedding `token_embd.weight` has %lld rows; the file is damaged",
+             file_.name().c_str(), tokenizer_->vocab_size(), static_cast<long long>(config_.vocab));
+}
+
+}  // namespace nib

@@ -1,0 +1,40 @@
+// A model file, opened and ready to run.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/backend.h"
+#include "io/gguf.h"
+#include "model/config.h"
+#include "model/gpt.h"
+#include "text/tokenizer.h"
+
+namespace nib {
+
+/// The parts of a GGUF file with its weights on a backend, which must outlive it. On the CPU the weights are used where
+/// they are mapped: opening copies nothing.
+class LoadedModel {
+public:
+    /// Error, naming the file, for everything that keeps it from running: not GGUF, another architecture, a missing key or
+    /// tensor, wrong shapes, a tokenizer that does not fit.
+    LoadedModel(const std::string& path, Backend& backend);
+    ~LoadedModel() { backend_.release(buffer_); }
+    LoadedModel(const LoadedModel&) = delete;
+    LoadedModel& operator=(const LoadedModel&) = delete;
+
+    const GgufFile& file() const { return file_; }
+    const GptConfig& config() const { return config_; }
+    const Tokenizer& tokenizer() const { return *tokenizer_; }
+    const GptWeights& weights() const { return weights_; }
+
+private:
+    Backend& backend_;
+    GgufFile file_;
+    GptConfig config_;
+    std::unique_ptr<Tokenizer> tokenizer_;
+    int buffer_;  // of the backend: the file's bytes
+    GptWeights weights_;
+};
+
+}  // namespace nib

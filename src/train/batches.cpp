@@ -1,0 +1,48 @@
+#include "train/batches.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/error.h"
+#include "core/philox.h"
+
+namespace nib {
+namespace {
+
+__extension__ using Wide = unsigned __int128;
+
+}  // namespace
+
+int64_t window_start(uint64_t seed, uint32_t step, uint32_t row, Span span, int64_t context) {
+    const auto count = static_cast<uint64_t>(span.size() - context);
+    const auto words = philox({row, 0, kBatchStream, step}, seed);
+    const uint64_t bits = uint64_t{words[1]} << 32 | words[0];
+    // The high half of the product is uniform on [0, count) up to a bias of count / 2^64.
+    return span.begin + static_cast<int64_t>(static_cast<uint64_t>(Wide{bits} * count >> 64));
+}
+
+void read_window(const Corpus& corpus, const CharTokenizer& tokenizer, int64_t start, std::span<int32_t> ids,
+                 std::span<int32_t> targets) {
+    CHECK(ids.size() == targets.size() && !ids.empty());
+    corpus.read(start, ids, tokenizer);
+    std::copy(ids.begin() + 1, ids.end(), targets.begin());
+    corpus.read(start + static_cast<int64_t>(ids.size()), targets.last(1), tokenizer);
+}
+
+EvalWindows::EvalWindows(Span span, int64_t context, int64_t tokens) : span_(span), context_(context) {
+    const int64_t predicted = span.size() - 1;
+    whole_ = tokens == 0 || tokens >= predicted;
+    count_ = whole_ ? (predicted + context - 1) / context : std::max<int64_t>(1, tokens / context);
+}
+
+int64_t EvalWindows::start(int64_t i) const {
+    if (whole_) return span_.begin + i * context_;
+    const int64_t last = span_.size() - 1 - context_;
+    return span_.begin + (count_ == 1 ? 0
+                                      : static_cast<int64_t>(static_cast<Wide>(last) * static_cast<Wide>(i) /
+                                                             static_cast<Wide>(count_ - 1)));
+}
+
+int64_t EvalWindows::length(int64_t i) const { return std::min(context_, span_.end - 1 - start(i)); }
+
+}  // namespace nib

@@ -1,0 +1,212 @@
+#include "train/checkpoint.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "core/error.h"
+#include "text/tokenizer_gguf.h"
+#include "train/hash.h"
+
+namespace nib {
+namespace {
+
+constexpr size_t kPiece = size_t{1} << 20;
+constexpr const char* kId = "nib.checkpoint";
+constexpr const char* kBestLoss = "nib.val_loss";
+constexpr int kVersion = 1;
+
+// Calls take(bytes) with the values of one parameter, front to back in pieces.
+template <class Take>
+void stream(const TrainStep& train, size_t parameter, int part, const Take& take) {
+    const size_t bytes = dtype_bytes(DType::F32, train.parameters()[parameter].shape.elements());
+    std::vector<std::byte> piece(std::min(bytes, kPiece));
+    for (size_t at = 0; at < bytes; at += kPiece) {
+        const auto part_of = std::span(piece).first(std::min(kPiece, bytes - at));
+        Location from = train.locate(parameter, part);
+        from.offset += at;
+        train.backend().download(from, part_of);
+        take(std::span<const std::byte>(part_of));
+    }
+}
+
+uint64_t finish_id(Hash64& hash, int64_t step) {
+    hash.add(std::as_bytes(std::span(&step, 1)));
+    return hash.value();
+}
+
+uint64_t pair_id(const TrainStep& train, int64_t step) {
+    Hash64 hash;
+    for (size_t i = 0; i < train.parameters().size(); ++i)
+        stream(train, i, 0, [&](std::span<const std::byte> piece) { hash.add(piece); });
+    return finish_id(hash, step);
+}
+
+void add_tensors(GgufWriter& writer, const TrainStep& train, int part, const std::string& prefix) {
+    for (size_t i = 0; i < train.parameters().size(); ++i) {
+        const Shape& shape = train.parameters()[i].shape;
+        writer.add(prefix + train.parameters()[i].name, DType::F32,
+                   std::vector<int64_t>(shape.dims.begin(), shape.dims.begin() + shape.rank),
+                   [&train, i, part](const GgufWriter::Sink& sink) { stream(train, i, part, sink); });
+    }
+}
+
+// The name says nothing about the output file, so that equal runs give equal files.
+GgufWriter model_writer(const TrainStep& train, const CharTokenizer& tokenizer, int64_t step) {
+    GgufWriter writer;
+    write_config(writer, train.config(), "nib character model");
+    write_tokenizer(writer, tokenizer);
+    writer.set("nib.step", step);
+    add_tensors(writer, train, 0, "");
+    return writer;
+}
+
+std::string moment_prefix(int part) { return part == 1 ? "m." : "v."; }
+
+void write_state(GgufWriter& file, const TrainState& s) {
+    file.set("nib.state.version", uint32_t{kVersion});
+    file.set("nib.state.step", s.step);
+    file.set("nib.state.evaluated", s.evaluated);
+    file.set("nib.state.best_step", s.best_step);
+    file.set("nib.state.best_loss", s.best_loss);
+    file.set("nib.state.worse", s.worse);
+    const auto text = [&](const std::string& key, const TextIdentity& identity) {
+        file.set("nib.state." + key + ".characters", identity.characters);
+        file.set("nib.state." + key + ".fingerprint", identity.fingerprint);
+    };
+    text("text", s.text);
+    text("val_text", s.val_text);
+}
+
+TrainState read_state(const GgufFile& file) {
+    if (const auto version = file.get<int64_t>("nib.state.version"); version != kVersion)
+        fail("%s: is a training state of version %lld; this nib knows version %d", printable(file.name()).c_str(),
+             static_cast<long long>(version), kVersion);
+    const auto count = [&](const std::string& key) {
+        const auto value = file.get<int64_t>("nib.state." + key);
+        if (value < 0) fail("%s: key `nib.state.%s` is negative", printable(file.name()).c_str(), key.c_str());
+        return value;
+    };
+    const auto text = [&](const std::string& key) {
+        return TextIdentity{count(key + ".characters"), file.get<uint64_t>("nib.state." + key + ".fingerprint")};
+    };
+    TrainState s;
+    s.step = count("step");
+    s.evaluated = count("evaluated");
+    s.best_step = count("best_step");
+    s.best_loss = file.get<double>("nib.state.best_loss");
+    s.worse = count("worse");
+    s.text = text("text");
+    s.val_text = text("val_text");
+    return s;
+}
+
+// A tensor of a checkpoint as bytes; Error when it is not f32 of this shape.
+std::span<const std::byte> checked(const GgufFile& file, const std::string& name, const Shape& shape) {
+    const GgufTensor& tensor = file.tensor(name);
+    const bool same =
+        std::equal(tensor.shape.begin(), tensor.shape.end(), shape.dims.begin(), shape.dims.begin() + shape.rank);
+    if (!same || tensor.type != DType::F32)
+        fail("%s: tensor `%s` is not f32 of shape %s, as the model's sizes ask for", printable(file.name()).c_str(),
+             printable(name).c_str(), shape.text().c_str());
+    return tensor.data;
+}
+
+std::unique_ptr<CharTokenizer> character_tokenizer(const GgufFile& model, const GptConfig& config) {
+    std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(model);
+    std::unique_ptr<CharTokenizer> characters(dynamic_cast<CharTokenizer*>(tokenizer.get()));
+    if (characters) tokenizer.release();
+    if (!characters || characters->vocab_size() != config.vocab)
+        fail("%s: has no character vocabulary that fits its embedding; nib train resumes only what it began",
+             printable(model.name()).c_str());
+    return characters;
+}
+
+}  // namespace
+
+RunFiles::RunFiles(const std::string& output) {
+    const std::string ending = ".gguf";
+    const std::string stem = output.ends_with(ending) ? output.substr(0, output.size() - ending.size()) : output;
+    if (stem.empty() || stem.ends_with('/')) fail("--output `%s` has no file name", printable(output).c_str());
+    if (stem.ends_with(".state") || stem.ends_with(".best"))
+        fail(
+            "--output %s: names that end in .state.gguf or .best.gguf are those that nib gives itself; give the model's "
+            "name",
+            printable(output).c_str());
+    model = stem + ending;
+    state = stem + ".state" + ending;
+    best = stem + ".best" + ending;
+    log = stem + ".log.jsonl";
+    curve = stem + ".svg";
+}
+
+void save_checkpoint(const RunFiles& files, const TrainStep& train, const CharTokenizer& tokenizer,
+                     const TrainOptions& options, const TrainState& state) {
+    const uint64_t id = pair_id(train, state.step);
+    GgufWriter model = model_writer(train, tokenizer, state.step);
+    model.set(kId, id);
+    GgufWriter rest;
+    rest.set("general.architecture", std::string("nib-state"));
+    rest.set(kId, id);
+    write_state(rest, state);
+    write_options(rest, options);
+    for (int part = 1; part < train.parts(); ++part) add_tensors(rest, train, part, moment_prefix(part));
+
+    AtomicFile model_file(files.model), state_file(files.state);
+    model.write(model_file);
+    rest.write(state_file);
+    model_file.finish();
+    state_file.finish();
+    model_file.publish();  // from here on the new pair is the one that resumes
+    state_file.publish();
+}
+
+void save_best(const RunFiles& files, const TrainStep& train, const CharTokenizer& tokenizer, int64_t step,
+               double val_loss) {
+    GgufWriter writer = model_writer(train, tokenizer, step);
+    writer.set(kBestLoss, val_loss);
+    AtomicFile file(files.best);
+    writer.write(file);
+    file.publish();
+}
+
+std::optional<double> read_best_loss(const RunFiles& files) {
+    try {
+        return GgufFile::open(files.best).get<double>(kBestLoss);
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+}
+
+Checkpoint open_checkpoint(const RunFiles& files) {
+    GgufFile model = GgufFile::open(files.model), state = GgufFile::open(files.state);
+    const GptConfig config = read_config(model);
+    std::unique_ptr<CharTokenizer> tokenizer = character_tokenizer(model, config);
+    const TrainOptions options = read_options(state, config);
+    const TrainState progress = read_state(state);
+    for (const ParameterSpec& spec : gpt_parameters(config)) {
+        checked(model, spec.name, spec.shape);
+        for (int part = 1; part <= optimizer_moments(optimizer_of(options)); ++part)
+            checked(state, moment_prefix(part) + spec.name, spec.shape);
+    }
+    return {std::move(model), std::move(state), config, std::move(tokenizer), options, progress};
+}
+
+void restore(const Checkpoint& checkpoint, TrainStep& train) {
+    Hash64 hash;
+    for (size_t i = 0; i < train.parameters().size(); ++i) {
+        const ParameterSpec& spec = train.parameters()[i];
+        const auto weights = checked(checkpoint.model, spec.name, spec.shape);
+        hash.add(weights);
+        train.backend().upload(train.locate(i, 0), weights);
+        for (int part = 1; part < train.parts(); ++part)
+            train.backend().upload(train.locate(i, part),
+                                   checked(checkpoint.state_file, moment_prefix(part) + spec.name, spec.shape));
+    }
+    if (finish_id(hash, checkpoint.state.step) != checkpoint.state_file.get<uint64_t>(kId))
+        fail("%s: its weights are not those that %s was saved with; one of the files was changed or is damaged",
+             printable(checkpoint.model.name()).c_str(), printable(checkpoint.state_file.name()).c_str());
+}
+
+}  // namespace nib

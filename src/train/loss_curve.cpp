@@ -1,0 +1,134 @@
+#include "train/loss_curve.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "core/error.h"
+
+namespace nib {
+namespace {
+
+constexpr double kWidth = 800, kHeight = 480, kLeft = 70, kRight = 24, kTop = 48, kBottom = 56;
+constexpr int64_t kMostPoints = 300;
+constexpr const char *kTrainColor = "#4c78a8", *kValColor = "#e4572e";
+
+// A step between ticks of 1, 2 or 5 times a power of ten that gives about `count` of them.
+double tick_step(double range, int count) {
+    const double raw = range / count, power = std::pow(10.0, std::floor(std::log10(raw)));
+    for (const double factor : {1.0, 2.0, 5.0})
+        if (raw <= factor * power) return factor * power;
+    return 10 * power;
+}
+
+struct Axis {
+    double low = 0, high = 1, from = 0, to = 1;  // values, and where they are drawn
+    double at(double value) const { return from + (value - low) / (high - low) * (to - from); }
+    std::vector<double> ticks(int count) const {
+        std::vector<double> found;
+        const double step = tick_step(high - low, count);
+        for (double i = std::ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i) found.push_back(i * step);
+        return found;
+    }
+};
+
+// Means over equal numbers of neighbouring points.
+std::vector<LossPoint> thin(std::span<const LossPoint> points) {
+    const auto size = static_cast<int64_t>(points.size()), count = std::min(size, kMostPoints);
+    std::vector<LossPoint> out;
+    for (int64_t i = 0; i < count; ++i) {
+        const int64_t begin = size * i / count, end = size * (i + 1) / count;
+        double sum = 0;
+        for (int64_t j = begin; j < end; ++j) sum += points[static_cast<size_t>(j)].loss;
+        out.push_back({points[static_cast<size_t>((begin + end - 1) / 2)].step, sum / static_cast<double>(end - begin)});
+    }
+    return out;
+}
+
+std::string escape(const std::string& text) {
+    std::string out;
+    for (const char c : printable(text)) {
+        if (c == '<')
+            out += "&lt;";
+        else if (c == '>')
+            out += "&gt;";
+        else if (c == '&')
+            out += "&amp;";
+        else
+            out += c;
+    }
+    return out;
+}
+
+std::string polyline(std::span<const LossPoint> points, const Axis& x, const Axis& y, const char* color) {
+    std::string out = strprintf("<polyline fill=\"none\" stroke=\"%s\" stroke-width=\"2\" points=\"", color);
+    for (const LossPoint& p : points) out += strprintf("%.1f,%.1f ", x.at(static_cast<double>(p.step)), y.at(p.loss));
+    return out + "\"/>\n";
+}
+
+std::string grid(const Axis& x, const Axis& y) {
+    std::string out;
+    for (const double tick : y.ticks(6))
+        out += strprintf(
+            "<line x1=\"%g\" y1=\"%.1f\" x2=\"%g\" y2=\"%.1f\" stroke=\"#e3e3e3\"/>"
+            "<text x=\"%g\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n",
+            x.from, y.at(tick), x.to, y.at(tick), x.from - 8, y.at(tick) + 5, tick);
+    for (const double tick : x.ticks(8))
+        out += strprintf(
+            "<line x1=\"%.1f\" y1=\"%g\" x2=\"%.1f\" y2=\"%g\" stroke=\"#888\"/>"
+            "<text x=\"%.1f\" y=\"%g\" text-anchor=\"middle\">%.0f</text>\n",
+            x.at(tick), y.from, x.at(tick), y.from + 5, x.at(tick), y.from + 21, tick);
+    out += strprintf("<path d=\"M%g %gV%gH%g\" fill=\"none\" stroke=\"#888\"/>\n", x.from, y.to, y.from, x.to);
+    out += strprintf("<text x=\"%g\" y=\"%g\" text-anchor=\"middle\">step</text>\n", (x.from + x.to) / 2, kHeight - 12);
+    out += strprintf(
+        "<text transform=\"translate(18 %g) rotate(-90)\" text-anchor=\"middle\">loss (nats per character)</text>\n",
+        (y.from + y.to) / 2);
+    return out;
+}
+
+std::string legend(double y, const char* color, const std::string& label) {
+    return strprintf(
+        "<line x1=\"%g\" y1=\"%g\" x2=\"%g\" y2=\"%g\" stroke=\"%s\" stroke-width=\"3\"/><text x=\"%g\" "
+        "y=\"%g\">%s</text>\n",
+        kWidth - 210, y, kWidth - 182, y, color, kWidth - 174, y + 5, label.c_str());
+}
+
+}  // namespace
+
+std::string loss_curve_svg(const std::string& title, std::span<const LossPoint> train, std::span<const LossPoint> val) {
+    const std::vector<LossPoint> means = thin(train);
+    Axis x{0, 1, kLeft, kWidth - kRight}, y{0, 1, kHeight - kBottom, kTop};
+    double low = INFINITY, high = -INFINITY;
+    for (const auto& points : {std::span<const LossPoint>(means), val})
+        for (const LossPoint& p : points) {
+            low = std::min(low, p.loss);
+            high = std::max(high, p.loss);
+            x.high = std::max(x.high, static_cast<double>(p.step));
+        }
+    if (low <= high) {
+        const double margin = std::max((high - low) * 0.05, 0.01);
+        y.low = std::max(0.0, low - margin);
+        y.high = high + margin;
+    }
+    std::string svg = strprintf(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" width=\"%g\" height=\"%g\" "
+        "font-family=\"sans-serif\" font-size=\"14\" fill=\"#333\">\n<rect width=\"100%%\" height=\"100%%\" "
+        "fill=\"#fff\"/>\n",
+        kWidth, kHeight, kWidth, kHeight);
+    svg += strprintf("<text x=\"%g\" y=\"28\" font-size=\"18\">%s</text>\n", kLeft, escape(title).c_str());
+    svg += grid(x, y);
+    if (!means.empty()) {
+        svg += polyline(means, x, y, kTrainColor);
+        svg += legend(kTop + 10, kTrainColor, strprintf("training %.3f", means.back().loss));
+    }
+    if (!val.empty()) {
+        svg += polyline(val, x, y, kValColor);
+        for (const LossPoint& p : val)
+            svg += strprintf("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"/>\n", x.at(static_cast<double>(p.step)),
+                             y.at(p.loss), kValColor);
+        svg += legend(kTop + 32, kValColor, strprintf("validation %.3f", val.back().loss));
+    }
+    return svg + "</svg>\n";
+}
+
+}  // namespace nib

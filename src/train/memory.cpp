@@ -1,0 +1,118 @@
+#include "train/memory.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "core/error.h"
+#include "core/plan.h"
+
+namespace nib {
+namespace {
+
+constexpr size_t kAlign = 64;
+
+// Far below what is really needed, in floating point so that no size overflows it.
+double least_bytes(const GptConfig& c, const TrainShape& shape) {
+    const auto real = [](int64_t n) { return static_cast<double>(n); };
+    const double C = real(c.embd), F = real(c.feed_forward()), L = real(c.layers), R = real(shape.batch) * real(shape.time);
+    const double matrices = L * (4 * C * C + 2 * C * F) + (real(c.vocab) * (c.tied ? 1 : 2) + real(c.context)) * C;
+    return 4 * ((2 + optimizer_moments(shape.optimizer)) * matrices + R * L * (6 * C + 2 * F));
+}
+
+GptWeights weights_anywhere(const ParameterLayout& layout, const GptConfig& config, Mode mode) {
+    size_t i = 0;
+    return gpt_weights(config, [&](const ParameterSpec& spec) {
+        Weight w{
+            spec.name, spec.shape, DType::F32, {0,                layout.offsets[i]},
+               {                }
+        };
+        if (mode == Mode::Train) w.gradient = {1, layout.offsets[i]};
+        ++i;
+        return w;
+    });
+}
+
+[[noreturn]] void refuse(const char* about, double bytes, double limit) {
+    fail(
+        "training this model needs %s %s of memory, but this machine has %s; choose a smaller --layers, --embd, --context "
+        "or "
+        "--batch",
+        about, human_bytes(bytes).c_str(), human_bytes(limit).c_str());
+}
+
+}  // namespace
+
+int optimizer_moments(Optimizer optimizer) {
+    return optimizer == Optimizer::AdamW ? 2 : optimizer == Optimizer::SgdMomentum ? 1 : 0;
+}
+
+ParameterLayout::ParameterLayout(const GptConfig& config) : specs(gpt_parameters(config)), offsets(specs.size()) {
+    size_t at = 0;
+    for (const bool decay : {true, false}) {
+        for (size_t i = 0; i < specs.size(); ++i) {
+            if (specs[i].decay != decay) continue;
+            offsets[i] = at;
+            at += (dtype_bytes(DType::F32, specs[i].shape.elements()) + kAlign - 1) / kAlign * kAlign;
+        }
+        if (decay) decayed = static_cast<int64_t>(at / 4);
+    }
+    total = static_cast<int64_t>(at / 4);
+}
+
+Graph::Loss record_training(Graph& g, const GptConfig& config, const GptWeights& weights, float dropout, TrainInputs& in) {
+    const int64_t rows = g.batch() * g.time();
+    in.ids = g.input("ids", {rows}, DType::I32);
+    in.positions = g.input("positions", {rows}, DType::I32);
+    in.targets = g.input("targets", {rows}, DType::I32);
+    const Tensor hidden = gpt(g, config, weights, {.ids = in.ids, .positions = in.positions, .dropout = dropout});
+    const Graph::Loss loss = g.loss(hidden, weights.output, in.targets);
+    g.output(loss.losses);
+    if (g.mode() == Mode::Train) g.record_backward();
+    return loss;
+}
+
+TrainingMemory training_memory(const GptConfig& config, const TrainShape& shape, int workers) {
+    const ParameterLayout layout(config);
+    TrainingMemory memory;
+    memory.parameters = 4.0 * static_cast<double>(layout.total) * (2 + optimizer_moments(shape.optimizer));
+    for (const Mode mode : {Mode::Train, Mode::Infer}) {
+        Graph graph(mode, shape.batch, shape.time);
+        TrainInputs inputs;
+        record_training(graph, config, weights_anywhere(layout, config, mode), shape.dropout, inputs);
+        memory.activations += static_cast<double>(arena_bytes(graph, workers));
+    }
+    return memory;
+}
+
+double memory_limit() {
+    double limit = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+    for (const char* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+        double bytes = 0;  // "max" is no number: no limit
+        if (std::ifstream(path) >> bytes && bytes > 0) limit = std::min(limit, bytes);
+    }
+    return limit;
+}
+
+void check_sizes(const GptConfig& config, const TrainShape& shape, double limit) {
+    const auto positive = [](const char* flag, int64_t value) {
+        if (value < 1) fail("%s is %lld; it must be 1 or more", flag, static_cast<long long>(value));
+    };
+    positive("--layers", config.layers);
+    positive("--heads", config.heads);
+    positive("--embd", config.embd);
+    positive("--context", config.context);
+    positive("--batch", shape.batch);
+    if (const double least = least_bytes(config, shape); least > limit) refuse("at least", least, limit);
+    check_config(config);
+}
+
+TrainingMemory check_memory(const GptConfig& config, const TrainShape& shape, int workers, double limit) {
+    check_sizes(config, shape, limit);
+    const TrainingMemory needed = training_memory(config, shape, workers);
+    if (needed.total() > limit) refuse("about", needed.total(), limit);
+    return needed;
+}
+
+}  // namespace nib

@@ -1,0 +1,61 @@
+// How much memory a training run needs, before anything is allocated.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "model/gpt.h"
+
+namespace nib {
+
+enum class Optimizer { AdamW, Sgd, SgdMomentum };
+
+/// Moments that an optimizer keeps for each parameter: 2, 0, 1.
+int optimizer_moments(Optimizer optimizer);
+
+/// What the plans of a training run are compiled for.
+struct TrainShape {
+    int64_t batch = 0;  // B, sequences in a micro-batch
+    int64_t time = 0;   // T
+    float dropout = 0;
+    Optimizer optimizer = Optimizer::AdamW;
+};
+
+/// Where each parameter lies in the flat buffers of weights, gradients and moments: those with weight decay first, each at
+/// a multiple of 64 bytes, gaps zero.
+struct ParameterLayout {
+    std::vector<ParameterSpec> specs;  // in file order
+    std::vector<size_t> offsets;       // bytes
+    int64_t decayed = 0;               // floats of the part with weight decay
+    int64_t total = 0;                 // floats
+    explicit ParameterLayout(const GptConfig& config);
+};
+
+/// Graph inputs of training and evaluation.
+struct TrainInputs {
+    Tensor ids, positions, targets;  // (B*T) int32
+};
+
+/// Records the model and its loss; in Mode::Train also the backward pass.
+Graph::Loss record_training(Graph& graph, const GptConfig& config, const GptWeights& weights, float dropout,
+                            TrainInputs& inputs);
+
+/// Bytes for a backend with that many workers (core/backend.h); kernels need a little more.
+struct TrainingMemory {
+    double parameters = 0;   // weights, gradients, moments
+    double activations = 0;  // training's and evaluation's arena
+    double total() const { return parameters + activations; }
+};
+TrainingMemory training_memory(const GptConfig& config, const TrainShape& shape, int workers);
+
+/// Memory that this process may use: the machine's, or the control group's limit if that is lower.
+double memory_limit();
+
+/// Error when a size is zero or absurd or the heads do not divide the channels: quick, whatever the sizes.
+void check_sizes(const GptConfig& config, const TrainShape& shape, double limit);
+
+/// The same, and Error when training needs more memory than `limit` bytes; the message says how much. Returns what it
+/// needs.
+TrainingMemory check_memory(const GptConfig& config, const TrainShape& shape, int workers, double limit);
+
+}  // namespace nib

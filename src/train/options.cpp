@@ -1,0 +1,191 @@
+#include "train/options.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/error.h"
+
+namespace nib {
+namespace {
+
+using O = TrainOptions;
+using Kind = OptionField::Kind;
+
+// clang-format off
+const OptionField kFields[] = {
+    {"--layers",        Kind::Model, &O::layers,        "Model", "Transformer blocks"},
+    {"--heads",         Kind::Model, &O::heads,         "Model", "Attention heads; must divide --embd"},
+    {"--embd",          Kind::Model, &O::embd,          "Model", "Channels"},
+    {"--context",       Kind::Model, &O::context,       "Model", "Characters that the model sees at once"},
+    {"--untied",        Kind::Model, &O::untied,        "Model", "An output head of its own, not the token embedding"},
+
+    {"--iters",         Kind::Free,  &O::iters,         "Training", "Steps in all; with --resume also a new, larger number"},
+    {"--batch",         Kind::Fixed, &O::batch,         "Training", "Sequences at a time"},
+    {"--accumulate",    Kind::Fixed, &O::accumulate,    "Training", "Batches whose gradients are added up for one step"},
+    {"--dropout",       Kind::Fixed, &O::dropout,       "Training", "Probability of dropout, 0 to below 1"},
+    {"--seed",          Kind::Fixed, &O::seed,          "Training", "Seed of weights, batches and dropout"},
+    {"--val-fraction",  Kind::Fixed, &O::val_fraction,  "Training", "Part of the text, at its end, that only validates"},
+
+    {"--schedule",      Kind::Fixed, &O::schedule,      "Learning rate", "constant, linear, step or cosine"},
+    {"--lr",            Kind::Fixed, &O::lr,            "Learning rate", "Learning rate after warm-up"},
+    {"--min-lr",        Kind::Fixed, &O::min_lr,        "Learning rate", "Where linear and cosine end (default: --lr / 10)"},
+    {"--decay-iters",   Kind::Fixed, &O::decay_iters,   "Learning rate", "Step at which they end (default: --iters of the first run)"},
+    {"--warmup",        Kind::Fixed, &O::warmup,        "Learning rate", "Steps of warm-up (default: a tenth of --decay-iters, at most 100)"},
+    {"--step-size",     Kind::Fixed, &O::step_size,     "Learning rate", "step: steps between two decays"},
+    {"--gamma",         Kind::Fixed, &O::gamma,         "Learning rate", "step: factor of each decay"},
+
+    {"--optimizer",     Kind::Fixed, &O::optimizer,     "Optimizer", "adamw or sgd"},
+    {"--beta1",         Kind::Fixed, &O::beta1,         "Optimizer", "adamw: decay of the mean gradient"},
+    {"--beta2",         Kind::Fixed, &O::beta2,         "Optimizer", "adamw: decay of the mean squared gradient"},
+    {"--adam-eps",      Kind::Fixed, &O::adam_eps,      "Optimizer", "adamw: epsilon"},
+    {"--momentum",      Kind::Fixed, &O::momentum,      "Optimizer", "sgd: momentum, 0 for none"},
+    {"--weight-decay",  Kind::Fixed, &O::weight_decay,  "Optimizer", "Of matrices and embeddings; norms and biases have none"},
+    {"--clip",          Kind::Fixed, &O::clip,          "Optimizer", "Largest norm of all gradients together, 0 for no limit"},
+
+    {"--eval-every",    Kind::Free,  &O::eval_every,    "Reports", "Steps between validations"},
+    {"--eval-tokens",   Kind::Free,  &O::eval_tokens,   "Reports", "Characters of a validation, evenly spaced; 0: all"},
+    {"--patience",      Kind::Free,  &O::patience,      "Reports", "Stop after so many validations without a new best; 0: never"},
+    {"--save-every",    Kind::Free,  &O::save_every,    "Reports", "Steps between checkpoints (default: --eval-every)"},
+    {"--sample-every",  Kind::Free,  &O::sample_every,  "Reports", "Steps between samples; 0: only one at the end"},
+    {"--sample-prompt", Kind::Free,  &O::sample_prompt, "Reports", "Text that the samples begin with"},
+    {"--log-every",     Kind::Free,  &O::log_every,     "Reports", "Steps between lines on a screen that is not a terminal"},
+};
+// clang-format on
+
+std::string key_of(const OptionField& field) {
+    std::string key = std::string("nib.train.") + (field.flag + 2);
+    std::replace(key.begin(), key.end(), '-', '_');
+    return key;
+}
+
+std::string text_of(const TrainOptions& options, const OptionField::Member& member) {
+    return std::visit(
+        [&]<class T>(T TrainOptions::*m) -> std::string {
+            if constexpr (std::is_same_v<T, std::string>) return "`" + printable(options.*m) + "`";
+            if constexpr (std::is_same_v<T, double>) return strprintf("%.9g", options.*m);
+            if constexpr (std::is_same_v<T, bool>) return options.*m ? "on" : "off";
+            if constexpr (std::is_same_v<T, int64_t>) return std::to_string(options.*m);
+        },
+        member);
+}
+
+void check_range(const char* flag, double value, double low, double high, bool open = false) {
+    if (value >= low && (open ? value < high : value <= high)) return;
+    if (high == std::numeric_limits<double>::max()) fail("%s is %g; it must be a number of %g or more", flag, value, low);
+    fail("%s is %g; it must be at least %g and %s %g", flag, value, low, open ? "below" : "at most", high);
+}
+
+void check_count(const char* flag, int64_t value, int64_t low) {
+    constexpr int64_t kMost = int64_t{1} << 31;
+    if (value < low || value > kMost)
+        fail("%s is %lld; it must be between %lld and %lld", flag, static_cast<long long>(value),
+             static_cast<long long>(low), static_cast<long long>(kMost));
+}
+
+}  // namespace
+
+std::span<const OptionField> option_fields() { return kFields; }
+
+Schedule TrainOptions::learning_rate() const {
+    return {schedule_kind(schedule), lr, min_lr, warmup, decay_iters, step_size, gamma};
+}
+
+GptConfig TrainOptions::config(int64_t vocab) const {
+    GptConfig c;
+    c.layers = layers;
+    c.heads = heads;
+    c.embd = embd;
+    c.context = context;
+    c.vocab = vocab;
+    c.tied = !untied;
+    return c;
+}
+
+Optimizer optimizer_of(const TrainOptions& o) {
+    if (o.optimizer == "adamw") return Optimizer::AdamW;
+    return o.momentum > 0 ? Optimizer::SgdMomentum : Optimizer::Sgd;
+}
+
+void resolve_defaults(TrainOptions& o, const GivenFlags& given) {
+    if (!given.contains("--min-lr")) o.min_lr = o.lr / 10;
+    if (!given.contains("--decay-iters")) o.decay_iters = o.iters;
+    if (!given.contains("--warmup")) o.warmup = std::clamp<int64_t>(o.decay_iters / 10, 0, 100);
+    if (!given.contains("--save-every")) o.save_every = o.eval_every;
+}
+
+void check_options(const TrainOptions& o) {
+    constexpr double kAny = std::numeric_limits<double>::max();
+    check_count("--iters", o.iters, 1);
+    check_count("--accumulate", o.accumulate, 1);
+    if (o.iters * o.accumulate > std::numeric_limits<uint32_t>::max())
+        fail("--iters %lld times --accumulate %lld is too large; at most 4294967295 batches are possible",
+             static_cast<long long>(o.iters), static_cast<long long>(o.accumulate));
+    check_range("--dropout", o.dropout, 0, 1, true);
+    if (std::lround(o.dropout * 65536) > 65535) fail("--dropout is %g; it is too close to 1", o.dropout);
+    if (o.batch < 1) fail("--batch is %lld; it must be 1 or more", static_cast<long long>(o.batch));
+    check_range("--seed", static_cast<double>(o.seed), 0, kAny);
+    check_range("--val-fraction", o.val_fraction, 0, 1, true);
+    check_schedule(o.learning_rate());
+    if (o.optimizer != "adamw" && o.optimizer != "sgd")
+        fail("--optimizer is `%s`; choose adamw or sgd", printable(o.optimizer).c_str());
+    check_range("--beta1", o.beta1, 0, 1, true);
+    check_range("--beta2", o.beta2, 0, 1, true);
+    if (!(o.adam_eps >= 1e-30 && o.adam_eps <= 1)) fail("--adam-eps is %g; it must be between 1e-30 and 1", o.adam_eps);
+    check_range("--momentum", o.momentum, 0, 1, true);
+    check_range("--weight-decay", o.weight_decay, 0, kAny);
+    check_range("--clip", o.clip, 0, kAny);
+    check_count("--eval-every", o.eval_every, 1);
+    check_range("--eval-tokens", static_cast<double>(o.eval_tokens), 0, kAny);
+    check_count("--patience", o.patience, 0);
+    check_count("--save-every", o.save_every, 1);
+    check_count("--sample-every", o.sample_every, 0);
+    check_count("--log-every", o.log_every, 1);
+}
+
+void write_options(GgufWriter& file, const TrainOptions& options) {
+    for (const OptionField& field : kFields)
+        if (field.kind != Kind::Model)
+            std::visit([&](auto member) { file.set(key_of(field), options.*member); }, field.member);
+}
+
+TrainOptions read_options(const GgufFile& file, const GptConfig& config) {
+    TrainOptions options;
+    options.layers = config.layers;
+    options.heads = config.heads;
+    options.embd = config.embd;
+    options.context = config.context;
+    options.untied = !config.tied;
+    for (const OptionField& field : kFields)
+        if (field.kind != Kind::Model)
+            std::visit([&]<class T>(T TrainOptions::*member) { options.*member = file.get<T>(key_of(field)); },
+                       field.member);
+    try {
+        check_options(options);
+    } catch (const Error& error) {
+        fail("%s: %s", printable(file.name()).c_str(), error.what());
+    }
+    return options;
+}
+
+TrainOptions merge_options(const TrainOptions& saved, const TrainOptions& now, const GivenFlags& given,
+                           const std::string& where) {
+    TrainOptions merged = saved;
+    for (const OptionField& field : kFields) {
+        if (!given.contains(field.flag)) continue;
+        std::visit(
+            [&](auto member) {
+                if (field.kind != Kind::Free && saved.*member != now.*member)
+                    fail(
+                        "%s: was trained with %s %s, but %s was given; leave the option out to go on as before, or start "
+                        "a new model under another name",
+                        printable(where).c_str(), field.flag, text_of(saved, field.member).c_str(),
+                        text_of(now, field.member).c_str());
+                merged.*member = now.*member;
+            },
+            field.member);
+    }
+    return merged;
+}
+
+}  // namespace nib

@@ -1,0 +1,87 @@
+// Every option of a training run in one place: defaults, help, checks, and how it is kept in NAME.state.gguf.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <span>
+#include <string>
+#include <variant>
+
+#include "io/gguf.h"
+#include "model/config.h"
+#include "train/memory.h"
+#include "train/schedule.h"
+
+namespace nib {
+
+struct TrainOptions {
+    int64_t layers = 4, heads = 4, embd = 128, context = 64;
+    bool untied = false;
+
+    int64_t iters = 2000, batch = 12, accumulate = 1;
+    double dropout = 0;
+    int64_t seed = 1337;
+    double val_fraction = 0.1;
+
+    std::string schedule = "cosine";
+    double lr = 1e-3;
+    double min_lr = 0;        // default: lr / 10
+    int64_t decay_iters = 0;  // default: iters
+    int64_t warmup = 0;       // default: a tenth of decay_iters, at most 100
+    int64_t step_size = 1000;
+    double gamma = 0.5;
+
+    std::string optimizer = "adamw";
+    double beta1 = 0.9, beta2 = 0.99, adam_eps = 1e-8, momentum = 0.9, weight_decay = 0.1, clip = 1;
+
+    int64_t eval_every = 250, eval_tokens = 100000, patience = 0;
+    int64_t save_every = 0;  // default: eval_every
+    int64_t sample_every = 0;
+    std::string sample_prompt;
+    int64_t log_every = 50;
+
+    Schedule learning_rate() const;
+    GptConfig config(int64_t vocab) const;
+    bool operator==(const TrainOptions&) const = default;
+};
+
+/// The optimizer that the (checked) options ask for.
+Optimizer optimizer_of(const TrainOptions& options);
+
+/// What the command line, the state file and the comparison at --resume need to know of an option.
+struct OptionField {
+    enum class Kind {
+        Model,  // in the model file; --resume insists on it
+        Fixed,  // in the state file; --resume insists on it, since other values give other weights
+        Free,   // in the state file; --resume may change it
+    };
+    using Member =
+        std::variant<int64_t TrainOptions::*, double TrainOptions::*, bool TrainOptions::*, std::string TrainOptions::*>;
+    const char* flag;  // "--lr"
+    Kind kind;
+    Member member;
+    const char* group;
+    const char* help;
+};
+std::span<const OptionField> option_fields();
+
+/// Flags that the user gave, as opposed to defaults: "--lr".
+using GivenFlags = std::set<std::string>;
+
+/// Fills in the defaults that depend on other options.
+void resolve_defaults(TrainOptions& options, const GivenFlags& given);
+
+/// Error that names the first option whose value is impossible. Sizes of the model are checked elsewhere
+/// (check_memory, check_config).
+void check_options(const TrainOptions& options);
+
+/// Keys "nib.train.*" of a state file, and back. `config` fills in the model's sizes.
+void write_options(GgufWriter& file, const TrainOptions& options);
+TrainOptions read_options(const GgufFile& file, const GptConfig& config);
+
+/// Options of a resumed run: the file's, with those of the given ones that may change. Error that names the option and both
+/// values when a given one differs and may not. `where` is the state file's name.
+TrainOptions merge_options(const TrainOptions& saved, const TrainOptions& now, const GivenFlags& given,
+                           const std::string& where);
+
+}  // namespace nib

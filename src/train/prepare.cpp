@@ -1,0 +1,115 @@
+#include "train/prepare.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "core/error.h"
+#include "text/utf8.h"
+
+namespace nib {
+namespace {
+
+void refuse_existing(const RunFiles& files) {
+    for (const std::string& path : {files.model, files.state}) {
+        std::error_code error;
+        if (std::filesystem::exists(path, error))
+            fail("%s: already exists; add --resume to go on with its training, or --overwrite to replace it",
+                 printable(path).c_str());
+    }
+}
+
+// Creates the temporary files and removes them.
+void check_writable(const RunFiles& files) {
+    AtomicFile model(files.model), state(files.state), best(files.best), log(files.log), curve(files.curve);
+}
+
+void check_together(const TrainOptions& o, const TrainSetup& setup) {
+    if (o.patience > 0 && setup.data.val.size() == 0)
+        fail("--patience needs validation: give --val FILE or a --val-fraction above 0");
+    if (static_cast<double>(o.batch) * static_cast<double>(o.accumulate) > 4294967295.0)
+        fail("--batch %lld times --accumulate %lld is too large", static_cast<long long>(o.batch),
+             static_cast<long long>(o.accumulate));
+    for (size_t at = 0; at < o.sample_prompt.size();) {
+        const Decoded next = decode_utf8(o.sample_prompt, at);
+        if (next.length == 0) fail("--sample-prompt is not UTF-8 text: malformed at byte offset %zu", at);
+        if (setup.tokenizer->id_of(next.code) < 0)
+            fail("--sample-prompt has the character %s (byte offset %zu), which is not in the training text",
+                 describe(next.code).c_str(), at);
+        at += static_cast<size_t>(next.length);
+    }
+}
+
+void check_same_characters(const Dataset& data, const CharTokenizer& tokenizer, const RunFiles& files) {
+    data.text->require_known(tokenizer);
+    if (data.other) data.other->require_known(tokenizer);
+    const std::vector<char32_t> characters = data.characters();
+    for (const char32_t code : tokenizer.code_points())
+        if (!std::binary_search(characters.begin(), characters.end(), code))
+            fail(
+                "%s: was trained on a text with the character %s, which this text does not have; --resume needs the same "
+                "text",
+                printable(files.model).c_str(), describe(code).c_str());
+}
+
+void check_same_text(const char* what, const TextIdentity& saved, const TextIdentity& now, const RunFiles& files) {
+    if (saved == now) return;
+    if (saved.characters != now.characters)
+        fail("%s: was trained with a %s of %lld characters, but this one has %lld; --resume needs the same text",
+             printable(files.state).c_str(), what, static_cast<long long>(saved.characters),
+             static_cast<long long>(now.characters));
+    fail("%s: was trained with another %s of the same length; --resume needs the same text", printable(files.state).c_str(),
+         what);
+}
+
+TrainShape shape_of(const TrainOptions& o) { return {o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o)}; }
+
+void prepare_new(TrainSetup& setup, const TrainRequest& request) {
+    TrainOptions& o = setup.options;
+    if (!request.overwrite) refuse_existing(setup.files);
+    o = request.options;
+    resolve_defaults(o, request.given);
+    check_sizes(o.config(1), shape_of(o), memory_limit());  // before the text: it may be too short for an absurd context
+    check_options(o);
+    setup.data = open_dataset(request.inputs, request.validation, o.val_fraction, o.context);
+    setup.tokenizer = std::make_unique<CharTokenizer>(CharTokenizer::from_code_points(setup.data.characters()));
+    setup.config = o.config(setup.tokenizer->vocab_size());
+    setup.state.text = identify(*setup.data.text, *setup.tokenizer);
+    if (setup.data.other) setup.state.val_text = identify(*setup.data.other, *setup.tokenizer);
+}
+
+void prepare_resumed(TrainSetup& setup, const TrainRequest& request) {
+    recover_pair(setup.files);
+    setup.checkpoint = std::make_unique<Checkpoint>(open_checkpoint(setup.files));
+    Checkpoint& checkpoint = *setup.checkpoint;
+    setup.options = merge_options(checkpoint.options, request.options, request.given, setup.files.state);
+    check_options(setup.options);
+    setup.data = open_dataset(request.inputs, request.validation, setup.options.val_fraction, setup.options.context);
+    setup.tokenizer = std::move(checkpoint.tokenizer);
+    setup.config = checkpoint.config;
+    setup.state = checkpoint.state;
+    check_same_characters(setup.data, *setup.tokenizer, setup.files);
+    check_same_text("text", setup.state.text, identify(*setup.data.text, *setup.tokenizer), setup.files);
+    if (setup.state.val_text.characters > 0 && !setup.data.other)
+        fail("%s: was trained with a validation text; give it again with --val FILE", printable(setup.files.state).c_str());
+    if (setup.data.other)
+        check_same_text("validation text", setup.state.val_text, identify(*setup.data.other, *setup.tokenizer),
+                        setup.files);
+}
+
+}  // namespace
+
+TrainSetup prepare_training(const TrainRequest& request, int workers) {
+    TrainSetup setup{RunFiles(request.output), {}, {}, {}, {}, {}, {}, {}, {}};
+    if (request.resume && request.overwrite) fail("--resume and --overwrite exclude each other");
+    if (request.resume)
+        prepare_resumed(setup, request);
+    else
+        prepare_new(setup, request);
+    check_together(setup.options, setup);
+    setup.shape = shape_of(setup.options);
+    setup.memory = check_memory(setup.config, setup.shape, workers, memory_limit());
+    check_writable(setup.files);
+    return setup;
+}
+
+}  // namespace nib

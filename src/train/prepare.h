@@ -1,0 +1,42 @@
+// Everything that happens before the first step: options, texts, sizes, files, and what a resumed run must agree with.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "train/checkpoint.h"
+
+namespace nib {
+
+/// What the user asks for.
+struct TrainRequest {
+    std::vector<std::string> inputs;  // files and folders
+    std::string validation;           // --val FILE; empty: the end of the inputs validates
+    std::string output;               // NAME.gguf or NAME
+    bool resume = false;
+    bool overwrite = false;  // replace what another run has left under this name
+    TrainOptions options;
+    GivenFlags given;  // options that are not defaults
+};
+
+/// A run that can begin.
+struct TrainSetup {
+    RunFiles files;
+    TrainOptions options;
+    Dataset data;
+    std::unique_ptr<CharTokenizer> tokenizer;
+    GptConfig config;
+    TrainShape shape;
+    TrainState state;
+    TrainingMemory memory;
+    std::unique_ptr<Checkpoint> checkpoint;  // --resume: to restore from
+};
+
+/// Checks the request, opens the texts, with --resume completes and opens the checkpoint, and sees that the output can be
+/// written. `workers` is the backend's. Error for everything that is wrong, before anything large is allocated; nothing is
+/// written.
+TrainSetup prepare_training(const TrainRequest& request, int workers);
+
+}  // namespace nib

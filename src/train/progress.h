@@ -1,0 +1,47 @@
+// What a training run shows while it works: one live line on a terminal, plain lines elsewhere.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+namespace nib {
+
+class Progress {
+public:
+    /// `live`: `out` is a terminal. `out` null: silent. Plain lines come every `every` steps and after the first and last.
+    Progress(std::FILE* out, bool live, int64_t every);
+    ~Progress();
+    Progress(const Progress&) = delete;
+    Progress& operator=(const Progress&) = delete;
+
+    struct Report {
+        int64_t step = 0, steps = 0;  // done, in all
+        double loss = 0, lr = 0, tok_s = 0;
+        std::optional<double> val_loss;  // the last one
+        double seconds_left = 0;
+    };
+    void step(const Report& report);
+    /// A line that stays.
+    void line(const std::string& text);
+    /// A live line that says what is being done; nothing elsewhere.
+    void status(const std::string& text);
+    /// Clears the live line, before others write to the screen.
+    void clear();
+
+private:
+    void show(const std::string& text);
+
+    std::FILE* out_;
+    const bool live_;
+    const int64_t every_;
+    bool shown_ = false;  // a live line is on the screen
+    std::chrono::steady_clock::time_point next_{};
+};
+
+/// "07:30", "1:02:05".
+std::string clock_text(double seconds);
+
+}  // namespace nib

@@ -1,0 +1,30 @@
+// The learning rate of every step.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace nib {
+
+/// Learning rate over the steps: linear warm-up, then one of four curves (nanoGPT's conventions).
+struct Schedule {
+    enum class Kind { Constant, Linear, Step, Cosine };
+    Kind kind = Kind::Cosine;
+    double lr = 1e-3;       // after warm-up
+    double min_lr = 0;      // Linear, Cosine: from step `horizon` on
+    int64_t warmup = 0;     // steps; step k of them has lr (k + 1) / (warmup + 1)
+    int64_t horizon = 0;    // Linear, Cosine: the step at which min_lr is reached
+    int64_t step_size = 1;  // Step: steps (after warm-up) between two decays
+    double gamma = 1;       // Step: factor of each decay
+
+    /// Learning rate of step k = 0, 1, ...
+    double at(int64_t k) const;
+};
+
+/// "constant", "linear", "step" or "cosine"; Error that lists them for anything else.
+Schedule::Kind schedule_kind(const std::string& name);
+
+/// Error when a value is NaN, infinite, negative or makes no sense; the message names the option.
+void check_schedule(const Schedule& schedule);
+
+}  // namespace nib

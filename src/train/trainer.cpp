@@ -1,0 +1,257 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+
+#include "core/error.h"
+#include "io/atomic_file.h"
+
+namespace nib {
+namespace {
+
+double seconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
+
+std::string base_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
+
+}  // namespace
+
+Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHooks hooks)
+    : setup_(std::move(setup)),
+      options_(setup_.options),
+      state_(setup_.state),
+      progress_(progress),
+      hooks_(std::move(hooks)),
+      schedule_(options_.learning_rate()),
+      train_(backend, setup_.config, setup_.shape),
+      log_(setup_.files.log, setup_.checkpoint ? std::optional(state_.step) : std::nullopt),
+      ids_(static_cast<size_t>(train_.rows())),
+      targets_(ids_.size()) {
+    if (setup_.checkpoint) {
+        restore(*setup_.checkpoint, train_);
+        setup_.checkpoint.reset();
+        saved_ = state_.step;
+        best_loss_ = read_best_loss(setup_.files);
+        if (!log_.val().empty()) val_loss_ = log_.val().back().loss;
+    } else {
+        train_.initialise(static_cast<uint64_t>(options_.seed));
+    }
+    first_step_ = state_.step;
+    validated_ = state_.evaluated;
+}
+
+TrainResult Trainer::run() {
+    introduce();
+    if (saved_ >= 0 && state_.step >= options_.iters) {
+        progress_.line(strprintf("nothing to do: %s has had %lld steps; --iters with a larger number goes on",
+                                 printable(setup_.files.model).c_str(), static_cast<long long>(state_.step)));
+        return {TrainEnd::NothingToDo, state_.step, val_loss_, best_loss_};
+    }
+    try {
+        const TrainEnd end = loop();
+        draw_curve();
+        return {end, state_.step, val_loss_, best_loss_};
+    } catch (...) {
+        progress_.clear();
+        forget_files();
+        throw;
+    }
+}
+
+TrainEnd Trainer::loop() {
+    begin_ = Clock::now();
+    for (;;) {
+        validate_if_due();
+        finish_line();
+        const bool early = stopped_early(), done = state_.step >= options_.iters, stop = stopping();
+        const bool last = early || done || stop;
+        const bool save_now = last || (state_.step > 0 && state_.step % options_.save_every == 0);
+        if (!last) sample_if_due();
+        const Clock::time_point step_begin = Clock::now();
+        const double loss = gradients(last ? 1 : options_.accumulate);
+        const Clock::duration forward_backward = Clock::now() - step_begin;
+        if (save_now && saved_ != state_.step) save();
+        if (last) return done ? TrainEnd::Finished : early ? TrainEnd::StoppedEarly : TrainEnd::Interrupted;
+        update(loss, forward_backward);
+    }
+}
+
+// Fills the gradients of the next step and returns its loss.
+double Trainer::gradients(int64_t micro_batches) {
+    const int64_t B = options_.batch, T = options_.context;
+    double loss = 0;
+    for (int64_t micro = 0; micro < micro_batches; ++micro) {
+        for (int64_t b = 0; b < B; ++b) {
+            const int64_t start = window_start(static_cast<uint64_t>(options_.seed), static_cast<uint32_t>(state_.step),
+                                               static_cast<uint32_t>(micro * B + b), setup_.data.train, T);
+            const auto part = [&](std::vector<int32_t>& of) {
+                return std::span(of).subspan(static_cast<size_t>(b * T), static_cast<size_t>(T));
+            };
+            read_window(*setup_.data.text, *setup_.tokenizer, start, part(ids_), part(targets_));
+        }
+        TrainStep::Micro which;
+        which.seed = static_cast<uint64_t>(options_.seed);
+        which.index = static_cast<uint32_t>(state_.step * options_.accumulate + micro);
+        which.of = options_.accumulate;
+        which.first = micro == 0;
+        loss += train_.micro_step(ids_, targets_, which);
+        check_finite("loss", loss);
+    }
+    const double norm = train_.gradient_norm(options_.clip);
+    check_finite("norm of the gradients", norm);
+    line_ = LogLine{state_.step + 1, loss / static_cast<double>(micro_batches), {}, {}, norm, {}};
+    return *line_->loss;
+}
+
+void Trainer::check_finite(const char* what, double value) const {
+    if (std::isfinite(value)) return;
+    const std::string kept = saved_ >= 0 ? strprintf("the checkpoint of step %lld in %s is kept",
+                                                     static_cast<long long>(saved_), printable(setup_.files.model).c_str())
+                                         : "nothing was saved";
+    fail("the %s became %s at step %lld; %s; try a lower --lr (it is %g), --clip 1 (it is %g) or a longer --warmup (%lld)",
+         what, std::isnan(value) ? "nan" : "infinite", static_cast<long long>(state_.step + 1), kept.c_str(), options_.lr,
+         options_.clip, static_cast<long long>(options_.warmup));
+}
+
+void Trainer::update(double loss, Clock::duration forward_backward) {
+    const auto update_begin = Clock::now();
+    TrainStep::Update u;
+    u.step = state_.step;
+    u.lr = schedule_.at(state_.step);
+    u.weight_decay = options_.weight_decay;
+    u.beta1 = options_.beta1;
+    u.beta2 = options_.beta2;
+    u.eps = options_.adam_eps;
+    u.momentum = options_.momentum;
+    train_.update(u);
+    ++state_.step;
+
+    const auto now = Clock::now();
+    const double tok_s = static_cast<double>(train_.rows() * options_.accumulate) /
+                         std::max(1e-9, seconds(forward_backward + (now - update_begin)));
+    tok_s_ = tok_s_ == 0 ? tok_s : 0.9 * tok_s_ + 0.1 * tok_s;
+    line_->lr = u.lr;
+    line_->tok_s = tok_s;
+    const auto done = static_cast<double>(state_.step - first_step_),
+               left = static_cast<double>(options_.iters - state_.step);
+    progress_.step({state_.step, options_.iters, loss, u.lr, tok_s_, val_loss_, seconds(now - begin_) / done * left});
+}
+
+// At every --eval-every-th step, and at the end.
+void Trainer::validate_if_due() {
+    const bool regular = state_.step % options_.eval_every == 0;
+    if (setup_.data.val.size() == 0 || state_.step == 0 || validated_ == state_.step) return;
+    if (!regular && state_.step < options_.iters) return;
+    const std::optional<double> loss = validation_loss();
+    if (!loss) return;  // interrupted: done when the run is resumed
+    check_finite("validation loss", *loss);
+    val_loss_ = loss;
+    validated_ = state_.step;
+    if (!line_ || line_->step != state_.step) line_ = LogLine{state_.step, {}, {}, {}, {}, {}};
+    line_->val_loss = loss;
+    const bool best = note_best(*loss, regular);
+    progress_.line(strprintf("step %lld/%lld  validation loss %.4f%s", static_cast<long long>(state_.step),
+                             static_cast<long long>(options_.iters), *loss, best ? "  (best so far)" : ""));
+    finish_line();
+    draw_curve();
+}
+
+std::optional<double> Trainer::validation_loss() {
+    const EvalWindows windows(setup_.data.val, options_.context, options_.eval_tokens);
+    const int64_t B = options_.batch, T = options_.context;
+    double sum = 0;
+    int64_t rows = 0;
+    for (int64_t first = 0; first < windows.count(); first += B) {
+        if (first > 0 && stopping()) return std::nullopt;
+        std::fill(ids_.begin(), ids_.end(), 0);
+        std::fill(targets_.begin(), targets_.end(), kIgnore);
+        for (int64_t i = first; i < std::min(first + B, windows.count()); ++i) {
+            const auto part = [&](std::vector<int32_t>& of) {
+                return std::span(of).subspan(static_cast<size_t>((i - first) * T), static_cast<size_t>(windows.length(i)));
+            };
+            read_window(setup_.data.validation(), *setup_.tokenizer, windows.start(i), part(ids_), part(targets_));
+        }
+        const TrainStep::LossSum batch = train_.evaluate(ids_, targets_);
+        sum += batch.sum;
+        rows += batch.rows;
+        progress_.status(strprintf("step %lld/%lld  validating", static_cast<long long>(state_.step),
+                                   static_cast<long long>(options_.iters)));
+    }
+    return sum / static_cast<double>(rows);
+}
+
+// The best file keeps its own loss: it may come from the end of a run or from steps after the last checkpoint.
+bool Trainer::note_best(double val_loss, bool regular) {
+    const bool best = !best_loss_ || val_loss < *best_loss_;
+    if (best) {
+        save_best(setup_.files, train_, *setup_.tokenizer, state_.step, val_loss);
+        best_loss_ = val_loss;
+        best_written_ = true;
+    }
+    if (!regular) return best;
+    state_.evaluated = state_.step;
+    if (state_.best_step == 0 || val_loss < state_.best_loss) {
+        state_.best_step = state_.step;
+        state_.best_loss = val_loss;
+        state_.worse = 0;
+    } else {
+        ++state_.worse;
+    }
+    return best;
+}
+
+void Trainer::finish_line() {
+    if (line_ && line_->step <= state_.step) log_.add(*line_);
+    line_.reset();
+}
+
+void Trainer::save() {
+    if (setup_.data.val.size() == 0) draw_curve();
+    log_.flush();
+    save_checkpoint(setup_.files, train_, *setup_.tokenizer, options_, state_);
+    if (saved_ < 0 && !best_loss_) std::remove(setup_.files.best.c_str());  // that of a model which was overwritten
+    saved_ = state_.step;
+}
+
+void Trainer::sample_if_due() {
+    if (options_.sample_every > 0 && state_.step > first_step_ && state_.step % options_.sample_every == 0) sample();
+}
+
+void Trainer::sample() {
+    if (!hooks_.sample) return;
+    progress_.clear();
+    hooks_.sample(train_, *setup_.tokenizer, state_.step);
+}
+
+void Trainer::draw_curve() {
+    log_.flush();
+    if (log_.train().empty()) return;
+    write_file_atomically(setup_.files.curve, loss_curve_svg(base_name(setup_.files.model), log_.train(), log_.val()));
+    curve_written_ = true;
+}
+
+// Without a checkpoint the other files are of no use.
+void Trainer::forget_files() {
+    if (saved_ >= 0) return;
+    log_.remove();
+    if (curve_written_) std::remove(setup_.files.curve.c_str());
+    if (best_written_) std::remove(setup_.files.best.c_str());
+}
+
+void Trainer::introduce() const {
+    const GptConfig& c = setup_.config;
+    const auto integer = [](int64_t n) { return static_cast<long long>(n); };
+    progress_.line(
+        strprintf("model  %lld layers, %lld heads, %lld channels, context %lld, vocabulary %lld: %.2f million "
+                  "parameters",
+                  integer(c.layers), integer(c.heads), integer(c.embd), integer(c.context), integer(c.vocab),
+                  static_cast<double>(parameter_count(c)) / 1e6));
+    progress_.line(strprintf("text   %lld characters train, %lld validate", integer(setup_.data.train.size()),
+                             integer(setup_.data.val.size())));
+    progress_.line(strprintf("run    %s, about %s of memory%s", train_.backend().name().c_str(),
+                             human_bytes(setup_.memory.total()).c_str(),
+                             saved_ >= 0 ? strprintf("; goes on after step %lld", integer(saved_)).c_str() : ""));
+}
+
+}  // namespace nib

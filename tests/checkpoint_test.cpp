@@ -1,0 +1,252 @@
+// Checkpoints: a resumed run equals an uninterrupted one byte for byte, every instant of a kill leaves a pair that resumes,
+// and damaged or foreign files are refused.
+#include "train/checkpoint.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <sstream>
+
+#include "core/error.h"
+#include "cpu/backend.h"
+#include "cpu/isa.h"
+#include "train/trainer.h"
+
+namespace nib {
+namespace {
+
+namespace fs = std::filesystem;
+
+class CheckpointTest : public ::testing::Test {
+protected:
+    void SetUp() override {
+        std::string name = ::testing::TempDir() + "nib_checkpoint_XXXXXX";
+        ASSERT_NE(mkdtemp(name.data()), nullptr);
+        folder_ = name;
+        std::string text;
+        for (int i = 0; i < 60; ++i) text += "the fox " + std::to_string(i) + " and the crow; ";
+        put("text.txt", text);
+    }
+    void TearDown() override { fs::remove_all(folder_); }
+
+    void put(const std::string& name, const std::string& text) const {
+        std::ofstream(folder_ / name, std::ios::binary) << text;
+    }
+    std::string get(const std::string& name) const {
+        std::ostringstream out;
+        out << std::ifstream(folder_ / name, std::ios::binary).rdbuf();
+        return out.str();
+    }
+    bool has(const std::string& name) const { return fs::exists(folder_ / name); }
+
+    TrainRequest request(const std::string& name, int64_t iters) const {
+        TrainRequest r;
+        r.inputs = {(folder_ / "text.txt").string()};
+        r.output = (folder_ / name).string();
+        TrainOptions& o = r.options;
+        o.layers = 2;
+        o.heads = 2;
+        o.embd = 16;
+        o.context = 8;
+        o.batch = 3;
+        o.accumulate = 2;
+        o.dropout = 0.2;
+        o.iters = iters;
+        o.decay_iters = 20;
+        o.eval_every = 4;
+        o.save_every = 7;
+        r.given = {"--decay-iters", "--save-every"};
+        return r;
+    }
+    TrainRequest resumed(const std::string& name, int64_t iters) const {
+        TrainRequest r = request(name, iters);
+        r.resume = true;
+        r.given = {"--iters"};
+        return r;
+    }
+    TrainResult run(const TrainRequest& r, int threads = 1) const {
+        CpuBackend backend(kernel_table("auto"), threads);
+        Progress silent(nullptr, false, 1);
+        return Trainer(backend, prepare_training(r, backend.workers()), silent).run();
+    }
+    std::string error_of(const TrainRequest& r) const {
+        try {
+            run(r);
+        } catch (const Error& error) {
+            EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
+            return error.what();
+        }
+        return "";
+    }
+    void expect_same(const std::string& a, const std::string& b) const {
+        EXPECT_TRUE(get(a + ".gguf") == get(b + ".gguf"));
+        EXPECT_TRUE(get(a + ".state.gguf") == get(b + ".state.gguf"));
+    }
+    void expect_resumes_like(const std::string& whole, const std::function<void(TrainOptions&)>& change) const {
+        TrainRequest once = request(whole, 20), twice = request("parts", 10);
+        change(once.options);
+        change(twice.options);
+        run(once);
+        run(twice, 2);
+        EXPECT_EQ(run(resumed("parts", 20)).step, 20);
+        expect_same(whole, "parts");
+    }
+
+    fs::path folder_;
+};
+
+TEST_F(CheckpointTest, TwentyStepsEqualTenAndTenWithAdamW) {
+    expect_resumes_like("whole", [](TrainOptions&) {});
+}
+
+TEST_F(CheckpointTest, TwentyStepsEqualTenAndTenWithMomentum) {
+    expect_resumes_like("whole", [](TrainOptions& o) { o.optimizer = "sgd", o.lr = 0.1, o.untied = true; });
+}
+
+TEST_F(CheckpointTest, TwentyStepsEqualTenAndTenWithPlainDescent) {
+    expect_resumes_like("whole", [](TrainOptions& o) { o.optimizer = "sgd", o.momentum = 0, o.schedule = "constant"; });
+}
+
+TEST_F(CheckpointTest, AnInterruptedRunGoesOnTheSame) {
+    run(request("whole", 20));
+    for (int stop_at : {1, 4, 9}) {  // 4: while a validation is due
+        TrainRequest r = request("parts", 20);
+        r.overwrite = true;
+        CpuBackend backend(kernel_table("auto"), 1);
+        Progress silent(nullptr, false, 1);
+        int asked = 0;
+        TrainHooks hooks;
+        hooks.stop = [&] { return ++asked > stop_at; };
+        EXPECT_EQ(Trainer(backend, prepare_training(r, 1), silent, hooks).run().end, TrainEnd::Interrupted);
+        TrainRequest on = resumed("parts", 20);
+        on.given = {};
+        EXPECT_EQ(run(on).end, TrainEnd::Finished);
+        expect_same("whole", "parts");
+    }
+}
+
+TEST_F(CheckpointTest, EveryInstantOfAKillLeavesAPairThatResumes) {
+    run(request("whole", 20));
+    run(request("m", 10));
+    const std::string old_model = get("m.gguf"), old_state = get("m.state.gguf");
+    run(resumed("m", 14));
+    const std::string model = get("m.gguf"), state = get("m.state.gguf");
+    const auto part = [](const std::string& text, double share) {
+        return text.substr(0, static_cast<size_t>(static_cast<double>(text.size()) * share));
+    };
+    using Files = std::map<std::string, std::string>;
+    const Files instants[] = {
+        {{"m.gguf", old_model}, {"m.state.gguf", old_state}},
+        {{"m.gguf", old_model}, {"m.state.gguf", old_state}, {"m.gguf.tmp", ""}},
+        {{"m.gguf", old_model}, {"m.state.gguf", old_state}, {"m.gguf.tmp", part(model, 0.01)}},
+        {{"m.gguf", old_model}, {"m.state.gguf", old_state}, {"m.gguf.tmp", part(model, 0.7)}, {"m.state.gguf.tmp", ""}},
+        {{"m.gguf", old_model}, {"m.state.gguf", old_state}, {"m.gguf.tmp", model}, {"m.state.gguf.tmp", part(state, 0.5)}},
+        {{"m.gguf", old_model}, {"m.state.gguf", old_state}, {"m.gguf.tmp", model}, {"m.state.gguf.tmp", state}},
+        {{"m.gguf", model}, {"m.state.gguf", old_state}, {"m.state.gguf.tmp", state}},
+        {{"m.gguf", model}, {"m.state.gguf", state}},
+        // The first checkpoint of all.
+        {{"m.gguf.tmp", model}, {"m.state.gguf.tmp", state}},
+        {{"m.gguf", model}, {"m.state.gguf.tmp", state}},
+        // A later checkpoint began after a pair that was completed.
+        {{"m.gguf", model}, {"m.state.gguf", state}, {"m.gguf.tmp", old_model}, {"m.state.gguf.tmp", old_state}},
+    };
+    for (const Files& files : instants) {
+        for (const char* name : {"m.gguf", "m.state.gguf", "m.gguf.tmp", "m.state.gguf.tmp"}) fs::remove(folder_ / name);
+        for (const auto& [name, text] : files) put(name, text);
+        EXPECT_EQ(run(resumed("m", 20)).step, 20);
+        expect_same("whole", "m");
+        EXPECT_FALSE(has("m.gguf.tmp"));
+        EXPECT_FALSE(has("m.state.gguf.tmp"));
+    }
+}
+
+TEST_F(CheckpointTest, HalvesThatDoNotBelongTogetherAreRefused) {
+    run(request("m", 10));
+    const std::string old_state = get("m.state.gguf");
+    run(resumed("m", 14));
+    const std::string model = get("m.gguf"), state = get("m.state.gguf");
+    put("m.state.gguf", old_state);
+    EXPECT_NE(error_of(resumed("m", 20)).find("not of the same step"), std::string::npos);
+    put("m.state.gguf.tmp", state.substr(0, state.size() - 100));
+    EXPECT_NE(error_of(resumed("m", 20)).find("not of the same step"), std::string::npos);
+    fs::remove(folder_ / "m.state.gguf");
+    EXPECT_NE(error_of(resumed("m", 20)).find("m.state.gguf"), std::string::npos);
+    fs::remove(folder_ / "m.state.gguf.tmp");
+    put("m.state.gguf", state);
+    EXPECT_EQ(error_of(resumed("m", 20)), "");
+}
+
+TEST_F(CheckpointTest, DamageIsNoticed) {
+    run(request("m", 10));
+    const std::string model = get("m.gguf"), state = get("m.state.gguf");
+    put("m.state.gguf", state.substr(0, state.size() - 1000));
+    EXPECT_NE(error_of(resumed("m", 20)).find("m.state.gguf"), std::string::npos);
+    put("m.state.gguf", "nonsense");
+    EXPECT_NE(error_of(resumed("m", 20)).find("m.state.gguf"), std::string::npos);
+    put("m.state.gguf", state);
+    std::string changed = model;
+    changed[changed.size() - 2000] = static_cast<char>(changed[changed.size() - 2000] ^ 1);
+    put("m.gguf", changed);
+    EXPECT_NE(error_of(resumed("m", 20)).find("damaged"), std::string::npos);
+    std::string renamed = state;
+    renamed.replace(renamed.find("m.token_embd.weight"), 1, "x");
+    put("m.gguf", model);
+    put("m.state.gguf", renamed);
+    EXPECT_NE(error_of(resumed("m", 20)).find("m.token_embd.weight"), std::string::npos);
+    std::string version = state;
+    version[version.find("nib.state.version") + 17 + 4] = 9;
+    put("m.state.gguf", version);
+    EXPECT_NE(error_of(resumed("m", 20)).find("version 9"), std::string::npos);
+}
+
+TEST_F(CheckpointTest, OtherOptionsAndTextsAreRefused) {
+    run(request("m", 10));
+    const std::string model = get("m.gguf"), state = get("m.state.gguf"), text = get("text.txt");
+    TrainRequest r = resumed("m", 20);
+    r.options.lr = 0.5;
+    r.given.insert("--lr");
+    EXPECT_NE(error_of(r).find("--lr 0.001, but 0.5"), std::string::npos) << error_of(r);
+    put("text.txt", text + " and so on");
+    EXPECT_NE(error_of(resumed("m", 20)).find("characters"), std::string::npos);
+    std::string other = text;
+    std::swap(other[0], other[1]);
+    put("text.txt", other);
+    EXPECT_NE(error_of(resumed("m", 20)).find("another text of the same length"), std::string::npos);
+    other[0] = '!';
+    put("text.txt", other);
+    EXPECT_NE(error_of(resumed("m", 20)).find("\"!\""), std::string::npos);
+    EXPECT_TRUE(get("m.gguf") == model && get("m.state.gguf") == state);
+    put("text.txt", text);
+    EXPECT_EQ(run(resumed("m", 20)).step, 20);
+    EXPECT_EQ(run(resumed("m", 20)).end, TrainEnd::NothingToDo);
+}
+
+TEST_F(CheckpointTest, BestModelIsKept) {
+    TrainRequest r = request("m", 40);
+    r.options.decay_iters = 40;
+    const TrainResult result = run(r);
+    const RunFiles files(r.output);
+    ASSERT_TRUE(result.best_loss && read_best_loss(files));
+    EXPECT_EQ(*read_best_loss(files), *result.best_loss);
+    EXPECT_LE(*result.best_loss, *result.val_loss);
+    fs::remove(files.best);
+    EXPECT_FALSE(read_best_loss(files));
+}
+
+TEST(RunFiles, NamesAreBuiltFromTheOutput) {
+    const RunFiles a("dir/m.gguf"), b("dir/m");
+    EXPECT_EQ(a.model, "dir/m.gguf");
+    EXPECT_EQ(b.model, "dir/m.gguf");
+    EXPECT_EQ(a.state, "dir/m.state.gguf");
+    EXPECT_EQ(a.best, "dir/m.best.gguf");
+    EXPECT_EQ(a.log, "dir/m.log.jsonl");
+    EXPECT_EQ(a.curve, "dir/m.svg");
+    for (const char* bad : {"", ".gguf", "dir/", "m.best.gguf"}) EXPECT_THROW(RunFiles{bad}, Error) << bad;
+}
+
+}  // namespace
+}  // namespace nib

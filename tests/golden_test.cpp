@@ -1,0 +1,157 @@
+// Tiny GPT-2 models against PyTorch: tests/goldens/make_goldens.py says what the files hold.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <numeric>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "core/error.h"
+#include "core/ops.h"
+#include "cpu/isa.h"
+#include "gpt_case.h"
+#include "io/gguf.h"
+
+namespace nib {
+namespace {
+
+using namespace test;
+
+std::string golden_path(const std::string& name) {
+    const std::string relative = "tests/goldens/" + name + ".gguf";
+    if (std::filesystem::exists(relative)) return relative;
+    return (std::filesystem::path(__FILE__).parent_path() / "goldens" / (name + ".gguf")).string();
+}
+
+template <class T>
+std::span<const T> numbers(const GgufFile& file, const std::string& name) {
+    const GgufTensor& t = file.tensor(name);
+    return {reinterpret_cast<const T*>(t.data.data()), t.data.size() / sizeof(T)};
+}
+
+// |a - b| / |b|
+double relative_error(std::span<const float> a, std::span<const float> b) {
+    double error = 0, squares = 0;
+    for (size_t i = 0; i < b.size(); ++i) {
+        error += std::pow(static_cast<double>(a[i]) - b[i], 2);
+        squares += std::pow(static_cast<double>(b[i]), 2);
+    }
+    return std::sqrt(error / squares);
+}
+
+struct Golden : testing::TestWithParam<std::tuple<const KernelTable*, const char*>> {
+    GgufFile file = GgufFile::open(golden_path(std::get<1>(GetParam())));
+    CpuBackend backend{*std::get<0>(GetParam()), 2};
+    GptCase model{backend, read_config(file)};
+    const std::span<const int32_t> ids = numbers<int32_t>(file, "ids"), targets = numbers<int32_t>(file, "targets");
+    const int64_t B = file.tensor("ids").shape[0], T = file.tensor("ids").shape[1];
+
+    void SetUp() override {
+        for (size_t i = 0; i < model.specs.size(); ++i) {
+            ASSERT_EQ(file.tensor(model.specs[i].name).shape.size(), static_cast<size_t>(model.specs[i].shape.rank));
+            model.set_value(i, numbers<float>(file, model.specs[i].name));
+        }
+    }
+    double counted() const {
+        return static_cast<double>(std::count_if(targets.begin(), targets.end(), [](int32_t t) { return t != kIgnore; }));
+    }
+    double mean_loss(const LossGraph& graph, const Plan& plan) const {
+        const std::vector<float> losses = graph.losses(plan);
+        return std::accumulate(losses.begin(), losses.end(), 0.0) / counted();
+    }
+    Step step() const {
+        Step s;
+        s.loss_scale = static_cast<float>(1 / counted());
+        return s;
+    }
+};
+
+TEST_P(Golden, Logits) {
+    Graph graph(Mode::Infer, B, T);
+    const Tensor in = graph.input("ids", {B * T}, DType::I32), positions = graph.input("positions", {B * T}, DType::I32);
+    const Tensor x = gpt(graph, model.config, model.weights, {in, positions});
+    const Tensor logits = graph.output(graph.linear(x, {model.weights.output, {}}));
+    const Plan plan = compile(graph, backend);
+    std::vector<int32_t> where(ids.size());
+    for (size_t r = 0; r < where.size(); ++r) where[r] = static_cast<int32_t>(r % static_cast<size_t>(T));
+    plan.set(in, ids);
+    plan.set(positions, std::span<const int32_t>(where));
+    plan.run(step());
+    std::vector<float> got(static_cast<size_t>(B * T * model.config.vocab));
+    plan.get(logits, std::span(got));
+    EXPECT_LE(relative_error(got, numbers<float>(file, "logits")), 1e-5);
+}
+
+TEST_P(Golden, LossAndGradients) {
+    const LossGraph graph(model, Mode::Train, B, T);
+    const Plan plan = compile(graph.graph, backend);
+    graph.set(plan, ids, targets);
+    plan.run(step());
+    EXPECT_NEAR(mean_loss(graph, plan), numbers<float>(file, "loss")[0], 1e-5);
+    for (size_t i = 0; i < model.specs.size(); ++i)
+        EXPECT_LE(relative_error(model.gradient(i), numbers<float>(file, "grad." + model.specs[i].name)), 1e-5)
+            << model.specs[i].name;
+
+    // The same in two micro-batches: the second adds to the first.
+    const std::vector<float> whole = model.all_gradients();
+    Step half = step();
+    half.loss_scale /= 2;
+    plan.run(half);
+    half.accumulate = 1;
+    plan.run(half);
+    EXPECT_LE(relative_error(model.all_gradients(), whole), 1e-6);
+}
+
+TEST_P(Golden, TenStepsOfAdamW) {
+    const LossGraph graph(model, Mode::Train, B, T);
+    const Plan plan = compile(graph.graph, backend);
+    graph.set(plan, ids, targets);
+
+    // Norm of all gradients, then one update per parameter.
+    Graph updates(Mode::Infer, 1, 1);
+    const auto n = static_cast<int64_t>(model.total), blocks = (n + kSumBlock - 1) / kSumBlock;
+    const Tensor partial = updates.make({blocks}, DType::F64), stats = updates.make({2});
+    Params all;
+    all.C = n;
+    all.N = blocks;
+    updates.add(Op::SumSquares, all, {updates.fixed("all gradients", {n}, DType::F32, {model.gradients, 0})}, {partial});
+    updates.add(Op::ClipFactor, all, {partial}, {stats});
+    const int moments = backend.allocate(model.total * 8);
+    for (size_t i = 0; i < model.specs.size(); ++i) {
+        Params p;
+        p.C = model.specs[i].shape.elements();
+        p.decay = model.specs[i].decay;
+        const auto at = [&](const char* name, int buffer, size_t first) {
+            return updates.fixed(name, {p.C}, DType::F32, {buffer, (first + model.offsets[i]) * 4});
+        };
+        // The first gradient begins where "all gradients" does, in another shape: a view keeps the two apart.
+        const Tensor g = updates.view(updates.fixed("all gradients", {n}, DType::F32, {model.gradients, 0}), {p.C},
+                                      model.offsets[i] * 4);
+        updates.add(Op::AdamW, p, {g, stats},
+                    {at("w", model.values, 0), at("m", moments, 0), at("v", moments, model.total)});
+    }
+    const Plan update = compile(updates, backend);
+
+    const std::span<const float> expected = numbers<float>(file, "losses");
+    Step s = step();
+    s.lr = 1e-2f, s.beta1 = 0.9f, s.beta2 = 0.95f, s.eps = 1e-8f, s.weight_decay = 0.1f, s.clip = 1;
+    for (size_t t = 0; t < expected.size(); ++t) {
+        plan.run(s);
+        EXPECT_NEAR(mean_loss(graph, plan), expected[t], 1e-5) << "after " << t << " steps";
+        s.correction1 = static_cast<float>(1 - std::pow(0.9, t + 1));
+        s.correction2 = static_cast<float>(1 - std::pow(0.95, t + 1));
+        update.run(s);
+    }
+    backend.release(moments);
+}
+
+INSTANTIATE_TEST_SUITE_P(PyTorch, Golden,
+                         testing::Combine(testing::ValuesIn(kernel_tables()), testing::Values("gpt_tied", "gpt_untied")),
+                         [](const auto& info) {
+                             return std::string(std::get<0>(info.param)->name) + "_" + std::get<1>(info.param);
+                         });
+
+}  // namespace
+}  // namespace nib

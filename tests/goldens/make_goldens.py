@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""Makes the golden files of tests/golden_test.cpp: tiny GPT-2 models in PyTorch (>= 2.0, CPU), computed in double.
+
+    python3 tests/goldens/make_goldens.py        # writes gpt_tied.gguf and gpt_untied.gguf beside itself
+
+Each file is a GGUF model as nib and llama.cpp name things, and beside the weights it holds
+    ids, targets (B,T) int32      the batch; target -1 does not count
+    logits (B,T,V), loss (1)      of the forward pass
+    grad.NAME                     gradient of the loss by every weight
+    losses (11)                   the loss before each of 10 AdamW steps on that batch, and after the last
+"""
+import math
+import pathlib
+import struct
+
+import torch
+import torch.nn.functional as F
+
+STEPS, LR, BETAS, EPS, DECAY, CLIP = 10, 1e-2, (0.9, 0.95), 1e-8, 0.1, 1.0
+
+
+def write_gguf(path, metadata, tensors):
+    """GGUF v3: strings, uint32 and float32 metadata, float32 and int32 tensors, 32-byte aligned."""
+    text = lambda s: struct.pack("<Q", len(s.encode())) + s.encode()
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata))
+    for key, value in metadata.items():
+        kind, data = {str: (8, lambda v: text(v)), int: (4, lambda v: struct.pack("<I", v)),
+                      float: (6, lambda v: struct.pack("<f", v))}[type(value)]
+        head += text(key) + struct.pack("<I", kind) + data(value)
+    body = b""
+    for name, t in tensors.items():
+        integer = not t.is_floating_point()
+        t = t.detach().to(torch.int32 if integer else torch.float32).contiguous()
+        head += text(name) + struct.pack(f"<I{t.dim()}QIQ", t.dim(), *reversed(t.shape), 26 if integer else 0, len(body))
+        body += t.numpy().tobytes()
+        body += b"\0" * (-len(body) % 32)
+    path.write_bytes(head + b"\0" * (-len(head) % 32) + body)
+
+
+def make_weights(layers, channels, vocab, context, tied):
+    # Larger than GPT-2's initial values, so that nothing is near zero; rounded to float32 as the file stores them.
+    shapes = {"token_embd.weight": (vocab, channels), "position_embd.weight": (context, channels)}
+    for i in range(layers):
+        norm = lambda name: {f"blk.{i}.{name}.weight": (channels,), f"blk.{i}.{name}.bias": (channels,)}
+        linear = lambda name, n, c: {f"blk.{i}.{name}.weight": (n, c), f"blk.{i}.{name}.bias": (n,)}
+        shapes |= norm("attn_norm") | linear("attn_qkv", 3 * channels, channels) | linear("attn_output", channels, channels)
+        shapes |= norm("ffn_norm") | linear("ffn_up", 4 * channels, channels) | linear("ffn_down", channels, 4 * channels)
+    shapes |= {"output_norm.weight": (channels,), "output_norm.bias": (channels,)}
+    if not tied:
+        shapes["output.weight"] = (vocab, channels)
+    gain = lambda name: 1.0 if name.endswith("norm.weight") else 0.0
+    return {n: (gain(n) + 0.3 * torch.randn(s)).float().double().requires_grad_() for n, s in shapes.items()}
+
+
+def gpt2(w, ids, layers, heads, gelu):
+    (B, T), C = ids.shape, w["token_embd.weight"].shape[1]
+    linear = lambda x, name: F.linear(x, w[name + ".weight"], w[name + ".bias"])
+    norm = lambda x, name: F.layer_norm(x, (C,), w[name + ".weight"], w[name + ".bias"], 1e-5)
+    x = w["token_embd.weight"][ids] + w["position_embd.weight"][:T]
+    for i in range(layers):
+        split = lambda t: t.view(B, T, heads, C // heads).transpose(1, 2)
+        q, k, v = map(split, linear(norm(x, f"blk.{i}.attn_norm"), f"blk.{i}.attn_qkv").split(C, dim=2))
+        scores = (q @ k.transpose(2, 3) / math.sqrt(C // heads)).masked_fill(~torch.ones(T, T).tril().bool(), -math.inf)
+        x = x + linear((scores.softmax(-1) @ v).transpose(1, 2).reshape(B, T, C), f"blk.{i}.attn_output")
+        hidden = F.gelu(linear(norm(x, f"blk.{i}.ffn_norm"), f"blk.{i}.ffn_up"), approximate=gelu)
+        x = x + linear(hidden, f"blk.{i}.ffn_down")
+    return F.linear(norm(x, "output_norm"), w.get("output.weight", w["token_embd.weight"]))
+
+
+def make(name, seed, layers, heads, channels, vocab, context, batch, tied, gelu, ignored):
+    torch.manual_seed(seed)
+    w = make_weights(layers, channels, vocab, context, tied)
+    ids, targets = torch.randint(vocab, (batch, context)), torch.randint(vocab, (batch, context))
+    targets[torch.rand(batch, context) < ignored] = -1
+    loss_of = lambda logits: F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)
+    run = lambda: gpt2(w, ids, layers, heads, gelu)
+
+    tensors = {n: t.clone() for n, t in w.items()} | {"ids": ids, "targets": targets, "logits": run()}
+    loss = loss_of(tensors["logits"])
+    loss.backward()
+    tensors |= {"loss": loss.reshape(1)} | {"grad." + n: t.grad.clone() for n, t in w.items()}
+
+    groups = [{"params": [t for t in w.values() if (t.dim() == 2) == matrix], "weight_decay": DECAY * matrix}
+              for matrix in (True, False)]
+    optimizer = torch.optim.AdamW(groups, lr=LR, betas=BETAS, eps=EPS)
+    losses = []
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        loss = loss_of(run())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(w.values(), CLIP)
+        optimizer.step()
+        losses.append(loss.detach())
+    tensors["losses"] = torch.stack(losses + [loss_of(run()).detach()])
+
+    metadata = {"general.architecture": "gpt2", "general.name": name, "gpt2.context_length": context,
+                "gpt2.embedding_length": channels, "gpt2.feed_forward_length": 4 * channels, "gpt2.block_count": layers,
+                "gpt2.attention.head_count": heads, "gpt2.attention.layer_norm_epsilon": 1e-5}
+    if gelu == "none":
+        metadata["nib.activation"] = "gelu_erf"
+    write_gguf(pathlib.Path(__file__).parent / f"{name}.gguf", metadata, tensors)
+    print(name, "loss", tensors["loss"].item(), "losses", [round(x.item(), 6) for x in losses])
+
+
+if __name__ == "__main__":
+    make("gpt_tied", 1, layers=2, heads=2, channels=16, vocab=23, context=12, batch=3, tied=True, gelu="tanh", ignored=0)
+    make("gpt_untied", 2, layers=2, heads=3, channels=15, vocab=19, context=7, batch=5, tied=False, gelu="none", ignored=0.2)

@@ -1,0 +1,100 @@
+// A GPT with its weights and gradients in the buffers of a CPU backend, for tests of whole models.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/plan.h"
+#include "cpu/backend.h"
+#include "model/gpt.h"
+
+namespace nib::test {
+
+/// The parameters of a model one after another in one buffer, their gradients in the same order in another.
+class GptCase {
+public:
+    GptCase(Backend& backend, const GptConfig& config) : backend(backend), config(config) {
+        for (const ParameterSpec& spec : gpt_parameters(config)) {
+            offsets.push_back(total);
+            specs.push_back(spec);
+            total += (static_cast<size_t>(spec.shape.elements()) + 15) / 16 * 16;
+        }
+        values = backend.allocate(total * 4);
+        gradients = backend.allocate(total * 4);
+        size_t next = 0;
+        weights = gpt_weights(config, [&](const ParameterSpec& spec) {
+            const size_t at = offsets[next++] * 4;
+            return Weight{
+                spec.name, spec.shape, DType::F32, {values,    at},
+                   {gradients, at}
+            };
+        });
+    }
+    ~GptCase() {
+        backend.release(values);
+        backend.release(gradients);
+    }
+    GptCase(const GptCase&) = delete;
+    GptCase& operator=(const GptCase&) = delete;
+
+    size_t count(size_t parameter) const { return static_cast<size_t>(specs[parameter].shape.elements()); }
+    void set_value(size_t parameter, std::span<const float> v) const {
+        backend.upload({values, offsets[parameter] * 4}, std::as_bytes(v));
+    }
+    std::vector<float> get(int buffer, size_t parameter) const {
+        std::vector<float> v(count(parameter));
+        backend.download({buffer, offsets[parameter] * 4}, std::as_writable_bytes(std::span(v)));
+        return v;
+    }
+    std::vector<float> value(size_t parameter) const { return get(values, parameter); }
+    std::vector<float> gradient(size_t parameter) const { return get(gradients, parameter); }
+    std::vector<float> all_gradients() const {
+        std::vector<float> v(total);
+        backend.download({gradients, 0}, std::as_writable_bytes(std::span(v)));
+        return v;
+    }
+
+    Backend& backend;
+    const GptConfig config;
+    std::vector<ParameterSpec> specs;
+    std::vector<size_t> offsets;  // of parameters, in floats
+    size_t total = 0;             // floats
+    int values = -1, gradients = -1;
+    GptWeights weights;
+};
+
+/// Loss, and in Mode::Train its gradients, as a graph and what the host sets and reads.
+struct LossGraph {
+    Graph graph;
+    Tensor ids, positions, targets;
+    Graph::Loss loss;
+    int64_t B, T;
+
+    LossGraph(const GptCase& gpt_case, Mode mode, int64_t batch, int64_t time, float dropout = 0)
+        : graph(mode, batch, time), B(batch), T(time) {
+        const int64_t R = batch * time;
+        ids = graph.input("ids", {R}, DType::I32);
+        positions = graph.input("positions", {R}, DType::I32);
+        targets = graph.input("targets", {R}, DType::I32);
+        const Tensor x = gpt(graph, gpt_case.config, gpt_case.weights, {ids, positions, dropout});
+        loss = graph.loss(x, gpt_case.weights.output, targets);
+        graph.output(loss.losses);
+        if (mode == Mode::Train) graph.record_backward();
+    }
+    void set(const Plan& plan, std::span<const int32_t> tokens, std::span<const int32_t> goals) const {
+        std::vector<int32_t> where(static_cast<size_t>(B * T));
+        for (size_t r = 0; r < where.size(); ++r) where[r] = static_cast<int32_t>(r % static_cast<size_t>(T));
+        plan.set(ids, tokens);
+        plan.set(positions, std::span<const int32_t>(where));
+        plan.set(targets, goals);
+    }
+    std::vector<float> losses(const Plan& plan) const {
+        std::vector<float> v(static_cast<size_t>(B * T));
+        plan.get(loss.losses, std::span(v));
+        return v;
+    }
+};
+
+}  // namespace nib::test

@@ -1,0 +1,572 @@
+// Recording and compiling: gradients of a whole model against finite differences, the schedule against the dependencies of
+// its nodes, places in the arena against lifetimes, and the same bits for any number of threads.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "core/ops.h"
+#include "cpu/isa.h"
+#include "gpt_case.h"
+#include "op_cases.h"
+#include "ref/kernels.h"
+
+namespace nib {
+namespace {
+
+using namespace test;
+
+GptConfig tiny_config(bool tied = true) {
+    GptConfig c;
+    c.layers = 2, c.heads = 2, c.embd = 12, c.context = 32, c.vocab = 17;
+    c.tied = tied;
+    return c;
+}
+
+// Weights large enough that no gradient is near zero.
+void randomize(const GptCase& model, uint64_t seed) {
+    Random random(seed);
+    for (size_t i = 0; i < model.specs.size(); ++i) {
+        std::vector<float> v(model.count(i));
+        const float mean = model.specs[i].init == ParameterSpec::Init::One ? 1.0f : 0.0f;
+        for (float& x : v) x = mean + random.uniform(-0.5f, 0.5f);
+        model.set_value(i, std::span<const float>(v));
+    }
+}
+
+std::vector<int32_t> random_tokens(int64_t count, int64_t vocab, uint64_t seed) {
+    Random random(seed);
+    std::vector<int32_t> tokens(static_cast<size_t>(count));
+    for (int32_t& t : tokens) t = static_cast<int32_t>(random.below(vocab));
+    return tokens;
+}
+
+Step training_step(int64_t rows) {
+    Step s;
+    s.seed = 11;
+    s.index = 3;
+    s.loss_scale = 1 / static_cast<float>(rows);
+    return s;
+}
+
+double norm(const std::vector<float>& v) {
+    double sum = 0;
+    for (const float x : v) sum += static_cast<double>(x) * x;
+    return std::sqrt(sum);
+}
+
+double relative_error(const std::vector<float>& a, const std::vector<float>& b) {
+    std::vector<float> d(a);
+    for (size_t i = 0; i < d.size(); ++i) d[i] -= b[i];
+    return norm(d) / norm(b);
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * 4) == 0;
+}
+
+// Loss and all gradients of one training step.
+struct Outcome {
+    std::vector<float> losses, gradients;
+};
+
+Outcome train_once(const KernelTable& table, int threads, const GptConfig& config, int64_t B, int64_t T, float dropout) {
+    CpuBackend backend(table, threads);
+    const GptCase model(backend, config);
+    randomize(model, 1);
+    const LossGraph graph(model, Mode::Train, B, T, dropout);
+    const Plan plan = compile(graph.graph, backend);
+    graph.set(plan, random_tokens(B * T, config.vocab, 2), random_tokens(B * T, config.vocab, 3));
+    plan.run(training_step(B * T));
+    return {graph.losses(plan), model.all_gradients()};
+}
+
+// Along each parameter's own gradient g the loss changes at the rate |g|.
+TEST(Graph, GradientsOfAWholeModel) {
+    for (const float dropout : {0.0f, 0.2f})
+        for (const Act act : {Act::GeluTanh, Act::GeluErf}) {  // ReLU has kinks; reference_test.cpp has its gradient
+            GptConfig config = tiny_config(act != Act::GeluErf);
+            config.act = act;
+            constexpr int64_t B = 3, T = 8, R = B * T;
+            CpuBackend backend(ref::table, 2);
+            const GptCase model(backend, config);
+            randomize(model, 1);
+            const LossGraph graph(model, Mode::Train, B, T, dropout);
+            const Plan plan = compile(graph.graph, backend);
+            std::vector<int32_t> targets = random_tokens(R, config.vocab, 3);
+            targets[5] = kIgnore;
+            graph.set(plan, random_tokens(R, config.vocab, 2), targets);
+            const Step step = training_step(R);
+            const auto loss = [&] {
+                plan.run(step);
+                const std::vector<float> losses = graph.losses(plan);
+                return std::accumulate(losses.begin(), losses.end(), 0.0) / R;
+            };
+            loss();
+            EXPECT_EQ(graph.losses(plan)[5], 0);
+            for (size_t i = 0; i < model.specs.size(); ++i) {
+                loss();
+                const std::vector<float> at = model.value(i), g = model.gradient(i);
+                const double length = norm(g);
+                ASSERT_GT(length, 1e-4) << model.specs[i].name;
+                const double h = 3e-3;
+                const auto moved = [&](double by) {
+                    std::vector<float> v(at);
+                    for (size_t j = 0; j < v.size(); ++j) v[j] += static_cast<float>(by * g[j] / length);
+                    model.set_value(i, std::span<const float>(v));
+                    return loss();
+                };
+                const double rate = (moved(h) - moved(-h)) / (2 * h);
+                model.set_value(i, std::span<const float>(at));
+                EXPECT_NEAR(rate, length, 0.01 * length + 1e-4)
+                    << model.specs[i].name << " act " << static_cast<int>(act) << " dropout " << dropout;
+            }
+        }
+}
+
+TEST(Graph, SameBitsForAnyNumberOfThreads) {
+    for (const KernelTable* table : kernel_tables())
+        // Many sequences go by sequence, few are shared out; in between it depends on the number of threads.
+        for (const auto& [B, T] : {
+                 std::pair<int64_t, int64_t>{16, 13},
+                  {2,  13},
+                  {8,  20},
+                  {8,  2 },
+                  {5,  3 },
+                  {4,  1 },
+                  {40, 30}
+        }) {
+            if (table == &ref::table && B == 40) continue;
+            const Outcome one = train_once(*table, 1, tiny_config(), B, T, 0.1f);
+            for (const int threads : {2, 3}) {
+                const Outcome other = train_once(*table, threads, tiny_config(), B, T, 0.1f);
+                EXPECT_TRUE(same_bits(other.losses, one.losses)) << table->name << " B " << B << " T " << T;
+                EXPECT_TRUE(same_bits(other.gradients, one.gradients)) << table->name << " B " << B << " T " << T;
+            }
+        }
+}
+
+TEST(Graph, EveryTableGivesTheReferencesGradients) {
+    for (const int64_t B : {2, 16}) {
+        const Outcome expected = train_once(ref::table, 1, tiny_config(false), B, 13, 0.1f);
+        for (const KernelTable* table : kernel_tables()) {
+            const Outcome got = train_once(*table, 2, tiny_config(false), B, 13, 0.1f);
+            EXPECT_LE(relative_error(got.losses, expected.losses), 1e-6) << table->name;
+            EXPECT_LE(relative_error(got.gradients, expected.gradients), 5e-6) << table->name;
+        }
+    }
+}
+
+// ---- the schedule ----------------------------------------------------------------------------------------------------
+
+struct Bytes {
+    int buffer;
+    size_t begin, end;
+};
+
+Bytes bytes_of(const Plan& plan, Tensor t) {
+    const TensorInfo& info = plan.tensors[static_cast<size_t>(t.id)];
+    return {info.where.buffer, info.where.offset, info.where.offset + info.bytes()};
+}
+
+bool overlap(const Bytes& a, const Bytes& b) { return a.buffer == b.buffer && a.begin < b.end && b.begin < a.end; }
+
+int root(const Plan& plan, Tensor t) {
+    const int base = plan.tensors[static_cast<size_t>(t.id)].base;
+    return base >= 0 ? base : t.id;
+}
+
+// Whether two tensors are the same values or parts of them, as opposed to two that use the same memory at different times.
+bool same_values(const Plan& plan, Tensor a, Tensor b) {
+    return a && b && root(plan, a) == root(plan, b) && overlap(bytes_of(plan, a), bytes_of(plan, b));
+}
+
+bool depend(const Plan& plan, const Node& a, const Node& b) {
+    const auto any = [&](const auto& xs, const auto& ys) {
+        for (const Tensor x : xs)
+            for (const Tensor y : ys)
+                if (same_values(plan, x, y)) return true;
+        return false;
+    };
+    return any(a.out, b.in) || any(a.out, b.out) || any(a.in, b.out);
+}
+
+void check_schedule(const Plan& plan) {
+    const auto n = plan.nodes.size();
+    std::vector<int> stage(n, -1), position(n, -1);
+    int order = 0;
+    for (size_t s = 0; s < plan.stages.size(); ++s)
+        for (const int i : plan.stages[s].nodes) {
+            ASSERT_EQ(stage[static_cast<size_t>(i)], -1) << "node " << i << " is scheduled twice";
+            stage[static_cast<size_t>(i)] = static_cast<int>(s);
+            position[static_cast<size_t>(i)] = order++;
+        }
+    ASSERT_EQ(static_cast<size_t>(order), n);
+    for (size_t i = 0; i < n; ++i) {
+        const Stage& mine = plan.stages[static_cast<size_t>(stage[i])];
+        if (mine.sequences > 0) {
+            const Node& node = plan.nodes[i];
+            ASSERT_EQ(op_units_per_sequence(node.op, node.p) * mine.sequences, op_units(node.op, node.p));
+        }
+        for (size_t j = i + 1; j < n; ++j)
+            if (depend(plan, plan.nodes[i], plan.nodes[j])) {
+                ASSERT_LE(stage[i], stage[j]) << op_name(plan.nodes[i].op) << " and " << op_name(plan.nodes[j].op);
+                if (stage[i] != stage[j]) continue;
+                ASSERT_GT(mine.sequences, 0) << op_name(plan.nodes[i].op) << " and " << op_name(plan.nodes[j].op)
+                                             << " are shared out at the same time";
+                ASSERT_LT(position[i], position[j]);
+            }
+    }
+}
+
+void check_arena(const Plan& plan) {
+    struct Life {
+        int first = -1, last = -1;
+    };
+    std::vector<Life> lives(plan.tensors.size());
+    for (size_t s = 0; s < plan.stages.size(); ++s)
+        for (const int i : plan.stages[s].nodes) {
+            const auto touch = [&](Tensor t) {
+                if (!t) return;
+                Life& life = lives[static_cast<size_t>(root(plan, t))];
+                if (life.first < 0) life.first = static_cast<int>(s);
+                life.last = static_cast<int>(s);
+            };
+            for (const Tensor t : plan.nodes[static_cast<size_t>(i)].in) touch(t);
+            for (const Tensor t : plan.nodes[static_cast<size_t>(i)].out) touch(t);
+        }
+    size_t together = 0;
+    for (size_t i = 0; i < lives.size(); ++i) {
+        const TensorInfo& info = plan.tensors[i];
+        if (info.kept) lives[i] = {0, static_cast<int>(plan.stages.size())};
+        if (info.base >= 0 || info.where.buffer != plan.arena || lives[i].first < 0) continue;
+        together += info.bytes();
+        ASSERT_EQ(info.where.offset % 64, 0u);
+        ASSERT_LE(info.where.offset + info.bytes(), plan.arena_bytes);
+        for (size_t j = 0; j < i; ++j) {
+            if (plan.tensors[j].base >= 0 || plan.tensors[j].where.buffer != plan.arena || lives[j].first < 0) continue;
+            if (lives[j].last < lives[i].first || lives[i].last < lives[j].first) continue;
+            ASSERT_FALSE(overlap(bytes_of(plan, {static_cast<int>(i)}), bytes_of(plan, {static_cast<int>(j)})))
+                << "tensors " << j << " and " << i << "\n"
+                << plan.text();
+        }
+    }
+    EXPECT_LT(plan.arena_bytes, together) << "nothing was reused";
+}
+
+TEST(Plan, ScheduleKeepsDependenciesAndArenaKeepsLiveTensorsApart) {
+    for (const bool tied : {true, false})
+        for (const int threads : {1, 2, 3})
+            for (const int64_t B : {1, 2, 8, 16}) {
+                CpuBackend backend(ref::table, threads);
+                GptConfig config = tiny_config(tied);
+                config.layers = 4;
+                const GptCase model(backend, config);
+                for (const Mode mode : {Mode::Train, Mode::Infer}) {
+                    const LossGraph graph(model, mode, B, 13, 0.1f);
+                    const Plan plan = compile(graph.graph, backend);
+                    EXPECT_EQ(plan.arena_bytes, arena_bytes(graph.graph, threads));
+                    check_schedule(plan);
+                    check_arena(plan);
+                    if (HasFatalFailure()) FAIL() << "threads " << threads << " B " << B << "\n" << plan.text();
+                }
+            }
+}
+
+TEST(Plan, LogitsOfAllRowsNeverExistAtOnce) {
+    for (const int64_t B : {40, 4}) {  // chunks of some sequences; parts of a sequence
+        CpuBackend backend(ref::table, 2);
+        GptConfig config = tiny_config();
+        config.vocab = 300000;
+        config.context = 600;
+        const GptCase model(backend, config);
+        const LossGraph graph(model, Mode::Train, B, B == 40 ? 13 : 600);
+        const Plan plan = compile(graph.graph, backend);
+        check_schedule(plan);
+        check_arena(plan);
+        EXPECT_LT(plan.arena_bytes, static_cast<size_t>(graph.B * graph.T) * 300000 * 4 / 3);
+    }
+}
+
+// After record_backward() has called `complete` for a weight, nothing more is added to its gradient.
+TEST(Graph, CompleteGradientsStayAsTheyAre) {
+    for (const bool tied : {true, false}) {
+        CpuBackend backend(ref::table, 1);
+        const GptCase model(backend, tiny_config(tied));
+        Graph graph(Mode::Train, 2, 5);
+        const Tensor ids = graph.input("ids", {10}, DType::I32), positions = graph.input("positions", {10}, DType::I32);
+        const Tensor x = gpt(graph, model.config, model.weights, {ids, positions});
+        graph.loss(x, model.weights.output, graph.input("targets", {10}, DType::I32));
+        std::vector<std::pair<Tensor, size_t>> complete;  // gradient, nodes at that time
+        graph.record_backward([&](Tensor weight, Tensor gradient) {
+            EXPECT_EQ("d " + graph.info(weight).name, graph.info(gradient).name);
+            complete.emplace_back(gradient, graph.nodes().size());
+        });
+        EXPECT_EQ(complete.size(), model.specs.size());
+        for (const auto& [gradient, nodes] : complete) {
+            size_t writers = 0;
+            for (size_t i = 0; i < graph.nodes().size(); ++i)
+                for (const Tensor& t : graph.nodes()[i].out) {
+                    if (t != gradient) continue;
+                    EXPECT_LT(i, nodes) << graph.info(gradient).name;
+                    // The first sets it, the others add to it.
+                    const size_t k = static_cast<size_t>(&t - graph.nodes()[i].out.data());
+                    EXPECT_EQ(graph.nodes()[i].accumulate >> k & 1, writers++ > 0);
+                }
+            EXPECT_EQ(writers, tied && graph.info(gradient).name == "d token_embd.weight" ? 2u : 1u);
+        }
+    }
+}
+
+TEST(Plan, RejectsAnOpThatTheBackendLacksBeforeAnyStep) {
+    for (const Op missing : {Op::Attention, Op::NormBackward, Op::CrossEntropy}) {
+        KernelTable table = ref::table;
+        table.run[static_cast<size_t>(missing)] = nullptr;
+        CpuBackend backend(table, 1);
+        const GptCase model(backend, tiny_config());
+        const LossGraph graph(model, Mode::Train, 2, 4);
+        try {
+            compile(graph.graph, backend);
+            ADD_FAILURE() << "compiled without " << op_name(missing);
+        } catch (const Error& error) {
+            EXPECT_PRED_FORMAT2(testing::IsSubstring, "`" + std::string(op_name(missing)) + "`", error.what());
+        }
+    }
+}
+
+// ---- the loss --------------------------------------------------------------------------------------------------------
+
+struct LossResult {
+    std::vector<float> losses, dx, dw;
+};
+
+// The loss of random x (R,C) and head (V,C), recorded with loss() or as one chunk by hand.
+LossResult run_loss(int64_t B, int64_t T, int64_t C, int64_t V, bool by_hand) {
+    CpuBackend backend(kernel_table("auto"), 2);
+    const int64_t R = B * T;
+    Random random(4);
+    const auto numbers = [&](int64_t n) {
+        std::vector<float> v(static_cast<size_t>(n));
+        for (float& x : v) x = random.uniform();
+        return v;
+    };
+    const int values = backend.allocate(static_cast<size_t>(V * C * 4)),
+              gradients = backend.allocate(static_cast<size_t>(V * C * 4));
+    const std::vector<float> head_values = numbers(V * C), x_values = numbers(R * C);
+    std::vector<int32_t> target_values = random_tokens(R, V, 5);
+    for (size_t r = 0; r < target_values.size(); r += 7) target_values[r] = kIgnore;
+    backend.upload({values, 0}, std::as_bytes(std::span(head_values)));
+    const Weight head{
+        "head", {V,         C},
+         DType::F32, {values,    0},
+         {gradients, 0}
+    };
+    Graph graph(Mode::Train, B, T);
+    const Tensor x = graph.input("x", {R, C}, DType::F32), targets = graph.input("targets", {R}, DType::I32);
+    Tensor losses, dx;
+    if (by_hand) {
+        Params p;
+        p.B = B, p.T = T, p.C = C, p.N = V;
+        const Tensor w = graph.weight(head), logits = graph.make({R, V});
+        losses = graph.make({R}), dx = graph.make({R, C});
+        graph.add(Op::Linear, p, {x, w}, {logits});
+        graph.add(Op::CrossEntropy, p, {logits, targets}, {losses, logits});
+        graph.add(Op::LinearBackward, p, {logits, w}, {dx});
+        graph.add(Op::LinearBackwardWeight, p, {logits, x}, {graph.gradient(w).tensor});
+    } else {
+        losses = graph.loss(x, head, targets).losses;
+        graph.record_backward();
+        dx = graph.gradient(x).tensor;
+    }
+    graph.output(losses);
+    graph.output(dx);
+    const Plan plan = compile(graph, backend);
+    check_schedule(plan);
+    plan.set(x, std::span<const float>(x_values));
+    plan.set(targets, std::span<const int32_t>(target_values));
+    plan.run(training_step(R));
+    LossResult result{std::vector<float>(static_cast<size_t>(R)), std::vector<float>(static_cast<size_t>(R * C)),
+                      std::vector<float>(static_cast<size_t>(V * C))};
+    plan.get(losses, std::span(result.losses));
+    plan.get(dx, std::span(result.dx));
+    backend.download({gradients, 0}, std::as_writable_bytes(std::span(result.dw)));
+    for (size_t r = 0; r < target_values.size(); ++r) {
+        const bool ignored = target_values[r] == kIgnore;
+        EXPECT_EQ(result.losses[r] == 0, ignored) << r;
+        for (int64_t c = 0; c < C; ++c)
+            EXPECT_EQ(result.dx[r * static_cast<size_t>(C) + static_cast<size_t>(c)] == 0, ignored);
+    }
+    return result;
+}
+
+TEST(Loss, ChunksGiveWhatOneChunkGives) {
+    // About 240 rows of 70000 logits are a chunk: whole sequences of 32, or parts of one of 300.
+    for (const auto& [B, T] : {
+             std::pair<int64_t, int64_t>{16, 32 },
+              {2,  300}
+    }) {
+        const LossResult chunks = run_loss(B, T, 3, 70000, false), whole = run_loss(B, T, 3, 70000, true);
+        EXPECT_LE(relative_error(chunks.losses, whole.losses), 1e-6);
+        EXPECT_LE(relative_error(chunks.dx, whole.dx), 1e-6);
+        EXPECT_LE(relative_error(chunks.dw, whole.dw), 1e-6);
+    }
+}
+
+TEST(Loss, TiedHeadsAddTheirGradients) {
+    CpuBackend backend(kernel_table("auto"), 2);
+    constexpr int64_t B = 3, T = 8, R = B * T;
+    const GptCase tied(backend, tiny_config(true)), untied(backend, tiny_config(false));
+    randomize(tied, 1);
+    ASSERT_EQ(untied.specs.size(), tied.specs.size() + 1);
+    ASSERT_EQ(untied.specs.back().name, "output.weight");
+    ASSERT_EQ(tied.specs[0].name, "token_embd.weight");
+    for (size_t i = 0; i < tied.specs.size(); ++i) untied.set_value(i, std::span<const float>(tied.value(i)));
+    untied.set_value(tied.specs.size(), std::span<const float>(tied.value(0)));
+    std::vector<float> losses[2];
+    for (const GptCase* model : {&tied, &untied}) {
+        const LossGraph graph(*model, Mode::Train, B, T);
+        const Plan plan = compile(graph.graph, backend);
+        graph.set(plan, random_tokens(R, 17, 2), random_tokens(R, 17, 3));
+        plan.run(training_step(R));
+        losses[model == &untied] = graph.losses(plan);
+    }
+    EXPECT_TRUE(same_bits(losses[0], losses[1]));
+    std::vector<float> sum = untied.gradient(0);
+    const std::vector<float> head = untied.gradient(tied.specs.size());
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] += head[i];
+    EXPECT_LE(relative_error(tied.gradient(0), sum), 1e-6);
+    for (size_t i = 1; i < tied.specs.size(); ++i) EXPECT_TRUE(same_bits(tied.gradient(i), untied.gradient(i)));
+}
+
+// ---- inference -------------------------------------------------------------------------------------------------------
+
+// Logits (tokens,V) of one sequence, fed to a plan for at most `width` rows in pieces of the given sizes; each piece's last
+// row is gathered for the head, as generation does it.
+struct Generator {
+    CpuBackend backend;
+    GptCase model;
+    std::vector<KvCache> caches;
+    int cache_buffer;
+
+    Generator(const KernelTable& table, int threads, int64_t capacity)
+        : backend(table, threads), model(backend, tiny_config()) {
+        randomize(model, 1);
+        const auto bytes = static_cast<size_t>(capacity * model.config.embd * 4);
+        cache_buffer = backend.allocate(bytes * 2 * static_cast<size_t>(model.config.layers));
+        for (size_t l = 0; l < static_cast<size_t>(model.config.layers); ++l)
+            caches.push_back({
+                {cache_buffer, 2 * l * bytes      },
+                {cache_buffer, (2 * l + 1) * bytes},
+                capacity
+            });
+    }
+    std::vector<float> last_logits(const std::vector<int32_t>& tokens, int64_t width, const std::vector<int64_t>& pieces) {
+        Graph graph(Mode::Infer, 1, width);
+        const Tensor ids = graph.input("ids", {width}, DType::I32),
+                     positions = graph.input("positions", {width}, DType::I32);
+        const Tensor rows = graph.input("rows", {1}, DType::I32);
+        const Tensor x = gpt(graph, model.config, model.weights, {ids, positions, 0, &caches});
+        const Tensor logits = graph.output(graph.linear(graph.gather(x, rows), {model.weights.output, {}}));
+        const Plan plan = compile(graph, backend);
+        check_schedule(plan);
+        int64_t at = 0;
+        for (const int64_t count : pieces) {
+            std::vector<int32_t> part(static_cast<size_t>(width)), where(part);
+            for (int64_t i = 0; i < count; ++i) {
+                part[static_cast<size_t>(i)] = tokens[static_cast<size_t>(at + i)];
+                where[static_cast<size_t>(i)] = static_cast<int32_t>(at + i);
+            }
+            plan.set(ids, std::span<const int32_t>(part));
+            plan.set(positions, std::span<const int32_t>(where));
+            plan.set(rows, std::span<const int32_t>({static_cast<int32_t>(count - 1)}));
+            Step step;
+            step.rows = count;
+            plan.run(step);
+            at += count;
+        }
+        std::vector<float> result(static_cast<size_t>(model.config.vocab));
+        plan.get(logits, std::span(result));
+        return result;
+    }
+};
+
+TEST(Inference, CachedPiecesGiveWhatTheWholeSequenceGives) {
+    constexpr int64_t T = 20;
+    const std::vector<int32_t> tokens = random_tokens(T, 17, 2);
+    for (const KernelTable* table : kernel_tables())
+        for (const int threads : {1, 2}) {
+            Generator generator(*table, threads, 32);
+            // Without a cache, all logits.
+            Graph graph(Mode::Infer, 1, T);
+            const Tensor ids = graph.input("ids", {T}, DType::I32), positions = graph.input("positions", {T}, DType::I32);
+            const Tensor x = gpt(graph, generator.model.config, generator.model.weights, {ids, positions});
+            const Tensor logits = graph.output(graph.linear(x, {generator.model.weights.output, {}}));
+            const Plan plan = compile(graph, generator.backend);
+            std::vector<int32_t> where(T);
+            std::iota(where.begin(), where.end(), 0);
+            plan.set(ids, std::span<const int32_t>(tokens));
+            plan.set(positions, std::span<const int32_t>(where));
+            plan.run(Step());
+            std::vector<float> all(T * 17);
+            plan.get(logits, std::span(all));
+            const std::vector<float> expected(all.end() - 17, all.end());
+            EXPECT_LE(relative_error(generator.last_logits(tokens, T, {T}), expected), 1e-5) << table->name;
+            EXPECT_LE(relative_error(generator.last_logits(tokens, 16, {16, 3, 1}), expected), 1e-5) << table->name;
+            EXPECT_LE(relative_error(generator.last_logits(tokens, 1, std::vector<int64_t>(T, 1)), expected), 1e-5)
+                << table->name;
+            EXPECT_LE(relative_error(generator.last_logits(tokens, 9, {9, 2, 9}), expected), 1e-5) << table->name;
+        }
+}
+
+// Rows that were gathered are no longer the step's rows: each of them has its head, and none more.
+TEST(Inference, GatheredRowsDoNotDependOnTheStepsRows) {
+    for (const KernelTable* table : kernel_tables())
+        for (const int64_t picked : {1, 2, 5}) {
+            CpuBackend backend(*table, 1);
+            constexpr int64_t T = 8, C = 6, V = 11;
+            Random random(6);
+            std::vector<float> x_values(T * C), w_values(V * C);
+            for (float& v : x_values) v = random.uniform();
+            for (float& v : w_values) v = random.uniform();
+            const int weights = backend.allocate(w_values.size() * 4), after = backend.allocate(4 * V * T);
+            backend.upload({weights, 0}, std::as_bytes(std::span(w_values)));
+            Graph graph(Mode::Infer, 1, T);
+            const Tensor x = graph.input("x", {T, C}, DType::F32), rows = graph.input("rows", {picked}, DType::I32);
+            const LinearWeights head{
+                {"w",         {V, C}, DType::F32, {weights, 0}, {}},
+                {        }
+            };
+            // The result stands in a buffer of its own, with room behind it that must stay zero.
+            const Tensor gathered = graph.gather(x, rows);
+            const Tensor y = graph.fixed("y", {picked, V}, DType::F32, {after, 0});
+            Params p;
+            p.B = picked, p.T = 1, p.C = C, p.N = V;
+            graph.add(Op::Linear, p, {gathered, graph.weight(head.w)}, {y});
+            const Plan plan = compile(graph, backend);
+            std::vector<int32_t> which(static_cast<size_t>(picked));
+            for (size_t i = 0; i < which.size(); ++i) which[i] = static_cast<int32_t>(i % 3);
+            plan.set(x, std::span<const float>(x_values));
+            plan.set(rows, std::span<const int32_t>(which));
+            Step step;
+            step.rows = 3;
+            plan.run(step);
+            std::vector<float> got(V * T);
+            backend.download({after, 0}, std::as_writable_bytes(std::span(got)));
+            for (size_t i = 0; i < got.size(); ++i) {
+                double expected = 0;
+                if (i / V < which.size())
+                    for (size_t c = 0; c < C; ++c)
+                        expected += static_cast<double>(x_values[static_cast<size_t>(which[i / V]) * C + c]) *
+                                    w_values[i % V * C + c];
+                ASSERT_NEAR(got[i], expected, 1e-6) << table->name << ": row " << i / V << " of " << picked << " gathered";
+            }
+        }
+}
+
+}  // namespace
+}  // namespace nib

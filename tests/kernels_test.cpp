@@ -1,0 +1,272 @@
+// Every kernel of every instruction set that this machine has, against the scalar reference.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <numeric>
+#include <ostream>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "cpu/isa.h"
+#include "op_cases.h"
+
+namespace nib {
+namespace {
+
+using namespace test;
+
+// Sums of float products in float, against the reference's sums in double. Wider for attention, which goes through an
+// exponential and in its backward pass through differences, and where a small difference of large terms is left over.
+Tolerance tolerance_of(const OpCase& c) {
+    switch (c.op) {
+        case Op::NormBackward: return {2e-6, 5e-6, 1};
+        case Op::NormBackwardWeight: return {2e-6, 4e-6, 0.1};
+        case Op::Attention: return {2e-6, 5e-6, 0.1};
+        case Op::AttentionBackward: return {5e-6, 1e-5, 0.1};
+        case Op::AttentionCached: return {2e-6, 5e-6, 0.1};
+        case Op::CrossEntropy: return {2e-6, 4e-6, 0.1};
+        case Op::Linear:
+        case Op::LinearBackward:
+        case Op::LinearBackwardWeight: return {2e-6, 4e-6, 0.1};
+        default: return {};
+    }
+}
+
+// Cuts [0, units) at random multiples of the table's grain and at some borders of sequences, where the executor may cut
+// too.
+std::vector<Range> random_cuts(const KernelTable& table, const Operands<float>& operands, Random& random) {
+    const Call& call = operands.call();
+    const int64_t units = operands.units(), grain = table.grain ? table.grain(call) : 1;
+    const int64_t sequence = op_units_per_sequence(call.op, call.p);
+    std::vector<Range> ranges;
+    for (int64_t begin = 0; begin < units;) {
+        int64_t end = begin / grain * grain + grain * random.between(1, std::max<int64_t>(1, units / grain / 2));
+        // A stage by sequence begins at each sequence's first unit, whatever the grain is.
+        if (sequence > 0 && call.step->rows == 0 && random.below(2)) end = (begin / sequence + 1) * sequence;
+        end = std::min(end, units);
+        ranges.push_back({begin, end});
+        begin = end;
+    }
+    for (size_t i = ranges.size(); i > 1; --i)
+        std::swap(ranges[i - 1], ranges[static_cast<size_t>(random.below(static_cast<int64_t>(i)))]);
+    return ranges;
+}
+
+// Whole, in ranges, and a part alone: the whole is near the reference, the ranges give the same bits, and a part leaves the
+// rest alone.
+void check_case(const KernelTable& table, const OpCase& c) {
+    Operands<float> expected(c), whole(c), cut(c), part(c), part_expected(c);
+    Random random(c.seed);
+    expected.run(ref::table);
+    whole.run(table);
+    ASSERT_TRUE(near_to(whole, expected, tolerance_of(c)));
+    const std::vector<Range> ranges = random_cuts(table, cut, random);
+    cut.run(table, ranges);
+    ASSERT_TRUE(same(cut, whole, strprintf("in %zu ranges", ranges.size()).c_str()));
+    if (ranges.size() < 2) return;
+    const std::vector<Range> one = {ranges[0]};
+    part.run(table, one);
+    part_expected.run(ref::table, one);
+    ASSERT_TRUE(near_to(part, part_expected, tolerance_of(c)))
+        << "range " << one[0].begin << " to " << one[0].end << " of " << part.units();
+}
+
+// compile() chooses by rows or by columns from the number of threads: the bits must not differ.
+void check_layouts(const KernelTable& table, OpCase c) {
+    c.p.by_columns = false;
+    Operands<float> rows(c);
+    c.p.by_columns = true;
+    Operands<float> columns(c);
+    rows.run(table);
+    columns.run(table);
+    ASSERT_TRUE(same(columns, rows, "by columns, not by rows"));
+}
+
+// One case with options from a number.
+OpCase make_case(Op op, int64_t B, int64_t T, int64_t C, int64_t N, int64_t H, int64_t S, uint64_t options) {
+    OpCase c;
+    c.op = op;
+    c.p.B = B, c.p.T = T, c.p.C = C, c.p.N = N, c.p.H = H, c.p.S = S;
+    c.seed = options + 1;
+    choose_options(c, options);
+    return c;
+}
+
+struct Kernels : testing::TestWithParam<std::tuple<const KernelTable*, Op>> {
+    const KernelTable& table() const { return *std::get<0>(GetParam()); }
+    Op op() const { return std::get<1>(GetParam()); }
+    void SetUp() override {
+        ASSERT_NE(table().run[static_cast<size_t>(op())], nullptr) << table().name << " lacks " << op_name(op());
+    }
+};
+
+TEST_P(Kernels, AllTailsAndOptions) {
+    for_each_case(op(), tail_sizes(), [&](const OpCase& c) {
+        if (!HasFatalFailure()) check_case(table(), c);
+    });
+}
+
+TEST_P(Kernels, LargeShapes) {
+    Random random(99);
+    const auto check = [&](int64_t B, int64_t T, int64_t C, int64_t N) {
+        if (!HasFatalFailure()) check_case(table(), make_case(op(), B, T, C, N, 1, 64, random.bits()));
+    };
+    switch (op()) {
+        case Op::Linear:
+        case Op::LinearBackward:
+        case Op::LinearBackwardWeight:
+            check(2, 100, 520, 130), check(1, 37, 2100, 33), check(5, 106, 41, 40), check(1, 20, 33, 2500);
+            check(4, 64, 192, 192), check(1, 1, 768, 2304), check(1, 3, 3072, 768), check(3, 350, 17, 31);
+            check(1, 5, 64, 5000);
+            break;
+        case Op::CrossEntropy: check(1, 7, 1, 5000), check(1, 3, 1, 4999), check(2, 70, 1, 65); break;
+        case Op::Embed:
+        case Op::EmbedBackward: check(4, 100, 192, 300), check(1, 1, 1024, 5000); break;
+        case Op::SumSquares: check(1, 1, 65536, 1), check(1, 1, 65537, 1), check(1, 1, 200003, 1); break;
+        case Op::ClipFactor: check(1, 1, 1, 5000); break;
+        case Op::AdamW:
+        case Op::Sgd: check(1, 1, 4096, 1), check(1, 1, 4097, 1), check(1, 1, 50001, 1); break;
+        case Op::Attention:
+        case Op::AttentionBackward:
+        case Op::AttentionCached: break;  // AllTailsAndOptions has them
+        default: check(3, 130, 1000, 7), check(1, 2, 4099, 3);
+    }
+}
+
+std::vector<const KernelTable*> simd_tables() {
+    std::vector<const KernelTable*> tables = kernel_tables();
+    std::erase(tables, &ref::table);
+    return tables;
+}
+
+std::vector<Op> all_ops() {
+    std::vector<Op> ops(kOpCount);
+    for (int i = 0; i < kOpCount; ++i) ops[static_cast<size_t>(i)] = static_cast<Op>(i);
+    return ops;
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Kernels);
+INSTANTIATE_TEST_SUITE_P(Cpu, Kernels, testing::Combine(testing::ValuesIn(simd_tables()), testing::ValuesIn(all_ops())),
+                         [](const auto& info) {
+                             return std::string(std::get<0>(info.param)->name) + "_" + op_name(std::get<1>(info.param));
+                         });
+
+// What concerns some ops only, and extremes that random numbers do not reach.
+struct Table : testing::TestWithParam<const KernelTable*> {
+    const KernelTable& table() const { return *GetParam(); }
+    void run(Operands<float>& operands) const { operands.run(table()); }
+};
+
+// Inference with fewer rows than the plan was made for.
+TEST_P(Table, FewerRows) {
+    for (const Op op : {Op::Embed, Op::Norm, Op::Linear, Op::AttentionCached, Op::CrossEntropy, Op::LinearBackward}) {
+        Random random(7);
+        for (const int64_t T : {2, 9, 33, 70})
+            for (int repeat = 0; repeat < 16 && !HasFatalFailure(); ++repeat) {
+                OpCase c = make_case(op, 1, T, 24, 19, 3, T + 8, random.bits());
+                c.step.rows = random.between(1, T);
+                check_case(table(), c);
+            }
+    }
+}
+
+TEST_P(Table, LayoutsGiveTheSameBits) {
+    for (const Op op : {Op::Linear, Op::LinearBackward}) {
+        Random random(8);
+        const auto check = [&](int64_t B, int64_t T, int64_t C, int64_t N) {
+            if (!HasFatalFailure()) check_layouts(table(), make_case(op, B, T, C, N, 1, 1, random.bits()));
+        };
+        for (const int64_t R : {17, 24, 33, 130})  // fewer are always by columns
+            for (const int64_t C : {1, 16, 37, 300})
+                for (const int64_t N : {1, 15, 32, 77, 300}) check(1, R, C, N);
+        check(4, 50, 600, 200);
+        check(4, 50, 1600, 600);
+    }
+}
+
+TEST_P(Table, ActivationsOverTheirWholeRange) {
+    // Through a linear layer of one column: y = act(x).
+    for (const Act act : {Act::GeluTanh, Act::GeluErf, Act::Relu}) {
+        OpCase c;
+        c.op = Op::Linear;
+        c.p.B = 1, c.p.T = 4001, c.p.C = c.p.N = 1;
+        c.p.act = act;
+        c.without_in = 12;
+        OpCase back = c;
+        back.op = Op::LinearBackwardEpilogue;
+        back.without_in = 0;
+        Operands<float> got(c), expected(c), got_back(back), expected_back(back);
+        for (Operands<float>* o : {&got, &expected}) {
+            for (int i = 0; i < 4001; ++i) o->in[0].as<float>()[i] = static_cast<float>(i - 2000) * 0.01f;
+            o->in[0].as<float>()[0] = -1e30f, o->in[0].as<float>()[4000] = 1e30f;
+            o->in[1].as<float>()[0] = 1;
+        }
+        for (Operands<float>* o : {&got_back, &expected_back}) {
+            std::memcpy(o->in[1].data(), got.in[0].data(), got.in[0].bytes());
+            std::fill_n(o->in[0].as<float>(), 4001, 1.0f);
+        }
+        run(got), run(got_back);
+        expected.run(ref::table), expected_back.run(ref::table);
+        for (int i = 0; i < 4001; ++i) {
+            const float x = got.in[0].as<float>()[i], y = expected.out[0].as<float>()[i];
+            ASSERT_NEAR(got.out[0].as<float>()[i], y, 1e-6 * std::max(1.0f, std::abs(y))) << "x = " << x;
+            ASSERT_NEAR(got_back.out[0].as<float>()[i], expected_back.out[0].as<float>()[i], 2e-6) << "x = " << x;
+        }
+    }
+}
+
+TEST_P(Table, LossOfFarLogits) {
+    for (const float far : {0.0f, 50.0f, 200.0f, 1e4f}) {
+        OpCase c;
+        c.op = Op::CrossEntropy;
+        c.p.B = 1, c.p.T = 4, c.p.C = 1, c.p.N = 37;
+        c.step.loss_scale = 1;
+        Operands<float> got(c), expected(c);
+        for (Operands<float>* o : {&got, &expected})
+            for (int r = 0; r < 4; ++r) {
+                o->in[0].as<float>()[r * 37 + 3 * r] = far;
+                o->in[0].as<float>()[r * 37 + 36] = -far;
+                o->in[1].as<int32_t>()[r] = r == 0 ? 0 : 36;
+            }
+        run(got);
+        expected.run(ref::table);
+        ASSERT_TRUE(near_to(got, expected, {2e-6, 4e-6, 0.1})) << "logits of " << far;
+    }
+}
+
+TEST_P(Table, AttentionToOneFarKey) {
+    for (const float far : {20.0f, 1000.0f}) {
+        OpCase c;
+        c.op = Op::Attention;
+        c.p.B = 1, c.p.T = 70, c.p.C = 16, c.p.H = 1;
+        Operands<float> got(c), expected(c);
+        for (Operands<float>* o : {&got, &expected})
+            for (int i = 0; i < 16; ++i) o->in[0].as<float>()[40 * 48 + 16 + i] *= far;
+        run(got);
+        expected.run(ref::table);
+        ASSERT_TRUE(near_to(got, expected, {1e-5, 4e-5, 0.1})) << "key of " << far;
+    }
+}
+
+TEST_P(Table, NormOfNearlyEqualChannels) {
+    // The variance is a small difference: mean first, squares after.
+    OpCase c;
+    c.op = Op::Norm;
+    c.p.B = 1, c.p.T = 3, c.p.C = 100;
+    c.p.eps = 1e-5f;
+    Operands<float> got(c), expected(c);
+    for (Operands<float>* o : {&got, &expected})
+        for (int i = 0; i < 300; ++i)
+            o->in[0].as<float>()[i] = (i < 100 ? 1000.0f : i < 200 ? 0.0f : 7.0f) + 0.25f * static_cast<float>(i % 7);
+    run(got);
+    expected.run(ref::table);
+    ASSERT_TRUE(near_to(got, expected, {2e-4, 4e-4}));  // mean 1000 has an error of 6e-5 in float
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Table);
+INSTANTIATE_TEST_SUITE_P(Cpu, Table, testing::ValuesIn(simd_tables()),
+                         [](const auto& info) { return std::string(info.param->name); });
+
+}  // namespace
+}  // namespace nib

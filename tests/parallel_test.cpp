@@ -1,0 +1,106 @@
+// Threads: a pool runs a task once on each of its threads, a barrier lets none through before all have come. `make tsan`
+// looks at the same runs for races.
+#include <gtest/gtest.h>
+#include <sched.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "core/parallel.h"
+
+namespace nib {
+namespace {
+
+constexpr int kMostThreads = 4;
+
+TEST(Parallel, EveryThreadRunsEveryTaskOnce) {
+    for (int threads = 1; threads <= kMostThreads; ++threads) {
+        ThreadPool pool(threads);
+        ASSERT_EQ(pool.size(), threads);
+        std::vector<int> runs(static_cast<size_t>(threads));  // plain ints: what a task wrote is seen after run()
+        const std::function<void(int)> task = [&](int thread) { ++runs[static_cast<size_t>(thread)]; };
+        for (int i = 1; i <= 1000; ++i) {
+            pool.run(task);
+            for (const int count : runs) ASSERT_EQ(count, i);
+        }
+    }
+}
+
+TEST(Parallel, TasksMayDiffer) {
+    ThreadPool pool(3);
+    for (int i = 0; i < 200; ++i) {
+        std::atomic<int> sum{0};
+        pool.run([&sum, i](int thread) { sum += i * (thread + 1); });
+        ASSERT_EQ(sum, 6 * i);
+    }
+}
+
+TEST(Parallel, BarrierKeepsThreadsTogether) {
+    for (int threads = 1; threads <= kMostThreads; ++threads) {
+        ThreadPool pool(threads);
+        constexpr int kRounds = 500;
+        std::vector<int> at(static_cast<size_t>(threads));  // plain: the barriers order the accesses
+        std::atomic<int> wrong{0};
+        pool.run([&](int thread) {
+            for (int round = 1; round <= kRounds; ++round) {
+                at[static_cast<size_t>(thread)] = round;
+                pool.barrier().wait();
+                for (const int other : at) wrong += other != round;
+                pool.barrier().wait();
+            }
+        });
+        EXPECT_EQ(wrong, 0) << threads << " threads";
+    }
+}
+
+TEST(Parallel, BarriersOfManyShortRuns) {
+    for (int threads = 2; threads <= kMostThreads; ++threads) {
+        ThreadPool pool(threads);
+        std::vector<int> left(static_cast<size_t>(threads)), right(left);
+        for (int i = 1; i <= 300; ++i) {
+            pool.run([&](int thread) {
+                const auto me = static_cast<size_t>(thread), next = (me + 1) % left.size();
+                left[me] = i;
+                pool.barrier().wait();
+                right[me] = left[next];
+            });
+            for (const int value : right) ASSERT_EQ(value, i);
+        }
+    }
+}
+
+TEST(Parallel, SlowThreadsAreWaitedFor) {  // longer than the spinning: through the kernel's sleep and wake
+    ThreadPool pool(3);
+    std::vector<int> done(3);
+    for (int i = 0; i < 20; ++i) {
+        pool.run([&](int thread) {
+            if (thread == i % 3)
+                for (int spin = 0; spin < 2000; ++spin) sched_yield();
+            pool.barrier().wait();
+            if (thread == (i + 1) % 3)
+                for (int spin = 0; spin < 2000; ++spin) sched_yield();
+            ++done[static_cast<size_t>(thread)];
+        });
+        for (const int count : done) ASSERT_EQ(count, i + 1);
+    }
+}
+
+TEST(Parallel, PoolsComeAndGo) {
+    for (int i = 0; i < 50; ++i) {
+        ThreadPool idle(1 + i % kMostThreads);  // ends without having run
+        ThreadPool outer(2), inner(2);          // two pools are independent
+        std::atomic<int> count{0};
+        outer.run([&](int thread) {
+            ++count;
+            if (thread == 0) inner.run([&](int) { ++count; });
+        });
+        ASSERT_EQ(count, 4);
+    }
+}
+
+TEST(Parallel, DefaultThreads) { EXPECT_GE(default_threads(), 1); }
+
+}  // namespace
+}  // namespace nib

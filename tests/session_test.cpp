@@ -1,0 +1,411 @@
+// Running models: the cache against evaluation from scratch, samples, context shifts, evaluation, model files.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "cpu/backend.h"
+#include "infer/evaluate.h"
+#include "infer/generate.h"
+#include "infer/session.h"
+#include "io/npy.h"
+#include "model/loaded_model.h"
+#include "ref/kernels.h"
+#include "text/tokenizer_gguf.h"
+
+namespace nib {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kContext = 40;  // more than the small prefill plan, less than the large one
+
+GptConfig tiny_config(int64_t context = kContext) {
+    GptConfig c;
+    c.layers = 2;
+    c.heads = 2;
+    c.embd = 16;
+    c.context = context;
+    c.vocab = 23;
+    c.tied = false;
+    return c;
+}
+
+std::vector<float> random_values(int64_t count, std::mt19937& random, float scale, float mean) {
+    std::normal_distribution<float> normal(mean, scale);
+    std::vector<float> values(static_cast<size_t>(count));
+    for (float& x : values) x = normal(random);
+    return values;
+}
+
+// A model of random weights in memory, on the reference kernels.
+class SessionTest : public ::testing::Test {
+protected:
+    explicit SessionTest(int64_t context = kContext) : config_(tiny_config(context)) {
+        std::mt19937 random(1);
+        weights_ = gpt_weights(config_, [&](const ParameterSpec& spec) {
+            const bool gain = spec.init == ParameterSpec::Init::One;
+            const auto values = random_values(spec.shape.elements(), random, gain ? 0.1f : 0.4f, gain ? 1.0f : 0.0f);
+            Weight w;
+            w.name = spec.name;
+            w.shape = spec.shape;
+            w.value.buffer = backend_.allocate(values.size() * sizeof(float));
+            backend_.upload(w.value, std::as_bytes(std::span(values)));
+            return w;
+        });
+        std::vector<char32_t> letters;
+        for (char32_t c = U'a'; c < U'a' + static_cast<char32_t>(config_.vocab); ++c) letters.push_back(c);
+        tokenizer_ = std::make_unique<CharTokenizer>(CharTokenizer::from_code_points(letters));
+    }
+
+    std::vector<int32_t> random_ids(size_t count, unsigned seed = 2) const {
+        std::mt19937 random(seed);
+        std::vector<int32_t> ids(count);
+        for (int32_t& id : ids) id = static_cast<int32_t>(random() % static_cast<unsigned>(config_.vocab));
+        return ids;
+    }
+
+    // Logits (T,V) by a plan without a cache.
+    std::vector<float> direct_logits(const std::vector<int32_t>& ids) {
+        const auto T = static_cast<int64_t>(ids.size());
+        Graph g(Mode::Infer, 1, T);
+        const Tensor in = g.input("ids", {T}, DType::I32), positions = g.input("positions", {T}, DType::I32);
+        const Tensor hidden = gpt(g, config_, weights_, {.ids = in, .positions = positions});
+        const Tensor out = g.output(g.linear(hidden, {weights_.output, {}}));
+        const Plan plan = compile(std::move(g), backend_);
+        std::vector<int32_t> places(ids.size());
+        for (size_t t = 0; t < ids.size(); ++t) places[t] = static_cast<int32_t>(t);
+        plan.set<int32_t>(in, ids);
+        plan.set<int32_t>(positions, places);
+        plan.run({});
+        std::vector<float> logits(ids.size() * static_cast<size_t>(config_.vocab));
+        plan.get(out, std::span(logits));
+        return logits;
+    }
+
+    // The rows of `expected` (T,V) after token t.
+    std::span<const float> row(const std::vector<float>& logits, size_t t) const {
+        const auto V = static_cast<size_t>(config_.vocab);
+        return std::span(logits).subspan(t * V, V);
+    }
+
+    static void expect_near(std::span<const float> expected, std::span<const float> actual) {
+        ASSERT_EQ(expected.size(), actual.size());
+        for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(expected[i], actual[i], 1e-5) << i;
+    }
+
+    GenerateResult write(Session& session, const std::vector<int32_t>& prompt, const GenerateOptions& options,
+                         std::vector<std::string>& texts) const {
+        texts.assign(static_cast<size_t>(session.sequences()), "");
+        return generate(session, *tokenizer_, prompt, options, [&](size_t s, std::string_view text) { texts[s] += text; });
+    }
+
+    CpuBackend backend_{ref::table, 2};
+    GptConfig config_;
+    GptWeights weights_;
+    std::unique_ptr<CharTokenizer> tokenizer_;
+};
+
+class LongSessionTest : public SessionTest {
+protected:
+    LongSessionTest() : SessionTest(300) {}
+};
+
+TEST_F(SessionTest, DecodingEqualsEvaluationFromScratch) {
+    const std::vector<int32_t> ids = random_ids(kContext);
+    const std::vector<float> expected = direct_logits(ids);
+    Session session(backend_, config_, weights_);
+    for (size_t t = 0; t < ids.size(); ++t) {
+        expect_near(row(expected, t), session.decode(std::span(ids).subspan(t, 1)));
+        EXPECT_EQ(session.position(), static_cast<int64_t>(t) + 1);
+    }
+}
+
+TEST_F(SessionTest, PrefillInAnyPieces) {
+    const std::vector<int32_t> ids = random_ids(kContext);
+    const std::vector<float> expected = direct_logits(ids);
+    Session session(backend_, config_, weights_);
+    const auto in_pieces = [&](const std::vector<size_t>& sizes) {
+        session.reset();
+        size_t at = 0;
+        for (const size_t n : sizes) {
+            const std::span<const float> logits = session.prefill(std::span(ids).subspan(at, n));
+            at += n;
+            expect_near(row(expected, at - 1), logits);
+        }
+    };
+    in_pieces({40});
+    in_pieces({16, 24});
+    in_pieces({1, 39});
+    in_pieces({39, 1});
+    in_pieces({17, 1, 1, 15, 6});
+    in_pieces({3, 3, 3, 20});
+}
+
+TEST_F(LongSessionTest, PrefillOfSeveralChunks) {
+    const std::vector<int32_t> ids = random_ids(300);
+    const std::vector<float> expected = direct_logits(ids);
+    Session session(backend_, config_, weights_);
+    for (const size_t n : {size_t{300}, size_t{270}, size_t{256}, size_t{128}, size_t{129}}) {
+        session.reset();
+        expect_near(row(expected, n - 1), session.prefill(std::span(ids).first(n)));
+    }
+    session.reset();
+    std::vector<float> all;
+    session.all_logits(ids, [&](std::span<const float> rows) { all.insert(all.end(), rows.begin(), rows.end()); });
+    expect_near(expected, all);
+}
+
+TEST_F(SessionTest, SequencesAreIndependent) {
+    const std::vector<int32_t> prompt = random_ids(18);
+    Session session(backend_, config_, weights_, 3);
+    session.prefill(prompt);
+    for (int64_t s = 1; s < 3; ++s) session.copy_to(s);
+    std::vector<std::vector<int32_t>> ids(3, prompt);
+    for (unsigned step = 0; step < 10; ++step) {
+        const std::vector<int32_t> next = random_ids(3, 10 + step);
+        const std::span<const float> logits = session.decode(next);
+        for (size_t s = 0; s < 3; ++s) {
+            ids[s].push_back(next[s]);
+            const std::vector<float> expected = direct_logits(ids[s]);
+            expect_near(row(expected, ids[s].size() - 1), logits.subspan(s * 23, 23));
+        }
+    }
+}
+
+TEST_F(SessionTest, SamplesEqualSingleOnes) {
+    GenerateOptions options;
+    options.count = 60;  // past the context
+    options.sampler.seed = 3;
+    options.sampler.temperature = 1;
+    const std::vector<int32_t> prompt = random_ids(5);
+    std::vector<std::string> one, three;
+    Session single(backend_, config_, weights_), several(backend_, config_, weights_, 3);
+    write(single, prompt, options, one);
+    const GenerateResult result = write(several, prompt, options, three);
+    EXPECT_EQ(one[0], three[0]);
+    EXPECT_NE(three[0], three[1]);
+    EXPECT_NE(three[1], three[2]);
+    EXPECT_EQ(one[0].size(), 60u);
+    EXPECT_EQ(result.decoded_tokens, 3 * 59);
+    EXPECT_EQ(result.prompt_tokens, 5);
+    write(single, prompt, options, three);
+    EXPECT_EQ(one, three);  // the same seed, the same text, in a session that was used before
+}
+
+// Greedy text by evaluation from scratch, with the rule of the context written out.
+TEST_F(SessionTest, PastTheContextTheOldestHalfIsDropped) {
+    GenerateOptions options;
+    options.count = 100;
+    options.sampler.temperature = 0;
+    const std::vector<int32_t> prompt = random_ids(7);
+    std::vector<int32_t> seen = prompt;
+    std::string expected;
+    for (int64_t i = 0; i < options.count; ++i) {
+        const std::vector<float> logits = direct_logits(seen);
+        const std::span<const float> last = row(logits, seen.size() - 1);
+        const auto best = static_cast<int32_t>(std::max_element(last.begin(), last.end()) - last.begin());
+        expected += tokenizer_->decode(best);
+        if (seen.size() == kContext) seen.erase(seen.begin(), seen.begin() + kContext / 2);
+        seen.push_back(best);
+    }
+    for (const int64_t samples : {1, 2}) {
+        Session session(backend_, config_, weights_, samples);
+        std::vector<std::string> texts;
+        write(session, prompt, options, texts);
+        for (const std::string& text : texts) EXPECT_EQ(text, expected);
+    }
+}
+
+TEST_F(SessionTest, OfALongPromptTheEndIsRead) {
+    GenerateOptions options;
+    options.count = 1;
+    options.sampler.temperature = 0;
+    const std::vector<int32_t> prompt = random_ids(100);
+    Session session(backend_, config_, weights_);
+    std::vector<std::string> whole, end;
+    EXPECT_EQ(write(session, prompt, options, whole).prompt_tokens, kContext);
+    write(session, {prompt.end() - kContext, prompt.end()}, options, end);
+    EXPECT_EQ(whole, end);
+}
+
+class TinyContextTest : public SessionTest {
+protected:
+    TinyContextTest() : SessionTest(1) {}
+};
+
+TEST_F(TinyContextTest, AContextOfOneTokenStillWrites) {
+    GenerateOptions options;
+    options.count = 10;
+    Session session(backend_, config_, weights_, 2);
+    std::vector<std::string> texts;
+    write(session, random_ids(3), options, texts);
+    EXPECT_EQ(texts[0].size(), 10u);
+    EXPECT_EQ(texts[1].size(), 10u);
+}
+
+TEST_F(SessionTest, StopStringsEndOneSample) {
+    GenerateOptions options;
+    options.count = 30;
+    options.sampler.temperature = 1;
+    const std::vector<int32_t> prompt = random_ids(4);
+    Session session(backend_, config_, weights_, 2);
+    std::vector<std::string> whole, stopped;
+    write(session, prompt, options, whole);
+    options.stop = {whole[0].substr(12, 4)};
+    const GenerateResult result = write(session, prompt, options, stopped);
+    const size_t at = whole[0].find(options.stop[0]);
+    EXPECT_EQ(stopped[0], whole[0].substr(0, at));
+    EXPECT_TRUE(result.samples[0].stopped);
+    EXPECT_EQ(result.samples[0].tokens, static_cast<int64_t>(at) + 4);
+    EXPECT_EQ(stopped[1], whole[1].substr(0, whole[1].find(options.stop[0])));
+}
+
+TEST_F(SessionTest, NoTokensAreAskedFor) {
+    GenerateOptions options;
+    options.count = 0;
+    Session session(backend_, config_, weights_);
+    std::vector<std::string> texts;
+    EXPECT_EQ(write(session, random_ids(4), options, texts).samples[0].tokens, 0);
+    EXPECT_EQ(texts[0], "");
+}
+
+// Every token but the first counts once, whatever the batch and the length of the last window.
+TEST_F(SessionTest, EvaluationCountsEveryTokenOnce) {
+    for (const size_t size : {size_t{2}, size_t{30}, size_t{41}, size_t{42}, size_t{161}, size_t{200}}) {
+        const std::vector<int32_t> text = random_ids(size);
+        double loss = 0;
+        int64_t correct = 0;
+        for (size_t begin = 0; begin + 1 < size; begin += kContext) {
+            const size_t n = std::min<size_t>(kContext, size - 1 - begin);
+            const auto from = text.begin() + static_cast<std::ptrdiff_t>(begin);
+            const std::vector<float> logits = direct_logits({from, from + static_cast<std::ptrdiff_t>(n)});
+            for (size_t t = 0; t < n; ++t) {
+                const std::span<const float> r = row(logits, t);
+                double sum = 0;
+                for (const float x : r) sum += std::exp(static_cast<double>(x));
+                const auto target = static_cast<size_t>(text[begin + t + 1]);
+                loss += std::log(sum) - static_cast<double>(r[target]);
+                correct += std::max_element(r.begin(), r.end()) == r.begin() + static_cast<std::ptrdiff_t>(target);
+            }
+        }
+        for (const int64_t batch : {0, 1, 3, 100}) {
+            std::vector<int> read(size);
+            Evaluator evaluator(backend_, config_, weights_, static_cast<int64_t>(size), batch);
+            const Evaluation result = evaluator.run(
+                [&](int64_t begin, std::span<int32_t> ids) { std::copy_n(text.begin() + begin, ids.size(), ids.begin()); });
+            EXPECT_EQ(result.tokens, static_cast<int64_t>(size) - 1);
+            EXPECT_EQ(result.correct, correct);
+            EXPECT_NEAR(result.loss_sum, loss, 1e-4 * static_cast<double>(size));
+        }
+    }
+}
+
+class ModelFileTest : public SessionTest {
+protected:
+    void SetUp() override {
+        std::string name = ::testing::TempDir() + "nib_model_XXXXXX";
+        ASSERT_NE(mkdtemp(name.data()), nullptr);
+        folder_ = name;
+    }
+    void TearDown() override { fs::remove_all(folder_); }
+
+    // The model as a file, changed by `change` before it is written.
+    template <class Change>
+    std::string file(const Change& change, const std::string& skip = "") const {
+        GgufWriter writer;
+        write_config(writer, config_, "test");
+        write_tokenizer(writer, *tokenizer_);
+        change(writer);
+        for (const ParameterSpec& spec : gpt_parameters(config_)) {
+            if (spec.name == skip) continue;
+            const std::vector<int64_t> shape(spec.shape.dims.begin(), spec.shape.dims.begin() + spec.shape.rank);
+            writer.add(spec.name, DType::F32, shape, [this, spec](const GgufWriter::Sink& sink) {
+                std::vector<std::byte> bytes(static_cast<size_t>(spec.shape.elements()) * sizeof(float));
+                backend_.download(place(spec.name), bytes);
+                sink(bytes);
+            });
+        }
+        const std::string path = (folder_ / "model.gguf").string();
+        AtomicFile out(path);
+        writer.write(out);
+        out.publish();
+        return path;
+    }
+
+    Location place(const std::string& name) const {
+        Location found;
+        gpt_weights(config_, [&, i = size_t{0}](const ParameterSpec& spec) mutable {
+            if (spec.name == name) found = {static_cast<int>(i), 0};  // one buffer each, in this order
+            ++i;
+            return Weight{};
+        });
+        return found;
+    }
+
+    template <class Change>
+    std::string error_of(const Change& change, const std::string& skip = "") {
+        const std::string path = file(change, skip);
+        try {
+            const LoadedModel model(path, backend_);
+        } catch (const Error& error) {
+            const std::string message = error.what();
+            EXPECT_NE(message.find(path), std::string::npos) << message;
+            EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+            return message;
+        }
+        return "";
+    }
+
+    fs::path folder_;
+};
+
+TEST_F(ModelFileTest, RunsInPlace) {
+    const LoadedModel model(file([](GgufWriter&) {}), backend_);
+    config_.ffn = config_.feed_forward();  // a file always says it
+    EXPECT_EQ(model.config(), config_);
+    EXPECT_EQ(model.tokenizer().vocab_size(), config_.vocab);
+    EXPECT_STREQ(model.tokenizer().kind(), "char");
+    EXPECT_EQ(model.tokenizer().encode("cab"), (std::vector<int32_t>{2, 0, 1}));
+    const std::vector<int32_t> ids = random_ids(20);
+    Session session(backend_, model.config(), model.weights());
+    const std::vector<float> expected = direct_logits(ids);
+    expect_near(row(expected, 19), session.prefill(ids));
+}
+
+TEST_F(ModelFileTest, SaysWhatIsWrong) {
+    const auto has = [](const std::string& message, const char* part) {
+        EXPECT_NE(message.find(part), std::string::npos) << message;
+    };
+    has(error_of([](GgufWriter&) {}, "blk.1.ffn_up.bias"), "blk.1.ffn_up.bias");
+    has(error_of([](GgufWriter& w) { w.set("general.architecture", std::string("llama")); }), "llama");
+    has(error_of([](GgufWriter& w) { w.set("nib.tokenizer", std::string("bpe")); }), "bpe");
+    has(error_of([](GgufWriter& w) { w.set("gpt2.context_length", uint32_t{41}); }), "position_embd.weight");
+    has(error_of([](GgufWriter& w) { w.set("gpt2.attention.head_count", uint32_t{3}); }), "heads");
+    has(error_of([](GgufWriter& w) { w.set("tokenizer.ggml.tokens", std::vector<std::string>{"a", "b"}); }), "2 tokens");
+    has(error_of([](GgufWriter& w) { w.set("tokenizer.ggml.tokens", std::vector<std::string>{"b", "a"}); }), "token 1");
+    has(error_of([](GgufWriter& w) { w.set("tokenizer.ggml.tokens", uint32_t{1}); }), "tokenizer.ggml.tokens");
+}
+
+TEST(Npy, Header) {
+    const int64_t shape[] = {3, 65};
+    const std::string header = npy_header(shape);
+    EXPECT_EQ(header.size() % 64, 0u);
+    EXPECT_EQ(header.substr(0, 8), std::string("\x93NUMPY\x01\x00", 8));
+    EXPECT_EQ(static_cast<unsigned char>(header[8]) + 256u * static_cast<unsigned char>(header[9]), header.size() - 10);
+    EXPECT_EQ(header.back(), '\n');
+    EXPECT_NE(header.find("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 65), }"), std::string::npos);
+    const int64_t one[] = {7};
+    EXPECT_NE(npy_header(one).find("'shape': (7,), }"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace nib

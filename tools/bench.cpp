@@ -1,0 +1,311 @@
+// nib bench: what this machine can do at most, and how near nib comes to it.
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "command.h"
+#include "console.h"
+#include "core/error.h"
+#include "core/philox.h"
+#include "core/plan.h"
+#include "infer/session.h"
+#include "options.h"
+#include "train/flops.h"
+#include "train/options.h"
+#include "train/train_step.h"
+
+namespace nib {
+namespace {
+
+constexpr const char* kFooter =
+    "Without --train: read bandwidth and peak of fused multiply-adds of this machine's threads, then matrix products and\n"
+    "decoding of a model larger than the cache (the gpt2 preset, random weights) as shares of them.\n"
+    "With --train: the time of a training step (forward, backward, clipping, AdamW) on random tokens: median of --iters\n"
+    "steps after two that do not count, tokens per second, share of the peak (operations of the matrix products of "
+    "forward\n"
+    "and backward over the whole step's time) and the peak memory of the process.\n\n"
+    "Examples:\n"
+    "  nib bench\n"
+    "  nib bench --train --preset gpt-mini --vocab 65 --context 128 --batch 64 --dropout 0.1\n"
+    "  nib bench --train --preset gpt2 --vocab 50257 --context 64 --batch 4";
+
+struct Options {
+    bool train = false, json = false;
+    std::string preset;
+    TrainOptions sizes;
+    int64_t vocab = 65, iters = 10;
+    BackendOptions backend;
+};
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+double median(std::vector<double> values) {
+    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
+    return values[values.size() / 2];
+}
+
+// Median seconds of `work`: at least `runs` runs, and half a second.
+double time_of(const std::function<void()>& work, int runs = 5) {
+    work();
+    std::vector<double> times;
+    for (const double start = now(); static_cast<int>(times.size()) < runs || now() - start < 0.5;) {
+        const double begin = now();
+        work();
+        times.push_back(now() - begin);
+    }
+    return median(times);
+}
+
+struct Limits {
+    double flops = 0;      // operations per second, all threads
+    double bandwidth = 0;  // bytes read per second, all threads
+};
+
+Limits measure_limits(CpuBackend& backend) {
+    const KernelTable& kernels = backend.kernels();
+    if (kernels.peak_flops == nullptr) fail("--isa %s has no vector kernels to measure; choose another", kernels.name);
+    ThreadPool& pool = backend.pool();
+    const auto threads = static_cast<size_t>(pool.size());
+    Limits limits;
+    std::vector<float> sinks(threads * 16);  // a cache line for each thread
+    double operations = 0;
+    const auto burst = [&](int thread) {
+        const double done = kernels.peak_flops(1000000, &sinks[static_cast<size_t>(thread) * 16]);
+        if (thread == 0) operations = done * static_cast<double>(threads);
+    };
+    const double seconds = time_of([&] { pool.run(std::cref(burst)); });
+    limits.flops = operations / seconds;
+
+    constexpr int64_t kFloats = int64_t{1} << 26;  // 256 MiB for each thread: larger than caches
+    const int buffer = backend.allocate(static_cast<size_t>(kFloats) * 4 * threads);
+    auto* data = reinterpret_cast<float*>(backend.address({buffer, 0}));
+    std::fill(data, data + kFloats * pool.size(), 1.0f);
+    const auto read = [&](int thread) {
+        sinks[static_cast<size_t>(thread) * 16] = kernels.read_memory(data + kFloats * thread, kFloats);
+    };
+    limits.bandwidth = static_cast<double>(kFloats) * 4 * pool.size() / time_of([&] { pool.run(std::cref(read)); });
+    backend.release(buffer);
+    return limits;
+}
+
+// y = x w^T with M rows, C columns in and N out, or one of its gradients.
+struct Product {
+    const char* name;
+    Op op;
+    int64_t M, C, N;
+};
+
+constexpr Product kProducts[] = {
+    {"1024 x 1024 x 1024",               Op::Linear,               1024, 1024, 1024},
+    {"gpt-mini qkv",                     Op::Linear,               8192, 192,  576 },
+    {"gpt-mini qkv, input gradient",     Op::LinearBackward,       8192, 192,  576 },
+    {"gpt-mini qkv, weight gradient",    Op::LinearBackwardWeight, 8192, 192,  576 },
+    {"gpt-mini output",                  Op::Linear,               8192, 192,  192 },
+    {"gpt-mini output, input gradient",  Op::LinearBackward,       8192, 192,  192 },
+    {"gpt-mini output, weight gradient", Op::LinearBackwardWeight, 8192, 192,  192 },
+    {"gpt-mini up",                      Op::Linear,               8192, 192,  768 },
+    {"gpt-mini up, input gradient",      Op::LinearBackward,       8192, 192,  768 },
+    {"gpt-mini up, weight gradient",     Op::LinearBackwardWeight, 8192, 192,  768 },
+    {"gpt-mini down",                    Op::Linear,               8192, 768,  192 },
+    {"gpt-mini down, input gradient",    Op::LinearBackward,       8192, 768,  192 },
+    {"gpt-mini down, weight gradient",   Op::LinearBackwardWeight, 8192, 768,  192 },
+};
+
+double product_flops(Backend& backend, const Product& product) {
+    Graph g(Mode::Infer, 1, product.M);
+    Params p;
+    p.B = 1;
+    p.T = product.M;
+    p.C = product.C;
+    p.N = product.N;
+    const Tensor x = g.input("x", {p.T, p.C}, DType::F32), w = g.input("w", {p.N, p.C}, DType::F32);
+    const Tensor y = g.input("y", {p.T, p.N}, DType::F32);
+    if (product.op == Op::Linear) g.add(product.op, p, {x, w}, {y});
+    if (product.op == Op::LinearBackward) g.add(product.op, p, {y, w}, {x});
+    if (product.op == Op::LinearBackwardWeight) g.add(product.op, p, {y, x}, {w});
+    const Plan plan = compile(std::move(g), backend);
+    for (const Tensor t : {x, w, y}) {
+        std::vector<float> values(plan.tensors[static_cast<size_t>(t.id)].bytes() / 4);
+        for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % 17) / 17 - 0.5f;
+        plan.set(t, std::span<const float>(values));
+    }
+    const auto real = [](int64_t n) { return static_cast<double>(n); };
+    return 2 * real(product.M) * real(product.C) * real(product.N) / time_of([&] { plan.run(Step{}); });
+}
+
+struct Decoding {
+    double tokens_per_second = 0;
+    double bytes_per_token = 0;  // of weights
+};
+
+Decoding measure_decoding(Backend& backend) {
+    const Preset& preset = find_preset("gpt2");
+    GptConfig config;
+    config.layers = preset.layers;
+    config.heads = preset.heads;
+    config.embd = preset.embd;
+    config.context = 1024;
+    config.vocab = 50257;
+    const ParameterLayout layout(config);
+    const int buffer = backend.allocate(static_cast<size_t>(layout.total) * 4);
+    std::vector<float> noise(1 << 16);
+    for (size_t i = 0; i < noise.size(); ++i)
+        noise[i] = 0.02f * static_cast<float>(static_cast<int>(i * 2654435761u % 2001) - 1000) / 1000;
+    for (int64_t at = 0; at < layout.total; at += static_cast<int64_t>(noise.size())) {
+        const auto count = static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(noise.size()), layout.total - at));
+        backend.upload({buffer, static_cast<size_t>(at) * 4}, std::as_bytes(std::span(noise).first(count)));
+    }
+    size_t i = 0;
+    const GptWeights weights = gpt_weights(config, [&](const ParameterSpec& spec) {
+        return Weight{
+            spec.name, spec.shape, DType::F32, {buffer,           layout.offsets[i++]},
+               {                }
+        };
+    });
+    Session session(backend, config, weights);
+    const std::vector<int32_t> prompt(5, 1);
+    session.prefill(prompt);
+    int32_t token = 0;
+    Decoding decoding;
+    decoding.tokens_per_second = 1 / time_of(
+                                         [&] {
+                                             session.decode(std::span(&token, 1));
+                                             ++token;
+                                         },
+                                         20);
+    // All matrices and the head are read for each token; of the position table, one row.
+    decoding.bytes_per_token = 4.0 * static_cast<double>(parameter_count(config) - config.context * config.embd);
+    return decoding;
+}
+
+void bench_machine(const Options& o) {
+    const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
+    const Limits limits = measure_limits(*backend);
+    nlohmann::ordered_json json = {
+        {"backend",             backend->name()                },
+        {"read_bytes_per_s",    limits.bandwidth               },
+        {"fma_peak_flop_per_s", limits.flops                   },
+        {"products",            nlohmann::ordered_json::array()}
+    };
+    if (!o.json)
+        print(strprintf("%s\n%-36s %8.1f GB/s\n%-36s %8.1f GFLOP/s\n", backend->name().c_str(), "read bandwidth",
+                        limits.bandwidth / 1e9, "multiply-add peak", limits.flops / 1e9));
+    for (const Product& product : kProducts) {
+        const double flops = product_flops(*backend, product);
+        json["products"].push_back({
+            {"name",          product.name        },
+            {"flop_per_s",    flops               },
+            {"share_of_peak", flops / limits.flops}
+        });
+        if (!o.json)
+            print(strprintf("%-36s %8.1f GFLOP/s  %3.0f %% of peak\n", product.name, flops / 1e9,
+                            100 * flops / limits.flops));
+    }
+    const Decoding decoding = measure_decoding(*backend);
+    const double bytes = decoding.tokens_per_second * decoding.bytes_per_token;
+    json["decode"] = {
+        {"model",              "gpt2 f32"                },
+        {"tok_per_s",          decoding.tokens_per_second},
+        {"bytes_per_s",        bytes                     },
+        {"share_of_bandwidth", bytes / limits.bandwidth  }
+    };
+    if (o.json) return print_json(json);
+    print(strprintf("%-36s %8.1f tok/s   %5.1f GB/s, %3.0f %% of bandwidth\n", "decode gpt2 preset, f32",
+                    decoding.tokens_per_second, bytes / 1e9, 100 * bytes / limits.bandwidth));
+}
+
+void bench_training(const Options& o) {
+    const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
+    const GptConfig config = o.sizes.config(o.vocab);
+    check_config(config);
+    TrainShape shape;
+    shape.batch = o.sizes.batch;
+    shape.time = config.context;
+    shape.dropout = static_cast<float>(o.sizes.dropout);
+    check_memory(config, shape, backend->workers(), memory_limit());
+    double peak_bytes = 0, step_seconds = 0, loss = 0;
+    {
+        TrainStep train(*backend, config, shape);
+        train.initialise(1);
+        std::vector<int32_t> ids(static_cast<size_t>(train.rows())), targets(ids.size());
+        std::vector<double> times;
+        for (uint32_t i = 0; i < o.iters + 2; ++i) {
+            for (uint32_t r = 0; r < ids.size(); ++r) {
+                const auto random = philox({r, i, 0, 0}, 1);
+                ids[r] = static_cast<int32_t>(random[0] % static_cast<uint32_t>(o.vocab));
+                targets[r] = static_cast<int32_t>(random[1] % static_cast<uint32_t>(o.vocab));
+            }
+            const double begin = now();
+            loss = train.micro_step(ids, targets, {.seed = 1, .index = i});
+            train.gradient_norm(o.sizes.clip);
+            train.update({.step = i, .lr = 5e-4, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8});
+            if (i >= 2) times.push_back(now() - begin);
+        }
+        step_seconds = median(times);
+        peak_bytes = peak_memory();
+    }
+    const double tokens = static_cast<double>(shape.batch * shape.time) / step_seconds;
+    const double flops = training_flops(config, shape.batch, shape.time) / step_seconds;
+    const Limits limits = measure_limits(*backend);
+    if (o.json)
+        return print_json({
+            {"backend",       backend->name()        },
+            {"parameters",    parameter_count(config)},
+            {"step_ms",       step_seconds * 1e3     },
+            {"tok_per_s",     tokens                 },
+            {"flop_per_s",    flops                  },
+            {"share_of_peak", flops / limits.flops   },
+            {"peak_bytes",    peak_bytes             },
+            {"loss",          loss                   }
+        });
+    print(strprintf(
+        "%s, %lld parameters: step %.1f ms, %.0f tok/s, %.0f GFLOP/s (%.0f %% of the peak of %.0f), peak memory %.0f MiB\n",
+        backend->name().c_str(), static_cast<long long>(parameter_count(config)), step_seconds * 1e3, tokens, flops / 1e9,
+        100 * flops / limits.flops, limits.flops / 1e9, peak_bytes / (1 << 20)));
+}
+
+}  // namespace
+
+void bench_command(CLI::App& app) {
+    const auto o = std::make_shared<Options>();
+    auto* train = app.add_flag("--train", o->train, "time training steps");
+    app.add_flag("--json", o->json, "print one JSON object");
+    add_backend_options(app, o->backend);
+    const auto size = [&](const char* flag, int64_t& value, const char* help) {
+        return app.add_option(flag, value, help)->needs(train)->type_name("N")->capture_default_str()->group("Training");
+    };
+    app.add_option("--preset", o->preset, "layers, heads and channels by name, as in `nib train`")
+        ->needs(train)
+        ->group("Training");
+    auto* layers = size("--layers", o->sizes.layers, "layers");
+    auto* heads = size("--heads", o->sizes.heads, "attention heads");
+    auto* embd = size("--embd", o->sizes.embd, "channels");
+    size("--vocab", o->vocab, "size of the vocabulary");
+    size("--context", o->sizes.context, "tokens in a sequence");
+    size("--batch", o->sizes.batch, "sequences in a step");
+    size("--iters", o->iters, "steps that count")->check(whole_number(1, 1 << 20));
+    app.add_option("--dropout", o->sizes.dropout, "dropout probability")
+        ->check(CLI::Range(0.0, 0.99))
+        ->needs(train)
+        ->capture_default_str()
+        ->group("Training");
+    app.footer(kFooter);
+    app.callback([o, layers, heads, embd] {
+        if (!o->preset.empty()) {
+            const Preset& preset = find_preset(o->preset);
+            if (layers->count() == 0) o->sizes.layers = preset.layers;
+            if (heads->count() == 0) o->sizes.heads = preset.heads;
+            if (embd->count() == 0) o->sizes.embd = preset.embd;
+        }
+        if (o->train)
+            bench_training(*o);
+        else
+            bench_machine(*o);
+    });
+}
+
+}  // namespace nib

@@ -1,0 +1,45 @@
+// Results go to standard output, progress and diagnostics to standard error.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+namespace nib {
+
+/// Thrown when nobody reads standard output any more (`nib run ... | head`): the program ends without a message.
+struct OutputClosed {};
+
+/// Writes to standard output at once. Error when that fails.
+void print(std::string_view text);
+/// JSON on one line, keys in the order in which they were added.
+void print_json(const nlohmann::ordered_json& json);
+
+/// Whether people see standard error, and a live line makes sense there.
+bool stderr_is_terminal();
+
+/// The largest amount of memory that the process has used, in bytes.
+double peak_memory();
+/// Since the program started.
+double seconds_since_start();
+
+/// A line on standard error that is written over again and again, at most ten times a second; nothing if it is not a
+/// terminal.
+class LiveLine {
+public:
+    LiveLine() : terminal_(stderr_is_terminal()) {}
+    ~LiveLine() { clear(); }
+    LiveLine(const LiveLine&) = delete;
+    LiveLine& operator=(const LiveLine&) = delete;
+    /// Whether it is time for the next one.
+    bool due() const { return terminal_ && seconds_since_start() >= next_; }
+    void show(const std::string& text);
+    void clear();
+
+private:
+    bool terminal_;
+    double next_ = 0;
+    bool shown_ = false;
+};
+
+}  // namespace nib

@@ -1,0 +1,87 @@
+// nib logits: what a model makes of some tokens, for comparison with other programs.
+#include <algorithm>
+#include <charconv>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "command.h"
+#include "console.h"
+#include "core/error.h"
+#include "infer/session.h"
+#include "io/atomic_file.h"
+#include "io/npy.h"
+#include "model/loaded_model.h"
+#include "options.h"
+
+namespace nib {
+namespace {
+
+constexpr const char* kFooter =
+    "The file is NumPy's (.npy): float32 of shape (T,V), in row t the logits after token t.\n\n"
+    "Examples:\n"
+    "  nib logits shakespeare.gguf --tokens \"1 2 3\" -o logits.npy\n"
+    "  nib logits shakespeare.gguf --prompt \"ROMEO:\" -o logits.npy";
+
+struct Options {
+    std::string model, tokens, prompt, out;
+    bool has_tokens = false;
+    BackendOptions backend;
+};
+
+// Whole numbers between blanks or commas.
+std::vector<int32_t> parse_tokens(const std::string& text, int64_t vocab) {
+    std::vector<int32_t> ids;
+    const char* const separators = " ,\t\r\n";
+    for (size_t at = 0; (at = text.find_first_not_of(separators, at)) != std::string::npos;) {
+        const size_t end = std::min(text.find_first_of(separators, at), text.size());
+        const std::string word = text.substr(at, end - at);
+        int32_t id = 0;
+        const auto [stop, error] = std::from_chars(word.data(), word.data() + word.size(), id);
+        if (error != std::errc() || stop != word.data() + word.size() || id < 0 || id >= vocab)
+            fail("--tokens: `%s` is not a token; tokens are whole numbers from 0 to %lld", printable(word, 40).c_str(),
+                 static_cast<long long>(vocab - 1));
+        ids.push_back(id);
+        at = end;
+    }
+    return ids;
+}
+
+void logits(const Options& o) {
+    const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
+    const LoadedModel model(o.model, *backend);
+    const int64_t V = model.config().vocab, context = model.config().context;
+    const std::vector<int32_t> ids = o.has_tokens ? parse_tokens(o.tokens, V) : model.tokenizer().encode(o.prompt);
+    const auto T = static_cast<int64_t>(ids.size());
+    if (T == 0) fail("there are no tokens; name one at least");
+    if (T > context)
+        fail("there are %lld tokens, but the model's context has room for %lld; leave some out", static_cast<long long>(T),
+             static_cast<long long>(context));
+    AtomicFile file(o.out);
+    const int64_t shape[] = {T, V};
+    const std::string header = npy_header(shape);
+    file.write(std::as_bytes(std::span(header)));
+    Session session(*backend, model.config(), model.weights());
+    session.all_logits(ids, [&](std::span<const float> rows) { file.write(std::as_bytes(rows)); });
+    file.publish();
+}
+
+}  // namespace
+
+void logits_command(CLI::App& app) {
+    const auto o = std::make_shared<Options>();
+    add_model_argument(app, o->model);
+    auto* input = app.add_option_group("input");
+    auto* tokens = input->add_option("--tokens", o->tokens, "token numbers, as in \"1 2 3\"")->type_name("IDS");
+    input->add_option("-p,--prompt", o->prompt, "text")->type_name("TEXT");
+    input->require_option(1);
+    app.add_option("-o,--out", o->out, "file to write")->required()->type_name("FILE");
+    add_backend_options(app, o->backend);
+    app.footer(kFooter);
+    app.callback([o, tokens] {
+        o->has_tokens = tokens->count() > 0;
+        logits(*o);
+    });
+}
+
+}  // namespace nib

@@ -1,0 +1,103 @@
+// The nib binary: a table of commands.
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <iterator>
+#include <new>
+#include <string>
+
+#include "command.h"
+#include "console.h"
+#include "core/error.h"
+
+#ifndef NIB_VERSION
+#define NIB_VERSION "0.1.0"
+#endif
+
+namespace nib {
+namespace {
+
+struct Command {
+    const char* name;
+    const char* summary;
+    void (*setup)(CLI::App& app);
+};
+
+constexpr Command kCommands[] = {
+    {"train",    "train a character model on a text",                    train_command   },
+    {"run",      "let a model write",                                    run_command     },
+    {"eval",     "measure how well a model predicts a text",             eval_command    },
+    {"info",     "show what is in a model file",                         info_command    },
+    {"logits",   "write a model's logits for some tokens to a file",     logits_command  },
+    {"bench",    "measure this machine's limits and how near nib comes", bench_command   },
+    {"selftest", "check this machine's kernels against the reference",   selftest_command},
+};
+
+constexpr size_t kHelpColumn = 26;  // where explanations of options begin
+
+enum ExitCode { kDone = 0, kFailed = 1, kWrongUsage = 2 };
+
+int report(const char* message) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "nib: error: %s\n", message);
+    return kFailed;
+}
+
+// Help and version are not errors; wrong usage is one line and where to read on.
+int report_usage(const CLI::App& app, const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) {
+        print(error.get_name() == "CallForVersion" ? std::string(error.what()) + "\n" : app.help());
+        return kDone;
+    }
+    std::string path = "nib";
+    for (const CLI::App* command : app.get_subcommands()) path += " " + command->get_name();
+    std::fprintf(stderr, "nib: error: %s\nSee `%s --help`.\n", error.what(), path.c_str());
+    return kWrongUsage;
+}
+
+int run(int argc, char** argv) {
+    CLI::App app("nib trains small language models on your own text and writes with them, on any CPU.", "nib");
+    app.set_version_flag("--version", "nib " NIB_VERSION, "show the version and exit");
+    app.set_help_flag("-h,--help", "show this help and exit");
+    app.require_subcommand(1);
+    app.get_formatter()->column_width(kHelpColumn);
+    app.footer(
+        "Examples:\n"
+        "  nib train input.txt -o model.gguf\n"
+        "  nib run model.gguf -p \"Once upon a time\"\n"
+        "`nib COMMAND --help` explains a command and its options.");
+    for (const Command& command : kCommands) command.setup(*app.add_subcommand(command.name, command.summary));
+    try {
+        if (argc < 2) {
+            std::fputs(app.help().c_str(), stderr);
+            return kWrongUsage;
+        }
+        const std::string first = argv[1];
+        const auto named = [&](const Command& command) { return first == command.name; };
+        if (!first.starts_with('-') && std::none_of(std::begin(kCommands), std::end(kCommands), named))
+            throw CLI::ParseError("there is no command `" + printable(first, 40) + "`", kWrongUsage);
+        app.parse(argc, argv);
+        print("");  // flushes what a command has printed on its own
+        return kDone;
+    } catch (const CLI::ParseError& error) {
+        return report_usage(app, error);
+    }
+}
+
+}  // namespace
+}  // namespace nib
+
+int main(int argc, char** argv) {
+    // A closed pipe and a file that may not grow further are errors of the write, reported where it happens.
+    std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);
+    try {
+        return nib::run(argc, argv);
+    } catch (const nib::OutputClosed&) {
+        return nib::kDone;
+    } catch (const std::bad_alloc&) {
+        return nib::report("not enough memory; choose a smaller model, batch or context");
+    } catch (const std::exception& error) {
+        return nib::report(error.what());
+    }
+}

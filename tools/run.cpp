@@ -1,0 +1,233 @@
+// nib run: a model writes.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "command.h"
+#include "console.h"
+#include "core/error.h"
+#include "infer/generate.h"
+#include "io/mapped_file.h"
+#include "model/loaded_model.h"
+#include "options.h"
+#include "text/char_tokenizer.h"
+
+namespace nib {
+namespace {
+
+constexpr int kMaxSamples = 256;
+
+constexpr const char* kFooter =
+    "The prompt is printed, then what the model writes after it. It comes from -p, from a file, or from standard input if\n"
+    "that is a pipe or a file; of a file or standard input one final line end is dropped. Without a prompt the model "
+    "begins\n"
+    "as if after a line end, if it knows that character, else after its first token.\n"
+    "The model sees as many characters as its context has (`nib info`): of a longer prompt the end. When the context is "
+    "full,\n"
+    "its oldest half is dropped and the rest evaluated again, so that text can be longer than the context.\n"
+    "The order of the filters is: repetition penalty, temperature, top-k, top-p, min-p.\n"
+    "On a terminal, speed and memory are shown at the end.\n\n"
+    "Examples:\n"
+    "  nib run shakespeare.gguf -p \"ROMEO:\" -n 300 --temp 0.8 --top-k 40 --top-p 0.95 --seed 1\n"
+    "  nib run fables.gguf -p \"THE FOX AND\" --samples 3 --stop \"THE END\"\n"
+    "  echo \"Once upon a time\" | nib run fables.gguf --temp 0";
+
+struct Options {
+    std::string model, prompt, prompt_file;
+    bool has_prompt = false, has_seed = false;
+    GenerateOptions generate;
+    int samples = 1;
+    bool skip_unknown = false, json = false, verbose = false, no_echo = false;
+    BackendOptions backend;
+};
+
+// A file or a pipe, as in `echo text | nib run`, not a terminal and not /dev/null.
+bool stdin_has_text() {
+    struct stat info {};
+    return fstat(STDIN_FILENO, &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISREG(info.st_mode));
+}
+
+std::string read_stdin() {
+    std::string text;
+    char piece[4096];
+    for (ssize_t n; (n = read(STDIN_FILENO, piece, sizeof piece)) != 0;) {
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) fail("standard input cannot be read: %s", std::strerror(errno));
+        text.append(piece, static_cast<size_t>(n));
+    }
+    return text;
+}
+
+void drop_line_end(std::string& text) {
+    if (text.ends_with('\n')) text.pop_back();
+    if (text.ends_with('\r')) text.pop_back();
+}
+
+std::string prompt_text(const Options& o) {
+    if (o.has_prompt) return o.prompt;
+    std::string text;
+    if (o.prompt_file.empty() ? stdin_has_text() : o.prompt_file == "-") {
+        text = read_stdin();
+    } else if (!o.prompt_file.empty()) {
+        const MappedFile file(o.prompt_file);
+        text.assign(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+    }
+    drop_line_end(text);
+    return text;
+}
+
+std::vector<int32_t> encode(const Tokenizer& tokenizer, const std::string& text, bool skip_unknown) {
+    if (const auto* characters = dynamic_cast<const CharTokenizer*>(&tokenizer))
+        return characters->encode(text, skip_unknown);
+    return tokenizer.encode(text);
+}
+
+// What stands before the text when there is no prompt.
+int32_t first_token(const Tokenizer& tokenizer) {
+    const auto* characters = dynamic_cast<const CharTokenizer*>(&tokenizer);
+    return characters != nullptr ? std::max(characters->id_of(U'\n'), 0) : 0;
+}
+
+void print_json_result(const Options& o, const std::string& prompt, const std::vector<std::string>& texts,
+                       const GenerateResult& result, double first_seconds) {
+    nlohmann::ordered_json json = {
+        {"prompt",  prompt                         },
+        {"seed",    o.generate.sampler.seed        },
+        {"samples", nlohmann::ordered_json::array()}
+    };
+    for (size_t s = 0; s < texts.size(); ++s)
+        json["samples"].push_back({
+            {"text",    texts[s]                 },
+            {"tokens",  result.samples[s].tokens },
+            {"stopped", result.samples[s].stopped}
+        });
+    json["prompt_tokens"] = result.prompt_tokens;
+    json["prompt_tok_s"] = static_cast<double>(result.prompt_tokens) / result.prompt_seconds;
+    if (result.decoded_tokens > 0)
+        json["decode_tok_s"] = static_cast<double>(result.decoded_tokens) / result.decode_seconds;
+    json["first_token_ms"] = first_seconds * 1e3;
+    json["peak_memory_bytes"] = static_cast<int64_t>(peak_memory());
+    print_json(json);
+}
+
+void print_summary(const Options& o, const std::string& backend, const GenerateResult& result, double first_seconds) {
+    std::string text = strprintf("prompt %lld tokens, %.0f tok/s", static_cast<long long>(result.prompt_tokens),
+                                 static_cast<double>(result.prompt_tokens) / result.prompt_seconds);
+    if (result.decoded_tokens > 0)
+        text += strprintf("; decode %lld tokens, %.0f tok/s", static_cast<long long>(result.decoded_tokens),
+                          static_cast<double>(result.decoded_tokens) / result.decode_seconds);
+    text += strprintf("; first token after %.1f ms; peak memory %s; %s", first_seconds * 1e3,
+                      human_bytes(peak_memory()).c_str(), backend.c_str());
+    if (!o.has_seed && o.generate.sampler.temperature > 0)
+        text += strprintf("; --seed %llu", static_cast<unsigned long long>(o.generate.sampler.seed));
+    std::fprintf(stderr, "[%s]\n", text.c_str());
+}
+
+void run(Options& o) {
+    if (!o.has_seed) o.generate.sampler.seed = std::random_device{}();
+    const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
+    const LoadedModel model(o.model, *backend);
+    const Tokenizer& tokenizer = model.tokenizer();
+    std::vector<int32_t> prompt = encode(tokenizer, prompt_text(o), o.skip_unknown);
+    const std::string shown = tokenizer.decode(prompt);  // without what was skipped
+    if (prompt.empty()) prompt.push_back(first_token(tokenizer));
+
+    if (static_cast<int64_t>(prompt.size()) > model.config().context)
+        std::fprintf(stderr, "nib: the prompt has %zu tokens; the model reads the last %lld\n", prompt.size(),
+                     static_cast<long long>(model.config().context));
+
+    Session session(*backend, model.config(), model.weights(), o.samples);
+    const auto samples = static_cast<size_t>(o.samples);
+    std::vector<std::string> texts(samples);  // what is not printed as it comes
+    const auto begin = [&](size_t s) {
+        if (samples > 1) print(strprintf("%s=== sample %zu of %zu ===\n", s > 0 ? "\n" : "", s + 1, samples));
+        if (!o.no_echo) print(shown);
+    };
+    if (!o.json) begin(0);
+    double first_seconds = 0;
+    const auto sink = [&](size_t s, std::string_view text) {
+        if (first_seconds == 0) first_seconds = seconds_since_start();
+        if (s == 0 && !o.json)
+            print(text);
+        else
+            texts[s] += text;
+    };
+    const GenerateResult result = generate(session, tokenizer, prompt, o.generate, sink);
+    if (first_seconds == 0) first_seconds = seconds_since_start();
+    if (o.json) return print_json_result(o, shown, texts, result, first_seconds);
+    print("\n");
+    for (size_t s = 1; s < samples; ++s) {
+        begin(s);
+        print(texts[s] + "\n");
+    }
+    if (o.verbose || stderr_is_terminal()) print_summary(o, backend->name(), result, first_seconds);
+}
+
+}  // namespace
+
+void run_command(CLI::App& app) {
+    const auto o = std::make_shared<Options>();
+    SamplerOptions& s = o->generate.sampler;
+    add_model_argument(app, o->model);
+    auto* prompt = app.add_option("-p,--prompt", o->prompt, "text to continue")->type_name("TEXT");
+    app.add_option("--prompt-file", o->prompt_file, "file with the text to continue; - is standard input")
+        ->type_name("FILE")
+        ->excludes(prompt);
+    app.add_option("-n,--tokens", o->generate.count, "tokens (characters) to write, at most")
+        ->check(whole_number(0, int64_t{1} << 40))
+        ->type_name("N")
+        ->capture_default_str();
+    app.add_option("--temp", s.temperature,
+                   "temperature: lower is safer, higher is wilder; 0 always takes the most probable")
+        ->type_name("X")
+        ->capture_default_str();
+    app.add_option("--top-k", s.top_k, "choose among the N most probable tokens only; 0: all")
+        ->type_name("N")
+        ->capture_default_str();
+    app.add_option("--top-p", s.top_p, "choose among the fewest tokens that together have probability X; 1: all")
+        ->type_name("X")
+        ->capture_default_str();
+    app.add_option("--min-p", s.min_p, "only tokens at least X times as probable as the most probable one; 0: all")
+        ->type_name("X")
+        ->capture_default_str();
+    app.add_option("--repeat-penalty", s.repeat_penalty, "make recent tokens less probable by this factor; 1: off")
+        ->type_name("X")
+        ->capture_default_str();
+    app.add_option("--repeat-last", s.repeat_last, "tokens that count as recent; -1: all")
+        ->type_name("N")
+        ->capture_default_str();
+    auto* seed = app.add_option("--seed", s.seed,
+                                "number that all randomness comes from; the same seed writes the same text "
+                                "(default: another one each time)")
+                     ->type_name("N");
+    app.add_option("--samples", o->samples, "how many continuations to write")
+        ->check(whole_number(1, kMaxSamples))
+        ->type_name("N")
+        ->capture_default_str();
+    app.add_option("--stop", o->generate.stop, "end before this text appears in what the model writes; may be given again")
+        ->type_name("TEXT")
+        ->expected(1)
+        ->allow_extra_args(false)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    app.add_flag("--skip-unknown", o->skip_unknown, "leave out characters of the prompt that the model does not know");
+    app.add_flag("--no-echo", o->no_echo, "do not print the prompt");
+    app.add_flag("--json", o->json, "print one JSON object at the end instead of the text as it comes");
+    app.add_flag("-v,--verbose", o->verbose, "show speed and memory at the end, also when not on a terminal");
+    add_backend_options(app, o->backend);
+    app.footer(kFooter);
+    app.callback([o, prompt, seed] {
+        o->has_prompt = prompt->count() > 0;
+        o->has_seed = seed->count() > 0;
+        run(*o);
+    });
+}
+
+}  // namespace nib
