@@ -8,8 +8,9 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <map>
+#include <optional>
 #include <sstream>
+#include <vector>
 
 #include "core/error.h"
 #include "cpu/backend.h"
@@ -138,25 +139,31 @@ TEST_F(CheckpointTest, EveryInstantOfAKillLeavesAPairThatResumes) {
     const auto part = [](const std::string& text, double share) {
         return text.substr(0, static_cast<size_t>(static_cast<double>(text.size()) * share));
     };
-    using Files = std::map<std::string, std::string>;
-    const Files instants[] = {
-        {{"m.gguf", old_model}, {"m.state.gguf", old_state}},
-        {{"m.gguf", old_model}, {"m.state.gguf", old_state}, {"m.gguf.tmp", ""}},
-        {{"m.gguf", old_model}, {"m.state.gguf", old_state}, {"m.gguf.tmp", part(model, 0.01)}},
-        {{"m.gguf", old_model}, {"m.state.gguf", old_state}, {"m.gguf.tmp", part(model, 0.7)}, {"m.state.gguf.tmp", ""}},
-        {{"m.gguf", old_model}, {"m.state.gguf", old_state}, {"m.gguf.tmp", model}, {"m.state.gguf.tmp", part(state, 0.5)}},
-        {{"m.gguf", old_model}, {"m.state.gguf", old_state}, {"m.gguf.tmp", model}, {"m.state.gguf.tmp", state}},
-        {{"m.gguf", model}, {"m.state.gguf", old_state}, {"m.state.gguf.tmp", state}},
-        {{"m.gguf", model}, {"m.state.gguf", state}},
-        // The first checkpoint of all.
-        {{"m.gguf.tmp", model}, {"m.state.gguf.tmp", state}},
-        {{"m.gguf", model}, {"m.state.gguf.tmp", state}},
-        // A later checkpoint began after a pair that was completed.
-        {{"m.gguf", model}, {"m.state.gguf", state}, {"m.gguf.tmp", old_model}, {"m.state.gguf.tmp", old_state}},
+    struct Instant {
+        std::optional<std::string> model, state, new_model, new_state;
     };
-    for (const Files& files : instants) {
-        for (const char* name : {"m.gguf", "m.state.gguf", "m.gguf.tmp", "m.state.gguf.tmp"}) fs::remove(folder_ / name);
-        for (const auto& [name, text] : files) put(name, text);
+    const auto none = std::nullopt;
+    std::vector<Instant> instants;
+    instants.push_back({old_model, old_state, none, none});
+    instants.push_back({old_model, old_state, "", none});
+    instants.push_back({old_model, old_state, part(model, 0.01), none});
+    instants.push_back({old_model, old_state, part(model, 0.7), ""});
+    instants.push_back({old_model, old_state, model, part(state, 0.5)});
+    instants.push_back({old_model, old_state, model, state});
+    instants.push_back({model, old_state, none, state});
+    instants.push_back({model, state, none, none});
+    instants.push_back({none, none, model, state});  // the first checkpoint of all
+    instants.push_back({model, none, none, state});
+    instants.push_back({model, state, old_model, old_state});  // leftovers that do not belong
+    for (const Instant& instant : instants) {
+        const auto place = [&](const std::string& name, const std::optional<std::string>& text) {
+            fs::remove(folder_ / name);
+            if (text) put(name, *text);
+        };
+        place("m.gguf", instant.model);
+        place("m.state.gguf", instant.state);
+        place("m.gguf.tmp", instant.new_model);
+        place("m.state.gguf.tmp", instant.new_state);
         EXPECT_EQ(run(resumed("m", 20)).step, 20);
         expect_same("whole", "m");
         EXPECT_FALSE(has("m.gguf.tmp"));
@@ -210,7 +217,7 @@ TEST_F(CheckpointTest, OtherOptionsAndTextsAreRefused) {
     r.options.lr = 0.5;
     r.given.insert("--lr");
     EXPECT_NE(error_of(r).find("--lr 0.001, but 0.5"), std::string::npos) << error_of(r);
-    put("text.txt", text + " and so on");
+    put("text.txt", text + "and the crow");
     EXPECT_NE(error_of(resumed("m", 20)).find("characters"), std::string::npos);
     std::string other = text;
     std::swap(other[0], other[1]);

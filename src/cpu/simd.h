@@ -40,10 +40,17 @@ template <class T>
 [[gnu::always_inline]] inline vf load(const float* p) { return vf::load_unaligned(p); }
 [[gnu::always_inline]] inline void store(float* p, vf v) { v.store_unaligned(p); }
 
+// Table of constants: kFirstLanes + 16 - n begins with n set lanes.
+constexpr uint32_t kFirstLanes[32] = {~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u,
+                                      0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0};
+
 /// First n < kWidth floats of p, the rest zero; touches no memory beyond them.
 [[gnu::always_inline]] inline vf load_tail(const float* p, int64_t n) {
 #if defined(__AVX512BW__)
     return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p);
+#elif defined(__AVX2__)
+    const __m256i mask = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kFirstLanes + 16 - n));
+    return _mm256_maskload_ps(p, mask);
 #else
     alignas(64) float buffer[kWidth] = {};
     for (int64_t i = 0; i < n; ++i) buffer[i] = p[i];
@@ -55,6 +62,9 @@ template <class T>
 [[gnu::always_inline]] inline void store_tail(float* p, vf v, int64_t n) {
 #if defined(__AVX512BW__)
     _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), v);
+#elif defined(__AVX2__)
+    const __m256i mask = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kFirstLanes + 16 - n));
+    _mm256_maskstore_ps(p, mask, v);
 #else
     alignas(64) float buffer[kWidth];
     v.store_aligned(buffer);

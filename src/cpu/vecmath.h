@@ -11,10 +11,6 @@
 
 namespace nib::cpu::NIB_ISA {
 
-// Table of constants: kFirstLanes + 16 - n begins with n set lanes.
-constexpr uint32_t kFirstLanes[32] = {~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u,
-                                      0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0};
-
 /// a * b + c, rounded once where the machine has the instruction (everywhere but SSE4.2).
 [[gnu::always_inline]] inline vf madd(vf a, vf b, vf c) {
 #if defined(__AVX512BW__)
