@@ -199,8 +199,8 @@ Graph::Loss Graph::loss(Tensor x, const Weight& head, Tensor targets) {
         const Shape shape = info(t).shape.rank == 2 ? Shape{rows, width} : Shape{rows};
         return rows == R ? t : view(t, shape, static_cast<size_t>(row * width * 4));
     };
-    for (int64_t row = 0; row < R; row += std::min(step, R - row)) {
-        const int64_t rows = std::min({step, R - row, step < all.T ? all.T - row % all.T : R});
+    for (int64_t row = 0, rows; row < R; row += rows) {
+        rows = std::min({step, R - row, step < all.T ? all.T - row % all.T : R});
         Params p = all;
         p.B = rows % all.T == 0 ? rows / all.T : 1;
         p.T = rows / p.B;

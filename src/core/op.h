@@ -36,7 +36,8 @@ enum class Op : uint8_t {
 // clang-format on
 constexpr int kOpCount = static_cast<int>(Op::Count);
 constexpr int64_t kSumBlock =
-    65536;  // elements per partial sum of SumSquares, fixed so that results never depend on threads
+    65536;                        // elements per partial sum of SumSquares, fixed so that results never depend on threads
+constexpr int64_t kFewRows = 16;  // Linear by columns: up to here kernels may sum in another order than beyond
 constexpr int kMaxIn = 5, kMaxOut = 3;
 
 enum class Act : uint8_t { None, GeluTanh, GeluErf, Relu };
@@ -86,7 +87,9 @@ struct Call {
         return static_cast<T*>(out[i]);
     }
     /// Rows of this run, R or fewer.
-    [[gnu::always_inline]] inline int64_t rows() const { return step->rows > 0 ? step->rows : p.B * p.T; }
+    [[gnu::always_inline]] inline int64_t rows() const {
+        return p.B == 1 && step->rows > 0 && step->rows < p.T ? step->rows : p.B * p.T;
+    }
     /// Whether output i is added to rather than overwritten.
     [[gnu::always_inline]] inline bool adds(int i) const { return (accumulate >> i & 1) != 0; }
     /// The same for gradients of weights, which also add up over micro-batches.
@@ -106,7 +109,7 @@ using Kernel = void (*)(const Call&, Range units, void* scratch);
 struct KernelTable {
     const char* name = nullptr;
     Kernel run[kOpCount] = {};
-    int64_t (*grain)(const Call&) = nullptr;         // ranges begin at multiples of this many units; null: 1
+    int64_t (*grain)(const Call&) = nullptr;  // where units are shared out, ranges begin at multiples of this; null: 1
     size_t (*scratch_bytes)(const Call&) = nullptr;  // null: none
     size_t (*packed_bytes)(const Call&) = nullptr;   // size of Call::packed; 0 or null: the call is not packed
     int64_t (*pack_units)(const Call&) = nullptr;    // packing is split into this many units

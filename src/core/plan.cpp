@@ -14,8 +14,10 @@ constexpr size_t kMaxStageNodes =
     12;  // about one block of a transformer: enough for locality, short enough to reuse memory
 
 bool by_sequence(const Node& node, int workers) {
-    // Few sequences would leave workers idle at the end of a stage.
-    return workers > 0 && op_units_per_sequence(node.op, node.p) > 0 && node.p.B >= 4 * workers;
+    // Few sequences would leave workers idle at the end of a stage. Few rows are summed in another order by columns, so for
+    // them it must not depend on the number of workers which way is taken.
+    return workers > 0 && node.p.B * node.p.T > kFewRows && op_units_per_sequence(node.op, node.p) > 0 &&
+           node.p.B >= 4 * workers;
 }
 
 // Linear layers outside by-sequence stages: output columns are shared out when there are few rows for each worker, since
@@ -85,7 +87,7 @@ private:
     // Into the last stage of independent nodes, or a new one if it depends on a node there.
     void share_out(int index) {
         const Node& node = plan_.nodes[static_cast<size_t>(index)];
-        const bool join = !plan_.stages.empty() && plan_.stages.back().sequences == 0 &&
+        const bool join = !node.new_stage && !plan_.stages.empty() && plan_.stages.back().sequences == 0 &&
                           std::none_of(plan_.stages.back().nodes.begin(), plan_.stages.back().nodes.end(), [&](int other) {
                               return depends(plan_, node, plan_.nodes[static_cast<size_t>(other)]);
                           });

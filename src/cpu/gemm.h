@@ -43,14 +43,16 @@ template <int MR, int NV>
                                         Start start, int64_t tail) {
     vf sum[MR][NV];
     const bool whole = tail == kWidth;
+    const float* from = start == Start::Add ? c : bias;
+    const int64_t step = start == Start::Add ? ldc : 0;
     for (int i = 0; i < MR; ++i)
         for (int j = 0; j < NV; ++j) {
-            const bool partial = j == NV - 1 && !whole;
-            const float* from = start == Start::Add ? c + i * ldc + j * kWidth : bias + j * kWidth;
             if (start == Start::Zero)
                 sum[i][j] = vf(0.0f);
+            else if (j == NV - 1 && !whole)
+                sum[i][j] = load_tail(from + i * step + j * kWidth, tail);
             else
-                sum[i][j] = partial ? load_tail(from, tail) : load(from);
+                sum[i][j] = load(from + i * step + j * kWidth);
         }
     for (int64_t k = 0; k < K; ++k) {
         vf right[NV];

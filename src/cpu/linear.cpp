@@ -13,7 +13,6 @@ namespace {
 
 constexpr int64_t kDepth = 768;    // rows of a packed block: a panel of them stays in the second-level cache
 constexpr int64_t kRowBlock = 64;  // rows that are finished, epilogue included, while they are in the cache
-constexpr int64_t kFewRows = 16;   // up to here dot products beat packing
 constexpr int64_t kWeightDepth = 256, kWeightColumns = 384, kGroup = 192;  // blocks in linear_backward_weight
 constexpr int kFetchLines = 24;
 constexpr int64_t kTileStride = kWeightDepth * kMR + 16;  // not a multiple of 4 KiB, which would share one cache set
@@ -246,7 +245,8 @@ void linear_backward_weight(const Call& call, Range outputs, void* scratch) {
             pack_all(false, x + r * C + c, C, depth, columns, right);
             if (db && c == 0)
                 add_rows(dpre + r * N + outputs.begin, N, depth, count, db + outputs.begin, r > 0 || call.adds_weight(1));
-            Prefetch next(x + (r + depth) * C + c, C, columns, dpre + (r + depth) * N + outputs.begin, N, count, least(kWeightDepth, R - r - depth));
+            Prefetch next(x + (r + depth) * C + c, C, columns, dpre + (r + depth) * N + outputs.begin, N, count,
+                          least(kWeightDepth, R - r - depth));
             for (int64_t g = 0; g < count; g += kGroup) {
                 const int64_t group = least(kGroup, count - g);
                 pack_columns(dpre + r * N + outputs.begin + g, N, depth, group, left);

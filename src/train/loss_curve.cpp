@@ -24,10 +24,10 @@ double tick_step(double range, int count) {
 struct Axis {
     double low = 0, high = 1, from = 0, to = 1;  // values, and where they are drawn
     double at(double value) const { return from + (value - low) / (high - low) * (to - from); }
-    std::vector<double> ticks(int count) const {
+    std::vector<double> ticks(int count, double least) const {
         std::vector<double> found;
-        const double step = tick_step(high - low, count);
-        for (double i = std::ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i) found.push_back(i * step);
+        const double step = std::max(least, tick_step(high - low, count));
+        for (double i = std::ceil(low / step - 1e-9) + 0.0; i * step <= high + step * 1e-9; ++i) found.push_back(i * step);
         return found;
     }
 };
@@ -68,12 +68,12 @@ std::string polyline(std::span<const LossPoint> points, const Axis& x, const Axi
 
 std::string grid(const Axis& x, const Axis& y) {
     std::string out;
-    for (const double tick : y.ticks(6))
+    for (const double tick : y.ticks(6, 0))
         out += strprintf(
             "<line x1=\"%g\" y1=\"%.1f\" x2=\"%g\" y2=\"%.1f\" stroke=\"#e3e3e3\"/>"
             "<text x=\"%g\" y=\"%.1f\" text-anchor=\"end\">%g</text>\n",
             x.from, y.at(tick), x.to, y.at(tick), x.from - 8, y.at(tick) + 5, tick);
-    for (const double tick : x.ticks(8))
+    for (const double tick : x.ticks(8, 1))
         out += strprintf(
             "<line x1=\"%.1f\" y1=\"%g\" x2=\"%.1f\" y2=\"%g\" stroke=\"#888\"/>"
             "<text x=\"%.1f\" y=\"%g\" text-anchor=\"middle\">%.0f</text>\n",

@@ -34,10 +34,7 @@ Progress::~Progress() { clear(); }
 void Progress::step(const Report& report) {
     if (out_ == nullptr) return;
     if (live_) {
-        const auto now = std::chrono::steady_clock::now();
-        if (now < next_ && report.step < report.steps) return;
-        next_ = now + kInterval;
-        show(describe(report));
+        if (due() || report.step == report.steps) show(describe(report));
     } else if (report.step == 1 || report.step == report.steps || report.step % every_ == 0) {
         line(describe(report));
     }
@@ -51,7 +48,7 @@ void Progress::line(const std::string& text) {
 }
 
 void Progress::status(const std::string& text) {
-    if (live_ && out_ != nullptr) show(text);
+    if (live_ && out_ != nullptr && due()) show(text);
 }
 
 void Progress::clear() {
@@ -61,7 +58,10 @@ void Progress::clear() {
     shown_ = false;
 }
 
+bool Progress::due() const { return std::chrono::steady_clock::now() >= next_; }
+
 void Progress::show(const std::string& text) {
+    next_ = std::chrono::steady_clock::now() + kInterval;
     std::fprintf(out_, "\r%s\x1b[K", text.c_str());
     std::fflush(out_);
     shown_ = true;

@@ -32,6 +32,7 @@ public:
     void clear();
 
 private:
+    bool due() const;  // whether it is time for another live line
     void show(const std::string& text);
 
     std::FILE* out_;
