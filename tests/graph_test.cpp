@@ -244,12 +244,13 @@ void check_arena(const Plan& plan) {
     for (size_t i = 0; i < lives.size(); ++i) {
         const TensorInfo& info = plan.tensors[i];
         if (info.kept) lives[i] = {0, static_cast<int>(plan.stages.size())};
-        if (info.base >= 0 || info.where.buffer != plan.arena || lives[i].first < 0) continue;
+        if (info.base >= 0 || info.where.buffer != plan.arena->buffer() || lives[i].first < 0) continue;
         together += info.bytes();
         ASSERT_EQ(info.where.offset % 64, 0u);
         ASSERT_LE(info.where.offset + info.bytes(), plan.arena_bytes);
         for (size_t j = 0; j < i; ++j) {
-            if (plan.tensors[j].base >= 0 || plan.tensors[j].where.buffer != plan.arena || lives[j].first < 0) continue;
+            if (plan.tensors[j].base >= 0 || plan.tensors[j].where.buffer != plan.arena->buffer() || lives[j].first < 0)
+                continue;
             if (lives[j].last < lives[i].first || lives[i].last < lives[j].first) continue;
             ASSERT_FALSE(overlap(bytes_of(plan, {static_cast<int>(i)}), bytes_of(plan, {static_cast<int>(j)})))
                 << "tensors " << j << " and " << i << "\n"

@@ -226,6 +226,7 @@ void bench_training(const Options& o) {
     shape.batch = o.sizes.batch;
     shape.time = config.context;
     shape.dropout = static_cast<float>(o.sizes.dropout);
+    shape.low_memory = o.sizes.low_memory;
     check_memory(config, shape, backend->workers(), memory_limit());
     double peak_bytes = 0, step_seconds = 0, loss = 0;
     {
@@ -293,6 +294,7 @@ void bench_command(CLI::App& app) {
         ->needs(train)
         ->capture_default_str()
         ->group("Training");
+    app.add_flag("--low-memory", o->sizes.low_memory, "as in `nib train`")->needs(train)->group("Training");
     app.footer(kFooter);
     app.callback([o, layers, heads, embd] {
         if (!o->preset.empty()) {

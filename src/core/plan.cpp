@@ -10,14 +10,15 @@ namespace nib {
 namespace {
 
 constexpr size_t kAlign = 64;
+constexpr int64_t kMinSequence = 16;  // shorter sequences are not worth reading all weights for
 constexpr size_t kMaxStageNodes =
     12;  // about one block of a transformer: enough for locality, short enough to reuse memory
 
 bool by_sequence(const Node& node, int workers) {
     // Few sequences would leave workers idle at the end of a stage. Few rows are summed in another order by columns, so for
     // them it must not depend on the number of workers which way is taken.
-    return workers > 0 && node.p.B * node.p.T > kFewRows && op_units_per_sequence(node.op, node.p) > 0 &&
-           node.p.B >= 4 * workers;
+    return workers > 0 && node.p.T >= kMinSequence && node.p.B * node.p.T > kFewRows &&
+           op_units_per_sequence(node.op, node.p) > 0 && node.p.B >= 4 * workers;
 }
 
 // Linear layers outside by-sequence stages: output columns are shared out when there are few rows for each worker, since
@@ -167,15 +168,16 @@ Plan schedule(const Graph& graph, int workers) {
 
 size_t arena_bytes(const Graph& graph, int workers) { return schedule(graph, workers).arena_bytes; }
 
-Plan compile(Graph graph, Backend& backend) {
+Plan compile(Graph graph, Backend& backend, std::shared_ptr<const Arena> arena) {
     Plan plan = schedule(graph, backend.workers());
     for (const Node& node : plan.nodes)
         if (!backend.supports(node))
             fail("%s cannot run op `%s`; choose another --device", backend.name().c_str(), op_name(node.op));
     plan.backend = &backend;
-    plan.arena = backend.allocate(plan.arena_bytes);
+    plan.arena = arena ? std::move(arena) : std::make_shared<const Arena>(backend, plan.arena_bytes);
+    CHECK(plan.arena->bytes() >= plan.arena_bytes);
     for (TensorInfo& t : plan.tensors)
-        if (t.base < 0 && t.where.buffer < 0) t.where.buffer = plan.arena;
+        if (t.base < 0 && t.where.buffer < 0) t.where.buffer = plan.arena->buffer();
     for (TensorInfo& t : plan.tensors)
         if (t.base >= 0) {
             t.where = plan.tensors[static_cast<size_t>(t.base)].where;
@@ -183,24 +185,6 @@ Plan compile(Graph graph, Backend& backend) {
         }
     backend.prepare(plan);
     return plan;
-}
-
-Plan::Plan(Plan&& other) noexcept { *this = std::move(other); }
-
-Plan& Plan::operator=(Plan&& other) noexcept {
-    std::swap(backend, other.backend);
-    std::swap(tensors, other.tensors);
-    std::swap(nodes, other.nodes);
-    std::swap(stages, other.stages);
-    std::swap(arena, other.arena);
-    std::swap(arena_bytes, other.arena_bytes);
-    std::swap(executable, other.executable);
-    return *this;
-}
-
-Plan::~Plan() {
-    executable.reset();
-    if (arena >= 0) backend->release(arena);
 }
 
 std::string Plan::text() const {
@@ -216,7 +200,7 @@ std::string Plan::text() const {
                 const TensorInfo& info = tensors[static_cast<size_t>(t.id)];
                 out += " " + (adds ? "+=" + info.shape.text() : info.shape.text());
                 if (!info.name.empty()) out += "`" + info.name + "`";
-                if (info.where.buffer != arena) return;
+                if (info.where.buffer != arena->buffer()) return;
                 const Lifetime life = lives[static_cast<size_t>(base_of(*this, t))];
                 out += strprintf("@%zu[%d-%d]", info.where.offset, life.first, life.last);
             };

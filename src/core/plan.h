@@ -16,19 +16,31 @@ struct Stage {
     std::vector<int> nodes;
 };
 
+/// A buffer that is given back at the end. Plans that never run at the same time and keep nothing between runs may share
+/// one.
+class Arena {
+public:
+    Arena(Backend& backend, size_t bytes) : backend_(backend), buffer_(backend.allocate(bytes)), bytes_(bytes) {}
+    ~Arena() { backend_.release(buffer_); }
+    Arena(const Arena&) = delete;
+    Arena& operator=(const Arena&) = delete;
+    int buffer() const { return buffer_; }
+    size_t bytes() const { return bytes_; }
+
+private:
+    Backend& backend_;
+    const int buffer_;
+    const size_t bytes_;
+};
+
 struct Plan {
     Backend* backend = nullptr;
     std::vector<TensorInfo> tensors;
     std::vector<Node> nodes;
     std::vector<Stage> stages;
-    int arena = -1;
+    std::shared_ptr<const Arena> arena;
     size_t arena_bytes = 0;
     std::unique_ptr<Executable> executable;
-
-    Plan() = default;
-    Plan(Plan&& other) noexcept;
-    Plan& operator=(Plan&& other) noexcept;
-    ~Plan();  // gives the arena back
 
     Location locate(Tensor t) const { return tensors[static_cast<size_t>(t.id)].where; }
     void run(const Step& step) const { backend->run(*this, step); }
@@ -51,7 +63,8 @@ struct Plan {
 /// Bytes of arena that compile() would need; nothing is allocated.
 size_t arena_bytes(const Graph& graph, int workers);
 
-/// Schedules, places and prepares. Throws Error if the backend lacks an op or memory, before anything has run.
-Plan compile(Graph graph, Backend& backend);
+/// Schedules, places and prepares, in an arena of its own unless one is given. Throws Error if the backend lacks an op or
+/// memory, before anything has run. In a shared arena, inputs must be set before every run.
+Plan compile(Graph graph, Backend& backend, std::shared_ptr<const Arena> arena = {});
 
 }  // namespace nib

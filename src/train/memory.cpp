@@ -13,22 +13,25 @@ namespace {
 
 constexpr size_t kAlign = 64;
 
+// Buffers as large as the weights: the weights, their gradients, the optimizer's moments.
+int copies(const TrainShape& shape) { return (shape.low_memory ? 1 : 2) + optimizer_moments(shape.optimizer); }
+
 // Far below what is really needed, in floating point so that no size overflows it.
 double least_bytes(const GptConfig& c, const TrainShape& shape) {
     const auto real = [](int64_t n) { return static_cast<double>(n); };
     const double C = real(c.embd), F = real(c.feed_forward()), L = real(c.layers), R = real(shape.batch) * real(shape.time);
     const double matrices = L * (4 * C * C + 2 * C * F) + (real(c.vocab) * (c.tied ? 1 : 2) + real(c.context)) * C;
-    return 4 * ((2 + optimizer_moments(shape.optimizer)) * matrices + R * L * (6 * C + 2 * F));
+    return 4 * (copies(shape) * matrices + R * L * (6 * C + 2 * F));
 }
 
-GptWeights weights_anywhere(const ParameterLayout& layout, const GptConfig& config, Mode mode) {
+GptWeights weights_anywhere(const ParameterLayout& layout, const GptConfig& config, bool gradients) {
     size_t i = 0;
     return gpt_weights(config, [&](const ParameterSpec& spec) {
-        Weight w{
-            spec.name, spec.shape, DType::F32, {0,                layout.offsets[i]},
-               {                }
-        };
-        if (mode == Mode::Train) w.gradient = {1, layout.offsets[i]};
+        Weight w;
+        w.name = spec.name;
+        w.shape = spec.shape;
+        w.value = {0, layout.offsets[i]};
+        if (gradients) w.gradient = {1, layout.offsets[i]};
         ++i;
         return w;
     });
@@ -48,20 +51,17 @@ int optimizer_moments(Optimizer optimizer) {
     return optimizer == Optimizer::AdamW ? 2 : optimizer == Optimizer::SgdMomentum ? 1 : 0;
 }
 
-ParameterLayout::ParameterLayout(const GptConfig& config) : specs(gpt_parameters(config)), offsets(specs.size()) {
+ParameterLayout::ParameterLayout(const GptConfig& config) : specs(gpt_parameters(config)) {
     size_t at = 0;
-    for (const bool decay : {true, false}) {
-        for (size_t i = 0; i < specs.size(); ++i) {
-            if (specs[i].decay != decay) continue;
-            offsets[i] = at;
-            at += (dtype_bytes(DType::F32, specs[i].shape.elements()) + kAlign - 1) / kAlign * kAlign;
-        }
-        if (decay) decayed = static_cast<int64_t>(at / 4);
+    for (const ParameterSpec& spec : specs) {
+        offsets.push_back(at);
+        at += (dtype_bytes(DType::F32, spec.shape.elements()) + kAlign - 1) / kAlign * kAlign;
     }
     total = static_cast<int64_t>(at / 4);
 }
 
-Graph::Loss record_training(Graph& g, const GptConfig& config, const GptWeights& weights, float dropout, TrainInputs& in) {
+Graph::Loss record_training(Graph& g, const GptConfig& config, const GptWeights& weights, float dropout, TrainInputs& in,
+                            const GradientUse& use) {
     const int64_t rows = g.batch() * g.time();
     in.ids = g.input("ids", {rows}, DType::I32);
     in.positions = g.input("positions", {rows}, DType::I32);
@@ -69,19 +69,22 @@ Graph::Loss record_training(Graph& g, const GptConfig& config, const GptWeights&
     const Tensor hidden = gpt(g, config, weights, {.ids = in.ids, .positions = in.positions, .dropout = dropout});
     const Graph::Loss loss = g.loss(hidden, weights.output, in.targets);
     g.output(loss.losses);
-    if (g.mode() == Mode::Train) g.record_backward();
+    if (g.mode() == Mode::Train) g.record_backward(use);
     return loss;
 }
 
 TrainingMemory training_memory(const GptConfig& config, const TrainShape& shape, int workers) {
     const ParameterLayout layout(config);
     TrainingMemory memory;
-    memory.parameters = 4.0 * static_cast<double>(layout.total) * (2 + optimizer_moments(shape.optimizer));
+    memory.parameters = 4.0 * static_cast<double>(layout.total) * copies(shape);
+    const GptWeights weights = weights_anywhere(layout, config, !shape.low_memory);
     for (const Mode mode : {Mode::Train, Mode::Infer}) {
         Graph graph(mode, shape.batch, shape.time);
         TrainInputs inputs;
-        record_training(graph, config, weights_anywhere(layout, config, mode), shape.dropout, inputs);
-        memory.activations += static_cast<double>(arena_bytes(graph, workers));
+        record_training(graph, config, weights, shape.dropout, inputs, [&](Tensor, Tensor gradient) {
+            if (shape.low_memory) graph.add(Op::SumSquares, {}, {gradient}, {});  // it is used at once, then gone
+        });
+        memory.activations = std::max(memory.activations, static_cast<double>(arena_bytes(graph, workers)));
     }
     return memory;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "model/gpt.h"
@@ -19,6 +20,7 @@ struct TrainShape {
     int64_t time = 0;   // T
     float dropout = 0;
     Optimizer optimizer = Optimizer::AdamW;
+    bool low_memory = false;  // gradients are never kept: see TrainStep
 };
 
 /// Where each parameter lies in the flat buffers of weights, gradients and moments: those with weight decay first, each at
@@ -36,14 +38,17 @@ struct TrainInputs {
     Tensor ids, positions, targets;  // (B*T) int32
 };
 
+/// Called with a weight and its gradient as soon as that is complete (Graph::record_backward).
+using GradientUse = std::function<void(Tensor weight, Tensor gradient)>;
+
 /// Records the model and its loss; in Mode::Train also the backward pass.
 Graph::Loss record_training(Graph& graph, const GptConfig& config, const GptWeights& weights, float dropout,
-                            TrainInputs& inputs);
+                            TrainInputs& inputs, const GradientUse& use = {});
 
 /// Bytes for a backend with that many workers (core/backend.h); kernels need a little more.
 struct TrainingMemory {
     double parameters = 0;   // weights, gradients, moments
-    double activations = 0;  // training's and evaluation's arena
+    double activations = 0;  // the arena that training and evaluation share
     double total() const { return parameters + activations; }
 };
 TrainingMemory training_memory(const GptConfig& config, const TrainShape& shape, int workers);

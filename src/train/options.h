@@ -19,6 +19,7 @@ struct TrainOptions {
     bool untied = false;
 
     int64_t iters = 2000, batch = 12, accumulate = 1;
+    bool low_memory = false;
     double dropout = 0;
     int64_t seed = 1337;
     double val_fraction = 0.1;

@@ -26,6 +26,8 @@ void check_writable(const RunFiles& files) {
 void check_together(const TrainOptions& o, const TrainSetup& setup) {
     if (o.patience > 0 && setup.data.val.size() == 0)
         fail("--patience needs validation: give --val FILE or a --val-fraction above 0");
+    if (o.low_memory && o.accumulate > 1)
+        fail("--low-memory keeps no gradients, so --accumulate has nothing to add them to");
     if (static_cast<double>(o.batch) * static_cast<double>(o.accumulate) > 4294967295.0)
         fail("--batch %lld times --accumulate %lld is too large", static_cast<long long>(o.batch),
              static_cast<long long>(o.accumulate));
@@ -61,7 +63,9 @@ void check_same_text(const char* what, const TextIdentity& saved, const TextIden
          what);
 }
 
-TrainShape shape_of(const TrainOptions& o) { return {o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o)}; }
+TrainShape shape_of(const TrainOptions& o) {
+    return {o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o), o.low_memory};
+}
 
 void prepare_new(TrainSetup& setup, const TrainRequest& request) {
     TrainOptions& o = setup.options;

@@ -46,65 +46,98 @@ TrainStep::TrainStep(Backend& backend, const GptConfig& config, const TrainShape
       config_(config),
       shape_(shape),
       layout_(config),
-      gradients_(backend, static_cast<size_t>(layout_.total) * 4),
+      first_block_(sum_blocks()),
+      partials_(backend, static_cast<size_t>(first_block_.back()) * sizeof(double)),
       stats_(backend, kStatsBytes) {
     CHECK(shape.time <= config.context);
-    for (int part = 0; part < parts(); ++part)
-        parts_.push_back(std::make_unique<Buffer>(backend, static_cast<size_t>(layout_.total) * 4));
+    const size_t bytes = static_cast<size_t>(layout_.total) * sizeof(float);
+    if (!shape.low_memory) gradients_ = std::make_unique<Arena>(backend, bytes);
+    for (int part = 0; part < parts(); ++part) parts_.push_back(std::make_unique<Arena>(backend, bytes));
     size_t i = 0;
     weights_ = gpt_weights(config, [&](const ParameterSpec& spec) {
         const size_t parameter = i++;
         return Weight{spec.name, spec.shape, DType::F32, locate(parameter, 0), gradient(parameter)};
     });
-    train_ = compile_loss(Mode::Train);
-    evaluate_ = compile_loss(Mode::Infer);
-    norm_ = compile_norm();
-    update_ = compile_update();
-    losses_.resize(static_cast<size_t>(rows()));
+    compile_plans();
+    const auto count = static_cast<size_t>(rows());
+    for (size_t r = 0; r < count; ++r) positions_.push_back(static_cast<int32_t>(r % static_cast<size_t>(shape.time)));
+    ids_.resize(count);
+    targets_.resize(count);
+    losses_.resize(count);
 }
 
-TrainStep::LossPlan TrainStep::compile_loss(Mode mode) {
-    LossPlan made;
-    Graph graph(mode, shape_.batch, shape_.time);
-    made.loss = record_training(graph, config_, weights_, shape_.dropout, made.inputs);
-    made.plan = compile(std::move(graph), backend_);
-    std::vector<int32_t> positions(static_cast<size_t>(rows()));
-    for (size_t r = 0; r < positions.size(); ++r) positions[r] = static_cast<int32_t>(r % static_cast<size_t>(shape_.time));
-    made.plan.set(made.inputs.positions, std::span<const int32_t>(positions));
+std::vector<int64_t> TrainStep::sum_blocks() const {
+    std::vector<int64_t> first = {0};
+    for (const ParameterSpec& spec : layout_.specs)
+        first.push_back(first.back() + (spec.shape.elements() + kSumBlock - 1) / kSumBlock);
+    return first;
+}
+
+// Forward, and in training backward; `use` is told of each gradient as soon as it is complete.
+TrainStep::Recorded TrainStep::record(Mode mode, const std::function<void(Graph&, size_t, Tensor)>& use) {
+    Recorded made{Graph(mode, shape_.batch, shape_.time), {}, {}};
+    const auto on_gradient = [&](Tensor weight, Tensor gradient) {
+        const size_t offset = made.graph.info(weight).where.offset;
+        const auto found = std::lower_bound(layout_.offsets.begin(), layout_.offsets.end(), offset);
+        if (use) use(made.graph, static_cast<size_t>(found - layout_.offsets.begin()), gradient);
+    };
+    made.loss = record_training(made.graph, config_, weights_, shape_.dropout, made.inputs, on_gradient);
     return made;
 }
 
-Plan TrainStep::compile_norm() {
-    Graph g(Mode::Train, 1, 1);
+// All plans share one arena: none needs what another left there.
+void TrainStep::compile_plans() {
+    const auto sum = [this](Graph& g, size_t parameter, Tensor gradient) { add_sum_squares(g, parameter, gradient); };
+    const auto update = [this](Graph& g, size_t parameter, Tensor gradient) { add_update(g, parameter, gradient); };
+    Recorded evaluate_graph = record(Mode::Infer, {});
+    Recorded train_graph = record(Mode::Train, {}), update_graph{Graph(Mode::Train, 1, 1), {}, {}};
+    Graph norm_graph(Mode::Train, 1, 1);
+    if (shape_.low_memory) {
+        train_graph = record(Mode::Train, sum);
+        update_graph = record(Mode::Train, update);
+    } else {
+        for (size_t i = 0; i < layout_.specs.size(); ++i) {
+            const ParameterSpec& spec = layout_.specs[i];
+            sum(norm_graph, i, norm_graph.fixed("d " + spec.name, spec.shape, DType::F32, gradient(i)));
+            update(update_graph.graph, i, update_graph.graph.fixed("d " + spec.name, spec.shape, DType::F32, gradient(i)));
+        }
+    }
     Params p;
-    p.C = layout_.total;
-    p.N = (layout_.total + kSumBlock - 1) / kSumBlock;
-    const Tensor gradients = g.fixed("gradients", {layout_.total}, DType::F32, {gradients_.id(), 0});
-    const Tensor partial = g.make({p.N}, DType::F64);
-    g.add(Op::SumSquares, p, {gradients}, {partial});
-    g.add(Op::ClipFactor, p, {partial}, {g.fixed("stats", {2}, DType::F32, {stats_.id(), 0})});
-    return compile(std::move(g), backend_);
+    p.N = first_block_.back();
+    norm_graph.add(Op::ClipFactor, p, {norm_graph.fixed("partials", {p.N}, DType::F64, {partials_.buffer(), 0})},
+                   {norm_graph.fixed("stats", {2}, DType::F32, {stats_.buffer(), 0})});
+
+    size_t bytes = 0;
+    for (const Graph* graph : {&evaluate_graph.graph, &train_graph.graph, &update_graph.graph, &norm_graph})
+        bytes = std::max(bytes, arena_bytes(*graph, backend_.workers()));
+    const auto arena = std::make_shared<const Arena>(backend_, bytes);
+    const auto finish = [&](Recorded& recorded) {
+        return LossPlan{compile(std::move(recorded.graph), backend_, arena), recorded.inputs, recorded.loss};
+    };
+    evaluate_ = finish(evaluate_graph);
+    train_ = finish(train_graph);
+    update_ = finish(update_graph);
+    norm_ = compile(std::move(norm_graph), backend_, arena);
 }
 
-// One node for the parameters with weight decay, one for the others.
-Plan TrainStep::compile_update() {
-    Graph g(Mode::Train, 1, 1);
-    const auto flat = [&](const char* name, const Buffer& buffer) {
-        return g.fixed(name, {layout_.total}, DType::F32, {buffer.id(), 0});
+void TrainStep::add_sum_squares(Graph& g, size_t parameter, Tensor gradient) const {
+    const int64_t first = first_block_[parameter], blocks = first_block_[parameter + 1] - first;
+    Params p;
+    p.C = layout_.specs[parameter].shape.elements();
+    const Tensor all = g.fixed("partials", {first_block_.back()}, DType::F64, {partials_.buffer(), 0});
+    g.add(Op::SumSquares, p, {gradient}, {g.view(all, {blocks}, static_cast<size_t>(first) * sizeof(double))});
+}
+
+void TrainStep::add_update(Graph& g, size_t parameter, Tensor gradient) const {
+    const ParameterSpec& spec = layout_.specs[parameter];
+    const auto part = [&](int i) {
+        return i < parts() ? g.fixed(spec.name, spec.shape, DType::F32, locate(parameter, i)) : Tensor{};
     };
-    const Tensor gradients = flat("gradients", gradients_), weights = flat("weights", *parts_[0]);
-    const Tensor m = parts() > 1 ? flat("m", *parts_[1]) : Tensor{}, v = parts() > 2 ? flat("v", *parts_[2]) : Tensor{};
-    const Tensor stats = g.fixed("stats", {2}, DType::F32, {stats_.id(), 0});
-    for (const bool decay : {true, false}) {
-        const int64_t begin = decay ? 0 : layout_.decayed, end = decay ? layout_.decayed : layout_.total;
-        const auto part = [&](Tensor t) { return t ? g.view(t, {end - begin}, static_cast<size_t>(begin) * 4) : t; };
-        Params p;
-        p.C = end - begin;
-        p.decay = decay;
-        const Op op = shape_.optimizer == Optimizer::AdamW ? Op::AdamW : Op::Sgd;
-        g.add(op, p, {part(gradients), stats}, {part(weights), part(m), part(v)});
-    }
-    return compile(std::move(g), backend_);
+    Params p;
+    p.C = spec.shape.elements();
+    p.decay = spec.decay;
+    const Op op = shape_.optimizer == Optimizer::AdamW ? Op::AdamW : Op::Sgd;
+    g.add(op, p, {gradient, g.fixed("stats", {2}, DType::F32, {stats_.buffer(), 0})}, {part(0), part(1), part(2)});
 }
 
 void TrainStep::initialise(uint64_t seed) {
@@ -128,12 +161,15 @@ void TrainStep::initialise(uint64_t seed) {
 }
 
 double TrainStep::micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const Micro& micro) {
-    Step step;
-    step.seed = micro.seed;
-    step.index = micro.index;
-    step.accumulate = micro.first ? 0 : 1;
-    step.loss_scale = static_cast<float>(1.0 / (static_cast<double>(rows()) * static_cast<double>(micro.of)));
-    return run(train_, ids, targets, step) / static_cast<double>(rows());
+    CHECK(!shape_.low_memory || micro.of == 1);
+    micro_ = {};
+    micro_.seed = micro.seed;
+    micro_.index = micro.index;
+    micro_.accumulate = micro.first ? 0 : 1;
+    micro_.loss_scale = static_cast<float>(1.0 / (static_cast<double>(rows()) * static_cast<double>(micro.of)));
+    std::copy(ids.begin(), ids.end(), ids_.begin());
+    std::copy(targets.begin(), targets.end(), targets_.begin());
+    return run(train_, ids, targets, micro_) / static_cast<double>(rows());
 }
 
 TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets) {
@@ -141,10 +177,15 @@ TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<c
     return {run(evaluate_, ids, targets, Step{}), rows() - static_cast<int64_t>(ignored)};
 }
 
+void TrainStep::set_inputs(const LossPlan& what, std::span<const int32_t> ids, std::span<const int32_t> targets) const {
+    what.plan.set(what.inputs.ids, ids);
+    what.plan.set(what.inputs.positions, std::span<const int32_t>(positions_));
+    what.plan.set(what.inputs.targets, targets);
+}
+
 double TrainStep::run(const LossPlan& what, std::span<const int32_t> ids, std::span<const int32_t> targets,
                       const Step& step) {
-    what.plan.set(what.inputs.ids, ids);
-    what.plan.set(what.inputs.targets, targets);
+    set_inputs(what, ids, targets);
     what.plan.run(step);
     what.plan.get(what.loss.losses, std::span<float>(losses_));
     double sum = 0;
@@ -157,12 +198,12 @@ double TrainStep::gradient_norm(double clip) {
     step.clip = static_cast<float>(clip);
     norm_.run(step);
     float stats[2] = {};
-    backend_.download({stats_.id(), 0}, std::as_writable_bytes(std::span(stats)));
+    backend_.download({stats_.buffer(), 0}, std::as_writable_bytes(std::span(stats)));
     return stats[0];
 }
 
 void TrainStep::update(const Update& u) {
-    Step step;
+    Step step = micro_;
     step.lr = static_cast<float>(u.lr);
     step.weight_decay = static_cast<float>(u.weight_decay);
     step.beta1 = static_cast<float>(u.beta1);
@@ -172,11 +213,16 @@ void TrainStep::update(const Update& u) {
     const auto t = static_cast<double>(u.step + 1);
     step.correction1 = static_cast<float>(1 - std::pow(static_cast<double>(step.beta1), t));
     step.correction2 = static_cast<float>(1 - std::pow(static_cast<double>(step.beta2), t));
-    update_.run(step);
+    if (shape_.low_memory) set_inputs(update_, ids_, targets_);
+    update_.plan.run(step);
 }
 
 Location TrainStep::locate(size_t parameter, int part) const {
-    return {parts_[static_cast<size_t>(part)]->id(), layout_.offsets[parameter]};
+    return {parts_[static_cast<size_t>(part)]->buffer(), layout_.offsets[parameter]};
+}
+
+Location TrainStep::gradient(size_t parameter) const {
+    return gradients_ ? Location{gradients_->buffer(), layout_.offsets[parameter]} : Location{};
 }
 
 }  // namespace nib

@@ -12,6 +12,10 @@
 namespace nib {
 
 /// Owns the weights, gradients, optimizer state and plans of a training run.
+///
+/// With TrainShape::low_memory, gradients are not kept: each is used as soon as it is complete and its memory is then free
+/// for the next. Since clipping needs the norm of all gradients before the first update, the step runs forward and backward
+/// twice, first for the norm, then for the update. The results are the same, bit for bit.
 class TrainStep {
 public:
     /// Allocates and compiles. Error when the backend lacks memory or an op. `backend` must outlive it.
@@ -60,44 +64,46 @@ public:
     const std::vector<ParameterSpec>& parameters() const { return layout_.specs; }
     int parts() const { return 1 + optimizer_moments(shape_.optimizer); }
     Location locate(size_t parameter, int part) const;
-    Location gradient(size_t parameter) const { return {gradients_.id(), layout_.offsets[parameter]}; }
+    /// Where its gradient is kept; nowhere (buffer -1) with low_memory.
+    Location gradient(size_t parameter) const;
 
 private:
-    // A buffer of the backend, given back at the end.
-    class Buffer {
-    public:
-        Buffer(Backend& backend, size_t bytes) : backend_(backend), id_(backend.allocate(bytes)) {}
-        ~Buffer() { backend_.release(id_); }
-        Buffer(const Buffer&) = delete;
-        Buffer& operator=(const Buffer&) = delete;
-        int id() const { return id_; }
-
-    private:
-        Backend& backend_;
-        const int id_;
-    };
-    struct LossPlan {
-        Plan plan;
+    // A graph and what to compile it to.
+    struct Recorded {
+        Graph graph;
         TrainInputs inputs;
         Graph::Loss loss;
     };
+    struct LossPlan {
+        Plan plan;
+        TrainInputs inputs;  // none for a plan without forward pass
+        Graph::Loss loss;
+    };
 
-    LossPlan compile_loss(Mode mode);
-    Plan compile_norm();
-    Plan compile_update();
+    Recorded record(Mode mode, const std::function<void(Graph&, size_t parameter, Tensor gradient)>& use);
+    void compile_plans();
+    void add_sum_squares(Graph& g, size_t parameter, Tensor gradient) const;
+    void add_update(Graph& g, size_t parameter, Tensor gradient) const;
+    std::vector<int64_t> sum_blocks() const;
+    void set_inputs(const LossPlan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets) const;
     double run(const LossPlan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets, const Step& step);
 
     Backend& backend_;
     const GptConfig config_;
     const TrainShape shape_;
     const ParameterLayout layout_;
-    std::vector<std::unique_ptr<Buffer>> parts_;  // weights, moments; layout_.total floats each
-    Buffer gradients_;                            // layout_.total floats
-    Buffer stats_;                                // (2) gradient norm, clip factor
+    const std::vector<int64_t> first_block_;  // by parameter: where its partial sums of squares begin; last: their number
+    std::vector<std::unique_ptr<Arena>> parts_;  // weights, moments; layout_.total floats each
+    std::unique_ptr<Arena> gradients_;           // layout_.total floats; null with low_memory
+    Arena partials_;                             // sums of squares, double
+    Arena stats_;                                // (2) gradient norm, clip factor
     GptWeights weights_;
-    LossPlan train_, evaluate_;
-    Plan norm_, update_;
-    std::vector<float> losses_;  // (B*T)
+    LossPlan train_, update_, evaluate_;
+    Plan norm_;
+    std::vector<int32_t> positions_;      // (B*T)
+    std::vector<int32_t> ids_, targets_;  // (B*T) of the last micro_step, for low_memory's second pass
+    Step micro_;                          // of the last micro_step
+    std::vector<float> losses_;           // (B*T)
 };
 
 }  // namespace nib
