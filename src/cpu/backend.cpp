@@ -74,7 +74,9 @@ std::vector<Piece> cut(const KernelTable& kernels, const std::vector<Call>& call
         const Call& call = calls[static_cast<size_t>(index)];
         const int64_t units = op_units(call.op, call.p), grain = kernels.grain ? kernels.grain(call) : 1;
         const int64_t grains = (units + grain - 1) / grain;
-        const int64_t count = std::min<int64_t>(grains, threads == 1 ? 1 : threads * kPiecesPerThread);
+        // A piece of a weight gradient reads all activations: as few as possible.
+        const int64_t wanted = threads == 1 || op_is_weight_gradient(call.op) ? threads : threads * kPiecesPerThread;
+        const int64_t count = std::min(grains, wanted);
         for (int64_t i = 0; i < count; ++i)
             pieces.push_back({
                 index, {grains * i / count * grain, std::min(units, grains * (i + 1) / count * grain)}

@@ -11,10 +11,10 @@
 namespace nib::cpu::NIB_ISA {
 namespace {
 
-constexpr int64_t kDepth = 768;    // rows of a packed block: a panel of them stays in the second-level cache
-constexpr int64_t kRowBlock = 64;  // rows that are finished, epilogue included, while they are in the cache
+constexpr int64_t kDepth = 768;            // rows of a packed block: a panel of them stays in the second-level cache
+constexpr int64_t kRowBlock = 256;         // rows that go through all panels together
+constexpr int64_t kEpilogueRowBlock = 64;  // fewer with an epilogue, which works on them while they are in the cache
 constexpr int64_t kWeightDepth = 256, kWeightColumns = 384, kGroup = 192;  // blocks in linear_backward_weight
-constexpr int kFetchLines = 24;
 constexpr int64_t kTileStride = kWeightDepth * kMR + 16;  // not a multiple of 4 KiB, which would share one cache set
 
 // The product behind Linear and LinearBackward: out (R,N) = left (R,K) B (K,N), where B is w transposed or w.
@@ -91,8 +91,9 @@ void finish(const Call& call, Range rows, Range columns) {
 void by_rows(const Call& call, Range rows) {
     const Product p(call);
     const Panels panels(p.N);
-    for (int64_t r = rows.begin; r < rows.end; r += kRowBlock) {
-        const int64_t M = least(kRowBlock, rows.end - r);
+    const int64_t block = has_epilogue(call) ? kEpilogueRowBlock : kRowBlock;
+    for (int64_t r = rows.begin; r < rows.end; r += block) {
+        const int64_t M = least(block, rows.end - r);
         for (int64_t k = 0; k < p.K; k += kDepth) {
             const int64_t depth = least(kDepth, p.K - k);
             product<true>(M, p.N, depth, Left{p.left + r * p.K + k, p.K, 1},
@@ -185,9 +186,9 @@ struct Prefetch {
     int64_t lda, na, ldb, nb, rows, row = 0, at = 0;
     Prefetch(const float* a_, int64_t lda_, int64_t na_, const float* b_, int64_t ldb_, int64_t nb_, int64_t rows_)
         : a(a_), b(b_), lda(lda_), na(na_), ldb(ldb_), nb(nb_), rows(rows_) {}
-    void fetch(int lines) {
+    void fetch(int64_t lines) {
         for (; lines > 0 && row < rows; --lines) {
-            __builtin_prefetch(at < na ? a + row * lda + at : b + row * ldb + at - na, 0, 2);
+            __builtin_prefetch(at < na ? a + row * lda + at : b + row * ldb + at - na, 0, 3);
             at += 16;
             if (at >= na + nb) at = 0, ++row;
         }
@@ -247,13 +248,15 @@ void linear_backward_weight(const Call& call, Range outputs, void* scratch) {
                 add_rows(dpre + r * N + outputs.begin, N, depth, count, db + outputs.begin, r > 0 || call.adds_weight(1));
             Prefetch next(x + (r + depth) * C + c, C, columns, dpre + (r + depth) * N + outputs.begin, N, count,
                           least(kWeightDepth, R - r - depth));
+            const int64_t tiles = panels.count * ((count + kMR - 1) / kMR);
+            const int64_t lines = ((columns + count) / 16 + 2) * depth / tiles + 1;
             for (int64_t g = 0; g < count; g += kGroup) {
                 const int64_t group = least(kGroup, count - g);
                 pack_columns(dpre + r * N + outputs.begin + g, N, depth, group, left);
                 for (int64_t p = 0; p < panels.count; ++p) {
                     const int64_t at = panels.first(p) * kWidth;
                     for (int64_t i = 0; i < group; i += kMR) {
-                        next.fetch(kFetchLines);
+                        next.fetch(lines);
                         panel_product<false>(least<int64_t>(kMR, group - i), depth,
                                              Left{left + i / kMR * kTileStride, 1, kMR}, right + at * depth,
                                              panels.width(p), columns - at, dw + (outputs.begin + g + i) * C + c + at, C,

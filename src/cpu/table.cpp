@@ -13,7 +13,7 @@ int64_t grain(const Call& call) {
         case Op::NormBackwardWeight: return 16;  // columns: whole cache lines
         case Op::Linear:
         case Op::LinearBackward: return call.p.by_columns ? 16 : 8;
-        case Op::LinearBackwardWeight: return call.p.B * call.p.T >= 2048 ? 192 : 96;  // so that packing x pays
+        case Op::LinearBackwardWeight: return 48;  // so that packing x pays
         case Op::AdamW:
         case Op::Sgd: return 4096;
         default: return 1;
