@@ -18,14 +18,14 @@ struct TrainOptions {
     int64_t layers = 4, heads = 4, embd = 128, context = 64;
     bool untied = false;
 
-    int64_t iters = 2000, batch = 12, accumulate = 1;
+    int64_t iters = 3500, batch = 16, accumulate = 1;
     bool low_memory = false;
     double dropout = 0;
     int64_t seed = 1337;
     double val_fraction = 0.1;
 
     std::string schedule = "cosine";
-    double lr = 1e-3;
+    double lr = 0;            // default: 0.4 / embd, at most 0.003
     double min_lr = 0;        // default: lr / 10
     int64_t decay_iters = 0;  // default: iters
     int64_t warmup = 0;       // default: a tenth of decay_iters, at most 100
