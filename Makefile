@@ -196,8 +196,8 @@ endif
 # ---- use -----------------------------------------------------------------------------------------------------------
 DEMO_TEXT  := tools/demo/fables.txt
 DEMO_MODEL := $(BUILD)/demo/fables.gguf
-DEMO_TRAIN :=
-DEMO_RUN   := -p "THE FOX AND" -n 600 --temp 0.7 --seed 1
+DEMO_TRAIN := --context 128 --dropout 0.1 --iters 1600
+DEMO_RUN   := -p "THE FOX AND" -n 600 --temp 0.6 --seed 1
 
 demo: $(NIB)
 	@rm -rf $(dir $(DEMO_MODEL)); mkdir -p $(dir $(DEMO_MODEL))
