@@ -216,7 +216,7 @@ TEST_F(CheckpointTest, OtherOptionsAndTextsAreRefused) {
     TrainRequest r = resumed("m", 20);
     r.options.lr = 0.5;
     r.given.insert("--lr");
-    EXPECT_NE(error_of(r).find("--lr 0.001, but 0.5"), std::string::npos) << error_of(r);
+    EXPECT_NE(error_of(r).find("--lr 0.003, but 0.5"), std::string::npos) << error_of(r);
     put("text.txt", text + "and the crow");
     EXPECT_NE(error_of(resumed("m", 20)).find("characters"), std::string::npos);
     std::string other = text;

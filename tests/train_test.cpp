@@ -247,7 +247,7 @@ TEST_F(Train, DivergenceKeepsTheLastGoodCheckpoint) {
     const std::string model = file("m.gguf"), state = file("m.state.gguf");
     // The learning rate cannot be changed at a resume, so the checkpoint's is.
     std::string broken = state;
-    const double lr = 1e-3, absurd = 1e38;
+    const double lr = 0.003, absurd = 1e38;
     const std::string key = "nib.train.lr";
     const size_t at = broken.find(key) + key.size() + 4;
     ASSERT_EQ(broken.compare(at, 8, reinterpret_cast<const char*>(&lr), 8), 0);

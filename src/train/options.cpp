@@ -110,7 +110,7 @@ Optimizer optimizer_of(const TrainOptions& o) {
 
 void resolve_defaults(TrainOptions& o, const GivenFlags& given) {
     // Wider models want smaller steps: roughly what Brown et al. 2020 (table 2.1) used.
-    if (!given.contains("--lr")) o.lr = std::min(0.003, 0.4 / static_cast<double>(o.embd));
+    if (!given.contains("--lr") && o.lr == 0) o.lr = std::min(0.003, 0.4 / static_cast<double>(o.embd));
     if (!given.contains("--min-lr")) o.min_lr = o.lr / 10;
     if (!given.contains("--decay-iters")) o.decay_iters = o.iters;
     if (!given.contains("--warmup")) o.warmup = std::clamp<int64_t>(o.decay_iters / 10, 0, 100);
