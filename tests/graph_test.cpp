@@ -279,6 +279,22 @@ TEST(Plan, ScheduleKeepsDependenciesAndArenaKeepsLiveTensorsApart) {
             }
 }
 
+TEST(Plan, TextHasALineForEachNode) {
+    CpuBackend backend(ref::table, 2);
+    const GptCase model(backend, tiny_config());
+    for (const int64_t B : {2, 8}) {
+        const Plan plan = compile(LossGraph(model, Mode::Train, B, 16).graph, backend);
+        const std::string text = plan.text();
+        EXPECT_EQ(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')), plan.nodes.size() + 1);
+        const auto has = [&](const std::string& part) { return text.find(part) != std::string::npos; };
+        EXPECT_TRUE(has(strprintf("# %zu nodes in %zu stages", plan.nodes.size(), plan.stages.size()))) << text;
+        EXPECT_TRUE(has(strprintf(" <- ids i32(%d)@", static_cast<int>(B) * 16))) << text;  // an input
+        EXPECT_TRUE(has(", blk.1.ffn_up.weight f32(48,12), ")) << text;
+        EXPECT_TRUE(has(" +=d token_embd.weight f32(17,12), d position_embd.weight")) << text;  // the second term
+        EXPECT_EQ(has("0s embed  "), B == 8) << text;                                           // by sequence
+    }
+}
+
 TEST(Plan, LogitsOfAllRowsNeverExistAtOnce) {
     for (const int64_t B : {40, 4}) {  // chunks of some sequences; parts of a sequence
         CpuBackend backend(ref::table, 2);

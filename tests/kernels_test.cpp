@@ -16,43 +16,6 @@ namespace {
 
 using namespace test;
 
-// Sums of float products in float, against the reference's sums in double. Wider for attention, which goes through an
-// exponential and in its backward pass through differences, and where a small difference of large terms is left over.
-Tolerance tolerance_of(const OpCase& c) {
-    switch (c.op) {
-        case Op::NormBackward: return {2e-6, 5e-6, 1};
-        case Op::NormBackwardWeight: return {2e-6, 4e-6, 0.1};
-        case Op::Attention: return {2e-6, 5e-6, 0.1};
-        case Op::AttentionBackward: return {5e-6, 1e-5, 0.1};
-        case Op::AttentionCached: return {2e-6, 5e-6, 0.1};
-        case Op::CrossEntropy: return {2e-6, 4e-6, 0.1};
-        case Op::Linear:
-        case Op::LinearBackward:
-        case Op::LinearBackwardWeight: return {2e-6, 4e-6, 0.1};
-        default: return {};
-    }
-}
-
-// Cuts [0, units) at random multiples of the table's grain and at some borders of sequences, where the executor may cut
-// too.
-std::vector<Range> random_cuts(const KernelTable& table, const Operands<float>& operands, Random& random) {
-    const Call& call = operands.call();
-    const int64_t units = operands.units(), grain = table.grain ? table.grain(call) : 1;
-    const int64_t sequence = op_units_per_sequence(call.op, call.p);
-    std::vector<Range> ranges;
-    for (int64_t begin = 0; begin < units;) {
-        int64_t end = begin / grain * grain + grain * random.between(1, std::max<int64_t>(1, units / grain / 2));
-        // A stage by sequence begins at each sequence's first unit, whatever the grain is.
-        if (sequence > 0 && call.step->rows == 0 && random.below(2)) end = (begin / sequence + 1) * sequence;
-        end = std::min(end, units);
-        ranges.push_back({begin, end});
-        begin = end;
-    }
-    for (size_t i = ranges.size(); i > 1; --i)
-        std::swap(ranges[i - 1], ranges[static_cast<size_t>(random.below(static_cast<int64_t>(i)))]);
-    return ranges;
-}
-
 // Whole, in ranges, and a part alone: the whole is near the reference, the ranges give the same bits, and a part leaves the
 // rest alone.
 void check_case(const KernelTable& table, const OpCase& c) {
@@ -60,16 +23,16 @@ void check_case(const KernelTable& table, const OpCase& c) {
     Random random(c.seed);
     expected.run(ref::table);
     whole.run(table);
-    ASSERT_TRUE(near_to(whole, expected, tolerance_of(c)));
-    const std::vector<Range> ranges = random_cuts(table, cut, random);
+    ASSERT_TRUE(near_to(whole, expected, op_tolerance(c.op)));
+    const std::vector<Range> ranges = cut.cut(table, random);
     cut.run(table, ranges);
     ASSERT_TRUE(same(cut, whole, strprintf("in %zu ranges", ranges.size()).c_str()));
     if (ranges.size() < 2) return;
     const std::vector<Range> one = {ranges[0]};
     part.run(table, one);
     part_expected.run(ref::table, one);
-    ASSERT_TRUE(near_to(part, part_expected, tolerance_of(c)))
-        << "range " << one[0].begin << " to " << one[0].end << " of " << part.units();
+    ASSERT_TRUE(near_to(part, part_expected, op_tolerance(c.op)))
+        << "range " << one[0].begin << " to " << one[0].end << " of " << op_units(part.call());
 }
 
 // compile() chooses by rows or by columns from the number of threads: the bits must not differ.
@@ -81,16 +44,6 @@ void check_layouts(const KernelTable& table, OpCase c) {
     rows.run(table);
     columns.run(table);
     ASSERT_TRUE(same(columns, rows, "by columns, not by rows"));
-}
-
-// One case with options from a number.
-OpCase make_case(Op op, int64_t B, int64_t T, int64_t C, int64_t N, int64_t H, int64_t S, uint64_t options) {
-    OpCase c;
-    c.op = op;
-    c.p.B = B, c.p.T = T, c.p.C = C, c.p.N = N, c.p.H = H, c.p.S = S;
-    c.seed = options + 1;
-    choose_options(c, options);
-    return c;
 }
 
 struct Kernels : testing::TestWithParam<std::tuple<const KernelTable*, Op>> {
@@ -108,30 +61,9 @@ TEST_P(Kernels, AllTailsAndOptions) {
 }
 
 TEST_P(Kernels, LargeShapes) {
-    Random random(99);
-    const auto check = [&](int64_t B, int64_t T, int64_t C, int64_t N) {
-        if (!HasFatalFailure()) check_case(table(), make_case(op(), B, T, C, N, 1, 64, random.bits()));
-    };
-    switch (op()) {
-        case Op::Linear:
-        case Op::LinearBackward:
-        case Op::LinearBackwardWeight:
-            check(2, 100, 520, 130), check(1, 37, 2100, 33), check(5, 106, 41, 40), check(1, 20, 33, 2500);
-            check(4, 64, 192, 192), check(1, 1, 768, 2304), check(1, 3, 3072, 768), check(3, 350, 17, 31);
-            check(1, 5, 64, 5000);
-            break;
-        case Op::CrossEntropy: check(1, 7, 1, 5000), check(1, 3, 1, 4999), check(2, 70, 1, 65); break;
-        case Op::Embed:
-        case Op::EmbedBackward: check(4, 100, 192, 300), check(1, 1, 1024, 5000); break;
-        case Op::SumSquares: check(1, 1, 65536, 1), check(1, 1, 65537, 1), check(1, 1, 200003, 1); break;
-        case Op::ClipFactor: check(1, 1, 1, 5000); break;
-        case Op::AdamW:
-        case Op::Sgd: check(1, 1, 4096, 1), check(1, 1, 4097, 1), check(1, 1, 50001, 1); break;
-        case Op::Attention:
-        case Op::AttentionBackward:
-        case Op::AttentionCached: break;  // AllTailsAndOptions has them
-        default: check(3, 130, 1000, 7), check(1, 2, 4099, 3);
-    }
+    ref::for_each_large_case(op(), [&](const OpCase& c) {
+        if (!HasFatalFailure()) check_case(table(), c);
+    });
 }
 
 std::vector<const KernelTable*> simd_tables() {
@@ -160,15 +92,10 @@ struct Table : testing::TestWithParam<const KernelTable*> {
 
 // Inference with fewer rows than the plan was made for.
 TEST_P(Table, FewerRows) {
-    for (const Op op : {Op::Embed, Op::Norm, Op::Linear, Op::AttentionCached, Op::CrossEntropy, Op::LinearBackward}) {
-        Random random(7);
-        for (const int64_t T : {2, 9, 33, 70})
-            for (int repeat = 0; repeat < 16 && !HasFatalFailure(); ++repeat) {
-                OpCase c = make_case(op, 1, T, 24, 19, 3, T + 8, random.bits());
-                c.step.rows = random.between(1, T);
-                check_case(table(), c);
-            }
-    }
+    for (const Op op : all_ops())
+        ref::for_each_case_of_fewer_rows(op, [&](const OpCase& c) {
+            if (!HasFatalFailure()) check_case(table(), c);
+        });
 }
 
 TEST_P(Table, LayoutsGiveTheSameBits) {

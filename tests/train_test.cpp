@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -171,6 +172,52 @@ TEST(TrainStep, AccumulationEqualsALargerBatch) {
     EXPECT_NEAR(whole.gradient_norm(0), std::sqrt(squares), 1e-5);
 }
 
+// Values of all weights.
+std::vector<float> weights(const TrainStep& train) {
+    std::vector<float> all;
+    for (size_t i = 0; i < train.parameters().size(); ++i) {
+        std::vector<float> part(static_cast<size_t>(train.parameters()[i].shape.elements()));
+        train.backend().download(train.locate(i, 0), std::as_writable_bytes(std::span(part)));
+        all.insert(all.end(), part.begin(), part.end());
+    }
+    return all;
+}
+
+TEST(TrainStep, LowMemoryGivesTheSameBits) {
+    for (const KernelTable* table : kernel_tables())
+        for (const bool tied : {true, false})
+            for (const Optimizer optimizer : {Optimizer::AdamW, Optimizer::Sgd, Optimizer::SgdMomentum}) {
+                SCOPED_TRACE(
+                    strprintf("%s, %s, optimizer %d", table->name, tied ? "tied" : "untied", static_cast<int>(optimizer)));
+                CpuBackend backend(*table, table == kernel_tables().front() ? 2 : 1);
+                GptConfig config = tiny_config();
+                config.tied = tied;
+                TrainShape shape{3, 8, 0.2f, optimizer};
+                TrainStep usual(backend, config, shape);
+                shape.low_memory = true;
+                TrainStep low(backend, config, shape);
+                usual.initialise(7);
+                low.initialise(7);
+                std::vector<int32_t> ids(24), targets(24);
+                for (uint32_t step = 0; step < 10; ++step) {
+                    for (size_t i = 0; i < ids.size(); ++i) {
+                        ids[i] = static_cast<int32_t>((i * i + step) % 11);
+                        targets[i] = static_cast<int32_t>((i * 3 + step) % 11);
+                    }
+                    std::vector<double> results;
+                    for (TrainStep* train : {&usual, &low}) {
+                        results.push_back(train->micro_step(ids, targets, {.seed = 5, .index = step}));
+                        results.push_back(train->gradient_norm(0.1));  // clips
+                        train->update({step, 0.05, 0.1, 0.9, 0.99, 1e-8, 0.9});
+                    }
+                    ASSERT_GT(results[1], 0.1);
+                    ASSERT_EQ(results[0], results[2]) << "loss of step " << step;
+                    ASSERT_EQ(results[1], results[3]) << "norm of step " << step;
+                    ASSERT_EQ(weights(usual), weights(low)) << "after step " << step;
+                }
+            }
+}
+
 TEST(TrainStep, InitialWeightsHaveTheirDistribution) {
     GptConfig config = tiny_config();
     config.embd = 64;
@@ -200,18 +247,9 @@ TEST(TrainStep, UpdateIsAdamW) {
     train.micro_step(ids, targets, {});
     const double norm = train.gradient_norm(0.1);
     const std::vector<float> g = gradients(train);
-    const auto weights = [&] {
-        std::vector<float> all;
-        for (size_t i = 0; i < train.parameters().size(); ++i) {
-            std::vector<float> part(static_cast<size_t>(train.parameters()[i].shape.elements()));
-            backend.download(train.locate(i, 0), std::as_writable_bytes(std::span(part)));
-            all.insert(all.end(), part.begin(), part.end());
-        }
-        return all;
-    };
-    const std::vector<float> before = weights();
+    const std::vector<float> before = weights(train);
     train.update({0, 0.01, 0.5, 0.9, 0.99, 1e-8, 0});
-    const std::vector<float> after = weights();
+    const std::vector<float> after = weights(train);
     const double factor = std::min(1.0, 0.1 / (norm + 1e-6));
     size_t at = 0;
     for (const ParameterSpec& spec : train.parameters())
@@ -302,6 +340,9 @@ TEST_F(Train, BadRequestsLeaveNoFile) {
     refused([](TrainRequest& r) { r.inputs = {"/nowhere/a.txt"}; }, "/nowhere/a.txt");
     refused([](TrainRequest& r) { r.output = "/nowhere/m"; }, "/nowhere/m.gguf");
     refused([](TrainRequest& r) { r.output = "m.state.gguf"; }, "m.state.gguf");
+    refused([this](TrainRequest& r) { r.output = folder_.string(); }, "is a folder");
+    refused([](TrainRequest& r) { r.output = "/dev/null"; }, "not a regular file");
+    refused([](TrainRequest& r) { r.options.low_memory = true, r.options.accumulate = 2; }, "--low-memory");
     refused([](TrainRequest& r) { r.options.heads = 3; }, "3 heads");
     refused([](TrainRequest& r) { r.options.layers = 0; }, "--layers");
     refused([](TrainRequest& r) { r.options.embd = int64_t{1} << 40; }, "memory");
@@ -328,6 +369,58 @@ TEST_F(Train, AnExistingModelIsNotReplacedByAccident) {
     EXPECT_NE(file("m.gguf"), model);
 }
 
+TEST_F(Train, LowMemoryWritesTheSameModel) {
+    TrainRequest r = request("m");
+    r.options.dropout = 0.1;
+    run(r);
+    r.output = (folder_ / "low").string();
+    r.options.low_memory = true;
+    run(r);
+    EXPECT_EQ(file("m.gguf"), file("low.gguf"));
+    // Resumed the other way: the option says nothing about the weights.
+    r.options.iters = 15;
+    r.options.low_memory = false;
+    r.resume = true;
+    r.given = {"--iters", "--low-memory"};
+    run(r);
+    r.output = (folder_ / "m").string();
+    run(r);
+    EXPECT_EQ(file("m.gguf"), file("low.gguf"));
+    EXPECT_EQ(file("m.state.gguf"), file("low.state.gguf"));
+}
+
+TEST_F(Train, ANameIsTakenWhileItsTrainingRuns) {
+    TrainRequest r = request("m");
+    r.options.sample_every = 6;
+    std::string error;
+    TrainHooks hooks;
+    hooks.sample = [&](const TrainStep&, const CharTokenizer&, int64_t) {
+        for (const bool resume : {false, true}) {
+            TrainRequest second = request("m");
+            second.resume = resume;
+            second.overwrite = !resume;
+            error = error_of(second);
+            EXPECT_NE(error.find("m.log.jsonl: another process"), std::string::npos) << error;
+        }
+    };
+    run(r, hooks);
+    EXPECT_FALSE(error.empty());
+    EXPECT_EQ(std::ranges::count(file("m.log.jsonl"), '\n'), 12);
+    r.overwrite = true;
+    run(r);
+}
+
+TEST_F(Train, ABestModelOrATextIsNotReplacedByAccident) {
+    std::ofstream(folder_ / "m.best.gguf") << "weights";
+    EXPECT_NE(error_of(request("m")).find("m.best.gguf: already exists"), std::string::npos);
+    fs::rename(folder_ / "text.txt", folder_ / "n.svg");
+    TrainRequest r = request("n");
+    r.inputs = {(folder_ / "n.svg").string()};
+    r.overwrite = true;
+    EXPECT_NE(error_of(r).find("a text to read and a file to write"), std::string::npos);
+    EXPECT_EQ(files(), 1u);
+}
+
 TEST_F(Train, ASeparateTextValidates) {
     std::ofstream(folder_ / "val.txt", std::ios::binary) << "the crow and the fox, XYZ";
     TrainRequest r = request("m");
@@ -338,7 +431,7 @@ TEST_F(Train, ASeparateTextValidates) {
     r.given = {"--iters"};
     EXPECT_EQ(run(r).step, 13);
     r.validation.clear();
-    EXPECT_NE(error_of(r).find("which this text does not have"), std::string::npos) << error_of(r);
+    EXPECT_NE(error_of(r).find("give it again with --val"), std::string::npos) << error_of(r);
 }
 
 TEST_F(Train, AsksForSamplesAndStops) {

@@ -10,34 +10,32 @@
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
-#include "core/philox.h"
 #include "core/plan.h"
 #include "infer/session.h"
 #include "options.h"
+#include "plan_printer.h"
+#include "random_training.h"
 #include "train/flops.h"
-#include "train/options.h"
-#include "train/train_step.h"
 
 namespace nib {
 namespace {
 
 constexpr const char* kFooter =
-    "Without --train: read bandwidth and peak of fused multiply-adds of this machine's threads, then matrix products and\n"
-    "decoding of a model larger than the cache (the gpt2 preset, random weights) as shares of them.\n"
-    "With --train: the time of a training step (forward, backward, clipping, AdamW) on random tokens: median of --iters\n"
+    "Without --train: read bandwidth and peak of fused multiply-adds of this machine's threads, then matrix products and "
+    "decoding of a model larger than the cache (the gpt2 preset, random weights) as shares of them.\n\n"
+    "With --train: the time of a training step (forward, backward, clipping, AdamW) on random tokens: median of --iters "
     "steps after two that do not count, tokens per second, share of the peak (operations of the matrix products of "
-    "forward\n"
-    "and backward over the whole step's time) and the peak memory of the process.\n\n"
-    "Examples:\n"
+    "forward and backward over the whole step's time) and the peak memory of the process.\n\n";
+
+constexpr const char* kExamples =
+    "\n\nExamples:\n"
     "  nib bench\n"
     "  nib bench --train --preset gpt-mini --vocab 65 --context 128 --batch 64 --dropout 0.1\n"
     "  nib bench --train --preset gpt2 --vocab 50257 --context 64 --batch 4";
 
 struct Options {
-    bool train = false, json = false;
-    std::string preset;
-    TrainOptions sizes;
-    int64_t vocab = 65, iters = 10;
+    bool train = false, json = false, dump_plan = false;
+    TrainingSizes sizes;
     BackendOptions backend;
 };
 
@@ -220,37 +218,24 @@ void bench_machine(const Options& o) {
 
 void bench_training(const Options& o) {
     const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
-    const GptConfig config = o.sizes.config(o.vocab);
-    check_config(config);
-    TrainShape shape;
-    shape.batch = o.sizes.batch;
-    shape.time = config.context;
-    shape.dropout = static_cast<float>(o.sizes.dropout);
-    shape.low_memory = o.sizes.low_memory;
-    check_memory(config, shape, backend->workers(), memory_limit());
+    const TrainOptions& sizes = o.sizes.options;
+    const GptConfig config = sizes.config(o.sizes.vocab);
     double peak_bytes = 0, step_seconds = 0, loss = 0;
     {
-        TrainStep train(*backend, config, shape);
-        train.initialise(1);
-        std::vector<int32_t> ids(static_cast<size_t>(train.rows())), targets(ids.size());
+        RandomTraining train(*backend, o.sizes);
+        train.initialise();
         std::vector<double> times;
-        for (uint32_t i = 0; i < o.iters + 2; ++i) {
-            for (uint32_t r = 0; r < ids.size(); ++r) {
-                const auto random = philox({r, i, 0, 0}, 1);
-                ids[r] = static_cast<int32_t>(random[0] % static_cast<uint32_t>(o.vocab));
-                targets[r] = static_cast<int32_t>(random[1] % static_cast<uint32_t>(o.vocab));
-            }
+        for (int64_t i = 0; i < sizes.iters + 2; ++i) {
+            train.draw();
             const double begin = now();
-            loss = train.micro_step(ids, targets, {.seed = 1, .index = i});
-            train.gradient_norm(o.sizes.clip);
-            train.update({.step = i, .lr = 5e-4, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8});
+            loss = train.step();
             if (i >= 2) times.push_back(now() - begin);
         }
         step_seconds = median(times);
         peak_bytes = peak_memory();
     }
-    const double tokens = static_cast<double>(shape.batch * shape.time) / step_seconds;
-    const double flops = training_flops(config, shape.batch, shape.time) / step_seconds;
+    const double tokens = static_cast<double>(sizes.batch * sizes.context) / step_seconds;
+    const double flops = training_flops(config, sizes.batch, sizes.context) / step_seconds;
     const Limits limits = measure_limits(*backend);
     if (o.json)
         return print_json({
@@ -269,41 +254,31 @@ void bench_training(const Options& o) {
         100 * flops / limits.flops, limits.flops / 1e9, peak_bytes / (1 << 20)));
 }
 
+// Evaluation, training, update, norm of the gradients.
+void dump_plans(const Options& o) {
+    const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
+    PlanPrinter printer(*backend);
+    RandomTraining(printer, o.sizes);
+}
+
 }  // namespace
 
 void bench_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
+    o->sizes.options.iters = 10;
     auto* train = app.add_flag("--train", o->train, "time training steps");
-    app.add_flag("--json", o->json, "print one JSON object");
+    auto* json = app.add_flag("--json", o->json, "print one JSON object");
     add_backend_options(app, o->backend);
-    const auto size = [&](const char* flag, int64_t& value, const char* help) {
-        return app.add_option(flag, value, help)->needs(train)->type_name("N")->capture_default_str()->group("Training");
-    };
-    app.add_option("--preset", o->preset, "layers, heads and channels by name, as in `nib train`")
+    add_training_sizes(app, o->sizes, train);
+    app.add_flag("--dump-plan", o->dump_plan, "print what would run, and run nothing")
         ->needs(train)
+        ->excludes(json)
         ->group("Training");
-    auto* layers = size("--layers", o->sizes.layers, "layers");
-    auto* heads = size("--heads", o->sizes.heads, "attention heads");
-    auto* embd = size("--embd", o->sizes.embd, "channels");
-    size("--vocab", o->vocab, "size of the vocabulary");
-    size("--context", o->sizes.context, "tokens in a sequence");
-    size("--batch", o->sizes.batch, "sequences in a step");
-    size("--iters", o->iters, "steps that count")->check(whole_number(1, 1 << 20));
-    app.add_option("--dropout", o->sizes.dropout, "dropout probability")
-        ->check(CLI::Range(0.0, 0.99))
-        ->needs(train)
-        ->capture_default_str()
-        ->group("Training");
-    app.add_flag("--low-memory", o->sizes.low_memory, "as in `nib train`")->needs(train)->group("Training");
-    app.footer(kFooter);
-    app.callback([o, layers, heads, embd] {
-        if (!o->preset.empty()) {
-            const Preset& preset = find_preset(o->preset);
-            if (layers->count() == 0) o->sizes.layers = preset.layers;
-            if (heads->count() == 0) o->sizes.heads = preset.heads;
-            if (embd->count() == 0) o->sizes.embd = preset.embd;
-        }
-        if (o->train)
+    app.footer(std::string(kFooter) + kPlanLegend + kExamples);
+    app.callback([o] {
+        if (o->dump_plan)
+            dump_plans(*o);
+        else if (o->train)
             bench_training(*o);
         else
             bench_machine(*o);

@@ -40,17 +40,4 @@ double seconds_since_start() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - program_start).count();
 }
 
-void LiveLine::show(const std::string& text) {
-    if (!due()) return;
-    std::fprintf(stderr, "\r%s\x1b[K", text.c_str());
-    std::fflush(stderr);
-    next_ = seconds_since_start() + 0.1;
-    shown_ = true;
-}
-
-void LiveLine::clear() {
-    if (shown_) std::fputs("\r\x1b[K", stderr);
-    shown_ = false;
-}
-
 }  // namespace nib

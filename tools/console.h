@@ -23,23 +23,4 @@ double peak_memory();
 /// Since the program started.
 double seconds_since_start();
 
-/// A line on standard error that is written over again and again, at most ten times a second; nothing if it is not a
-/// terminal.
-class LiveLine {
-public:
-    LiveLine() : terminal_(stderr_is_terminal()) {}
-    ~LiveLine() { clear(); }
-    LiveLine(const LiveLine&) = delete;
-    LiveLine& operator=(const LiveLine&) = delete;
-    /// Whether it is time for the next one.
-    bool due() const { return terminal_ && seconds_since_start() >= next_; }
-    void show(const std::string& text);
-    void clear();
-
-private:
-    bool terminal_;
-    double next_ = 0;
-    bool shown_ = false;
-};
-
 }  // namespace nib

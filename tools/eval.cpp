@@ -12,16 +12,16 @@
 #include "model/loaded_model.h"
 #include "options.h"
 #include "train/corpus.h"
+#include "train/memory.h"
+#include "train/progress.h"
 
 namespace nib {
 namespace {
 
 constexpr const char* kFooter =
     "The text is cut into windows of the model's context, end to end; in each window every character is predicted from "
-    "those\n"
-    "before it, so every character but the first counts once. Loss is the mean cross-entropy in nats; perplexity is "
-    "exp(loss)\n"
-    "and bits per character loss / ln 2.\n\n"
+    "those before it, so every character but the first counts once. Loss is the mean cross-entropy in nats; perplexity is "
+    "exp(loss) and bits per character loss / ln 2.\n\n"
     "Examples:\n"
     "  nib eval shakespeare.gguf input.txt\n"
     "  nib eval shakespeare.gguf input.txt --val-fraction 0.1     # what nib train keeps for validation\n"
@@ -46,8 +46,11 @@ const CharTokenizer& characters_of(const LoadedModel& model) {
 
 // The characters that count, and the one before them.
 Span measured(const Corpus& corpus, double val_fraction) {
-    const Span span = val_fraction > 0 ? split(corpus, val_fraction, 1).second : Span{0, corpus.size()};
-    if (span.size() < 2) fail("the text has one character; it takes two to predict the second from the first");
+    const Span span{val_fraction > 0 ? validation_start(corpus.size(), val_fraction) : 0, corpus.size()};
+    if (span.size() < 2)
+        fail("%lld of %lld characters are too few to measure; it takes two to predict the second from the first%s",
+             static_cast<long long>(span.size()), static_cast<long long>(corpus.size()),
+             val_fraction > 0 ? "; use a larger --val-fraction" : "");
     return span;
 }
 
@@ -55,25 +58,23 @@ void eval(const Options& o) {
     if (!(o.val_fraction >= 0 && o.val_fraction < 1))
         fail("--val-fraction is %g; it must be at least 0 and below 1", o.val_fraction);
     const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
-    const LoadedModel model(o.model, *backend);
+    const LoadedModel model(model_file(o.model), *backend);
     const CharTokenizer& tokenizer = characters_of(model);
     const Corpus corpus(o.paths);
     corpus.require_known(tokenizer);
     const Span span = measured(corpus, o.val_fraction);
-    Evaluator evaluator(*backend, model.config(), model.weights(), span.size(), o.batch);
+    Evaluator evaluator(*backend, model.config(), model.weights(), span.size(), o.batch, memory_limit());
     const double start = seconds_since_start();
-    LiveLine line;
+    Progress progress(stderr, stderr_is_terminal(), 1);
     const auto speed = [&](const Evaluation& e) { return static_cast<double>(e.tokens) / (seconds_since_start() - start); };
     const Evaluation result =
         evaluator.run([&](int64_t begin, std::span<int32_t> ids) { corpus.read(span.begin + begin, ids, tokenizer); },
                       [&](const Evaluation& e) {
-                          if (!line.due()) return;
-                          const auto left = static_cast<double>(span.size() - 1 - e.tokens) / speed(e);
-                          line.show(strprintf("%.0f %%, loss %.4f, %.0f tok/s, %.0f s left",
-                                              100.0 * static_cast<double>(e.tokens) / static_cast<double>(span.size() - 1),
-                                              e.loss(), speed(e), left));
+                          const auto all = static_cast<double>(span.size() - 1), done = static_cast<double>(e.tokens);
+                          progress.status(strprintf("%.0f %%  loss %.4f  %.0f tok/s  %s left", 100 * done / all, e.loss(),
+                                                    speed(e), clock_text((all - done) / speed(e)).c_str()));
                       });
-    line.clear();
+    progress.clear();
     const double loss = result.loss();
     if (!std::isfinite(loss))
         fail("%s: the loss is not a number; the weights are damaged or the training diverged", model.file().name().c_str());
@@ -101,13 +102,14 @@ void eval(const Options& o) {
 void eval_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     add_model_argument(app, o->model);
-    app.add_option("text", o->paths, "text files, or folders of .txt files")->required()->type_name("FILE");
+    app.add_option("TEXT", o->paths, "text files (UTF-8) and folders of .txt files")->required();
     app.add_option("--val-fraction", o->val_fraction,
                    "measure only the last part of the text: 0.1 is its last tenth; 0: all")
+        ->transform(real_number())
         ->type_name("X")
         ->capture_default_str();
     app.add_option("--batch", o->batch, "windows evaluated together; 0: chosen")
-        ->check(whole_number(0, int64_t{1} << 20))
+        ->transform(whole_number(0, int64_t{1} << 20))
         ->type_name("N")
         ->capture_default_str();
     app.add_flag("--json", o->json, "print one JSON object");

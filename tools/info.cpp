@@ -1,5 +1,6 @@
 // nib info: what is in a model file.
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -9,9 +10,12 @@
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
+#include "infer/session.h"
 #include "io/gguf.h"
 #include "model/config.h"
+#include "model/loaded_model.h"
 #include "options.h"
+#include "plan_printer.h"
 #include "text/char_tokenizer.h"
 #include "text/tokenizer_gguf.h"
 
@@ -24,7 +28,7 @@ constexpr size_t kShownCharacters = 120;  // bytes of the vocabulary
 
 struct Options {
     std::string model;
-    bool json = false;
+    bool json = false, dump_plan = false;
 };
 
 std::string shape_text(const std::vector<int64_t>& shape) {
@@ -42,8 +46,11 @@ constexpr bool is_array<std::vector<T>> = true;
 Json json_value(const GgufValue& value) {
     return std::visit(
         [&](const auto& v) -> Json {
-            if constexpr (is_array<std::decay_t<decltype(v)>>)
+            using T = std::decay_t<decltype(v)>;
+            if constexpr (is_array<T>)
                 return gguf_type_name(value) + ", " + std::to_string(v.size());
+            else if constexpr (std::is_same_v<T, float>)
+                return std::strtod(strprintf("%.7g", static_cast<double>(v)).c_str(), nullptr);  // 1e-05, not 9.99...e-06
             else
                 return v;
         },
@@ -146,8 +153,21 @@ std::string text_of_file(const GgufFile& file, const Json& json) {
     return text;
 }
 
+// Of a prompt, the head, and one more token. Only the model's sizes matter.
+void dump_plans(const std::string& path) {
+    const std::unique_ptr<CpuBackend> backend = make_backend({});
+    PlanPrinter printer(*backend);
+    const LoadedModel model(model_file(path), printer);
+    Session session(printer, model.config(), model.weights());
+    const std::vector<int32_t> tokens(2, 0);
+    session.prefill(std::span(tokens).first(std::min<size_t>(2, static_cast<size_t>(session.context()))));
+    session.reset();
+    session.decode(std::span(tokens).first(1));
+}
+
 void info(const Options& o) {
-    const GgufFile file = GgufFile::open(o.model);
+    if (o.dump_plan) return dump_plans(o.model);
+    const GgufFile file = GgufFile::open(model_file(o.model));
     const Json json = describe_file(file);
     if (o.json)
         print_json(json);
@@ -160,8 +180,10 @@ void info(const Options& o) {
 void info_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     add_model_argument(app, o->model);
-    app.add_flag("--json", o->json, "print one JSON object");
-    app.footer("Any GGUF file can be shown, also a training state.\n\nExample:\n  nib info shakespeare.gguf");
+    auto* json = app.add_flag("--json", o->json, "print one JSON object");
+    app.add_flag("--dump-plan", o->dump_plan, "print instead what runs for a prompt and for one token")->excludes(json);
+    app.footer(std::string("Any GGUF file can be shown, also a training state.\n\n") + kPlanLegend +
+               "\n\nExample:\n  nib info shakespeare.gguf");
     app.callback([o] { info(*o); });
 }
 

@@ -1,8 +1,10 @@
 // nib logits: what a model makes of some tokens, for comparison with other programs.
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "command.h"
@@ -49,7 +51,9 @@ std::vector<int32_t> parse_tokens(const std::string& text, int64_t vocab) {
 
 void logits(const Options& o) {
     const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
-    const LoadedModel model(o.model, *backend);
+    const LoadedModel model(model_file(o.model), *backend);
+    if (std::error_code error; std::filesystem::equivalent(o.out, model.file().name(), error))
+        fail("--output %s is the model itself; choose another file", printable(o.out).c_str());
     const int64_t V = model.config().vocab, context = model.config().context;
     const std::vector<int32_t> ids = o.has_tokens ? parse_tokens(o.tokens, V) : model.tokenizer().encode(o.prompt);
     const auto T = static_cast<int64_t>(ids.size());
@@ -71,15 +75,15 @@ void logits(const Options& o) {
 void logits_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     add_model_argument(app, o->model);
-    auto* input = app.add_option_group("input");
-    auto* tokens = input->add_option("--tokens", o->tokens, "token numbers, as in \"1 2 3\"")->type_name("IDS");
-    input->add_option("-p,--prompt", o->prompt, "text")->type_name("TEXT");
-    input->require_option(1);
-    app.add_option("-o,--out", o->out, "file to write")->required()->type_name("FILE");
+    auto* tokens = app.add_option("--tokens", o->tokens, "token numbers, as in \"1 2 3\"")->type_name("IDS");
+    auto* prompt =
+        app.add_option("-p,--prompt", o->prompt, "text, instead of --tokens")->type_name("TEXT")->excludes(tokens);
+    app.add_option("-o,--output", o->out, "file to write")->required()->type_name("FILE");
     add_backend_options(app, o->backend);
     app.footer(kFooter);
-    app.callback([o, tokens] {
+    app.callback([o, tokens, prompt] {
         o->has_tokens = tokens->count() > 0;
+        if (!o->has_tokens && prompt->count() == 0) throw CLI::RequiredError("--tokens or --prompt");
         logits(*o);
     });
 }

@@ -1,14 +1,19 @@
 // The nib binary: a table of commands.
+#include <fcntl.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <iterator>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
+#include "usage.h"
 
 #ifndef NIB_VERSION
 #define NIB_VERSION "0.1.0"
@@ -33,8 +38,6 @@ constexpr Command kCommands[] = {
     {"selftest", "check this machine's kernels against the reference",   selftest_command},
 };
 
-constexpr size_t kHelpColumn = 26;  // where explanations of options begin
-
 enum ExitCode { kDone = 0, kFailed = 1, kWrongUsage = 2 };
 
 int report(const char* message) {
@@ -49,22 +52,38 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error) {
         print(error.get_name() == "CallForVersion" ? std::string(error.what()) + "\n" : app.help());
         return kDone;
     }
+    const CLI::App* command = &app;
     std::string path = "nib";
-    for (const CLI::App* command : app.get_subcommands()) path += " " + command->get_name();
-    std::fprintf(stderr, "nib: error: %s\nSee `%s --help`.\n", error.what(), path.c_str());
+    if (!app.get_subcommands().empty() && app.remaining().empty()) {
+        command = app.get_subcommands().front();
+        path += " " + command->get_name();
+    }
+    std::fprintf(stderr, "nib: error: %s (see `%s --help`)\n", usage_message(*command, error).c_str(), path.c_str());
     return kWrongUsage;
+}
+
+// The arguments after the program's name, last first as CLI11 takes them. `nib help run` is `nib run --help`.
+std::vector<std::string> arguments(int argc, char** argv) {
+    std::vector<std::string> all(argv + 1, argv + argc);
+    if (all.front() == "help") {
+        all.erase(all.begin());
+        all.resize(std::min<size_t>(all.size(), 1));
+        all.push_back("--help");
+    }
+    std::reverse(all.begin(), all.end());
+    return all;
 }
 
 int run(int argc, char** argv) {
     CLI::App app("nib trains small language models on your own text and writes with them, on any CPU.", "nib");
+    app.formatter(std::make_shared<HelpFormatter>());
     app.set_version_flag("--version", "nib " NIB_VERSION, "show the version and exit");
     app.set_help_flag("-h,--help", "show this help and exit");
     app.require_subcommand(1);
-    app.get_formatter()->column_width(kHelpColumn);
     app.footer(
         "Examples:\n"
         "  nib train input.txt -o model.gguf\n"
-        "  nib run model.gguf -p \"Once upon a time\"\n"
+        "  nib run model.gguf -p \"Once upon a time\"\n\n"
         "`nib COMMAND --help` explains a command and its options.");
     for (const Command& command : kCommands) command.setup(*app.add_subcommand(command.name, command.summary));
     try {
@@ -72,11 +91,11 @@ int run(int argc, char** argv) {
             std::fputs(app.help().c_str(), stderr);
             return kWrongUsage;
         }
-        const std::string first = argv[1];
-        const auto named = [&](const Command& command) { return first == command.name; };
-        if (!first.starts_with('-') && std::none_of(std::begin(kCommands), std::end(kCommands), named))
-            throw CLI::ParseError("there is no command `" + printable(first, 40) + "`", kWrongUsage);
-        app.parse(argc, argv);
+        std::vector<std::string> words = arguments(argc, argv);
+        const auto named = [&](const Command& command) { return words.back() == command.name; };
+        if (!words.back().starts_with('-') && std::none_of(std::begin(kCommands), std::end(kCommands), named))
+            throw CLI::ParseError("there is no command `" + printable(words.back(), 40) + "`", kWrongUsage);
+        app.parse(words);
         print("");  // flushes what a command has printed on its own
         return kDone;
     } catch (const CLI::ParseError& error) {
@@ -84,10 +103,18 @@ int run(int argc, char** argv) {
     }
 }
 
+// A standard stream that the caller has closed must not become the descriptor of a file that nib writes. Each is opened the
+// wrong way round, so that using it is still an error.
+void occupy_standard_streams() {
+    for (int descriptor = 0; descriptor <= 2; ++descriptor)
+        if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF) open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY);
+}
+
 }  // namespace
 }  // namespace nib
 
 int main(int argc, char** argv) {
+    nib::occupy_standard_streams();
     // A closed pipe and a file that may not grow further are errors of the write, reported where it happens.
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);

@@ -1,7 +1,11 @@
 #include "options.h"
 
 #include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <system_error>
 
+#include "core/error.h"
 #include "cpu/isa.h"
 
 namespace nib {
@@ -15,7 +19,7 @@ BackendOptions::BackendOptions() : threads(std::min(default_threads(), kMaxThrea
 
 void add_backend_options(CLI::App& app, BackendOptions& options) {
     app.add_option("--threads", options.threads, "threads that compute")
-        ->check(whole_number(1, kMaxThreads))
+        ->transform(whole_number(1, kMaxThreads))
         ->type_name("N")
         ->capture_default_str();
     std::string names;
@@ -29,10 +33,40 @@ std::unique_ptr<CpuBackend> make_backend(const BackendOptions& options) {
     return std::make_unique<CpuBackend>(kernel_table(options.isa), options.threads);
 }
 
-CLI::Validator whole_number(int64_t low, int64_t high) { return CLI::Range(low, high).description(""); }
+CLI::Validator whole_number(int64_t low, int64_t high) {
+    return {[=](std::string& text) -> std::string {
+                int64_t value = 0;
+                const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+                if (error == std::errc::invalid_argument || end != text.data() + text.size())
+                    return "`" + printable(text, 40) + "` is not a whole number";
+                const std::string given = printable(text, 40);
+                text = std::to_string(value);  // CLI11 would take 010 for an octal number
+                if (error == std::errc() && value >= low && value <= high) return "";
+                if (low == INT64_MIN) return given + " is out of range";
+                return given + " is out of range; choose a number from " + std::to_string(low) + " to " +
+                       std::to_string(high);
+            },
+            ""};
+}
+
+CLI::Validator real_number() {
+    return {[](std::string& text) -> std::string {
+                double value = 0;
+                const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+                const bool good = error != std::errc::invalid_argument && end == text.data() + text.size();
+                return good ? "" : "`" + printable(text, 40) + "` is not a number";
+            },
+            ""};
+}
 
 void add_model_argument(CLI::App& app, std::string& path) {
-    app.add_option("model", path, "model file (GGUF), such as nib train writes")->required()->type_name("MODEL");
+    app.add_option("MODEL", path, "model file (GGUF), such as nib train writes")->required();
+}
+
+std::string model_file(const std::string& path) {
+    std::error_code error;
+    const std::string longer = path + ".gguf";
+    return !std::filesystem::exists(path, error) && std::filesystem::exists(longer, error) ? longer : path;
 }
 
 }  // namespace nib

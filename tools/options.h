@@ -21,10 +21,15 @@ void add_backend_options(CLI::App& app, BackendOptions& options);
 /// Error when this machine has no such instruction set.
 std::unique_ptr<CpuBackend> make_backend(const BackendOptions& options);
 
-/// Accepts whole numbers from `low` to `high`; unlike CLI::Range it leaves the help text alone.
-CLI::Validator whole_number(int64_t low, int64_t high);
+/// For Option::transform: decimal whole numbers from `low` to `high`, without touching the help text.
+CLI::Validator whole_number(int64_t low = INT64_MIN, int64_t high = INT64_MAX);
+/// The same for other numbers, also nan and inf.
+CLI::Validator real_number();
 
 /// Declares the positional argument MODEL.
 void add_model_argument(CLI::App& app, std::string& path);
+/// The file that the user means: `path`, or `path`.gguf if only that exists, since nib train -o takes names without the
+/// ending as well.
+std::string model_file(const std::string& path);
 
 }  // namespace nib

@@ -19,6 +19,7 @@
 #include "model/loaded_model.h"
 #include "options.h"
 #include "text/char_tokenizer.h"
+#include "train/memory.h"
 
 namespace nib {
 namespace {
@@ -26,15 +27,13 @@ namespace {
 constexpr int kMaxSamples = 256;
 
 constexpr const char* kFooter =
-    "The prompt is printed, then what the model writes after it. It comes from -p, from a file, or from standard input if\n"
+    "The prompt is printed, then what the model writes after it. It comes from -p, from a file, or from standard input if "
     "that is a pipe or a file; of a file or standard input one final line end is dropped. Without a prompt the model "
-    "begins\n"
-    "as if after a line end, if it knows that character, else after its first token.\n"
+    "begins as if after a line end, if it knows that character, else after its first token.\n\n"
     "The model sees as many characters as its context has (`nib info`): of a longer prompt the end. When the context is "
-    "full,\n"
-    "its oldest half is dropped and the rest evaluated again, so that text can be longer than the context.\n"
-    "The order of the filters is: repetition penalty, temperature, top-k, top-p, min-p.\n"
-    "On a terminal, speed and memory are shown at the end.\n\n"
+    "full, its oldest half is dropped and the rest evaluated again, so that text can be longer than the context.\n\n"
+    "The order of the filters is: repetition penalty, temperature, top-k, top-p, min-p. On a terminal, speed and memory "
+    "are shown at the end.\n\n"
     "Examples:\n"
     "  nib run shakespeare.gguf -p \"ROMEO:\" -n 300 --temp 0.8 --top-k 40 --top-p 0.95 --seed 1\n"
     "  nib run fables.gguf -p \"THE FOX AND\" --samples 3 --stop \"THE END\"\n"
@@ -132,9 +131,10 @@ void print_summary(const Options& o, const std::string& backend, const GenerateR
 }
 
 void run(Options& o) {
+    check_options(o.generate);
     if (!o.has_seed) o.generate.sampler.seed = std::random_device{}();
     const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
-    const LoadedModel model(o.model, *backend);
+    const LoadedModel model(model_file(o.model), *backend);
     const Tokenizer& tokenizer = model.tokenizer();
     std::vector<int32_t> prompt = encode(tokenizer, prompt_text(o), o.skip_unknown);
     const std::string shown = tokenizer.decode(prompt);  // without what was skipped
@@ -144,6 +144,9 @@ void run(Options& o) {
         std::fprintf(stderr, "nib: the prompt has %zu tokens; the model reads the last %lld\n", prompt.size(),
                      static_cast<long long>(model.config().context));
 
+    if (const double bytes = Session::cache_bytes(model.config(), o.samples), limit = memory_limit(); bytes > limit)
+        fail("%d samples need %s of memory for their keys and values, but this machine has %s; choose fewer --samples",
+             o.samples, human_bytes(bytes).c_str(), human_bytes(limit).c_str());
     Session session(*backend, model.config(), model.weights(), o.samples);
     const auto samples = static_cast<size_t>(o.samples);
     std::vector<std::string> texts(samples);  // what is not printed as it comes
@@ -181,35 +184,29 @@ void run_command(CLI::App& app) {
     app.add_option("--prompt-file", o->prompt_file, "file with the text to continue; - is standard input")
         ->type_name("FILE")
         ->excludes(prompt);
-    app.add_option("-n,--tokens", o->generate.count, "tokens (characters) to write, at most")
-        ->check(whole_number(0, int64_t{1} << 40))
+    app.add_option("-n,--length", o->generate.count, "tokens (characters) to write, at most")
+        ->transform(whole_number(0, int64_t{1} << 40))
         ->type_name("N")
         ->capture_default_str();
-    app.add_option("--temp", s.temperature,
-                   "temperature: lower is safer, higher is wilder; 0 always takes the most probable")
-        ->type_name("X")
-        ->capture_default_str();
-    app.add_option("--top-k", s.top_k, "choose among the N most probable tokens only; 0: all")
-        ->type_name("N")
-        ->capture_default_str();
-    app.add_option("--top-p", s.top_p, "choose among the fewest tokens that together have probability X; 1: all")
-        ->type_name("X")
-        ->capture_default_str();
-    app.add_option("--min-p", s.min_p, "only tokens at least X times as probable as the most probable one; 0: all")
-        ->type_name("X")
-        ->capture_default_str();
-    app.add_option("--repeat-penalty", s.repeat_penalty, "make recent tokens less probable by this factor; 1: off")
-        ->type_name("X")
-        ->capture_default_str();
-    app.add_option("--repeat-last", s.repeat_last, "tokens that count as recent; -1: all")
-        ->type_name("N")
-        ->capture_default_str();
+    const auto real = [&](const char* flag, double& value, const char* help) {
+        app.add_option(flag, value, help)->transform(real_number())->type_name("X")->capture_default_str();
+    };
+    const auto whole = [&](const char* flag, int64_t& value, const char* help) {
+        app.add_option(flag, value, help)->transform(whole_number())->type_name("N")->capture_default_str();
+    };
+    real("--temp", s.temperature, "temperature: lower is safer, higher is wilder; 0 always takes the most probable");
+    whole("--top-k", s.top_k, "choose among the N most probable tokens only; 0: all");
+    real("--top-p", s.top_p, "choose among the fewest tokens that together have probability X; 1: all");
+    real("--min-p", s.min_p, "only tokens at least X times as probable as the most probable one; 0: all");
+    real("--repeat-penalty", s.repeat_penalty, "make recent tokens less probable by this factor; 1: off");
+    whole("--repeat-last", s.repeat_last, "tokens that count as recent; -1: all");
     auto* seed = app.add_option("--seed", s.seed,
                                 "number that all randomness comes from; the same seed writes the same text "
                                 "(default: another one each time)")
+                     ->transform(whole_number(0))
                      ->type_name("N");
     app.add_option("--samples", o->samples, "how many continuations to write")
-        ->check(whole_number(1, kMaxSamples))
+        ->transform(whole_number(1, kMaxSamples))
         ->type_name("N")
         ->capture_default_str();
     app.add_option("--stop", o->generate.stop, "end before this text appears in what the model writes; may be given again")

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -9,6 +10,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "command.h"
@@ -25,15 +27,14 @@ constexpr int64_t kSampleTokens = 300;
 
 constexpr const char* kFooter =
     "Files: NAME.gguf is the model (`nib run` takes it), NAME.state.gguf what --resume needs, NAME.best.gguf the model "
-    "with\n"
-    "the best validation loss so far, NAME.log.jsonl a line per step, NAME.svg the loss curve.\n"
-    "Ctrl-C finishes the step, saves and prints the command that resumes; the exit code is then 130 (143 for SIGTERM).\n"
-    "Whatever kills a run, even kill -9, the last checkpoint resumes, and a resumed run gives the same weights as one "
-    "that\n"
-    "was not interrupted. --resume takes all options from the checkpoint; --iters and the options under Reports may be\n"
-    "changed, others must be left out or be the same. Steps beyond --decay-iters keep the learning rate --min-lr: give\n"
-    "--decay-iters from the start if more steps are to follow.\n"
-    "Presets (--preset) set --layers, --heads and --embd: ";
+    "with the best validation loss so far, NAME.log.jsonl a line per step, NAME.svg the loss curve.\n\n"
+    "Ctrl-C finishes the step, saves and prints the command that resumes; the exit code is then 130 (143 for SIGTERM, "
+    "129 for SIGHUP). Whatever kills a run, even kill -9, the last checkpoint resumes, and a resumed run gives the same "
+    "weights as one that was not interrupted.\n\n"
+    "--resume takes all options from the checkpoint; --iters, --low-memory and the options under Reports may be changed, "
+    "others must be left out or be the same. Steps beyond --decay-iters keep the learning rate --min-lr: give "
+    "--decay-iters from the start if more steps are to follow.\n\n"
+    "Presets set --layers, --heads and --embd: ";
 
 constexpr const char* kExamples =
     "\n\nExamples:\n"
@@ -58,25 +59,28 @@ extern "C" void on_signal(int signal) {
     [[maybe_unused]] const auto written = write(STDERR_FILENO, text, sizeof text - 1);
 }
 
-// Catches SIGINT and SIGTERM once each; the second time they end the process, which leaves the last checkpoint.
+// Catches the signals that ask for an end once each; the second time they end the process, which leaves the last
+// checkpoint. A SIGHUP that is ignored stays so (nohup); an ignored SIGINT does not, scripts ignore it for `nib ... &`.
 class SignalGuard {
 public:
     SignalGuard() {
         struct sigaction action = {};
         action.sa_handler = on_signal;
         action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
-        sigaction(SIGINT, &action, &interrupt_);
-        sigaction(SIGTERM, &action, &terminate_);
+        for (size_t i = 0; i < kSignals.size(); ++i) {
+            sigaction(kSignals[i], nullptr, &before_[i]);
+            if (kSignals[i] != SIGHUP || before_[i].sa_handler != SIG_IGN) sigaction(kSignals[i], &action, nullptr);
+        }
     }
     ~SignalGuard() {
-        sigaction(SIGINT, &interrupt_, nullptr);
-        sigaction(SIGTERM, &terminate_, nullptr);
+        for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &before_[i], nullptr);
     }
     SignalGuard(const SignalGuard&) = delete;
     SignalGuard& operator=(const SignalGuard&) = delete;
 
 private:
-    struct sigaction interrupt_ = {}, terminate_ = {};
+    static constexpr std::array kSignals = {SIGINT, SIGTERM, SIGHUP};
+    std::array<struct sigaction, kSignals.size()> before_ = {};
 };
 
 // ---- The command that resumes ----
@@ -118,22 +122,19 @@ void write_sample(const TrainStep& train, const CharTokenizer& tokenizer, const 
     GenerateOptions options;
     options.count = kSampleTokens;
     options.sampler.seed = 1;
-    try {
-        print(strprintf("--- sample after step %lld ---\n%s", static_cast<long long>(step), prompt.c_str()));
-        generate(session, tokenizer, ids, options, [](size_t, std::string_view text) { print(text); });
-        print("\n---\n");
-    } catch (const OutputClosed&) {  // nobody reads the samples; the training goes on
-    }
+    print(strprintf("--- sample after step %lld ---\n%s", static_cast<long long>(step), prompt.c_str()));
+    generate(session, tokenizer, ids, options, [](size_t, std::string_view text) { print(text); });
+    print("\n---\n");
 }
 
-void report_end(const TrainResult& result, const RunFiles& files) {
+void report_end(const TrainResult& result, const RunFiles& files, Progress& progress) {
     std::string text =
         strprintf("saved %s after step %lld", printable(files.model).c_str(), static_cast<long long>(result.step));
     if (result.end == TrainEnd::StoppedEarly)
         text += " (stopped early: no better validation loss for --patience validations)";
     if (result.val_loss) text += strprintf("; validation loss %.4f", *result.val_loss);
     if (result.best_loss) text += strprintf(", best %.4f in %s", *result.best_loss, printable(files.best).c_str());
-    std::fprintf(stderr, "%s\n", text.c_str());
+    progress.line(text);
 }
 
 // Returns whether the run was interrupted.
@@ -147,12 +148,17 @@ bool train(const Options& o) {
     TrainHooks hooks;
     hooks.stop = [] { return caught_signal != 0; };
     hooks.sample = [&](const TrainStep& step, const CharTokenizer& characters, int64_t number) {
-        write_sample(step, characters, prompt, number);
+        try {
+            write_sample(step, characters, prompt, number);
+        } catch (const OutputClosed&) {  // nobody reads the samples; the training goes on
+        } catch (const Error& error) {   // the disk of a redirected output is full, for example
+            std::fprintf(stderr, "nib: no sample after step %lld: %s\n", static_cast<long long>(number), error.what());
+        }
     };
     Trainer trainer(*backend, std::move(setup), progress, hooks);
     const TrainResult result = trainer.run();
     if (result.end == TrainEnd::NothingToDo) return false;
-    report_end(result, files);
+    report_end(result, files, progress);
     if (result.end == TrainEnd::Interrupted) return true;
     trainer.sample();
     return false;
@@ -176,7 +182,10 @@ void add_field(CLI::App& app, TrainOptions& options, const OptionField& field) {
     const auto add = [&]<class T>(T TrainOptions::*member) {
         if constexpr (std::is_same_v<T, bool>)
             return static_cast<CLI::Option*>(app.add_flag(field.flag, options.*member, field.help));
-        auto* option = app.add_option(field.flag, options.*member, field.help);
+        CLI::Option* option = app.add_option(field.flag, options.*member, field.help)->type_name("NAME");
+        if constexpr (std::is_same_v<T, int64_t>) option->type_name("N")->transform(whole_number());
+        if constexpr (std::is_same_v<T, double>) option->type_name("X")->transform(real_number());
+        if (std::string_view(field.flag).ends_with("prompt")) option->type_name("TEXT");
         const bool computed = std::string(field.help).find("(default:") != std::string::npos;
         if (!computed) option->capture_default_str();
         return option;
@@ -189,12 +198,12 @@ void add_field(CLI::App& app, TrainOptions& options, const OptionField& field) {
 void train_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     TrainRequest& request = o->request;
-    app.add_option("input", request.inputs, "text files (UTF-8) and folders of .txt files")->required()->type_name("TEXT");
+    app.add_option("TEXT", request.inputs, "text files (UTF-8) and folders of .txt files")->required();
     app.add_option("-o,--output", request.output, "model to write: NAME.gguf")->required()->type_name("NAME");
     app.add_option("--val", request.validation, "text that validates, instead of the end of the input")->type_name("FILE");
     app.add_flag("--resume", request.resume, "go on with the training that has left this output");
     app.add_flag("--overwrite", request.overwrite, "replace what another training has left under this name");
-    app.add_option("--preset", o->preset, "size by name, see below")->group("Model");
+    app.add_option("--preset", o->preset, "size by name, see below")->type_name("NAME")->group("Model");
     for (const OptionField& field : option_fields()) add_field(app, request.options, field);
     add_backend_options(app, o->backend);
     std::string names;

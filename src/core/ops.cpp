@@ -24,6 +24,9 @@ const char* op_name(Op op) {
     return names[static_cast<int>(op)];
 }
 
+namespace {
+
+// Whether its units are rows of activations.
 bool op_by_rows(Op op, const Params& p) {
     switch (op) {
         case Op::Embed:
@@ -36,6 +39,8 @@ bool op_by_rows(Op op, const Params& p) {
         default: return false;
     }
 }
+
+}  // namespace
 
 int64_t op_units(Op op, const Params& p) {
     if (op_by_rows(op, p)) return p.B * p.T;
@@ -56,6 +61,8 @@ int64_t op_units(Op op, const Params& p) {
     }
 }
 
+int64_t op_units(const Call& call) { return op_by_rows(call.op, call.p) ? call.rows() : op_units(call.op, call.p); }
+
 int64_t op_units_per_sequence(Op op, const Params& p) {
     if (op_by_rows(op, p)) return p.T;
     return op == Op::Attention || op == Op::AttentionBackward || op == Op::AttentionCached ? p.H : 0;
@@ -63,6 +70,15 @@ int64_t op_units_per_sequence(Op op, const Params& p) {
 
 bool op_is_weight_gradient(Op op) {
     return op == Op::EmbedBackward || op == Op::NormBackwardWeight || op == Op::LinearBackwardWeight;
+}
+
+bool op_reads_output(const Call& call, int i) {
+    switch (call.op) {
+        case Op::AdamW:
+        case Op::Sgd: return true;
+        case Op::AttentionCached: return i > 0;
+        default: return op_is_weight_gradient(call.op) ? call.adds_weight(i) : call.adds(i);
+    }
 }
 
 namespace {

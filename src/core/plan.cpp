@@ -1,7 +1,8 @@
 #include "core/plan.h"
 
 #include <algorithm>
-#include <numeric>
+#include <cstring>
+#include <functional>
 #include <utility>
 
 #include "core/ops.h"
@@ -187,27 +188,69 @@ Plan compile(Graph graph, Backend& backend, std::shared_ptr<const Arena> arena) 
     return plan;
 }
 
+// ---- text ------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+struct NodeText {
+    std::string outputs, inputs;
+};
+
+// `place` is what to add to a tensor.
+NodeText node_text(const Plan& plan, const Node& node, const std::function<std::string(Tensor, bool output)>& place) {
+    // "%7 f32(64,192)", or the name of a weight or input; of a part of a tensor also the byte at which it begins.
+    const auto describe = [&](Tensor t) {
+        const TensorInfo& info = plan.tensors[static_cast<size_t>(t.id)];
+        const int base = base_of(plan, t);
+        const std::string& name = plan.tensors[static_cast<size_t>(base)].name;
+        return (name.empty() ? "%" + std::to_string(base) : name) +
+               (info.view_offset > 0 ? "+" + std::to_string(info.view_offset) : "") + " " + dtype_info(info.type)->name +
+               info.shape.text();
+    };
+    NodeText text;
+    const auto append = [](std::string& list, const std::string& item) { list += (list.empty() ? "" : ", ") + item; };
+    for (size_t i = 0; i < node.out.size(); ++i)
+        if (const Tensor t = node.out[i])
+            append(text.outputs, (node.accumulate >> i & 1 ? "+=" : "") + describe(t) + place(t, true));
+    for (const Tensor t : node.in)
+        if (t) append(text.inputs, describe(t) + place(t, false));
+    return text;
+}
+
+}  // namespace
+
+std::string Plan::text(const Node& node) const {
+    const NodeText text = node_text(*this, node, [](Tensor, bool) { return ""; });
+    return std::string(op_name(node.op)) + " " + text.outputs + " <- " + text.inputs;
+}
+
 std::string Plan::text() const {
+    constexpr size_t kWidth = 84;  // of the outputs; a few are longer
     const std::vector<Lifetime> lives = lifetimes(*this);
-    std::string out = strprintf("arena %s, %zu nodes in %zu stages\n",
-                                human_bytes(static_cast<double>(arena_bytes)).c_str(), nodes.size(), stages.size());
+    // Results say where they lie and how long; so do the inputs of the plan, which are nobody's results.
+    const auto place = [&](Tensor t, bool output) -> std::string {
+        const TensorInfo &info = tensors[static_cast<size_t>(t.id)],
+                         &base = tensors[static_cast<size_t>(base_of(*this, t))];
+        if (info.where.buffer != arena->buffer() || !(output || !base.name.empty())) return "";
+        const Lifetime life = lives[static_cast<size_t>(base_of(*this, t))];
+        return strprintf("@%zu", info.where.offset) + (base.kept ? "[kept]" : strprintf("[%d-%d]", life.first, life.last));
+    };
+    std::vector<NodeText> texts;
+    size_t width = 0, name_width = 0;
+    for (const Node& node : nodes) {
+        texts.push_back(node_text(*this, node, place));
+        if (const size_t length = texts.back().outputs.size(); length <= kWidth) width = std::max(width, length);
+        name_width = std::max(name_width, std::strlen(op_name(node.op)));
+    }
+    const auto count = [](size_t n, const char* what) { return strprintf("%zu %s%s", n, what, n == 1 ? "" : "s"); };
+    std::string out = "# " + count(nodes.size(), "node") + " in " + count(stages.size(), "stage") + ", arena of " +
+                      human_bytes(static_cast<double>(arena_bytes)) + "\n";
     for (size_t s = 0; s < stages.size(); ++s)
         for (const int index : stages[s].nodes) {
-            const Node& node = nodes[static_cast<size_t>(index)];
-            out += strprintf("%4zu %s %-24s", s, stages[s].sequences > 0 ? "by sequence" : "shared out ", op_name(node.op));
-            const auto describe = [&](Tensor t, bool adds) {
-                if (!t) return;
-                const TensorInfo& info = tensors[static_cast<size_t>(t.id)];
-                out += " " + (adds ? "+=" + info.shape.text() : info.shape.text());
-                if (!info.name.empty()) out += "`" + info.name + "`";
-                if (info.where.buffer != arena->buffer()) return;
-                const Lifetime life = lives[static_cast<size_t>(base_of(*this, t))];
-                out += strprintf("@%zu[%d-%d]", info.where.offset, life.first, life.last);
-            };
-            for (const Tensor t : node.in) describe(t, false);
-            out += " ->";
-            for (int i = 0; i < kMaxOut; ++i) describe(node.out[static_cast<size_t>(i)], node.accumulate >> i & 1);
-            out += "\n";
+            const NodeText& text = texts[static_cast<size_t>(index)];
+            out += strprintf("%3zu%c %-*s  %-*s <- ", s, stages[s].sequences > 0 ? 's' : ' ', static_cast<int>(name_width),
+                             op_name(nodes[static_cast<size_t>(index)].op), static_cast<int>(width), text.outputs.c_str()) +
+                   text.inputs + "\n";
         }
     return out;
 }

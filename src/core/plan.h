@@ -56,8 +56,10 @@ struct Plan {
         CHECK(values.size_bytes() <= tensors[static_cast<size_t>(t.id)].bytes());
         backend->download(locate(t), std::as_writable_bytes(values));
     }
-    /// One line per node: stage, op, shapes, place and lifetime.
+    /// For people, one line per node: stage, op, outputs and inputs with types, shapes, places and lifetimes.
     std::string text() const;
+    /// One of them without places.
+    std::string text(const Node& node) const;
 };
 
 /// Bytes of arena that compile() would need; nothing is allocated.

@@ -181,7 +181,7 @@ void CpuBackend::run(const Plan& plan, const Step& step) {
     for (size_t i = 0; i < compiled.stages.size(); ++i) compiled.counters[i].next.store(0, std::memory_order_relaxed);
     const int threads = pool_.size();
     const auto kernel = [&](const Call& call, Range units, void* scratch) {
-        if (op_by_rows(call.op, call.p)) units.end = std::min(units.end, call.rows());
+        units.end = std::min(units.end, op_units(call));
         if (units.begin < units.end) kernels_.run[static_cast<size_t>(call.op)](call, units, scratch);
     };
     const auto work = [&](int thread) {

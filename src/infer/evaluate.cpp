@@ -11,7 +11,8 @@ constexpr int64_t kRows = 4096, kMaxBatch = 64;  // of a batch, when the caller 
 
 }  // namespace
 
-Evaluator::Evaluator(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t tokens, int64_t batch)
+Evaluator::Evaluator(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t tokens, int64_t batch,
+                     double memory)
     : tokens_(tokens), time_(std::min(config.context, tokens - 1)) {
     CHECK(tokens >= 2 && batch >= 0);
     const int64_t windows = (tokens - 2) / time_ + 1;
@@ -24,6 +25,9 @@ Evaluator::Evaluator(Backend& backend, const GptConfig& config, const GptWeights
     loss_ = g.loss(gpt(g, config, weights, {.ids = ids_, .positions = positions_}), weights.output, targets_);
     g.output(loss_.losses);
     g.output(loss_.predicted);
+    if (const auto bytes = static_cast<double>(arena_bytes(g, backend.workers())); bytes > memory)
+        fail("--batch %lld needs %s of memory, but this machine has %s; choose a smaller one",
+             static_cast<long long>(batch_), human_bytes(bytes).c_str(), human_bytes(memory).c_str());
     plan_ = compile(std::move(g), backend);
     std::vector<int32_t> positions(static_cast<size_t>(R));
     for (size_t r = 0; r < positions.size(); ++r) positions[r] = static_cast<int32_t>(r % static_cast<size_t>(time_));

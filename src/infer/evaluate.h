@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -24,8 +25,10 @@ struct Evaluation {
 /// before them in the window, so that every token of the text but the first is predicted exactly once.
 class Evaluator {
 public:
-    /// For texts of `tokens` tokens (2 at least), `batch` windows at a time (0: chosen). `weights` must outlive it.
-    Evaluator(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t tokens, int64_t batch = 0);
+    /// For texts of `tokens` tokens (2 at least), `batch` windows at a time (0: chosen). `weights` must outlive it. Error
+    /// when it needs more than `memory` bytes.
+    Evaluator(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t tokens, int64_t batch = 0,
+              double memory = std::numeric_limits<double>::infinity());
 
     /// Reads tokens [begin, begin + ids.size()) of the text.
     using Reader = std::function<void(int64_t begin, std::span<int32_t> ids)>;

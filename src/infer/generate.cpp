@@ -132,6 +132,11 @@ private:
 
 }  // namespace
 
+void check_options(const GenerateOptions& options) {
+    check_options(options.sampler);
+    const StopFilter stop(options.stop);
+}
+
 GenerateResult generate(Session& session, const Tokenizer& tokenizer, std::span<const int32_t> prompt,
                         const GenerateOptions& options, const TextSink& sink) {
     CHECK(!prompt.empty() && options.count >= 0);

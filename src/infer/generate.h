@@ -20,6 +20,9 @@ struct GenerateOptions {
     std::vector<std::string> stop;  // a sample ends before the first of these in its output
 };
 
+/// Error that names the first option which makes no sense. generate() checks them, too.
+void check_options(const GenerateOptions& options);
+
 struct GenerateResult {
     struct Sample {
         int64_t tokens = 0;    // generated

@@ -29,20 +29,22 @@ double sample_uniform(uint64_t seed, uint32_t sample, uint64_t position) {
     return static_cast<double>((uint64_t{words[0]} << 32 | words[1]) >> 11) * 0x1p-53;
 }
 
+void check_options(const SamplerOptions& o) {
+    const auto require = [](bool good, const char* flag, double value, const char* range) {
+        if (!good) fail("%s is %g; it must be %s", flag, value, range);
+    };
+    require(o.temperature >= 0 && std::isfinite(o.temperature), "--temp", o.temperature, "a number from 0 up");
+    require(o.top_k >= 0, "--top-k", static_cast<double>(o.top_k), "at least 1, or 0 for no limit");
+    require(o.top_p > 0 && o.top_p <= 1, "--top-p", o.top_p, "above 0 and at most 1");
+    require(o.min_p >= 0 && o.min_p <= 1, "--min-p", o.min_p, "between 0 and 1");
+    require(o.repeat_penalty > 0 && std::isfinite(o.repeat_penalty), "--repeat-penalty", o.repeat_penalty,
+            "a number above 0; 1 is none");
+    require(o.repeat_last >= -1, "--repeat-last", static_cast<double>(o.repeat_last), "at least 0, or -1 for all");
+}
+
 Sampler::Sampler(const SamplerOptions& options, int64_t vocab) : options_(options) {
     CHECK(vocab > 0);
-    const auto require = [](bool good, const char* what, double value, const char* range) {
-        if (!good) fail("%s is %g; it must be %s", what, value, range);
-    };
-    const SamplerOptions& o = options_;
-    require(o.temperature >= 0 && std::isfinite(o.temperature), "the temperature", o.temperature, "a number from 0 up");
-    require(o.top_k >= 0, "top-k", static_cast<double>(o.top_k), "at least 1, or 0 for no limit");
-    require(o.top_p > 0 && o.top_p <= 1, "top-p", o.top_p, "above 0 and at most 1");
-    require(o.min_p >= 0 && o.min_p <= 1, "min-p", o.min_p, "between 0 and 1");
-    require(o.repeat_penalty > 0 && std::isfinite(o.repeat_penalty), "the repetition penalty", o.repeat_penalty,
-            "a number above 0; 1 is none");
-    require(o.repeat_last >= -1, "the number of tokens to penalize", static_cast<double>(o.repeat_last),
-            "at least 0, or -1 for all");
+    check_options(options);
     candidates_.reserve(static_cast<size_t>(vocab));
     seen_.resize(static_cast<size_t>(vocab));
 }

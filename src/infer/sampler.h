@@ -18,6 +18,9 @@ struct SamplerOptions {
     uint64_t seed = 0;
 };
 
+/// Error that names the first option which makes no sense.
+void check_options(const SamplerOptions& options);
+
 /// A uniform number in [0,1) from `seed` alone: number `position` of sample `sample`, the same on every machine.
 double sample_uniform(uint64_t seed, uint32_t sample, uint64_t position);
 

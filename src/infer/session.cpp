@@ -17,11 +17,10 @@ size_t align_up(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 Session::Session(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t sequences)
     : backend_(backend), config_(config), weights_(weights), sequences_(sequences) {
     CHECK(sequences > 0 && config.context > 0);
-    size_t layer, all;
-    if (__builtin_mul_overflow(static_cast<size_t>(sequences) * sizeof(float), config.context * config.embd, &layer) ||
-        __builtin_mul_overflow(layer + kAlign, 2 * config.layers, &all))
-        fail("a key/value cache for %lld sequences does not fit into memory; use fewer", static_cast<long long>(sequences));
-    cache_bytes_ = align_up(layer);
+    if (const double bytes = cache_bytes(config, sequences); bytes > 0x1p62)
+        fail("the keys and values of %lld sequences need %s of memory; use fewer", static_cast<long long>(sequences),
+             human_bytes(bytes).c_str());
+    cache_bytes_ = align_up(static_cast<size_t>(sequences * config.context * config.embd) * sizeof(float));
     cache_buffer_ = backend.allocate(cache_bytes_ * 2 * static_cast<size_t>(config.layers));
     logits_.resize(static_cast<size_t>(sequences * config.vocab));
     small_.size = std::min(kSmallChunk, config.context);
@@ -30,6 +29,11 @@ Session::Session(Backend& backend, const GptConfig& config, const GptWeights& we
 
 Session::~Session() {
     if (cache_buffer_ >= 0) backend_.release(cache_buffer_);
+}
+
+double Session::cache_bytes(const GptConfig& c, int64_t sequences) {
+    return 2.0 * sizeof(float) * static_cast<double>(c.layers) * static_cast<double>(c.context) *
+           static_cast<double>(c.embd) * static_cast<double>(sequences);
 }
 
 Location Session::cache(int64_t layer, bool values) const {

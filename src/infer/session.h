@@ -21,6 +21,9 @@ public:
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
+    /// Bytes of key/value cache that `sequences` sequences take.
+    static double cache_bytes(const GptConfig& config, int64_t sequences);
+
     int64_t sequences() const { return sequences_; }
     int64_t context() const { return config_.context; }
     int64_t vocab() const { return config_.vocab; }

@@ -59,6 +59,9 @@ int64_t parameter_count(const GptConfig& config) {
 
 GptConfig read_config(const GgufFile& file) {
     const auto architecture = file.get<std::string>("general.architecture");
+    if (architecture == "nib-state")
+        fail("%s: is what a training resumes from, not a model; the model has the same name without `.state`",
+             printable(file.name()).c_str());
     if (architecture != "gpt2")
         fail("%s: architecture `%s` is not supported; nib runs gpt2", file.name().c_str(), printable(architecture).c_str());
     const auto size = [&](const char* key) { return file.get<int64_t>(std::string("gpt2.") + key); };

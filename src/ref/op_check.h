@@ -1,31 +1,51 @@
-// Holds a table of kernels to the reference: one call with random data on both, and the largest difference.
+// Holds kernels to the reference: what two results may differ by, and by what they do.
 #pragma once
 
-#include <vector>
+#include <string>
 
-#include "core/op.h"
+#include "ref/operands.h"
 
 namespace nib::ref {
 
-/// A call without its data.
-struct OpCase {
-    Op op = Op::Count;
-    Params p = {};
-    uint8_t absent_in = 0, absent_out = 0;  // bit i: optional tensor i is null
-    uint8_t accumulate = 0;                 // as Call::accumulate
-    int64_t rows = 0;                       // as Step::rows
-    int64_t offset = 0;                     // floats by which every tensor misses 64-byte alignment
+/// How far a result may lie from the expected one: |a - b| <= l2 |b| over each output, and max |a - b| <= max max |b|.
+/// Outputs smaller than `scale` are measured against that, where an op's result is a small difference of large numbers.
+struct Tolerance {
+    double l2 = 1e-6, max = 4e-6, scale = 1e-3;
 };
 
-/// Every op, with and without its options, at a few small odd shapes.
-std::vector<OpCase> op_cases();
+/// For kernels that sum float products in float, against the reference's sums in double, on numbers of the size of 1.
+Tolerance op_tolerance(Op op);
 
-/// Runs the case on `kernels`, cut into pieces as the executor does it, and on the reference. The largest difference of
-/// each output relative to its largest value; infinite if something is not a number, an index differs, or a kernel wrote
-/// outside its tensors.
-double op_error(const OpCase& c, const KernelTable& kernels, unsigned seed = 1);
+/// Numbers of one type: F32, F64 or I32.
+struct Numbers {
+    const void* data = nullptr;
+    DType type = DType::F32;
+    size_t count = 0;
+    double operator[](size_t i) const;
+};
 
-/// What sums in float over some hundred elements may differ by.
-constexpr double kOpTolerance = 2e-5;
+/// What lies between two outputs, relative as in Tolerance. Infinite for a NaN where a number is expected, and for integers
+/// that differ.
+struct Difference {
+    double l2 = 0, max = 0;
+    bool untouched_differ = false;  // what the expected run did not touch (still NaN), the other has written
+    bool within(const Tolerance& tolerance) const {
+        return l2 <= tolerance.l2 && max <= tolerance.max && !untouched_differ;
+    }
+    /// "off by ..."
+    std::string text() const;
+};
+Difference difference(const Numbers& got, const Numbers& expected, double scale);
+
+/// All outputs of two runs of a case.
+struct Comparison {
+    double error = 0;      // the largest l2
+    std::string mismatch;  // the first thing that is wrong, in words; empty: nothing
+};
+template <class A, class B>
+Comparison compare(const Operands<A>& got, const Operands<B>& expected, const Tolerance& tolerance);
+
+/// Runs the case on `kernels`, in pieces, and on the reference.
+Comparison check_op(const OpCase& c, const KernelTable& kernels);
 
 }  // namespace nib::ref

@@ -51,6 +51,9 @@ void save_best(const RunFiles& files, const TrainStep& train, const CharTokenize
 /// The validation loss in NAME.best.gguf; nothing when there is no such file of nib's.
 std::optional<double> read_best_loss(const RunFiles& files);
 
+/// Error when another process trains under this name: it holds a lock on the log, and on files while it writes them.
+void require_not_running(const RunFiles& files);
+
 /// Completes a pair that a kill left half renamed and removes other leftovers. Error when there is nothing to resume or the
 /// two files do not belong together.
 void recover_pair(const RunFiles& files);

@@ -67,6 +67,9 @@ struct Span {
     int64_t size() const { return end - begin; }
 };
 
+/// Where the last `val_fraction` of `size` characters begins.
+int64_t validation_start(int64_t size, double val_fraction);
+
 /// Divides a corpus into what trains and what validates, which is the last `val_fraction` of it (0: nothing). Throws Error
 /// if the fraction is outside [0, 1), or if a part has fewer than context + 1 characters.
 std::pair<Span, Span> split(const Corpus& corpus, double val_fraction, int64_t context);

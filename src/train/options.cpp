@@ -50,7 +50,7 @@ const OptionField kFields[] = {
     {"--save-every",    Kind::Free,  &O::save_every,    "Reports", "steps between checkpoints (default: --eval-every)"},
     {"--sample-every",  Kind::Free,  &O::sample_every,  "Reports", "steps between samples; 0: only one at the end"},
     {"--sample-prompt", Kind::Free,  &O::sample_prompt, "Reports", "text that the samples begin with"},
-    {"--log-every",     Kind::Free,  &O::log_every,     "Reports", "steps between lines on a screen that is not a terminal"},
+    {"--log-every",     Kind::Free,  &O::log_every,     "Reports", "steps between lines where no terminal shows a live one"},
 };
 // clang-format on
 

@@ -9,13 +9,36 @@
 namespace nib {
 namespace {
 
+namespace fs = std::filesystem;
+
 void refuse_existing(const RunFiles& files) {
-    for (const std::string& path : {files.model, files.state}) {
-        std::error_code error;
-        if (std::filesystem::exists(path, error))
+    std::error_code error;
+    for (const std::string& path : {files.model, files.state})
+        if (fs::exists(path, error))
             fail("%s: already exists; add --resume to go on with its training, or --overwrite to replace it",
                  printable(path).c_str());
+    if (fs::exists(files.best, error))
+        fail("%s: already exists, without the training that it came from; add --overwrite to replace it",
+             printable(files.best).c_str());
+}
+
+// Error when the output is something that no run has left there.
+void check_output(const TrainRequest& request, const RunFiles& files) {
+    std::error_code error;
+    for (const std::string& path : {request.output, files.model}) {
+        const fs::file_status status = fs::status(path, error);
+        if (fs::is_directory(status))
+            fail("%s: is a folder; give --output the name of the model file, for example %s", printable(path).c_str(),
+                 printable((fs::path(path) / "model.gguf").string()).c_str());
+        if (fs::exists(status) && !fs::is_regular_file(status))
+            fail("%s: is not a regular file; give --output the name of the model file", printable(path).c_str());
     }
+    std::vector<std::string> texts = request.inputs;
+    texts.push_back(request.validation);
+    for (const std::string& text : texts)
+        for (const std::string& path : {files.log, files.curve})
+            if (fs::equivalent(text, path, error))
+                fail("%s: is a text to read and a file to write; give --output another name", printable(path).c_str());
 }
 
 // Creates the temporary files and removes them.
@@ -91,10 +114,12 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request) {
     setup.tokenizer = std::move(checkpoint.tokenizer);
     setup.config = checkpoint.config;
     setup.state = checkpoint.state;
-    check_same_characters(setup.data, *setup.tokenizer, setup.files);
-    check_same_text("text", setup.state.text, identify(*setup.data.text, *setup.tokenizer), setup.files);
     if (setup.state.val_text.characters > 0 && !setup.data.other)
         fail("%s: was trained with a validation text; give it again with --val FILE", printable(setup.files.state).c_str());
+    if (setup.state.val_text.characters == 0 && setup.data.other)
+        fail("%s: was trained without a validation text; leave out --val", printable(setup.files.state).c_str());
+    check_same_characters(setup.data, *setup.tokenizer, setup.files);
+    check_same_text("text", setup.state.text, identify(*setup.data.text, *setup.tokenizer), setup.files);
     if (setup.data.other)
         check_same_text("validation text", setup.state.val_text, identify(*setup.data.other, *setup.tokenizer),
                         setup.files);
@@ -105,6 +130,8 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request) {
 TrainSetup prepare_training(const TrainRequest& request, int workers) {
     TrainSetup setup{RunFiles(request.output), {}, {}, {}, {}, {}, {}, {}, {}};
     if (request.resume && request.overwrite) fail("--resume and --overwrite exclude each other");
+    check_output(request, setup.files);
+    require_not_running(setup.files);
     if (request.resume)
         prepare_resumed(setup, request);
     else

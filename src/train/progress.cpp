@@ -1,5 +1,7 @@
 #include "train/progress.h"
 
+#include <sys/ioctl.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -9,6 +11,12 @@ namespace nib {
 namespace {
 
 constexpr std::chrono::milliseconds kInterval{100};  // between two updates of the live line
+
+// Characters in a line of the terminal: a longer live line would not be overwritten but scroll.
+size_t columns(std::FILE* terminal) {
+    winsize size{};
+    return ioctl(fileno(terminal), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
 
 std::string describe(const Progress::Report& r) {
     std::string text =
@@ -62,7 +70,7 @@ bool Progress::due() const { return std::chrono::steady_clock::now() >= next_; }
 
 void Progress::show(const std::string& text) {
     next_ = std::chrono::steady_clock::now() + kInterval;
-    std::fprintf(out_, "\r%s\x1b[K", text.c_str());
+    std::fprintf(out_, "\r%s\x1b[K", text.substr(0, columns(out_) - 1).c_str());
     std::fflush(out_);
     shown_ = true;
 }

@@ -1,4 +1,4 @@
-// recover_pair(): finding or completing a pair of checkpoint files after a kill.
+// recover_pair(), require_not_running(): finding or completing a pair of checkpoint files after a kill.
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -38,13 +38,12 @@ std::optional<uint64_t> id_of_temporary(const std::string& path) {
     }
 }
 
-// Error when another process holds the temporary file of `path`.
-void require_unused(const std::string& path) {
-    const int descriptor = ::open(AtomicFile::temporary_name(path).c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return;
+bool is_locked(const std::string& path) {
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (descriptor < 0) return false;
     const bool locked = flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
     close(descriptor);
-    if (locked) fail("%s: another process is writing this file; is the training still running?", printable(path).c_str());
+    return locked;
 }
 
 void roll_forward(const std::string& path) {
@@ -59,9 +58,14 @@ void remove_temporaries(const RunFiles& files) {
 
 }  // namespace
 
+void require_not_running(const RunFiles& files) {
+    for (const std::string& path :
+         {files.log, AtomicFile::temporary_name(files.model), AtomicFile::temporary_name(files.state)})
+        if (is_locked(path))
+            fail("%s: another process is writing this file; is its training still running?", printable(path).c_str());
+}
+
 void recover_pair(const RunFiles& files) {
-    require_unused(files.model);
-    require_unused(files.state);
     const std::optional<uint64_t> model = id_of(files.model), new_state = id_of_temporary(files.state);
     if (!model) {
         // Killed during the very first checkpoint, before the first rename?

@@ -1,13 +1,13 @@
 #include "train/train_log.h"
 
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
-#include "io/atomic_file.h"
-
 namespace nib {
 namespace {
 
@@ -37,25 +37,37 @@ std::optional<LogLine> parse(const std::string& text) {
 
 TrainLog::TrainLog(std::string path, std::optional<int64_t> resumed_step)
     : path_(std::move(path)), resumed_(resumed_step.has_value()) {
-    if (!resumed_) return;
-    std::ifstream in(path_, std::ios::binary);
-    std::string kept;
-    bool dropped = false;
-    for (std::string text; std::getline(in, text);) {
+    if (!resumed_ || access(path_.c_str(), F_OK) != 0) return;
+    open();
+    std::rewind(file_.get());
+    std::string text;
+    long kept = 0;  // bytes
+    for (int c; (c = std::getc(file_.get())) != EOF;) {
+        text += static_cast<char>(c);
+        if (c != '\n') continue;
         const auto line = parse(text);
-        if (line && line->step <= *resumed_step && !in.eof()) {
-            kept += text + "\n";
-            note(*line);
-        } else {
-            dropped = true;
-        }
+        if (!line || line->step > *resumed_step) break;
+        kept = std::ftell(file_.get());
+        note(*line);
+        text.clear();
     }
-    if (dropped) write_file_atomically(path_, kept);
+    if (ftruncate(fileno(file_.get()), kept) != 0 || std::fseek(file_.get(), 0, SEEK_END) != 0) fail_to_write(errno);
+}
+
+// The lock tells others, for as long as this one runs, that the training's name is taken.
+void TrainLog::open() {
+    file_.reset(std::fopen(path_.c_str(), "a+e"));
+    if (!file_) fail_to_write(errno);
+    if (flock(fileno(file_.get()), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        file_.reset();
+        fail("%s: another process is writing this file; is its training still running?", printable(path_).c_str());
+    }
+    if (!resumed_ && ftruncate(fileno(file_.get()), 0) != 0) fail_to_write(errno);
 }
 
 void TrainLog::add(const LogLine& line) {
-    if (!file_) file_.reset(std::fopen(path_.c_str(), resumed_ ? "ae" : "we"));
-    if (!file_ || std::fputs(json(line).c_str(), file_.get()) < 0) fail_to_write(errno);
+    if (!file_) open();
+    if (std::fputs(json(line).c_str(), file_.get()) < 0) fail_to_write(errno);
     note(line);
 }
 

@@ -25,7 +25,7 @@ public:
     /// and what a kill has left unfinished, are dropped.
     TrainLog(std::string path, std::optional<int64_t> resumed_step);
 
-    /// Error when the file cannot be written.
+    /// Error when the file cannot be written, or another process writes it: it is locked while it is open.
     void add(const LogLine& line);
     /// Hands all lines to the system.
     void flush();
@@ -39,6 +39,7 @@ private:
     struct Close {
         void operator()(std::FILE* file) const { std::fclose(file); }
     };
+    void open();
     void note(const LogLine& line);
     [[noreturn]] void fail_to_write(int error) const;
 

@@ -130,11 +130,11 @@ void Trainer::update(double loss, Clock::duration forward_backward) {
     const auto now = Clock::now();
     const double tok_s = static_cast<double>(train_.rows() * options_.accumulate) /
                          std::max(1e-9, seconds(forward_backward + (now - update_begin)));
-    tok_s_ = tok_s_ == 0 ? tok_s : 0.9 * tok_s_ + 0.1 * tok_s;
     line_->lr = u.lr;
     line_->tok_s = tok_s;
     const auto done = static_cast<double>(state_.step - first_step_),
                left = static_cast<double>(options_.iters - state_.step);
+    tok_s_ = done <= 2 ? tok_s : 0.9 * tok_s_ + 0.1 * tok_s;  // the first step, which also gets its memory, is forgotten
     progress_.step({state_.step, options_.iters, loss, u.lr, tok_s_, val_loss_, seconds(now - begin_) / done * left});
 }
 
@@ -253,6 +253,10 @@ void Trainer::introduce() const {
     progress_.line(strprintf("run    %s, about %s of memory%s", train_.backend().name().c_str(),
                              human_bytes(setup_.memory.total()).c_str(),
                              saved_ >= 0 ? strprintf("; goes on after step %lld", integer(saved_)).c_str() : ""));
+    if (saved_ >= schedule_.horizon && saved_ < options_.iters &&
+        (schedule_.kind == Schedule::Kind::Linear || schedule_.kind == Schedule::Kind::Cosine))
+        progress_.line(strprintf("rate   stays at %.2e (--min-lr): all %lld steps of --decay-iters are done",
+                                 schedule_.min_lr, integer(schedule_.horizon)));
 }
 
 }  // namespace nib

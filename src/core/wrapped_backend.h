@@ -1,0 +1,28 @@
+// A backend that hands everything on to another one. What it does beside that, a subclass overrides.
+#pragma once
+
+#include "core/backend.h"
+
+namespace nib {
+
+class WrappedBackend : public Backend {
+public:
+    /// `inner` must outlive it.
+    explicit WrappedBackend(Backend& inner) : inner_(inner) {}
+
+    std::string name() const override { return inner_.name(); }
+    int workers() const override { return inner_.workers(); }
+    bool supports(const Node& node) const override { return inner_.supports(node); }
+    int map_weights(std::span<const std::byte> bytes) override { return inner_.map_weights(bytes); }
+    int allocate(size_t bytes) override { return inner_.allocate(bytes); }
+    void release(int buffer) override { inner_.release(buffer); }
+    void upload(Location to, std::span<const std::byte> bytes) override { inner_.upload(to, bytes); }
+    void download(Location from, std::span<std::byte> bytes) const override { inner_.download(from, bytes); }
+    void prepare(Plan& plan) override { inner_.prepare(plan); }
+    void run(const Plan& plan, const Step& step) override { inner_.run(plan, step); }
+
+protected:
+    Backend& inner_;
+};
+
+}  // namespace nib

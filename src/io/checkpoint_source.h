@@ -1,0 +1,56 @@
+// Somebody else's model, whatever form its weights have: a folder as on the Hugging Face hub, a safetensors file or a
+// PyTorch checkpoint.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "io/mapped_file.h"
+#include "io/pickle.h"
+#include "io/source_tensor.h"
+
+namespace nib {
+
+class CheckpointSource {
+public:
+    /// Opens a file (its content says what it is) or a folder with model.safetensors, model.safetensors.index.json and its
+    /// shards, pytorch_model.bin, or pytorch_model.bin.index.json and its shards: the first of these that is there. An
+    /// index file may be named itself. All files are mapped and checked, except for the numbers in the tensors. Error names
+    /// the file and the tensor.
+    static CheckpointSource open(const std::string& path);
+
+    /// In the order of the file; several files one after the other. Names are as in the files, with whatever prefixes.
+    const std::vector<SourceTensor>& tensors() const { return tensors_; }
+    /// The tensor called `name`; find: nullptr when there is none, tensor: Error.
+    const SourceTensor* find(std::string_view name) const;
+    const SourceTensor& tensor(std::string_view name) const;
+
+    /// What else a PyTorch checkpoint holds (`model_args`, `config`, ...): nullptr unless it is a single file of that kind.
+    const PickleValue* root() const { return has_root_ ? &pickle_.root() : nullptr; }
+
+    /// The path that was opened, and the files with weights.
+    const std::string& path() const { return path_; }
+    const std::vector<MappedFile>& files() const { return files_; }
+
+private:
+    CheckpointSource() = default;
+    void add_file(const std::string& path, bool single);
+    void add_shards(const std::string& index);
+    void check_shard(size_t first, const std::string& index, const std::vector<std::pair<std::string, std::string>>& map,
+                     const std::string& shard) const;
+    void order_by_name();
+
+    std::string path_;
+    std::vector<MappedFile> files_;
+    std::vector<SourceTensor> tensors_;
+    std::vector<size_t> by_name_;  // indices in the order of the names
+    Pickle pickle_;
+    bool has_root_ = false;
+};
+
+/// The `weight_map` of a shard index: (tensor, file), sorted. Error names `file`.
+std::vector<std::pair<std::string, std::string>> parse_shard_index(std::string_view text, const std::string& file);
+
+}  // namespace nib

@@ -1,0 +1,19 @@
+// safetensors, the Hugging Face hub's weight files: a length, a JSON header with the tensors' types, shapes and places, and
+// their bytes. The format: https://github.com/huggingface/safetensors
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "io/source_tensor.h"
+
+namespace nib {
+
+/// The tensors of a safetensors file in memory, in the order of their data; `bytes` must outlive them. The file is checked
+/// as strictly as the reference implementation does: the data of the tensors fill the file without overlaps or holes.
+/// Tensors of types that nib does not know are listed and refused when they are read. Error names `file` and the tensor.
+std::vector<SourceTensor> parse_safetensors(std::span<const std::byte> bytes, const std::string& file);
+
+}  // namespace nib

@@ -1,0 +1,215 @@
+#include "ref/op_case.h"
+
+#include <algorithm>
+
+#include "core/ops.h"
+#include "core/philox.h"
+
+namespace nib::ref {
+namespace {
+
+// A number read as digits of changing base: counts through, or picks at random from, combinations of options.
+class Choice {
+public:
+    explicit Choice(uint64_t number) : left_(number) {}
+    int pick(int n) {
+        const int digit = static_cast<int>(left_ % static_cast<uint64_t>(n));
+        left_ /= static_cast<uint64_t>(n);
+        count_ *= static_cast<uint64_t>(n);
+        return digit;
+    }
+    bool flag() { return pick(2) != 0; }
+    uint64_t count() const { return count_; }  // combinations so far
+
+private:
+    uint64_t left_, count_ = 1;
+};
+
+Params shape(int64_t B, int64_t T, int64_t C, int64_t N, int64_t H, int64_t S) {
+    Params p;
+    p.B = B, p.T = T, p.C = C, p.N = N, p.H = H, p.S = S;
+    return p;
+}
+
+// Sets the options that the op has, from a number; returns how many combinations there are.
+uint64_t choose_options(OpCase& c, uint64_t number) {
+    Choice choice(number);
+    c.step.seed = 0x123456789ABCDEFull;
+    c.step.index = 7;
+    c.step.loss_scale = 0.125f;
+    c.p.stream = 5;
+    c.p.eps = 1e-5f;
+    const auto optional_in = [&](int i) { c.without_in |= choice.flag() ? 1u << i : 0; };
+    const auto optional_out = [&](int i) { c.without_out |= choice.flag() ? 1u << i : 0; };
+    const auto dropout = [&] { c.p.dropout = static_cast<uint32_t>(std::array{0, 6554, 32768}[choice.pick(3)]); };
+    const auto weight_gradient = [&] {
+        // = everywhere, += by node for each of the outputs, += by step
+        const int how = choice.pick(3);
+        c.accumulate = static_cast<uint8_t>(how == 1 ? 3 & ~c.without_out : 0);
+        c.step.accumulate = how == 2;
+    };
+    c.misaligned = choice.flag();
+    switch (c.op) {
+        case Op::Embed:
+            dropout();
+            optional_in(3);
+            if (c.without_in & 8) c.p.S = 0, c.without_in |= choice.flag() ? 2 : 0;
+            break;
+        case Op::EmbedBackward:
+            dropout();
+            optional_out(1);
+            if (c.without_out & 2) c.p.S = 0, c.without_in |= choice.flag() ? 4 : 0;
+            weight_gradient();
+            break;
+        case Op::Norm:
+            optional_in(2);
+            if (choice.flag()) c.without_out = 6;
+            break;
+        case Op::NormBackward: c.accumulate = choice.flag(); break;
+        case Op::NormBackwardWeight:
+            optional_out(1);
+            weight_gradient();
+            break;
+        case Op::Linear:
+            c.p.by_columns = choice.flag();
+            optional_in(2), optional_in(3);
+            dropout();
+            c.p.act = static_cast<Act>(choice.pick(4));
+            optional_out(1);
+            if (c.p.act == Act::None) c.without_out = 2;  // y says it all; no graph asks for both
+            break;
+        case Op::LinearBackwardEpilogue:
+            c.in_place = choice.flag();
+            dropout();
+            c.p.act = static_cast<Act>(choice.pick(4));
+            if (c.p.act == Act::None) c.without_in = 2;
+            break;
+        case Op::LinearBackward:
+            c.p.by_columns = choice.flag();
+            c.accumulate = choice.flag();
+            break;
+        case Op::LinearBackwardWeight:
+            optional_out(1);
+            weight_gradient();
+            break;
+        case Op::Attention:
+        case Op::AttentionBackward: dropout(); break;
+        case Op::CrossEntropy:
+            optional_out(2);
+            c.in_place = choice.flag();
+            if (!c.in_place) optional_out(1);
+            break;
+        case Op::ClipFactor: c.step.clip = std::array{0.0f, 1.0f, 1000.0f}[choice.pick(3)]; break;
+        case Op::AdamW:
+        case Op::Sgd:
+            if (c.op == Op::Sgd) optional_out(1);
+            c.p.decay = choice.flag();
+            c.step.lr = 0.01f, c.step.beta1 = 0.9f, c.step.beta2 = 0.95f, c.step.eps = 1e-8f;
+            c.step.weight_decay = 0.1f, c.step.momentum = 0.9f;
+            c.step.correction1 = 0.271f, c.step.correction2 = 0.142625f;
+            break;
+        default: break;
+    }
+    return choice.count();
+}
+
+}  // namespace
+
+uint32_t Random::bits() {
+    if (count_ % 4 == 0) block_ = philox({count_ / 4, 0, 0, 0}, seed_);
+    return block_[count_++ % 4];
+}
+
+std::string OpCase::text() const {
+    const auto n = [](int64_t i) { return std::to_string(i); };
+    return std::string(op_name(op)) + " B " + n(p.B) + " T " + n(p.T) + " C " + n(p.C) + " N " + n(p.N) + " H " + n(p.H) +
+           " S " + n(p.S) + " act " + n(static_cast<int>(p.act)) + " dropout " + n(p.dropout) + "/65536" +
+           (p.by_columns ? " by columns" : "") + (p.decay ? " decay" : "") + " accumulate " + n(accumulate) +
+           (step.accumulate ? " (and step)" : "") + " without in " + n(without_in) + " out " + n(without_out) +
+           (in_place ? " in place" : "") + (misaligned ? " misaligned" : "") + " rows " + n(step.rows);
+}
+
+OpCase make_case(Op op, int64_t B, int64_t T, int64_t C, int64_t N, int64_t H, int64_t S, uint64_t options) {
+    OpCase c;
+    c.op = op;
+    c.p = shape(B, T, C, N, H, S);
+    c.seed = options + 1;
+    choose_options(c, options);
+    return c;
+}
+
+void for_each_case(Op op, const std::vector<int64_t>& sizes, const std::function<void(const OpCase&)>& body) {
+    Random random(static_cast<uint64_t>(op) + 1);
+    uint64_t seed = 1;
+    const auto emit = [&](const Params& p, uint64_t options) {
+        OpCase c;
+        c.op = op;
+        c.p = p;
+        c.seed = seed++;
+        const uint64_t combinations = choose_options(c, options);
+        body(c);
+        return combinations;
+    };
+    const bool attention = op == Op::Attention || op == Op::AttentionBackward || op == Op::AttentionCached;
+    for (uint64_t i = 0, n = 1; i < n; ++i) n = emit(attention ? shape(2, 5, 12, 12, 3, 11) : shape(2, 9, 37, 35, 1, 7), i);
+    if (attention) {
+        for (const int64_t D : {1, 3, 8, 16, 32, 64, 80, 128})
+            for (const int64_t T : {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 129, 200}) {
+                const int64_t B = T > 40 ? 1 : random.between(1, 3),
+                              H = T > 40 ? random.between(1, 2) : random.between(1, 3);
+                const int64_t chunk = op == Op::AttentionCached && random.below(2) ? 1 : T;
+                emit(shape(B, chunk, H * D, H * D, H, T + random.below(20)), random.bits());
+            }
+        for (const int64_t T : sizes)
+            if (T <= 200) emit(shape(1, T, 24, 24, 2, T + random.below(3)), random.bits());
+        return;
+    }
+    for (const int64_t size : sizes)
+        for (int axis = 0; axis < 3; ++axis) {
+            if (axis == 2 && (op == Op::Norm || op == Op::NormBackward || op == Op::NormBackwardWeight)) continue;  // no N
+            const auto other = [&](int which) { return axis == which ? size : random.between(1, 23); };
+            const int64_t B = axis == 0 ? 1 : random.between(1, 3);
+            for (int repeat = 0; repeat < 2; ++repeat)
+                emit(shape(B, other(0), other(1), other(2), 1, random.between(1, 40)), random.bits());
+        }
+}
+
+void for_each_large_case(Op op, const std::function<void(const OpCase&)>& body) {
+    Random random(99);
+    const auto emit = [&](int64_t B, int64_t T, int64_t C, int64_t N) {
+        body(make_case(op, B, T, C, N, 1, 64, random.bits()));
+    };
+    switch (op) {
+        case Op::Linear:
+        case Op::LinearBackward:
+        case Op::LinearBackwardWeight:
+            emit(2, 100, 520, 130), emit(1, 37, 2100, 33), emit(5, 106, 41, 40), emit(1, 20, 33, 2500);
+            emit(4, 64, 192, 192), emit(1, 1, 768, 2304), emit(1, 3, 3072, 768), emit(3, 350, 17, 31);
+            return emit(1, 5, 64, 5000);
+        case Op::CrossEntropy: return emit(1, 7, 1, 5000), emit(1, 3, 1, 4999), emit(2, 70, 1, 65);
+        case Op::Embed:
+        case Op::EmbedBackward: return emit(4, 100, 192, 300), emit(1, 1, 1024, 5000);
+        case Op::SumSquares: return emit(1, 1, 65536, 1), emit(1, 1, 65537, 1), emit(1, 1, 200003, 1);
+        case Op::ClipFactor: return emit(1, 1, 1, 5000);
+        case Op::AdamW:
+        case Op::Sgd: return emit(1, 1, 4096, 1), emit(1, 1, 4097, 1), emit(1, 1, 50001, 1);
+        case Op::Attention:
+        case Op::AttentionBackward:
+        case Op::AttentionCached: return;  // for_each_case has them
+        default: return emit(3, 130, 1000, 7), emit(1, 2, 4099, 3);
+    }
+}
+
+void for_each_case_of_fewer_rows(Op op, const std::function<void(const OpCase&)>& body) {
+    const auto ops = {Op::Embed, Op::Norm, Op::Linear, Op::AttentionCached, Op::CrossEntropy, Op::LinearBackward};
+    if (std::find(ops.begin(), ops.end(), op) == ops.end()) return;
+    Random random(7);
+    for (const int64_t T : {2, 9, 33, 70})
+        for (int repeat = 0; repeat < 16; ++repeat) {
+            OpCase c = make_case(op, 1, T, 24, 19, 3, T + 8, random.bits());
+            c.step.rows = random.between(1, T);
+            body(c);
+        }
+}
+
+}  // namespace nib::ref

@@ -1,0 +1,90 @@
+#include "random_training.h"
+
+#include "core/philox.h"
+#include "options.h"
+
+namespace nib {
+namespace {
+
+constexpr const char* kGroup = "Training";
+
+TrainShape checked_shape(const Backend& backend, const TrainingSizes& sizes) {
+    TrainOptions o = sizes.options;
+    resolve_defaults(o, {});
+    check_options(o);
+    TrainShape shape;
+    shape.batch = o.batch;
+    shape.time = o.context;
+    shape.dropout = static_cast<float>(o.dropout);
+    shape.low_memory = o.low_memory;
+    check_memory(o.config(sizes.vocab), shape, backend.workers(), memory_limit());
+    return shape;
+}
+
+}  // namespace
+
+void add_training_sizes(CLI::App& app, TrainingSizes& sizes, CLI::Option* train) {
+    TrainOptions& o = sizes.options;
+    const auto size = [&](const char* flag, int64_t& value, const char* help) {
+        return app.add_option(flag, value, help)
+            ->transform(whole_number())
+            ->needs(train)
+            ->type_name("N")
+            ->capture_default_str()
+            ->group(kGroup);
+    };
+    // Options take effect in the order in which they are declared: single sizes replace those of the preset.
+    app.add_option_function<std::string>(
+           "--preset",
+           [&o](const std::string& name) {
+               const Preset& preset = find_preset(name);
+               o.layers = preset.layers, o.heads = preset.heads, o.embd = preset.embd;
+           },
+           "layers, heads and channels by name, as in `nib train`")
+        ->needs(train)
+        ->type_name("NAME")
+        ->group(kGroup);
+    size("--layers", o.layers, "layers");
+    size("--heads", o.heads, "attention heads");
+    size("--embd", o.embd, "channels");
+    size("--vocab", sizes.vocab, "size of the vocabulary");
+    size("--context", o.context, "tokens in a sequence");
+    size("--batch", o.batch, "sequences in a step");
+    size("--iters", o.iters, "steps");
+    app.add_option("--dropout", o.dropout, "dropout probability")
+        ->transform(real_number())
+        ->needs(train)
+        ->type_name("X")
+        ->capture_default_str()
+        ->group(kGroup);
+    app.add_flag("--untied", o.untied, "as in `nib train`")->needs(train)->group(kGroup);
+    app.add_flag("--low-memory", o.low_memory, "as in `nib train`")->needs(train)->group(kGroup);
+}
+
+RandomTraining::RandomTraining(Backend& backend, const TrainingSizes& sizes)
+    : train_(backend, sizes.options.config(sizes.vocab), checked_shape(backend, sizes)),
+      clip_(sizes.options.clip),
+      ids_(static_cast<size_t>(train_.rows())),
+      targets_(ids_.size()) {}
+
+void RandomTraining::draw() {
+    const auto vocab = static_cast<uint32_t>(config().vocab);
+    for (uint32_t r = 0; r < ids_.size(); ++r) {
+        const auto random = philox({r, batches_, 0, 0}, 1);
+        ids_[r] = static_cast<int32_t>(random[0] % vocab);
+        targets_[r] = static_cast<int32_t>(random[1] % vocab);
+    }
+    ++batches_;
+}
+
+double RandomTraining::step() {
+    const uint32_t index = batches_ - 1;
+    const double loss = train_.micro_step(ids_, targets_, {.seed = 1, .index = index});
+    train_.gradient_norm(clip_);
+    train_.update({.step = index, .lr = 5e-4, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8});
+    return loss;
+}
+
+double RandomTraining::evaluate() { return train_.evaluate(ids_, targets_).sum / static_cast<double>(rows()); }
+
+}  // namespace nib

@@ -1,0 +1,45 @@
+// Training on random tokens, of any size: what `nib bench` times and `nib selftest` checks.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <vector>
+
+#include "train/options.h"
+#include "train/train_step.h"
+
+namespace nib {
+
+struct TrainingSizes {
+    TrainOptions options;
+    int64_t vocab = 65;
+};
+
+/// Declares --preset, --layers and so on, with the values in `sizes` as defaults. They go with the flag `train` only.
+void add_training_sizes(CLI::App& app, TrainingSizes& sizes, CLI::Option* train);
+
+class RandomTraining {
+public:
+    /// Error when the sizes make no sense or need more memory than there is.
+    RandomTraining(Backend& backend, const TrainingSizes& sizes);
+    /// Makes the weights.
+    void initialise() { train_.initialise(1); }
+    /// Makes the next batch.
+    void draw();
+    /// Forward, backward, clipping and AdamW. Returns the loss.
+    double step();
+    /// Loss without dropout.
+    double evaluate();
+
+    const GptConfig& config() const { return train_.config(); }
+    const GptWeights& weights() const { return train_.weights(); }
+    int64_t rows() const { return train_.rows(); }
+
+private:
+    TrainStep train_;
+    const double clip_;
+    uint32_t batches_ = 0;
+    std::vector<int32_t> ids_, targets_;  // (B*T)
+};
+
+}  // namespace nib
