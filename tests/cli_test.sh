@@ -99,9 +99,10 @@ mentions run --prompt --prompt-file --length --temp --top-k --top-p --min-p --re
     --samples --stop --skip-unknown --no-echo --json --verbose --threads --isa
 mentions eval --val-fraction --batch --json --threads --isa
 mentions logits --tokens --prompt --output --threads --isa
-mentions bench --train --json --preset --layers --heads --embd --vocab --context --batch --iters --dropout --low-memory
-mentions info --json
-mentions selftest --isa
+mentions bench --train --json --preset --layers --heads --embd --vocab --context --batch --iters --dropout --untied \
+    --low-memory --dump-plan
+mentions info --json --dump-plan
+mentions selftest --isa --train --preset --layers --context --batch --iters
 
 wrong_usage "there is no command \`tarin\`" tarin text.txt
 wrong_usage "a command is missing" --threads 2
@@ -329,6 +330,13 @@ for x in 1 -0.1 nan; do refuses "--val-fraction is $x" eval good.gguf text.txt -
 
 works info good.gguf --json && is_json
 check "the right size" test "$(field parameters)" = "$(((vocab + 8 + 12 * 8 + 13 + 2) * 8))"
+works info good --dump-plan
+check "a prompt, the head, a token" test "$(grep -c '^# [0-9]* nodes\? in ' "$out")" = 3
+check "writes to the cache" test "$(grep -c ' attention_cached .*, keys f32(1,2,8,4), .* <- ' "$out")" = 2
+works bench --train "${tiny[@]}" --dump-plan
+check "the gradients of a step" test "$(grep -c ' d blk.0.ffn_up.weight f32(32,8), d blk.0.ffn_up.bias f32(32) .*<- ' "$out")" = 1
+works selftest --train "${tiny[@]:0:10}" --isa ref
+check "checks nodes" grep -q '^ref .* nodes checked, .* 0.0e+00  ok$' "$out"
 works info good
 check "names tensors" grep -q 'blk.0.attn_qkv.weight  *f32  *(24,8)' "$out"
 works eval good.gguf text.txt --val-fraction 0.1 --json && is_json

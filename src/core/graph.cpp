@@ -217,7 +217,7 @@ Graph::Loss Graph::loss(Tensor x, const Weight& head, Tensor targets) {
             continue;
         }
         // Several chunks: gradients go on at once, since the next chunk needs the memory of the logits.
-        add(Op::LinearBackward, p, {logits, w}, {part(gradient(x).tensor, row, rows)});
+        add(Op::LinearBackward, p, {logits, w}, {part(gradient(x).tensor, row, rows)}).differentiated = true;
         const Gradient dw = gradient(w);
         add(Op::LinearBackwardWeight, p, {logits, xs}, {dw.tensor}).accumulate = dw.adds;
     }
@@ -241,6 +241,11 @@ void Graph::record_backward(const std::function<void(Tensor weight, Tensor gradi
     for (size_t i = 0; i < forward; ++i)
         for (const Tensor t : nodes_[i].in)
             if (is_weight(t) && !nodes_[i].differentiated) ++uses_left_[static_cast<size_t>(t.id)];
+    // An untied head whose loss came in chunks has its whole gradient already.
+    for (size_t id = 0; complete && id < uses_left_.size(); ++id) {
+        const Tensor t{static_cast<int>(id)};
+        if (is_weight(t) && has_gradient(t) && uses_left_[id] == 0) complete(t, gradients_[id]);
+    }
     for (size_t i = forward; i-- > 0;) {
         const Node node = nodes_[i];  // a copy: recording moves the nodes
         if (node.differentiated || !node.out[0] || !has_gradient(node.out[0])) continue;

@@ -19,7 +19,8 @@ int copies(const TrainShape& shape) { return (shape.low_memory ? 1 : 2) + optimi
 // Far below what is really needed, in floating point so that no size overflows it.
 double least_bytes(const GptConfig& c, const TrainShape& shape) {
     const auto real = [](int64_t n) { return static_cast<double>(n); };
-    const double C = real(c.embd), F = real(c.feed_forward()), L = real(c.layers), R = real(shape.batch) * real(shape.time);
+    const double C = real(c.embd), F = c.ffn > 0 ? real(c.ffn) : 4 * C, L = real(c.layers),
+                 R = real(shape.batch) * real(shape.time);
     const double matrices = L * (4 * C * C + 2 * C * F) + (real(c.vocab) * (c.tied ? 1 : 2) + real(c.context)) * C;
     return 4 * (copies(shape) * matrices + R * L * (6 * C + 2 * F));
 }
