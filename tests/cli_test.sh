@@ -162,6 +162,13 @@ size "of memory, but this machine has" --layers 4000 --embd 65536 --heads 1
 size "heads" --heads 1000000000000
 size "there is no preset \`gpt-huge\`; choose one of: gpt-nano, " --preset gpt-huge
 
+refuses "3 heads do not divide" bench --train --heads 3
+refuses "vocabulary 0" bench --train --vocab 0
+refuses "--batch is 0" bench --train --batch 0
+refuses "--dropout is nan" bench --train --dropout nan
+refuses "iB of memory, but this machine has" bench --train --embd 5000000
+refuses "abacus" selftest --isa abacus
+
 value() { refuses "$2 is ${4:-$3}" train text.txt "${new[@]}" --iters $1 $2 "$3"; }
 for number in nan inf -1 0; do value 1 --lr $number; done
 value 1 --lr 1e999 inf
