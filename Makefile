@@ -82,7 +82,7 @@ MAX_BYTES := 4194304
 
 # The full path of a static library, for the target; looked up when it is needed, since it may have to be installed first.
 static_lib = $(if $(CROSS),$(SYSROOT)/usr/lib/$(CROSS)/$1,$(shell $(CXX) -print-file-name=$1))
-NIB_LIBS   = $(call static_lib,libutf8proc.a)
+NIB_LIBS   = $(call static_lib,libutf8proc.a) $(call static_lib,libpcre2-8.a)
 TEST_LIBS  = $(call static_lib,libgtest_main.a) $(call static_lib,libgtest.a)
 
 # ---- Debian packages: package=header or package=command, only what the goals need -----------------------------------
@@ -91,7 +91,7 @@ CXX_PACKAGE := $(if $(findstring clang,$(CXX)),clang-14,$(subst _,-,g++$(CROSS:%
 ifneq ($(filter-out clean help format,$(GOALS)),)
 NEED := $(CXX_PACKAGE)=$(CXX)
 LIBS := libxsimd-dev=xsimd/xsimd.hpp libcli11-dev=CLI/CLI.hpp nlohmann-json3-dev=nlohmann/json.hpp \
-        libutf8proc-dev=utf8proc.h $(if $(TESTING)$(CROSS),libgtest-dev=gtest/gtest.h)
+        libutf8proc-dev=utf8proc.h libpcre2-dev=pcre2.h $(if $(TESTING)$(CROSS),libgtest-dev=gtest/gtest.h)
 NEED += $(if $(CROSS),$(if $(TESTING),qemu-user=qemu-$(ARCH)),$(LIBS))
 endif
 NEED += $(if $(filter test format,$(GOALS)),$(if $(CROSS),,clang-format-14=clang-format-14))

@@ -309,6 +309,14 @@ TEST_F(SessionTest, EvaluationCountsEveryTokenOnce) {
     }
 }
 
+TEST_F(SessionTest, MemoryIsKnownBeforeItIsTaken) {
+    EXPECT_EQ(Session::cache_bytes(config_, 3),
+              static_cast<double>(3 * 2 * config_.layers * config_.context * config_.embd * 4));
+    EXPECT_THROW(Session(backend_, config_, weights_, int64_t{1} << 60), Error);
+    Evaluator fits(backend_, config_, weights_, 1000, 2, 1e9);
+    EXPECT_THROW(Evaluator(backend_, config_, weights_, 1000, 2, 1000), Error);
+}
+
 class ModelFileTest : public SessionTest {
 protected:
     void SetUp() override {

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "io/gguf.h"
+#include "text/bpe_tokenizer.h"
 #include "text/char_tokenizer.h"
 #include "text/tokenizer.h"
 
@@ -12,6 +13,13 @@ namespace nib {
 /// Stores a character vocabulary so that llama.cpp reads it as a SentencePiece model without merges or special tokens, plus
 /// `nib.tokenizer = "char"`.
 void write_tokenizer(GgufWriter& file, const CharTokenizer& tokenizer);
+
+/// Stores a byte-level BPE tokenizer as llama.cpp does; the same tokenizer gives the same bytes. GGUF has no place for
+/// BpeToken::normalized: control tokens are read back as false, user-defined ones as true.
+void write_tokenizer(GgufWriter& file, const BpeTokenizer& tokenizer);
+
+/// Stores whichever of these it is.
+void write_tokenizer(GgufWriter& file, const Tokenizer& tokenizer);
 
 /// The tokenizer that a model file holds. Error, naming the file, when it is missing, damaged or of a kind that nib does
 /// not know.

@@ -1,0 +1,64 @@
+// The merge rules of byte-pair encoding (Sennrich et al. 2016) and their application to one piece of text.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace nib {
+
+class BpeMerges {
+public:
+    struct Pair {
+        int32_t left, right;
+    };
+
+    /// What a merge of the pair gives; ranks count up from 0, the lowest is merged first.
+    struct Rule {
+        uint32_t rank;
+        int32_t merged;
+    };
+    static constexpr uint32_t kNoRank = UINT32_MAX;
+
+    /// Memory that `apply` uses again and again, one per thread.
+    struct Scratch {
+        std::vector<uint32_t> next, previous;  // neighbours of a symbol
+        std::vector<Rule> rules;               // of the pair that a symbol begins
+        std::vector<uint64_t> first, later;    // pairs as rank << 32 | position: those at the start sorted, new ones a heap
+    };
+
+    /// Makes room for this many rules.
+    explicit BpeMerges(size_t count);
+
+    /// Adds the rule of the next rank. A pair that has a rule already takes the new one, as in Hugging Face's tokenizers.
+    /// At most as many as there is room for.
+    void add(Pair pair, int32_t merged);
+
+    /// Merges until no rule fits: always the pair of the lowest rank, of several the leftmost. Takes time n log n.
+    void apply(std::vector<int32_t>& symbols, Scratch& scratch) const;
+
+    /// All pairs in the order of their ranks.
+    std::vector<Pair> pairs() const;
+
+private:
+    struct Slot {
+        uint64_t key = kEmpty;
+        Rule rule{};
+    };
+    static constexpr uint64_t kEmpty = UINT64_MAX;  // ids are not negative
+
+    static uint64_t key_of(Pair pair) {
+        return uint64_t{static_cast<uint32_t>(pair.left)} << 32 | static_cast<uint32_t>(pair.right);
+    }
+    size_t slot_of(uint64_t key) const { return static_cast<size_t>((key ^ key >> 29) * 0x9E3779B97F4A7C15u >> shift_); }
+    Rule rule_of(int32_t left, int32_t right) const;
+    void apply_short(std::vector<int32_t>& symbols) const;
+    void apply_long(std::vector<int32_t>& symbols, Scratch& scratch) const;
+
+    std::vector<Slot> slots_;  // open addressing, at most half full
+    int shift_;                // a hash's upper bits number the slots
+    size_t room_;
+    uint32_t next_rank_ = 0;
+};
+
+}  // namespace nib

@@ -1,0 +1,766 @@
+// Byte-level BPE against Hugging Face's tokenizers (tests/goldens/make_bpe_goldens.py), its parts, its files.
+#include <gtest/gtest.h>
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/error.h"
+#include "io/atomic_file.h"
+#include "io/gguf.h"
+#include "text/added_tokens.h"
+#include "text/bpe_merges.h"
+#include "text/bpe_tokenizer.h"
+#include "text/byte_alphabet.h"
+#include "text/pretokenize.h"
+#include "text/tokenizer_files.h"
+#include "text/tokenizer_gguf.h"
+#include "text/utf8.h"
+
+namespace nib {
+namespace {
+
+using namespace std::string_literals;
+using nlohmann::json;
+using Ids = std::vector<int32_t>;
+
+std::string golden_text(const std::string& name) {
+    std::filesystem::path path = "tests/goldens/" + name;
+    if (!std::filesystem::exists(path)) path = std::filesystem::path(__FILE__).parent_path() / "goldens" / name;
+    std::ifstream file(path, std::ios::binary);
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+const json& golden_tokenizer() {
+    static const json tokenizer = json::parse(golden_text("bpe_tokenizer.json"));
+    return tokenizer;
+}
+
+std::unique_ptr<Tokenizer> parse_files(const std::map<std::string, std::string>& files) {
+    return parse_tokenizer({files.begin(), files.end()}, "folder");
+}
+
+std::unique_ptr<Tokenizer> parse_whole(const json& tokenizer) {
+    return parse_files({
+        {"tokenizer.json", tokenizer.dump()}
+    });
+}
+
+// The golden tokenizer as vocab.json and merges.txt.
+std::map<std::string, std::string> old_files() {
+    const json& model = golden_tokenizer()["model"];
+    std::string merges = "#version: 0.2\n";
+    for (const json& pair : model["merges"]) merges += pair[0].get<std::string>() + " " + pair[1].get<std::string>() + "\n";
+    return {
+        {"vocab.json", model["vocab"].dump()},
+        {"merges.txt", merges               }
+    };
+}
+
+const BpeTokenizer& bpe(const std::unique_ptr<Tokenizer>& tokenizer) {
+    return dynamic_cast<const BpeTokenizer&>(*tokenizer);
+}
+
+template <typename Action>
+std::string error_of(Action action) {
+    try {
+        action();
+    } catch (const Error& error) {
+        return error.what();
+    }
+    return "";
+}
+
+void expect_contains(const std::string& message, const std::vector<std::string>& parts) {
+    for (const std::string& part : parts)
+        EXPECT_NE(message.find(part), std::string::npos) << "\"" << part << "\" in: " << message;
+    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+}
+
+std::string random_bytes(std::mt19937& random, size_t size) {
+    std::string text(size, '\0');
+    for (char& byte : text) byte = static_cast<char>(random());
+    return text;
+}
+
+std::string random_characters(std::mt19937& random, size_t count) {
+    static const char* const kPieces[] = {" ",    "  ",  "\n",     "'s", "'ll",    "the",
+                                          " the", "<s>", "[tool]", "12", "\u3000", "e\u0301"};
+    std::string text;
+    while (count-- > 0) {
+        const uint32_t kind = random() % 8;
+        if (kind < 3) {
+            text += kPieces[random() % std::size(kPieces)];
+        } else if (kind < 6) {
+            text += static_cast<char>(random() % 128);
+        } else {
+            append_utf8(text, static_cast<char32_t>(random() % (kind == 6 ? 0x3000 : kCodePointLimit)));
+        }
+    }
+    return text;
+}
+
+std::vector<std::string> pieces_of(SplitPattern pattern, std::string_view text) {
+    std::vector<std::string> pieces;
+    PieceReader reader(pattern, text);
+    for (std::string_view piece; reader.next(piece);) pieces.emplace_back(piece);
+    return pieces;
+}
+
+// ---- parts -------------------------------------------------------------------------------------------------------------
+
+TEST(ByteAlphabet, SpellsEveryByte) {
+    std::string all;
+    for (int byte = 0; byte < 256; ++byte) all += static_cast<char>(byte);
+    const std::string spelled = spell_bytes(all);
+    EXPECT_EQ(find_invalid(spelled), std::string::npos);
+    std::string back;
+    EXPECT_TRUE(append_spelled(back, spelled));
+    EXPECT_EQ(back, all);
+    EXPECT_EQ(spell_bytes(" a\n\xC3\xA9"), "ĠaĊÃ©");
+}
+
+TEST(ByteAlphabet, KnowsWhatIsNotInIt) {
+    for (const char* text :
+         {"a b", "a\n", "a中", "aŅ", "\xC4", "\xC4 ", "a\xFF", "\xC2\xAD", "\xC2\xA0", "\x7F", "\xC0\x80"}) {
+        std::string bytes = "x";
+        EXPECT_FALSE(append_spelled(bytes, text)) << text;
+        EXPECT_EQ(bytes, "x");
+    }
+}
+
+TEST(AddedTokens, LeftmostThenLongest) {
+    const AddedTokens tokens({
+        {"<a>",    1},
+        {"<a><b>", 2},
+        {"<b>",    3},
+        {"b><",    4},
+        {"é",     5}
+    });
+    const auto all = [&](std::string_view text) {
+        Ids ids;
+        for (size_t at = 0;;) {
+            const auto found = tokens.find(text, at);
+            if (found.length == 0) return ids;
+            ids.push_back(found.id);
+            at = found.at + found.length;
+        }
+    };
+    EXPECT_EQ(all("<a><b><b><a>"), (Ids{2, 3, 1}));
+    EXPECT_EQ(all("xb><b>é<"), (Ids{4, 5}));
+    EXPECT_EQ(all("<a<a><b"), (Ids{1}));
+    EXPECT_EQ(all(""), Ids{});
+    EXPECT_EQ(tokens.find("ab<b>", 0).at, 2u);
+    EXPECT_EQ(AddedTokens({}).find("abc", 1).length, 0u);
+    const AddedTokens alike({
+        {"<x>", 1},
+        {"<y>", 2}
+    });
+    EXPECT_EQ(alike.find("<<<y>", 0).id, 2);
+}
+
+// Byte-pair encoding as its paper says it.
+Ids merge_slowly(Ids symbols, const std::vector<std::pair<std::pair<int32_t, int32_t>, int32_t>>& rules) {
+    for (;;) {
+        size_t best = rules.size(), where = 0;
+        for (size_t i = 0; i + 1 < symbols.size(); ++i) {
+            for (size_t rank = 0; rank < best; ++rank)
+                if (rules[rank].first == std::pair(symbols[i], symbols[i + 1])) best = rank, where = i;
+        }
+        if (best == rules.size()) return symbols;
+        symbols[where] = rules[best].second;
+        symbols.erase(symbols.begin() + static_cast<ptrdiff_t>(where) + 1);
+    }
+}
+
+TEST(BpeMerges, EqualToTheDefinition) {
+    std::mt19937 random(5);
+    for (int round = 0; round < 200; ++round) {
+        // Every rule makes a token of its own from any two that were there before it; the ranks are in any order.
+        std::vector<std::pair<std::pair<int32_t, int32_t>, int32_t>> rules;
+        const int32_t letters = 2 + static_cast<int32_t>(random() % 3);
+        std::map<std::pair<int32_t, int32_t>, bool> seen;
+        int32_t next = letters;
+        for (int i = 0; i < 30; ++i) {
+            const std::pair pair(static_cast<int32_t>(random() % static_cast<uint32_t>(next)),
+                                 static_cast<int32_t>(random() % static_cast<uint32_t>(next)));
+            if (!seen.emplace(pair, true).second) continue;
+            rules.emplace_back(pair, next++);
+        }
+        std::shuffle(rules.begin(), rules.end(), random);
+        BpeMerges merges(rules.size());
+        for (const auto& [pair, merged] : rules) merges.add({pair.first, pair.second}, merged);
+        ASSERT_EQ(merges.pairs().size(), rules.size());
+        for (const size_t size : {0, 1, 2, 3, 10, 47, 48, 49, 50, 300}) {
+            Ids symbols(size);
+            for (int32_t& symbol : symbols) symbol = static_cast<int32_t>(random() % static_cast<uint32_t>(letters));
+            const Ids expected = merge_slowly(symbols, rules);
+            BpeMerges::Scratch scratch;
+            merges.apply(symbols, scratch);
+            ASSERT_EQ(symbols, expected) << "round " << round << ", " << size << " symbols";
+        }
+    }
+}
+
+TEST(BpeMerges, PairGivenTwiceTakesTheLaterRank) {
+    BpeMerges merges(3);
+    merges.add({0, 1}, 3);
+    merges.add({1, 2}, 4);
+    merges.add({0, 1}, 3);
+    Ids symbols = {0, 1, 2};
+    BpeMerges::Scratch scratch;
+    merges.apply(symbols, scratch);
+    EXPECT_EQ(symbols, (Ids{0, 4}));
+    const auto pairs = merges.pairs();
+    ASSERT_EQ(pairs.size(), 2u);
+    EXPECT_EQ(pairs[0].left, 1);
+    EXPECT_EQ(pairs[1].left, 0);
+}
+
+TEST(Pretokenize, KnowsItsExpressions) {
+    for (const auto pattern : {SplitPattern::Gpt2, SplitPattern::Llama3, SplitPattern::Qwen2})
+        EXPECT_EQ(*find_split_regex(split_regex(pattern)), pattern);
+    EXPECT_EQ(find_split_regex("\\s+"), nullptr);
+}
+
+TEST(Pretokenize, EveryCharacterIsInItsClass) {
+    char version[32] = "";
+    pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, version);
+    const bool newer = std::atoi(version) > 16;  // knows letters that the golden file's Unicode 16 does not
+    const json runs = json::parse(golden_text("bpe_classes.json"));
+    int wrong = 0;
+    for (size_t run = 0; run < runs.size(); run += 2) {
+        const auto end = run + 2 < runs.size() ? runs[run + 2].get<char32_t>() : kCodePointLimit;
+        const auto kind = runs[run + 1].get<std::string>();
+        for (auto code = runs[run].get<char32_t>(); code < end; ++code) {
+            if (!is_code_point(code)) continue;
+            std::string character;
+            append_utf8(character, code);
+            const auto joins = [&](const char* before) {
+                const std::string text = before + character;
+                PieceReader reader(SplitPattern::Gpt2, text);
+                std::string_view piece;
+                return reader.next(piece) && piece.size() == text.size();
+            };
+            const std::string found = joins("a") ? "L" : joins("1") ? "N" : joins("!") ? "" : "S";
+            if (found != kind && !(newer && kind.empty()) && ++wrong <= 10)
+                ADD_FAILURE() << describe(code) << " is \"" << found << "\", not \"" << kind << "\"";
+        }
+    }
+    EXPECT_EQ(wrong, 0);
+}
+
+TEST(Pretokenize, BytesThatAreNotUtf8ArePiecesOfTheirOwn) {
+    using Pieces = std::vector<std::string>;
+    EXPECT_EQ(pieces_of(SplitPattern::Gpt2, "ab\xFF\xFE cd"), (Pieces{"ab", "\xFF\xFE", " cd"}));
+    EXPECT_EQ(pieces_of(SplitPattern::Gpt2, "a  \xE4\xBD  b"), (Pieces{"a", "  ", "\xE4\xBD", " ", " b"}));
+    EXPECT_EQ(pieces_of(SplitPattern::Llama3, "\xC0"), (Pieces{"\xC0"}));
+    EXPECT_EQ(pieces_of(SplitPattern::Gpt2, ""), Pieces{});
+}
+
+TEST(Pretokenize, PiecesAreTheText) {
+    std::mt19937 random(11);
+    for (int round = 0; round < 300; ++round) {
+        const std::string text =
+            round % 2 ? random_bytes(random, random() % 200) : random_characters(random, random() % 200);
+        for (const auto pattern : {SplitPattern::Gpt2, SplitPattern::Llama3, SplitPattern::Qwen2}) {
+            std::string together;
+            for (const std::string& piece : pieces_of(pattern, text)) {
+                EXPECT_FALSE(piece.empty());
+                together += piece;
+            }
+            ASSERT_EQ(together, text);
+        }
+    }
+}
+
+// ---- the tokenizer -----------------------------------------------------------------------------------------------------
+
+TEST(BpeTokenizer, EqualToHuggingFace) {
+    const json cases = json::parse(golden_text("bpe_cases.json"));
+    const json& plain = cases["variants"][0]["ids"];
+    for (const json& variant : cases["variants"]) {
+        json changed = golden_tokenizer();
+        changed.merge_patch(variant["patch"]);
+        const auto tokenizer = parse_whole(changed);
+        for (size_t i = 0; i < cases["texts"].size(); ++i) {
+            const auto text = cases["texts"][i].get<std::string>();
+            const auto ids = (variant["ids"][i].is_null() ? plain : variant["ids"])[i].get<Ids>();
+            EXPECT_EQ(tokenizer->encode(text), ids) << variant["name"] << ": " << text;
+            EXPECT_EQ(tokenizer->encode(text), ids) << "the second time";
+            const std::string decoded = tokenizer->decode(ids);
+            EXPECT_TRUE(decoded == text || variant["name"] == "prefix space") << variant["name"] << ": " << text;
+        }
+    }
+}
+
+TEST(BpeTokenizer, AnyBytesComeBack) {
+    const auto tokenizer = parse_whole(golden_tokenizer());
+    std::mt19937 random(3);
+    for (int round = 0; round < 1000; ++round) {
+        const std::string text =
+            round % 2 ? random_bytes(random, random() % 300) : random_characters(random, random() % 300);
+        const Ids ids = tokenizer->encode(text);
+        ASSERT_EQ(tokenizer->decode(ids), text) << printable(text, 1000);
+        std::string one_by_one;
+        for (const int32_t id : ids) one_by_one += tokenizer->decode(id);
+        ASSERT_EQ(one_by_one, text);
+    }
+}
+
+TEST(BpeTokenizer, LongLinesWithoutSpaces) {
+    const auto tokenizer = parse_whole(golden_tokenizer());
+    std::mt19937 random(2);
+    std::string letters, mixed;
+    while (letters.size() < 1 << 20) letters += static_cast<char>('a' + random() % 26);
+    while (mixed.size() < 1 << 20) append_utf8(mixed, 0x4E00 + random() % 0x5000);
+    const size_t many = 1 << 20;
+    for (const std::string& text :
+         {std::string(many, 'a'), std::string(many, '7'), std::string(many, ' '), std::string(many, ' ') + "x",
+          std::string(many, '\n'), std::string(many, '!'), std::string(many, '\xFF'), letters, mixed})
+        EXPECT_EQ(tokenizer->decode(tokenizer->encode(text)), text);
+}
+
+TEST(BpeTokenizer, SameFromManyThreads) {
+    const auto tokenizer = parse_whole(golden_tokenizer());
+    const auto reference = parse_whole(golden_tokenizer());
+    std::mt19937 random(4);
+    const std::string text = random_characters(random, 3000);
+    const Ids expected = reference->encode(text);
+    std::vector<Ids> found(4);
+    std::vector<std::thread> threads;
+    for (Ids& ids : found) threads.emplace_back([&] { ids = tokenizer->encode(text); });
+    for (std::thread& thread : threads) thread.join();
+    for (const Ids& ids : found) EXPECT_EQ(ids, expected);
+}
+
+TEST(BpeTokenizer, TokensAndIds) {
+    const auto tokenizer = parse_whole(golden_tokenizer());
+    EXPECT_STREQ(tokenizer->kind(), "bpe");
+    ASSERT_EQ(tokenizer->vocab_size(), 604);
+    EXPECT_EQ(bpe(tokenizer).type(0), TokenType::Control);
+    EXPECT_EQ(bpe(tokenizer).type(2), TokenType::Normal);
+    EXPECT_EQ(bpe(tokenizer).type(600), TokenType::UserDefined);
+    EXPECT_EQ(tokenizer->decode(601), "[tool_call]");
+    EXPECT_EQ(tokenizer->decode(Ids{0, 2, 2}), "<s>!!");
+    for (const int32_t id : {-1, 604, INT32_MAX, INT32_MIN}) {
+        expect_contains(error_of([&] { tokenizer->decode(id); }), {std::to_string(id), "604"});
+        expect_contains(error_of([&] { tokenizer->decode(Ids{0, id}); }), {std::to_string(id), "604"});
+        expect_contains(error_of([&] { bpe(tokenizer).type(id); }), {std::to_string(id), "604"});
+    }
+}
+
+// The smallest of tokenizers: a few letters.
+BpeModel letters_model() {
+    BpeModel model;
+    for (const char* text : {"a", "b", "c", "Ġ", "ab", "Ġa", "<e>"}) model.tokens.push_back({text});
+    model.tokens.back().type = TokenType::Control;
+    model.merges = {"a b", "Ġ a"};
+    return model;
+}
+
+TEST(BpeTokenizer, VocabularyWithoutAllBytes) {
+    BpeModel model = letters_model();
+    const BpeTokenizer strict(model);
+    EXPECT_EQ(strict.encode("ab ac<e>"), (Ids{4, 5, 2, 6}));
+    expect_contains(error_of([&] { strict.encode("abx"); }), {"0x78"});
+    model.specials.unknown = 6;
+    EXPECT_EQ(BpeTokenizer(model).encode("abxxa"), (Ids{4, 6, 6, 0}));
+}
+
+TEST(BpeTokenizer, IgnoreMerges) {
+    BpeModel model = letters_model();
+    model.tokens.push_back({"abc"});
+    EXPECT_EQ(BpeTokenizer(model).encode("abc"), (Ids{4, 2}));
+    model.ignore_merges = true;
+    EXPECT_EQ(BpeTokenizer(model).encode("abc"), (Ids{7}));
+}
+
+TEST(BpeTokenizer, AddedTokensAreTheirText) {
+    BpeModel model = letters_model();
+    model.tokens.push_back({"é", TokenType::UserDefined});       // a byte's spelling, but not that byte
+    model.tokens.push_back({"bc", TokenType::UserDefined});      // in the trained vocabulary as well
+    model.tokens.push_back({"Ġab", TokenType::UserDefined});     // likewise: decoded as it was trained
+    model.tokens.push_back({"a b 中", TokenType::UserDefined});  // not in the alphabet
+    model.tokens.push_back({"", TokenType::Unused});
+    model.merges = {"a b", "b c", "Ġ ab"};
+    const BpeTokenizer tokenizer(model);
+    EXPECT_EQ(tokenizer.encode("abcbc"), (Ids{0, 8, 8}));
+    EXPECT_EQ(tokenizer.encode(" ab"), (Ids{9}));
+    EXPECT_EQ(tokenizer.encode("ca b 中a"), (Ids{2, 10, 0}));
+    EXPECT_EQ(tokenizer.decode(9), " ab");
+    EXPECT_EQ(tokenizer.decode(10), "a b 中");
+    EXPECT_EQ(tokenizer.decode(11), "");
+    // Both meanings of id 7 cannot be had; as a byte of many characters it counts for more.
+    EXPECT_EQ(tokenizer.decode(7), "\xE9");
+    EXPECT_EQ(BpeTokenizer(tokenizer.model()).model().tokens[9].text, "Ġab");
+}
+
+TEST(BpeTokenizer, DamagedModels) {
+    const auto message = [](auto change) {
+        BpeModel model = letters_model();
+        change(model);
+        return error_of([&] { BpeTokenizer tokenizer(model); });
+    };
+    expect_contains(message([](BpeModel& m) { m.tokens.clear(); }), {"empty"});
+    expect_contains(message([](BpeModel& m) { m.tokens[2].text = "a"; }), {"token 2", "\"a\""});
+    expect_contains(message([](BpeModel& m) { m.tokens.push_back({"<e>"}); }), {"token 7", "\"<e>\""});
+    expect_contains(message([](BpeModel& m) { m.tokens[0].text = m.tokens[1].text = "中"; }), {"token 1", "\"中\""});
+    expect_contains(message([](BpeModel& m) { m.merges.push_back("ab"); }), {"merge 2", "\"ab\"", "space"});
+    expect_contains(message([](BpeModel& m) { m.merges.push_back("a b c"); }), {"merge 2", "alphabet"});
+    expect_contains(message([](BpeModel& m) { m.merges.push_back("a x"); }), {"merge 2", "\"a x\"", "vocabulary"});
+    expect_contains(message([](BpeModel& m) { m.merges.push_back("a c"); }), {"merge 2", "makes"});
+    expect_contains(message([](BpeModel& m) { m.merges.push_back(""); }), {"merge 2"});
+    expect_contains(message([](BpeModel& m) { m.specials.end = 7; }), {"end", "7"});
+    expect_contains(message([](BpeModel& m) { m.specials.begin = -2; }), {"beginning", "-2"});
+}
+
+// ---- files of Hugging Face ---------------------------------------------------------------------------------------------
+
+TEST(TokenizerFiles, VocabAndMergesGiveTheSame) {
+    auto files = old_files();
+    files["added_tokens.json"] = R"({"[tool]": 600, "[tool_call]": 601, "<pad>": 602, "ab[": 603})";
+    files["special_tokens_map.json"] = R"({"bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": false},
+        "pad_token": "<pad>", "additional_special_tokens": ["ab["]})";
+    const auto whole = parse_whole(golden_tokenizer()), parts = parse_files(files);
+    ASSERT_EQ(whole->vocab_size(), parts->vocab_size());
+    const json cases = json::parse(golden_text("bpe_cases.json"));
+    for (const json& text : cases["texts"])
+        EXPECT_EQ(parts->encode(text.get<std::string>()), whole->encode(text.get<std::string>())) << text;
+    const BpeSpecials& specials = bpe(parts).specials();
+    EXPECT_EQ(specials.begin, 0);
+    EXPECT_EQ(specials.end, 1);
+    EXPECT_EQ(specials.padding, 602);
+    EXPECT_EQ(specials.unknown, -1);
+    EXPECT_FALSE(specials.add_begin);
+}
+
+TEST(TokenizerFiles, ConfigNamesTokens) {
+    auto files = old_files();
+    files["tokenizer_config.json"] =
+        R"({"add_prefix_space": true, "add_bos_token": true, "bos_token": "</s>", "eos_token": null,
+        "added_tokens_decoder": {"600": {"content": "[tool]", "special": false}, "601": {"content": "<pad>", "special": true}}})";
+    files["config.json"] = R"({"bos_token_id": 5, "eos_token_id": [2, 3], "vocab_size": 602})";
+    const auto tokenizer = parse_files(files);
+    EXPECT_EQ(tokenizer->vocab_size(), 602);
+    EXPECT_EQ(bpe(tokenizer).specials().begin, 1);
+    EXPECT_EQ(bpe(tokenizer).specials().end, 2);
+    EXPECT_TRUE(bpe(tokenizer).specials().add_begin);
+    EXPECT_FALSE(bpe(tokenizer).specials().add_end);
+    EXPECT_EQ(bpe(tokenizer).type(601), TokenType::Control);
+    EXPECT_EQ(tokenizer->decode(tokenizer->encode("x<pad>y")), " x<pad> y");
+}
+
+TEST(TokenizerFiles, EndOfTextByDefault) {
+    auto files = old_files();
+    json vocab = json::parse(files["vocab.json"]);
+    vocab["<|endoftext|>"] = 600;
+    files["vocab.json"] = vocab.dump();
+    const auto tokenizer = parse_files(files);
+    EXPECT_EQ(tokenizer->encode("<|endoftext|>"), (Ids{600}));
+    EXPECT_EQ(bpe(tokenizer).type(600), TokenType::Control);
+    EXPECT_EQ(bpe(tokenizer).specials().begin, 600);
+    EXPECT_EQ(bpe(tokenizer).specials().end, 600);
+    EXPECT_EQ(bpe(tokenizer).specials().unknown, 600);
+}
+
+TEST(TokenizerFiles, TemplateNamesTheTokensAroundAText) {
+    json changed = golden_tokenizer();
+    changed["post_processor"] = json::parse(R"({"type": "Sequence", "processors": [{"type": "ByteLevel"}, {"type":
+        "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+        {"SpecialToken": {"id": "</s>", "type_id": 0}}]}]})");
+    const auto tokenizer = parse_whole(changed);
+    EXPECT_EQ(bpe(tokenizer).specials().begin, 0);
+    EXPECT_EQ(bpe(tokenizer).specials().end, 1);
+    EXPECT_TRUE(bpe(tokenizer).specials().add_begin && bpe(tokenizer).specials().add_end);
+}
+
+TEST(TokenizerFiles, IdsWithHoles) {
+    json changed = golden_tokenizer();
+    changed["added_tokens"][0]["id"] = 0;
+    changed["added_tokens"].push_back({
+        {"id",      700    },
+        {"content", "<far>"},
+        {"special", true   }
+    });
+    const auto tokenizer = parse_whole(changed);
+    EXPECT_EQ(tokenizer->vocab_size(), 701);
+    EXPECT_EQ(bpe(tokenizer).type(650), TokenType::Unused);
+    EXPECT_EQ(tokenizer->decode(650), "");
+    EXPECT_EQ(tokenizer->encode("a<far>"), (Ids{tokenizer->encode("a")[0], 700}));
+}
+
+TEST(TokenizerFiles, NoTokenizer) {
+    EXPECT_EQ(parse_files({}), nullptr);
+    EXPECT_EQ(parse_files({
+                  {"vocab.json",  "{\"a\": 0}"},
+                  {"config.json", "{"         }
+    }),
+              nullptr);
+    expect_contains(error_of([] {
+                        parse_files({
+                            {"merges.txt", ""}
+                        });
+                    }),
+                    {"vocab.json", "missing"});
+    EXPECT_EQ(load_tokenizer("/nonexistent/folder"), nullptr);
+}
+
+TEST(TokenizerFiles, Folder) {
+    const auto folder = std::filesystem::path(testing::TempDir()) / ("nib_bpe_" + std::to_string(std::random_device()()));
+    std::filesystem::create_directory(folder);
+    EXPECT_EQ(load_tokenizer(folder.string()), nullptr);
+    std::ofstream(folder / "tokenizer.json") << golden_tokenizer();
+    EXPECT_EQ(load_tokenizer(folder.string())->vocab_size(), 604);
+    std::ofstream(folder / "tokenizer.json") << "{";
+    expect_contains(error_of([&] { load_tokenizer(folder.string()); }), {(folder / "tokenizer.json").string(), "JSON"});
+    std::ofstream(folder / "tokenizer.json", std::ios::trunc);
+    expect_contains(error_of([&] { load_tokenizer(folder.string()); }), {(folder / "tokenizer.json").string(), "JSON"});
+    std::filesystem::remove_all(folder);
+}
+
+TEST(TokenizerFiles, WhatIsNotSupportedIsNamed) {
+    const auto message = [](const char* patch) {
+        json changed = golden_tokenizer();
+        changed.merge_patch(json::parse(patch));
+        return error_of([&] { parse_whole(changed); });
+    };
+    const std::map<std::string, std::vector<std::string>> cases = {
+        {R"({"model": {"type": "WordPiece"}})",                                                                       {"WordPiece"}               },
+        {R"({"model": {"type": 7}})",                                                                                 {"model.type"}              },
+        {R"({"model": {"dropout": 0.1}})",                                                                            {"dropout"}                 },
+        {R"({"model": {"byte_fallback": true}})",                                                                     {"byte_fallback"}           },
+        {R"({"model": {"end_of_word_suffix": "</w>"}})",                                                              {"end_of_word_suffix"}      },
+        {R"({"model": {"vocab": null}})",                                                                             {"vocab"}                   },
+        {R"({"model": {"merges": null}})",                                                                            {"merges"}                  },
+        {R"({"model": {"merges": {"a": 1}}})",                                                                        {"merges", "list"}          },
+        {R"({"model": {"merges": [["a"]]}})",                                                                         {"merges[0]", "two tokens"} },
+        {R"({"model": {"merges": [["a", 1]]}})",                                                                      {"merges[0][1]", "text"}    },
+        {R"({"model": {"merges": ["a zzz"]}})",                                                                       {"merge 0", "zzz"}          },
+        {R"({"model": null})",                                                                                        {"model"}                   },
+        {R"({"normalizer": {"type": "NFC"}})",                                                                        {"NFC"}                     },
+        {R"({"pre_tokenizer": {"type": "Whitespace"}})",                                                              {"Whitespace"}              },
+        {R"({"pre_tokenizer": null})",                                                                                {"pre_tokenizer"}           },
+        {R"({"pre_tokenizer": {"use_regex": false}})",                                                                {"regex"}                   },
+        {R"({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits"}, {"type": "ByteLevel"}]}})",
+         {"Digits"}                                                                                                                               },
+        {R"({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "\\d+"},
+            "behavior": "Isolated"}, {"type": "ByteLevel"}]}})",
+         {"\\d+"}                                                                                                                                 },
+        {R"({"post_processor": {"type": "RobertaProcessing"}})",                                                      {"RobertaProcessing"}       },
+        {R"({"decoder": {"type": "WordPiece"}})",                                                                     {"decoder", "WordPiece"}    },
+        {R"({"added_tokens": [{"id": 600, "content": "x", "lstrip": true}]})",                                        {"lstrip", "\"x\""}         },
+        {R"({"added_tokens": [{"id": 600, "content": "\n", "single_word": true}]})",                                  {"single_word", "\\x0A"}    },
+        {R"({"added_tokens": [{"content": "x"}]})",                                                                   {"added_tokens[0]", "id"}   },
+        {R"({"added_tokens": [{"id": -1, "content": "x"}]})",                                                         {"added_tokens[0].id", "-1"}},
+        {R"({"added_tokens": [{"id": 1e9, "content": "x"}]})",                                                        {"added_tokens[0].id"}      },
+        {R"({"added_tokens": [{"id": 99999999999999999999999, "content": "x"}]})",                                    {"added_tokens[0].id"}      },
+        {R"({"added_tokens": [{"id": 2000000000, "content": "x"}]})",                                                 {"2000000000", "tokens"}    },
+        {R"({"added_tokens": [{"id": 5, "content": "<new>"}]})",                                                      {"<new>", "5"}              },
+        {R"({"added_tokens": [{"id": 601, "content": "<s>"}]})",                                                      {"<s>"}                     },
+        {R"({"model": {"vocab": {"!": 3}}})",                                                                         {"same id", "3"}            },
+        {R"({"model": {"vocab": {"!": -3}}})",                                                                        {"\"!\""}                   },
+        {R"({"model": {"vocab": {"!": "x"}}})",                                                                       {"\"!\""}                   },
+        {R"({"model": {"vocab": {"!": 4294967296}}})",                                                                {"4294967296"}              },
+        {R"({"model": {"vocab": {"!": 2147483647}}})",                                                                {"2147483647"}              },
+    };
+    for (const auto& [patch, parts] : cases) {
+        auto expected = parts;
+        expected.push_back("folder/tokenizer.json");
+        SCOPED_TRACE(patch);
+        expect_contains(message(patch.c_str()), expected);
+    }
+}
+
+TEST(TokenizerFiles, HostileJson) {
+    const auto message = [](const std::string& text) {
+        return error_of([&] {
+            parse_files({
+                {"tokenizer.json", text}
+            });
+        });
+    };
+    for (const char* text :
+         {"", "x", "{", "[]", "7", "null", "\"x\"", "{} {}", "{\"model\": 1e999}", "\xFF\xFE", "{\"\xFF\": 1}", "[1"})
+        expect_contains(message(text), {"folder/tokenizer.json"});
+    for (const std::string open : {"[", "{\"a\":"}) {
+        std::string deep;
+        for (int i = 0; i < 1000000; ++i) deep += open;
+        expect_contains(message(deep), {"64 levels"});
+    }
+    expect_contains(message(R"({"model": {}, "model": {}})"), {"same key twice"});
+    expect_contains(message("{\"model\": {\"vocab\": {\"a\\u0000\": 0, \"a\": \"\"}, \"merges\": []}}"s), {"\"a\""});
+}
+
+TEST(TokenizerFiles, HostileVocabAndMerges) {
+    const auto message = [](const std::string& name, const std::string& text) {
+        auto files = old_files();
+        files[name] = text;
+        return error_of([&] { parse_files(files); });
+    };
+    expect_contains(message("merges.txt", "a\n"), {"merge 0", "\"a\""});
+    expect_contains(message("merges.txt", "#version: 0.2\n\xFF\0 x\n"s), {"merge 0", "\\xFF\\x00"});
+    expect_contains(message("vocab.json", "[]"), {"vocab.json", "object"});
+    expect_contains(message("vocab.json", R"({"a": 0, "a": 1})"), {"vocab.json", "twice"});
+    expect_contains(message("added_tokens.json", R"({"x": 2})"), {"vocab.json", "\"x\"", "same id"});
+    expect_contains(message("added_tokens.json", R"(["x"])"), {"added_tokens.json"});
+    expect_contains(message("tokenizer_config.json", R"({"added_tokens_decoder": {"-1": {}}})"),
+                    {"added_tokens_decoder.-1"});
+    expect_contains(message("tokenizer_config.json", R"({"added_tokens_decoder": {"600": {}}})"), {"600", "content"});
+    expect_contains(message("tokenizer_config.json",
+                            R"({"added_tokens_decoder": {"600": {"content": "a"}, "0600": {"content": "b"}}})"),
+                    {"twice"});
+    expect_contains(message("tokenizer_config.json", R"({"eos_token": 5})"), {"eos_token", "text"});
+    expect_contains(message("special_tokens_map.json", R"({"additional_special_tokens": "x"})"),
+                    {"additional_special_tokens"});
+    EXPECT_EQ(message("config.json", R"({"eos_token_id": -1, "bos_token_id": 1e30})"), "");
+    EXPECT_EQ(message("merges.txt", ""), "");
+}
+
+// ---- GGUF --------------------------------------------------------------------------------------------------------------
+
+class BpeGguf : public testing::Test {
+protected:
+    void TearDown() override { std::filesystem::remove(path); }
+
+    GgufFile store(const GgufWriter& writer) {
+        AtomicFile file(path);
+        writer.write(file);
+        file.publish();
+        return GgufFile::open(path);
+    }
+    // What reading gives when `changes` are set beside the golden tokenizer's keys.
+    std::unique_ptr<Tokenizer> read_with(const std::vector<GgufEntry>& changes,
+                                         const std::vector<std::string>& without = {}) {
+        GgufWriter all;
+        write_tokenizer(all, *parse_whole(golden_tokenizer()));
+        const GgufFile stored = store(all);
+        GgufWriter changed;
+        for (const auto& [key, value] : stored.metadata())
+            if (std::find(without.begin(), without.end(), key) == without.end()) changed.set(key, value);
+        for (const auto& [key, value] : changes) changed.set(key, value);
+        const GgufFile file = store(changed);
+        return read_tokenizer(file);
+    }
+
+    const std::string path = testing::TempDir() + "nib_bpe_" + std::to_string(std::random_device()()) + ".gguf";
+};
+
+TEST_F(BpeGguf, ComesBackTheSame) {
+    const json cases = json::parse(golden_text("bpe_cases.json"));
+    for (const json& variant : cases["variants"]) {
+        json changed = golden_tokenizer();
+        changed.merge_patch(variant["patch"]);
+        changed["added_tokens"].push_back({
+            {"id",      610    },
+            {"content", "<far>"},
+            {"special", true   }
+        });
+        const auto tokenizer = parse_whole(changed);
+        GgufWriter first;
+        write_tokenizer(first, *tokenizer);
+        const GgufFile file = store(first);
+        EXPECT_EQ(file.get<std::string>("tokenizer.ggml.model"), "gpt2");
+        EXPECT_EQ(file.array<std::string>("tokenizer.ggml.tokens")[605], "[PAD605]");
+        EXPECT_EQ(file.array<int32_t>("tokenizer.ggml.token_type")[0], 3);
+        EXPECT_EQ(file.array<int32_t>("tokenizer.ggml.token_type")[600], 4);
+        EXPECT_EQ(file.array<int32_t>("tokenizer.ggml.token_type")[605], 5);
+        const auto back = read_tokenizer(file);
+        for (const json& text : cases["texts"])
+            EXPECT_EQ(back->encode(text.get<std::string>()), tokenizer->encode(text.get<std::string>())) << text;
+        std::ifstream bytes(path, std::ios::binary);
+        const std::string before{std::istreambuf_iterator<char>(bytes), {}};
+        GgufWriter second;
+        write_tokenizer(second, *back);
+        store(second);
+        std::ifstream again(path, std::ios::binary);
+        EXPECT_EQ(before, (std::string{std::istreambuf_iterator<char>(again), {}})) << variant["name"];
+    }
+}
+
+TEST_F(BpeGguf, Keys) {
+    json changed = golden_tokenizer();
+    changed.merge_patch(json::parse(golden_text("bpe_cases.json"))["variants"][3]["patch"]);
+    GgufWriter writer;
+    write_tokenizer(writer, *parse_whole(changed));
+    const GgufFile file = store(writer);
+    EXPECT_EQ(file.get<std::string>("tokenizer.ggml.pre"), "llama-bpe");
+    EXPECT_EQ(file.get<uint32_t>("tokenizer.ggml.bos_token_id"), 0u);
+    EXPECT_EQ(file.value("tokenizer.ggml.padding_token_id"), nullptr);
+    EXPECT_TRUE(file.get<bool>("tokenizer.ggml.add_bos_token"));
+    EXPECT_FALSE(file.get<bool>("tokenizer.ggml.add_space_prefix"));
+    EXPECT_EQ(file.value("nib.tokenizer.ignore_merges"), nullptr);
+    EXPECT_EQ(file.array<std::string>("tokenizer.ggml.merges").size(), golden_tokenizer()["model"]["merges"].size());
+}
+
+TEST_F(BpeGguf, FilesOfOthers) {
+    const auto whole = parse_whole(golden_tokenizer());
+    const std::string text = "Hello <s>world [tool] 123";
+    EXPECT_EQ(read_with({}, {"tokenizer.ggml.pre", "tokenizer.ggml.add_bos_token"})->encode(text), whole->encode(text));
+    const auto untyped = read_with(
+        {
+            {"tokenizer.ggml.bos_token_id", int32_t{0}}
+    },
+        {"tokenizer.ggml.token_type"});
+    EXPECT_EQ(untyped->encode("<s>"), (Ids{0}));
+    EXPECT_NE(untyped->encode("</s>"), (Ids{1}));
+    EXPECT_EQ(bpe(read_with({
+                      {"tokenizer.ggml.padding_token_id", UINT32_MAX}
+    }))
+                  .specials()
+                  .padding,
+              -1);
+}
+
+TEST_F(BpeGguf, DamagedFiles) {
+    using Strings = std::vector<std::string>;
+    const auto message = [&](const std::vector<GgufEntry>& changes, const Strings& without = {}) {
+        return error_of([&] { read_with(changes, without); });
+    };
+    expect_contains(message({
+                        {"tokenizer.ggml.pre", "deepseek-llm"s}
+    }),
+                    {path, "deepseek-llm", "gpt-2"});
+    expect_contains(message({
+                        {"tokenizer.ggml.token_type", std::vector<int32_t>{1}}
+    }),
+                    {path, "604", "types"});
+    expect_contains(message({
+                        {"tokenizer.ggml.tokens",     Strings{}             },
+                        {"tokenizer.ggml.token_type", std::vector<int32_t>{}}
+    }),
+                    {path, "empty"});
+    expect_contains(message({
+                        {"tokenizer.ggml.merges", Strings{"a"}}
+    }),
+                    {path, "merge 0"});
+    expect_contains(message({}, {"tokenizer.ggml.merges"}), {path, "tokenizer.ggml.merges"});
+    expect_contains(message({}, {"tokenizer.ggml.tokens"}), {path, "tokenizer.ggml.tokens"});
+    expect_contains(message({
+                        {"tokenizer.ggml.eos_token_id", uint32_t{604}}
+    }),
+                    {path, "604"});
+    expect_contains(message({
+                        {"tokenizer.ggml.eos_token_id", uint64_t{1} << 40}
+    }),
+                    {path, "eos_token_id"});
+    expect_contains(message({
+                        {"tokenizer.ggml.model", "rwkv"s}
+    }),
+                    {path, "rwkv"});
+}
+
+}  // namespace
+}  // namespace nib

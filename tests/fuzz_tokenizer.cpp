@@ -1,0 +1,89 @@
+// libFuzzer target: no tokenizer files may crash nib, and no text. The seeds are in tests/fuzz_corpus/tokenizer: parts
+// between lines of "--", the last one a text to encode. The first letter says what the others are.
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/error.h"
+#include "text/bpe_tokenizer.h"
+#include "text/byte_alphabet.h"
+#include "text/tokenizer_files.h"
+
+namespace {
+
+std::vector<std::string_view> split(std::string_view data) {
+    constexpr std::string_view kBetween = "\n--\n";
+    std::vector<std::string_view> parts;
+    for (size_t end; (end = data.find(kBetween)) != std::string_view::npos; data.remove_prefix(end + kBetween.size()))
+        parts.push_back(data.substr(0, end));
+    parts.push_back(data);
+    return parts;
+}
+
+// A tokenizer must be made again from what it says of itself, and give the same ids.
+void check(const nib::BpeTokenizer& tokenizer, std::string_view text) {
+    const nib::BpeTokenizer again(tokenizer.model());
+    try {
+        const auto ids = tokenizer.encode(text);
+        for (const int32_t id : ids) CHECK(id >= 0 && id < tokenizer.vocab_size());
+        CHECK(tokenizer.encode(text) == ids && again.encode(text) == ids);
+        CHECK(tokenizer.decode(ids) == again.decode(ids));
+    } catch (const nib::Error& error) {  // a vocabulary may lack a byte
+        CHECK(error.what()[0] != '\0');
+    }
+}
+
+const std::vector<nib::BpeTokenizer>& complete_tokenizers() {
+    static const auto tokenizers = [] {
+        nib::BpeModel model;
+        for (int byte = 0; byte < 256; ++byte)
+            model.tokens.push_back({nib::spell_bytes(std::string(1, static_cast<char>(byte)))});
+        for (const char* merge : {"a b", "b a", "a a", "ab a", "a ba", "aa aa", "Ġ a", "Ġ Ġ", "ä ½", "1 2", "12 1"}) {
+            std::string merged = merge;
+            merged.erase(merged.find(' '), 1);
+            if (merged != "aba" || model.merges.size() == 3) model.tokens.push_back({merged});
+            model.merges.push_back(merge);
+        }
+        model.tokens.push_back({"<x>", nib::TokenType::Control});
+        std::vector<nib::BpeTokenizer> all;
+        for (const auto pattern : {nib::SplitPattern::Gpt2, nib::SplitPattern::Llama3, nib::SplitPattern::Qwen2}) {
+            model.split = pattern;
+            all.emplace_back(model);
+        }
+        return all;
+    }();
+    return tokenizers;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    if (size == 0) return 0;
+    std::string_view input(reinterpret_cast<const char*>(data), size);
+    const char kind = input[0];
+    input.remove_prefix(1);
+    if (kind != 'T' && kind != 'V') {
+        for (const auto& tokenizer : complete_tokenizers()) {
+            CHECK(tokenizer.decode(tokenizer.encode(input)) == input);
+            check(tokenizer, input);
+        }
+        return 0;
+    }
+    static const std::vector<std::string> kWhole = {"tokenizer.json", "tokenizer_config.json", "config.json"};
+    static const std::vector<std::string> kParts = {"vocab.json", "merges.txt", "added_tokens.json",
+                                                    "special_tokens_map.json", "tokenizer_config.json"};
+    const auto parts = split(input);
+    const auto& names = kind == 'T' ? kWhole : kParts;
+    std::map<std::string, std::string_view> files;
+    for (size_t i = 0; i + 1 < parts.size() && i < names.size(); ++i) files[names[i]] = parts[i];
+    try {
+        const auto tokenizer = nib::parse_tokenizer(files, "fuzz");
+        if (tokenizer != nullptr) check(dynamic_cast<const nib::BpeTokenizer&>(*tokenizer), parts.back());
+    } catch (const nib::Error& error) {
+        CHECK(error.what()[0] != '\0');
+    }
+    return 0;
+}
