@@ -40,9 +40,10 @@ struct Epilogue {
     float dropout = 0;
 };
 
-/// Key/value cache of one layer: float tensors (B,H,S,C/H) that outlive the plan.
+/// Key/value cache of one layer: tensors (B,H,S,C/H) of F32 or F16 that outlive the plan.
 struct KvCache {
     Location keys, values;
+    DType type = DType::F32;
     int64_t capacity = 0;  // S
 };
 

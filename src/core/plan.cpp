@@ -24,7 +24,7 @@ bool by_sequence(const Node& node, int workers) {
 
 // Linear layers outside by-sequence stages: output columns are shared out when there are few rows for each worker, since
 // then every weight is read by one worker only.
-bool by_columns(const Node& node, int workers) { return node.p.B * node.p.T < 512 * std::max(1, workers) || workers == 0; }
+bool by_columns(const Node& node, int workers) { return node.p.B * node.p.T <= 512 * std::max(1, workers) || workers == 0; }
 
 int base_of(const Plan& plan, Tensor t) {
     const int base = plan.tensors[static_cast<size_t>(t.id)].base;
