@@ -471,7 +471,7 @@ TEST_F(Train, ReplacingATrainingIsAllOrNothing) {
     for (size_t i = 0; i < names.size(); ++i) EXPECT_TRUE(file(names[i]) == before[i]) << names[i];
     EXPECT_EQ(files(), names.size());
 
-    r.options.lr = 1e-5;  // a worse one, whose best loss is nevertheless its own
+    r.options.lr = r.options.min_lr = 1e-5;  // a worse one, whose best loss is nevertheless its own
     const TrainResult later = run(r);
     EXPECT_GT(*later.best_loss, *earlier.best_loss);
     EXPECT_EQ(*read_best_loss(RunFiles(r.output)), *later.best_loss);
