@@ -277,6 +277,23 @@ TEST_F(CheckpointTest, BestModelIsKept) {
     EXPECT_FALSE(read_best_loss(files));
 }
 
+TEST_F(CheckpointTest, TheBestModelOfBeforeTheFirstCheckpointIsCompleted) {
+    TrainRequest r = request("m", 12);  // validates at 4, 8 and 12, the last time with the checkpoint
+    r.options.save_every = 100;
+    run(r);
+    const std::string best = get("m.best.gguf");
+    fs::rename(folder_ / "m.best.gguf", folder_ / "m.best.gguf.tmp");
+    run(resumed("m", 12));
+    EXPECT_TRUE(get("m.best.gguf") == best);
+    fs::remove(folder_ / "m.best.gguf");
+    TrainRequest other = request("other", 12);
+    other.options.seed = 2;
+    run(other);
+    put("m.best.gguf.tmp", get("other.best.gguf"));
+    run(resumed("m", 12));
+    EXPECT_FALSE(has("m.best.gguf") || has("m.best.gguf.tmp"));
+}
+
 TEST(RunFiles, NamesAreBuiltFromTheOutput) {
     const RunFiles a("dir/m.gguf"), b("dir/m");
     EXPECT_EQ(a.model, "dir/m.gguf");

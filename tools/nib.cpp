@@ -9,6 +9,7 @@
 #include <iterator>
 #include <new>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "command.h"
@@ -111,6 +112,9 @@ void occupy_standard_streams() {
         if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF) open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY);
 }
 
+// What a bus error says; set before one can come.
+std::string_view bus_error_text;
+
 // Files are mapped, so a file that is cut short by someone else, or whose disk fails, shows as a signal where it is read.
 // Nothing can be saved from here. Temporary files stay: their names are out of a handler's safe reach, and the next run
 // under the same name removes them.
@@ -120,12 +124,14 @@ extern "C" void on_bus_error(int signal, siginfo_t* info, void*) {
         std::raise(signal);
         return;
     }
-    constexpr char text[] = "nib: error: a file that was being read became shorter, or its disk failed\n";
-    [[maybe_unused]] const auto written = write(STDERR_FILENO, text, sizeof text - 1);
+    [[maybe_unused]] const auto written = write(STDERR_FILENO, bus_error_text.data(), bus_error_text.size());
     _exit(kFailed);
 }
 
 void catch_bus_errors() {
+    constexpr std::string_view kClear = "\r\x1b[K";  // the live line of a terminal
+    bus_error_text = "\r\x1b[Knib: error: a file that was being read became shorter, or its disk failed\n";
+    if (!stderr_is_terminal()) bus_error_text.remove_prefix(kClear.size());
     struct sigaction action = {};
     action.sa_sigaction = on_bus_error;
     action.sa_flags = SA_SIGINFO;

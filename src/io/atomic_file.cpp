@@ -33,8 +33,9 @@ int open_locked(const std::string& name, const std::string& path, const char* ta
     for (;;) {
         const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
         const int descriptor = ::open(name.c_str(), flags, 0666);
+        const int error = errno;
         if (descriptor < 0)
-            fail("%s: cannot create %s: %s", printable(path).c_str(), printable(name).c_str(), std::strerror(errno));
+            fail("%s: cannot create %s: %s", printable(path).c_str(), printable(name).c_str(), std::strerror(error));
         if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
             close(descriptor);
             fail("%s: %s", printable(path).c_str(), taken);

@@ -39,6 +39,20 @@ void roll_forward(const std::string& path) {
         fail("%s: the finished checkpoint cannot be renamed: %s", printable(path).c_str(), std::strerror(errno));
 }
 
+// A kill between a new run's first pair and the best model of the time before leaves that under its temporary name.
+void complete_best(const RunFiles& files) {
+    const std::string temporary = AtomicFile::temporary_name(files.best);
+    if (exists(files.best) || !exists(temporary)) return;
+    bool same = false;
+    try {
+        const GgufFile best = GgufFile::open(temporary), state = GgufFile::open(files.state);
+        same = best.get<int64_t>("nib.step") == state.get<int64_t>("nib.state.best_step") &&
+               best.get<double>("nib.val_loss") == state.get<double>("nib.state.best_loss");
+    } catch (const Error&) {
+    }
+    if (same) roll_forward(files.best);
+}
+
 void remove_temporaries(const RunFiles& files) {
     for (const std::string& path : {files.model, files.state, files.best, files.log, files.curve})
         std::remove(AtomicFile::temporary_name(path).c_str());
@@ -56,16 +70,18 @@ void complete_pair(const RunFiles& files) {
 }
 
 void require_pair(const RunFiles& files) {
-    const std::optional<uint64_t> model = id_of(files.model), state = id_of(files.state);
+    const std::optional<uint64_t> model = id_of(files.model);
     if (!model)
         fail("%s: there is no such file to resume; leave out --resume to start a new training",
              printable(files.model).c_str());
+    const std::optional<uint64_t> state = id_of(files.state);
     if (!state)
         fail("%s: there is no such file; without it %s can run but not be resumed", printable(files.state).c_str(),
              printable(files.model).c_str());
     if (model != state)
         fail("%s and %s are not of the same step; restore both from the same copy, or start again without --resume",
              printable(files.model).c_str(), printable(files.state).c_str());
+    complete_best(files);
     remove_temporaries(files);
 }
 

@@ -20,14 +20,14 @@ struct LogLine {
     std::optional<double> loss, val_loss, lr, grad_norm, tok_s;
 };
 
+/// Every call is an Error when the file cannot be read or written.
 class TrainLog {
 public:
     explicit TrainLog(std::string path) : path_(std::move(path)) {}
 
     /// Goes on with the log there is, if any: lines after `step`, and what a kill has left unfinished, are dropped.
     void resume(int64_t step);
-    /// Begins a new file with the lines there are; without start() or resume() lines stay in memory. All Error when the
-    /// file cannot be written.
+    /// Begins a new file with the lines there are. Without start() or resume() lines stay in memory.
     void start();
     void add(const LogLine& line);
     /// Hands all lines to the system.
