@@ -484,7 +484,7 @@ rm full.pipe ended.gguf.lock
 for i in $(seq 3000); do cat text.txt; done > long.txt
 timeout 60 "${nib[@]}" train long.txt -o short "${tiny[@]}" --iters 1000000 --save-every 1 --eval-every 1000000 > out 2> err < /dev/null &
 pid=$!
-for _ in $(seq 200); do grep -q 'step 1/' err && break || sleep 0.05; done
+for _ in $(seq 200); do [ -e short.state.gguf ] && break || sleep 0.05; done
 : > long.txt
 wait $pid
 status=$? pid=
