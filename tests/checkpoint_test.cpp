@@ -171,6 +171,29 @@ TEST_F(CheckpointTest, EveryInstantOfAKillLeavesAPairThatResumes) {
     }
 }
 
+TEST_F(CheckpointTest, APairOfWhichOnlyTheModelCouldBeRenamedResumes) {
+    run(request("whole", 20));
+    run(request("m", 10));
+    const std::string old_model = get("m.gguf");
+    run(resumed("m", 14));
+    const std::string model = get("m.gguf"), state = get("m.state.gguf");
+    put("m.gguf", old_model);
+    fs::remove(folder_ / "m.state.gguf");
+    const auto publish = [&] {
+        AtomicFile new_model((folder_ / "m.gguf").string()), new_state((folder_ / "m.state.gguf").string());
+        new_model.write(std::as_bytes(std::span(model)));
+        new_state.write(std::as_bytes(std::span(state)));
+        fs::create_directory(folder_ / "m.state.gguf");  // the second rename fails
+        AtomicFile::publish_pair(new_model, new_state);
+    };
+    EXPECT_THROW(publish(), Error);
+    EXPECT_NE(error_of(resumed("m", 20)).find("m.state.gguf: the finished checkpoint cannot be renamed"),
+              std::string::npos);
+    fs::remove(folder_ / "m.state.gguf");
+    EXPECT_EQ(run(resumed("m", 20)).step, 20);
+    expect_same("whole", "m");
+}
+
 TEST_F(CheckpointTest, HalvesThatDoNotBelongTogetherAreRefused) {
     run(request("m", 10));
     const std::string old_state = get("m.state.gguf");
@@ -198,7 +221,17 @@ TEST_F(CheckpointTest, DamageIsNoticed) {
     std::string changed = model;
     changed[changed.size() - 2000] = static_cast<char>(changed[changed.size() - 2000] ^ 1);
     put("m.gguf", changed);
-    EXPECT_NE(error_of(resumed("m", 20)).find("damaged"), std::string::npos);
+    const std::string log = get("m.log.jsonl") + "{\"step\": 11, \"loss\": 1.0}\n";
+    put("m.log.jsonl", log);
+    EXPECT_NE(error_of(resumed("m", 20)).find("m.gguf: its weights are not those"), std::string::npos);
+    put("m.gguf", model);
+    for (const size_t from_end : {size_t{1000}, state.size() / 2}) {  // v and m
+        changed = state;
+        changed[changed.size() - from_end] = static_cast<char>(changed[changed.size() - from_end] ^ 1);
+        put("m.state.gguf", changed);
+        EXPECT_NE(error_of(resumed("m", 20)).find("m.state.gguf: its moments are not those"), std::string::npos);
+    }
+    EXPECT_EQ(get("m.log.jsonl"), log);  // cut back only once the checkpoint has proved whole
     std::string renamed = state;
     renamed.replace(renamed.find("m.token_embd.weight"), 1, "x");
     put("m.gguf", model);
@@ -242,6 +275,23 @@ TEST_F(CheckpointTest, BestModelIsKept) {
     EXPECT_LE(*result.best_loss, *result.val_loss);
     fs::remove(files.best);
     EXPECT_FALSE(read_best_loss(files));
+}
+
+TEST_F(CheckpointTest, TheBestModelOfBeforeTheFirstCheckpointIsCompleted) {
+    TrainRequest r = request("m", 12);  // validates at 4, 8 and 12, the last time with the checkpoint
+    r.options.save_every = 100;
+    run(r);
+    const std::string best = get("m.best.gguf");
+    fs::rename(folder_ / "m.best.gguf", folder_ / "m.best.gguf.tmp");
+    run(resumed("m", 12));
+    EXPECT_TRUE(get("m.best.gguf") == best);
+    fs::remove(folder_ / "m.best.gguf");
+    TrainRequest other = request("other", 12);
+    other.options.seed = 2;
+    run(other);
+    put("m.best.gguf.tmp", get("other.best.gguf"));
+    run(resumed("m", 12));
+    EXPECT_FALSE(has("m.best.gguf") || has("m.best.gguf.tmp"));
 }
 
 TEST(RunFiles, NamesAreBuiltFromTheOutput) {

@@ -373,6 +373,12 @@ printf 'The crow\r\n' | "${nib[@]}" run good.gguf -n 0 > "$out" 2> "$err"
 check "a prompt from standard input, without its line end" test "$(cat "$out")" = "The crow"
 printf 'The' | "${nib[@]}" run good.gguf -n 40 --seed 7 --prompt-file - > "$out" 2> "$err"
 check "a prompt from standard input as a file" same "$out" first
+"${nib[@]}" run good.gguf -n 40 --seed 7 --prompt-file <(printf 'The\n') > "$out" 2> "$err"
+check "a prompt from a pipe by name" same "$out" first
+refuses "/dev/zero: is too long; at most 64" run good.gguf --prompt-file /dev/zero
+checks=$((checks + 1))
+nib train <(cat text.txt) "${new[@]}" || grep -q '^nib: error: .*: is not a regular file .*; save it to a file first' "$err" ||
+    bad "a text in a pipe is refused clearly" train
 works logits good.gguf --tokens "1, 2 3" -o x.npy
 check "rows of logits after a header" \
     test "$(stat -c %s x.npy)" = $(($(od -An -tu2 -j 8 -N 2 x.npy) + 10 + 3 * vocab * 4))
@@ -438,7 +444,7 @@ interrupted() { # SIGNAL EXIT-CODE OUTPUT COMMAND...: also sees that nobody else
     for _ in $(seq 200); do grep -q 'step 1/' err && break || sleep 0.05; done
     checks=$((checks + 1))
     nib "${@:4}" -o "$3" --overwrite
-    [ $? = 1 ] && grep -q "^nib: error: .*: another process is writing this file" "$err" || bad "it was started twice" "${@:4}"
+    [ $? = 1 ] && grep -q "^nib: error: .*: another process is training under this name" "$err" || bad "it was started twice" "${@:4}"
     kill "-$1" $pid
     wait $pid
     status=$? pid=
@@ -458,6 +464,35 @@ works train text.txt -o hup --resume --iters $((reached + 3))
 works train text.txt -o straight "${resumable[@]}" --iters $((reached + 3))
 check "interrupted and resumed: the same model" same hup.gguf straight.gguf
 check "and the same state" same hup.state.gguf straight.state.gguf
+
+# A signal during the sample at the end, when all is saved, ends the process: the sample cannot be written, the pipe is full.
+mkfifo full.pipe && exec 3<> full.pipe
+dd if=/dev/zero of=full.pipe bs=4096 count=100 oflag=nonblock conv=notrunc status=none 2> /dev/null
+timeout 60 "${nib[@]}" train text.txt -o ended "${tiny[@]}" --iters 3 > full.pipe 2> err < /dev/null &
+pid=$!
+for _ in $(seq 200); do grep -q '^saved' err && break || sleep 0.05; done
+kill -TERM $pid # timeout passes it on
+wait $pid
+status=$? pid=
+exec 3<&-
+mv err "$err"
+check "a signal during the last sample ends with 143, not $status" test $status = 143
+works run ended -n 3
+rm full.pipe ended.gguf.lock
+
+# A text that is cut short while it is read from.
+for i in $(seq 3000); do cat text.txt; done > long.txt
+timeout 60 "${nib[@]}" train long.txt -o short "${tiny[@]}" --iters 1000000 --save-every 1 --eval-every 1000000 > out 2> err < /dev/null &
+pid=$!
+for _ in $(seq 200); do [ -e short.state.gguf ] && break || sleep 0.05; done
+: > long.txt
+wait $pid
+status=$? pid=
+mv out "$out" && mv err "$err"
+check "a text that became shorter ends with 1, not $status" \
+    test $status = 1 -a "$(tail -n 1 "$err")" = "nib: error: a file that was being read became shorter, or its disk failed"
+works run short -n 3
+rm long.txt short.*
 
 timeout 120 "${nib[@]}" run good.gguf -n 100000 2> "$err" < /dev/null | head -c 1 > "$out"
 check "a reader that leaves early is no error" test "${PIPESTATUS[0]}" = 0 -a ! -s "$err"

@@ -221,5 +221,17 @@ TEST_F(CorpusTest, SplitsAtTheEnd) {
     }
 }
 
+// A process may have some ten thousands of mappings; a folder may have more files.
+TEST_F(CorpusTest, SmallFilesTakeNoMapping) {
+    for (int i = 0; i < 20; ++i) file("texts/" + std::to_string(i) + ".txt", "a text, " + std::to_string(i));
+    file("texts/large.txt", std::string(Corpus::kSmall + 1, 'x'));
+    const Corpus corpus({(folder_ / "texts").string()});
+    EXPECT_EQ(corpus.size(), 10 * 9 + 10 * 10 + static_cast<int64_t>(Corpus::kSmall) + 1);
+    int mappings = 0;
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) mappings += line.find(folder_.string()) != std::string::npos;
+    EXPECT_EQ(mappings, 1);
+}
+
 }  // namespace
 }  // namespace nib

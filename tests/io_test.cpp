@@ -10,12 +10,14 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "core/error.h"
 #include "io/atomic_file.h"
 #include "io/mapped_file.h"
+#include "io/read_file.h"
 
 namespace nib {
 namespace {
@@ -74,7 +76,6 @@ std::string error_of(Action&& action) {
 TEST_F(MappedFileTest, MapsTheWholeFile) {
     put("a", "hello");
     MappedFile file(path("a"));
-    file.advise_sequential();
     EXPECT_EQ(as_text(file.bytes()), "hello");
     EXPECT_EQ(file.path(), path("a"));
 }
@@ -94,7 +95,6 @@ TEST_F(MappedFileTest, MovesWithoutMovingTheBytes) {
 TEST_F(MappedFileTest, EmptyFileIsAnEmptySpan) {
     put("empty", "");
     const MappedFile file(path("empty"));
-    file.advise_sequential();
     EXPECT_TRUE(file.bytes().empty());
 }
 
@@ -119,6 +119,25 @@ TEST_F(MappedFileTest, UnreadableFile) {
     } else {
         EXPECT_MENTIONS(error_of([&] { MappedFile file(path("secret")); }), "Permission denied");
     }
+}
+
+TEST_F(MappedFileTest, SmallFilesAndPipesAreRead) {
+    put("a", "some text");
+    EXPECT_EQ(read_file(path("a"), 9), "some text");
+    EXPECT_MENTIONS(error_of([&] { read_file(path("a"), 8); }), "a: is too long; at most 8 B are read");
+    EXPECT_MENTIONS(error_of([&] { read_file("/dev/zero", 1 << 20); }), "/dev/zero: is too long");
+    EXPECT_MENTIONS(error_of([&] { read_file(path("b"), 9); }), "b: cannot open: No such file or directory");
+    EXPECT_MENTIONS(error_of([&] { read_file(folder_.string(), 9); }), "is a folder");
+    const std::string text(200000, 'x');  // more than a pipe holds
+    int channel[2];
+    ASSERT_EQ(pipe(channel), 0);
+    std::thread writer([&] {
+        EXPECT_EQ(::write(channel[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+        close(channel[1]);
+    });
+    EXPECT_TRUE(read_file("/dev/fd/" + std::to_string(channel[0]), text.size()) == text);
+    writer.join();
+    close(channel[0]);
 }
 
 TEST_F(AtomicFileTest, AppearsOnlyWhenPublished) {
@@ -272,6 +291,40 @@ TEST_F(AtomicFileTest, FailedRenameIsReported) {
     fs::create_directory(path("out"));  // appears after the check in the constructor
     EXPECT_MENTIONS(error_of([&] { file.publish(); }), "out: cannot rename the finished file: Is a directory");
     EXPECT_EQ(files(), std::vector<std::string>{"out"});
+}
+
+TEST_F(AtomicFileTest, HalfAPairCanBeCompleted) {
+    put("a", "old a");
+    AtomicFile a(path("a")), b(path("b"));
+    a.write(bytes_of("new a")), b.write(bytes_of("new b"));
+    fs::create_directory(path("b"));
+    EXPECT_MENTIONS(error_of([&] { AtomicFile::publish_pair(a, b); }), "b: cannot rename the finished file");
+    EXPECT_EQ(text_of("a") + text_of("b.tmp"), "new anew b");
+}
+
+TEST_F(AtomicFileTest, APairThatCannotBeginLeavesNothing) {
+    fs::create_directory(path("c"));
+    {
+        AtomicFile a(path("c/a")), b(path("c/b"));
+        fs::create_directory(path("c/a"));
+        EXPECT_MENTIONS(error_of([&] { AtomicFile::publish_pair(a, b); }), "a: cannot rename the finished file");
+    }
+    EXPECT_FALSE(fs::exists(path("c/a.tmp")) || fs::exists(path("c/b.tmp")) || fs::exists(path("c/b")));
+}
+
+TEST_F(AtomicFileTest, ALockKeepsOthersOut) {
+    const auto take = [&] { return error_of([&] { FileLock lock(path("m.lock"), "m", "is taken"); }); };
+    {
+        const FileLock lock(path("m.lock"), "m", "is taken");
+        EXPECT_EQ(take(), "m: is taken");
+    }
+    EXPECT_TRUE(files().empty());
+    put("m.lock", "");  // as a kill leaves it
+    EXPECT_EQ(take(), "");
+    put("m.lock", "a text");
+    EXPECT_MENTIONS(take(), "m.lock: is in the way");
+    EXPECT_EQ(text_of("m.lock"), "a text");
+    EXPECT_MENTIONS(error_of([&] { FileLock lock(path("none/m.lock"), "m", ""); }), "m: cannot create");
 }
 
 TEST_F(AtomicFileTest, WritesTextInOneCall) {

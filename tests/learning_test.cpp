@@ -35,7 +35,11 @@ protected:
         Progress silent(nullptr, false, 1);
         return Trainer(backend, prepare_training(request, backend.workers()), silent).run();
     }
-    TrainLog log() const { return TrainLog((folder_ / "m.log.jsonl").string(), 1 << 20); }
+    TrainLog log() const {
+        TrainLog log((folder_ / "m.log.jsonl").string());
+        log.resume(1 << 20);
+        return log;
+    }
 
     fs::path folder_;
 };

@@ -74,6 +74,11 @@ protected:
     }
 
     std::string file(const std::string& name) const { return contents(folder_ / name); }
+    TrainLog read_log() const {
+        TrainLog log((folder_ / "m.log.jsonl").string());
+        log.resume(1000);
+        return log;
+    }
     // Files of the folder beside the text.
     size_t files() const {
         return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), fs::directory_iterator())) - 1;
@@ -91,7 +96,7 @@ TEST_F(Train, LossFallsAndFilesAppear) {
     EXPECT_EQ(result.end, TrainEnd::Finished);
     EXPECT_EQ(result.step, 300);
     EXPECT_LT(*result.val_loss, 1.0);
-    const TrainLog log((folder_ / "m.log.jsonl").string(), 1000);
+    const TrainLog log = read_log();
     ASSERT_EQ(log.train().size(), 300u);
     EXPECT_NEAR(log.train()[0].loss, std::log(22), 0.1);  // 22 characters
     EXPECT_LT(log.train().back().loss, 1.0);
@@ -351,7 +356,7 @@ TEST_F(Train, LogIsCutAtTheResumedStep) {
     const std::string log = file("m.log.jsonl");
     EXPECT_EQ(log.substr(0, whole.size()), whole);
     EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 14);
-    const TrainLog read((folder_ / "m.log.jsonl").string(), 100);
+    const TrainLog read = read_log();
     for (size_t i = 0; i < read.train().size(); ++i) EXPECT_EQ(read.train()[i].step, static_cast<int64_t>(i + 1));
 }
 
@@ -427,7 +432,7 @@ TEST_F(Train, ANameIsTakenWhileItsTrainingRuns) {
             second.resume = resume;
             second.overwrite = !resume;
             error = error_of(second);
-            EXPECT_NE(error.find("m.log.jsonl: another process"), std::string::npos) << error;
+            EXPECT_NE(error.find("m.gguf: another process is training under this name"), std::string::npos) << error;
         }
     };
     run(r, hooks);
@@ -435,6 +440,47 @@ TEST_F(Train, ANameIsTakenWhileItsTrainingRuns) {
     EXPECT_EQ(std::ranges::count(file("m.log.jsonl"), '\n'), 12);
     r.overwrite = true;
     run(r);
+}
+
+TEST_F(Train, ANameIsTakenFromThePreparationOn) {
+    const TrainSetup first = prepare_training(request("m"), 1);
+    std::ofstream(folder_ / "m.state.gguf.tmp") << "being written";
+    for (const bool resume : {false, true}) {
+        TrainRequest second = request("m");
+        second.resume = resume;
+        EXPECT_NE(error_of(second).find("m.gguf: another process is training under this name"), std::string::npos);
+    }
+    EXPECT_EQ(file("m.state.gguf.tmp"), "being written");
+}
+
+// What is there of the earlier run stays until the first checkpoint replaces it, and nothing of it after that.
+TEST_F(Train, ReplacingATrainingIsAllOrNothing) {
+    const std::vector<std::string> names = {"m.gguf", "m.state.gguf", "m.best.gguf", "m.log.jsonl", "m.svg"};
+    const TrainResult earlier = run(request("m"));
+    std::vector<std::string> before;
+    for (const std::string& name : names) before.push_back(file(name));
+    TrainRequest r = request("m");
+    r.overwrite = true;
+    r.options.seed = 2;
+    r.options.lr = 1e-2;  // a better model than the first one, at the first validation already
+    r.options.sample_every = 7;
+    r.options.save_every = 8;
+    TrainHooks hooks;
+    hooks.sample = [](const TrainStep&, const CharTokenizer&, int64_t) { fail("the end"); };
+    EXPECT_THROW(run(r, hooks), Error);
+    for (size_t i = 0; i < names.size(); ++i) EXPECT_TRUE(file(names[i]) == before[i]) << names[i];
+    EXPECT_EQ(files(), names.size());
+
+    r.options.lr = r.options.min_lr = 1e-5;  // a worse one, whose best loss is nevertheless its own
+    const TrainResult later = run(r);
+    EXPECT_GT(*later.best_loss, *earlier.best_loss);
+    EXPECT_EQ(*read_best_loss(RunFiles(r.output)), *later.best_loss);
+    EXPECT_EQ(std::ranges::count(file("m.log.jsonl"), '\n'), 12);
+
+    r.options.val_fraction = 0;
+    run(r);
+    EXPECT_FALSE(fs::exists(folder_ / "m.best.gguf"));
+    EXPECT_EQ(files(), names.size() - 1);
 }
 
 TEST_F(Train, ABestModelOrATextIsNotReplacedByAccident) {
@@ -494,6 +540,31 @@ TEST(LossCurve, IsAnImageOfAnyNumberOfPoints) {
               std::string::npos);
 }
 
+TEST_F(Train, MemoryIsLimitedByTheMachineAndItsControlGroups) {
+    const auto put = [&](const std::string& name, const std::string& text) {
+        fs::create_directories((folder_ / name).parent_path());
+        std::ofstream(folder_ / name) << text << '\n';
+    };
+    const auto limit = [&] { return memory_limit(folder_.string()) / 1024; };
+    EXPECT_GT(limit(), 1000);  // nothing there: the machine's memory
+    put("proc/meminfo", "MemTotal:  900000 kB\nMemAvailable:  800 kB\nSwapFree:  100 kB");
+    EXPECT_EQ(limit(), 900);
+    put("proc/self/cgroup", "0::/user/one");
+    put("sys/fs/cgroup/user/one/memory.max", "max");
+    EXPECT_EQ(limit(), 900);
+    put("sys/fs/cgroup/memory.max", "819200");  // a container's own group is the root that it sees
+    EXPECT_EQ(limit(), 800);
+    put("sys/fs/cgroup/user/memory.max", "716800");
+    EXPECT_EQ(limit(), 700);
+    put("sys/fs/cgroup/user/one/memory.max", "614400");
+    EXPECT_EQ(limit(), 600);
+    put("sys/fs/cgroup/user/two/memory.max", "1024");  // another process's
+    put("proc/self/cgroup", "5:cpu,cpuacct:/user\n4:hugetlb,memory:/a:b/c\n0::/");
+    EXPECT_EQ(limit(), 800);
+    put("sys/fs/cgroup/memory/a:b/memory.limit_in_bytes", "512000");
+    EXPECT_EQ(limit(), 500);
+}
+
 TEST(TrainingMemory, EstimateIsWhatIsAllocated) {
     const ParameterLayout layout(tiny_config());
     const TrainingMemory memory = training_memory(tiny_config(), {4, 8, 0.1f, Optimizer::AdamW}, 2);
@@ -501,6 +572,7 @@ TEST(TrainingMemory, EstimateIsWhatIsAllocated) {
     EXPECT_GE(layout.total, parameter_count(tiny_config()));
     EXPECT_GT(memory.activations, 4 * 8 * 16 * 4);
     EXPECT_GT(memory_limit(), 1e6);
+    EXPECT_LT(memory_limit(), 1e18);
     EXPECT_THROW(check_memory(tiny_config(), {4, 8, 0.1f, Optimizer::AdamW}, 2, 1e4), Error);
 }
 

@@ -21,9 +21,6 @@ public:
     std::span<const std::byte> bytes() const { return bytes_; }
     const std::string& path() const { return path_; }
 
-    /// Tells the system that the file will be read once from front to back (a conversion, a training text).
-    void advise_sequential() const;
-
 private:
     std::string path_;
     std::span<const std::byte> bytes_;
