@@ -298,7 +298,7 @@ rm bad.gguf
 
 # ---- what commands are asked for -------------------------------------------------------------------------------------
 
-refuses "\"€\" (U+20AC), character 5 of the text (byte offset 4)" run good.gguf -p "The €"
+refuses "\"€\" (U+20AC), character 5 (byte offset 4); remove it or use --skip-unknown" run good.gguf -p "The €"
 works run good.gguf -p "The €fox" --skip-unknown -n 0
 check "--skip-unknown drops it" test "$(cat "$out")" = "The fox"
 refuses "not valid UTF-8 at byte offset 4 (byte 0xFF)" run good.gguf -p $'The \xff'
@@ -318,7 +318,7 @@ done
 refuses "9 tokens, but the model's context has room for 8" logits good.gguf -o x.npy --tokens "1 2 3 4 5 6 7 8 9"
 refuses "there are no tokens" logits good.gguf -o x.npy --tokens " "
 refuses "there are no tokens" logits good.gguf -o x.npy --prompt ""
-refuses "U+20AC" logits good.gguf -o x.npy --prompt "€"
+refuses "\"€\" (U+20AC), character 1 (byte offset 0); remove it" logits good.gguf -o x.npy --prompt "€"
 refuses "cannot create" logits good.gguf --tokens 1 -o /nowhere/x.npy
 refuses "folder: cannot write: is a folder" logits good.gguf --tokens 1 -o folder
 refuses "is the model itself" logits good.gguf --tokens 1 -o ./good.gguf

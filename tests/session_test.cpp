@@ -398,6 +398,9 @@ TEST_F(ModelFileTest, SaysWhatIsWrong) {
     has(error_of([](GgufWriter& w) { w.set("nib.tokenizer", std::string("bpe")); }), "bpe");
     has(error_of([](GgufWriter& w) { w.set("gpt2.context_length", uint32_t{41}); }), "position_embd.weight");
     has(error_of([](GgufWriter& w) { w.set("gpt2.attention.head_count", uint32_t{3}); }), "heads");
+    for (const int64_t ffn : {int64_t{0}, int64_t{-4}, int64_t{1} << 40})
+        has(error_of([&](GgufWriter& w) { w.set("gpt2.feed_forward_length", ffn); }), std::to_string(ffn).c_str());
+    has(error_of([](GgufWriter& w) { w.set("gpt2.block_count", int32_t{-1}); }), "`gpt2.block_count` is -1");
     has(error_of([](GgufWriter& w) { w.set("tokenizer.ggml.tokens", std::vector<std::string>{"a", "b"}); }), "2 tokens");
     has(error_of([](GgufWriter& w) { w.set("tokenizer.ggml.tokens", std::vector<std::string>{"b", "a"}); }), "token 1");
     has(error_of([](GgufWriter& w) { w.set("tokenizer.ggml.tokens", uint32_t{1}); }), "tokenizer.ggml.tokens");

@@ -207,7 +207,7 @@ void bench_machine(const Options& o) {
     const double bytes = decoding.tokens_per_second * decoding.bytes_per_token;
     json["decode"] = {
         {"model",              "gpt2 f32"                },
-        {"tok_per_s",          decoding.tokens_per_second},
+        {"tok_s",              decoding.tokens_per_second},
         {"bytes_per_s",        bytes                     },
         {"share_of_bandwidth", bytes / limits.bandwidth  }
     };
@@ -242,7 +242,7 @@ void bench_training(const Options& o) {
             {"backend",       backend->name()        },
             {"parameters",    parameter_count(config)},
             {"step_ms",       step_seconds * 1e3     },
-            {"tok_per_s",     tokens                 },
+            {"tok_s",         tokens                 },
             {"flop_per_s",    flops                  },
             {"share_of_peak", flops / limits.flops   },
             {"peak_bytes",    peak_bytes             },
