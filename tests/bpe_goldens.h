@@ -5,12 +5,15 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "test_files.h"
 #include "text/bpe_tokenizer.h"
 #include "text/tokenizer_files.h"
 
 namespace nib::test {
+
+using Ids = std::vector<int32_t>;
 
 inline const nlohmann::json& golden_tokenizer() {
     static const nlohmann::json tokenizer = nlohmann::json::parse(read_file(golden("bpe_tokenizer.json")));

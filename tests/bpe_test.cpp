@@ -26,9 +26,7 @@ namespace nib {
 namespace {
 
 using namespace test;
-using namespace std::string_literals;
 using nlohmann::json;
-using Ids = std::vector<int32_t>;
 
 std::string random_bytes(std::mt19937& random, size_t size) {
     std::string text(size, '\0');

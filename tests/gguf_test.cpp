@@ -1,6 +1,5 @@
 // GGUF files: what is written is read back, bit for bit as specified, and no bad input passes or crashes.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <filesystem>

@@ -4,11 +4,9 @@
 #include <string>
 
 #include "checkpoint_files.h"
-#include "io/checkpoint_source.h"
+#include "io/pickle.h"
 #include "io/torch_file.h"
-#include "io/zip.h"
 #include "test_errors.h"
-#include "test_files.h"
 
 namespace nib {
 namespace {
@@ -16,10 +14,6 @@ namespace {
 using namespace test;
 using namespace std::string_literals;
 using Kind = PickleValue::Kind;
-
-std::string file_error(const std::string& bytes) {
-    return error_of([&] { TorchFile::parse(std::as_bytes(std::span(bytes)), "x.pt"); });
-}
 
 // The error for this pickle by itself.
 std::string pickle_error(const std::string& bytes) {
@@ -56,7 +50,8 @@ TEST(Pickle, ImportsAndCallsAreRefusedByName) {
     refused("N)}\x92", "a class with keyword arguments");
     refused("\x82\x01", "a registered extension");
     refused("Pid\n", "a persistent object by its text");
-    EXPECT_MENTIONS(file_error(torch_zip("\x80\x02" + p_global("posix", "system") + ".", {}).bytes),
+    const Zip file = torch_zip("\x80\x02" + p_global("posix", "system") + ".", {});
+    EXPECT_MENTIONS(error_of([&] { TorchFile::parse(std::as_bytes(std::span(file.bytes)), "x.pt"); }),
                     "x.pt: data.pkl: byte 2: wants to import or call `posix.system`");
 }
 

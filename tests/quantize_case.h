@@ -20,7 +20,7 @@ inline constexpr float kMax = std::numeric_limits<float>::max();
 inline bool is_k(DType type) { return dtype_info(type)->block_size == 256; }
 inline uint32_t bits(float value) { return std::bit_cast<uint32_t>(value); }
 
-// ---- the golden script's pseudo-random numbers and hash ------------------------------------------------------------
+// The pseudo-random numbers of tests/goldens/make_quantize_goldens.py.
 inline uint64_t mix(uint64_t z) {
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9;
     z = (z ^ z >> 27) * 0x94D049BB133111EB;

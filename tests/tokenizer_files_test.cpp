@@ -19,7 +19,6 @@ namespace {
 using namespace test;
 using namespace std::string_literals;
 using nlohmann::json;
-using Ids = std::vector<int32_t>;
 
 TEST(TokenizerFiles, VocabAndMergesGiveTheSame) {
     auto files = old_files();

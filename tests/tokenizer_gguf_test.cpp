@@ -20,7 +20,6 @@ namespace {
 using namespace test;
 using namespace std::string_literals;
 using nlohmann::json;
-using Ids = std::vector<int32_t>;
 
 class BpeGguf : public testing::Test {
 protected:

@@ -13,6 +13,7 @@
 namespace nib {
 namespace {
 
+// Gradients of B sequences, by what TrainStep is given.
 std::vector<float> gradients(TrainStep& train) {
     std::vector<float> all;
     for (size_t i = 0; i < train.parameters().size(); ++i) {

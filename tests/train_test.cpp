@@ -1,6 +1,5 @@
 // The training loop: learning, determinism, accumulation, early stopping, divergence, the log and what it refuses.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -77,7 +76,6 @@ TEST_F(Train, SameBitsForAnyNumberOfThreads) {
     }
 }
 
-// Gradients of B sequences, by what TrainStep is given.
 TEST_F(Train, StopsEarlyWithoutNewBest) {
     TrainRequest r = request("m");
     r.options.iters = 10000;

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "checkpoint_files.h"
-#include "io/checkpoint_source.h"
 #include "io/torch_file.h"
 #include "io/zip.h"
 #include "test_errors.h"
