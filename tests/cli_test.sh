@@ -268,7 +268,7 @@ patched GGUF 20 "$max" && files "truncated" bad.gguf # the length of the first k
 patched tokenizer.ggml.tokens 8 "$max" && files "claims 9223372036854775807 array elements" bad.gguf
 patched tokenizer.ggml.tokens 0 '\x63' && files "value type 99" bad.gguf
 patched gpt2.block_coun 0 'X' && files "gpt2.block_count" bad.gguf # a missing key
-patched gpt2.block_count 4 '\0' && files "number of layers 0" bad.gguf
+patched gpt2.block_count 4 '\0' && files 'gpt2.block_count` is 0' bad.gguf
 patched gpt2.block_count 4 '\xff\xff\xff\xff' && files "number of layers 4294967295" bad.gguf
 patched gpt2.attention.head_count 4 '\x03' && files "3 heads do not divide 8 channels" bad.gguf
 patched gpt2.context_length 4 '\x10' && models "position_embd.weight" bad.gguf
