@@ -3,56 +3,25 @@
 #include "train/checkpoint.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <optional>
-#include <sstream>
 #include <vector>
 
 #include "core/error.h"
-#include "cpu/backend.h"
-#include "cpu/isa.h"
-#include "train/trainer.h"
+#include "tiny_training.h"
 
 namespace nib {
 namespace {
 
-namespace fs = std::filesystem;
+using namespace test;
 
-class CheckpointTest : public ::testing::Test {
+class CheckpointTest : public TinyTraining {
 protected:
-    void SetUp() override {
-        std::string name = ::testing::TempDir() + "nib_checkpoint_XXXXXX";
-        ASSERT_NE(mkdtemp(name.data()), nullptr);
-        folder_ = name;
-        std::string text;
-        for (int i = 0; i < 60; ++i) text += "the fox " + std::to_string(i) + " and the crow; ";
-        put("text.txt", text);
-    }
-    void TearDown() override { fs::remove_all(folder_); }
-
-    void put(const std::string& name, const std::string& text) const {
-        std::ofstream(folder_ / name, std::ios::binary) << text;
-    }
-    std::string get(const std::string& name) const {
-        std::ostringstream out;
-        out << std::ifstream(folder_ / name, std::ios::binary).rdbuf();
-        return out.str();
-    }
-    bool has(const std::string& name) const { return fs::exists(folder_ / name); }
-
     TrainRequest request(const std::string& name, int64_t iters) const {
-        TrainRequest r;
-        r.inputs = {(folder_ / "text.txt").string()};
-        r.output = (folder_ / name).string();
+        TrainRequest r = TinyTraining::request(name);
         TrainOptions& o = r.options;
-        o.layers = 2;
-        o.heads = 2;
-        o.embd = 16;
-        o.context = 8;
         o.batch = 3;
         o.accumulate = 2;
         o.dropout = 0.2;
@@ -69,20 +38,6 @@ protected:
         r.given = {"--iters"};
         return r;
     }
-    TrainResult run(const TrainRequest& r, int threads = 1) const {
-        CpuBackend backend(kernel_table("auto"), threads);
-        Progress silent(nullptr, false, 1);
-        return Trainer(backend, prepare_training(r, backend.workers()), silent).run();
-    }
-    std::string error_of(const TrainRequest& r) const {
-        try {
-            run(r);
-        } catch (const Error& error) {
-            EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
-            return error.what();
-        }
-        return "";
-    }
     void expect_same(const std::string& a, const std::string& b) const {
         EXPECT_TRUE(get(a + ".gguf") == get(b + ".gguf"));
         EXPECT_TRUE(get(a + ".state.gguf") == get(b + ".state.gguf"));
@@ -91,13 +46,11 @@ protected:
         TrainRequest once = request(whole, 20), twice = request("parts", 10);
         change(once.options);
         change(twice.options);
-        run(once);
-        run(twice, 2);
+        run(once, {}, 1);
+        run(twice, {}, 2);
         EXPECT_EQ(run(resumed("parts", 20)).step, 20);
         expect_same(whole, "parts");
     }
-
-    fs::path folder_;
 };
 
 TEST_F(CheckpointTest, TwentyStepsEqualTenAndTenWithAdamW) {
@@ -117,12 +70,10 @@ TEST_F(CheckpointTest, AnInterruptedRunGoesOnTheSame) {
     for (int stop_at : {1, 4, 9}) {  // 4: while a validation is due
         TrainRequest r = request("parts", 20);
         r.overwrite = true;
-        CpuBackend backend(kernel_table("auto"), 1);
-        Progress silent(nullptr, false, 1);
         int asked = 0;
         TrainHooks hooks;
         hooks.stop = [&] { return ++asked > stop_at; };
-        EXPECT_EQ(Trainer(backend, prepare_training(r, 1), silent, hooks).run().end, TrainEnd::Interrupted);
+        EXPECT_EQ(run(r, hooks).end, TrainEnd::Interrupted);
         TrainRequest on = resumed("parts", 20);
         on.given = {};
         EXPECT_EQ(run(on).end, TrainEnd::Finished);

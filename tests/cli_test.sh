@@ -268,7 +268,7 @@ patched GGUF 20 "$max" && files "truncated" bad.gguf # the length of the first k
 patched tokenizer.ggml.tokens 8 "$max" && files "claims 9223372036854775807 array elements" bad.gguf
 patched tokenizer.ggml.tokens 0 '\x63' && files "value type 99" bad.gguf
 patched gpt2.block_coun 0 'X' && files "gpt2.block_count" bad.gguf # a missing key
-patched gpt2.block_count 4 '\0' && files "number of layers 0" bad.gguf
+patched gpt2.block_count 4 '\0' && files 'gpt2.block_count` is 0' bad.gguf
 patched gpt2.block_count 4 '\xff\xff\xff\xff' && files "number of layers 4294967295" bad.gguf
 patched gpt2.attention.head_count 4 '\x03' && files "3 heads do not divide 8 channels" bad.gguf
 patched gpt2.context_length 4 '\x10' && models "position_embd.weight" bad.gguf
@@ -298,7 +298,7 @@ rm bad.gguf
 
 # ---- what commands are asked for -------------------------------------------------------------------------------------
 
-refuses "\"€\" (U+20AC), character 5 of the text (byte offset 4)" run good.gguf -p "The €"
+refuses "\"€\" (U+20AC), character 5 (byte offset 4); remove it or use --skip-unknown" run good.gguf -p "The €"
 works run good.gguf -p "The €fox" --skip-unknown -n 0
 check "--skip-unknown drops it" test "$(cat "$out")" = "The fox"
 refuses "not valid UTF-8 at byte offset 4 (byte 0xFF)" run good.gguf -p $'The \xff'
@@ -318,7 +318,7 @@ done
 refuses "9 tokens, but the model's context has room for 8" logits good.gguf -o x.npy --tokens "1 2 3 4 5 6 7 8 9"
 refuses "there are no tokens" logits good.gguf -o x.npy --tokens " "
 refuses "there are no tokens" logits good.gguf -o x.npy --prompt ""
-refuses "U+20AC" logits good.gguf -o x.npy --prompt "€"
+refuses "\"€\" (U+20AC), character 1 (byte offset 0); remove it" logits good.gguf -o x.npy --prompt "€"
 refuses "cannot create" logits good.gguf --tokens 1 -o /nowhere/x.npy
 refuses "folder: cannot write: is a folder" logits good.gguf --tokens 1 -o folder
 refuses "is the model itself" logits good.gguf --tokens 1 -o ./good.gguf

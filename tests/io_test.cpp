@@ -7,48 +7,35 @@
 
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "core/error.h"
 #include "io/atomic_file.h"
 #include "io/mapped_file.h"
 #include "io/read_file.h"
+#include "test_errors.h"
+#include "test_files.h"
 
 namespace nib {
 namespace {
 
-namespace fs = std::filesystem;
+using namespace test;
 
 // A folder of its own for each test, removed at its end.
 class IoTest : public testing::Test {
 protected:
-    void SetUp() override {
-        std::string pattern = (fs::temp_directory_path() / "nib_io_test.XXXXXX").string();
-        ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-        folder_ = pattern;
-    }
-    void TearDown() override { fs::remove_all(folder_); }
-
     std::string path(const std::string& name) const { return (folder_ / name).string(); }
-    void put(const std::string& name, const std::string& text) const {
-        std::ofstream(path(name), std::ios::binary) << text;
-    }
-    std::string text_of(const std::string& name) const {
-        std::ifstream file(path(name), std::ios::binary);
-        return {std::istreambuf_iterator<char>(file), {}};
-    }
+    void put(const std::string& name, const std::string& text) const { write_file(folder_ / name, text); }
+    std::string text_of(const std::string& name) const { return read_file(folder_ / name); }
     std::vector<std::string> files() const {
         std::vector<std::string> names;
-        for (const auto& entry : fs::directory_iterator(folder_)) names.push_back(entry.path().filename().string());
+        for (const auto& entry : fs::directory_iterator(folder_.path())) names.push_back(entry.path().filename().string());
         return names;
     }
 
-    fs::path folder_;
+    TempFolder folder_;
 };
 
 using MappedFileTest = IoTest;
@@ -59,19 +46,6 @@ std::span<const std::byte> bytes_of(std::string_view text) { return std::as_byte
 std::string as_text(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-
-// The message of the Error that `action` throws; "" if it throws none.
-template <class Action>
-std::string error_of(Action&& action) {
-    try {
-        action();
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "";
-}
-
-#define EXPECT_MENTIONS(message, part) EXPECT_PRED_FORMAT2(testing::IsSubstring, part, message)
 
 TEST_F(MappedFileTest, MapsTheWholeFile) {
     put("a", "hello");
@@ -127,7 +101,7 @@ TEST_F(MappedFileTest, SmallFilesAndPipesAreRead) {
     EXPECT_MENTIONS(error_of([&] { read_file(path("a"), 8); }), "a: is too long; at most 8 B are read");
     EXPECT_MENTIONS(error_of([&] { read_file("/dev/zero", 1 << 20); }), "/dev/zero: is too long");
     EXPECT_MENTIONS(error_of([&] { read_file(path("b"), 9); }), "b: cannot open: No such file or directory");
-    EXPECT_MENTIONS(error_of([&] { read_file(folder_.string(), 9); }), "is a folder");
+    EXPECT_MENTIONS(error_of([&] { read_file(folder_.path().string(), 9); }), "is a folder");
     const std::string text(200000, 'x');  // more than a pipe holds
     int channel[2];
     ASSERT_EQ(pipe(channel), 0);
@@ -336,7 +310,7 @@ TEST_F(AtomicFileTest, WritesTextInOneCall) {
 
 TEST_F(AtomicFileTest, WorksInTheCurrentFolder) {
     const fs::path before = fs::current_path();
-    fs::current_path(folder_);
+    fs::current_path(folder_.path());
     write_file_atomically("log", "text");
     fs::current_path(before);
     EXPECT_EQ(text_of("log"), "text");

@@ -72,7 +72,7 @@ std::string prompt_text(const Options& o) {
 
 std::vector<int32_t> encode(const Tokenizer& tokenizer, const std::string& text, bool skip_unknown) {
     if (const auto* characters = dynamic_cast<const CharTokenizer*>(&tokenizer))
-        return characters->encode(text, skip_unknown);
+        return characters->encode(text, skip_unknown, "remove it or use --skip-unknown");
     return tokenizer.encode(text);
 }
 

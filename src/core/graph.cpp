@@ -40,12 +40,12 @@ Tensor Graph::view(Tensor t, Shape shape, size_t offset) {
 
 Tensor Graph::fixed(std::string name, Shape shape, DType type, Location where) {
     CHECK(where.buffer >= 0);
-    for (size_t i = 0; i < tensors_.size(); ++i)
-        if (tensors_[i].where == where && tensors_[i].base < 0) {
-            CHECK(tensors_[i].shape == shape && tensors_[i].type == type);
-            return {static_cast<int>(i)};
-        }
-    const Tensor t = make(shape, type);
+    const auto [known, is_new] = fixed_.try_emplace(where);
+    if (!is_new) {
+        CHECK(info(known->second).shape == shape && info(known->second).type == type);
+        return known->second;
+    }
+    const Tensor t = known->second = make(shape, type);
     tensors_.back().where = where;
     tensors_.back().name = std::move(name);
     return t;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -142,6 +143,7 @@ private:
     uint32_t streams_ = 0;
     std::vector<TensorInfo> tensors_;
     std::vector<Node> nodes_;
+    std::map<Location, Tensor> fixed_;
     std::vector<Tensor> gradients_;           // by tensor id
     std::vector<Location> weight_gradients_;  // by tensor id; where a weight's gradient lies
     // During record_backward(), by tensor id: forward nodes that use it and are still to come, and terms that wait for
