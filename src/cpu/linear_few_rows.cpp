@@ -130,16 +130,15 @@ void quantize_row(const float* x, int64_t K, int64_t run, const Layout& layout, 
             out.bias[k] = -128 * (out.q[4 * k] + out.q[4 * k + 1] + out.q[4 * k + 2] + out.q[4 * k + 3]);
 }
 
-// A row of w; its offsets stand in `sum`. What pads it is zero from the start (clear_padding).
+// A row of w; its offsets stand in `sum`. Meanwhile the memory fetches what is decoded after the next products.
 template <class F>
 void decode_row(const uint8_t* row, int64_t K, const Bytes& out) {
-    for (int64_t k = 0; k < K; k += F::kSize, row += F::kBytes)
-        F::decode(row, out.q + k, out.scale + k / 16, out.sum + k / 16);
-}
-
-void clear_padding(int64_t K, const Layout& layout, const Bytes& out) {
-    __builtin_memset(out.q + K, 0, static_cast<size_t>(layout.K - K));
-    for (int64_t g = K / 16; g < layout.K / 16; ++g) out.scale[g] = out.sum[g] = 0;
+    const int64_t ahead = kWeights * (K / F::kBlock) * F::kBlockBytes;
+    for (int64_t k = 0; k < K; k += kChunk, row += F::kBytes) {
+#pragma GCC unroll 5
+        for (int64_t line = 0; line < F::kBytes; line += 64) __builtin_prefetch(row + ahead + line, 0, 3);
+        decode_chunk<F>(row, least(kChunk, K - k), out.q + k, out.scale + k / 16, out.sum + k / 16);
+    }
 }
 
 template <bool kOffset, int kX, int kW>
@@ -177,8 +176,7 @@ template <class F>
 void dot_blocks(const Product& p, int64_t M, Range columns, void* scratch) {
     const Layout layout(p.K);
     char* const w_rows = static_cast<char*>(scratch) + M * layout.row_bytes();
-    for (int64_t r = 0; r < M; ++r) quantize_row(p.x + r * p.K, p.K, F::kSize, layout, layout.row(scratch, r));
-    for (int64_t j = 0; j < kWeights; ++j) clear_padding(p.K, layout, layout.row(w_rows, j));
+    for (int64_t r = 0; r < M; ++r) quantize_row(p.x + r * p.K, p.K, F::kBlock, layout, layout.row(scratch, r));
     for (int64_t n = columns.begin; n < columns.end; n += kWeights) {
         const int64_t count = least(kWeights, columns.end - n);
         for (int64_t j = 0; j < count; ++j)

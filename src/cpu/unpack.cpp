@@ -9,6 +9,13 @@ void copy_floats(const T* from, int64_t count, float* out) {
     for_each_vector(count, [&](int64_t i, auto get, auto put) { put(out + i, get(from + i)); });
 }
 
+// out[i] = scale[i / 16] * q[i] - offset[i / 16]
+[[gnu::noinline]] void expand(const int8_t* __restrict q, const float* __restrict scale, const float* __restrict offset,
+                              int64_t count, float* __restrict out) {
+    for (int64_t g = 0; g < count / 16; ++g)
+        for (int k = 0; k < 16; ++k) out[16 * g + k] = scale[g] * static_cast<float>(q[16 * g + k]) - offset[g];
+}
+
 }  // namespace
 
 void unpack(DType type, const void* row, int64_t first, int64_t count, float* out) {
@@ -16,14 +23,13 @@ void unpack(DType type, const void* row, int64_t first, int64_t count, float* ou
     if (type == DType::F16) return copy_floats(static_cast<const Half*>(row) + first, count, out);
     if (type == DType::BF16) return copy_floats(static_cast<const BFloat*>(row) + first, count, out);
     with_format(type, [&]<class F>() {
-        const uint8_t* block = static_cast<const uint8_t*>(row) + first / F::kSize * F::kBytes;
-        for (int64_t i = 0; i < count; i += F::kSize, block += F::kBytes) {
-            int8_t q[F::kSize];
-            float scale[F::kSize / 16], offset[F::kSize / 16] = {};
-            F::decode(block, q, scale, offset);
-            for (int g = 0; g < F::kSize / 16; ++g)
-                for (int k = 0; k < 16; ++k)
-                    out[i + 16 * g + k] = scale[g] * static_cast<float>(q[16 * g + k]) - (F::kOffset ? offset[g] : 0.0f);
+        const uint8_t* blocks = static_cast<const uint8_t*>(row) + first / F::kBlock * F::kBlockBytes;
+        for (int64_t i = 0; i < count; i += kChunk, blocks += F::kBytes) {
+            const int64_t values = least(kChunk, count - i);
+            int8_t q[kChunk];
+            float scale[kChunk / 16], offset[kChunk / 16] = {};
+            decode_chunk<F>(blocks, values, q, scale, offset);
+            expand(q, scale, offset, values, out + i);
         }
     });
 }
