@@ -265,7 +265,7 @@ TEST_F(SessionTest, StopStringsEndOneSample) {
     const size_t at = whole[0].find(options.stop[0]);
     EXPECT_EQ(stopped[0], whole[0].substr(0, at));
     EXPECT_TRUE(result.samples[0].stopped);
-    EXPECT_EQ(result.samples[0].tokens, static_cast<int64_t>(at) + 4);
+    EXPECT_EQ(result.samples[0].ids.size(), static_cast<size_t>(at) + 4);
     EXPECT_EQ(stopped[1], whole[1].substr(0, whole[1].find(options.stop[0])));
 }
 
@@ -274,7 +274,7 @@ TEST_F(SessionTest, NoTokensAreAskedFor) {
     options.count = 0;
     Session session(backend_, config_, weights_);
     std::vector<std::string> texts;
-    EXPECT_EQ(write(session, random_ids(4), options, texts).samples[0].tokens, 0);
+    EXPECT_EQ(write(session, random_ids(4), options, texts).samples[0].ids.size(), 0u);
     EXPECT_EQ(texts[0], "");
 }
 
@@ -299,7 +299,7 @@ TEST_F(SessionTest, EvaluationCountsEveryTokenOnce) {
         }
         for (const int64_t batch : {0, 1, 3, 100}) {
             std::vector<int> read(size);
-            Evaluator evaluator(backend_, config_, weights_, static_cast<int64_t>(size), batch);
+            Evaluator evaluator(backend_, config_, weights_, static_cast<int64_t>(size), {.batch = batch});
             const Evaluation result = evaluator.run(
                 [&](int64_t begin, std::span<int32_t> ids) { std::copy_n(text.begin() + begin, ids.size(), ids.begin()); });
             EXPECT_EQ(result.tokens, static_cast<int64_t>(size) - 1);
@@ -313,8 +313,8 @@ TEST_F(SessionTest, MemoryIsKnownBeforeItIsTaken) {
     EXPECT_EQ(Session::cache_bytes(config_, 3),
               static_cast<double>(3 * 2 * config_.layers * config_.context * config_.embd * 4));
     EXPECT_THROW(Session(backend_, config_, weights_, int64_t{1} << 60), Error);
-    Evaluator fits(backend_, config_, weights_, 1000, 2, 1e9);
-    EXPECT_THROW(Evaluator(backend_, config_, weights_, 1000, 2, 1000), Error);
+    Evaluator fits(backend_, config_, weights_, 1000, {.batch = 2, .memory = 1e9});
+    EXPECT_THROW(Evaluator(backend_, config_, weights_, 1000, {.batch = 2, .memory = 1000}), Error);
 }
 
 class ModelFileTest : public SessionTest {

@@ -15,13 +15,15 @@ namespace {
 
 bool is_added(const BpeToken& token) { return token.type != TokenType::Normal && token.type != TokenType::Unused; }
 
-AddedTokens collect_added(const std::vector<BpeToken>& tokens, bool normalized) {
-    std::vector<std::pair<std::string, int32_t>> added;
+// By stage; without `marks` only those that are part of what a text says.
+std::array<AddedTokens, 2> collect_added(const std::vector<BpeToken>& tokens, bool marks) {
+    std::array<std::vector<std::pair<std::string, int32_t>>, 2> added;
     for (size_t i = 0; i < tokens.size(); ++i) {
-        if (is_added(tokens[i]) && tokens[i].normalized == normalized && !tokens[i].text.empty())
-            added.emplace_back(tokens[i].text, static_cast<int32_t>(i));
+        const BpeToken& token = tokens[i];
+        if ((marks ? is_added(token) : token.type == TokenType::UserDefined) && !token.text.empty())
+            added[token.normalized].emplace_back(token.text, static_cast<int32_t>(i));
     }
-    return AddedTokens(std::move(added));
+    return {AddedTokens(std::move(added[0])), AddedTokens(std::move(added[1]))};
 }
 
 std::string quoted(std::string_view text) { return "\"" + printable(text, 60) + "\""; }
@@ -29,6 +31,7 @@ std::string quoted(std::string_view text) { return "\"" + printable(text, 60) + 
 }  // namespace
 
 struct BpeTokenizer::Work {
+    const EncodeOptions& options;
     std::vector<int32_t> ids;      // the result
     std::vector<int32_t> symbols;  // of the piece at hand
     BpeMerges::Scratch scratch;
@@ -36,7 +39,8 @@ struct BpeTokenizer::Work {
 
 BpeTokenizer::BpeTokenizer(const BpeModel& model)
     : merges_(model.merges.size()),
-      added_{collect_added(model.tokens, false), collect_added(model.tokens, true)},
+      added_(collect_added(model.tokens, true)),
+      plain_(collect_added(model.tokens, false)),
       split_(model.split),
       add_prefix_space_(model.add_prefix_space),
       ignore_merges_(model.ignore_merges),
@@ -148,9 +152,12 @@ std::string BpeTokenizer::decode(std::span<const int32_t> ids) const {
     return text;
 }
 
-std::vector<int32_t> BpeTokenizer::encode(std::string_view text) const {
-    Work work;
+int32_t BpeTokenizer::first_token() const { return specials_.begin >= 0 ? specials_.begin : std::max(specials_.end, 0); }
+
+std::vector<int32_t> BpeTokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+    Work work{options, {}, {}, {}};
     work.ids.reserve(text.size() / 3);
+    if (options.begin && specials_.add_begin && specials_.begin >= 0) work.ids.push_back(specials_.begin);
     encode_added(text, 0, work);
     return std::move(work.ids);
 }
@@ -159,7 +166,7 @@ std::vector<int32_t> BpeTokenizer::encode(std::string_view text) const {
 void BpeTokenizer::encode_added(std::string_view text, size_t stage, Work& work) const {
     if (stage == added_.size()) return encode_text(text, work);
     for (size_t at = 0; at < text.size();) {
-        const AddedTokens::Found found = added_[stage].find(text, at);
+        const AddedTokens::Found found = (work.options.special ? added_ : plain_)[stage].find(text, at);
         if (found.at > at) encode_added(text.substr(at, found.at - at), stage + 1, work);
         if (found.length > 0) work.ids.push_back(found.id);
         at = found.at + found.length;
@@ -204,6 +211,7 @@ void BpeTokenizer::merge_piece(std::string_view piece, Work& work) const {
         const auto byte = static_cast<unsigned char>(letter);
         int32_t id = byte_ids_[byte];
         if (id < 0) id = specials_.unknown;
+        if (id < 0 && work.options.skip_unknown) continue;
         if (id < 0) fail("the model has no token for byte 0x%02X, and none for unknown text", static_cast<unsigned>(byte));
         work.symbols.push_back(id);
     }

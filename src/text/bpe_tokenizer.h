@@ -55,10 +55,10 @@ public:
     /// Error for tokens that are spelled alike, for a merge of or into an unknown token and for ids out of range.
     explicit BpeTokenizer(const BpeModel& model);
 
-    /// The ids that Hugging Face's tokenizers give, without those of `specials()` around the text. The text may be any
-    /// bytes (for those that are not UTF-8 see PieceReader). Error if it has a byte that is in no token, which takes a
-    /// vocabulary that lacks bytes and has no token for unknown text.
-    std::vector<int32_t> encode(std::string_view text) const override;
+    /// The ids that Hugging Face's tokenizers give, without those of `specials()` around the text unless asked for. The
+    /// text may be any bytes (for those that are not UTF-8 see PieceReader). Error if it has a byte that is in no token,
+    /// which takes a vocabulary that lacks bytes and has no token for unknown text.
+    std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const override;
 
     /// The bytes of one token, its text for an added token; none for an id without a token.
     std::string decode(int32_t id) const override { return std::string(bytes(id)); }
@@ -66,6 +66,8 @@ public:
 
     int32_t vocab_size() const override { return static_cast<int32_t>(types_.size()); }
     const char* kind() const override { return "bpe"; }
+    int32_t first_token() const override;
+    int32_t end_token() const override { return specials_.end; }
 
     TokenType type(int32_t id) const;
     const BpeSpecials& specials() const { return specials_; }
@@ -98,7 +100,8 @@ private:
     std::vector<int32_t> slots_;
     std::array<int32_t, 256> byte_ids_;  // -1: that byte is no token
     BpeMerges merges_;
-    std::array<AddedTokens, 2> added_;  // those that are found first, and the normalized ones
+    // Tokens to find in a text: first those of stage 0, then the normalized ones. `plain_` are those that are no marks.
+    std::array<AddedTokens, 2> added_, plain_;
     SplitPattern split_;
     bool add_prefix_space_, ignore_merges_;
     BpeSpecials specials_;

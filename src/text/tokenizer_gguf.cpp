@@ -158,6 +158,7 @@ void write_tokenizer(GgufWriter& file, const Tokenizer& tokenizer) {
 std::unique_ptr<Tokenizer> read_tokenizer(const GgufFile& file) {
     const auto kind = file.get_or<std::string>("nib.tokenizer", "");
     const auto model = kind.empty() ? file.get_or<std::string>("tokenizer.ggml.model", "none") : kind;
+    if (model == "none" || model == "no_vocab") return nullptr;
     if (model == "gpt2") return read_bpe(file);
     if (kind != "char") {
         fail("%s: tokenizer `%s` is not supported; nib knows characters and byte-level BPE (`gpt2`)", file.name().c_str(),
