@@ -71,9 +71,12 @@ void describe_weights(const GgufFile& file, Json& json) {
     for (const GgufTensor& t : file.tensors()) {
         elements += count_elements(t);
         bytes += t.data.size();
-        Json& type = types[dtype_info(t.type)->name];
-        type["tensors"] = type.value("tensors", 0) + 1;
-        type["bytes"] = type.value("bytes", size_t{0}) + t.data.size();
+        const char* const name = dtype_info(t.type)->name;
+        const Json before = types.value(name, Json::object());
+        types[name] = {
+            {"tensors", before.value("tensors", 0) + 1                    },
+            {"bytes",   before.value("bytes",   size_t{0}) + t.data.size()}
+        };
     }
     json["parameters"] = elements;
     if (elements == 0) return;
