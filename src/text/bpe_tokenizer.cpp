@@ -4,6 +4,7 @@
 #include <bit>
 #include <functional>
 #include <limits>
+#include <numeric>
 #include <unordered_set>
 #include <utility>
 
@@ -37,8 +38,8 @@ struct BpeTokenizer::Work {
     BpeMerges::Scratch scratch;
 };
 
-BpeTokenizer::BpeTokenizer(const BpeModel& model)
-    : merges_(model.merges.size()),
+BpeTokenizer::BpeTokenizer(const BpeModel& model, std::span<const std::string> merges)
+    : merges_(merges.size()),
       added_(collect_added(model.tokens, true)),
       plain_(collect_added(model.tokens, false)),
       split_(model.split),
@@ -46,7 +47,7 @@ BpeTokenizer::BpeTokenizer(const BpeModel& model)
       ignore_merges_(model.ignore_merges),
       specials_(model.specials) {
     add_tokens(model.tokens);
-    add_merges(model.merges);
+    add_merges(merges);
     check_ids();
     shortcut_ = std::make_unique<std::atomic<uint8_t>[]>(model.tokens.size());
 }
@@ -54,7 +55,13 @@ BpeTokenizer::BpeTokenizer(const BpeModel& model)
 void BpeTokenizer::add_tokens(const std::vector<BpeToken>& tokens) {
     if (tokens.empty()) fail("the vocabulary is empty");
     if (tokens.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max())) fail("the vocabulary is too large");
+    const size_t bytes = std::accumulate(tokens.begin(), tokens.end(), size_t{0},
+                                         [](size_t sum, const auto& t) { return sum + t.text.size(); });
+    if (bytes > std::numeric_limits<uint32_t>::max()) fail("the vocabulary is too large");
     slots_.assign(std::bit_ceil(2 * tokens.size()), -1);
+    blob_.reserve(bytes);
+    offsets_.reserve(tokens.size() + 1);
+    types_.reserve(tokens.size());
     offsets_.push_back(0);
     std::unordered_set<std::string_view> literals;
     for (size_t i = 0; i < tokens.size(); ++i) {
@@ -72,7 +79,7 @@ void BpeTokenizer::add_tokens(const std::vector<BpeToken>& tokens) {
             if (spelled) *slot = id;
             if (is_added(token) && bytes != token.text) texts_[id] = token.text;
         }
-        offsets_.push_back(blob_.size());
+        offsets_.push_back(static_cast<uint32_t>(blob_.size()));
         types_.push_back(token.type);
         literal_.push_back(!spelled);
         normalized_.push_back(token.normalized);
@@ -84,8 +91,9 @@ void BpeTokenizer::add_tokens(const std::vector<BpeToken>& tokens) {
     }
 }
 
-void BpeTokenizer::add_merges(const std::vector<std::string>& merges) {
+void BpeTokenizer::add_merges(std::span<const std::string> merges) {
     std::string bytes;
+    int32_t merged = -1;
     for (size_t i = 0; i < merges.size(); ++i) {
         const std::string_view text = merges[i];
         const size_t space = text.find(' ');
@@ -101,7 +109,8 @@ void BpeTokenizer::add_merges(const std::vector<std::string>& merges) {
         const std::string_view both = bytes;
         const BpeMerges::Pair pair{find(both.substr(0, middle)), find(both.substr(middle))};
         if (pair.left < 0 || pair.right < 0) damaged("has a part that is not in the vocabulary");
-        const int32_t merged = find(both);
+        // Usually a vocabulary has what merges make in the order of the merges.
+        if (++merged >= vocab_size() || literal_[static_cast<size_t>(merged)] || slice(merged) != both) merged = find(both);
         if (merged < 0) damaged("makes a token that is not in the vocabulary");
         merges_.add(pair, merged);
         if (!texts_.empty()) texts_.erase(merged);

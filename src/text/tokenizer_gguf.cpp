@@ -103,11 +103,11 @@ std::unique_ptr<Tokenizer> read_bpe(const GgufFile& file) {
     model.split = pre.split;
     model.specials = read_specials(file, pre.add_begin);
     model.tokens = read_tokens(file, model.specials);
-    model.merges = file.array<std::string>("tokenizer.ggml.merges");
+    const auto& merges = file.array<std::string>("tokenizer.ggml.merges");
     model.add_prefix_space = file.get_or<bool>("tokenizer.ggml.add_space_prefix", false);
     model.ignore_merges = file.get_or<bool>("nib.tokenizer.ignore_merges", pre.ignore_merges);
     try {
-        return std::make_unique<BpeTokenizer>(model);
+        return std::make_unique<BpeTokenizer>(model, merges);
     } catch (const Error& error) {
         fail("%s: %s", file.name().c_str(), error.what());
     }
