@@ -218,7 +218,7 @@ patched tokenizer.ggml.token 0 'X' && shown "tokenizer.ggml.tokens" bad.gguf
 patched output_norm.bia 0 'X' && shown "output_norm.bias" bad.gguf # a missing tensor
 rows=$(("$(grep -abo -F token_embd.weight good.gguf | head -n 1 | cut -d : -f 1)" + 17 + 12)) # the vocabulary's size
 vocab=$(od -An -tu1 -j $rows -N 1 good.gguf | tr -d ' ')
-patched token_embd.weight 12 '\x05' && models "but the embedding" bad.gguf
+patched token_embd.weight 12 '\x05' && shown "but the embedding" bad.gguf
 patched token_embd.weight 0 '\x05' && files "5 dimensions" bad.gguf
 patched token_embd.weight 4 '\0' && files "token_embd.weight" bad.gguf
 patched token_embd.weight 4 "$max" && files "token_embd.weight" bad.gguf

@@ -122,7 +122,8 @@ Json describe_tokenizer(const GgufFile& file) {
 }
 
 // Names some of the tensors that the model should have and the file has not; empty when there are none.
-std::string missing_tensors(const GgufFile& file, const GptConfig& config) {
+std::string missing_tensors(const GgufFile& file) {
+    const GptConfig config = read_config(file);
     constexpr int kNamed = 4;
     std::string names;
     int missing = 0;
@@ -151,9 +152,14 @@ Json describe_file(const GgufFile& file) {
     if (known) section("model", [&] { return json_model(read_config(file)); });
     describe_weights(file, json);
     if (known) section("tokenizer", [&] { return describe_tokenizer(file); });
-    if (json.contains("model"))
-        if (const std::string problem = missing_tensors(file, read_config(file)); !problem.empty())
-            json["problems"].push_back(problem);
+    if (json.contains("model")) {
+        const std::string missing = missing_tensors(file);
+        if (!missing.empty()) json["problems"].push_back(missing);
+        const Json rows = json["model"]["vocabulary"], tokens = json.value("/tokenizer/size"_json_pointer, rows);
+        if (tokens != rows)
+            json["problems"].push_back("the tokenizer has " + tokens.dump() + " tokens, but the embedding " + rows.dump() +
+                                       " rows");
+    }
     for (const GgufEntry& entry : file.metadata()) json["metadata"][entry.key] = json_value(entry.value);
     json["tensors"] = Json::array();
     for (const GgufTensor& t : file.tensors())

@@ -34,6 +34,7 @@ constexpr const char* kFooter =
     "are shown at the end.\n\n"
     "Examples:\n"
     "  nib run shakespeare.gguf -p \"ROMEO:\" -n 300 --temp 0.8 --top-k 40 --top-p 0.95 --seed 1\n"
+    "  nib run gpt2.gguf -p \"Once upon a time\" -n 200\n"
     "  nib run fables.gguf -p \"THE FOX AND\" --samples 3 --stop \"THE END\"\n"
     "  echo \"Once upon a time\" | nib run fables.gguf --temp 0";
 
