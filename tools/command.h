@@ -11,6 +11,7 @@ void run_command(CLI::App& app);
 void eval_command(CLI::App& app);
 void info_command(CLI::App& app);
 void logits_command(CLI::App& app);
+void tokenize_command(CLI::App& app);
 void bench_command(CLI::App& app);
 void selftest_command(CLI::App& app);
 

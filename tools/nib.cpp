@@ -36,6 +36,7 @@ constexpr Command kCommands[] = {
     {"eval",     "measure how well a model predicts a text",             eval_command    },
     {"info",     "show what is in a model file",                         info_command    },
     {"logits",   "write a model's logits for some tokens to a file",     logits_command  },
+    {"tokenize", "show the tokens of a text, or the text of tokens",     tokenize_command},
     {"bench",    "measure this machine's limits and how near nib comes", bench_command   },
     {"selftest", "check this machine's kernels against the reference",   selftest_command},
 };
