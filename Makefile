@@ -55,7 +55,7 @@ FLAGS_avx2vnni    = $(FLAGS_avx2) -mavxvnni -DNIB_BASE=avx2
 FLAGS_neondot     = -march=armv8.2-a+dotprod -DNIB_BASE=neon
 
 KERNEL_SRC := $(filter-out src/cpu/backend.cpp src/cpu/isa.cpp,$(wildcard src/cpu/*.cpp))
-ADDED_SRC  := src/cpu/linear_few_rows.cpp src/cpu/table.cpp
+ADDED_SRC  := src/cpu/linear_blocks.cpp src/cpu/table.cpp
 NIB_SRC    := $(filter-out $(KERNEL_SRC),$(shell find src -name '*.cpp' | LC_ALL=C sort))
 KERNEL_OBJ := $(foreach isa,$(ISAS),$(KERNEL_SRC:%.cpp=$(OBJ)/%.$(isa).o)) \
               $(foreach isa,$(ADDED),$(ADDED_SRC:%.cpp=$(OBJ)/%.$(isa).o))

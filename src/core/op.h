@@ -6,6 +6,7 @@
 //
 // Tensors are float, except indices (int32), partial sums (double) and, in inference, those that Params::type speaks of:
 // wte and wpe of Embed, w of Linear (any type of core/dtype.h that ref/quantize.h unpacks), keys and values (F32 or F16).
+// Linear on a w in blocks (Q8_0, ...) is always by columns and quantizes x to 8 bits, as ref/quantize.h says.
 #pragma once
 
 #include <cstddef>
@@ -42,8 +43,7 @@ enum class Op : uint8_t {
 constexpr int kOpCount = static_cast<int>(Op::Count);
 constexpr int64_t kSumBlock =
     65536;  // elements per partial sum of SumSquares, fixed so that results never depend on threads
-/// Linear by columns: up to here kernels may sum in another order than beyond, and beside a w in blocks (Q8_0, ...) x is
-/// quantized to 8 bits, as ref/quantize.h says.
+/// Linear by columns: up to here kernels may sum in another order than beyond.
 constexpr int64_t kFewRows = 16;
 constexpr int kMaxIn = 5, kMaxOut = 3;
 

@@ -18,16 +18,21 @@ constexpr int64_t kMinSequence = 16;  // shorter sequences are not worth reading
 constexpr size_t kMaxStageNodes =
     12;  // about one block of a transformer: enough for locality, short enough to reuse memory
 
+// Linear layers on weights in blocks quantize their input, once for all columns.
+bool has_blocks(const Node& node) { return node.op == Op::Linear && dtype_info(node.p.type)->block_size > 1; }
+
 bool by_sequence(const Node& node, int workers) {
     // Few sequences would leave workers idle at the end of a stage. Few rows are summed in another order by columns, so for
     // them it must not depend on the number of workers which way is taken.
-    return workers > 0 && node.p.T >= kMinSequence && node.p.B * node.p.T > kFewRows &&
+    return workers > 0 && !has_blocks(node) && node.p.T >= kMinSequence && node.p.B * node.p.T > kFewRows &&
            op_units_per_sequence(node.op, node.p) > 0 && node.p.B >= 4 * workers;
 }
 
 // Linear layers outside by-sequence stages: output columns are shared out when there are few rows for each worker, since
 // then every weight is read by one worker only.
-bool by_columns(const Node& node, int workers) { return node.p.B * node.p.T <= 512 * std::max(1, workers) || workers == 0; }
+bool by_columns(const Node& node, int workers) {
+    return has_blocks(node) || node.p.B * node.p.T <= 512 * std::max(1, workers) || workers == 0;
+}
 
 int base_of(const Plan& plan, Tensor t) {
     const int base = plan.tensors[static_cast<size_t>(t.id)].base;

@@ -114,7 +114,7 @@ template <class T>
 
 /// A block format, by chunks of kChunk values in kBytes: value i is scale[i / 16] * q[i] - offset[i / 16]. decode() writes
 /// a chunk's q (kChunk), scale and offset (kChunk / 16 each); formats without an offset leave that alone. kBlock and
-/// kBlockBytes tell where a chunk may end early.
+/// kBlockBytes tell where a chunk may end early; kGroup values in a row have the same scale.
 template <DType>
 struct Format;
 
@@ -236,7 +236,7 @@ template <class Visit>
 // What the formats of 32 values in a block share: a half float d first, then perhaps another one.
 template <int bytes, bool has_offset>
 struct SmallBlocks {
-    static constexpr int kBlock = 32, kBlockBytes = bytes, kBytes = 8 * bytes;
+    static constexpr int kBlock = 32, kGroup = 32, kBlockBytes = bytes, kBytes = 8 * bytes;
     static constexpr bool kOffset = has_offset;
     [[gnu::always_inline]] static inline void scales(const uint8_t* b, float* scale, float* offset) {
         block_scales(b, bytes, 1, scale);
@@ -244,9 +244,9 @@ struct SmallBlocks {
     }
 };
 
-template <int bytes, bool has_offset>
+template <int bytes, int group, bool has_offset>
 struct LargeBlocks {
-    static constexpr int kBlock = 256, kBlockBytes = bytes, kBytes = bytes;
+    static constexpr int kBlock = 256, kGroup = group, kBlockBytes = bytes, kBytes = bytes;
     static constexpr bool kOffset = has_offset;
 };
 
@@ -296,7 +296,7 @@ struct Format<DType::Q5_1> : detail::SmallBlocks<24, true> {
 };
 
 template <>
-struct Format<DType::Q2_K> : detail::LargeBlocks<84, true> {
+struct Format<DType::Q2_K> : detail::LargeBlocks<84, 16, true> {
     [[gnu::always_inline]] static inline void decode(const uint8_t* b, int8_t* q, float* scale, float* offset) {
         detail::Bytes16 nibbles;
         detail::load_bytes(b, nibbles);
@@ -308,7 +308,7 @@ struct Format<DType::Q2_K> : detail::LargeBlocks<84, true> {
 };
 
 template <>
-struct Format<DType::Q3_K> : detail::LargeBlocks<110, false> {
+struct Format<DType::Q3_K> : detail::LargeBlocks<110, 16, false> {
     [[gnu::always_inline]] static inline void decode(const uint8_t* b, int8_t* q, float* scale, float*) {
         // Low nibbles of bytes 0-7, high nibbles of the same, and for each two bits of bytes 8-11.
         uint32_t words[3];
@@ -327,7 +327,7 @@ struct Format<DType::Q3_K> : detail::LargeBlocks<110, false> {
 };
 
 template <>
-struct Format<DType::Q4_K> : detail::LargeBlocks<144, true> {
+struct Format<DType::Q4_K> : detail::LargeBlocks<144, 32, true> {
     [[gnu::always_inline]] static inline void decode(const uint8_t* b, int8_t* q, float* scale, float* offset) {
         detail::six_bit_scales(b, scale, offset);
 #pragma GCC unroll 4
@@ -341,7 +341,7 @@ struct Format<DType::Q4_K> : detail::LargeBlocks<144, true> {
 };
 
 template <>
-struct Format<DType::Q5_K> : detail::LargeBlocks<176, true> {
+struct Format<DType::Q5_K> : detail::LargeBlocks<176, 32, true> {
     [[gnu::always_inline]] static inline void decode(const uint8_t* b, int8_t* q, float* scale, float* offset) {
         detail::six_bit_scales(b, scale, offset);
         detail::Bytes32 high;
@@ -357,7 +357,7 @@ struct Format<DType::Q5_K> : detail::LargeBlocks<176, true> {
 };
 
 template <>
-struct Format<DType::Q6_K> : detail::LargeBlocks<210, false> {
+struct Format<DType::Q6_K> : detail::LargeBlocks<210, 16, false> {
     [[gnu::always_inline]] static inline void decode(const uint8_t* b, int8_t* q, float* scale, float*) {
         detail::Bytes16 levels;
         detail::load_bytes(b + 192, levels);

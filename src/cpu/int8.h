@@ -1,4 +1,4 @@
-// Dot products of signed bytes: vectors of kBytes products, summed by fours into kWidth 32-bit lanes. Compiled once per
+// Products of signed bytes, summed by fours: vectors of kBytes bytes, which are kWidth words of 32 bits. Compiled once per
 // instruction set like simd.h.
 #pragma once
 
@@ -9,48 +9,88 @@ namespace nib::cpu::NIB_ISA {
 constexpr int64_t kBytes = 4 * kWidth;  // bytes in a vector
 
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
-// The instruction multiplies unsigned by signed bytes: w + 128 is unsigned, and what that adds to a sum of four products,
-// 128 times the sum of the x, is in `bias` with a minus.
+// The instruction multiplies unsigned by signed bytes: w + 128 is unsigned, and what that adds to a sum of products, 128
+// times the sum of the x, is subtracted from the start.
 constexpr bool kBiased = true;
 #else
 constexpr bool kBiased = false;
 #endif
 
-/// Sums of four products w x each, as floats: exact, since |w| <= 128 and |x| <= 127. `bias`: see kBiased. On NEON, lanes
-/// hold other fours of the vector than elsewhere.
-[[gnu::always_inline]] inline vf dot_fours(const int8_t* w, const int8_t* x, [[maybe_unused]] const int32_t* bias) {
+#if defined(__AVX512BW__)
+using vi = __m512i;
+#elif defined(__AVX2__)
+using vi = __m256i;
+#elif defined(__SSE4_2__)
+using vi = __m128i;
+#else
+using vi = int32x4_t;
+#endif
+
+/// kBytes bytes, as kWidth words.
+[[gnu::always_inline]] inline vi load_words(const void* p) {
+    vi v;
+    __builtin_memcpy(&v, p, sizeof v);
+    return v;
+}
+
+[[gnu::always_inline]] inline vi broadcast_word(int32_t word) {
+#if defined(__AVX512BW__)
+    return _mm512_set1_epi32(word);
+#elif defined(__AVX2__)
+    return _mm256_set1_epi32(word);
+#elif defined(__SSE4_2__)
+    return _mm_set1_epi32(word);
+#else
+    return vdupq_n_s32(word);
+#endif
+}
+
+[[gnu::always_inline]] inline vf to_floats(vi v) {
+#if defined(__AVX512BW__)
+    return _mm512_cvtepi32_ps(v);
+#elif defined(__AVX2__)
+    return _mm256_cvtepi32_ps(v);
+#elif defined(__SSE4_2__)
+    return _mm_cvtepi32_ps(v);
+#else
+    return vcvtq_f32_s32(v);
+#endif
+}
+
+/// Where kBiased, the unsigned bytes w + 128; else w.
+[[gnu::always_inline]] inline vi biased([[maybe_unused]] vi w) {
 #if defined(__AVX512VNNI__)
-    const __m512i levels = _mm512_xor_si512(_mm512_loadu_si512(w), _mm512_set1_epi8(-128));
-    return _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(_mm512_loadu_si512(bias), levels, _mm512_loadu_si512(x)));
+    return _mm512_xor_si512(w, _mm512_set1_epi8(-128));
+#elif defined(__AVXVNNI__)
+    return _mm256_xor_si256(w, _mm256_set1_epi8(-128));
+#else
+    return w;
+#endif
+}
+
+/// sum + the products of the four bytes in each word: exact, since |w| <= 128 and |x| <= 127. w has gone through biased().
+[[gnu::always_inline]] inline vi add_products(vi sum, vi w, vi x) {
+#if defined(__AVX512VNNI__)
+    return _mm512_dpbusd_epi32(sum, w, x);
 #elif defined(__AVX512BW__)
     // |w| times x with the sign of w; a pair of products is at most 2 * 128 * 127.
-    const __m512i levels = _mm512_loadu_si512(w), values = _mm512_loadu_si512(x);
-    const __m512i turned = _mm512_mask_sub_epi8(values, _mm512_movepi8_mask(levels), _mm512_setzero_si512(), values);
-    const __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(levels), turned);
-    return _mm512_cvtepi32_ps(_mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+    const __m512i turned = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x);
+    const __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(w), turned);
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
 #elif defined(__AVXVNNI__)
-    const auto bytes = [](const void* p) __attribute__((always_inline)) {
-        return _mm256_loadu_si256(static_cast<const __m256i*>(p));
-    };
-    const __m256i levels = _mm256_xor_si256(bytes(w), _mm256_set1_epi8(-128));
-    return _mm256_cvtepi32_ps(_mm256_dpbusd_avx_epi32(bytes(bias), levels, bytes(x)));
+    return _mm256_dpbusd_avx_epi32(sum, w, x);
 #elif defined(__AVX2__)
-    const __m256i levels = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w));
-    const __m256i values = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x));
-    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(levels), _mm256_sign_epi8(values, levels));
-    return _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 #elif defined(__SSE4_2__)
-    const __m128i levels = _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
-    const __m128i values = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
-    const __m128i pairs = _mm_maddubs_epi16(_mm_abs_epi8(levels), _mm_sign_epi8(values, levels));
-    return _mm_cvtepi32_ps(_mm_madd_epi16(pairs, _mm_set1_epi16(1)));
+    const __m128i pairs = _mm_maddubs_epi16(_mm_abs_epi8(w), _mm_sign_epi8(x, w));
+    return _mm_add_epi32(sum, _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
 #elif defined(__ARM_FEATURE_DOTPROD)
-    return vcvtq_f32_s32(vdotq_s32(vdupq_n_s32(0), vld1q_s8(w), vld1q_s8(x)));
+    return vdotq_s32(sum, vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(x));
 #else
-    const int8x16_t levels = vld1q_s8(w), values = vld1q_s8(x);
-    const int16x8_t pairs =
-        vmlal_s8(vmull_s8(vget_low_s8(levels), vget_low_s8(values)), vget_high_s8(levels), vget_high_s8(values));
-    return vcvtq_f32_s32(vpaddlq_s16(pairs));
+    const int8x16_t a = vreinterpretq_s8_s32(w), b = vreinterpretq_s8_s32(x);
+    const int16x8_t low = vmull_s8(vget_low_s8(a), vget_low_s8(b)), high = vmull_s8(vget_high_s8(a), vget_high_s8(b));
+    return vpadalq_s16(sum, vpaddq_s16(low, high));
 #endif
 }
 

@@ -20,7 +20,8 @@ void gather_rows(const Call&, Range, void*);
 void norm(const Call&, Range, void*);
 void norm_backward(const Call&, Range, void*);
 void norm_backward_weight(const Call&, Range, void*);
-void linear_product(const Call&, Range, void*);  // the part of `linear` for many rows
+void linear_many_rows(const Call&, Range, void*);  // what `linear` does with weights that are not in blocks
+void linear_few_rows(const Call&, Range, void*);
 void linear_backward_epilogue(const Call&, Range, void*);
 void linear_backward(const Call&, Range, void*);
 void linear_backward_weight(const Call&, Range, void*);
@@ -52,6 +53,10 @@ float read_memory(const float* data, int64_t count);
 namespace nib::cpu::NIB_ISA {
 
 void linear(const Call&, Range, void*);
-size_t linear_few_rows_scratch_bytes(const Call&);
+// Beside weights in blocks: scratch memory, and rows of x in place of packed weights.
+size_t linear_blocks_scratch_bytes(const Call&);
+size_t linear_blocks_packed_bytes(const Call&);
+int64_t linear_blocks_pack_units(const Call&);
+void linear_blocks_pack(const Call&, Range, void*);
 
 }  // namespace nib::cpu::NIB_ISA

@@ -1,8 +1,8 @@
 // Linear layers: y = residual + dropout(act(x w^T + b)), and its gradients.
 //
 // By rows, the executor has packed the weights and each call takes some rows through all of them. By columns, each call
-// packs its part of the weights as it goes and takes all rows through it. Packing makes floats of weights of other types.
-// Few rows (decoding) are the matter of linear_few_rows.cpp.
+// packs its part of the weights as it goes and takes all rows through it. Packing makes floats of halves and bfloats. Few
+// rows (decoding) are the matter of linear_few_rows.cpp, weights in blocks that of linear_blocks.cpp.
 #include "cpu/epilogue.h"
 #include "cpu/formats.h"
 #include "cpu/gemm.h"
@@ -19,7 +19,7 @@ constexpr int64_t kTileStride = kWeightDepth * kMR + 16;  // not a multiple of 4
 // The product behind Linear and LinearBackward: out (R,N) = left (R,K) B (K,N), where B is w transposed or w.
 struct Product {
     const float* left;
-    const void* w;  // (N,ldw) of `type`, or (K,ldw) when it is not transposed
+    const void* w;  // (N,ldw) when it is transposed, else (K,ldw)
     const float* bias;
     float* out;
     int64_t K, N, ldw;
@@ -42,15 +42,12 @@ struct Product {
     void pack(int64_t k, int64_t depth, int64_t nv, int64_t column, float* panel) const {
         const auto* floats = static_cast<const float*>(w);
         if (!transposed) return pack_panel(floats + k * ldw + column, ldw, depth, nv, N - column, panel);
-        if (type == DType::F32) return pack_panel_transposed(floats + column * ldw + k, ldw, depth, nv, N - column, panel);
-        // Four rows at a time become floats.
-        float rows[4 * kDepth];
-        for (int64_t n = 0; n < nv * kWidth; n += 4) {
-            const int64_t count = least<int64_t>(4, N - column - n);
-            for (int64_t i = 0; i < count; ++i)
-                unpack(type, row_of(type, w, column + n + i, ldw), k, depth, rows + i * depth);
-            pack_four_columns(rows, depth, depth, count, nv * kWidth, panel + n);
-        }
+        const auto packed = [&](const auto* source) {
+            pack_panel_transposed(source + column * ldw + k, ldw, depth, nv, N - column, panel);
+        };
+        if (type == DType::F16) return packed(static_cast<const Half*>(w));
+        if (type == DType::BF16) return packed(static_cast<const BFloat*>(w));
+        packed(floats);
     }
 };
 
@@ -126,7 +123,7 @@ struct Prefetch {
 
 }  // namespace
 
-void linear_product(const Call& call, Range units, void* scratch) {
+void linear_many_rows(const Call& call, Range units, void* scratch) {
     if (!call.p.by_columns) return by_rows(call, units);
     by_columns(call, units, static_cast<float*>(scratch));
 }

@@ -25,8 +25,8 @@ int64_t grain(const Call& call) {
 size_t scratch_bytes(const Call& call) {
     switch (call.op) {
         case Op::Linear: {
-            const size_t few = linear_few_rows_scratch_bytes(call), many = linear_scratch_bytes(call);
-            return few > many ? few : many;
+            const size_t blocks = linear_blocks_scratch_bytes(call);
+            return blocks > 0 ? blocks : linear_scratch_bytes(call);
         }
         case Op::LinearBackward:
         case Op::LinearBackwardWeight: return linear_scratch_bytes(call);
@@ -35,6 +35,21 @@ size_t scratch_bytes(const Call& call) {
         case Op::AttentionCached: return attention_scratch_bytes(call);
         default: return 0;
     }
+}
+
+// The weights are packed, or beside weights in blocks the rows of x.
+size_t packed_bytes(const Call& call) {
+    const size_t bytes = linear_blocks_packed_bytes(call);
+    return bytes > 0 ? bytes : linear_packed_bytes(call);
+}
+
+int64_t pack_units(const Call& call) {
+    const int64_t units = linear_blocks_pack_units(call);
+    return units > 0 ? units : linear_pack_units(call);
+}
+
+void pack(const Call& call, Range units, void* packed) {
+    (linear_blocks_pack_units(call) > 0 ? linear_blocks_pack : linear_pack)(call, units, packed);
 }
 
 constexpr KernelTable make_table() {
@@ -61,9 +76,9 @@ constexpr KernelTable make_table() {
     set(Op::Sgd, sgd);
     t.grain = grain;
     t.scratch_bytes = scratch_bytes;
-    t.packed_bytes = linear_packed_bytes;
-    t.pack_units = linear_pack_units;
-    t.pack = linear_pack;
+    t.packed_bytes = packed_bytes;
+    t.pack_units = pack_units;
+    t.pack = pack;
     t.peak_flops = peak_flops;
     t.read_memory = read_memory;
     return t;

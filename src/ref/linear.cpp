@@ -39,8 +39,8 @@ double dropout(const Call& call, int64_t index) {
     return dropout_factor(call.step->seed, call.step->index, call.p.stream, call.p.dropout, static_cast<uint64_t>(index));
 }
 
-// Rows x_r of the left operand beside weights of any type: as numbers, or for few rows and weights in blocks as signed
-// bytes with scales (core/op.h).
+// Rows x_r of the left operand beside weights of any type: as numbers, or beside weights in blocks as signed bytes with
+// scales (core/op.h).
 template <class Real>
 class Left {
 public:
@@ -48,7 +48,6 @@ public:
         if (type_ == DType::F32) return;
         const int64_t rows = call.rows(), block = dtype_info(type_)->block_size;
         floats_.assign(x_, x_ + rows * C_);
-        if (block == 1 || !call.p.by_columns || rows > kFewRows) return;
         if (block == 32) bytes32_.resize(static_cast<size_t>(rows * C_ / 32));
         if (block == 256) bytes256_.resize(static_cast<size_t>(rows * C_ / 256));
         if (block == 32) quantize_activations(floats_.data(), rows * C_, bytes32_.data());

@@ -191,7 +191,7 @@ void for_each_typed_case(Op op, const std::function<void(const OpCase&)>& body) 
                     const int64_t N = repeat == 0 ? 4 : random.between(1, 70);
                     OpCase c = make_case(op, 1, R, channels(type), N, 1, 1, random.bits());
                     c.p.type = type;
-                    if (R <= kFewRows) c.p.by_columns = true;  // as compile() chooses
+                    if (R <= kFewRows || dtype_info(type)->block_size > 1) c.p.by_columns = true;  // as compile() chooses
                     c.without_out = 2;
                     c.p.dropout = 0;
                     body(c);

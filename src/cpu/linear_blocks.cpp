@@ -1,0 +1,328 @@
+// Linear layers on weights in blocks (Q8_0, ...). Rows of x are quantized to 8 bits and multiplied as integers; the
+// contract is in src/ref/quantize.h. Few rows (decoding) are dot products straight on the weights, row by row, as they are
+// read from memory. For many rows, weights become panels of bytes, of which a tile's sums of one group make one float each.
+//
+// Compiled also for instruction sets that add to another one, such as VNNI to AVX-512.
+#include "cpu/epilogue.h"
+#include "cpu/formats.h"
+#include "cpu/gemm.h"
+#include "cpu/int8.h"
+
+namespace nib::cpu::NIB_ISA {
+namespace {
+
+constexpr int64_t kGroup = 16;   // values with one scale, at least
+constexpr int64_t kWeights = 4;  // rows of w that are taken together
+
+// ---- rows of bytes ---------------------------------------------------------------------------------------------------
+
+// A row, padded with zeros to whole chunks: value i is scale[i / 16] * q[i], for w minus sum[i / 16]; for x, sum holds the
+// sums of the values of a group. Where kBiased, x also has -128 times its sums of four and of a group, as integers. What
+// belongs to a group of 32 stands at the first of its two places of 16, the second is zero (scale: both the same).
+struct Row {
+    int8_t* q;
+    float *scale, *sum;
+    int32_t *minus_fours, *minus_group;
+};
+
+struct Layout {
+    int64_t K;
+    explicit Layout(int64_t K_) : K(round_up(K_, kChunk)) {}
+    int64_t bytes() const { return K + K / kGroup * 4 * 3 + K; }
+    Row row(void* base, int64_t i) const {
+        char* at = static_cast<char*>(base) + i * bytes();
+        auto* scale = reinterpret_cast<float*>(at + K);
+        auto* integers = reinterpret_cast<int32_t*>(scale + K / kGroup * 2);
+        return {reinterpret_cast<int8_t*>(at), scale, scale + K / kGroup, integers + K / kGroup, integers};
+    }
+};
+
+// `count` values, one scale: the numbers of ref::quantize_activations, to the bit. Sums are those of groups of `group`.
+void quantize_run(const float* __restrict x, int64_t count, int64_t group, int8_t* __restrict q, float* __restrict scale,
+                  float* __restrict sum, int32_t* __restrict minus_group) {
+    int32_t most = 0;  // magnitudes are ordered as their bits are
+    for (int64_t i = 0; i < count; ++i) {
+        int32_t bits;
+        __builtin_memcpy(&bits, x + i, 4);
+        bits &= 0x7FFFFFFF;
+        most = bits > most ? bits : most;
+    }
+    float amax;
+    __builtin_memcpy(&amax, &most, 4);
+    const bool finite = most < 0x7F800000, zero = amax < 0x1p-100f;
+    const float unit = finite ? zero ? 0.0f : amax / 127 : __builtin_nanf("");
+    const float inverse = zero || !finite ? 0.0f : 127 / amax;
+    constexpr float kRound = 0x1.8p23f;  // adding it rounds to whole numbers
+    if (finite)
+        for (int64_t i = 0; i < count; ++i) q[i] = static_cast<int8_t>((x[i] * inverse + kRound) - kRound);
+    else
+        __builtin_memset(q, 0, static_cast<size_t>(count));
+    for (int64_t i = 0; i < count; i += kGroup) {
+        int32_t total = 0;
+        for (int64_t k = 0; k < kGroup; ++k) total += q[i + k];
+        minus_group[i / kGroup] = total;
+    }
+    for (int64_t g = 0; g < count / kGroup; ++g) {
+        if (group == 32) minus_group[g] = g % 2 ? 0 : minus_group[g] + minus_group[g + 1];
+        scale[g] = unit;
+        sum[g] = unit * static_cast<float>(minus_group[g]);
+        minus_group[g] *= -128;
+    }
+}
+
+template <int64_t run, int64_t group>
+[[gnu::noinline]] void quantize_row(const float* x, int64_t K, const Layout& layout, const Row& out) {
+    for (int64_t k = 0, g = 0; k < K; k += run, g = k / kGroup)
+        quantize_run(x + k, run, group, out.q + k, out.scale + g, out.sum + g, out.minus_group + g);
+    __builtin_memset(out.q + K, 0, static_cast<size_t>(layout.K - K));
+    for (int64_t g = K / kGroup; g < layout.K / kGroup; ++g) out.scale[g] = out.sum[g] = 0, out.minus_group[g] = 0;
+    if (kBiased)
+        for (int64_t k = 0; k < layout.K / 4; ++k)
+            out.minus_fours[k] = -128 * (out.q[4 * k] + out.q[4 * k + 1] + out.q[4 * k + 2] + out.q[4 * k + 3]);
+}
+
+// ---- few rows --------------------------------------------------------------------------------------------------------
+
+struct Product {
+    const float* x;
+    const void* w;
+    const float* bias;
+    float* out;
+    int64_t K, N;
+    DType type;
+    Layout layout;
+    explicit Product(const Call& call)
+        : x(call.input<float>(0)),
+          w(call.in[1]),
+          bias(call.input<float>(2)),
+          out(call.out[1] ? call.output<float>(1) : call.output<float>(0)),
+          K(call.p.C),
+          N(call.p.N),
+          type(call.p.type),
+          layout(K) {}
+    const uint8_t* weights(int64_t n) const { return static_cast<const uint8_t*>(row_of(type, w, n, K)); }
+};
+
+// A row of w; its offsets stand in `sum`. Meanwhile the memory fetches what is decoded after the next products.
+template <class F>
+void decode_row(const uint8_t* row, int64_t K, const Row& out) {
+    const int64_t ahead = kWeights * (K / F::kBlock) * F::kBlockBytes;
+    for (int64_t k = 0; k < K; k += kChunk, row += F::kBytes) {
+#pragma GCC unroll 5
+        for (int64_t line = 0; line < F::kBytes; line += 64) __builtin_prefetch(row + ahead + line, 0, 3);
+        decode_chunk<F>(row, least(kChunk, K - k), out.q + k, out.scale + k / kGroup, out.sum + k / kGroup);
+    }
+}
+
+// kX rows of x by kW decoded rows of w, which are rows n ... of the matrix.
+template <bool kOffset, int kX, int kW>
+void dot_rows(const Product& p, void* x_rows, void* w_rows, int64_t row, int64_t n) {
+    vf sum[kX][kW], below[kX][kW];
+    Row x[kX], w[kW];
+    for (int i = 0; i < kX; ++i) x[i] = p.layout.row(x_rows, row + i);
+    for (int j = 0; j < kW; ++j) w[j] = p.layout.row(w_rows, j);
+    for (int i = 0; i < kX; ++i)
+        for (int j = 0; j < kW; ++j) sum[i][j] = below[i][j] = vf(0.0f);
+    for (int64_t k = 0; k < p.layout.K; k += kBytes)
+        for (int j = 0; j < kW; ++j) {
+            const vi levels = biased(load_words(w[j].q + k));
+            for (int i = 0; i < kX; ++i) {
+                const vi start = kBiased ? load_words(x[i].minus_fours + k / 4) : broadcast_word(0);
+                sum[i][j] = madd(to_floats(add_products(start, levels, load_words(x[i].q + k))),
+                                 spread_product(w[j].scale + k / kGroup, x[i].scale + k / kGroup), sum[i][j]);
+            }
+        }
+    if (kOffset)
+        for (int64_t g = 0; g < p.layout.K / kGroup; g += kWidth)
+            for (int j = 0; j < kW; ++j)
+                for (int i = 0; i < kX; ++i) below[i][j] = madd(load(w[j].sum + g), load(x[i].sum + g), below[i][j]);
+    for (int i = 0; i < kX; ++i)
+        for (int j = 0; j < kW; ++j)
+            p.out[(row + i) * p.N + n + j] =
+                reduce_add(sum[i][j]) - (kOffset ? reduce_add(below[i][j]) : 0.0f) + (p.bias ? p.bias[n + j] : 0.0f);
+}
+
+template <bool kOffset, int kX>
+void dot_rows(const Product& p, void* x_rows, void* w_rows, int64_t row, int64_t n, int64_t count) {
+    if (count == kWeights) return dot_rows<kOffset, kX, kWeights>(p, x_rows, w_rows, row, n);
+    for (int64_t j = 0; j < count; ++j)
+        dot_rows<kOffset, kX, 1>(p, x_rows, static_cast<char*>(w_rows) + j * p.layout.bytes(), row, n + j);
+}
+
+template <class F>
+void few_rows(const Product& p, int64_t M, Range columns, void* scratch) {
+    char* const w_rows = static_cast<char*>(scratch) + M * p.layout.bytes();
+    for (int64_t r = 0; r < M; ++r)
+        quantize_row<F::kBlock, F::kGroup>(p.x + r * p.K, p.K, p.layout, p.layout.row(scratch, r));
+    for (int64_t n = columns.begin; n < columns.end; n += kWeights) {
+        const int64_t count = least(kWeights, columns.end - n);
+        for (int64_t j = 0; j < count; ++j) decode_row<F>(p.weights(n + j), p.K, p.layout.row(w_rows, j));
+        int64_t r = 0;
+        for (; r + 2 <= M; r += 2) dot_rows<F::kOffset, 2>(p, scratch, w_rows, r, n, count);
+        for (; r < M; ++r) dot_rows<F::kOffset, 1>(p, scratch, w_rows, r, n, count);
+    }
+}
+
+// ---- many rows -------------------------------------------------------------------------------------------------------
+
+#if defined(__AVX512BW__) || defined(__aarch64__)
+constexpr int kTileRows = 6, kTileVectors = 2;  // 12 sums of integers, 12 of floats: 32 registers
+#else
+constexpr int kTileRows = 4, kTileVectors = 1;
+#endif
+
+// kTileVectors * kWidth columns of the product: words of four bytes (K/4,columns), and for each group of 16 a scale and an
+// offset (K/16,columns).
+struct BytePanel {
+    float *words, *scale, *offset;
+    BytePanel(void* memory, int64_t K) : words(static_cast<float*>(memory)) {
+        constexpr int64_t columns = kTileVectors * kWidth;
+        scale = words + K / 4 * columns;
+        offset = scale + K / kGroup * columns;
+    }
+    static int64_t bytes(int64_t K) { return (K / 4 + K / kGroup * 2) * kTileVectors * kWidth * 4; }
+};
+
+[[gnu::noinline]] void pack_words(const float* from, int64_t depth, int64_t count, float* to) {
+    pack_four_columns(from, depth, depth, count, kTileVectors * kWidth, to);
+}
+
+// The panel of columns n ... of which `count` exist. Bytes move as floats, by fours.
+template <class F>
+void pack_panel(const Product& p, int64_t n, int64_t count, const BytePanel& panel) {
+    constexpr int64_t columns = kTileVectors * kWidth, kWords = kChunk / 4, kGroups = kChunk / kGroup;
+    float words[4 * kWords], scale[4 * kGroups], offset[4 * kGroups];
+    for (int64_t c = 0; c < columns; c += 4)
+        for (int64_t k = 0; k < p.layout.K; k += kChunk) {
+            for (int64_t i = 0; i < least<int64_t>(4, count - c); ++i) {
+                auto* q = reinterpret_cast<int8_t*>(words + i * kWords);
+                decode_chunk<F>(p.weights(n + c + i) + k / F::kBlock * F::kBlockBytes, least(kChunk, p.K - k), q,
+                                scale + i * kGroups, offset + i * kGroups);
+                for (int64_t b = 0; kBiased && b < kChunk; b += kBytes) {
+                    const vi v = biased(load_words(q + b));
+                    __builtin_memcpy(q + b, &v, sizeof v);
+                }
+            }
+            pack_words(words, kWords, count - c, panel.words + k / 4 * columns + c);
+            pack_words(scale, kGroups, count - c, panel.scale + k / kGroup * columns + c);
+            if (F::kOffset) pack_words(offset, kGroups, count - c, panel.offset + k / kGroup * columns + c);
+        }
+}
+
+// MR rows of x from `row` on by one panel, whose columns are n ...: `tail` of the last vector's exist.
+template <bool kOffset, int64_t group, int MR>
+[[gnu::noinline]] void byte_tile(const Product& p, void* x_rows, int64_t row, const BytePanel& panel, int64_t n, int64_t nv,
+                                 int64_t tail) {
+    constexpr int NV = kTileVectors;
+    constexpr int64_t columns = NV * kWidth;
+    Row x[MR];
+    for (int i = 0; i < MR; ++i) x[i] = p.layout.row(x_rows, row + i);
+    vf sum[MR][NV];
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 2
+        for (int j = 0; j < NV; ++j) sum[i][j] = vf(0.0f);
+    const float *words = panel.words, *scale = panel.scale, *offset = panel.offset;
+    for (int64_t k = 0; k < p.layout.K; k += group) {
+        const int64_t g = k / kGroup;
+        vi total[MR][NV];
+#pragma GCC unroll 8
+        for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 2
+            for (int j = 0; j < NV; ++j) total[i][j] = broadcast_word(kBiased ? x[i].minus_group[g] : 0);
+        for (int64_t four = 0; four < group / 4; ++four) {
+            vi w[NV];
+#pragma GCC unroll 2
+            for (int j = 0; j < NV; ++j) w[j] = load_words(words + j * kWidth);
+            words += columns;
+#pragma GCC unroll 8
+            for (int i = 0; i < MR; ++i) {
+                int32_t word;
+                __builtin_memcpy(&word, x[i].q + k + 4 * four, 4);
+                const vi values = broadcast_word(word);
+#pragma GCC unroll 2
+                for (int j = 0; j < NV; ++j) total[i][j] = add_products(total[i][j], w[j], values);
+            }
+        }
+#pragma GCC unroll 2
+        for (int j = 0; j < NV; ++j) {
+            const vf unit = load(scale + g * columns + j * kWidth);
+#pragma GCC unroll 8
+            for (int i = 0; i < MR; ++i) sum[i][j] = madd(to_floats(total[i][j]), unit * vf(x[i].scale[g]), sum[i][j]);
+            if (!kOffset) continue;
+            const vf below = load(offset + g * columns + j * kWidth);
+#pragma GCC unroll 8
+            for (int i = 0; i < MR; ++i) sum[i][j] = nmadd(below, vf(x[i].sum[g]), sum[i][j]);
+        }
+    }
+    for (int i = 0; i < MR; ++i)
+        for (int j = 0; j < nv; ++j) {
+            float* to = p.out + (row + i) * p.N + n + j * kWidth;
+            const float* bias = p.bias ? p.bias + n + j * kWidth : nullptr;
+            if (j == nv - 1 && tail < kWidth)
+                store_tail(to, bias ? sum[i][j] + load_tail(bias, tail) : sum[i][j], tail);
+            else
+                store(to, bias ? sum[i][j] + load(bias) : sum[i][j]);
+        }
+}
+
+template <class F>
+void many_rows(const Product& p, int64_t M, Range columns, void* x_rows, void* scratch) {
+    const BytePanel panel(scratch, p.layout.K);
+    constexpr int64_t widest = kTileVectors * kWidth;
+    for (int64_t n = columns.begin; n < columns.end; n += widest) {
+        const int64_t count = least(widest, columns.end - n), nv = (count + kWidth - 1) / kWidth;
+        const int64_t tail = count - (nv - 1) * kWidth;
+        const auto tile = [&]<int MR>(int64_t row) {
+            byte_tile<F::kOffset, F::kGroup, MR>(p, x_rows, row, panel, n, nv, tail);
+        };
+        pack_panel<F>(p, n, count, panel);
+        int64_t r = 0;
+        for (; r + kTileRows <= M; r += kTileRows) tile.template operator()<kTileRows>(r);
+        for (; r + 2 <= M; r += 2) tile.template operator()<2>(r);
+        for (; r < M; ++r) tile.template operator()<1>(r);
+    }
+}
+
+bool has_blocks(const Call& call) { return call.op == Op::Linear && dtype_info(call.p.type)->block_size > 1; }
+
+bool packs(const Call& call) { return has_blocks(call) && call.p.B * call.p.T > kFewRows; }
+
+}  // namespace
+
+void linear(const Call& call, Range units, void* scratch) {
+    const int64_t M = call.rows();
+    const bool few = call.p.by_columns && M <= kFewRows;
+    if (!has_blocks(call)) return (few ? NIB_BASE::linear_few_rows : NIB_BASE::linear_many_rows)(call, units, scratch);
+    const Product p(call);
+    with_format(p.type, [&]<class F>() {
+        if (few)
+            few_rows<F>(p, M, units, scratch);
+        else
+            many_rows<F>(p, M, units, const_cast<void*>(call.packed), scratch);
+    });
+    finish(call, {0, M}, units);
+}
+
+size_t linear_blocks_scratch_bytes(const Call& call) {
+    if (!has_blocks(call)) return 0;
+    const Layout layout(call.p.C);
+    const int64_t few = (least(kFewRows, call.p.B * call.p.T) + kWeights) * layout.bytes();
+    return static_cast<size_t>(largest(few, BytePanel::bytes(layout.K)));
+}
+
+size_t linear_blocks_packed_bytes(const Call& call) {
+    return packs(call) ? static_cast<size_t>(call.p.B * call.p.T * Layout(call.p.C).bytes()) : 0;
+}
+
+int64_t linear_blocks_pack_units(const Call& call) { return packs(call) ? call.p.B * call.p.T : 0; }
+
+void linear_blocks_pack(const Call& call, Range rows, void* packed) {
+    const Product p(call);
+    with_format(p.type, [&]<class F>() {
+        for (int64_t r = rows.begin; r < least(rows.end, call.rows()); ++r)
+            quantize_row<F::kBlock, F::kGroup>(p.x + r * p.K, p.K, p.layout, p.layout.row(packed, r));
+    });
+}
+
+}  // namespace nib::cpu::NIB_ISA
