@@ -11,6 +11,9 @@ void run_command(CLI::App& app);
 void eval_command(CLI::App& app);
 void info_command(CLI::App& app);
 void logits_command(CLI::App& app);
+void convert_command(CLI::App& app);
+void quantize_command(CLI::App& app);
+void export_command(CLI::App& app);
 void bench_command(CLI::App& app);
 void selftest_command(CLI::App& app);
 

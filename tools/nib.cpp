@@ -34,6 +34,9 @@ constexpr Command kCommands[] = {
     {"eval",     "measure how well a model predicts a text",             eval_command    },
     {"info",     "show what is in a model file",                         info_command    },
     {"logits",   "write a model's logits for some tokens to a file",     logits_command  },
+    {"convert",  "make a model file of a Hugging Face or PyTorch model", convert_command },
+    {"quantize", "store a model file's weights as another type",         quantize_command},
+    {"export",   "write a model as a folder for Hugging Face",           export_command  },
     {"bench",    "measure this machine's limits and how near nib comes", bench_command   },
     {"selftest", "check this machine's kernels against the reference",   selftest_command},
 };
