@@ -73,6 +73,11 @@ public:
     const GgufTensor* find(std::string_view name) const;
     const GgufTensor& tensor(std::string_view name) const;
 
+    /// Gives back the memory of a tensor that has been used; it comes from the file again if it is needed.
+    void release(const GgufTensor& tensor) const {
+        if (mapping_) mapping_->release(tensor.data);
+    }
+
     /// The value of `key`, nullptr when the file has no such key.
     const GgufValue* value(std::string_view key) const;
 

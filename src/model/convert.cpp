@@ -128,6 +128,7 @@ ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertRep
         writer.add(tensor.name, stored, tensor.shape, [&, stored](const GgufWriter::Sink& sink) {
             const auto read = [&](int64_t first, std::span<float> out) { read_imported(tensor, first, out); };
             encoder.encode(tensor.name, stored, tensor.shape, read, sink);
+            if (tensor.from) source.release(*tensor.from);
         });
     }
     const uint64_t bytes = write_file(writer, request.output);
@@ -165,6 +166,7 @@ ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports&
                             static_cast<int64_t>(out.size()), out.data());
             };
             encoder.encode(tensor.name, stored, tensor.shape, read, sink);
+            file.release(tensor);
         });
     }
     if (coarse > 0)

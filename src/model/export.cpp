@@ -144,7 +144,8 @@ SourceTensor open_tensor(const GgufTensor& from, std::vector<float>& values) {
     return tensor;
 }
 
-uint64_t write_weights(AtomicFile& file, const std::vector<ExportedTensor>& tensors, Encoder& encoder) {
+uint64_t write_weights(AtomicFile& file, const GgufFile& source, const std::vector<ExportedTensor>& tensors,
+                       Encoder& encoder) {
     std::vector<SafetensorsEntry> entries;
     for (const ExportedTensor& t : tensors) entries.push_back({t.name, source_type(t.type), t.shape});
     const std::string header = safetensors_header(entries);
@@ -160,6 +161,7 @@ uint64_t write_weights(AtomicFile& file, const std::vector<ExportedTensor>& tens
                 bytes += piece.size();
                 file.write(piece);
             });
+        source.release(*t.from);
     }
     return bytes;
 }
@@ -204,7 +206,7 @@ ConvertResult export_model(const ExportRequest& request, const ConvertReports& r
     OutputFiles files(folder);
     const int64_t parameters = parameter_count(config);
     Encoder encoder(request.threads, parameters, reports.progress);
-    const uint64_t bytes = write_weights(files.add(kWeightsFile), tensors, encoder);
+    const uint64_t bytes = write_weights(files.add(kWeightsFile), file, tensors, encoder);
     if (tokenizer != nullptr)
         for (const auto& [name, text] : tokenizer_files(*tokenizer, config.context)) files.add(name, text);
     const std::string name = printable(file.get_or<std::string>("general.name", "gpt2"));
