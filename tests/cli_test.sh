@@ -3,72 +3,7 @@
 # help, usage, signals, a full disk, closed streams, and the way from a text to a model that writes. NIB may be an emulator
 # and the binary. No python here; damaged files are good ones, patched with dd.
 set -uo pipefail
-export LC_ALL=C.UTF-8
-read -r -a nib <<< "${1:-${NIB:-build/nib}}"
-[[ ${nib[-1]} = /* ]] || nib[-1]=$PWD/${nib[-1]}
-top=$(mktemp -d)
-pid=
-trap '[ -z "$pid" ] || kill -9 "$pid" 2> /dev/null; rm -rf "$top"' EXIT
-mkdir "$top/work" && cd "$top/work" || exit 1
-out=$top/out err=$top/err checks=0 failures=0
-nib() { timeout 120 "${nib[@]}" "$@" > "$out" 2> "$err" < /dev/null; }
-
-# ---- what is expected of a command -----------------------------------------------------------------------------------
-
-bad() { # WHAT COMMAND...
-    failures=$((failures + 1))
-    printf 'FAILED: %s: nib %s\n' "$1" "${*:2}"
-    sed 's/^/    /' "$err" | tail -n 5
-}
-listing() { find . -type d -printf '%p\n' -o -printf '%p %s %T@\n' | sort; }
-works() { # COMMAND...: exit code 0
-    checks=$((checks + 1))
-    nib "$@" || bad "exit code $?, not 0" "$@"
-}
-fails() { # TEXT COMMAND...: exit code 1, one line `nib: error: ...`, the last one, with TEXT; no file changes
-    local want=$1 before status
-    shift
-    checks=$((checks + 1)) before=$(listing)
-    nib "$@"
-    status=$?
-    if [ $status != 1 ]; then
-        bad "exit code $status, not 1" "$@"
-    elif [ "$(grep -c 'error' "$err")" != 1 ] || [[ $(tail -n 1 "$err") != "nib: error: "*"$want"* ]]; then
-        bad "the message is not \`nib: error: ... $want\`" "$@"
-    elif [ "$(listing)" != "$before" ]; then
-        bad "files changed" "$@"
-        diff <(echo "$before") <(listing)
-    fi
-}
-refuses() { # TEXT COMMAND...: the same, and that line is all it says
-    fails "$@"
-    [ "$(wc -l < "$err")" = 1 ] && [ ! -s "$out" ] || bad "says more than one line" "${@:2}"
-}
-wrong_usage() { # TEXT COMMAND...: exit code 2, one line with TEXT that says where to read on
-    local want=$1 status
-    shift
-    checks=$((checks + 1))
-    nib "$@"
-    status=$?
-    if [ $status != 2 ]; then
-        bad "exit code $status, not 2" "$@"
-    elif [ "$(wc -l < "$err")" != 1 ] || [[ $(cat "$err") != "nib: error: "*"$want"*"(see \`nib"*"--help\`)" ]]; then
-        bad "the message is not \`nib: error: ... $want ...\`" "$@"
-    fi
-}
-check() { # WHAT TEST...: a command of the shell that succeeds
-    checks=$((checks + 1))
-    "${@:2}" || bad "$1" "(as above)"
-}
-is_json() { # The output is one JSON object on one line: strings become s, values v, and what is made of values is a value.
-    check "not one JSON object: $(head -c 200 "$out")" test "$(sed -E 's/"([^"\\]|\\.)*"/s/g
-        s/-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?|true|false|null/v/g; :again
-        s/\[([sv](,[sv])*)?\]/v/; t again
-        s/\{(s:[sv](,s:[sv])*)?\}/v/; t again' "$out")" = v
-}
-field() { sed -E "s/.*\"$1\":([^,}]*).*/\1/" "$out"; } # KEY: of JSON in the output
-same() { cmp "$1" "$2" > "$err" 2>&1; }
-ends_with_text() { [ -s "$out" ] && iconv -f UTF-8 -t UTF-8 "$out" > /dev/null; }
+. "$(dirname "$0")/cli_checks.bash"
 
 # ---- texts, and a small model ----------------------------------------------------------------------------------------
 
@@ -86,11 +21,6 @@ check "a log line per step" test "$(grep -c '^{"step": [0-9]*, "loss": [0-9.]*, 
 nib
 check "nib alone shows its help and exits with 2" test $? = 2 -a ! -s "$out" -a "$(grep -c '^  train' "$err")" = 1
 works --version && works --help && works help && works help run
-mentions() { # COMMAND OPTION...
-    works "$1" --help
-    for option in "${@:2}" --help; do check "$1 --help mentions $option" grep -q -e "^  \(-., \)\?$option\b" "$out"; done
-    check "$1 --help fits 80 columns" test -z "$(grep -v '^  \(nib\|echo\) ' "$out" | grep '.\{81\}')"
-}
 mentions train --output --val --resume --overwrite --threads --isa --preset --layers --heads --embd --context --untied \
     --iters --batch --accumulate --low-memory --dropout --seed --val-fraction --schedule --lr --min-lr --decay-iters \
     --warmup --step-size --gamma --optimizer --beta1 --beta2 --adam-eps --momentum --weight-decay --clip --eval-every \
@@ -216,9 +146,6 @@ works run wild -n 3
 works train text.txt -o wild --resume --iters 1
 check "the pair that is kept fits together" grep -q 'nothing to do' "$err"
 
-limited() { # KIB COMMAND...: no file may grow beyond that
-    (ulimit -f "$1" && nib "${@:2}")
-}
 big=(--layers 2 --heads 2 --embd 64 --context 8 --batch 2 --threads 1) # the model has 430 KB, the state twice that
 before=$(listing)
 limited 200 train text.txt -o full "${big[@]}" --iters 2 --val-fraction 0
@@ -472,5 +399,4 @@ works train text.txt -o open "${tiny[@]}" --iters 3
 check "closed streams do not end up in files" test "$(cat open.gguf open.state.gguf | cksum)" = "$(cat closed.gguf closed.state.gguf | cksum)"
 check "no temporary files" test -z "$(find . -name '*.tmp')"
 
-echo "$checks checks, $failures failed"
-[ $failures = 0 ]
+finish

@@ -47,7 +47,7 @@ public:
     }
     const SourceTensor& get(std::string_view name) const {
         if (const SourceTensor* found = find(name)) return *found;
-        fail("%s: tensor `%s` is missing; is this a GPT-2?", path_.c_str(), std::string(name).c_str());
+        fail("%s: tensor `%s` is missing", path_.c_str(), std::string(name).c_str());
     }
     const SourceTensor& matrix(std::string_view name) const {
         const SourceTensor& tensor = get(name);
@@ -68,6 +68,7 @@ public:
         return qkv.shape[1] == 3 * qkv.shape[0];
     }
     GptConfig sizes() const {
+        if (find("wte.weight") == nullptr) fail("%s: tensor `wte.weight` is missing: this is no GPT-2", path_.c_str());
         GptConfig c;
         c.vocab = matrix("wte.weight").shape[0];
         c.embd = matrix("wte.weight").shape[1];
