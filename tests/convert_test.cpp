@@ -314,13 +314,26 @@ TEST_F(Convert, RefusesOtherModels) {
     EXPECT_MENTIONS(error_with([](Tensors& t) { t["transformer.wte.weight"] = t["wte.weight"]; }),
                     "are the same parameter");
     EXPECT_MENTIONS(error_with([](Tensors& t) { t.erase("h.1.ln_2.bias"); }), "tensor `h.1.ln_2.bias` is missing");
-    EXPECT_MENTIONS(error_with([](Tensors& t) { t.erase("h.0.ln_1.weight"); }), "n_layer is 2, but the weights say 0");
+    EXPECT_MENTIONS(error_with([](Tensors& t) { t.erase("h.0.ln_1.weight"); }), "tensor `h.0.ln_1.weight` is missing");
+    EXPECT_MENTIONS(error_with([](Tensors& t) { t["h.9999.ln_1.weight"] = t["h.0.ln_1.weight"]; }),
+                    "n_layer is 2, but the weights say 10000");
+    EXPECT_MENTIONS(error_with([](Tensors& t) { t["h.99999999999999999999.ln_1.weight"] = t["h.0.ln_1.weight"]; }),
+                    "tensor `transformer.h.99999999999999999999.ln_1.weight` belongs to no parameter");
     EXPECT_MENTIONS(error_with([](Tensors& t) { t["h.1.mlp.c_fc.bias"] = t["h.1.ln_1.bias"]; }),
                     "tensor `transformer.h.1.mlp.c_fc.bias` has shape (8), expected (12)");
     EXPECT_MENTIONS(error_with([](Tensors& t) { std::swap(t["h.1.mlp.c_fc.weight"], t["h.1.mlp.c_proj.weight"]); }),
                     "has shape (12,8), expected (8,12)");
     EXPECT_MENTIONS(error_with([](Tensors& t) { t["wte.weight"] = t["ln_f.bias"]; }),
                     "has shape (8), expected two dimensions");
+    EXPECT_MENTIONS(error_with([](Tensors& t) {
+                        t["h.0.attn.c_attn.weight"] = {
+                            {int64_t{1} << 62,              0},
+                            {                             }
+                        };
+                    }),
+                    "has shape (4611686018427387904,0), expected two dimensions");
+    EXPECT_MENTIONS(error_with([](Tensors& t) { t["h.9223372036854775807.x"] = t["ln_f.bias"]; }),
+                    "belongs to no parameter");
     EXPECT_MENTIONS(error_with([](Tensors& t) { t.erase("wpe.weight"); }), "tensor `wpe.weight` is missing");
 }
 

@@ -75,7 +75,9 @@ uint64_t write_file(const GgufWriter& writer, const std::string& output) {
 void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const ImportedGpt& gpt,
                       const ConvertReports& reports) {
     std::unique_ptr<Tokenizer> tokenizer;
-    if (!request.vocab.empty())
+    if (request.vocab == "none")
+        tokenizer = nullptr;
+    else if (!request.vocab.empty())
         tokenizer = open_vocabulary(request.vocab, gpt.begin, gpt.end);
     else if (!gpt.folder.empty())
         tokenizer = load_tokenizer(gpt.folder);

@@ -20,7 +20,7 @@ struct ConvertRequest {
     std::string input, output;
     bool overwrite = false;     // a file that exists, once the new one is complete
     std::optional<DType> type;  // of matrices; none: as the checkpoint has its embedding, or f32
-    std::string vocab;          // a tokenizer's folder or file; empty: the one beside the weights
+    std::string vocab;          // a tokenizer's folder or file, "none"; empty: the one beside the weights
     ImportHints hints;
     int threads = 1;
 };

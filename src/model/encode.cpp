@@ -92,11 +92,14 @@ void Encoder::encode(const std::string& name, DType type, std::span<const int64_
             const int64_t begin = std::min(at + static_cast<int64_t>(thread) * piece, total);
             return std::pair(begin, std::min(begin + piece, total));
         };
+        for (size_t thread = 0; thread < parts_.size(); ++thread) {  // here, where running out of memory may throw
+            const auto [begin, end] = range(thread);
+            parts_[thread].values.resize(static_cast<size_t>(end - begin));
+            parts_[thread].packed.resize(dtype_bytes(type, end - begin));
+        }
         pool_.run([&](int thread) {
             Part& part = parts_[static_cast<size_t>(thread)];
             const auto [begin, end] = range(static_cast<size_t>(thread));
-            part.values.resize(static_cast<size_t>(end - begin));
-            part.packed.resize(dtype_bytes(type, end - begin));
             read(begin, part.values);
             part.not_finite = count_from(part.values, kInfinity);
             part.too_large = type == DType::F16 ? count_from(part.values, kBeyondHalf) - part.not_finite : 0;

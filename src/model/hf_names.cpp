@@ -1,5 +1,6 @@
 #include "model/hf_names.h"
 
+#include <charconv>
 #include <utility>
 
 #include "core/error.h"
@@ -53,6 +54,13 @@ std::string_view without_prefixes(std::string_view name) {
             if (name.starts_with(prefix)) name.remove_prefix(prefix.size()), again = true;
     }
     return name;
+}
+
+int32_t hf_block(std::string_view name) {
+    const std::string_view number = take_block(name, kHfBlock);
+    int32_t block = -1;
+    std::from_chars(number.data(), number.data() + number.size(), block);  // stays -1 when there is none or it is absurd
+    return block;
 }
 
 bool is_constant_buffer(std::string_view name) {

@@ -2,6 +2,7 @@
 // took the names from there), beside those of GGUF files.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,9 @@ std::string hf_name(std::string_view gguf_name);
 /// A checkpoint's name for a tensor without whatever wrappers put before it: "_orig_mod.", "module.", "model.",
 /// "transformer.".
 std::string_view without_prefixes(std::string_view name);
+
+/// The number of the block that a tensor belongs to ("h.3.ln_1.bias": 3), -1 outside the blocks.
+int32_t hf_block(std::string_view hf_name);
 
 /// Whether this is a buffer that holds a constant instead of trained values: attention masks.
 bool is_constant_buffer(std::string_view hf_name);

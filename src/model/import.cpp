@@ -51,7 +51,7 @@ public:
     }
     const SourceTensor& matrix(std::string_view name) const {
         const SourceTensor& tensor = get(name);
-        if (tensor.shape.size() != 2) wrong_shape(tensor, "two dimensions");
+        if (tensor.shape.size() != 2 || tensor.elements() == 0) wrong_shape(tensor, "two dimensions");
         return tensor;
     }
     [[noreturn]] static void wrong_shape(const SourceTensor& tensor, const std::string& expected) {
@@ -74,7 +74,8 @@ public:
         c.embd = matrix("wte.weight").shape[1];
         c.context = matrix("wpe.weight").shape[0];
         c.ffn = matrix("h.0.mlp.c_fc.weight").shape[conv1d() ? 1 : 0];
-        for (c.layers = 0; find("h." + std::to_string(c.layers) + ".ln_1.weight") != nullptr;) ++c.layers;
+        c.layers = 0;
+        for (const auto& [name, tensor] : by_name_) c.layers = std::max(c.layers, int64_t{hf_block(name)} + 1);
         return c;
     }
     // Error when there is a tensor that is none of `names`.

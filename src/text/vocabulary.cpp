@@ -96,8 +96,9 @@ std::unique_ptr<Tokenizer> open_vocabulary(const std::string& path, int32_t begi
     std::error_code error;
     const fs::path folder = fs::path(path).parent_path();
     const bool is_folder = fs::is_directory(path, error);
-    const bool has_merges = fs::path(path).filename() == "vocab.json" && fs::exists(folder / "merges.txt", error);
-    if (is_folder || has_merges) {
+    const fs::path file_name = fs::path(path).filename();
+    const bool in_folder = file_name == "vocab.json" && fs::exists(folder / "merges.txt", error);
+    if (is_folder || in_folder || (file_name == "tokenizer.json" && fs::exists(path, error))) {
         const std::string name = is_folder ? path : folder.empty() ? "." : folder.string();
         if (auto tokenizer = load_tokenizer(name)) return tokenizer;
         fail("%s: the folder holds no tokenizer.json, and no vocab.json with merges.txt", printable(name, 400).c_str());
