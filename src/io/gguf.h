@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <unordered_map>
 #include <unordered_set>
 #include <variant>
 #include <vector>
@@ -143,6 +144,7 @@ private:
     std::string header() const;
 
     std::vector<GgufEntry> metadata_;
+    std::unordered_map<std::string, size_t> keys_;  // where each is in metadata_
     std::vector<Pending> tensors_;
     std::unordered_set<std::string> names_;
 };

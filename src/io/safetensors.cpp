@@ -235,7 +235,7 @@ std::vector<SourceTensor> parse_safetensors(std::span<const std::byte> bytes, co
 
 std::string safetensors_header(std::span<const SafetensorsEntry> entries) {
     static const char* const types[] = {"F64", "F32", "F16", "BF16"};
-    nlohmann::ordered_json header = {
+    nlohmann::json header = {
         {"__metadata__", {{"format", "pt"}}}
     };
     int64_t offset = 0;
@@ -243,9 +243,9 @@ std::string safetensors_header(std::span<const SafetensorsEntry> entries) {
         CHECK(is_floating_point(entry.type));
         const int64_t end = offset + checked_elements(entry.name, entry.shape) * source_type_bytes(entry.type);
         header[entry.name] = {
-            {"dtype",        types[static_cast<size_t>(entry.type)]      },
-            {"shape",        entry.shape                                 },
-            {"data_offsets", nlohmann::ordered_json::array({offset, end})},
+            {"dtype",        types[static_cast<size_t>(entry.type)]},
+            {"shape",        entry.shape                           },
+            {"data_offsets", nlohmann::json::array({offset, end})  },
         };
         offset = end;
     }

@@ -28,6 +28,12 @@ void refuse_same_file(const std::string& output, const std::string& input) {
         fail("%s: is both read and written; choose another name for the output", printable(output).c_str());
 }
 
+void refuse_existing_output(const std::string& output, bool overwrite) {
+    std::error_code error;
+    if (!overwrite && fs::exists(output, error))
+        fail("%s: already exists; add --overwrite to replace it", printable(output).c_str());
+}
+
 int64_t elements_of(const std::vector<int64_t>& shape) {
     int64_t elements = 1;
     for (const int64_t d : shape) elements *= d;
@@ -63,13 +69,16 @@ private:
     std::map<DType, Kind> kinds_;
 };
 
-// Writes all that has been added to `writer`.
-uint64_t write_file(const GgufWriter& writer, const std::string& output) {
-    AtomicFile file(output);
+// Writes all that has been added to `writer`, and says what came up.
+ConvertResult write_file(const GgufWriter& writer, const ConvertRequest& request, DType type, int64_t elements,
+                         const Encoder& encoder, const Fallbacks& fallbacks, const ConvertReports& reports) {
+    AtomicFile file(request.output);
     writer.write(file);
     file.publish();
+    fallbacks.report(type, reports.warn);
+    for (const std::string& finding : encoder.findings()) reports.warn(finding);
     std::error_code error;
-    return fs::file_size(output, error);
+    return {type, elements, fs::file_size(request.output, error)};
 }
 
 void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const ImportedGpt& gpt,
@@ -97,12 +106,6 @@ void read_imported(const ImportedTensor& tensor, int64_t first, std::span<float>
 }
 
 }  // namespace
-
-void refuse_existing_output(const std::string& output, bool overwrite) {
-    std::error_code error;
-    if (!overwrite && fs::exists(output, error))
-        fail("%s: already exists; add --overwrite to replace it", printable(output).c_str());
-}
 
 ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertReports& reports) {
     const CheckpointSource source = CheckpointSource::open(request.input);
@@ -133,10 +136,7 @@ ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertRep
             if (tensor.from) source.release(*tensor.from);
         });
     }
-    const uint64_t bytes = write_file(writer, request.output);
-    fallbacks.report(type, reports.warn);
-    for (const std::string& finding : encoder.findings()) reports.warn(finding);
-    return {type, parameters, bytes};
+    return write_file(writer, request, type, parameters, encoder, fallbacks, reports);
 }
 
 ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports& reports) {
@@ -176,10 +176,7 @@ ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports&
             strprintf("%lld matrices are quantized already: what they lost stays lost, and more is added; better "
                       "start from the original",
                       static_cast<long long>(coarse)));
-    const uint64_t bytes = write_file(writer, request.output);
-    fallbacks.report(type, reports.warn);
-    for (const std::string& finding : encoder.findings()) reports.warn(finding);
-    return {type, elements, bytes};
+    return write_file(writer, request, type, elements, encoder, fallbacks, reports);
 }
 
 }  // namespace nib

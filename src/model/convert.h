@@ -38,7 +38,4 @@ ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertRep
 /// Copies a GGUF file with its matrices as `type`; all else stays as it is. `vocab` and `hints` are not used.
 ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports& reports);
 
-/// Error when `output` is there and `overwrite` is false.
-void refuse_existing_output(const std::string& output, bool overwrite);
-
 }  // namespace nib
