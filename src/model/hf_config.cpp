@@ -1,6 +1,5 @@
 #include "model/hf_config.h"
 
-#include <charconv>
 #include <cstdlib>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -71,6 +70,16 @@ int32_t token_of(const JsonValue& config, const char* key, const std::optional<i
     return id->get<uint64_t>() < limit ? static_cast<int32_t>(id->get<uint64_t>()) : -1;
 }
 
+// The number with the fewest digits that is this float: 1e-05. (std::to_chars would bring 100 KB of tables along.)
+double shortest(float value) {
+    double number = 0;
+    for (int digits = 1; digits <= 9; ++digits) {
+        number = std::strtod(strprintf("%.*g", digits, static_cast<double>(value)).c_str(), nullptr);
+        if (static_cast<float>(number) == value) break;
+    }
+    return number;
+}
+
 }  // namespace
 
 Act find_activation(const std::string& name, const std::string& where) {
@@ -112,25 +121,23 @@ std::string hf_config_text(const GptConfig& c, const std::string& name, const st
     const auto token = [](int32_t id) { return id >= 0 ? nlohmann::ordered_json(id) : nlohmann::ordered_json(); };
     const auto* act = kActivations;
     while (act->second != c.act) ++act;
-    char eps[32] = {};  // the shortest number that is this float: 1e-05
-    std::to_chars(eps, eps + sizeof eps - 1, c.eps);
     const nlohmann::ordered_json json = {
         {"_name_or_path",       name                                              },
         {"activation_function", act->first                                        },
         {"architectures",       nlohmann::ordered_json::array({"GPT2LMHeadModel"})},
         {"bos_token_id",        token(begin)                                      },
         {"eos_token_id",        token(end)                                        },
-        {"layer_norm_epsilon",  std::strtod(eps,                                    nullptr)},
-        {"model_type",                     "gpt2"                                                           },
-        {"n_ctx",                     c.context     },
-        {"n_embd",                     c.embd                                                          },
-        {"n_head",                     c.heads     },
-        {"n_inner",                     c.feed_forward()                                                         },
-        {"n_layer",                     c.layers     },
-        {"n_positions",                     c.context                                                     },
-        {"tie_word_embeddings",                     c.tied},
-        {"torch_dtype",                     dtype                                                             },
-        {"vocab_size",                     c.vocab},
+        {"layer_norm_epsilon",  shortest(c.eps)                                   },
+        {"model_type",          "gpt2"                                            },
+        {"n_ctx",               c.context                                         },
+        {"n_embd",              c.embd                                            },
+        {"n_head",              c.heads                                           },
+        {"n_inner",             c.feed_forward()                                  },
+        {"n_layer",             c.layers                                          },
+        {"n_positions",         c.context                                         },
+        {"tie_word_embeddings", c.tied                                            },
+        {"torch_dtype",         dtype                                             },
+        {"vocab_size",          c.vocab                                           },
     };
     return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
