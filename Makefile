@@ -40,16 +40,25 @@ ISAS_x86_64  := sse42 avx2 avx512
 ISAS_aarch64 := neon
 ISAS         := $(ISAS_$(ARCH))
 FLAGS_sse42  := -msse4.2
-FLAGS_avx2   := -mavx2 -mfma
-FLAGS_avx512 := -mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
+FLAGS_avx2   := -mavx2 -mfma -mf16c
+FLAGS_avx512 := -mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mavx2 -mfma -mf16c -mprefer-vector-width=512
 FLAGS_neon   :=
+# An instruction set that only adds to another one (-DNIB_BASE) has kernels of its own for few files.
+ADDED_x86_64      := avx512vnni avx2vnni
+ADDED_aarch64     := neondot
+ADDED             := $(ADDED_$(ARCH))
 ifeq ($(findstring clang,$(CXX)),)
 FLAGS_avx512 += -Wno-uninitialized -Wno-maybe-uninitialized # GCC 12 warns about its own avx512fintrin.h
 endif
+FLAGS_avx512vnni = $(FLAGS_avx512) -mavx512vnni -DNIB_BASE=avx512
+FLAGS_avx2vnni    = $(FLAGS_avx2) -mavxvnni -DNIB_BASE=avx2
+FLAGS_neondot     = -march=armv8.2-a+dotprod -DNIB_BASE=neon
 
 KERNEL_SRC := $(filter-out src/cpu/backend.cpp src/cpu/isa.cpp,$(wildcard src/cpu/*.cpp))
+ADDED_SRC  := src/cpu/linear_few_rows.cpp src/cpu/table.cpp
 NIB_SRC    := $(filter-out $(KERNEL_SRC),$(shell find src -name '*.cpp' | LC_ALL=C sort))
-KERNEL_OBJ := $(foreach isa,$(ISAS),$(KERNEL_SRC:%.cpp=$(OBJ)/%.$(isa).o))
+KERNEL_OBJ := $(foreach isa,$(ISAS),$(KERNEL_SRC:%.cpp=$(OBJ)/%.$(isa).o)) \
+              $(foreach isa,$(ADDED),$(ADDED_SRC:%.cpp=$(OBJ)/%.$(isa).o))
 NIB_OBJ    := $(NIB_SRC:%.cpp=$(OBJ)/%.o) $(KERNEL_OBJ)
 TOOL_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard tools/*.cpp))
 TEST_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(filter-out tests/fuzz_%,$(wildcard tests/*.cpp)))
@@ -146,7 +155,7 @@ $(OBJ)/%.$(1).o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK)
 	$$(compile)
 	$(Q)$$(CXX_O) $$(KERNEL_BASE) $$(KERNEL_MODE) -DNIB_ISA=$(1) $$(FLAGS_$(1)) $$(CXXFLAGS) -c $$< -o $$@
 endef
-$(foreach isa,$(ISAS),$(eval $(call kernel_rule,$(isa))))
+$(foreach isa,$(ISAS) $(ADDED),$(eval $(call kernel_rule,$(isa))))
 
 $(NIB): $(NIB_OBJ) $(TOOL_OBJ) $(BUILD)/.sources
 	$(link)

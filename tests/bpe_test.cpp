@@ -1,93 +1,32 @@
-// Byte-level BPE against Hugging Face's tokenizers (tests/goldens/make_bpe_goldens.py), its parts, its files.
+// Byte-level BPE against Hugging Face's tokenizers (tests/goldens/make_bpe_goldens.py), and its parts.
 #include <gtest/gtest.h>
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
-#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "bpe_goldens.h"
 #include "core/error.h"
-#include "io/atomic_file.h"
-#include "io/gguf.h"
+#include "test_errors.h"
+#include "test_files.h"
 #include "text/added_tokens.h"
 #include "text/bpe_merges.h"
 #include "text/bpe_tokenizer.h"
 #include "text/byte_alphabet.h"
 #include "text/pretokenize.h"
-#include "text/tokenizer_files.h"
-#include "text/tokenizer_gguf.h"
 #include "text/utf8.h"
 
 namespace nib {
 namespace {
 
-using namespace std::string_literals;
+using namespace test;
 using nlohmann::json;
-using Ids = std::vector<int32_t>;
-
-std::string golden_text(const std::string& name) {
-    std::filesystem::path path = "tests/goldens/" + name;
-    if (!std::filesystem::exists(path)) path = std::filesystem::path(__FILE__).parent_path() / "goldens" / name;
-    std::ifstream file(path, std::ios::binary);
-    std::stringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
-
-const json& golden_tokenizer() {
-    static const json tokenizer = json::parse(golden_text("bpe_tokenizer.json"));
-    return tokenizer;
-}
-
-std::unique_ptr<Tokenizer> parse_files(const std::map<std::string, std::string>& files) {
-    return parse_tokenizer({files.begin(), files.end()}, "folder");
-}
-
-std::unique_ptr<Tokenizer> parse_whole(const json& tokenizer) {
-    return parse_files({
-        {"tokenizer.json", tokenizer.dump()}
-    });
-}
-
-// The golden tokenizer as vocab.json and merges.txt.
-std::map<std::string, std::string> old_files() {
-    const json& model = golden_tokenizer()["model"];
-    std::string merges = "#version: 0.2\n";
-    for (const json& pair : model["merges"]) merges += pair[0].get<std::string>() + " " + pair[1].get<std::string>() + "\n";
-    return {
-        {"vocab.json", model["vocab"].dump()},
-        {"merges.txt", merges               }
-    };
-}
-
-const BpeTokenizer& bpe(const std::unique_ptr<Tokenizer>& tokenizer) {
-    return dynamic_cast<const BpeTokenizer&>(*tokenizer);
-}
-
-template <typename Action>
-std::string error_of(Action action) {
-    try {
-        action();
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "";
-}
-
-void expect_contains(const std::string& message, const std::vector<std::string>& parts) {
-    for (const std::string& part : parts)
-        EXPECT_NE(message.find(part), std::string::npos) << "\"" << part << "\" in: " << message;
-    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
-}
 
 std::string random_bytes(std::mt19937& random, size_t size) {
     std::string text(size, '\0');
@@ -239,7 +178,7 @@ TEST(Pretokenize, EveryCharacterIsInItsClass) {
     char version[32] = "";
     pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, version);
     const bool newer = std::atoi(version) > 16;  // knows letters that the golden file's Unicode 16 does not
-    const json runs = json::parse(golden_text("bpe_classes.json"));
+    const json runs = json::parse(read_file(golden("bpe_classes.json")));
     int wrong = 0;
     for (size_t run = 0; run < runs.size(); run += 2) {
         const auto end = run + 2 < runs.size() ? runs[run + 2].get<char32_t>() : kCodePointLimit;
@@ -289,7 +228,7 @@ TEST(Pretokenize, PiecesAreTheText) {
 // ---- the tokenizer -----------------------------------------------------------------------------------------------------
 
 TEST(BpeTokenizer, EqualToHuggingFace) {
-    const json cases = json::parse(golden_text("bpe_cases.json"));
+    const json cases = json::parse(read_file(golden("bpe_cases.json")));
     const json& plain = cases["variants"][0]["ids"];
     for (const json& variant : cases["variants"]) {
         json changed = golden_tokenizer();
@@ -425,341 +364,6 @@ TEST(BpeTokenizer, DamagedModels) {
     expect_contains(message([](BpeModel& m) { m.merges.push_back(""); }), {"merge 2"});
     expect_contains(message([](BpeModel& m) { m.specials.end = 7; }), {"end", "7"});
     expect_contains(message([](BpeModel& m) { m.specials.begin = -2; }), {"beginning", "-2"});
-}
-
-// ---- files of Hugging Face ---------------------------------------------------------------------------------------------
-
-TEST(TokenizerFiles, VocabAndMergesGiveTheSame) {
-    auto files = old_files();
-    files["added_tokens.json"] = R"({"[tool]": 600, "[tool_call]": 601, "<pad>": 602, "ab[": 603})";
-    files["special_tokens_map.json"] = R"({"bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": false},
-        "pad_token": "<pad>", "additional_special_tokens": ["ab["]})";
-    const auto whole = parse_whole(golden_tokenizer()), parts = parse_files(files);
-    ASSERT_EQ(whole->vocab_size(), parts->vocab_size());
-    const json cases = json::parse(golden_text("bpe_cases.json"));
-    for (const json& text : cases["texts"])
-        EXPECT_EQ(parts->encode(text.get<std::string>()), whole->encode(text.get<std::string>())) << text;
-    const BpeSpecials& specials = bpe(parts).specials();
-    EXPECT_EQ(specials.begin, 0);
-    EXPECT_EQ(specials.end, 1);
-    EXPECT_EQ(specials.padding, 602);
-    EXPECT_EQ(specials.unknown, -1);
-    EXPECT_FALSE(specials.add_begin);
-}
-
-TEST(TokenizerFiles, ConfigNamesTokens) {
-    auto files = old_files();
-    files["tokenizer_config.json"] =
-        R"({"add_prefix_space": true, "add_bos_token": true, "bos_token": "</s>", "eos_token": null,
-        "added_tokens_decoder": {"600": {"content": "[tool]", "special": false}, "601": {"content": "<pad>", "special": true}}})";
-    files["config.json"] = R"({"bos_token_id": 5, "eos_token_id": [2, 3], "vocab_size": 602})";
-    const auto tokenizer = parse_files(files);
-    EXPECT_EQ(tokenizer->vocab_size(), 602);
-    EXPECT_EQ(bpe(tokenizer).specials().begin, 1);
-    EXPECT_EQ(bpe(tokenizer).specials().end, 2);
-    EXPECT_TRUE(bpe(tokenizer).specials().add_begin);
-    EXPECT_FALSE(bpe(tokenizer).specials().add_end);
-    EXPECT_EQ(bpe(tokenizer).type(601), TokenType::Control);
-    EXPECT_EQ(tokenizer->decode(tokenizer->encode("x<pad>y")), " x<pad> y");
-}
-
-TEST(TokenizerFiles, EndOfTextByDefault) {
-    auto files = old_files();
-    json vocab = json::parse(files["vocab.json"]);
-    vocab["<|endoftext|>"] = 600;
-    files["vocab.json"] = vocab.dump();
-    const auto tokenizer = parse_files(files);
-    EXPECT_EQ(tokenizer->encode("<|endoftext|>"), (Ids{600}));
-    EXPECT_EQ(bpe(tokenizer).type(600), TokenType::Control);
-    EXPECT_EQ(bpe(tokenizer).specials().begin, 600);
-    EXPECT_EQ(bpe(tokenizer).specials().end, 600);
-    EXPECT_EQ(bpe(tokenizer).specials().unknown, 600);
-}
-
-TEST(TokenizerFiles, TemplateNamesTheTokensAroundAText) {
-    json changed = golden_tokenizer();
-    changed["post_processor"] = json::parse(R"({"type": "Sequence", "processors": [{"type": "ByteLevel"}, {"type":
-        "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
-        {"SpecialToken": {"id": "</s>", "type_id": 0}}]}]})");
-    const auto tokenizer = parse_whole(changed);
-    EXPECT_EQ(bpe(tokenizer).specials().begin, 0);
-    EXPECT_EQ(bpe(tokenizer).specials().end, 1);
-    EXPECT_TRUE(bpe(tokenizer).specials().add_begin && bpe(tokenizer).specials().add_end);
-}
-
-TEST(TokenizerFiles, IdsWithHoles) {
-    json changed = golden_tokenizer();
-    changed["added_tokens"][0]["id"] = 0;
-    changed["added_tokens"].push_back({
-        {"id",      700    },
-        {"content", "<far>"},
-        {"special", true   }
-    });
-    const auto tokenizer = parse_whole(changed);
-    EXPECT_EQ(tokenizer->vocab_size(), 701);
-    EXPECT_EQ(bpe(tokenizer).type(650), TokenType::Unused);
-    EXPECT_EQ(tokenizer->decode(650), "");
-    EXPECT_EQ(tokenizer->encode("a<far>"), (Ids{tokenizer->encode("a")[0], 700}));
-}
-
-TEST(TokenizerFiles, NoTokenizer) {
-    EXPECT_EQ(parse_files({}), nullptr);
-    EXPECT_EQ(parse_files({
-                  {"vocab.json",  "{\"a\": 0}"},
-                  {"config.json", "{"         }
-    }),
-              nullptr);
-    expect_contains(error_of([] {
-                        parse_files({
-                            {"merges.txt", ""}
-                        });
-                    }),
-                    {"vocab.json", "missing"});
-    EXPECT_EQ(load_tokenizer("/nonexistent/folder"), nullptr);
-}
-
-TEST(TokenizerFiles, Folder) {
-    const auto folder = std::filesystem::path(testing::TempDir()) / ("nib_bpe_" + std::to_string(std::random_device()()));
-    std::filesystem::create_directory(folder);
-    EXPECT_EQ(load_tokenizer(folder.string()), nullptr);
-    std::ofstream(folder / "tokenizer.json") << golden_tokenizer();
-    EXPECT_EQ(load_tokenizer(folder.string())->vocab_size(), 604);
-    std::ofstream(folder / "tokenizer.json") << "{";
-    expect_contains(error_of([&] { load_tokenizer(folder.string()); }), {(folder / "tokenizer.json").string(), "JSON"});
-    std::ofstream(folder / "tokenizer.json", std::ios::trunc);
-    expect_contains(error_of([&] { load_tokenizer(folder.string()); }), {(folder / "tokenizer.json").string(), "JSON"});
-    std::filesystem::remove_all(folder);
-}
-
-TEST(TokenizerFiles, WhatIsNotSupportedIsNamed) {
-    const auto message = [](const char* patch) {
-        json changed = golden_tokenizer();
-        changed.merge_patch(json::parse(patch));
-        return error_of([&] { parse_whole(changed); });
-    };
-    const std::map<std::string, std::vector<std::string>> cases = {
-        {R"({"model": {"type": "WordPiece"}})",                                                                       {"WordPiece"}               },
-        {R"({"model": {"type": 7}})",                                                                                 {"model.type"}              },
-        {R"({"model": {"dropout": 0.1}})",                                                                            {"dropout"}                 },
-        {R"({"model": {"byte_fallback": true}})",                                                                     {"byte_fallback"}           },
-        {R"({"model": {"end_of_word_suffix": "</w>"}})",                                                              {"end_of_word_suffix"}      },
-        {R"({"model": {"vocab": null}})",                                                                             {"vocab"}                   },
-        {R"({"model": {"merges": null}})",                                                                            {"merges"}                  },
-        {R"({"model": {"merges": {"a": 1}}})",                                                                        {"merges", "list"}          },
-        {R"({"model": {"merges": [["a"]]}})",                                                                         {"merges[0]", "two tokens"} },
-        {R"({"model": {"merges": [["a", 1]]}})",                                                                      {"merges[0][1]", "text"}    },
-        {R"({"model": {"merges": ["a zzz"]}})",                                                                       {"merge 0", "zzz"}          },
-        {R"({"model": null})",                                                                                        {"model"}                   },
-        {R"({"normalizer": {"type": "NFC"}})",                                                                        {"NFC"}                     },
-        {R"({"pre_tokenizer": {"type": "Whitespace"}})",                                                              {"Whitespace"}              },
-        {R"({"pre_tokenizer": null})",                                                                                {"pre_tokenizer"}           },
-        {R"({"pre_tokenizer": {"use_regex": false}})",                                                                {"regex"}                   },
-        {R"({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits"}, {"type": "ByteLevel"}]}})",
-         {"Digits"}                                                                                                                               },
-        {R"({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "\\d+"},
-            "behavior": "Isolated"}, {"type": "ByteLevel"}]}})",
-         {"\\d+"}                                                                                                                                 },
-        {R"({"post_processor": {"type": "RobertaProcessing"}})",                                                      {"RobertaProcessing"}       },
-        {R"({"decoder": {"type": "WordPiece"}})",                                                                     {"decoder", "WordPiece"}    },
-        {R"({"added_tokens": [{"id": 600, "content": "x", "lstrip": true}]})",                                        {"lstrip", "\"x\""}         },
-        {R"({"added_tokens": [{"id": 600, "content": "\n", "single_word": true}]})",                                  {"single_word", "\\x0A"}    },
-        {R"({"added_tokens": [{"content": "x"}]})",                                                                   {"added_tokens[0]", "id"}   },
-        {R"({"added_tokens": [{"id": -1, "content": "x"}]})",                                                         {"added_tokens[0].id", "-1"}},
-        {R"({"added_tokens": [{"id": 1e9, "content": "x"}]})",                                                        {"added_tokens[0].id"}      },
-        {R"({"added_tokens": [{"id": 99999999999999999999999, "content": "x"}]})",                                    {"added_tokens[0].id"}      },
-        {R"({"added_tokens": [{"id": 2000000000, "content": "x"}]})",                                                 {"2000000000", "tokens"}    },
-        {R"({"added_tokens": [{"id": 5, "content": "<new>"}]})",                                                      {"<new>", "5"}              },
-        {R"({"added_tokens": [{"id": 601, "content": "<s>"}]})",                                                      {"<s>"}                     },
-        {R"({"model": {"vocab": {"!": 3}}})",                                                                         {"same id", "3"}            },
-        {R"({"model": {"vocab": {"!": -3}}})",                                                                        {"\"!\""}                   },
-        {R"({"model": {"vocab": {"!": "x"}}})",                                                                       {"\"!\""}                   },
-        {R"({"model": {"vocab": {"!": 4294967296}}})",                                                                {"4294967296"}              },
-        {R"({"model": {"vocab": {"!": 2147483647}}})",                                                                {"2147483647"}              },
-    };
-    for (const auto& [patch, parts] : cases) {
-        auto expected = parts;
-        expected.push_back("folder/tokenizer.json");
-        SCOPED_TRACE(patch);
-        expect_contains(message(patch.c_str()), expected);
-    }
-}
-
-TEST(TokenizerFiles, HostileJson) {
-    const auto message = [](const std::string& text) {
-        return error_of([&] {
-            parse_files({
-                {"tokenizer.json", text}
-            });
-        });
-    };
-    for (const char* text :
-         {"", "x", "{", "[]", "7", "null", "\"x\"", "{} {}", "{\"model\": 1e999}", "\xFF\xFE", "{\"\xFF\": 1}", "[1"})
-        expect_contains(message(text), {"folder/tokenizer.json"});
-    for (const std::string open : {"[", "{\"a\":"}) {
-        std::string deep;
-        for (int i = 0; i < 1000000; ++i) deep += open;
-        expect_contains(message(deep), {"64 levels"});
-    }
-    expect_contains(message(R"({"model": {}, "model": {}})"), {"same key twice"});
-    expect_contains(message("{\"model\": {\"vocab\": {\"a\\u0000\": 0, \"a\": \"\"}, \"merges\": []}}"s), {"\"a\""});
-}
-
-TEST(TokenizerFiles, HostileVocabAndMerges) {
-    const auto message = [](const std::string& name, const std::string& text) {
-        auto files = old_files();
-        files[name] = text;
-        return error_of([&] { parse_files(files); });
-    };
-    expect_contains(message("merges.txt", "a\n"), {"merge 0", "\"a\""});
-    expect_contains(message("merges.txt", "#version: 0.2\n\xFF\0 x\n"s), {"merge 0", "\\xFF\\x00"});
-    expect_contains(message("vocab.json", "[]"), {"vocab.json", "object"});
-    expect_contains(message("vocab.json", R"({"a": 0, "a": 1})"), {"vocab.json", "twice"});
-    expect_contains(message("added_tokens.json", R"({"x": 2})"), {"vocab.json", "\"x\"", "same id"});
-    expect_contains(message("added_tokens.json", R"(["x"])"), {"added_tokens.json"});
-    expect_contains(message("tokenizer_config.json", R"({"added_tokens_decoder": {"-1": {}}})"),
-                    {"added_tokens_decoder.-1"});
-    expect_contains(message("tokenizer_config.json", R"({"added_tokens_decoder": {"600": {}}})"), {"600", "content"});
-    expect_contains(message("tokenizer_config.json",
-                            R"({"added_tokens_decoder": {"600": {"content": "a"}, "0600": {"content": "b"}}})"),
-                    {"twice"});
-    expect_contains(message("tokenizer_config.json", R"({"eos_token": 5})"), {"eos_token", "text"});
-    expect_contains(message("special_tokens_map.json", R"({"additional_special_tokens": "x"})"),
-                    {"additional_special_tokens"});
-    EXPECT_EQ(message("config.json", R"({"eos_token_id": -1, "bos_token_id": 1e30})"), "");
-    EXPECT_EQ(message("merges.txt", ""), "");
-}
-
-// ---- GGUF --------------------------------------------------------------------------------------------------------------
-
-class BpeGguf : public testing::Test {
-protected:
-    void TearDown() override { std::filesystem::remove(path); }
-
-    GgufFile store(const GgufWriter& writer) {
-        AtomicFile file(path);
-        writer.write(file);
-        file.publish();
-        return GgufFile::open(path);
-    }
-    // What reading gives when `changes` are set beside the golden tokenizer's keys.
-    std::unique_ptr<Tokenizer> read_with(const std::vector<GgufEntry>& changes,
-                                         const std::vector<std::string>& without = {}) {
-        GgufWriter all;
-        write_tokenizer(all, *parse_whole(golden_tokenizer()));
-        const GgufFile stored = store(all);
-        GgufWriter changed;
-        for (const auto& [key, value] : stored.metadata())
-            if (std::find(without.begin(), without.end(), key) == without.end()) changed.set(key, value);
-        for (const auto& [key, value] : changes) changed.set(key, value);
-        const GgufFile file = store(changed);
-        return read_tokenizer(file);
-    }
-
-    const std::string path = testing::TempDir() + "nib_bpe_" + std::to_string(std::random_device()()) + ".gguf";
-};
-
-TEST_F(BpeGguf, ComesBackTheSame) {
-    const json cases = json::parse(golden_text("bpe_cases.json"));
-    for (const json& variant : cases["variants"]) {
-        json changed = golden_tokenizer();
-        changed.merge_patch(variant["patch"]);
-        changed["added_tokens"].push_back({
-            {"id",      610    },
-            {"content", "<far>"},
-            {"special", true   }
-        });
-        const auto tokenizer = parse_whole(changed);
-        GgufWriter first;
-        write_tokenizer(first, *tokenizer);
-        const GgufFile file = store(first);
-        EXPECT_EQ(file.get<std::string>("tokenizer.ggml.model"), "gpt2");
-        EXPECT_EQ(file.array<std::string>("tokenizer.ggml.tokens")[605], "[PAD605]");
-        EXPECT_EQ(file.array<int32_t>("tokenizer.ggml.token_type")[0], 3);
-        EXPECT_EQ(file.array<int32_t>("tokenizer.ggml.token_type")[600], 4);
-        EXPECT_EQ(file.array<int32_t>("tokenizer.ggml.token_type")[605], 5);
-        const auto back = read_tokenizer(file);
-        for (const json& text : cases["texts"])
-            EXPECT_EQ(back->encode(text.get<std::string>()), tokenizer->encode(text.get<std::string>())) << text;
-        std::ifstream bytes(path, std::ios::binary);
-        const std::string before{std::istreambuf_iterator<char>(bytes), {}};
-        GgufWriter second;
-        write_tokenizer(second, *back);
-        store(second);
-        std::ifstream again(path, std::ios::binary);
-        EXPECT_EQ(before, (std::string{std::istreambuf_iterator<char>(again), {}})) << variant["name"];
-    }
-}
-
-TEST_F(BpeGguf, Keys) {
-    json changed = golden_tokenizer();
-    changed.merge_patch(json::parse(golden_text("bpe_cases.json"))["variants"][3]["patch"]);
-    GgufWriter writer;
-    write_tokenizer(writer, *parse_whole(changed));
-    const GgufFile file = store(writer);
-    EXPECT_EQ(file.get<std::string>("tokenizer.ggml.pre"), "llama-bpe");
-    EXPECT_EQ(file.get<uint32_t>("tokenizer.ggml.bos_token_id"), 0u);
-    EXPECT_EQ(file.value("tokenizer.ggml.padding_token_id"), nullptr);
-    EXPECT_TRUE(file.get<bool>("tokenizer.ggml.add_bos_token"));
-    EXPECT_FALSE(file.get<bool>("tokenizer.ggml.add_space_prefix"));
-    EXPECT_EQ(file.value("nib.tokenizer.ignore_merges"), nullptr);
-    EXPECT_EQ(file.array<std::string>("tokenizer.ggml.merges").size(), golden_tokenizer()["model"]["merges"].size());
-}
-
-TEST_F(BpeGguf, FilesOfOthers) {
-    const auto whole = parse_whole(golden_tokenizer());
-    const std::string text = "Hello <s>world [tool] 123";
-    EXPECT_EQ(read_with({}, {"tokenizer.ggml.pre", "tokenizer.ggml.add_bos_token"})->encode(text), whole->encode(text));
-    const auto untyped = read_with(
-        {
-            {"tokenizer.ggml.bos_token_id", int32_t{0}}
-    },
-        {"tokenizer.ggml.token_type"});
-    EXPECT_EQ(untyped->encode("<s>"), (Ids{0}));
-    EXPECT_NE(untyped->encode("</s>"), (Ids{1}));
-    EXPECT_EQ(bpe(read_with({
-                      {"tokenizer.ggml.padding_token_id", UINT32_MAX}
-    }))
-                  .specials()
-                  .padding,
-              -1);
-}
-
-TEST_F(BpeGguf, DamagedFiles) {
-    using Strings = std::vector<std::string>;
-    const auto message = [&](const std::vector<GgufEntry>& changes, const Strings& without = {}) {
-        return error_of([&] { read_with(changes, without); });
-    };
-    expect_contains(message({
-                        {"tokenizer.ggml.pre", "deepseek-llm"s}
-    }),
-                    {path, "deepseek-llm", "gpt-2"});
-    expect_contains(message({
-                        {"tokenizer.ggml.token_type", std::vector<int32_t>{1}}
-    }),
-                    {path, "604", "types"});
-    expect_contains(message({
-                        {"tokenizer.ggml.tokens",     Strings{}             },
-                        {"tokenizer.ggml.token_type", std::vector<int32_t>{}}
-    }),
-                    {path, "empty"});
-    expect_contains(message({
-                        {"tokenizer.ggml.merges", Strings{"a"}}
-    }),
-                    {path, "merge 0"});
-    expect_contains(message({}, {"tokenizer.ggml.merges"}), {path, "tokenizer.ggml.merges"});
-    expect_contains(message({}, {"tokenizer.ggml.tokens"}), {path, "tokenizer.ggml.tokens"});
-    expect_contains(message({
-                        {"tokenizer.ggml.eos_token_id", uint32_t{604}}
-    }),
-                    {path, "604"});
-    expect_contains(message({
-                        {"tokenizer.ggml.eos_token_id", uint64_t{1} << 40}
-    }),
-                    {path, "eos_token_id"});
-    expect_contains(message({
-                        {"tokenizer.ggml.model", "rwkv"s}
-    }),
-                    {path, "rwkv"});
 }
 
 }  // namespace

@@ -1,13 +1,16 @@
-// Checkpoints put together byte by byte, independently of the readers, for the tests and fuzzers of them.
+// Checkpoints put together byte by byte, independently of the readers, and what is read of them: for tests and fuzzers.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
 
-namespace nib::testing_files {
+#include "io/source_tensor.h"
+
+namespace nib::test {
 
 template <class T>
 std::string raw(T value) {
@@ -103,4 +106,28 @@ inline std::string p_dict(const std::vector<std::pair<std::string, std::string>>
     return pickle + "u.";
 }
 
-}  // namespace nib::testing_files
+// All values of a tensor.
+inline std::vector<float> values(const SourceTensor& tensor) {
+    std::vector<float> all(static_cast<size_t>(tensor.elements()));
+    tensor.read(0, all);
+    return all;
+}
+
+// (i - 3) / 4
+inline std::vector<float> ramp(size_t count) {
+    std::vector<float> all;
+    for (size_t i = 0; i < count; ++i) all.push_back((static_cast<float>(i) - 3) / 4);
+    return all;
+}
+
+inline volatile float sink;  // keeps the reads of values that nobody uses
+
+inline void read_some(const SourceTensor& tensor) {
+    std::vector<float> piece(static_cast<size_t>(std::min<int64_t>(tensor.elements(), 1000)));
+    tensor.read(0, piece);
+    for (const float value : piece) sink = value;
+    tensor.read(tensor.elements() - static_cast<int64_t>(piece.size()), piece);
+    for (const float value : piece) sink = value;
+}
+
+}  // namespace nib::test

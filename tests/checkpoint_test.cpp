@@ -3,56 +3,25 @@
 #include "train/checkpoint.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <optional>
-#include <sstream>
 #include <vector>
 
 #include "core/error.h"
-#include "cpu/backend.h"
-#include "cpu/isa.h"
-#include "train/trainer.h"
+#include "tiny_training.h"
 
 namespace nib {
 namespace {
 
-namespace fs = std::filesystem;
+using namespace test;
 
-class CheckpointTest : public ::testing::Test {
+class CheckpointTest : public TinyTraining {
 protected:
-    void SetUp() override {
-        std::string name = ::testing::TempDir() + "nib_checkpoint_XXXXXX";
-        ASSERT_NE(mkdtemp(name.data()), nullptr);
-        folder_ = name;
-        std::string text;
-        for (int i = 0; i < 60; ++i) text += "the fox " + std::to_string(i) + " and the crow; ";
-        put("text.txt", text);
-    }
-    void TearDown() override { fs::remove_all(folder_); }
-
-    void put(const std::string& name, const std::string& text) const {
-        std::ofstream(folder_ / name, std::ios::binary) << text;
-    }
-    std::string get(const std::string& name) const {
-        std::ostringstream out;
-        out << std::ifstream(folder_ / name, std::ios::binary).rdbuf();
-        return out.str();
-    }
-    bool has(const std::string& name) const { return fs::exists(folder_ / name); }
-
     TrainRequest request(const std::string& name, int64_t iters) const {
-        TrainRequest r;
-        r.inputs = {(folder_ / "text.txt").string()};
-        r.output = (folder_ / name).string();
+        TrainRequest r = TinyTraining::request(name);
         TrainOptions& o = r.options;
-        o.layers = 2;
-        o.heads = 2;
-        o.embd = 16;
-        o.context = 8;
         o.batch = 3;
         o.accumulate = 2;
         o.dropout = 0.2;
@@ -69,20 +38,6 @@ protected:
         r.given = {"--iters"};
         return r;
     }
-    TrainResult run(const TrainRequest& r, int threads = 1) const {
-        CpuBackend backend(kernel_table("auto"), threads);
-        Progress silent(nullptr, false, 1);
-        return Trainer(backend, prepare_training(r, backend.workers()), silent).run();
-    }
-    std::string error_of(const TrainRequest& r) const {
-        try {
-            run(r);
-        } catch (const Error& error) {
-            EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
-            return error.what();
-        }
-        return "";
-    }
     void expect_same(const std::string& a, const std::string& b) const {
         EXPECT_TRUE(get(a + ".gguf") == get(b + ".gguf"));
         EXPECT_TRUE(get(a + ".state.gguf") == get(b + ".state.gguf"));
@@ -91,13 +46,11 @@ protected:
         TrainRequest once = request(whole, 20), twice = request("parts", 10);
         change(once.options);
         change(twice.options);
-        run(once);
-        run(twice, 2);
+        run(once, {}, 1);
+        run(twice, {}, 2);
         EXPECT_EQ(run(resumed("parts", 20)).step, 20);
         expect_same(whole, "parts");
     }
-
-    fs::path folder_;
 };
 
 TEST_F(CheckpointTest, TwentyStepsEqualTenAndTenWithAdamW) {
@@ -117,12 +70,10 @@ TEST_F(CheckpointTest, AnInterruptedRunGoesOnTheSame) {
     for (int stop_at : {1, 4, 9}) {  // 4: while a validation is due
         TrainRequest r = request("parts", 20);
         r.overwrite = true;
-        CpuBackend backend(kernel_table("auto"), 1);
-        Progress silent(nullptr, false, 1);
         int asked = 0;
         TrainHooks hooks;
         hooks.stop = [&] { return ++asked > stop_at; };
-        EXPECT_EQ(Trainer(backend, prepare_training(r, 1), silent, hooks).run().end, TrainEnd::Interrupted);
+        EXPECT_EQ(run(r, hooks).end, TrainEnd::Interrupted);
         TrainRequest on = resumed("parts", 20);
         on.given = {};
         EXPECT_EQ(run(on).end, TrainEnd::Finished);
@@ -171,6 +122,29 @@ TEST_F(CheckpointTest, EveryInstantOfAKillLeavesAPairThatResumes) {
     }
 }
 
+TEST_F(CheckpointTest, APairOfWhichOnlyTheModelCouldBeRenamedResumes) {
+    run(request("whole", 20));
+    run(request("m", 10));
+    const std::string old_model = get("m.gguf");
+    run(resumed("m", 14));
+    const std::string model = get("m.gguf"), state = get("m.state.gguf");
+    put("m.gguf", old_model);
+    fs::remove(folder_ / "m.state.gguf");
+    const auto publish = [&] {
+        AtomicFile new_model((folder_ / "m.gguf").string()), new_state((folder_ / "m.state.gguf").string());
+        new_model.write(std::as_bytes(std::span(model)));
+        new_state.write(std::as_bytes(std::span(state)));
+        fs::create_directory(folder_ / "m.state.gguf");  // the second rename fails
+        AtomicFile::publish_pair(new_model, new_state);
+    };
+    EXPECT_THROW(publish(), Error);
+    EXPECT_NE(error_of(resumed("m", 20)).find("m.state.gguf: the finished checkpoint cannot be renamed"),
+              std::string::npos);
+    fs::remove(folder_ / "m.state.gguf");
+    EXPECT_EQ(run(resumed("m", 20)).step, 20);
+    expect_same("whole", "m");
+}
+
 TEST_F(CheckpointTest, HalvesThatDoNotBelongTogetherAreRefused) {
     run(request("m", 10));
     const std::string old_state = get("m.state.gguf");
@@ -198,7 +172,17 @@ TEST_F(CheckpointTest, DamageIsNoticed) {
     std::string changed = model;
     changed[changed.size() - 2000] = static_cast<char>(changed[changed.size() - 2000] ^ 1);
     put("m.gguf", changed);
-    EXPECT_NE(error_of(resumed("m", 20)).find("damaged"), std::string::npos);
+    const std::string log = get("m.log.jsonl") + "{\"step\": 11, \"loss\": 1.0}\n";
+    put("m.log.jsonl", log);
+    EXPECT_NE(error_of(resumed("m", 20)).find("m.gguf: its weights are not those"), std::string::npos);
+    put("m.gguf", model);
+    for (const size_t from_end : {size_t{1000}, state.size() / 2}) {  // v and m
+        changed = state;
+        changed[changed.size() - from_end] = static_cast<char>(changed[changed.size() - from_end] ^ 1);
+        put("m.state.gguf", changed);
+        EXPECT_NE(error_of(resumed("m", 20)).find("m.state.gguf: its moments are not those"), std::string::npos);
+    }
+    EXPECT_EQ(get("m.log.jsonl"), log);  // cut back only once the checkpoint has proved whole
     std::string renamed = state;
     renamed.replace(renamed.find("m.token_embd.weight"), 1, "x");
     put("m.gguf", model);
@@ -242,6 +226,23 @@ TEST_F(CheckpointTest, BestModelIsKept) {
     EXPECT_LE(*result.best_loss, *result.val_loss);
     fs::remove(files.best);
     EXPECT_FALSE(read_best_loss(files));
+}
+
+TEST_F(CheckpointTest, TheBestModelOfBeforeTheFirstCheckpointIsCompleted) {
+    TrainRequest r = request("m", 12);  // validates at 4, 8 and 12, the last time with the checkpoint
+    r.options.save_every = 100;
+    run(r);
+    const std::string best = get("m.best.gguf");
+    fs::rename(folder_ / "m.best.gguf", folder_ / "m.best.gguf.tmp");
+    run(resumed("m", 12));
+    EXPECT_TRUE(get("m.best.gguf") == best);
+    fs::remove(folder_ / "m.best.gguf");
+    TrainRequest other = request("other", 12);
+    other.options.seed = 2;
+    run(other);
+    put("m.best.gguf.tmp", get("other.best.gguf"));
+    run(resumed("m", 12));
+    EXPECT_FALSE(has("m.best.gguf") || has("m.best.gguf.tmp"));
 }
 
 TEST(RunFiles, NamesAreBuiltFromTheOutput) {

@@ -195,7 +195,7 @@ patched GGUF 20 "$max" && files "truncated" bad.gguf # the length of the first k
 patched tokenizer.ggml.tokens 8 "$max" && files "claims 9223372036854775807 array elements" bad.gguf
 patched tokenizer.ggml.tokens 0 '\x63' && files "value type 99" bad.gguf
 patched gpt2.block_coun 0 'X' && files "gpt2.block_count" bad.gguf # a missing key
-patched gpt2.block_count 4 '\0' && files "number of layers 0" bad.gguf
+patched gpt2.block_count 4 '\0' && files 'gpt2.block_count` is 0' bad.gguf
 patched gpt2.block_count 4 '\xff\xff\xff\xff' && files "number of layers 4294967295" bad.gguf
 patched gpt2.attention.head_count 4 '\x03' && files "3 heads do not divide 8 channels" bad.gguf
 patched gpt2.context_length 4 '\x10' && models "position_embd.weight" bad.gguf
@@ -225,7 +225,7 @@ rm bad.gguf
 
 # ---- what commands are asked for -------------------------------------------------------------------------------------
 
-refuses "\"€\" (U+20AC), character 5 of the text (byte offset 4)" run good.gguf -p "The €"
+refuses "\"€\" (U+20AC), character 5 (byte offset 4); remove it or use --skip-unknown" run good.gguf -p "The €"
 works run good.gguf -p "The €fox" --skip-unknown -n 0
 check "--skip-unknown drops it" test "$(cat "$out")" = "The fox"
 refuses "not valid UTF-8 at byte offset 4 (byte 0xFF)" run good.gguf -p $'The \xff'
@@ -245,7 +245,7 @@ done
 refuses "9 tokens, but the model's context has room for 8" logits good.gguf -o x.npy --tokens "1 2 3 4 5 6 7 8 9"
 refuses "there are no tokens" logits good.gguf -o x.npy --tokens " "
 refuses "there are no tokens" logits good.gguf -o x.npy --prompt ""
-refuses "U+20AC" logits good.gguf -o x.npy --prompt "€"
+refuses "\"€\" (U+20AC), character 1 (byte offset 0); remove it" logits good.gguf -o x.npy --prompt "€"
 refuses "cannot create" logits good.gguf --tokens 1 -o /nowhere/x.npy
 refuses "folder: cannot write: is a folder" logits good.gguf --tokens 1 -o folder
 refuses "is the model itself" logits good.gguf --tokens 1 -o ./good.gguf
@@ -300,6 +300,12 @@ printf 'The crow\r\n' | "${nib[@]}" run good.gguf -n 0 > "$out" 2> "$err"
 check "a prompt from standard input, without its line end" test "$(cat "$out")" = "The crow"
 printf 'The' | "${nib[@]}" run good.gguf -n 40 --seed 7 --prompt-file - > "$out" 2> "$err"
 check "a prompt from standard input as a file" same "$out" first
+"${nib[@]}" run good.gguf -n 40 --seed 7 --prompt-file <(printf 'The\n') > "$out" 2> "$err"
+check "a prompt from a pipe by name" same "$out" first
+refuses "/dev/zero: is too long; at most 64" run good.gguf --prompt-file /dev/zero
+checks=$((checks + 1))
+nib train <(cat text.txt) "${new[@]}" || grep -q '^nib: error: .*: is not a regular file .*; save it to a file first' "$err" ||
+    bad "a text in a pipe is refused clearly" train
 works logits good.gguf --tokens "1, 2 3" -o x.npy
 check "rows of logits after a header" \
     test "$(stat -c %s x.npy)" = $(($(od -An -tu2 -j 8 -N 2 x.npy) + 10 + 3 * vocab * 4))
@@ -365,7 +371,7 @@ interrupted() { # SIGNAL EXIT-CODE OUTPUT COMMAND...: also sees that nobody else
     for _ in $(seq 200); do grep -q 'step 1/' err && break || sleep 0.05; done
     checks=$((checks + 1))
     nib "${@:4}" -o "$3" --overwrite
-    [ $? = 1 ] && grep -q "^nib: error: .*: another process is writing this file" "$err" || bad "it was started twice" "${@:4}"
+    [ $? = 1 ] && grep -q "^nib: error: .*: another process is training under this name" "$err" || bad "it was started twice" "${@:4}"
     kill "-$1" $pid
     wait $pid
     status=$? pid=
@@ -385,6 +391,35 @@ works train text.txt -o hup --resume --iters $((reached + 3))
 works train text.txt -o straight "${resumable[@]}" --iters $((reached + 3))
 check "interrupted and resumed: the same model" same hup.gguf straight.gguf
 check "and the same state" same hup.state.gguf straight.state.gguf
+
+# A signal during the sample at the end, when all is saved, ends the process: the sample cannot be written, the pipe is full.
+mkfifo full.pipe && exec 3<> full.pipe
+dd if=/dev/zero of=full.pipe bs=4096 count=100 oflag=nonblock conv=notrunc status=none 2> /dev/null
+timeout 60 "${nib[@]}" train text.txt -o ended "${tiny[@]}" --iters 3 > full.pipe 2> err < /dev/null &
+pid=$!
+for _ in $(seq 200); do grep -q '^saved' err && break || sleep 0.05; done
+kill -TERM $pid # timeout passes it on
+wait $pid
+status=$? pid=
+exec 3<&-
+mv err "$err"
+check "a signal during the last sample ends with 143, not $status" test $status = 143
+works run ended -n 3
+rm full.pipe ended.gguf.lock
+
+# A text that is cut short while it is read from.
+for i in $(seq 3000); do cat text.txt; done > long.txt
+timeout 60 "${nib[@]}" train long.txt -o short "${tiny[@]}" --iters 1000000 --save-every 1 --eval-every 1000000 > out 2> err < /dev/null &
+pid=$!
+for _ in $(seq 200); do [ -e short.state.gguf ] && break || sleep 0.05; done
+: > long.txt
+wait $pid
+status=$? pid=
+mv out "$out" && mv err "$err"
+check "a text that became shorter ends with 1, not $status" \
+    test $status = 1 -a "$(tail -n 1 "$err")" = "nib: error: a file that was being read became shorter, or its disk failed"
+works run short -n 3
+rm long.txt short.*
 
 timeout 120 "${nib[@]}" run good.gguf -n 100000 2> "$err" < /dev/null | head -c 1 > "$out"
 check "a reader that leaves early is no error" test "${PIPESTATUS[0]}" = 0 -a ! -s "$err"

@@ -1,63 +1,39 @@
 // The training text: reading by character across index strides and files, what it refuses, and the split.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <random>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "core/error.h"
+#include "test_errors.h"
+#include "test_files.h"
 #include "train/corpus.h"
 
 namespace nib {
 namespace {
 
-namespace fs = std::filesystem;
+using namespace test;
 
 class CorpusTest : public ::testing::Test {
 protected:
-    void SetUp() override {
-        std::string name = ::testing::TempDir() + "nib_corpus_XXXXXX";
-        ASSERT_NE(mkdtemp(name.data()), nullptr);
-        folder_ = name;
-    }
-    void TearDown() override { fs::remove_all(folder_); }
-
     // Writes a file below the test's folder and returns its path.
     std::string file(const std::string& name, const std::string& text) {
         const fs::path path = folder_ / name;
         fs::create_directories(path.parent_path());
-        std::ofstream(path, std::ios::binary) << text;
+        write_file(path, text);
         return path.string();
     }
 
-    fs::path folder_;
+    TempFolder folder_;
 };
 
 std::string utf8(const std::u32string& characters) {
     std::string text;
     for (const char32_t code : characters) append_utf8(text, code);
     return text;
-}
-
-template <typename Action>
-std::string error_of(Action action) {
-    try {
-        action();
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "";
-}
-
-void expect_contains(const std::string& message, std::initializer_list<std::string> parts) {
-    for (const std::string& part : parts) EXPECT_NE(message.find(part), std::string::npos) << part << " in: " << message;
-    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
 }
 
 // Text of `size` characters out of `alphabet`; `ascii` of 100 characters are ASCII, in runs.
@@ -219,6 +195,18 @@ TEST_F(CorpusTest, SplitsAtTheEnd) {
     for (const double fraction : {1.0, -0.1, 2.0, std::nan("")}) {
         expect_contains(error_of([&] { split(corpus, fraction, 8); }), {"fraction", "at least 0 and below 1"});
     }
+}
+
+// A process may have some ten thousands of mappings; a folder may have more files.
+TEST_F(CorpusTest, SmallFilesTakeNoMapping) {
+    for (int i = 0; i < 20; ++i) file("texts/" + std::to_string(i) + ".txt", "a text, " + std::to_string(i));
+    file("texts/large.txt", std::string(Corpus::kSmall + 1, 'x'));
+    const Corpus corpus({(folder_ / "texts").string()});
+    EXPECT_EQ(corpus.size(), 10 * 9 + 10 * 10 + static_cast<int64_t>(Corpus::kSmall) + 1);
+    int mappings = 0;
+    std::ifstream maps("/proc/self/maps");
+    for (std::string line; std::getline(maps, line);) mappings += line.find(folder_.path().string()) != std::string::npos;
+    EXPECT_EQ(mappings, 1);
 }
 
 }  // namespace

@@ -13,15 +13,7 @@
 
 namespace {
 
-volatile float sink;  // keeps the reads of values that nobody uses
-
-void read_some(const nib::SourceTensor& tensor) {
-    std::vector<float> piece(static_cast<size_t>(std::min<int64_t>(tensor.elements(), 1000)));
-    tensor.read(0, piece);
-    for (const float value : piece) sink = value;
-    tensor.read(tensor.elements() - static_cast<int64_t>(piece.size()), piece);
-    for (const float value : piece) sink = value;
-}
+using nib::test::read_some, nib::test::sink;
 
 // The tree as far as a user would look.
 void look(const nib::PickleValue& value, int depth) {
@@ -61,7 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         storages.emplace_back(bytes, '\x3c');
     }
     const std::string pickle(reinterpret_cast<const char*>(data), size);
-    const std::string zip = nib::testing_files::torch_zip(pickle, storages).bytes;
+    const std::string zip = nib::test::torch_zip(pickle, storages).bytes;
     const std::vector<char> exact(zip.begin(), zip.end());
     try_file(std::as_bytes(std::span(exact)));
     return 0;

@@ -1,37 +1,22 @@
 // GGUF files: what is written is read back, bit for bit as specified, and no bad input passes or crashes.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <initializer_list>
-#include <iterator>
 #include <limits>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "core/error.h"
 #include "io/gguf.h"
+#include "test_errors.h"
+#include "test_files.h"
 
 namespace nib {
 namespace {
 
-namespace fs = std::filesystem;
-
-#define EXPECT_MENTIONS(message, part) EXPECT_PRED_FORMAT2(testing::IsSubstring, part, message)
-
-template <class Action>
-std::string error_of(Action&& action) {
-    try {
-        action();
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "";
-}
+using namespace test;
 
 // GGUF bytes put together by hand, independently of the writer.
 struct Raw {
@@ -83,14 +68,11 @@ std::string tensor_error(const std::string& name, std::initializer_list<uint64_t
 
 // Writes with `writer` and returns the bytes of the file.
 std::string written(const GgufWriter& writer) {
-    const std::string path = (fs::temp_directory_path() / ("nib_gguf_test." + std::to_string(getpid()))).string();
-    AtomicFile file(path);
+    const TempFolder folder;
+    AtomicFile file((folder / "x.gguf").string());
     writer.write(file);
     file.publish();
-    std::ifstream stream(path, std::ios::binary);
-    std::string bytes{std::istreambuf_iterator<char>(stream), {}};
-    fs::remove(path);
-    return bytes;
+    return read_file(folder / "x.gguf");
 }
 
 std::vector<GgufEntry> every_value_type() {
@@ -222,8 +204,9 @@ TEST(Gguf, FileWithoutTensorsNeedsNoPadding) {
 }
 
 TEST(Gguf, OpensAFileInPlaceAndMoves) {
-    const std::string path = (fs::temp_directory_path() / ("nib_gguf_open." + std::to_string(getpid()))).string();
-    std::ofstream(path, std::ios::binary) << good_file();
+    const TempFolder folder;
+    const std::string path = (folder / "x.gguf").string();
+    write_file(path, good_file());
     GgufFile opened = GgufFile::open(path);
     const std::byte* const data = opened.tensor("blocks").data.data();
     const GgufFile file = std::move(opened);
@@ -419,7 +402,8 @@ TEST(GgufWriter, RefusesWhatCannotBeRead) {
 }
 
 TEST(GgufWriter, ProducersStreamAndAreChecked) {
-    const std::string path = (fs::temp_directory_path() / ("nib_gguf_stream." + std::to_string(getpid()))).string();
+    const TempFolder folder;
+    const std::string path = (folder / "x.gguf").string();
     const auto with_pieces = [&](std::initializer_list<size_t> sizes) {
         GgufWriter writer;
         writer.add("t", DType::I8, {100}, [sizes](const GgufWriter::Sink& sink) {
@@ -443,7 +427,6 @@ TEST(GgufWriter, ProducersStreamAndAreChecked) {
     EXPECT_MENTIONS(with_pieces({10, 91}), "tensor `t` has 101 bytes of data");
     EXPECT_MENTIONS(with_pieces({}), "tensor `t` has 0 bytes of data");
     EXPECT_FALSE(fs::exists(AtomicFile::temporary_name(path)));
-    fs::remove(path);
 }
 
 }  // namespace

@@ -2,28 +2,21 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
 #include <numeric>
 #include <string>
 #include <tuple>
 #include <vector>
 
-#include "core/error.h"
 #include "core/ops.h"
 #include "cpu/isa.h"
 #include "gpt_case.h"
 #include "io/gguf.h"
+#include "test_files.h"
 
 namespace nib {
 namespace {
 
 using namespace test;
-
-std::string golden_path(const std::string& name) {
-    const std::string relative = "tests/goldens/" + name + ".gguf";
-    if (std::filesystem::exists(relative)) return relative;
-    return (std::filesystem::path(__FILE__).parent_path() / "goldens" / (name + ".gguf")).string();
-}
 
 template <class T>
 std::span<const T> numbers(const GgufFile& file, const std::string& name) {
@@ -42,7 +35,7 @@ double relative_error(std::span<const float> a, std::span<const float> b) {
 }
 
 struct Golden : testing::TestWithParam<std::tuple<const KernelTable*, const char*>> {
-    GgufFile file = GgufFile::open(golden_path(std::get<1>(GetParam())));
+    GgufFile file = GgufFile::open(golden(std::get<1>(GetParam()) + std::string(".gguf")));
     CpuBackend backend{*std::get<0>(GetParam()), 2};
     GptCase model{backend, read_config(file)};
     const std::span<const int32_t> ids = numbers<int32_t>(file, "ids"), targets = numbers<int32_t>(file, "targets");

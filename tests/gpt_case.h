@@ -9,6 +9,7 @@
 #include "core/plan.h"
 #include "cpu/backend.h"
 #include "model/gpt.h"
+#include "op_cases.h"
 
 namespace nib::test {
 
@@ -64,6 +65,40 @@ public:
     int values = -1, gradients = -1;
     GptWeights weights;
 };
+
+/// A model of two small layers.
+inline GptConfig tiny_config(bool tied = true) {
+    GptConfig c;
+    c.layers = 2, c.heads = 2, c.embd = 12, c.context = 32, c.vocab = 17;
+    c.tied = tied;
+    return c;
+}
+
+/// Weights large enough that no gradient is near zero.
+inline void randomize(const GptCase& model, uint64_t seed) {
+    Random random(seed);
+    for (size_t i = 0; i < model.specs.size(); ++i) {
+        std::vector<float> v(model.count(i));
+        const float mean = model.specs[i].init == ParameterSpec::Init::One ? 1.0f : 0.0f;
+        for (float& x : v) x = mean + random.uniform(-0.5f, 0.5f);
+        model.set_value(i, std::span<const float>(v));
+    }
+}
+
+inline std::vector<int32_t> random_tokens(int64_t count, int64_t vocab, uint64_t seed) {
+    Random random(seed);
+    std::vector<int32_t> tokens(static_cast<size_t>(count));
+    for (int32_t& t : tokens) t = static_cast<int32_t>(random.below(vocab));
+    return tokens;
+}
+
+inline Step training_step(int64_t rows) {
+    Step s;
+    s.seed = 11;
+    s.index = 3;
+    s.loss_scale = 1 / static_cast<float>(rows);
+    return s;
+}
 
 /// Loss, and in Mode::Train its gradients, as a graph and what the host sets and reads.
 struct LossGraph {

@@ -1,58 +1,22 @@
-// Recording and compiling: gradients of a whole model against finite differences, the schedule against the dependencies of
-// its nodes, places in the arena against lifetimes, and the same bits for any number of threads.
+// Recording: gradients of a whole model against finite differences, the same bits for any number of threads, the loss in
+// chunks, inference with a cache.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numeric>
-#include <string>
 #include <vector>
 
-#include "core/error.h"
-#include "core/ops.h"
 #include "cpu/isa.h"
 #include "gpt_case.h"
 #include "op_cases.h"
+#include "plan_checks.h"
 #include "ref/kernels.h"
 
 namespace nib {
 namespace {
 
 using namespace test;
-
-GptConfig tiny_config(bool tied = true) {
-    GptConfig c;
-    c.layers = 2, c.heads = 2, c.embd = 12, c.context = 32, c.vocab = 17;
-    c.tied = tied;
-    return c;
-}
-
-// Weights large enough that no gradient is near zero.
-void randomize(const GptCase& model, uint64_t seed) {
-    Random random(seed);
-    for (size_t i = 0; i < model.specs.size(); ++i) {
-        std::vector<float> v(model.count(i));
-        const float mean = model.specs[i].init == ParameterSpec::Init::One ? 1.0f : 0.0f;
-        for (float& x : v) x = mean + random.uniform(-0.5f, 0.5f);
-        model.set_value(i, std::span<const float>(v));
-    }
-}
-
-std::vector<int32_t> random_tokens(int64_t count, int64_t vocab, uint64_t seed) {
-    Random random(seed);
-    std::vector<int32_t> tokens(static_cast<size_t>(count));
-    for (int32_t& t : tokens) t = static_cast<int32_t>(random.below(vocab));
-    return tokens;
-}
-
-Step training_step(int64_t rows) {
-    Step s;
-    s.seed = 11;
-    s.index = 3;
-    s.loss_scale = 1 / static_cast<float>(rows);
-    return s;
-}
 
 double norm(const std::vector<float>& v) {
     double sum = 0;
@@ -162,154 +126,6 @@ TEST(Graph, EveryTableGivesTheReferencesGradients) {
     }
 }
 
-// ---- the schedule ----------------------------------------------------------------------------------------------------
-
-struct Bytes {
-    int buffer;
-    size_t begin, end;
-};
-
-Bytes bytes_of(const Plan& plan, Tensor t) {
-    const TensorInfo& info = plan.tensors[static_cast<size_t>(t.id)];
-    return {info.where.buffer, info.where.offset, info.where.offset + info.bytes()};
-}
-
-bool overlap(const Bytes& a, const Bytes& b) { return a.buffer == b.buffer && a.begin < b.end && b.begin < a.end; }
-
-int root(const Plan& plan, Tensor t) {
-    const int base = plan.tensors[static_cast<size_t>(t.id)].base;
-    return base >= 0 ? base : t.id;
-}
-
-// Whether two tensors are the same values or parts of them, as opposed to two that use the same memory at different times.
-bool same_values(const Plan& plan, Tensor a, Tensor b) {
-    return a && b && root(plan, a) == root(plan, b) && overlap(bytes_of(plan, a), bytes_of(plan, b));
-}
-
-bool depend(const Plan& plan, const Node& a, const Node& b) {
-    const auto any = [&](const auto& xs, const auto& ys) {
-        for (const Tensor x : xs)
-            for (const Tensor y : ys)
-                if (same_values(plan, x, y)) return true;
-        return false;
-    };
-    return any(a.out, b.in) || any(a.out, b.out) || any(a.in, b.out);
-}
-
-void check_schedule(const Plan& plan) {
-    const auto n = plan.nodes.size();
-    std::vector<int> stage(n, -1), position(n, -1);
-    int order = 0;
-    for (size_t s = 0; s < plan.stages.size(); ++s)
-        for (const int i : plan.stages[s].nodes) {
-            ASSERT_EQ(stage[static_cast<size_t>(i)], -1) << "node " << i << " is scheduled twice";
-            stage[static_cast<size_t>(i)] = static_cast<int>(s);
-            position[static_cast<size_t>(i)] = order++;
-        }
-    ASSERT_EQ(static_cast<size_t>(order), n);
-    for (size_t i = 0; i < n; ++i) {
-        const Stage& mine = plan.stages[static_cast<size_t>(stage[i])];
-        if (mine.sequences > 0) {
-            const Node& node = plan.nodes[i];
-            ASSERT_EQ(op_units_per_sequence(node.op, node.p) * mine.sequences, op_units(node.op, node.p));
-        }
-        for (size_t j = i + 1; j < n; ++j)
-            if (depend(plan, plan.nodes[i], plan.nodes[j])) {
-                ASSERT_LE(stage[i], stage[j]) << op_name(plan.nodes[i].op) << " and " << op_name(plan.nodes[j].op);
-                if (stage[i] != stage[j]) continue;
-                ASSERT_GT(mine.sequences, 0) << op_name(plan.nodes[i].op) << " and " << op_name(plan.nodes[j].op)
-                                             << " are shared out at the same time";
-                ASSERT_LT(position[i], position[j]);
-            }
-    }
-}
-
-void check_arena(const Plan& plan) {
-    struct Life {
-        int first = -1, last = -1;
-    };
-    std::vector<Life> lives(plan.tensors.size());
-    for (size_t s = 0; s < plan.stages.size(); ++s)
-        for (const int i : plan.stages[s].nodes) {
-            const auto touch = [&](Tensor t) {
-                if (!t) return;
-                Life& life = lives[static_cast<size_t>(root(plan, t))];
-                if (life.first < 0) life.first = static_cast<int>(s);
-                life.last = static_cast<int>(s);
-            };
-            for (const Tensor t : plan.nodes[static_cast<size_t>(i)].in) touch(t);
-            for (const Tensor t : plan.nodes[static_cast<size_t>(i)].out) touch(t);
-        }
-    size_t together = 0;
-    for (size_t i = 0; i < lives.size(); ++i) {
-        const TensorInfo& info = plan.tensors[i];
-        if (info.kept) lives[i] = {0, static_cast<int>(plan.stages.size())};
-        if (info.base >= 0 || info.where.buffer != plan.arena->buffer() || lives[i].first < 0) continue;
-        together += info.bytes();
-        ASSERT_EQ(info.where.offset % 64, 0u);
-        ASSERT_LE(info.where.offset + info.bytes(), plan.arena_bytes);
-        for (size_t j = 0; j < i; ++j) {
-            if (plan.tensors[j].base >= 0 || plan.tensors[j].where.buffer != plan.arena->buffer() || lives[j].first < 0)
-                continue;
-            if (lives[j].last < lives[i].first || lives[i].last < lives[j].first) continue;
-            ASSERT_FALSE(overlap(bytes_of(plan, {static_cast<int>(i)}), bytes_of(plan, {static_cast<int>(j)})))
-                << "tensors " << j << " and " << i << "\n"
-                << plan.text();
-        }
-    }
-    EXPECT_LT(plan.arena_bytes, together) << "nothing was reused";
-}
-
-TEST(Plan, ScheduleKeepsDependenciesAndArenaKeepsLiveTensorsApart) {
-    for (const bool tied : {true, false})
-        for (const int threads : {1, 2, 3})
-            for (const int64_t B : {1, 2, 8, 16}) {
-                CpuBackend backend(ref::table, threads);
-                GptConfig config = tiny_config(tied);
-                config.layers = 4;
-                const GptCase model(backend, config);
-                for (const Mode mode : {Mode::Train, Mode::Infer}) {
-                    const LossGraph graph(model, mode, B, 13, 0.1f);
-                    const Plan plan = compile(graph.graph, backend);
-                    EXPECT_EQ(plan.arena_bytes, arena_bytes(graph.graph, threads));
-                    check_schedule(plan);
-                    check_arena(plan);
-                    if (HasFatalFailure()) FAIL() << "threads " << threads << " B " << B << "\n" << plan.text();
-                }
-            }
-}
-
-TEST(Plan, TextHasALineForEachNode) {
-    CpuBackend backend(ref::table, 2);
-    const GptCase model(backend, tiny_config());
-    for (const int64_t B : {2, 8}) {
-        const Plan plan = compile(LossGraph(model, Mode::Train, B, 16).graph, backend);
-        const std::string text = plan.text();
-        EXPECT_EQ(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')), plan.nodes.size() + 1);
-        const auto has = [&](const std::string& part) { return text.find(part) != std::string::npos; };
-        EXPECT_TRUE(has(strprintf("# %zu nodes in %zu stages", plan.nodes.size(), plan.stages.size()))) << text;
-        EXPECT_TRUE(has(strprintf(" <- ids i32(%d)@", static_cast<int>(B) * 16))) << text;  // an input
-        EXPECT_TRUE(has(", blk.1.ffn_up.weight f32(48,12), ")) << text;
-        EXPECT_TRUE(has(" +=d token_embd.weight f32(17,12), d position_embd.weight")) << text;  // the second term
-        EXPECT_EQ(has("0s embed  "), B == 8) << text;                                           // by sequence
-    }
-}
-
-TEST(Plan, LogitsOfAllRowsNeverExistAtOnce) {
-    for (const int64_t B : {40, 4}) {  // chunks of some sequences; parts of a sequence
-        CpuBackend backend(ref::table, 2);
-        GptConfig config = tiny_config();
-        config.vocab = 300000;
-        config.context = 600;
-        const GptCase model(backend, config);
-        const LossGraph graph(model, Mode::Train, B, B == 40 ? 13 : 600);
-        const Plan plan = compile(graph.graph, backend);
-        check_schedule(plan);
-        check_arena(plan);
-        EXPECT_LT(plan.arena_bytes, static_cast<size_t>(graph.B * graph.T) * 300000 * 4 / 3);
-    }
-}
-
 // After record_backward() has called `complete` for a weight, nothing more is added to its gradient.
 TEST(Graph, CompleteGradientsStayAsTheyAre) {
     for (const bool tied : {true, false}) {
@@ -336,22 +152,6 @@ TEST(Graph, CompleteGradientsStayAsTheyAre) {
                     EXPECT_EQ(graph.nodes()[i].accumulate >> k & 1, writers++ > 0);
                 }
             EXPECT_EQ(writers, tied && graph.info(gradient).name == "d token_embd.weight" ? 2u : 1u);
-        }
-    }
-}
-
-TEST(Plan, RejectsAnOpThatTheBackendLacksBeforeAnyStep) {
-    for (const Op missing : {Op::Attention, Op::NormBackward, Op::CrossEntropy}) {
-        KernelTable table = ref::table;
-        table.run[static_cast<size_t>(missing)] = nullptr;
-        CpuBackend backend(table, 1);
-        const GptCase model(backend, tiny_config());
-        const LossGraph graph(model, Mode::Train, 2, 4);
-        try {
-            compile(graph.graph, backend);
-            ADD_FAILURE() << "compiled without " << op_name(missing);
-        } catch (const Error& error) {
-            EXPECT_PRED_FORMAT2(testing::IsSubstring, "`" + std::string(op_name(missing)) + "`", error.what());
         }
     }
 }
@@ -479,6 +279,7 @@ struct Generator {
             caches.push_back({
                 {cache_buffer, 2 * l * bytes      },
                 {cache_buffer, (2 * l + 1) * bytes},
+                DType::F32,
                 capacity
             });
     }

@@ -7,46 +7,35 @@
 
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
-#include "core/error.h"
 #include "io/atomic_file.h"
 #include "io/mapped_file.h"
+#include "io/read_file.h"
+#include "test_errors.h"
+#include "test_files.h"
 
 namespace nib {
 namespace {
 
-namespace fs = std::filesystem;
+using namespace test;
 
 // A folder of its own for each test, removed at its end.
 class IoTest : public testing::Test {
 protected:
-    void SetUp() override {
-        std::string pattern = (fs::temp_directory_path() / "nib_io_test.XXXXXX").string();
-        ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-        folder_ = pattern;
-    }
-    void TearDown() override { fs::remove_all(folder_); }
-
     std::string path(const std::string& name) const { return (folder_ / name).string(); }
-    void put(const std::string& name, const std::string& text) const {
-        std::ofstream(path(name), std::ios::binary) << text;
-    }
-    std::string text_of(const std::string& name) const {
-        std::ifstream file(path(name), std::ios::binary);
-        return {std::istreambuf_iterator<char>(file), {}};
-    }
+    void put(const std::string& name, const std::string& text) const { write_file(folder_ / name, text); }
+    std::string text_of(const std::string& name) const { return read_file(folder_ / name); }
     std::vector<std::string> files() const {
         std::vector<std::string> names;
-        for (const auto& entry : fs::directory_iterator(folder_)) names.push_back(entry.path().filename().string());
+        for (const auto& entry : fs::directory_iterator(folder_.path())) names.push_back(entry.path().filename().string());
         return names;
     }
 
-    fs::path folder_;
+    TempFolder folder_;
 };
 
 using MappedFileTest = IoTest;
@@ -58,23 +47,9 @@ std::string as_text(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// The message of the Error that `action` throws; "" if it throws none.
-template <class Action>
-std::string error_of(Action&& action) {
-    try {
-        action();
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "";
-}
-
-#define EXPECT_MENTIONS(message, part) EXPECT_PRED_FORMAT2(testing::IsSubstring, part, message)
-
 TEST_F(MappedFileTest, MapsTheWholeFile) {
     put("a", "hello");
     MappedFile file(path("a"));
-    file.advise_sequential();
     EXPECT_EQ(as_text(file.bytes()), "hello");
     EXPECT_EQ(file.path(), path("a"));
 }
@@ -94,7 +69,6 @@ TEST_F(MappedFileTest, MovesWithoutMovingTheBytes) {
 TEST_F(MappedFileTest, EmptyFileIsAnEmptySpan) {
     put("empty", "");
     const MappedFile file(path("empty"));
-    file.advise_sequential();
     EXPECT_TRUE(file.bytes().empty());
 }
 
@@ -119,6 +93,25 @@ TEST_F(MappedFileTest, UnreadableFile) {
     } else {
         EXPECT_MENTIONS(error_of([&] { MappedFile file(path("secret")); }), "Permission denied");
     }
+}
+
+TEST_F(MappedFileTest, SmallFilesAndPipesAreRead) {
+    put("a", "some text");
+    EXPECT_EQ(read_file(path("a"), 9), "some text");
+    EXPECT_MENTIONS(error_of([&] { read_file(path("a"), 8); }), "a: is too long; at most 8 B are read");
+    EXPECT_MENTIONS(error_of([&] { read_file("/dev/zero", 1 << 20); }), "/dev/zero: is too long");
+    EXPECT_MENTIONS(error_of([&] { read_file(path("b"), 9); }), "b: cannot open: No such file or directory");
+    EXPECT_MENTIONS(error_of([&] { read_file(folder_.path().string(), 9); }), "is a folder");
+    const std::string text(200000, 'x');  // more than a pipe holds
+    int channel[2];
+    ASSERT_EQ(pipe(channel), 0);
+    std::thread writer([&] {
+        EXPECT_EQ(::write(channel[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+        close(channel[1]);
+    });
+    EXPECT_TRUE(read_file("/dev/fd/" + std::to_string(channel[0]), text.size()) == text);
+    writer.join();
+    close(channel[0]);
 }
 
 TEST_F(AtomicFileTest, AppearsOnlyWhenPublished) {
@@ -274,6 +267,40 @@ TEST_F(AtomicFileTest, FailedRenameIsReported) {
     EXPECT_EQ(files(), std::vector<std::string>{"out"});
 }
 
+TEST_F(AtomicFileTest, HalfAPairCanBeCompleted) {
+    put("a", "old a");
+    AtomicFile a(path("a")), b(path("b"));
+    a.write(bytes_of("new a")), b.write(bytes_of("new b"));
+    fs::create_directory(path("b"));
+    EXPECT_MENTIONS(error_of([&] { AtomicFile::publish_pair(a, b); }), "b: cannot rename the finished file");
+    EXPECT_EQ(text_of("a") + text_of("b.tmp"), "new anew b");
+}
+
+TEST_F(AtomicFileTest, APairThatCannotBeginLeavesNothing) {
+    fs::create_directory(path("c"));
+    {
+        AtomicFile a(path("c/a")), b(path("c/b"));
+        fs::create_directory(path("c/a"));
+        EXPECT_MENTIONS(error_of([&] { AtomicFile::publish_pair(a, b); }), "a: cannot rename the finished file");
+    }
+    EXPECT_FALSE(fs::exists(path("c/a.tmp")) || fs::exists(path("c/b.tmp")) || fs::exists(path("c/b")));
+}
+
+TEST_F(AtomicFileTest, ALockKeepsOthersOut) {
+    const auto take = [&] { return error_of([&] { FileLock lock(path("m.lock"), "m", "is taken"); }); };
+    {
+        const FileLock lock(path("m.lock"), "m", "is taken");
+        EXPECT_EQ(take(), "m: is taken");
+    }
+    EXPECT_TRUE(files().empty());
+    put("m.lock", "");  // as a kill leaves it
+    EXPECT_EQ(take(), "");
+    put("m.lock", "a text");
+    EXPECT_MENTIONS(take(), "m.lock: is in the way");
+    EXPECT_EQ(text_of("m.lock"), "a text");
+    EXPECT_MENTIONS(error_of([&] { FileLock lock(path("none/m.lock"), "m", ""); }), "m: cannot create");
+}
+
 TEST_F(AtomicFileTest, WritesTextInOneCall) {
     write_file_atomically(path("log"), "first");
     write_file_atomically(path("log"), "second");
@@ -283,7 +310,7 @@ TEST_F(AtomicFileTest, WritesTextInOneCall) {
 
 TEST_F(AtomicFileTest, WorksInTheCurrentFolder) {
     const fs::path before = fs::current_path();
-    fs::current_path(folder_);
+    fs::current_path(folder_.path());
     write_file_atomically("log", "text");
     fs::current_path(before);
     EXPECT_EQ(text_of("log"), "text");

@@ -23,7 +23,7 @@ void check_case(const KernelTable& table, const OpCase& c) {
     Random random(c.seed);
     expected.run(ref::table);
     whole.run(table);
-    ASSERT_TRUE(near_to(whole, expected, op_tolerance(c.op)));
+    ASSERT_TRUE(near_to(whole, expected, op_tolerance(c)));
     const std::vector<Range> ranges = cut.cut(table, random);
     cut.run(table, ranges);
     ASSERT_TRUE(same(cut, whole, strprintf("in %zu ranges", ranges.size()).c_str()));
@@ -31,7 +31,7 @@ void check_case(const KernelTable& table, const OpCase& c) {
     const std::vector<Range> one = {ranges[0]};
     part.run(table, one);
     part_expected.run(ref::table, one);
-    ASSERT_TRUE(near_to(part, part_expected, op_tolerance(c.op)))
+    ASSERT_TRUE(near_to(part, part_expected, op_tolerance(c)))
         << "range " << one[0].begin << " to " << one[0].end << " of " << op_units(part.call());
 }
 
@@ -56,6 +56,12 @@ struct Kernels : testing::TestWithParam<std::tuple<const KernelTable*, Op>> {
 
 TEST_P(Kernels, AllTailsAndOptions) {
     for_each_case(op(), tail_sizes(), [&](const OpCase& c) {
+        if (!HasFatalFailure()) check_case(table(), c);
+    });
+}
+
+TEST_P(Kernels, AllTypes) {
+    ref::for_each_typed_case(op(), [&](const OpCase& c) {
         if (!HasFatalFailure()) check_case(table(), c);
     });
 }

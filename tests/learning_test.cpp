@@ -1,31 +1,22 @@
 // Whole trainings on text: what a short one must reach.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 
 #include "core/philox.h"
 #include "cpu/backend.h"
 #include "cpu/isa.h"
+#include "test_files.h"
 #include "text/utf8.h"
 #include "train/trainer.h"
 
 namespace nib {
 namespace {
 
-namespace fs = std::filesystem;
+using namespace test;
 
 class Learning : public ::testing::Test {
 protected:
-    void SetUp() override {
-        std::string name = ::testing::TempDir() + "nib_learning_XXXXXX";
-        ASSERT_NE(mkdtemp(name.data()), nullptr);
-        folder_ = name;
-    }
-    void TearDown() override { fs::remove_all(folder_); }
-
     TrainResult train(const std::string& text, const TrainOptions& options) {
         TrainRequest request;
         request.inputs = {text};
@@ -35,9 +26,13 @@ protected:
         Progress silent(nullptr, false, 1);
         return Trainer(backend, prepare_training(request, backend.workers()), silent).run();
     }
-    TrainLog log() const { return TrainLog((folder_ / "m.log.jsonl").string(), 1 << 20); }
+    TrainLog log() const {
+        TrainLog log((folder_ / "m.log.jsonl").string());
+        log.resume(1 << 20);
+        return log;
+    }
 
-    fs::path folder_;
+    TempFolder folder_;
 };
 
 // The text's entropy of single characters is 3.08; a model that has learned words and spaces is well below.
@@ -63,7 +58,7 @@ TEST_F(Learning, ManyCharacters) {
         const double uniform = (philox({i, 0, 0, 0}, 1)[0] + 0.5) * 0x1p-32;
         append_utf8(text, 0x4E00 + static_cast<char32_t>(std::pow(kCharacters, uniform)) - 1);
     }
-    std::ofstream(folder_ / "text.txt", std::ios::binary) << text;
+    write_file(folder_ / "text.txt", text);
     TrainOptions options;
     options.layers = 1;
     options.heads = 2;

@@ -2,12 +2,18 @@
 // looks at the same runs for races.
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <fstream>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "core/parallel.h"
 
 namespace nib {
@@ -98,6 +104,37 @@ TEST(Parallel, PoolsComeAndGo) {
         });
         ASSERT_EQ(count, 4);
     }
+}
+
+// In a child process whose address space has room for some stacks but not for all.
+TEST(Parallel, ThreadsThatCannotBeStartedAreAnError) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "a sanitizer needs its address space";
+#endif
+    rlimit before{};
+    getrlimit(RLIMIT_AS, &before);
+    const auto start_too_many = [&] {
+        size_t pages = 0;
+        std::ifstream("/proc/self/statm") >> pages;
+        const rlimit limit{pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) + (size_t{64} << 20), before.rlim_max};
+        rlimit now{};
+        if (setrlimit(RLIMIT_AS, &limit) != 0 || getrlimit(RLIMIT_AS, &now) != 0 || now.rlim_cur != limit.rlim_cur)
+            _exit(2);  // an emulator
+        try {
+            ThreadPool pool(10000);
+        } catch (const Error& error) {
+            const ThreadPool few(2);  // the room of those that had been started is free again
+            _exit(std::string(error.what()).starts_with("cannot start 10000 threads") ? 0 : 1);
+        }
+        _exit(1);
+    };
+    const pid_t child = fork();
+    if (child == 0) start_too_many();
+    int status = 0;
+    waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 2) GTEST_SKIP() << "no limit on the address space here";
+    EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(Parallel, DefaultThreads) { EXPECT_GE(default_threads(), 1); }

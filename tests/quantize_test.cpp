@@ -8,52 +8,17 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <limits>
 #include <string>
 #include <vector>
 
 #include "core/error.h"
+#include "quantize_case.h"
+#include "test_files.h"
 
 namespace nib {
 namespace {
 
-constexpr DType kQuantized[] = {DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1, DType::Q8_0,
-                                DType::Q2_K, DType::Q3_K, DType::Q4_K, DType::Q5_K, DType::Q6_K};
-constexpr DType kPlain[] = {DType::F32, DType::F16, DType::BF16};
-constexpr float kInf = std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kMax = std::numeric_limits<float>::max();
-
-bool is_k(DType type) { return dtype_info(type)->block_size == 256; }
-uint32_t bits(float value) { return std::bit_cast<uint32_t>(value); }
-
-// ---- the golden script's pseudo-random numbers and hash ------------------------------------------------------------
-uint64_t mix(uint64_t z) {
-    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9;
-    z = (z ^ z >> 27) * 0x94D049BB133111EB;
-    return z ^ z >> 31;
-}
-
-uint64_t word(uint64_t seed, uint64_t i) { return mix((i + 1) * 0x9E3779B97F4A7C15 + (seed << 32)); }
-
-std::vector<uint8_t> random_bytes(uint64_t seed, size_t count) {
-    std::vector<uint8_t> out(count);
-    for (size_t i = 0; i < count; ++i) out[i] = static_cast<uint8_t>(word(seed, i / 8) >> (i % 8 * 8));
-    return out;
-}
-
-std::vector<float> gauss(uint64_t seed, size_t count, int power = 1) {
-    std::vector<float> out;
-    for (size_t i = 0; i < count; ++i) {
-        int32_t sum = 0;
-        for (uint64_t k = 0; k < 12; ++k) sum += word(seed, i * 3 + k / 4) >> (k % 4 * 16) & 0xFFFF;
-        const float value = static_cast<float>(2 * sum - 12 * 65535) / 131072;
-        out.push_back(power == 3 ? value * value * value : value);
-    }
-    return out;
-}
+using namespace test;
 
 template <class T>
 uint64_t hash(const std::vector<T>& data) {
@@ -64,13 +29,6 @@ uint64_t hash(const std::vector<T>& data) {
 
 class GoldenFile {
 public:
-    GoldenFile() {
-        std::string path = "tests/goldens/quantize.bin";
-        if (!std::filesystem::exists(path))
-            path = (std::filesystem::path(__FILE__).parent_path() / "goldens" / "quantize.bin").string();
-        std::ifstream file(path, std::ios::binary);
-        data_.assign(std::istreambuf_iterator<char>(file), {});
-    }
     template <class T>
     T next() {
         return bytes<T>(1)[0];
@@ -90,25 +48,9 @@ public:
     }
 
 private:
-    std::string data_;
+    const std::string data_ = read_file(golden("quantize.bin"));
     size_t place_ = 0;
 };
-
-// ---- helpers -------------------------------------------------------------------------------------------------------
-std::vector<float> unpacked(DType type, const std::vector<uint8_t>& blocks) {
-    const DTypeInfo& info = *dtype_info(type);
-    std::vector<float> out(blocks.size() / static_cast<size_t>(info.block_bytes) * static_cast<size_t>(info.block_size));
-    ref::unpack(type, blocks.data(), static_cast<int64_t>(out.size()), out.data());
-    return out;
-}
-
-std::vector<uint8_t> packed(DType type, const std::vector<float>& values) {
-    std::vector<uint8_t> out(dtype_bytes(type, static_cast<int64_t>(values.size())));
-    ref::pack(type, values.data(), static_cast<int64_t>(values.size()), out.data());
-    return out;
-}
-
-std::vector<float> round_trip(DType type, const std::vector<float>& values) { return unpacked(type, packed(type, values)); }
 
 std::vector<uint32_t> words_of(const std::vector<float>& values) {
     std::vector<uint32_t> out;
@@ -120,18 +62,6 @@ double squared_error(const std::vector<float>& a, const std::vector<float>& b) {
     double sum = 0;
     for (size_t i = 0; i < a.size(); ++i) sum += std::pow(static_cast<double>(a[i]) - b[i], 2);
     return sum;
-}
-
-// Random blocks whose half floats, wherever the format has them, are ordinary numbers of either sign.
-std::vector<uint8_t> ordinary_blocks(DType type, size_t count) {
-    const auto size = static_cast<size_t>(dtype_info(type)->block_bytes);
-    std::vector<uint8_t> blocks = random_bytes(static_cast<uint64_t>(type), count * size);
-    for (size_t b = 0; b < count; ++b)
-        for (const size_t place : {size_t{0}, size_t{2}, size - 4, size - 2}) {
-            uint8_t& high = blocks[b * size + place + 1];
-            high = static_cast<uint8_t>((high & 0x83) | 0x28);
-        }
-    return blocks;
 }
 
 // ---- half floats ---------------------------------------------------------------------------------------------------
@@ -419,122 +349,6 @@ TEST(QuantizeDeathTest, CountsMustBeWholeBlocks) {
     EXPECT_DEATH(ref::unpack(DType::Q4_K, blocks.data(), 128, values.data()), "block_size");
     EXPECT_DEATH(ref::pack(DType::Q2_K, values.data(), 256, blocks.data()), "can_pack");
     EXPECT_DEATH(ref::unpack(DType::I32, blocks.data(), 256, values.data()), "can_unpack");
-}
-
-// ---- dot products --------------------------------------------------------------------------------------------------
-TEST(QuantizeDot, Activations) {
-    std::vector<float> x = gauss(21, 256 * 6);
-    for (size_t i = 256; i < 512; ++i) x[i] = 0;
-    for (size_t i = 512; i < 768; ++i) x[i] *= 1e-38f;
-    for (size_t i = 768; i < 1024; ++i) x[i] *= 1e37f;
-    x[1100] = kNan;
-    x[1300] = -kInf;
-    std::vector<ref::Activation32> small(x.size() / 32);
-    std::vector<ref::Activation256> large(x.size() / 256);
-    ref::quantize_activations(x.data(), static_cast<int64_t>(x.size()), small.data());
-    ref::quantize_activations(x.data(), static_cast<int64_t>(x.size()), large.data());
-    const auto check = [&](size_t first, size_t n, float scale, const int8_t* q, const auto& sum_of) {
-        const bool finite = std::all_of(&x[first], &x[first] + n, [](float v) { return std::isfinite(v); });
-        float amax = 0;
-        for (size_t i = 0; i < n; ++i) amax = std::max(amax, std::abs(x[first + i]));
-        int largest = 0, sum = 0;
-        for (size_t i = 0; i < n; ++i) {
-            largest = std::max(largest, std::abs(int{q[i]}));
-            const float back = finite ? scale * static_cast<float>(q[i]) : 0;
-            EXPECT_TRUE(!finite || std::abs(back - x[first + i]) <= amax * 0.501f / 127 + 1e-30f) << first + i;
-            sum += q[i];
-        }
-        EXPECT_EQ(sum, sum_of());
-        EXPECT_EQ(std::isnan(scale), !finite);
-        EXPECT_EQ(largest, finite && amax > 1e-30f ? 127 : 0) << first;
-    };
-    for (size_t b = 0; b < small.size(); ++b) check(b * 32, 32, small[b].scale, small[b].q, [&] { return small[b].sum; });
-    for (size_t b = 0; b < large.size(); ++b) {
-        check(b * 256, 256, large[b].scale, large[b].q, [&] {
-            int sum = 0;
-            for (int g = 0; g < 16; ++g) {
-                int part = 0;
-                for (int i = 0; i < 16; ++i) part += large[b].q[g * 16 + i];
-                EXPECT_EQ(part, large[b].sums[g]);
-                sum += large[b].sums[g];
-            }
-            return sum;
-        });
-    }
-    // Ties go to even: 127 fixes the step at 1.
-    std::vector<float> ties(32);
-    ties[0] = 127, ties[1] = 0.5f, ties[2] = 1.5f, ties[3] = 2.5f, ties[4] = -0.5f, ties[5] = -1.5f, ties[6] = -2.5f;
-    ref::Activation32 tied;
-    ref::quantize_activations(ties.data(), 32, &tied);
-    const int want[] = {127, 0, 2, 2, 0, -2, -2};
-    for (int i = 0; i < 7; ++i) EXPECT_EQ(tied.q[i], want[i]);
-    EXPECT_EQ(tied.scale, 1);
-    EXPECT_EQ(tied.sum, 127);
-}
-
-template <class Activation>
-void check_dot(DType type) {
-    constexpr int64_t blocks = 12;
-    const int64_t size = dtype_info(type)->block_size, count = blocks * size;
-    const std::vector<uint8_t> row = ordinary_blocks(type, blocks);
-    const std::vector<float> w = unpacked(type, row);
-    const std::vector<float> x = gauss(31, static_cast<size_t>(count));
-    std::vector<Activation> a(blocks);
-    ref::quantize_activations(x.data(), count, a.data());
-
-    double exact = 0, rounded = 0, bound = 0, terms = 0;
-    for (int64_t i = 0; i < count; ++i) {
-        const auto k = static_cast<size_t>(i);
-        const Activation& run = a[static_cast<size_t>(i / size)];
-        exact += static_cast<double>(w[k]) * x[k];
-        terms += std::abs(static_cast<double>(w[k]) * x[k]);
-        rounded += static_cast<double>(w[k]) * run.q[i % size] * run.scale;
-        bound += std::abs(static_cast<double>(w[k])) * run.scale * 0.501;
-    }
-    double magnitude = 0, size_of_terms = 0;
-    const double result = ref::dot(type, row.data(), a.data(), count, &magnitude);
-    EXPECT_GT(magnitude, 0);
-    EXPECT_LE(std::abs(result), magnitude);
-    // The unpacked weights are rounded to float after subtracting the offset; the dot product is not.
-    EXPECT_NEAR(result, rounded, terms * 0x1p-22);
-    EXPECT_NEAR(result, exact, bound);
-    EXPECT_NEAR(ref::dot(type, row.data(), x.data(), count, &size_of_terms), exact, 1e-12 * terms);
-    EXPECT_NEAR(size_of_terms, terms, 1e-12 * terms);
-    EXPECT_EQ(ref::dot(type, row.data(), a.data(), 0), 0);
-    a[3].scale = kNan;
-    EXPECT_TRUE(std::isnan(ref::dot(type, row.data(), a.data(), count)));
-}
-
-TEST(QuantizeDot, IsTheProductOfTheUnpackedRow) {
-    for (const DType type : kQuantized) {
-        SCOPED_TRACE(dtype_info(type)->name);
-        is_k(type) ? check_dot<ref::Activation256>(type) : check_dot<ref::Activation32>(type);
-    }
-    for (const DType type : kPlain) {
-        const std::vector<float> x = gauss(41, 100), w = gauss(42, 100), rounded = round_trip(type, w);
-        const std::vector<uint8_t> row = packed(type, w);
-        double want = 0;
-        for (size_t i = 0; i < 100; ++i) want += static_cast<double>(rounded[i]) * x[i];
-        EXPECT_EQ(ref::dot(type, row.data(), x.data(), 100), want);
-    }
-}
-
-// The integers in the formats multiply in exactly: a kernel may sum them over the whole block of 256.
-TEST(QuantizeDot, SumsOfAKBlockStayBelow28Bits) {
-    for (const DType type : {DType::Q2_K, DType::Q3_K, DType::Q4_K, DType::Q5_K, DType::Q6_K}) {
-        std::vector<uint8_t> block(static_cast<size_t>(dtype_info(type)->block_bytes), 0xFF);
-        ref::Activation256 x{};
-        x.scale = 1;
-        std::fill_n(x.q, 256, int8_t{127});
-        std::fill_n(x.sums, 16, int16_t{127 * 16});
-        const uint16_t one = 0x3C00;
-        const bool first = type == DType::Q4_K || type == DType::Q5_K, two = first || type == DType::Q2_K;
-        std::memcpy(block.data() + (first ? 0 : block.size() - (two ? 4 : 2)), &one, 2);
-        if (two) std::memcpy(block.data() + (first ? 2 : block.size() - 2), &one, 2);
-        double magnitude = 0;
-        ref::dot(type, block.data(), &x, 256, &magnitude);
-        EXPECT_LT(magnitude, 0x1p28) << dtype_info(type)->name;
-    }
 }
 
 }  // namespace

@@ -1,50 +1,23 @@
 // safetensors files and folders of the Hugging Face hub: every value as stored, no bad input passes or crashes.
 // tests/goldens/make_checkpoint_goldens.py says what the goldens hold.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <bit>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <string>
 #include <vector>
 
 #include "checkpoint_files.h"
-#include "core/error.h"
 #include "io/checkpoint_source.h"
 #include "io/safetensors.h"
+#include "test_errors.h"
+#include "test_files.h"
 
 namespace nib {
 namespace {
 
-namespace fs = std::filesystem;
-using testing_files::safetensors;
-
-#define EXPECT_MENTIONS(message, part) EXPECT_PRED_FORMAT2(testing::IsSubstring, part, message)
-
-template <class Action>
-std::string error_of(Action&& action) {
-    try {
-        action();
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "";
-}
-
-std::string golden(const std::string& name) {
-    const fs::path relative = fs::path("tests/goldens/checkpoints") / name;
-    if (fs::exists(relative)) return relative.string();
-    return (fs::path(__FILE__).parent_path() / "goldens/checkpoints" / name).string();
-}
-
-std::string read_file(const std::string& path) {
-    std::ifstream stream(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(stream), {}};
-}
+using namespace test;
 
 std::vector<SourceTensor> parse(const std::string& bytes) {
     return parse_safetensors(std::as_bytes(std::span(bytes)), "x.safetensors");
@@ -55,32 +28,10 @@ std::string error_for(const std::string& header, size_t size) {
     return error_of([&] { parse(safetensors(header, size)); });
 }
 
-std::vector<float> values(const SourceTensor& tensor) {
-    std::vector<float> all(static_cast<size_t>(tensor.elements()));
-    tensor.read(0, all);
-    return all;
-}
-
-// (i - 3) / 4
-std::vector<float> ramp(size_t count) {
-    std::vector<float> all;
-    for (size_t i = 0; i < count; ++i) all.push_back((static_cast<float>(i) - 3) / 4);
-    return all;
-}
-
-// A folder of files, removed at the end.
-struct Folder {
-    fs::path path = fs::temp_directory_path() / ("nib_safetensors_test." + std::to_string(getpid()));
-    Folder() {
-        fs::remove_all(path);
-        fs::create_directories(path);
-    }
-    ~Folder() { fs::remove_all(path); }
-    void write(const std::string& name, const std::string& bytes) const {
-        std::ofstream(path / name, std::ios::binary) << bytes;
-    }
+struct Folder : TempFolder {
+    void write(const std::string& name, const std::string& bytes) const { write_file(path() / name, bytes); }
     std::string error() const {
-        return error_of([&] { CheckpointSource::open(path.string()); });
+        return error_of([&] { CheckpointSource::open(path().string()); });
     }
 };
 
@@ -152,7 +103,7 @@ TEST(SourceTensor, AnyPieceOfAnyViewIsRight) {
 }
 
 TEST(SourceTensor, TransposedIsAView) {
-    const std::string bytes = read_file(golden("types.safetensors"));
+    const std::string bytes = read_file(golden("checkpoints/types.safetensors"));
     const auto tensors = parse(bytes);
     for (const SourceTensor& tensor : tensors) {
         if (tensor.name != "bfloat16") continue;
@@ -164,7 +115,7 @@ TEST(SourceTensor, TransposedIsAView) {
 }
 
 TEST(Safetensors, EveryType) {
-    const CheckpointSource source = CheckpointSource::open(golden("types.safetensors"));
+    const CheckpointSource source = CheckpointSource::open(golden("checkpoints/types.safetensors"));
     EXPECT_EQ(source.tensors().size(), 16u);
     EXPECT_EQ(source.root(), nullptr);
     for (const char* name : {"float64", "float32", "float16", "bfloat16"}) {
@@ -192,7 +143,7 @@ TEST(Safetensors, EveryType) {
 }
 
 TEST(Safetensors, OtherTypesAreListedAndRefusedWhenRead) {
-    const CheckpointSource source = CheckpointSource::open(golden("types.safetensors"));
+    const CheckpointSource source = CheckpointSource::open(golden("checkpoints/types.safetensors"));
     for (const auto& [name, type] : {
              std::pair{"int64",  "i64"    },
              {"int32",  "i32"    },
@@ -210,7 +161,7 @@ TEST(Safetensors, OtherTypesAreListedAndRefusedWhenRead) {
 }
 
 TEST(Safetensors, TruncatedAnywhere) {
-    const std::string bytes = read_file(golden("types.safetensors"));
+    const std::string bytes = read_file(golden("checkpoints/types.safetensors"));
     ASSERT_GT(bytes.size(), 1000u);
     for (size_t size = 0; size < bytes.size(); ++size) {
         const std::vector<char> copy(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size));  // exact for ASan
@@ -219,7 +170,6 @@ TEST(Safetensors, TruncatedAnywhere) {
 }
 
 TEST(Safetensors, LyingHeaderLength) {
-    using testing_files::raw;
     EXPECT_MENTIONS(error_of([&] { parse("1234567"); }), "has only 7 bytes");
     EXPECT_MENTIONS(error_of([&] { parse(raw<uint64_t>(100'000'001) + "{}"); }), "100000001 bytes (the most is 100000000)");
     EXPECT_MENTIONS(error_of([&] { parse(raw<uint64_t>(-1) + "{}"); }), "header length of 18446744073709551615");
@@ -316,7 +266,7 @@ TEST(Safetensors, EmptyTensorOfHugeShape) {
 
 TEST(CheckpointFolder, Shards) {
     for (const char* path : {"sharded", "sharded/model.safetensors.index.json"}) {
-        const CheckpointSource source = CheckpointSource::open(golden(path));
+        const CheckpointSource source = CheckpointSource::open(golden(std::string("checkpoints/") + path));
         ASSERT_EQ(source.tensors().size(), 3u);
         EXPECT_EQ(source.files().size(), 2u);
         EXPECT_EQ(values(source.tensor("a")), ramp(3));
@@ -329,10 +279,10 @@ TEST(CheckpointFolder, WithoutWeights) {
     const Folder folder;
     EXPECT_MENTIONS(folder.error(),
                     "the folder holds no weights: expected model.safetensors, model.safetensors.index.json, ");
-    EXPECT_MENTIONS(error_of([&] { CheckpointSource::open((folder.path / "absent").string()); }), "No such file");
+    EXPECT_MENTIONS(error_of([&] { CheckpointSource::open((folder.path() / "absent").string()); }), "No such file");
     folder.write("model.safetensors", one_tensor("a"));
     folder.write("pytorch_model.bin", "nonsense");
-    EXPECT_EQ(CheckpointSource::open(folder.path.string()).tensor("a").shape, std::vector<int64_t>{1});
+    EXPECT_EQ(CheckpointSource::open(folder.path().string()).tensor("a").shape, std::vector<int64_t>{1});
 }
 
 TEST(CheckpointFolder, ShardsThatDisagreeWithTheIndex) {

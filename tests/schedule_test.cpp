@@ -4,28 +4,20 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <numbers>
 #include <set>
 
-#include "core/error.h"
+#include "test_errors.h"
 #include "train/batches.h"
 #include "train/options.h"
 
 namespace nib {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+using namespace test;
 
-std::string error_of(const std::function<void()>& action) {
-    try {
-        action();
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "";
-}
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 Schedule make(Schedule::Kind kind) { return {kind, 0.01, 0.001, 10, 110, 20, 0.5}; }
 

@@ -1,11 +1,8 @@
 // Running models: the cache against evaluation from scratch, samples, context shifts, evaluation, model files.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <filesystem>
 #include <memory>
 #include <random>
 #include <string>
@@ -19,12 +16,14 @@
 #include "io/npy.h"
 #include "model/loaded_model.h"
 #include "ref/kernels.h"
+#include "test_errors.h"
+#include "test_files.h"
 #include "text/tokenizer_gguf.h"
 
 namespace nib {
 namespace {
 
-namespace fs = std::filesystem;
+using namespace test;
 
 constexpr int64_t kContext = 40;  // more than the small prefill plan, less than the large one
 
@@ -319,13 +318,6 @@ TEST_F(SessionTest, MemoryIsKnownBeforeItIsTaken) {
 
 class ModelFileTest : public SessionTest {
 protected:
-    void SetUp() override {
-        std::string name = ::testing::TempDir() + "nib_model_XXXXXX";
-        ASSERT_NE(mkdtemp(name.data()), nullptr);
-        folder_ = name;
-    }
-    void TearDown() override { fs::remove_all(folder_); }
-
     // The model as a file, changed by `change` before it is written.
     template <class Change>
     std::string file(const Change& change, const std::string& skip = "") const {
@@ -362,18 +354,14 @@ protected:
     template <class Change>
     std::string error_of(const Change& change, const std::string& skip = "") {
         const std::string path = file(change, skip);
-        try {
-            const LoadedModel model(path, backend_);
-        } catch (const Error& error) {
-            const std::string message = error.what();
-            EXPECT_NE(message.find(path), std::string::npos) << message;
-            EXPECT_EQ(message.find('\n'), std::string::npos) << message;
-            return message;
+        const std::string message = test::error_of([&] { LoadedModel(path, backend_); });
+        if (!message.empty()) {
+            EXPECT_MENTIONS(message, path);
         }
-        return "";
+        return message;
     }
 
-    fs::path folder_;
+    TempFolder folder_;
 };
 
 TEST_F(ModelFileTest, RunsInPlace) {
@@ -398,6 +386,9 @@ TEST_F(ModelFileTest, SaysWhatIsWrong) {
     has(error_of([](GgufWriter& w) { w.set("nib.tokenizer", std::string("bpe")); }), "bpe");
     has(error_of([](GgufWriter& w) { w.set("gpt2.context_length", uint32_t{41}); }), "position_embd.weight");
     has(error_of([](GgufWriter& w) { w.set("gpt2.attention.head_count", uint32_t{3}); }), "heads");
+    for (const int64_t ffn : {int64_t{0}, int64_t{-4}, int64_t{1} << 40})
+        has(error_of([&](GgufWriter& w) { w.set("gpt2.feed_forward_length", ffn); }), std::to_string(ffn).c_str());
+    has(error_of([](GgufWriter& w) { w.set("gpt2.block_count", int32_t{-1}); }), "`gpt2.block_count` is -1");
     has(error_of([](GgufWriter& w) { w.set("tokenizer.ggml.tokens", std::vector<std::string>{"a", "b"}); }), "2 tokens");
     has(error_of([](GgufWriter& w) { w.set("tokenizer.ggml.tokens", std::vector<std::string>{"b", "a"}); }), "token 1");
     has(error_of([](GgufWriter& w) { w.set("tokenizer.ggml.tokens", uint32_t{1}); }), "tokenizer.ggml.tokens");

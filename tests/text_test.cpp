@@ -6,12 +6,14 @@
 #include <utility>
 #include <vector>
 
-#include "core/error.h"
+#include "test_errors.h"
 #include "text/char_tokenizer.h"
 #include "text/utf8.h"
 
 namespace nib {
 namespace {
+
+using namespace test;
 
 using namespace std::string_literals;
 
@@ -19,22 +21,6 @@ std::string utf8(std::u32string_view characters) {
     std::string text;
     for (const char32_t code : characters) append_utf8(text, code);
     return text;
-}
-
-// What `action` throws, "" if nothing.
-template <typename Action>
-std::string error_of(Action action) {
-    try {
-        action();
-    } catch (const Error& error) {
-        return error.what();
-    }
-    return "";
-}
-
-void expect_contains(const std::string& message, std::initializer_list<const char*> parts) {
-    for (const char* part : parts) EXPECT_NE(message.find(part), std::string::npos) << "\"" << part << "\" in: " << message;
-    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
 }
 
 TEST(Utf8, EveryCodePointSurvives) {
@@ -235,7 +221,8 @@ TEST(CharTokenizer, KnowsAllOfUnicode) {
 TEST(CharTokenizer, UnknownCharacters) {
     const CharTokenizer tokenizer = CharTokenizer::from_code_points({U'a', U'你'});
     expect_contains(error_of([&] { tokenizer.encode("a你aéa"); }),
-                    {"\"é\" (U+00E9)", "character 4 ", "byte offset 5", "--skip-unknown"});
+                    {"\"é\" (U+00E9)", "character 4 ", "byte offset 5", "; remove it"});
+    expect_contains(error_of([&] { tokenizer.encode("é", false, "use --skip-unknown"); }), {"; use --skip-unknown"});
     expect_contains(error_of([&] { tokenizer.encode("\n"); }), {"U+000A", "character 1 ", "byte offset 0"});
     EXPECT_EQ(tokenizer.encode("xa\n你é", true), (std::vector<int32_t>{0, 1}));
     EXPECT_TRUE(tokenizer.encode("xyz", true).empty());

@@ -1,17 +1,17 @@
 // nib bench: what this machine can do at most, and how near nib comes to it.
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "bench_model.h"
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
 #include "core/plan.h"
 #include "infer/session.h"
+#include "measure.h"
 #include "options.h"
 #include "plan_printer.h"
 #include "random_training.h"
@@ -21,8 +21,13 @@ namespace nib {
 namespace {
 
 constexpr const char* kFooter =
-    "Without --train: read bandwidth and peak of fused multiply-adds of this machine's threads, then matrix products and "
+    "Without MODEL and --train: read bandwidth and peak of fused multiply-adds of this machine's threads, then matrix "
+    "products and "
     "decoding of a model larger than the cache (the gpt2 preset, random weights) as shares of them.\n\n"
+    "With MODEL: the median of three evaluations of --prefill random tokens and, after them, of --decode single tokens; "
+    "the "
+    "bytes of weights that decoding reads per second, as a share of the bandwidth; and the memory that the process uses "
+    "beyond the mapped file.\n\n"
     "With --train: the time of a training step (forward, backward, clipping, AdamW) on random tokens: median of --iters "
     "steps after two that do not count, tokens per second, share of the peak (operations of the matrix products of "
     "forward and backward over the whole step's time) and the peak memory of the process.\n\n";
@@ -30,65 +35,16 @@ constexpr const char* kFooter =
 constexpr const char* kExamples =
     "\n\nExamples:\n"
     "  nib bench\n"
+    "  nib bench gpt2-q8.gguf --prefill 512 --decode 64\n"
     "  nib bench --train --preset gpt-mini --vocab 65 --context 128 --batch 64 --dropout 0.1\n"
     "  nib bench --train --preset gpt2 --vocab 50257 --context 64 --batch 4";
 
 struct Options {
-    bool train = false, json = false, dump_plan = false;
+    bool train = false, dump_plan = false;
     TrainingSizes sizes;
+    ModelBenchOptions model;
     BackendOptions backend;
 };
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-double median(std::vector<double> values) {
-    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2), values.end());
-    return values[values.size() / 2];
-}
-
-// Median seconds of `work`: at least `runs` runs, and half a second.
-double time_of(const std::function<void()>& work, int runs = 5) {
-    work();
-    std::vector<double> times;
-    for (const double start = now(); static_cast<int>(times.size()) < runs || now() - start < 0.5;) {
-        const double begin = now();
-        work();
-        times.push_back(now() - begin);
-    }
-    return median(times);
-}
-
-struct Limits {
-    double flops = 0;      // operations per second, all threads
-    double bandwidth = 0;  // bytes read per second, all threads
-};
-
-Limits measure_limits(CpuBackend& backend) {
-    const KernelTable& kernels = backend.kernels();
-    if (kernels.peak_flops == nullptr) fail("--isa %s has no vector kernels to measure; choose another", kernels.name);
-    ThreadPool& pool = backend.pool();
-    const auto threads = static_cast<size_t>(pool.size());
-    Limits limits;
-    std::vector<float> sinks(threads * 16);  // a cache line for each thread
-    double operations = 0;
-    const auto burst = [&](int thread) {
-        const double done = kernels.peak_flops(1000000, &sinks[static_cast<size_t>(thread) * 16]);
-        if (thread == 0) operations = done * static_cast<double>(threads);
-    };
-    const double seconds = time_of([&] { pool.run(std::cref(burst)); });
-    limits.flops = operations / seconds;
-
-    constexpr int64_t kFloats = int64_t{1} << 26;  // 256 MiB for each thread: larger than caches
-    const int buffer = backend.allocate(static_cast<size_t>(kFloats) * 4 * threads);
-    auto* data = reinterpret_cast<float*>(backend.address({buffer, 0}));
-    std::fill(data, data + kFloats * pool.size(), 1.0f);
-    const auto read = [&](int thread) {
-        sinks[static_cast<size_t>(thread) * 16] = kernels.read_memory(data + kFloats * thread, kFloats);
-    };
-    limits.bandwidth = static_cast<double>(kFloats) * 4 * pool.size() / time_of([&] { pool.run(std::cref(read)); });
-    backend.release(buffer);
-    return limits;
-}
 
 // y = x w^T with M rows, C columns in and N out, or one of its gradients.
 struct Product {
@@ -189,7 +145,7 @@ void bench_machine(const Options& o) {
         {"fma_peak_flop_per_s", limits.flops                   },
         {"products",            nlohmann::ordered_json::array()}
     };
-    if (!o.json)
+    if (!o.model.json)
         print(strprintf("%s\n%-36s %8.1f GB/s\n%-36s %8.1f GFLOP/s\n", backend->name().c_str(), "read bandwidth",
                         limits.bandwidth / 1e9, "multiply-add peak", limits.flops / 1e9));
     for (const Product& product : kProducts) {
@@ -199,7 +155,7 @@ void bench_machine(const Options& o) {
             {"flop_per_s",    flops               },
             {"share_of_peak", flops / limits.flops}
         });
-        if (!o.json)
+        if (!o.model.json)
             print(strprintf("%-36s %8.1f GFLOP/s  %3.0f %% of peak\n", product.name, flops / 1e9,
                             100 * flops / limits.flops));
     }
@@ -207,11 +163,11 @@ void bench_machine(const Options& o) {
     const double bytes = decoding.tokens_per_second * decoding.bytes_per_token;
     json["decode"] = {
         {"model",              "gpt2 f32"                },
-        {"tok_per_s",          decoding.tokens_per_second},
+        {"tok_s",              decoding.tokens_per_second},
         {"bytes_per_s",        bytes                     },
         {"share_of_bandwidth", bytes / limits.bandwidth  }
     };
-    if (o.json) return print_json(json);
+    if (o.model.json) return print_json(json);
     print(strprintf("%-36s %8.1f tok/s   %5.1f GB/s, %3.0f %% of bandwidth\n", "decode gpt2 preset, f32",
                     decoding.tokens_per_second, bytes / 1e9, 100 * bytes / limits.bandwidth));
 }
@@ -237,12 +193,12 @@ void bench_training(const Options& o) {
     const double tokens = static_cast<double>(sizes.batch * sizes.context) / step_seconds;
     const double flops = training_flops(config, sizes.batch, sizes.context) / step_seconds;
     const Limits limits = measure_limits(*backend);
-    if (o.json)
+    if (o.model.json)
         return print_json({
             {"backend",       backend->name()        },
             {"parameters",    parameter_count(config)},
             {"step_ms",       step_seconds * 1e3     },
-            {"tok_per_s",     tokens                 },
+            {"tok_s",         tokens                 },
             {"flop_per_s",    flops                  },
             {"share_of_peak", flops / limits.flops   },
             {"peak_bytes",    peak_bytes             },
@@ -266,8 +222,9 @@ void dump_plans(const Options& o) {
 void bench_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     o->sizes.options.iters = 10;
-    auto* train = app.add_flag("--train", o->train, "time training steps");
-    auto* json = app.add_flag("--json", o->json, "print one JSON object");
+    auto* model = add_model_bench_options(app, o->model);
+    auto* train = app.add_flag("--train", o->train, "time training steps")->excludes(model);
+    auto* json = app.add_flag("--json", o->model.json, "print one JSON object");
     add_backend_options(app, o->backend);
     add_training_sizes(app, o->sizes, train);
     app.add_flag("--dump-plan", o->dump_plan, "print what would run, and run nothing")
@@ -280,6 +237,8 @@ void bench_command(CLI::App& app) {
             dump_plans(*o);
         else if (o->train)
             bench_training(*o);
+        else if (!o->model.path.empty())
+            bench_model(*make_backend(o->backend), o->model);
         else
             bench_machine(*o);
     });

@@ -20,6 +20,8 @@ bool stderr_is_terminal();
 
 /// The largest amount of memory that the process has used, in bytes.
 double peak_memory();
+/// Of that what it uses now and no file holds, in bytes; 0 where the system does not tell.
+double anonymous_memory();
 /// Since the program started.
 double seconds_since_start();
 

@@ -1,5 +1,6 @@
 // The nib binary: a table of commands.
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -8,6 +9,7 @@
 #include <iterator>
 #include <new>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "command.h"
@@ -113,6 +115,32 @@ void occupy_standard_streams() {
         if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF) open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY);
 }
 
+// What a bus error says; set before one can come.
+std::string_view bus_error_text;
+
+// Files are mapped, so a file that is cut short by someone else, or whose disk fails, shows as a signal where it is read.
+// Nothing can be saved from here. Temporary files stay: their names are out of a handler's safe reach, and the next run
+// under the same name removes them.
+extern "C" void on_bus_error(int signal, siginfo_t* info, void*) {
+    if (info->si_code != BUS_ADRERR) {  // not about a file
+        std::signal(signal, SIG_DFL);
+        std::raise(signal);
+        return;
+    }
+    [[maybe_unused]] const auto written = write(STDERR_FILENO, bus_error_text.data(), bus_error_text.size());
+    _exit(kFailed);
+}
+
+void catch_bus_errors() {
+    constexpr std::string_view kClear = "\r\x1b[K";  // the live line of a terminal
+    bus_error_text = "\r\x1b[Knib: error: a file that was being read became shorter, or its disk failed\n";
+    if (!stderr_is_terminal()) bus_error_text.remove_prefix(kClear.size());
+    struct sigaction action = {};
+    action.sa_sigaction = on_bus_error;
+    action.sa_flags = SA_SIGINFO;
+    sigaction(SIGBUS, &action, nullptr);
+}
+
 }  // namespace
 }  // namespace nib
 
@@ -121,6 +149,7 @@ int main(int argc, char** argv) {
     // A closed pipe and a file that may not grow further are errors of the write, reported where it happens.
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);
+    nib::catch_bus_errors();
     try {
         return nib::run(argc, argv);
     } catch (const nib::OutputClosed&) {

@@ -63,6 +63,15 @@ CLI::Validator real_number() {
             ""};
 }
 
+CLI::Option* add_cache_option(CLI::App& app, std::string& type) {
+    return app.add_option("--cache", type, "keys and values are kept as f16 or f32")
+        ->check(CLI::IsMember({"f16", "f32"}))
+        ->type_name("TYPE")
+        ->capture_default_str();
+}
+
+DType cache_type(const std::string& name) { return name == "f16" ? DType::F16 : DType::F32; }
+
 void add_model_argument(CLI::App& app, std::string& path) {
     app.add_option("MODEL", path, "model file (GGUF), such as nib train writes")->required();
 }

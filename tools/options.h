@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "core/dtype.h"
 #include "cpu/backend.h"
 
 namespace nib {
@@ -27,6 +28,11 @@ std::unique_ptr<CpuBackend> make_backend(const BackendOptions& options);
 CLI::Validator whole_number(int64_t low = INT64_MIN, int64_t high = INT64_MAX);
 /// The same for other numbers, also nan and inf.
 CLI::Validator real_number();
+
+/// Declares --cache, the type of keys and values.
+CLI::Option* add_cache_option(CLI::App& app, std::string& type);
+/// What it names.
+DType cache_type(const std::string& name);
 
 /// Declares the positional argument MODEL.
 void add_model_argument(CLI::App& app, std::string& path);

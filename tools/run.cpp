@@ -3,9 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <memory>
 #include <random>
 #include <string>
@@ -15,7 +13,7 @@
 #include "console.h"
 #include "core/error.h"
 #include "infer/generate.h"
-#include "io/mapped_file.h"
+#include "io/read_file.h"
 #include "model/loaded_model.h"
 #include "options.h"
 #include "text/char_tokenizer.h"
@@ -25,6 +23,7 @@ namespace nib {
 namespace {
 
 constexpr int kMaxSamples = 256;
+constexpr size_t kMaxPrompt = size_t{64} << 20;  // bytes
 
 constexpr const char* kFooter =
     "The prompt is printed, then what the model writes after it. It comes from -p, from a file, or from standard input if "
@@ -54,17 +53,6 @@ bool stdin_has_text() {
     return fstat(STDIN_FILENO, &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISREG(info.st_mode));
 }
 
-std::string read_stdin() {
-    std::string text;
-    char piece[4096];
-    for (ssize_t n; (n = read(STDIN_FILENO, piece, sizeof piece)) != 0;) {
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) fail("standard input cannot be read: %s", std::strerror(errno));
-        text.append(piece, static_cast<size_t>(n));
-    }
-    return text;
-}
-
 void drop_line_end(std::string& text) {
     if (text.ends_with('\n')) text.pop_back();
     if (text.ends_with('\r')) text.pop_back();
@@ -74,10 +62,9 @@ std::string prompt_text(const Options& o) {
     if (o.has_prompt) return o.prompt;
     std::string text;
     if (o.prompt_file.empty() ? stdin_has_text() : o.prompt_file == "-") {
-        text = read_stdin();
+        text = read_descriptor(STDIN_FILENO, "standard input", kMaxPrompt);
     } else if (!o.prompt_file.empty()) {
-        const MappedFile file(o.prompt_file);
-        text.assign(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+        text = read_file(o.prompt_file, kMaxPrompt);
     }
     drop_line_end(text);
     return text;
@@ -85,7 +72,7 @@ std::string prompt_text(const Options& o) {
 
 std::vector<int32_t> encode(const Tokenizer& tokenizer, const std::string& text, bool skip_unknown) {
     if (const auto* characters = dynamic_cast<const CharTokenizer*>(&tokenizer))
-        return characters->encode(text, skip_unknown);
+        return characters->encode(text, skip_unknown, "remove it or use --skip-unknown");
     return tokenizer.encode(text);
 }
 
@@ -181,7 +168,7 @@ void run_command(CLI::App& app) {
     SamplerOptions& s = o->generate.sampler;
     add_model_argument(app, o->model);
     auto* prompt = app.add_option("-p,--prompt", o->prompt, "text to continue")->type_name("TEXT");
-    app.add_option("--prompt-file", o->prompt_file, "file with the text to continue; - is standard input")
+    app.add_option("--prompt-file", o->prompt_file, "file or pipe with the text to continue; - is standard input")
         ->type_name("FILE")
         ->excludes(prompt);
     app.add_option("-n,--length", o->generate.count, "tokens (characters) to write, at most")

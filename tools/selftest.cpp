@@ -53,6 +53,7 @@ int check_ops(const KernelTable& kernels) {
             if (mismatch.empty()) mismatch = result.mismatch;
         };
         ref::for_each_case(op, {1, 5, 16, 37, 130}, check);
+        ref::for_each_typed_case(op, check);
         ref::for_each_large_case(op, check);
         ref::for_each_case_of_fewer_rows(op, check);
         failures += !mismatch.empty();

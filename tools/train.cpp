@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -144,7 +145,7 @@ bool train(const Options& o) {
     const RunFiles files = setup.files;
     const std::string prompt = setup.options.sample_prompt;
     Progress progress(stderr, stderr_is_terminal(), setup.options.log_every);
-    const SignalGuard guard;
+    std::optional<SignalGuard> guard(std::in_place);
     TrainHooks hooks;
     hooks.stop = [] { return caught_signal != 0; };
     hooks.sample = [&](const TrainStep& step, const CharTokenizer& characters, int64_t number) {
@@ -157,10 +158,11 @@ bool train(const Options& o) {
     };
     Trainer trainer(*backend, std::move(setup), progress, hooks);
     const TrainResult result = trainer.run();
+    guard.reset();  // all is saved: from here on a signal just ends the process
     if (result.end == TrainEnd::NothingToDo) return false;
     report_end(result, files, progress);
     if (result.end == TrainEnd::Interrupted) return true;
-    trainer.sample();
+    if (caught_signal == 0) trainer.sample();
     return false;
 }
 

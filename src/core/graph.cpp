@@ -40,12 +40,12 @@ Tensor Graph::view(Tensor t, Shape shape, size_t offset) {
 
 Tensor Graph::fixed(std::string name, Shape shape, DType type, Location where) {
     CHECK(where.buffer >= 0);
-    for (size_t i = 0; i < tensors_.size(); ++i)
-        if (tensors_[i].where == where && tensors_[i].base < 0) {
-            CHECK(tensors_[i].shape == shape && tensors_[i].type == type);
-            return {static_cast<int>(i)};
-        }
-    const Tensor t = make(shape, type);
+    const auto [known, is_new] = fixed_.try_emplace(where);
+    if (!is_new) {
+        CHECK(info(known->second).shape == shape && info(known->second).type == type);
+        return known->second;
+    }
+    const Tensor t = known->second = make(shape, type);
     tensors_.back().where = where;
     tensors_.back().name = std::move(name);
     return t;
@@ -53,6 +53,7 @@ Tensor Graph::fixed(std::string name, Shape shape, DType type, Location where) {
 
 Tensor Graph::weight(const Weight& w) {
     if (!w) return {};
+    CHECK(mode_ == Mode::Infer || w.type == DType::F32);
     const Tensor t = fixed(w.name, w.shape, w.type, w.value);
     weight_gradients_[static_cast<size_t>(t.id)] = w.gradient;
     return t;
@@ -119,6 +120,8 @@ Tensor Graph::embed(Tensor ids, Tensor positions, const Weight& wte, const Weigh
     p.C = wte.shape[1];
     p.N = wte.shape[0];
     p.S = wpe ? wpe.shape[0] : 0;
+    p.type = wte.type;
+    p.position_type = wpe.type;
     p.dropout = dropout_threshold(dropout);
     p.stream = streams_++;
     const Tensor y = make({batch_ * time_, p.C});
@@ -141,6 +144,7 @@ Tensor Graph::linear(Tensor x, const LinearWeights& w, const Epilogue& epilogue)
     Params p = rows(x);
     CHECK(w.w.shape.rank == 2 && w.w.shape[1] == p.C);
     p.N = w.w.shape[0];
+    p.type = w.w.type;
     p.act = epilogue.act;
     p.dropout = dropout_threshold(epilogue.dropout);
     p.stream = streams_++;
@@ -164,9 +168,10 @@ Tensor Graph::attention(Tensor qkv, int64_t heads, float dropout, const KvCache*
     }
     CHECK(mode_ == Mode::Infer);
     p.S = cache->capacity;
+    p.type = cache->type;
     const Shape shape{p.B, p.H, p.S, p.C / p.H};
     add(Op::AttentionCached, p, {qkv, positions},
-        {y, fixed("keys", shape, DType::F32, cache->keys), fixed("values", shape, DType::F32, cache->values)});
+        {y, fixed("keys", shape, cache->type, cache->keys), fixed("values", shape, cache->type, cache->values)});
     return y;
 }
 
@@ -205,6 +210,7 @@ Graph::Loss Graph::loss(Tensor x, const Weight& head, Tensor targets) {
         p.B = rows % all.T == 0 ? rows / all.T : 1;
         p.T = rows / p.B;
         p.N = V;
+        p.type = head.type;
         p.stream = streams_;
         const Tensor xs = part(x, row, rows), logits = make({rows, V});
         Node& head_node = add(Op::Linear, p, {xs, w, {}, {}}, {logits});

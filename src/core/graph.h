@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -40,9 +41,10 @@ struct Epilogue {
     float dropout = 0;
 };
 
-/// Key/value cache of one layer: float tensors (B,H,S,C/H) that outlive the plan.
+/// Key/value cache of one layer: tensors (B,H,S,C/H) of F32 or F16 that outlive the plan.
 struct KvCache {
     Location keys, values;
+    DType type = DType::F32;
     int64_t capacity = 0;  // S
 };
 
@@ -141,6 +143,7 @@ private:
     uint32_t streams_ = 0;
     std::vector<TensorInfo> tensors_;
     std::vector<Node> nodes_;
+    std::map<Location, Tensor> fixed_;
     std::vector<Tensor> gradients_;           // by tensor id
     std::vector<Location> weight_gradients_;  // by tensor id; where a weight's gradient lies
     // During record_backward(), by tensor id: forward nodes that use it and are still to come, and terms that wait for

@@ -3,10 +3,15 @@
 //
 // Dimensions (the whole project's dictionary): B batch, T time, R = B*T rows, C channels in, N channels out, V vocabulary,
 // H heads, S rows of a key/value cache or of the position table. Tensors are row-major, shapes outermost first.
+//
+// Tensors are float, except indices (int32), partial sums (double) and, in inference, those that Params::type speaks of:
+// wte and wpe of Embed, w of Linear (any type of core/dtype.h that ref/quantize.h unpacks), keys and values (F32 or F16).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+
+#include "core/dtype.h"
 
 namespace nib {
 
@@ -36,8 +41,10 @@ enum class Op : uint8_t {
 // clang-format on
 constexpr int kOpCount = static_cast<int>(Op::Count);
 constexpr int64_t kSumBlock =
-    65536;                        // elements per partial sum of SumSquares, fixed so that results never depend on threads
-constexpr int64_t kFewRows = 16;  // Linear by columns: up to here kernels may sum in another order than beyond
+    65536;  // elements per partial sum of SumSquares, fixed so that results never depend on threads
+/// Linear by columns: up to here kernels may sum in another order than beyond, and beside a w in blocks (Q8_0, ...) x is
+/// quantized to 8 bits, as ref/quantize.h says.
+constexpr int64_t kFewRows = 16;
 constexpr int kMaxIn = 5, kMaxOut = 3;
 
 enum class Act : uint8_t { None, GeluTanh, GeluErf, Relu };
@@ -49,6 +56,8 @@ constexpr int32_t kIgnore = -1;
 struct Params {
     int64_t B = 0, T = 0, C = 0, N = 0, H = 0, S = 0;  // dimensions as in the table above; CrossEntropy's V is N
     float eps = 0;                                     // Norm
+    DType type = DType::F32;                           // of wte (Embed), w (Linear), keys and values (AttentionCached)
+    DType position_type = DType::F32;                  // of wpe (Embed)
     Act act = Act::None;                               // Linear
     bool by_columns = false;                           // Linear, LinearBackward: units are output columns, not rows
     bool decay = false;                                // AdamW, Sgd: weight decay applies

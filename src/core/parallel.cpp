@@ -2,6 +2,8 @@
 
 #include <sched.h>
 
+#include <exception>
+
 #include "core/error.h"
 
 namespace nib {
@@ -43,10 +45,18 @@ void Barrier::wait() {
 
 ThreadPool::ThreadPool(int threads) : threads_(threads), barrier_(threads) {
     CHECK(threads >= 1);
-    for (int i = 1; i < threads; ++i) others_.emplace_back([this, i] { work(i); });
+    try {
+        for (int i = 1; i < threads; ++i) others_.emplace_back([this, i] { work(i); });
+    } catch (const std::exception& error) {
+        end();
+        fail("cannot start %d threads (%s); choose fewer with --threads", threads, error.what());
+    }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { end(); }
+
+// Lets the other threads leave and waits for them.
+void ThreadPool::end() {
     task_ = nullptr;
     generation_.fetch_add(1, std::memory_order_release);
     generation_.notify_all();

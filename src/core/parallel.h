@@ -24,6 +24,7 @@ private:
 /// A fixed set of threads; the caller of run() is thread 0.
 class ThreadPool {
 public:
+    /// Error when the system does not start so many.
     explicit ThreadPool(int threads);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;
@@ -36,6 +37,7 @@ public:
 
 private:
     void work(int thread);
+    void end();
 
     const int threads_;
     Barrier barrier_;

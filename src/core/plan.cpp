@@ -1,11 +1,14 @@
 #include "core/plan.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <functional>
+#include <unordered_map>
 #include <utility>
 
 #include "core/ops.h"
+#include "core/ranges.h"
 
 namespace nib {
 namespace {
@@ -24,32 +27,44 @@ bool by_sequence(const Node& node, int workers) {
 
 // Linear layers outside by-sequence stages: output columns are shared out when there are few rows for each worker, since
 // then every weight is read by one worker only.
-bool by_columns(const Node& node, int workers) { return node.p.B * node.p.T < 512 * std::max(1, workers) || workers == 0; }
+bool by_columns(const Node& node, int workers) { return node.p.B * node.p.T <= 512 * std::max(1, workers) || workers == 0; }
 
 int base_of(const Plan& plan, Tensor t) {
     const int base = plan.tensors[static_cast<size_t>(t.id)].base;
     return base >= 0 ? base : t.id;
 }
 
-bool shares(const Plan& plan, Tensor a, Tensor b) {
-    if (!a || !b || base_of(plan, a) != base_of(plan, b)) return false;
-    const TensorInfo &x = plan.tensors[static_cast<size_t>(a.id)], &y = plan.tensors[static_cast<size_t>(b.id)];
-    return x.view_offset < y.view_offset + y.bytes() && y.view_offset < x.view_offset + x.bytes();
-}
-
-// Whether `later` must wait for `earlier`: it reads what that writes, or writes what that reads or writes.
-bool depends(const Plan& plan, const Node& later, const Node& earlier) {
-    for (const Tensor written : earlier.out) {
-        for (const Tensor t : later.in)
-            if (shares(plan, t, written)) return true;
-        for (const Tensor t : later.out)
-            if (shares(plan, t, written)) return true;
+// What the nodes of a stage read and write.
+class Uses {
+public:
+    // Whether `node` must wait for them: it reads what one writes, or writes what one reads or writes.
+    bool hinder(const Plan& plan, const Node& node) const {
+        const auto overlaps = [&](const ByTensor& used, Tensor t) {
+            if (!t) return false;
+            const auto found = used.find(base_of(plan, t));
+            const TensorInfo& info = plan.tensors[static_cast<size_t>(t.id)];
+            return found != used.end() &&
+                   found->second.end_of_overlap(info.view_offset, info.view_offset + info.bytes()) > 0;
+        };
+        return std::any_of(node.in.begin(), node.in.end(), [&](Tensor t) { return overlaps(written_, t); }) ||
+               std::any_of(node.out.begin(), node.out.end(),
+                           [&](Tensor t) { return overlaps(written_, t) || overlaps(read_, t); });
     }
-    for (const Tensor t : later.out)
-        for (const Tensor read : earlier.in)
-            if (shares(plan, t, read)) return true;
-    return false;
-}
+
+    void add(const Plan& plan, const Node& node) {
+        const auto use = [&](ByTensor& used, Tensor t) {
+            if (!t) return;
+            const TensorInfo& info = plan.tensors[static_cast<size_t>(t.id)];
+            used[base_of(plan, t)].add(info.view_offset, info.view_offset + info.bytes());
+        };
+        for (const Tensor t : node.in) use(read_, t);
+        for (const Tensor t : node.out) use(written_, t);
+    }
+
+private:
+    using ByTensor = std::unordered_map<int, Ranges>;  // by base
+    ByTensor read_, written_;
+};
 
 class Scheduler {
 public:
@@ -89,18 +104,21 @@ private:
     // Into the last stage of independent nodes, or a new one if it depends on a node there.
     void share_out(int index) {
         const Node& node = plan_.nodes[static_cast<size_t>(index)];
-        const bool join = !node.new_stage && !plan_.stages.empty() && plan_.stages.back().sequences == 0 &&
-                          std::none_of(plan_.stages.back().nodes.begin(), plan_.stages.back().nodes.end(), [&](int other) {
-                              return depends(plan_, node, plan_.nodes[static_cast<size_t>(other)]);
-                          });
-        if (!join) plan_.stages.emplace_back();
+        const bool join =
+            !node.new_stage && !plan_.stages.empty() && plan_.stages.back().sequences == 0 && !uses_.hinder(plan_, node);
+        if (!join) {
+            plan_.stages.emplace_back();
+            uses_ = {};
+        }
         plan_.stages.back().nodes.push_back(index);
+        uses_.add(plan_, node);
     }
 
     Plan& plan_;
     int workers_;
     Stage sequences_;
     std::vector<int> waiting_;
+    Uses uses_;  // of the last stage, if its nodes are independent
 };
 
 struct Lifetime {
@@ -127,6 +145,59 @@ std::vector<Lifetime> lifetimes(const Plan& plan) {
     return lives;
 }
 
+// Which bytes of the arena are taken when: a binary tree over the stages, so that neither a long life nor many tensors at
+// the same time cost more than a few steps.
+class Occupancy {
+public:
+    explicit Occupancy(int stages) : leaves_(std::bit_ceil(static_cast<size_t>(stages))) {
+        throughout_.resize(2 * leaves_);
+        within_.resize(2 * leaves_);
+    }
+
+    // The lowest offset at which `bytes` are free during all of `life`.
+    size_t lowest(const Lifetime& life, size_t bytes) {
+        std::vector<const Ranges*> taken;
+        pieces(life, [&](size_t node) { taken.insert(taken.end(), {&throughout_[node], &within_[node]}); });
+        ends(life, [&](size_t node) { taken.push_back(&throughout_[node]); });
+        size_t at = 0;
+        for (size_t i = 0, free = 0; free < taken.size(); i = (i + 1) % taken.size()) {
+            const size_t end = taken[i]->end_of_overlap(at, at + bytes);
+            free = end > 0 ? 0 : free + 1;
+            at = std::max(at, end);
+        }
+        return at;
+    }
+
+    void take(const Lifetime& life, size_t begin, size_t end) {
+        pieces(life, [&](size_t node) { throughout_[node].add(begin, end); });
+        ends(life, [&](size_t node) { within_[node].add(begin, end); });
+    }
+
+private:
+    // The fewest nodes that make up a life.
+    template <class Visit>
+    void pieces(const Lifetime& life, const Visit& visit) const {
+        size_t first = leaves_ + static_cast<size_t>(life.first), end = leaves_ + static_cast<size_t>(life.last) + 1;
+        for (; first < end; first /= 2, end /= 2) {
+            if (first % 2 == 1) visit(first++);
+            if (end % 2 == 1) visit(--end);
+        }
+    }
+
+    // The nodes in which a life begins or ends.
+    template <class Visit>
+    void ends(const Lifetime& life, const Visit& visit) const {
+        size_t first = leaves_ + static_cast<size_t>(life.first), last = leaves_ + static_cast<size_t>(life.last);
+        for (; first != last; first /= 2, last /= 2) visit(first), visit(last);
+        for (; first > 0; first /= 2) visit(first);
+    }
+
+    size_t leaves_;
+    // By node, 1 the root, 2 n and 2 n + 1 the halves of n: of lives of which it is a piece; of lives that begin or end in
+    // it. A life overlaps a node's time if it begins or ends in it, or if the node or one above it is a piece of that life.
+    std::vector<Ranges> throughout_, within_;
+};
+
 // Gives each intermediate the lowest offset that is free during its life, large ones first. Returns the arena's size.
 size_t place_tensors(Plan& plan) {
     const std::vector<Lifetime> lives = lifetimes(plan);
@@ -135,23 +206,15 @@ size_t place_tensors(Plan& plan) {
         if (plan.tensors[i].base < 0 && plan.tensors[i].where.buffer < 0 && lives[i].first >= 0)
             order.push_back(static_cast<int>(i));
     const auto bytes = [&](int i) { return (plan.tensors[static_cast<size_t>(i)].bytes() + kAlign - 1) / kAlign * kAlign; };
-    const auto offset = [&](int i) -> size_t& { return plan.tensors[static_cast<size_t>(i)].where.offset; };
     std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return bytes(a) > bytes(b); });
-    std::vector<int> placed;  // by offset
+    Occupancy occupancy(static_cast<int>(plan.stages.size()) + 1);  // what is kept lives on after the last
     size_t size = 0;
     for (const int i : order) {
-        const Lifetime life = lives[static_cast<size_t>(i)];
-        size_t at = 0;
-        for (const int other : placed) {
-            const Lifetime theirs = lives[static_cast<size_t>(other)];
-            if (theirs.last < life.first || life.last < theirs.first) continue;
-            if (at + bytes(i) <= offset(other)) break;
-            at = std::max(at, offset(other) + bytes(other));
-        }
-        offset(i) = at;
-        size = std::max(size, at + bytes(i));
-        placed.insert(
-            std::upper_bound(placed.begin(), placed.end(), i, [&](int a, int b) { return offset(a) < offset(b); }), i);
+        const Lifetime& life = lives[static_cast<size_t>(i)];
+        const size_t at = occupancy.lowest(life, bytes(i)), end = at + bytes(i);
+        occupancy.take(life, at, end);
+        plan.tensors[static_cast<size_t>(i)].where.offset = at;
+        size = std::max(size, end);
     }
     return size;
 }
@@ -173,7 +236,7 @@ Plan compile(Graph graph, Backend& backend, std::shared_ptr<const Arena> arena) 
     Plan plan = schedule(graph, backend.workers());
     for (const Node& node : plan.nodes)
         if (!backend.supports(node))
-            fail("%s cannot run op `%s`; choose another --device", backend.name().c_str(), op_name(node.op));
+            fail("%s cannot run op `%s`, which this model needs", backend.name().c_str(), op_name(node.op));
     plan.backend = &backend;
     plan.arena = arena ? std::move(arena) : std::make_shared<const Arena>(backend, plan.arena_bytes);
     CHECK(plan.arena->bytes() >= plan.arena_bytes);

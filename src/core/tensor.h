@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
@@ -45,7 +46,7 @@ struct Tensor {
 struct Location {
     int buffer = -1;
     size_t offset = 0;
-    bool operator==(const Location&) const = default;
+    auto operator<=>(const Location&) const = default;
 };
 
 }  // namespace nib

@@ -1,6 +1,7 @@
 // Causal attention, flash-style (Dao et al. 2022): a block of query rows at a time against all keys it may see, forward and
 // backward, so that no (T,T) matrix is kept; backward computes the probabilities again from the log-sum-exp.
 #include "cpu/dropout.h"
+#include "cpu/formats.h"
 #include "cpu/gemm.h"
 #include "cpu/simd.h"
 #include "cpu/vecmath.h"
@@ -166,45 +167,100 @@ void attention_backward(const Call& call, Range units, void* scratch) {
     }
 }
 
-void attention_cached(const Call& call, Range units, void* scratch) {
-    const auto* positions = call.input<int32_t>(1);  // (R)
-    const int64_t C = call.p.C, S = call.p.S, T = call.rows() / call.p.B;
-    auto* scores = static_cast<float*>(scratch);  // (S)
-    for (int64_t unit = units.begin; unit < units.end; ++unit) {
-        const Head h(call, call.input<float>(0), unit);
-        const int64_t first = unit / call.p.H * h.T;
-        float* y = call.output<float>(0) + h.output_offset(call);
-        float* keys = call.output<float>(1) + unit * S * h.D;    // (S,D)
-        float* values = call.output<float>(2) + unit * S * h.D;  // (S,D)
-        for (int64_t t = 0; t < T; ++t) {
-            float *key = keys + positions[first + t] * h.D, *value = values + positions[first + t] * h.D;
+namespace {
+
+// One head and its cache, keys and values (S,D) of type Cell.
+template <class Cell>
+struct CachedHead {
+    Head h;
+    int64_t S, C;
+    const int32_t* positions;  // (T)
+    Cell *keys, *values;
+    float* y;  // rows of C
+
+    CachedHead(const Call& call, int64_t unit) : h(call, call.input<float>(0), unit), S(call.p.S), C(call.p.C) {
+        positions = call.input<int32_t>(1) + unit / call.p.H * h.T;
+        keys = call.output<Cell>(1) + unit * S * h.D;
+        values = call.output<Cell>(2) + unit * S * h.D;
+        y = call.output<float>(0) + h.output_offset(call);
+    }
+
+    void store(int64_t T) const {
+        for (int64_t t = 0; t < T; ++t)
             for_each_vector(h.D, [&](int64_t i, auto get, auto put) {
-                put(key + i, get(h.k + t * h.ld + i));
-                put(value + i, get(h.v + t * h.ld + i));
+                put(keys + positions[t] * h.D + i, get(h.k + t * h.ld + i));
+                put(values + positions[t] * h.D + i, get(h.v + t * h.ld + i));
             });
+    }
+
+    // One query row: dot products straight on the cache.
+    void attend(int64_t t, float* scores) const {
+        const int64_t n = positions[t] + 1;
+        const float* q = h.q + t * h.ld;
+        for (int64_t s = 0; s < n; ++s) {
+            vf sum(0.0f);
+            for_each_vector(h.D, [&](int64_t i, auto get, auto) { sum = madd(get(q + i), get(keys + s * h.D + i), sum); });
+            scores[s] = reduce_add(sum);
         }
-        for (int64_t t = 0; t < T; ++t) {
-            const int64_t n = positions[first + t] + 1;
-            const float* q = h.q + t * h.ld;
-            for (int64_t s = 0; s < n; ++s) {
-                vf sum(0.0f);
-                for_each_vector(h.D,
-                                [&](int64_t i, auto get, auto) { sum = madd(get(q + i), get(keys + s * h.D + i), sum); });
-                scores[s] = reduce_add(sum);
-            }
-            softmax(scores, n, n, h.scale);
-            for_each_vector(h.D, [&](int64_t i, auto get, auto put) {
-                vf sum(0.0f);
-                for (int64_t s = 0; s < n; ++s) sum = madd(vf(scores[s]), get(values + s * h.D + i), sum);
-                put(y + t * C + i, sum);
-            });
+        softmax(scores, n, n, h.scale);
+        for_each_vector(h.D, [&](int64_t i, auto get, auto put) {
+            vf sum(0.0f);
+            for (int64_t s = 0; s < n; ++s) sum = madd(vf(scores[s]), get(values + s * h.D + i), sum);
+            put(y + t * C + i, sum);
+        });
+    }
+
+    // Many query rows: blocks of them as matrix products with the packed cache.
+    void attend_blocks(int64_t T, float* scratch) const {
+        int64_t seen = 0;
+        for (int64_t t = 0; t < T; ++t) seen = largest<int64_t>(seen, positions[t] + 1);
+        const int64_t ld = padded(seen), width = padded(h.D);
+        float* keys_t = scratch;                // (D,seen) in panels
+        float* packed = keys_t + h.D * ld;      // (seen,D) in panels
+        float* scores = packed + seen * width;  // (kQueries,seen)
+        pack_all(true, keys, h.D, h.D, seen, keys_t);
+        pack_all(false, values, h.D, seen, h.D, packed);
+        for (int64_t t = 0; t < T; t += kQueries) {
+            const int64_t M = least(kQueries, T - t);
+            int64_t columns = 0;
+            for (int64_t i = 0; i < M; ++i) columns = largest<int64_t>(columns, positions[t + i] + 1);
+            product<true>(M, seen, h.D, Left{h.q + t * h.ld, h.ld, 1}, keys_t, h.D, 0, scores, ld, nullptr, Start::Zero,
+                          columns);
+            for (int64_t i = 0; i < M; ++i) softmax(scores + i * ld, positions[t + i] + 1, columns, h.scale);
+            product<true>(M, h.D, columns, Left{scores, ld, 1}, packed, seen, 0, y + t * C, C, nullptr, Start::Zero, h.D);
         }
     }
+};
+
+constexpr int64_t kManyQueries = 8;  // from here on packing the cache pays
+
+template <class Cell>
+void attend_cached(const Call& call, Range units, float* scratch) {
+    const int64_t T = call.rows() / call.p.B;
+    for (int64_t unit = units.begin; unit < units.end; ++unit) {
+        const CachedHead<Cell> head(call, unit);
+        head.store(T);
+        if (T >= kManyQueries)
+            head.attend_blocks(T, scratch);
+        else
+            for (int64_t t = 0; t < T; ++t) head.attend(t, scratch);
+    }
+}
+
+}  // namespace
+
+void attention_cached(const Call& call, Range units, void* scratch) {
+    if (call.p.type == DType::F16)
+        attend_cached<Half>(call, units, static_cast<float*>(scratch));
+    else
+        attend_cached<float>(call, units, static_cast<float*>(scratch));
 }
 
 size_t attention_scratch_bytes(const Call& call) {
     const int64_t T = call.p.T, D = call.p.C / call.p.H, ld = padded(T), width = padded(D);
-    if (call.op == Op::AttentionCached) return static_cast<size_t>(call.p.S) * sizeof(float);
+    if (call.op == Op::AttentionCached && T < kManyQueries) return static_cast<size_t>(call.p.S) * sizeof(float);
+    if (call.op == Op::AttentionCached)
+        return static_cast<size_t>((D + kQueries) * padded(call.p.S) + call.p.S * width) * sizeof(float);
     if (call.op == Op::Attention) return static_cast<size_t>(D * ld + T * width + kQueries * ld) * sizeof(float);
     return static_cast<size_t>(2 * D * ld + 3 * T * width + (2 * kQueries + 1) * ld) * sizeof(float);
 }

@@ -1,29 +1,40 @@
 // Token and position embeddings, and copying of rows. Formulas: src/ref/embed.cpp.
 #include "cpu/dropout.h"
+#include "cpu/formats.h"
 
 namespace nib::cpu::NIB_ISA {
+
+namespace {
+
+// out += row, whose values are of any type.
+void add_row(DType type, const void* row, int64_t C, float* out) {
+    constexpr int64_t kPart = 256;  // whole blocks of every type
+    float part[kPart];
+    for (int64_t c = 0; c < C; c += kPart) {
+        const int64_t count = least(kPart, C - c);
+        unpack(type, row, c, count, part);
+        for_each_vector(
+            count, [&](int64_t i, auto get, auto put)
+                       __attribute__((always_inline)) { put(out + c + i, get(out + c + i) + get(part + i)); });
+    }
+}
+
+}  // namespace
 
 void embed(const Call& call, Range rows, void*) {
     const auto* ids = call.input<int32_t>(0);        // (R)
     const auto* positions = call.input<int32_t>(1);  // (R)
-    const auto* wte = call.input<float>(2);          // (V,C)
-    const auto* wpe = call.input<float>(3);          // (S,C) or null
+    const void* wte = call.in[2];                    // (V,C) of type p.type
+    const void* wpe = call.in[3];                    // (S,C) of type p.position_type, or null
     auto* y = call.output<float>(0);                 // (R,C)
     const int64_t C = call.p.C;
     const int64_t together = 1 + 4096 / C;  // rows in the cache between the two passes
     for (int64_t first = rows.begin; first < rows.end; first += together) {
         const int64_t end = least(rows.end, first + together);
         for (int64_t r = first; r < end; ++r) {
-            const float* token = wte + ids[r] * C;
             float* out = y + r * C;
-            if (const float* position = wpe ? wpe + positions[r] * C : nullptr)
-                for_each_vector(
-                    C, [&](int64_t c, auto load, auto store)
-                           __attribute__((always_inline)) { store(out + c, load(token + c) + load(position + c)); });
-            else
-                for_each_vector(
-                    C, [&](int64_t c, auto load, auto store)
-                           __attribute__((always_inline)) { store(out + c, load(token + c)); });
+            unpack(call.p.type, row_of(call.p.type, wte, ids[r], C), 0, C, out);
+            if (wpe) add_row(call.p.position_type, row_of(call.p.position_type, wpe, positions[r], C), C, out);
         }
         apply_dropout(call, static_cast<uint64_t>(first * C), (end - first) * C, y + first * C);
     }

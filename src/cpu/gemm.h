@@ -127,8 +127,10 @@ inline void product(int64_t M, int64_t N, int64_t K, Left a, const float* packed
     }
 }
 
-/// Packs rows [0,K) of a panel: `nv` vectors of which `columns` columns exist, element (k,n) at source[k * ld + n].
-inline void pack_panel(const float* source, int64_t ld, int64_t K, int64_t nv, int64_t columns, float* panel) {
+/// Packs rows [0,K) of a panel: `nv` vectors of which `columns` columns exist, element (k,n) at source[k * ld + n]. T is
+/// float or another type that has a load().
+template <class T>
+inline void pack_panel(const T* source, int64_t ld, int64_t K, int64_t nv, int64_t columns, float* panel) {
     const int64_t width = nv * kWidth;
     if (columns >= width) {
         for (int64_t k = 0; k < K; ++k)
@@ -158,22 +160,38 @@ inline void pack_panel(const float* source, int64_t ld, int64_t K, int64_t nv, i
 #endif
 }
 
-/// The same from a transposed source: element (k,n) at source[n * ld + k].
-inline void pack_panel_transposed(const float* source, int64_t ld, int64_t K, int64_t nv, int64_t columns, float* panel) {
-    const int64_t width = nv * kWidth, present = least(columns, width);
-    int64_t n = 0;
-    for (; n + 4 <= present; n += 4) {
-        int64_t k = 0;
-        for (; k + 4 <= K; k += 4) transpose_4x4(source + n * ld + k, ld, panel + k * width + n, width);
-        for (; k < K; ++k)
-            for (int64_t i = n; i < n + 4; ++i) panel[k * width + i] = source[i * ld + k];
+/// Four columns of a panel of `width`, of which the first `count` exist: element (k,n) is source[n * ld + k].
+inline void pack_four_columns(const float* source, int64_t ld, int64_t K, int64_t count, int64_t width, float* panel) {
+    int64_t k = 0;
+    if (count >= 4)
+        for (; k + 4 <= K; k += 4) transpose_4x4(source + k, ld, panel + k * width, width);
+    for (; k < K; ++k)
+        for (int64_t n = 0; n < 4; ++n) panel[k * width + n] = n < count ? source[n * ld + k] : 0.0f;
+}
+
+template <class T>
+inline void pack_four_columns(const T* source, int64_t ld, int64_t K, int64_t count, int64_t width, float* panel) {
+    constexpr int64_t kPart = 64;
+    float rows[4 * kPart];
+    for (int64_t k = 0; k < K; k += kPart) {
+        const int64_t depth = least(kPart, K - k);
+        for (int64_t n = 0; n < least<int64_t>(4, count); ++n)
+            for_each_vector(
+                depth, [&](int64_t i, auto get, auto put) { put(rows + n * kPart + i, get(source + n * ld + k + i)); });
+        pack_four_columns(rows, kPart, depth, count, width, panel + k * width);
     }
-    for (; n < width; ++n)
-        for (int64_t k = 0; k < K; ++k) panel[k * width + n] = n < present ? source[n * ld + k] : 0.0f;
+}
+
+/// A panel from a transposed source: element (k,n) at source[n * ld + k].
+template <class T>
+inline void pack_panel_transposed(const T* source, int64_t ld, int64_t K, int64_t nv, int64_t columns, float* panel) {
+    const int64_t width = nv * kWidth;
+    for (int64_t n = 0; n < width; n += 4) pack_four_columns(source + n * ld, ld, K, columns - n, width, panel + n);
 }
 
 /// Packs all panels of B (K,N) from a plain or transposed source.
-inline void pack_all(bool transposed, const float* source, int64_t ld, int64_t K, int64_t N, float* packed) {
+template <class T>
+inline void pack_all(bool transposed, const T* source, int64_t ld, int64_t K, int64_t N, float* packed) {
     const Panels panels(N);
     for (int64_t p = 0; p < panels.count; ++p) {
         const int64_t at = panels.first(p) * kWidth;

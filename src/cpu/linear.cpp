@@ -1,12 +1,11 @@
 // Linear layers: y = residual + dropout(act(x w^T + b)), and its gradients.
 //
 // By rows, the executor has packed the weights and each call takes some rows through all of them. By columns, each call
-// packs its part of the weights as it goes and takes all rows through it; a few rows (decoding) are dot products straight
-// on the weights, which are then read once and at memory speed.
-#include "cpu/dropout.h"
+// packs its part of the weights as it goes and takes all rows through it. Packing makes floats of weights of other types.
+// Few rows (decoding) are the matter of linear_few_rows.cpp.
+#include "cpu/epilogue.h"
+#include "cpu/formats.h"
 #include "cpu/gemm.h"
-#include "cpu/simd.h"
-#include "cpu/vecmath.h"
 
 namespace nib::cpu::NIB_ISA {
 namespace {
@@ -19,12 +18,15 @@ constexpr int64_t kTileStride = kWeightDepth * kMR + 16;  // not a multiple of 4
 
 // The product behind Linear and LinearBackward: out (R,N) = left (R,K) B (K,N), where B is w transposed or w.
 struct Product {
-    const float *left, *w, *bias;
+    const float* left;
+    const void* w;  // (N,ldw) of `type`, or (K,ldw) when it is not transposed
+    const float* bias;
     float* out;
     int64_t K, N, ldw;
+    DType type;
     bool transposed, adds;
 
-    explicit Product(const Call& call) : left(call.input<float>(0)), w(call.input<float>(1)) {
+    explicit Product(const Call& call) : left(call.input<float>(0)), w(call.in[1]), type(call.p.type) {
         const bool forward = call.op == Op::Linear;
         bias = forward ? call.input<float>(2) : nullptr;
         out = forward && call.out[1] ? call.output<float>(1) : call.output<float>(0);
@@ -38,54 +40,23 @@ struct Product {
     Start start(int64_t k) const { return adds || k > 0 ? Start::Add : bias ? Start::Bias : Start::Zero; }
 
     void pack(int64_t k, int64_t depth, int64_t nv, int64_t column, float* panel) const {
-        if (transposed)
-            pack_panel_transposed(w + column * ldw + k, ldw, depth, nv, N - column, panel);
-        else
-            pack_panel(w + k * ldw + column, ldw, depth, nv, N - column, panel);
+        const auto* floats = static_cast<const float*>(w);
+        if (!transposed) return pack_panel(floats + k * ldw + column, ldw, depth, nv, N - column, panel);
+        if (type == DType::F32) return pack_panel_transposed(floats + column * ldw + k, ldw, depth, nv, N - column, panel);
+        // Four rows at a time become floats.
+        float rows[4 * kDepth];
+        for (int64_t n = 0; n < nv * kWidth; n += 4) {
+            const int64_t count = least<int64_t>(4, N - column - n);
+            for (int64_t i = 0; i < count; ++i)
+                unpack(type, row_of(type, w, column + n + i, ldw), k, depth, rows + i * depth);
+            pack_four_columns(rows, depth, depth, count, nv * kWidth, panel + n);
+        }
     }
 };
-
-// Calls body with the activation as a compile-time constant.
-template <class Body>
-void with_activation(Act act, Body&& body) {
-    switch (act) {
-        case Act::GeluTanh: return body.template operator()<Act::GeluTanh>();
-        case Act::GeluErf: return body.template operator()<Act::GeluErf>();
-        case Act::Relu: return body.template operator()<Act::Relu>();
-        default: return body.template operator()<Act::None>();
-    }
-}
-
-// y = residual + dropout(act(product)) for columns [begin, end) of one row.
-void epilogue(const Call& call, int64_t row, int64_t begin, int64_t end) {
-    const int64_t first = row * call.p.N + begin, count = end - begin;
-    const float* from = (call.out[1] ? call.output<float>(1) : call.output<float>(0)) + first;
-    const float* residual = call.in[3] ? call.input<float>(3) + first : nullptr;
-    float* y = call.output<float>(0) + first;
-    if (call.p.act != Act::None)
-        with_activation(call.p.act, [&]<Act act>() {
-            for_each_vector(count, [&](int64_t i, auto get, auto put) { put(y + i, activate<act>(get(from + i))); });
-        });
-    if (call.p.dropout != 0 && residual)
-        add_dropped(call, static_cast<uint64_t>(first), count, y, residual, y);
-    else if (call.p.dropout != 0)
-        apply_dropout(call, static_cast<uint64_t>(first), count, y);
-    else if (residual)
-        for_each_vector(count, [&](int64_t i, auto get, auto put) { put(y + i, get(y + i) + get(residual + i)); });
-}
 
 // y = dropout(x) for elements first + [0,count) of the mask.
 void drop(const Call& call, uint64_t first, int64_t count, const float* x, float* y) {
     for_each_factor(call, first, count, [&](int64_t i, vf factor, auto get, auto put) { put(y + i, get(x + i) * factor); });
-}
-
-bool has_epilogue(const Call& call) {
-    return call.op == Op::Linear && (call.p.act != Act::None || call.p.dropout != 0 || call.in[3]);
-}
-
-void finish(const Call& call, Range rows, Range columns) {
-    if (!has_epilogue(call)) return;
-    for (int64_t r = rows.begin; r < rows.end; ++r) epilogue(call, r, columns.begin, columns.end);
 }
 
 void by_rows(const Call& call, Range rows) {
@@ -115,48 +86,6 @@ void by_columns(const Call& call, Range columns, float* panel) {
             panel_product<true>(M, depth, Left{p.left + k, p.K, 1}, panel, nv, end - n, p.out + n, p.N,
                                 p.bias ? p.bias + n : nullptr, p.start(k));
         }
-    }
-    finish(call, {0, M}, columns);
-}
-
-// out[r,n] = bias[n] + x_r . w_n for kX rows of x and kW rows of w.
-template <int kX, int kW>
-void dot_block(const Product& p, int64_t row, int64_t n) {
-    const float *x = p.left + row * p.K, *w = p.w + n * p.K;
-    vf sum[kX][kW];
-    for (int i = 0; i < kX; ++i)
-        for (int j = 0; j < kW; ++j) sum[i][j] = vf(0.0f);
-    const auto step = [&](auto get, int64_t k) __attribute__((always_inline)) {
-        vf left[kX];
-        for (int i = 0; i < kX; ++i) left[i] = get(x + i * p.K + k);
-        for (int j = 0; j < kW; ++j) {
-            const vf right = get(w + j * p.K + k);
-            for (int i = 0; i < kX; ++i) sum[i][j] = madd(left[i], right, sum[i][j]);
-        }
-    };
-    for_each_vector(
-        p.K, [&](int64_t k, auto get, auto) __attribute__((always_inline)) { step(get, k); });
-    for (int i = 0; i < kX; ++i)
-        for (int j = 0; j < kW; ++j)
-            p.out[(row + i) * p.N + n + j] = reduce_add(sum[i][j]) + (p.bias ? p.bias[n + j] : 0.0f);
-}
-
-template <int kX>
-void dot_rows(const Product& p, int64_t row, Range columns) {
-    int64_t n = columns.begin;
-    for (; n + 4 <= columns.end; n += 4) dot_block<kX, 4>(p, row, n);
-    for (; n < columns.end; ++n) dot_block<kX, 1>(p, row, n);
-}
-
-// Few rows: w is read from memory once, in blocks of columns that stay in the cache for all groups of rows.
-void few_rows(const Call& call, Range columns) {
-    const Product p(call);
-    const int64_t M = call.rows();
-    for (int64_t n = columns.begin; n < columns.end; n += 16) {
-        const Range block{n, least(n + 16, columns.end)};
-        int64_t r = 0;
-        for (; r + 4 <= M; r += 4) dot_rows<4>(p, r, block);
-        for (; r < M; ++r) dot_rows<1>(p, r, block);
     }
     finish(call, {0, M}, columns);
 }
@@ -197,9 +126,8 @@ struct Prefetch {
 
 }  // namespace
 
-void linear(const Call& call, Range units, void* scratch) {
+void linear_product(const Call& call, Range units, void* scratch) {
     if (!call.p.by_columns) return by_rows(call, units);
-    if (call.rows() <= kFewRows) return few_rows(call, units);
     by_columns(call, units, static_cast<float*>(scratch));
 }
 

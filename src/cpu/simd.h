@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <xsimd/xsimd.hpp>
 
-#include "core/op.h"
+#include "cpu/kernels.h"
 
 namespace nib::cpu::NIB_ISA {
 
@@ -72,50 +72,41 @@ constexpr uint32_t kFirstLanes[32] = {~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0
 #endif
 }
 
+// What for_each_vector hands to its body: all lanes, or the first few.
+struct LoadAll {
+    template <class T>
+    [[gnu::always_inline]] inline vf operator()(const T* p) const {
+        return load(p);
+    }
+};
+struct StoreAll {
+    template <class T>
+    [[gnu::always_inline]] inline void operator()(T* p, vf v) const {
+        store(p, v);
+    }
+};
+struct LoadTail {
+    int64_t lanes;
+    template <class T>
+    [[gnu::always_inline]] inline vf operator()(const T* p) const {
+        return load_tail(p, lanes);
+    }
+};
+struct StoreTail {
+    int64_t lanes;
+    template <class T>
+    [[gnu::always_inline]] inline void operator()(T* p, vf v) const {
+        store_tail(p, v, lanes);
+    }
+};
+
 /// Calls body(offset, load, store) for every vector of n floats; the last may be partial. In the body, load(p) and
-/// store(p, v) act on the lanes that exist; missing lanes read as zero.
+/// store(p, v) act on the lanes that exist; missing lanes read as zero. p may point to any type that has a load().
 template <class Body>
 [[gnu::always_inline]] inline void for_each_vector(int64_t n, Body&& body) {
     int64_t i = 0;
-    for (; i + kWidth <= n; i += kWidth)
-        body(
-            i, [](const float* p) __attribute__((always_inline)) { return load(p); },
-            [](float* p, vf v) __attribute__((always_inline)) { store(p, v); });
-    if (const int64_t left = n - i; left > 0)
-        body(
-            i, [left](const float* p) __attribute__((always_inline)) { return load_tail(p, left); },
-            [left](float* p, vf v) __attribute__((always_inline)) { store_tail(p, v, left); });
+    for (; i + kWidth <= n; i += kWidth) body(i, LoadAll{}, StoreAll{});
+    if (const int64_t left = n - i; left > 0) body(i, LoadTail{left}, StoreTail{left});
 }
-
-/// A kernel file declares its kernels here and table.cpp collects them.
-void embed(const Call&, Range, void*);
-void embed_backward(const Call&, Range, void*);
-void gather_rows(const Call&, Range, void*);
-void norm(const Call&, Range, void*);
-void norm_backward(const Call&, Range, void*);
-void norm_backward_weight(const Call&, Range, void*);
-void linear(const Call&, Range, void*);
-void linear_backward_epilogue(const Call&, Range, void*);
-void linear_backward(const Call&, Range, void*);
-void linear_backward_weight(const Call&, Range, void*);
-void attention(const Call&, Range, void*);
-void attention_backward(const Call&, Range, void*);
-void attention_cached(const Call&, Range, void*);
-void cross_entropy(const Call&, Range, void*);
-void sum_squares(const Call&, Range, void*);
-void clip_factor(const Call&, Range, void*);
-void adamw(const Call&, Range, void*);
-void sgd(const Call&, Range, void*);
-
-// What linear.cpp and attention.cpp tell the executor (see KernelTable).
-size_t linear_scratch_bytes(const Call&);
-size_t linear_packed_bytes(const Call&);
-int64_t linear_pack_units(const Call&);
-void linear_pack(const Call&, Range, void*);
-size_t attention_scratch_bytes(const Call&);
-
-// For benchmarks.
-double peak_flops(int64_t rounds, float* sink);
-float read_memory(const float* data, int64_t count);
 
 }  // namespace nib::cpu::NIB_ISA

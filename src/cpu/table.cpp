@@ -1,11 +1,13 @@
 // The kernel table of one instruction set.
-#include "cpu/simd.h"
+#include "cpu/kernels.h"
 
 #define NIB_TEXT_(x) #x
 #define NIB_TEXT(x) NIB_TEXT_(x)
 
 namespace nib::cpu::NIB_ISA {
 namespace {
+
+using namespace NIB_BASE;
 
 int64_t grain(const Call& call) {
     switch (call.op) {
@@ -22,7 +24,10 @@ int64_t grain(const Call& call) {
 
 size_t scratch_bytes(const Call& call) {
     switch (call.op) {
-        case Op::Linear:
+        case Op::Linear: {
+            const size_t few = linear_few_rows_scratch_bytes(call), many = linear_scratch_bytes(call);
+            return few > many ? few : many;
+        }
         case Op::LinearBackward:
         case Op::LinearBackwardWeight: return linear_scratch_bytes(call);
         case Op::Attention:

@@ -7,23 +7,26 @@
 namespace nib {
 namespace {
 
-constexpr int64_t kSmallChunk = 16, kLargeChunk = 128;  // tokens of a prefill plan: a short prompt, the steps of a long one
+// Tokens of a prefill plan: a short prompt, the steps of a long one, and those where the logits of every token are asked
+// for, which take much memory.
+constexpr int64_t kSmallChunk = 16, kLargeChunk = 512, kLogitsChunk = 128;
 constexpr size_t kAlign = 64;
 
 size_t align_up(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 }  // namespace
 
-Session::Session(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t sequences)
-    : backend_(backend), config_(config), weights_(weights), sequences_(sequences) {
-    CHECK(sequences > 0 && config.context > 0);
-    if (const double bytes = cache_bytes(config, sequences); bytes > 0x1p62)
+Session::Session(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t sequences, DType cache_type)
+    : backend_(backend), config_(config), weights_(weights), sequences_(sequences), cache_type_(cache_type) {
+    CHECK(sequences > 0 && config.context > 0 && (cache_type == DType::F32 || cache_type == DType::F16));
+    if (const double bytes = cache_bytes(config, sequences, cache_type); bytes > 0x1p62)
         fail("the keys and values of %lld sequences need %s of memory; use fewer", static_cast<long long>(sequences),
              human_bytes(bytes).c_str());
-    cache_bytes_ = align_up(static_cast<size_t>(sequences * config.context * config.embd) * sizeof(float));
+    cache_bytes_ = align_up(dtype_bytes(cache_type, sequences * config.context * config.embd));
     cache_buffer_ = backend.allocate(cache_bytes_ * 2 * static_cast<size_t>(config.layers));
     logits_.resize(static_cast<size_t>(sequences * config.vocab));
     small_.size = std::min(kSmallChunk, config.context);
+    medium_.size = std::min(kLogitsChunk, config.context);
     large_.size = std::min(kLargeChunk, config.context);
 }
 
@@ -31,9 +34,9 @@ Session::~Session() {
     if (cache_buffer_ >= 0) backend_.release(cache_buffer_);
 }
 
-double Session::cache_bytes(const GptConfig& c, int64_t sequences) {
-    return 2.0 * sizeof(float) * static_cast<double>(c.layers) * static_cast<double>(c.context) *
-           static_cast<double>(c.embd) * static_cast<double>(sequences);
+double Session::cache_bytes(const GptConfig& c, int64_t sequences, DType cache_type) {
+    return 2.0 * static_cast<double>(dtype_bytes(cache_type, 1)) * static_cast<double>(c.layers) *
+           static_cast<double>(c.context) * static_cast<double>(c.embd) * static_cast<double>(sequences);
 }
 
 Location Session::cache(int64_t layer, bool values) const {
@@ -42,7 +45,8 @@ Location Session::cache(int64_t layer, bool values) const {
 
 std::vector<KvCache> Session::caches() const {
     std::vector<KvCache> layers;
-    for (int64_t l = 0; l < config_.layers; ++l) layers.push_back({cache(l, false), cache(l, true), config_.context});
+    for (int64_t l = 0; l < config_.layers; ++l)
+        layers.push_back({cache(l, false), cache(l, true), cache_type_, config_.context});
     return layers;
 }
 
@@ -82,9 +86,7 @@ void Session::compile_decode() {
     decode_.positions_values.resize(static_cast<size_t>(sequences_));
 }
 
-// The plan for the next of `tokens` tokens.
-Session::Chunk& Session::chunk(int64_t tokens) {
-    Chunk& c = tokens > small_.size ? large_ : small_;
+Session::Chunk& Session::compiled(Chunk& c) {
     if (!c.body.backend) compile_body(c);
     return c;
 }
@@ -109,7 +111,7 @@ std::span<const float> Session::prefill(std::span<const int32_t> ids) {
     if (ids.size() == 1 && sequences_ == 1) return decode(ids);
     Chunk* c = nullptr;
     while (!ids.empty()) {
-        c = &chunk(static_cast<int64_t>(ids.size()));
+        c = &compiled(static_cast<int64_t>(ids.size()) > small_.size ? large_ : small_);
         const size_t rows = std::min(ids.size(), static_cast<size_t>(c->size));
         run_body(*c, ids.first(rows));
         ids = ids.subspan(rows);
@@ -125,7 +127,7 @@ void Session::all_logits(std::span<const int32_t> ids, const std::function<void(
     check_room(ids, static_cast<int64_t>(ids.size()));
     std::vector<float> logits;
     while (!ids.empty()) {
-        Chunk& c = chunk(static_cast<int64_t>(ids.size()));
+        Chunk& c = compiled(static_cast<int64_t>(ids.size()) > small_.size ? medium_ : small_);
         const size_t count = std::min(ids.size(), static_cast<size_t>(c.size));
         run_body(c, ids.first(count));
         if (!c.all_heads.backend) c.all_heads = compile_head(c.body.locate(c.hidden), c.size, c.all_logits);
@@ -140,7 +142,7 @@ void Session::all_logits(std::span<const int32_t> ids, const std::function<void(
 void Session::copy_to(int64_t sequence) {
     CHECK(sequence >= 0 && sequence < sequences_);
     if (sequence == 0 || position_ == 0) return;
-    const auto head_bytes = static_cast<size_t>(config_.context * (config_.embd / config_.heads)) * sizeof(float);  // (S,D)
+    const size_t head_bytes = dtype_bytes(cache_type_, config_.context * (config_.embd / config_.heads));  // (S,D)
     staging_.resize(head_bytes);
     const std::span<std::byte> used = std::span(staging_).first(  // (position,D)
         head_bytes / static_cast<size_t>(config_.context) * static_cast<size_t>(position_));

@@ -15,14 +15,16 @@ namespace nib {
 /// needed; after that a token allocates nothing.
 class Session {
 public:
-    /// `backend` and `weights` must outlive the session. Error when there is not enough memory.
-    Session(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t sequences = 1);
+    /// `backend` and `weights` must outlive the session. Keys and values are kept as `cache_type`, F32 or F16. Error when
+    /// there is not enough memory.
+    Session(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t sequences = 1,
+            DType cache_type = DType::F32);
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
     /// Bytes of key/value cache that `sequences` sequences take.
-    static double cache_bytes(const GptConfig& config, int64_t sequences);
+    static double cache_bytes(const GptConfig& config, int64_t sequences, DType cache_type = DType::F32);
 
     int64_t sequences() const { return sequences_; }
     int64_t context() const { return config_.context; }
@@ -62,8 +64,8 @@ private:
     Location cache(int64_t layer, bool values) const;
     std::vector<KvCache> caches() const;
     void check_room(std::span<const int32_t> ids, int64_t tokens) const;
-    Chunk& chunk(int64_t tokens);
     void compile_body(Chunk& chunk);
+    Chunk& compiled(Chunk& chunk);
     void compile_decode();
     Plan compile_head(Location hidden, int64_t rows, Tensor& logits);
     void run_body(Chunk& chunk, std::span<const int32_t> ids);
@@ -72,10 +74,11 @@ private:
     const GptConfig config_;
     const GptWeights& weights_;
     const int64_t sequences_;  // B
+    const DType cache_type_;
     int64_t position_ = 0;
     size_t cache_bytes_ = 0;  // of the keys, or the values, of one layer: (B,H,S,D)
     int cache_buffer_ = -1;
-    Chunk small_, large_;
+    Chunk small_, medium_, large_;
     Decode decode_;
     std::vector<float> logits_;       // (B,V), for the caller
     std::vector<std::byte> staging_;  // one head's keys or values, on their way to another sequence

@@ -27,31 +27,25 @@ void check_destination(const std::string& path) {
     if (!S_ISREG(status.st_mode)) fail("%s: cannot write: is not a regular file", printable(path).c_str());
 }
 
-// Opens or creates `temporary` empty and locked. An advisory lock keeps two runs with the same output apart; file systems
-// without locks go without.
-int open_locked(const std::string& temporary, const std::string& path) {
+// Opens or creates the file `name` and locks it; messages are about `path`. The lock is advisory and keeps two runs with
+// the same output apart; file systems without locks go without.
+int open_locked(const std::string& name, const std::string& path, const char* taken) {
     for (;;) {
         const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-        const int descriptor = ::open(temporary.c_str(), flags, 0666);
-        int error = errno;
+        const int descriptor = ::open(name.c_str(), flags, 0666);
+        const int error = errno;
         if (descriptor < 0)
-            fail("%s: cannot create %s: %s", printable(path).c_str(), printable(temporary).c_str(), std::strerror(error));
-        struct stat ours, named;
-        bool stale = false;
+            fail("%s: cannot create %s: %s", printable(path).c_str(), printable(name).c_str(), std::strerror(error));
         if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
             close(descriptor);
-            fail("%s: cannot write: another process is writing this file", printable(path).c_str());
+            fail("%s: %s", printable(path).c_str(), taken);
         }
-        bool good = fstat(descriptor, &ours) == 0;
-        // Between open and lock the previous owner may have published (renamed) or removed the file that we hold.
-        if (good)
-            stale = stat(temporary.c_str(), &named) != 0 || named.st_ino != ours.st_ino || named.st_dev != ours.st_dev;
-        if (good && !stale) good = ftruncate(descriptor, 0) == 0;
-        error = errno;
-        if (good && !stale) return descriptor;
+        // Between open and lock the previous owner may have renamed or removed the file that we hold.
+        struct stat ours, named;
+        if (fstat(descriptor, &ours) == 0 && stat(name.c_str(), &named) == 0 && named.st_ino == ours.st_ino &&
+            named.st_dev == ours.st_dev)
+            return descriptor;
         close(descriptor);
-        if (!good)
-            fail("%s: cannot write %s: %s", printable(path).c_str(), printable(temporary).c_str(), std::strerror(error));
     }
 }
 
@@ -74,7 +68,8 @@ std::string AtomicFile::temporary_name(const std::string& path) { return path + 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), temporary_(temporary_name(path_)) {
     check_destination(path_);
     buffer_.reserve(kBufferBytes);
-    descriptor_ = open_locked(temporary_, path_);
+    descriptor_ = open_locked(temporary_, path_, "cannot write: another process is writing this file");
+    if (ftruncate(descriptor_, 0) != 0) fail_and_discard("cannot write", errno);
 }
 
 AtomicFile::~AtomicFile() { discard(); }
@@ -103,9 +98,26 @@ void AtomicFile::finish() {
 
 void AtomicFile::publish() {
     finish();
+    rename();
+    sync_folder();
+}
+
+void AtomicFile::publish_pair(AtomicFile& first, AtomicFile& second) {
+    first.finish();
+    second.finish();
+    first.rename();
+    second.keep_ = true;
+    first.sync_folder();
+    second.publish();
+}
+
+void AtomicFile::rename() {
     if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail_and_discard("cannot rename the finished file", errno);
     close(descriptor_);
     descriptor_ = -1;
+}
+
+void AtomicFile::sync_folder() const {
     if (const int error = sync_folder_of(path_); error != 0) {
         fail("%s: written, but its folder cannot be synced to the disk: %s", printable(path_).c_str(),
              std::strerror(error));
@@ -128,9 +140,24 @@ void AtomicFile::fail_and_discard(const char* action, int error) {
 
 void AtomicFile::discard() {
     if (descriptor_ < 0) return;
-    unlink(temporary_.c_str());  // before the lock goes with the descriptor
+    if (!keep_) unlink(temporary_.c_str());  // before the lock goes with the descriptor
     close(descriptor_);
     descriptor_ = -1;
+}
+
+FileLock::FileLock(std::string name, const std::string& path, const char* taken) : name_(std::move(name)) {
+    const int descriptor = open_locked(name_, path, taken);
+    struct stat status;
+    if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size != 0) {
+        close(descriptor);  // somebody's file: it stays
+        fail("%s: is in the way of a lock that nib keeps under this name; move it", printable(name_).c_str());
+    }
+    descriptor_ = descriptor;
+}
+
+FileLock::~FileLock() {
+    unlink(name_.c_str());  // before the lock goes with the descriptor
+    close(descriptor_);
 }
 
 void write_file_atomically(const std::string& path, std::string_view text) {

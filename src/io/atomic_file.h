@@ -2,7 +2,7 @@
 //
 // An AtomicFile writes to a temporary name beside its path, syncs it and renames it, so that a reader, a full disk or a
 // kill at any instant meets the old file or the new one and nothing between. A leftover of a killed run is replaced by the
-// next.
+// next. A FileLock keeps two processes apart that would write the same files.
 #pragma once
 
 #include <cstddef>
@@ -35,12 +35,18 @@ public:
     /// Finishes if needed, then gives the file its name at path(), durably.
     void publish();
 
+    /// Publishes two files that belong together, finishing both before. Error before the first has its name leaves neither;
+    /// after that the second keeps its temporary file, complete, and the reader can give it its name.
+    static void publish_pair(AtomicFile& first, AtomicFile& second);
+
     const std::string& path() const { return path_; }
 
     /// The name under which the file for `path` is written.
     static std::string temporary_name(const std::string& path);
 
 private:
+    void rename();
+    void sync_folder() const;
     void write_through(std::span<const std::byte> bytes);
     [[noreturn]] void fail_and_discard(const char* action, int error);
     void discard();
@@ -50,6 +56,24 @@ private:
     std::vector<std::byte> buffer_;  // bytes that are not in the file yet
     int descriptor_ = -1;            // open until published or discarded; holds the lock on the temporary file
     bool finished_ = false;
+    bool keep_ = false;  // the temporary file outlives errors
+};
+
+/// An empty file that says, while it is locked, that this process has the files beside it; removed at the end. One that a
+/// kill leaves behind is nobody's, since the system has released its lock.
+class FileLock {
+public:
+    /// Locks the file `name`. Error, about `path`, that says `taken` when another process has it, or the system's reason
+    /// when it cannot be created.
+    FileLock(std::string name, const std::string& path, const char* taken);
+    ~FileLock();
+
+    FileLock(const FileLock&) = delete;
+    FileLock& operator=(const FileLock&) = delete;
+
+private:
+    std::string name_;
+    int descriptor_ = -1;
 };
 
 /// Writes a whole small text file (a log, an SVG) as an AtomicFile.

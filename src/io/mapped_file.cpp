@@ -21,12 +21,17 @@ std::span<const std::byte> map_descriptor(int descriptor, const std::string& pat
     if (fstat(descriptor, &status) != 0) fail("%s: cannot read: %s", printable(path).c_str(), std::strerror(errno));
     if (S_ISDIR(status.st_mode)) fail("%s: is a folder, not a file", printable(path).c_str());
     if (!S_ISREG(status.st_mode))
-        fail("%s: is not a regular file (a pipe or device cannot be mapped)", printable(path).c_str());
+        fail("%s: is not a regular file (a pipe or device cannot be mapped; save it to a file first)",
+             printable(path).c_str());
     const auto size = static_cast<uint64_t>(status.st_size);
     if (size == 0) return {};
     if (size > PTRDIFF_MAX) fail("%s: the file is too large for this machine's address space", printable(path).c_str());
     void* data = mmap(nullptr, static_cast<size_t>(size), PROT_READ, MAP_PRIVATE, descriptor, 0);
-    if (data == MAP_FAILED) fail("%s: cannot map the file: %s", printable(path).c_str(), std::strerror(errno));
+    if (data == MAP_FAILED) {
+        const int error = errno;
+        fail("%s: cannot map the file: %s%s", printable(path).c_str(), std::strerror(error),
+             error == ENOMEM ? "; if there are tens of thousands of files, join them to fewer" : "");
+    }
     return {static_cast<const std::byte*>(data), static_cast<size_t>(size)};
 }
 
@@ -56,11 +61,6 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     std::swap(path_, other.path_);
     std::swap(bytes_, other.bytes_);
     return *this;
-}
-
-void MappedFile::advise_sequential() const {
-    // Only a hint: a system that refuses it still reads the file.
-    if (!bytes_.empty()) madvise(const_cast<std::byte*>(bytes_.data()), bytes_.size(), MADV_SEQUENTIAL);
 }
 
 void MappedFile::release(std::span<const std::byte> part) const {

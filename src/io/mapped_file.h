@@ -21,9 +21,6 @@ public:
     std::span<const std::byte> bytes() const { return bytes_; }
     const std::string& path() const { return path_; }
 
-    /// Tells the system that the file will be read once from front to back (a conversion, a training text).
-    void advise_sequential() const;
-
     /// Gives back the memory of a part that has been used; it comes from the file again if it is needed. What is not part
     /// of this file is left alone.
     void release(std::span<const std::byte> part) const;

@@ -64,7 +64,13 @@ GptConfig read_config(const GgufFile& file) {
              printable(file.name()).c_str());
     if (architecture != "gpt2")
         fail("%s: architecture `%s` is not supported; nib runs gpt2", file.name().c_str(), printable(architecture).c_str());
-    const auto size = [&](const char* key) { return file.get<int64_t>(std::string("gpt2.") + key); };
+    const auto size = [&](const std::string& key) {
+        const auto value = file.get<int64_t>("gpt2." + key);
+        if (value < 1)  // a feed-forward width of 0 would else mean 4 * embd
+            fail("%s: key `gpt2.%s` is %lld; it must be 1 or more", printable(file.name()).c_str(), key.c_str(),
+                 static_cast<long long>(value));
+        return value;
+    };
     GptConfig c;
     c.layers = size("block_count");
     c.heads = size("attention.head_count");

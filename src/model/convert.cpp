@@ -109,10 +109,7 @@ void read_imported(const ImportedTensor& tensor, int64_t first, std::span<float>
 
 ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertReports& reports) {
     const CheckpointSource source = CheckpointSource::open(request.input);
-    for (const MappedFile& file : source.files()) {
-        refuse_same_file(request.output, file.path());
-        file.advise_sequential();
-    }
+    for (const MappedFile& file : source.files()) refuse_same_file(request.output, file.path());
     refuse_existing_output(request.output, request.overwrite);
     const ImportedGpt gpt = import_gpt(source, request.hints);
     for (const std::string& note : gpt.notes) reports.warn(note);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "ref/quantize.h"
 
 namespace nib {
 
@@ -79,9 +80,11 @@ GptWeights gpt_weights(const GptConfig& config, const GgufFile& file, int buffer
         if (shape != spec.shape)
             fail("%s: tensor `%s` has shape %s, but the model's sizes ask for %s", file.name().c_str(), spec.name.c_str(),
                  shape.text().c_str(), spec.shape.text().c_str());
-        if (tensor.type != DType::F32)
-            fail("%s: tensor `%s` is stored as %s; only f32 is supported", file.name().c_str(), spec.name.c_str(),
-                 dtype_info(tensor.type)->name);
+        const bool matrix = spec.shape.rank == 2;
+        if (matrix ? !ref::can_unpack(tensor.type) : tensor.type != DType::F32)
+            fail("%s: tensor `%s` is stored as %s; nib runs %s", file.name().c_str(), spec.name.c_str(),
+                 dtype_info(tensor.type)->name,
+                 matrix ? "f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1 and q2_k to q6_k" : "norms and biases of f32 only");
         const auto offset = static_cast<size_t>(tensor.data.data() - file.bytes().data());
         return Weight{
             spec.name, spec.shape, tensor.type, {buffer,           offset},

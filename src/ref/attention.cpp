@@ -4,6 +4,7 @@
 
 #include "core/philox.h"
 #include "ref/ops.h"
+#include "ref/quantize.h"
 
 // Scaled dot-product attention (Vaswani et al. 2017), causal: position t of a sequence attends to positions 0..t. It is the
 // only op that mixes information across time. A row of qkv (3C) is [q | k | v], each with the H heads side by side; D =
@@ -17,8 +18,8 @@ double dropout(const Call& call, int64_t head, int64_t t, int64_t s) {
     return dropout_factor(call.step->seed, call.step->index, call.p.stream, call.p.dropout, index);
 }
 
-template <class Real>
-double dot(const Real* a, const Real* b, int64_t n) {
+template <class Real, class Row>
+double dot(const Real* a, const Row& b, int64_t n) {
     double sum = 0;
     for (int64_t i = 0; i < n; ++i) sum += static_cast<double>(a[i]) * b[i];
     return sum;
@@ -100,6 +101,31 @@ void attention_backward(const Call& call, Range heads, void*) {
     }
 }
 
+// A row of keys or values, (D): Real, or half floats.
+template <class Real>
+class CacheRow {
+public:
+    CacheRow(const Call& call, int output, int64_t row)
+        : half_(call.p.type == DType::F16),
+          D_(call.p.C / call.p.H),
+          real_(call.output<Real>(output) + (half_ ? 0 : row * D_)),
+          halves_(call.output<uint16_t>(output) + row * D_) {}
+    double operator[](int64_t d) const { return half_ ? from_f16(halves_[d]) : real_[d]; }
+    void store(const Real* from) {
+        for (int64_t d = 0; d < D_; ++d)
+            if (half_)
+                halves_[d] = to_f16(static_cast<float>(from[d]));
+            else
+                real_[d] = from[d];
+    }
+
+private:
+    bool half_;
+    int64_t D_;
+    Real* real_;
+    uint16_t* halves_;
+};
+
 // Inference with a cache: row r = (b,t) stands at positions[r] of sequence b. Its key and value are stored there first;
 // then y_r = sum_s softmax_s(q_r . k_s / sqrt(D)) v_s over s <= positions[r].
 template <class Real>
@@ -107,26 +133,25 @@ void attention_cached(const Call& call, Range heads, void*) {
     const auto* qkv = call.input<Real>(0);           // (R,3C)
     const auto* positions = call.input<int32_t>(1);  // (R)
     auto* y = call.output<Real>(0);                  // (R,C)
-    auto* keys = call.output<Real>(1);               // (B,H,S,D)
-    auto* values = call.output<Real>(2);             // (B,H,S,D)
-    const Params& p = call.p;
+    const Params& p = call.p;                        // keys, values (B,H,S,D) of type p.type
     const int64_t D = p.C / p.H, T = call.rows() / p.B;
     const double scale = 1 / std::sqrt(static_cast<double>(D));
     for (int64_t unit = heads.begin; unit < heads.end; ++unit) {
         const int64_t first = unit / p.H * p.T, column = unit % p.H * D;
-        Real *k = keys + unit * p.S * D, *v = values + unit * p.S * D;
+        const auto key = [&](int64_t s) { return CacheRow<Real>(call, 1, unit * p.S + s); };
+        const auto value = [&](int64_t s) { return CacheRow<Real>(call, 2, unit * p.S + s); };
         for (int64_t r = first; r < first + T; ++r) {
-            std::copy_n(qkv + r * 3 * p.C + p.C + column, D, k + positions[r] * D);
-            std::copy_n(qkv + r * 3 * p.C + 2 * p.C + column, D, v + positions[r] * D);
+            key(positions[r]).store(qkv + r * 3 * p.C + p.C + column);
+            value(positions[r]).store(qkv + r * 3 * p.C + 2 * p.C + column);
         }
         for (int64_t r = first; r < first + T; ++r) {
             std::vector<double> weights(static_cast<size_t>(positions[r] + 1));
             for (size_t s = 0; s < weights.size(); ++s)
-                weights[s] = scale * dot(qkv + r * 3 * p.C + column, k + static_cast<int64_t>(s) * D, D);
+                weights[s] = scale * dot(qkv + r * 3 * p.C + column, key(static_cast<int64_t>(s)), D);
             softmax(weights);
             for (int64_t d = 0; d < D; ++d) {
                 double sum = 0;
-                for (size_t s = 0; s < weights.size(); ++s) sum += weights[s] * v[static_cast<int64_t>(s) * D + d];
+                for (size_t s = 0; s < weights.size(); ++s) sum += weights[s] * value(static_cast<int64_t>(s))[d];
                 y[r * p.C + column + d] = static_cast<Real>(sum);
             }
         }

@@ -1,22 +1,46 @@
+#include <vector>
+
 #include "core/philox.h"
 #include "ref/ops.h"
+#include "ref/quantize.h"
 
 namespace nib::ref {
+namespace {
+
+// out += row `row` of a table (n,C) of any type.
+template <class Real>
+void add_row(DType type, const void* table, int64_t row, std::vector<Real>& out) {
+    const auto C = static_cast<int64_t>(out.size());
+    std::vector<Real> values(out.size());
+    if (type == DType::F32) {
+        values.assign(static_cast<const Real*>(table) + row * C, static_cast<const Real*>(table) + (row + 1) * C);
+    } else {
+        std::vector<float> unpacked(out.size());
+        unpack(type, static_cast<const std::byte*>(table) + dtype_bytes(type, row * C), C, unpacked.data());
+        values.assign(unpacked.begin(), unpacked.end());
+    }
+    for (size_t c = 0; c < out.size(); ++c) out[c] += values[c];
+}
+
+}  // namespace
 
 // y[r,c] = dropout(wte[ids[r], c] + wpe[positions[r], c])
 template <class Real>
 void embed(const Call& call, Range rows, void*) {
     const auto* ids = call.input<int32_t>(0);        // (R)
     const auto* positions = call.input<int32_t>(1);  // (R)
-    const auto* wte = call.input<Real>(2);           // (V,C)
-    const auto* wpe = call.input<Real>(3);           // (S,C) or null
+    const void* wte = call.in[2];                    // (V,C) of type p.type
+    const void* wpe = call.in[3];                    // (S,C) of type p.position_type, or null
     auto* y = call.output<Real>(0);                  // (R,C)
     const int64_t C = call.p.C;
-    for (int64_t r = rows.begin; r < rows.end; ++r)
-        for (int64_t c = 0; c < C; ++c) {
-            const Real x = wte[ids[r] * C + c] + (wpe ? wpe[positions[r] * C + c] : Real{0});
-            y[r * C + c] = x * dropout_factor(call.step->seed, call.step->index, call.p.stream, call.p.dropout, r * C + c);
-        }
+    for (int64_t r = rows.begin; r < rows.end; ++r) {
+        std::vector<Real> x(static_cast<size_t>(C));
+        add_row(call.p.type, wte, ids[r], x);
+        if (wpe) add_row(call.p.position_type, wpe, positions[r], x);
+        for (int64_t c = 0; c < C; ++c)
+            y[r * C + c] = x[static_cast<size_t>(c)] *
+                           dropout_factor(call.step->seed, call.step->index, call.p.stream, call.p.dropout, r * C + c);
+    }
 }
 
 // dwte[ids[r], c] += dropout(dy[r,c]),  dwpe[positions[r], c] += dropout(dy[r,c])

@@ -1,7 +1,9 @@
 #include <cmath>
+#include <vector>
 
 #include "core/philox.h"
 #include "ref/ops.h"
+#include "ref/quantize.h"
 
 namespace nib::ref {
 namespace {
@@ -37,13 +39,51 @@ double dropout(const Call& call, int64_t index) {
     return dropout_factor(call.step->seed, call.step->index, call.p.stream, call.p.dropout, static_cast<uint64_t>(index));
 }
 
+// Rows x_r of the left operand beside weights of any type: as numbers, or for few rows and weights in blocks as signed
+// bytes with scales (core/op.h).
+template <class Real>
+class Left {
+public:
+    explicit Left(const Call& call) : x_(call.input<Real>(0)), C_(call.p.C), type_(call.p.type) {
+        if (type_ == DType::F32) return;
+        const int64_t rows = call.rows(), block = dtype_info(type_)->block_size;
+        floats_.assign(x_, x_ + rows * C_);
+        if (block == 1 || !call.p.by_columns || rows > kFewRows) return;
+        if (block == 32) bytes32_.resize(static_cast<size_t>(rows * C_ / 32));
+        if (block == 256) bytes256_.resize(static_cast<size_t>(rows * C_ / 256));
+        if (block == 32) quantize_activations(floats_.data(), rows * C_, bytes32_.data());
+        if (block == 256) quantize_activations(floats_.data(), rows * C_, bytes256_.data());
+    }
+    // x_r . w_n, with row n of w (N,C).
+    double dot(int64_t r, const void* w, int64_t n) const {
+        if (type_ == DType::F32) {
+            double sum = 0;
+            for (int64_t c = 0; c < C_; ++c)
+                sum += static_cast<double>(x_[r * C_ + c]) * static_cast<const Real*>(w)[n * C_ + c];
+            return sum;
+        }
+        const void* row = static_cast<const std::byte*>(w) + dtype_bytes(type_, n * C_);
+        if (!bytes32_.empty()) return ref::dot(type_, row, bytes32_.data() + r * C_ / 32, C_);
+        if (!bytes256_.empty()) return ref::dot(type_, row, bytes256_.data() + r * C_ / 256, C_);
+        return ref::dot(type_, row, floats_.data() + r * C_, C_);
+    }
+
+private:
+    const Real* x_;
+    const int64_t C_;
+    const DType type_;
+    std::vector<float> floats_;
+    std::vector<Activation32> bytes32_;
+    std::vector<Activation256> bytes256_;
+};
+
 }  // namespace
 
 // pre[r,n] = sum_c x[r,c] w[n,c] + b[n],  y[r,n] = residual[r,n] + dropout(act(pre[r,n]))
 template <class Real>
 void linear(const Call& call, Range units, void*) {
-    const auto* x = call.input<Real>(0);         // (R,C)
-    const auto* w = call.input<Real>(1);         // (N,C)
+    const Left<Real> x(call);                    // (R,C)
+    const void* w = call.in[1];                  // (N,C) of type p.type
     const auto* b = call.input<Real>(2);         // (N) or null
     const auto* residual = call.input<Real>(3);  // (R,N) or null
     auto* y = call.output<Real>(0);              // (R,N)
@@ -52,8 +92,7 @@ void linear(const Call& call, Range units, void*) {
     const Range rows = p.by_columns ? Range{0, call.rows()} : units, columns = p.by_columns ? units : Range{0, p.N};
     for (int64_t r = rows.begin; r < rows.end; ++r)
         for (int64_t n = columns.begin; n < columns.end; ++n) {
-            double sum = b ? b[n] : 0;
-            for (int64_t c = 0; c < p.C; ++c) sum += static_cast<double>(x[r * p.C + c]) * w[n * p.C + c];
+            const double sum = x.dot(r, w, n) + (b ? b[n] : 0);
             const int64_t i = r * p.N + n;
             if (pre) pre[i] = static_cast<Real>(sum);
             y[i] = static_cast<Real>((residual ? residual[i] : 0) + dropout(call, i) * activate(p.act, sum));

@@ -123,10 +123,11 @@ uint32_t Random::bits() {
 std::string OpCase::text() const {
     const auto n = [](int64_t i) { return std::to_string(i); };
     return std::string(op_name(op)) + " B " + n(p.B) + " T " + n(p.T) + " C " + n(p.C) + " N " + n(p.N) + " H " + n(p.H) +
-           " S " + n(p.S) + " act " + n(static_cast<int>(p.act)) + " dropout " + n(p.dropout) + "/65536" +
-           (p.by_columns ? " by columns" : "") + (p.decay ? " decay" : "") + " accumulate " + n(accumulate) +
-           (step.accumulate ? " (and step)" : "") + " without in " + n(without_in) + " out " + n(without_out) +
-           (in_place ? " in place" : "") + (misaligned ? " misaligned" : "") + " rows " + n(step.rows);
+           " S " + n(p.S) + " type " + dtype_info(p.type)->name + "/" + dtype_info(p.position_type)->name + " act " +
+           n(static_cast<int>(p.act)) + " dropout " + n(p.dropout) + "/65536" + (p.by_columns ? " by columns" : "") +
+           (p.decay ? " decay" : "") + " accumulate " + n(accumulate) + (step.accumulate ? " (and step)" : "") +
+           " without in " + n(without_in) + " out " + n(without_out) + (in_place ? " in place" : "") +
+           (misaligned ? " misaligned" : "") + " rows " + n(step.rows);
 }
 
 OpCase make_case(Op op, int64_t B, int64_t T, int64_t C, int64_t N, int64_t H, int64_t S, uint64_t options) {
@@ -172,6 +173,45 @@ void for_each_case(Op op, const std::vector<int64_t>& sizes, const std::function
             for (int repeat = 0; repeat < 2; ++repeat)
                 emit(shape(B, other(0), other(1), other(2), 1, random.between(1, 40)), random.bits());
         }
+}
+
+void for_each_typed_case(Op op, const std::function<void(const OpCase&)>& body) {
+    using enum DType;
+    constexpr std::array kWeightTypes{F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K};
+    Random random(static_cast<uint64_t>(op) + 5);
+    // Channels in are whole blocks; of types without blocks, any number.
+    const auto channels = [&](DType type) {
+        const int64_t block = dtype_info(type)->block_size;
+        return block == 1 ? random.between(1, 70) : block * random.between(1, block == 32 ? 9 : 3);
+    };
+    if (op == Op::Linear)
+        for (const DType type : kWeightTypes)
+            for (const int64_t R : {1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 40})
+                for (int repeat = 0; repeat < 6; ++repeat) {
+                    const int64_t N = repeat == 0 ? 4 : random.between(1, 70);
+                    OpCase c = make_case(op, 1, R, channels(type), N, 1, 1, random.bits());
+                    c.p.type = type;
+                    if (R <= kFewRows) c.p.by_columns = true;  // as compile() chooses
+                    c.without_out = 2;
+                    c.p.dropout = 0;
+                    body(c);
+                }
+    if (op == Op::Embed)
+        for (const DType type : kWeightTypes)
+            for (const DType position_type : {F32, F16, type}) {
+                OpCase c = make_case(op, 1, random.between(1, 5), channels(type), 7, 1, 5, random.bits());
+                c.p.type = type;
+                if (c.p.S > 0) c.p.position_type = position_type;
+                body(c);
+            }
+    if (op == Op::AttentionCached)
+        for (const int64_t D : {1, 3, 8, 16, 24, 64, 80})
+            for (const int64_t T : {1, 2, 7, 8, 9, 33, 70}) {
+                const int64_t B = T > 10 ? 1 : random.between(1, 3), H = random.between(1, 3);
+                OpCase c = make_case(op, B, T, H * D, H * D, H, T + random.below(150), random.bits());
+                c.p.type = F16;
+                body(c);
+            }
 }
 
 void for_each_large_case(Op op, const std::function<void(const OpCase&)>& body) {

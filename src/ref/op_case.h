@@ -50,6 +50,9 @@ OpCase make_case(Op op, int64_t B, int64_t T, int64_t C, int64_t N, int64_t H, i
 /// every combination of options at one shape.
 void for_each_case(Op op, const std::vector<int64_t>& sizes, const std::function<void(const OpCase&)>& body);
 
+/// Cases with tensors of every other type that the op takes (Params::type), if it takes any.
+void for_each_typed_case(Op op, const std::function<void(const OpCase&)>& body);
+
 /// The same for the op's few large shapes, and for runs of fewer rows than the plan was made for, if it has such.
 void for_each_large_case(Op op, const std::function<void(const OpCase&)>& body);
 void for_each_case_of_fewer_rows(Op op, const std::function<void(const OpCase&)>& body);

@@ -14,9 +14,9 @@ struct Tolerance {
 };
 
 /// For kernels that sum float products in float, against the reference's sums in double, on numbers of the size of 1.
-Tolerance op_tolerance(Op op);
+Tolerance op_tolerance(const OpCase& c);
 
-/// Numbers of one type: F32, F64 or I32.
+/// Numbers of one type: F32, F64, F16 or I32.
 struct Numbers {
     const void* data = nullptr;
     DType type = DType::F32;

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/ops.h"
 #include "ref/kernels.h"
+#include "ref/quantize.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -38,7 +39,7 @@ constexpr DType real_type = std::is_same_v<Real, float> ? DType::F32 : DType::F6
 GuardedTensor::GuardedTensor(DType type, int64_t count, bool misaligned)
     : type_(type), count_(static_cast<size_t>(count)), memory_(2 * kGuard + bytes() + 2 * kAlign, kPattern) {
     const size_t start = reinterpret_cast<uintptr_t>(memory_.data()) % kAlign;
-    begin_ = kGuard + (kAlign - start) % kAlign + (misaligned ? dtype_bytes(type, 1) : 0);
+    begin_ = kGuard + (kAlign - start) % kAlign + (misaligned ? static_cast<size_t>(dtype_info(type)->block_bytes) : 0);
 }
 
 void GuardedTensor::close(bool closed) {
@@ -82,15 +83,16 @@ void Operands<Real>::place() {
     const Params& p = case_.p;
     const int64_t R = p.B * p.T, N = p.N, C = p.C;
     const Slot ids{R, DType::I32}, rows{R}, RC{R * C}, RN{R * N}, NC{N * C}, SC{p.S * C}, qkv{R * 3 * C};
-    const Slot lse{p.B * p.H * p.T}, cache{p.B * p.S * C}, channels{C}, outputs{N}, stats{2};
+    const Slot wte{N * C, p.type}, wpe{p.S * C, p.position_type}, w = wte;
+    const Slot lse{p.B * p.H * p.T}, cache{p.B * p.S * C, p.type}, channels{C}, outputs{N}, stats{2};
     // clang-format off
     switch (case_.op) {
-        case Op::Embed:                  return place({ids, ids, NC, SC}, {RC});
+        case Op::Embed:                  return place({ids, ids, wte, wpe}, {RC});
         case Op::EmbedBackward:          return place({RC, ids, ids}, {NC, SC});
         case Op::Norm:                   return place({RC, channels, channels}, {RC, rows, rows});
         case Op::NormBackward:           return place({RC, RC, channels, rows, rows}, {RC});
         case Op::NormBackwardWeight:     return place({RC, RC, rows, rows}, {channels, channels});
-        case Op::Linear:                 return place({RC, NC, outputs, RN}, {RN, RN});
+        case Op::Linear:                 return place({RC, w, outputs, RN}, {RN, RN});
         case Op::LinearBackwardEpilogue: return place({RN, RN}, {RN});
         case Op::LinearBackward:         return place({RN, NC}, {RC});
         case Op::LinearBackwardWeight:   return place({RN, RC}, {NC, outputs});
@@ -118,7 +120,10 @@ void Operands<Real>::place(std::initializer_list<Slot> ins, std::initializer_lis
         if (case_.without_in >> i & 1) continue;
         const Slot& slot = ins.begin()[i];
         in[i] = make(slot);
-        if (slot.type == DType::F32) fill(in[i], -1, 1);
+        if (slot.type == DType::F32)
+            fill(in[i], -1, 1);
+        else if (can_unpack(slot.type))
+            fill_weights(in[i]);
     }
     for (size_t i = 0; i < outs.size(); ++i)
         if (!(case_.without_out >> i & 1)) out[i] = make(outs.begin()[i]);
@@ -156,6 +161,19 @@ void Operands<Real>::fill() {
 template <class Real>
 void Operands<Real>::fill(GuardedTensor& t, float low, float high) {
     for (size_t i = 0; i < t.count(); ++i) t.template as<Real>()[i] = random_.uniform(low, high);
+}
+
+// Values in (-1,1) in the tensor's format. What nothing packs: random levels with half floats of 2^-8 for scales.
+template <class Real>
+void Operands<Real>::fill_weights(GuardedTensor& t) {
+    std::vector<float> values(t.count());
+    for (float& value : values) value = random_.uniform();
+    if (can_pack(t.type())) return pack(t.type(), values.data(), static_cast<int64_t>(t.count()), t.data());
+    const size_t block = static_cast<size_t>(dtype_info(t.type())->block_bytes), halves = t.type() == DType::Q2_K ? 2 : 1;
+    for (size_t i = 0; i < t.bytes(); ++i) t.data()[i] = static_cast<std::byte>(random_.bits());
+    for (size_t end = block; end <= t.bytes(); end += block)
+        for (size_t i = 1; i <= halves; ++i)
+            t.data()[end - 2 * i] = std::byte{0}, t.data()[end - 2 * i + 1] = std::byte{0x1C};
 }
 
 template <class Real>
@@ -197,8 +215,13 @@ void Operands<Real>::fill_cache() {
             in[1].template as<int32_t>()[b * p.T + t] = static_cast<int32_t>(t < rows ? start + t : -1);
         for (int64_t h = 0; h < p.H; ++h)
             for (int i = 1; i < 3; ++i)
-                for (int64_t j = 0; j < start * D; ++j)
-                    out[i].template as<Real>()[(b * p.H + h) * p.S * D + j] = random_.uniform();
+                for (int64_t j = 0; j < start * D; ++j) {
+                    const int64_t at = (b * p.H + h) * p.S * D + j;
+                    if (p.type == DType::F16)
+                        out[i].template as<uint16_t>()[at] = to_f16(random_.uniform());
+                    else
+                        out[i].template as<Real>()[at] = random_.uniform();
+                }
     }
 }
 

@@ -23,7 +23,7 @@ public:
     GuardedTensor& operator=(GuardedTensor&&) = default;
 
     bool present() const { return !memory_.empty(); }
-    DType type() const { return type_; }  // F32, F64, I32 or I8
+    DType type() const { return type_; }
     size_t count() const { return count_; }
     size_t bytes() const { return dtype_bytes(type_, static_cast<int64_t>(count_)); }
     std::byte* data() { return memory_.data() + begin_; }
@@ -76,6 +76,7 @@ private:
     void place(std::initializer_list<Slot> ins, std::initializer_list<Slot> outs);
     void fill();
     void fill(GuardedTensor& t, float low, float high);
+    void fill_weights(GuardedTensor& t);
     void fill_indices(GuardedTensor& t, int64_t below);
     void fill_norm_statistics(const GuardedTensor& x, GuardedTensor& mean, GuardedTensor& rstd);
     void fill_attention_result();

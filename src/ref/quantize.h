@@ -126,7 +126,7 @@ struct BlockQ6_K {
     uint8_t low[128], high[64], scales[16], d[2];
 };
 
-// What quantize_legacy.cpp and quantize_k.cpp define for quantize.cpp.
+// What quantize_legacy.cpp, quantize_k.cpp and quantize_k_pack.cpp define for quantize.cpp.
 namespace detail {
 Decoded decode_legacy(DType type, const void* block);
 Decoded decode_k(DType type, const void* block);

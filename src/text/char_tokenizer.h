@@ -25,8 +25,8 @@ public:
     /// Ids of a text's characters; throws Error for malformed UTF-8 and for a character that the model does not know.
     std::vector<int32_t> encode(std::string_view text) const override { return encode(text, false); }
 
-    /// The same, but leaves out unknown characters if `skip_unknown`.
-    std::vector<int32_t> encode(std::string_view text, bool skip_unknown) const;
+    /// The same, but leaves out unknown characters if `skip_unknown`; the Error otherwise ends with `advice`.
+    std::vector<int32_t> encode(std::string_view text, bool skip_unknown, const char* advice = "remove it") const;
 
     using Tokenizer::decode;
     std::string decode(int32_t id) const override;

@@ -1,8 +1,7 @@
 #include "train/checkpoint.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
+#include <cstdio>
 #include <vector>
 
 #include "core/error.h"
@@ -14,8 +13,9 @@ namespace {
 
 constexpr size_t kPiece = size_t{1} << 20;
 constexpr const char* kId = "nib.checkpoint";
+constexpr const char* kMoments = "nib.state.checksum";
 constexpr const char* kBestLoss = "nib.val_loss";
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 
 // Calls take(bytes) with the values of one parameter, front to back in pieces.
 template <class Take>
@@ -36,11 +36,21 @@ uint64_t finish_id(Hash64& hash, int64_t step) {
     return hash.value();
 }
 
+void add_part(Hash64& hash, const TrainStep& train, int part) {
+    for (size_t i = 0; i < train.parameters().size(); ++i)
+        stream(train, i, part, [&](std::span<const std::byte> piece) { hash.add(piece); });
+}
+
 uint64_t pair_id(const TrainStep& train, int64_t step) {
     Hash64 hash;
-    for (size_t i = 0; i < train.parameters().size(); ++i)
-        stream(train, i, 0, [&](std::span<const std::byte> piece) { hash.add(piece); });
+    add_part(hash, train, 0);
     return finish_id(hash, step);
+}
+
+uint64_t moments_checksum(const TrainStep& train) {
+    Hash64 hash;
+    for (int part = 1; part < train.parts(); ++part) add_part(hash, train, part);
+    return hash.value();
 }
 
 void add_tensors(GgufWriter& writer, const TrainStep& train, int part, const std::string& prefix) {
@@ -139,16 +149,18 @@ RunFiles::RunFiles(const std::string& output) {
     best = stem + ".best" + ending;
     log = stem + ".log.jsonl";
     curve = stem + ".svg";
+    lock = model + ".lock";
 }
 
 void save_checkpoint(const RunFiles& files, const TrainStep& train, const CharTokenizer& tokenizer,
-                     const TrainOptions& options, const TrainState& state) {
+                     const TrainOptions& options, const TrainState& state, bool first) {
     const uint64_t id = pair_id(train, state.step);
     GgufWriter model = model_writer(train, tokenizer, state.step);
     model.set(kId, id);
     GgufWriter rest;
     rest.set("general.architecture", std::string("nib-state"));
     rest.set(kId, id);
+    rest.set(kMoments, moments_checksum(train));
     write_state(rest, state);
     write_options(rest, options);
     for (int part = 1; part < train.parts(); ++part) add_tensors(rest, train, part, moment_prefix(part));
@@ -158,17 +170,19 @@ void save_checkpoint(const RunFiles& files, const TrainStep& train, const CharTo
     rest.write(state_file);
     model_file.finish();
     state_file.finish();
-    model_file.publish();  // from here on the new pair is the one that resumes
-    state_file.publish();
+    if (first)
+        for (const std::string& other : {files.best, files.log, files.curve}) std::remove(other.c_str());
+    AtomicFile::publish_pair(model_file, state_file);
 }
 
-void save_best(const RunFiles& files, const TrainStep& train, const CharTokenizer& tokenizer, int64_t step,
-               double val_loss) {
+std::unique_ptr<AtomicFile> write_best(const RunFiles& files, const TrainStep& train, const CharTokenizer& tokenizer,
+                                       int64_t step, double val_loss) {
     GgufWriter writer = model_writer(train, tokenizer, step);
     writer.set(kBestLoss, val_loss);
-    AtomicFile file(files.best);
-    writer.write(file);
-    file.publish();
+    auto file = std::make_unique<AtomicFile>(files.best);
+    writer.write(*file);
+    file->finish();
+    return file;
 }
 
 std::optional<double> read_best_loss(const RunFiles& files) {
@@ -194,17 +208,21 @@ Checkpoint open_checkpoint(const RunFiles& files) {
 }
 
 void restore(const Checkpoint& checkpoint, TrainStep& train) {
-    Hash64 hash;
-    for (size_t i = 0; i < train.parameters().size(); ++i) {
-        const ParameterSpec& spec = train.parameters()[i];
-        const auto weights = checked(checkpoint.model, spec.name, spec.shape);
-        hash.add(weights);
-        train.backend().upload(train.locate(i, 0), weights);
-        for (int part = 1; part < train.parts(); ++part)
-            train.backend().upload(train.locate(i, part),
-                                   checked(checkpoint.state_file, moment_prefix(part) + spec.name, spec.shape));
-    }
-    if (finish_id(hash, checkpoint.state.step) != checkpoint.state_file.get<uint64_t>(kId))
+    const auto load = [&](Hash64& hash, const GgufFile& file, int part, const std::string& prefix) {
+        for (size_t i = 0; i < train.parameters().size(); ++i) {
+            const ParameterSpec& spec = train.parameters()[i];
+            const auto values = checked(file, prefix + spec.name, spec.shape);
+            hash.add(values);
+            train.backend().upload(train.locate(i, part), values);
+        }
+    };
+    Hash64 weights, moments;
+    load(weights, checkpoint.model, 0, "");
+    for (int part = 1; part < train.parts(); ++part) load(moments, checkpoint.state_file, part, moment_prefix(part));
+    if (moments.value() != checkpoint.state_file.get<uint64_t>(kMoments))
+        fail("%s: its moments are not those that were saved; the file was changed or is damaged",
+             printable(checkpoint.state_file.name()).c_str());
+    if (finish_id(weights, checkpoint.state.step) != checkpoint.state_file.get<uint64_t>(kId))
         fail("%s: its weights are not those that %s was saved with; one of the files was changed or is damaged",
              printable(checkpoint.model.name()).c_str(), printable(checkpoint.state_file.name()).c_str());
 }

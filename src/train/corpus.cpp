@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "io/read_file.h"
 #include "text/utf8.h"
 
 namespace nib {
@@ -33,6 +34,13 @@ std::vector<std::string> files_at(const std::string& path) {
     if (error) fail("%s: cannot be opened: %s", printable(path).c_str(), error.message().c_str());
     if (fs::is_directory(status)) return text_files(path);
     return {path};
+}
+
+std::variant<std::string, MappedFile> content_of(const std::string& path) {
+    std::error_code error;
+    if (fs::is_regular_file(path, error) && fs::file_size(path, error) <= Corpus::kSmall && !error)
+        return read_file(path, Corpus::kSmall);
+    return MappedFile(path);
 }
 
 }  // namespace
@@ -78,9 +86,8 @@ private:
             }
             const Decoded next = decode_utf8(text, at);
             if (next.length == 0) {
-                fail("%s: not UTF-8 text: malformed at byte offset %zu (byte 0x%02X); %s",
-                     printable(file.map.path()).c_str(), at, static_cast<unsigned>(static_cast<unsigned char>(text[at])),
-                     encoding_hint(text));
+                fail("%s: not UTF-8 text: malformed at byte offset %zu (byte 0x%02X); %s", printable(file.path).c_str(), at,
+                     static_cast<unsigned>(static_cast<unsigned char>(text[at])), encoding_hint(text));
             }
             note(next.code);
             at += static_cast<size_t>(next.length);
@@ -102,7 +109,8 @@ private:
 };
 
 std::string_view Corpus::File::text() const {
-    const std::span<const std::byte> bytes = map.bytes();
+    if (const auto* small = std::get_if<std::string>(&content)) return *small;
+    const std::span<const std::byte> bytes = std::get<MappedFile>(content).bytes();
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
@@ -117,13 +125,13 @@ void Corpus::File::read(int64_t from, std::span<int32_t> ids, const CharTokenize
     size_t at = offset_of(from);
     for (size_t i = 0; i < ids.size(); ++i) {
         const Decoded next = decode_utf8(all, at);
-        if (next.length == 0) fail("%s: changed while nib was using it; start again", printable(map.path()).c_str());
+        if (next.length == 0) fail("%s: changed while nib was using it; start again", printable(path).c_str());
         ids[i] = tokenizer.id_of(next.code);
         if (ids[i] < 0) {
             fail(
                 "%s: the model does not know the character %s, character %lld of the file (byte offset %zu); remove it, or "
                 "train a new model on this text",
-                printable(map.path()).c_str(), describe(next.code).c_str(),
+                printable(path).c_str(), describe(next.code).c_str(),
                 static_cast<long long>(from) + static_cast<long long>(i) + 1, at);
         }
         at += static_cast<size_t>(next.length);
@@ -135,7 +143,7 @@ Corpus::Corpus(const std::vector<std::string>& paths) {
     Scan scan;
     for (const std::string& path : paths) {
         for (const std::string& name : files_at(path)) {
-            File file{MappedFile(name), size_, 0, {}};
+            File file{name, content_of(name), size_, 0, {}};
             scan.run(file);
             size_ += file.size;
             if (file.size > 0) files_.push_back(std::move(file));

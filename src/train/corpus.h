@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "io/mapped_file.h"
@@ -17,10 +18,12 @@
 namespace nib {
 
 /// A text in UTF-8 made of one file or many, in order. It may be larger than memory: files are mapped, and what is kept
-/// besides is the set of characters and the byte offset of every `kStride`-th character (nothing for ASCII files).
+/// besides is the set of characters and the byte offset of every `kStride`-th character (nothing for ASCII files). Files up
+/// to `kSmall` bytes are read instead, since a system has only some ten thousands of mappings for a process.
 class Corpus {
 public:
     static constexpr int64_t kStride = 1024;
+    static constexpr size_t kSmall = size_t{64} << 10;
 
     /// Opens files (whatever their names) and folders (see `text_files`), reading each once. Throws Error if one is
     /// missing, cannot be read or is not UTF-8, if a folder has no text files, and if there is no character at all.
@@ -41,7 +44,8 @@ public:
 
 private:
     struct File {
-        MappedFile map;
+        std::string path;
+        std::variant<std::string, MappedFile> content;
         int64_t begin = 0;            // characters in the files before this one
         int64_t size = 0;             // characters in this one
         std::vector<uint64_t> index;  // byte offsets of characters 0, kStride, 2 * kStride, ...; empty: all ASCII

@@ -1,6 +1,7 @@
 // A quick 64-bit checksum, not against malice.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -15,17 +16,39 @@ public:
     /// Adds whole 32-bit words; how they are cut into calls makes no difference.
     void add(std::span<const std::byte> bytes) {
         CHECK(bytes.size() % 4 == 0);
-        for (size_t i = 0; i < bytes.size(); i += 4) {
-            uint32_t word;
-            std::memcpy(&word, bytes.data() + i, 4);
-            value_ = (value_ ^ word) * 0x9E3779B97F4A7C15u;
-            value_ ^= value_ >> 29;
+        const std::byte *next = bytes.data(), *const end = next + bytes.size();
+        while (next < end && words_ % kLanes != 0) add_word(next);
+        std::array<uint64_t, kLanes> lanes = lanes_;  // in registers
+        for (; end - next >= 4 * kLanes; words_ += kLanes) {
+#pragma GCC unroll 8
+            for (uint64_t& lane : lanes) mix(lane, next);
         }
+        lanes_ = lanes;
+        while (next < end) add_word(next);
     }
-    uint64_t value() const { return value_; }
+    uint64_t value() const {
+        uint64_t all = words_;
+        for (const uint64_t lane : lanes_) all = mixed(all, lane);
+        return all;
+    }
 
 private:
-    uint64_t value_ = 0x6E69622D6E69622Du;
+    static constexpr int kLanes = 8;  // the words go round: a chain of multiplications each, so that they overlap
+
+    static uint64_t mixed(uint64_t hash, uint64_t value) {
+        hash = (hash ^ value) * 0x9E3779B97F4A7C15u;
+        return hash ^ hash >> 29;
+    }
+    static void mix(uint64_t& lane, const std::byte*& next) {
+        uint32_t word;
+        std::memcpy(&word, next, 4);
+        lane = mixed(lane, word);
+        next += 4;
+    }
+    void add_word(const std::byte*& next) { mix(lanes_[words_++ % kLanes], next); }
+
+    uint64_t words_ = 0;
+    std::array<uint64_t, kLanes> lanes_ = {1, 2, 3, 4, 5, 6, 7, 8};
 };
 
 }  // namespace nib

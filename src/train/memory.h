@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "model/gpt.h"
@@ -23,13 +24,12 @@ struct TrainShape {
     bool low_memory = false;  // gradients are never kept: see TrainStep
 };
 
-/// Where each parameter lies in the flat buffers of weights, gradients and moments: those with weight decay first, each at
-/// a multiple of 64 bytes, gaps zero.
+/// Where each parameter lies in the flat buffers of weights, gradients and moments: in file order, each at a multiple of 64
+/// bytes, gaps zero.
 struct ParameterLayout {
     std::vector<ParameterSpec> specs;  // in file order
     std::vector<size_t> offsets;       // bytes
-    int64_t decayed = 0;               // floats of the part with weight decay
-    int64_t total = 0;                 // floats
+    int64_t total = 0;                 // floats, gaps included
     explicit ParameterLayout(const GptConfig& config);
 };
 
@@ -53,8 +53,9 @@ struct TrainingMemory {
 };
 TrainingMemory training_memory(const GptConfig& config, const TrainShape& shape, int workers);
 
-/// Memory that this process may use: the machine's, or the control group's limit if that is lower.
-double memory_limit();
+/// Bytes of memory that this process may use: what the machine has and what is available of it, swap included, or the
+/// limit of a control group (version 1 or 2) that the process is in, if that is lower. `root` is where /proc and /sys are.
+double memory_limit(const std::string& root = "");
 
 /// Error when a size is zero or absurd or the heads do not divide the channels: quick, whatever the sizes.
 void check_sizes(const GptConfig& config, const TrainShape& shape, double limit);

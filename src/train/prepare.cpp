@@ -105,7 +105,7 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request) {
 }
 
 void prepare_resumed(TrainSetup& setup, const TrainRequest& request) {
-    recover_pair(setup.files);
+    require_pair(setup.files);
     setup.checkpoint = std::make_unique<Checkpoint>(open_checkpoint(setup.files));
     Checkpoint& checkpoint = *setup.checkpoint;
     setup.options = merge_options(checkpoint.options, request.options, request.given, setup.files.state);
@@ -128,10 +128,12 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request) {
 }  // namespace
 
 TrainSetup prepare_training(const TrainRequest& request, int workers) {
-    TrainSetup setup{RunFiles(request.output), {}, {}, {}, {}, {}, {}, {}, {}};
+    TrainSetup setup{RunFiles(request.output), {}, {}, {}, {}, {}, {}, {}, {}, {}};
     if (request.resume && request.overwrite) fail("--resume and --overwrite exclude each other");
     check_output(request, setup.files);
-    require_not_running(setup.files);
+    setup.lock =
+        std::make_unique<FileLock>(setup.files.lock, setup.files.model, "another process is training under this name");
+    complete_pair(setup.files);
     if (request.resume)
         prepare_resumed(setup, request);
     else

@@ -24,6 +24,7 @@ struct TrainRequest {
 /// A run that can begin.
 struct TrainSetup {
     RunFiles files;
+    std::unique_ptr<FileLock> lock;  // keeps other processes from these files
     TrainOptions options;
     Dataset data;
     std::unique_ptr<CharTokenizer> tokenizer;
@@ -34,9 +35,9 @@ struct TrainSetup {
     std::unique_ptr<Checkpoint> checkpoint;  // --resume: to restore from
 };
 
-/// Checks the request, opens the texts, with --resume completes and opens the checkpoint, and sees that the output can be
-/// written. `workers` is the backend's. Error for everything that is wrong, before anything large is allocated; nothing is
-/// written.
+/// Checks the request, locks the output, completes a checkpoint that was left half renamed, opens the texts, with --resume
+/// opens the checkpoint, and sees that the output can be written. `workers` is the backend's. Error for everything that is
+/// wrong, also when another process trains under this name, before anything large is allocated; nothing is written.
 TrainSetup prepare_training(const TrainRequest& request, int workers);
 
 }  // namespace nib

@@ -1,8 +1,4 @@
-// recover_pair(), require_not_running(): finding or completing a pair of checkpoint files after a kill.
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
+// complete_pair(), require_pair(): finding or completing a pair of checkpoint files after a kill or an error.
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -29,26 +25,32 @@ std::optional<uint64_t> id_of(const std::string& path) {
     return file.get<uint64_t>("nib.checkpoint");
 }
 
-// The same for a temporary file, which may be incomplete.
-std::optional<uint64_t> id_of_temporary(const std::string& path) {
+// The same for a file that may be anything.
+std::optional<uint64_t> id_if_complete(const std::string& path) {
     try {
-        return id_of(AtomicFile::temporary_name(path));
+        return id_of(path);
     } catch (const Error&) {
         return std::nullopt;
     }
 }
 
-bool is_locked(const std::string& path) {
-    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (descriptor < 0) return false;
-    const bool locked = flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(descriptor);
-    return locked;
-}
-
 void roll_forward(const std::string& path) {
     if (std::rename(AtomicFile::temporary_name(path).c_str(), path.c_str()) != 0)
         fail("%s: the finished checkpoint cannot be renamed: %s", printable(path).c_str(), std::strerror(errno));
+}
+
+// A kill between a new run's first pair and the best model of the time before leaves that under its temporary name.
+void complete_best(const RunFiles& files) {
+    const std::string temporary = AtomicFile::temporary_name(files.best);
+    if (exists(files.best) || !exists(temporary)) return;
+    bool same = false;
+    try {
+        const GgufFile best = GgufFile::open(temporary), state = GgufFile::open(files.state);
+        same = best.get<int64_t>("nib.step") == state.get<int64_t>("nib.state.best_step") &&
+               best.get<double>("nib.val_loss") == state.get<double>("nib.state.best_loss");
+    } catch (const Error&) {
+    }
+    if (same) roll_forward(files.best);
 }
 
 void remove_temporaries(const RunFiles& files) {
@@ -58,32 +60,28 @@ void remove_temporaries(const RunFiles& files) {
 
 }  // namespace
 
-void require_not_running(const RunFiles& files) {
-    for (const std::string& path :
-         {files.log, AtomicFile::temporary_name(files.model), AtomicFile::temporary_name(files.state)})
-        if (is_locked(path))
-            fail("%s: another process is writing this file; is its training still running?", printable(path).c_str());
+void complete_pair(const RunFiles& files) {
+    const std::optional<uint64_t> id = id_if_complete(AtomicFile::temporary_name(files.state));
+    if (!id) return;
+    // Ended during the very first checkpoint, before the first rename?
+    if (!exists(files.model) && !exists(files.state) && id_if_complete(AtomicFile::temporary_name(files.model)) == id)
+        roll_forward(files.model);
+    if (id_if_complete(files.model) == id && id_if_complete(files.state) != id) roll_forward(files.state);
 }
 
-void recover_pair(const RunFiles& files) {
-    const std::optional<uint64_t> model = id_of(files.model), new_state = id_of_temporary(files.state);
-    if (!model) {
-        // Killed during the very first checkpoint, before the first rename?
-        const auto new_model = id_of_temporary(files.model);
-        if (exists(files.state) || !new_model || new_model != new_state)
-            fail("%s: there is no such file to resume; leave out --resume to start a new training",
-                 printable(files.model).c_str());
-        roll_forward(files.model);
-        roll_forward(files.state);
-    } else if (model == new_state && model != id_of(files.state)) {
-        roll_forward(files.state);
-    } else if (!exists(files.state)) {
+void require_pair(const RunFiles& files) {
+    const std::optional<uint64_t> model = id_of(files.model);
+    if (!model)
+        fail("%s: there is no such file to resume; leave out --resume to start a new training",
+             printable(files.model).c_str());
+    const std::optional<uint64_t> state = id_of(files.state);
+    if (!state)
         fail("%s: there is no such file; without it %s can run but not be resumed", printable(files.state).c_str(),
              printable(files.model).c_str());
-    } else if (model != id_of(files.state)) {
+    if (model != state)
         fail("%s and %s are not of the same step; restore both from the same copy, or start again without --resume",
              printable(files.model).c_str(), printable(files.state).c_str());
-    }
+    complete_best(files);
     remove_temporaries(files);
 }
 

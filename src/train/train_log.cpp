@@ -1,6 +1,5 @@
 #include "train/train_log.h"
 
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -35,10 +34,10 @@ std::optional<LogLine> parse(const std::string& text) {
 
 }  // namespace
 
-TrainLog::TrainLog(std::string path, std::optional<int64_t> resumed_step)
-    : path_(std::move(path)), resumed_(resumed_step.has_value()) {
-    if (!resumed_ || access(path_.c_str(), F_OK) != 0) return;
-    open();
+void TrainLog::resume(int64_t step) {
+    started_ = true;
+    if (access(path_.c_str(), F_OK) != 0) return;
+    open("a+e");
     std::rewind(file_.get());
     std::string text;
     long kept = 0;  // bytes
@@ -46,7 +45,7 @@ TrainLog::TrainLog(std::string path, std::optional<int64_t> resumed_step)
         text += static_cast<char>(c);
         if (c != '\n') continue;
         const auto line = parse(text);
-        if (!line || line->step > *resumed_step) break;
+        if (!line || line->step > step) break;
         kept = std::ftell(file_.get());
         note(*line);
         text.clear();
@@ -54,31 +53,32 @@ TrainLog::TrainLog(std::string path, std::optional<int64_t> resumed_step)
     if (ftruncate(fileno(file_.get()), kept) != 0 || std::fseek(file_.get(), 0, SEEK_END) != 0) fail_to_write(errno);
 }
 
-// The lock tells others, for as long as this one runs, that the training's name is taken.
-void TrainLog::open() {
-    file_.reset(std::fopen(path_.c_str(), "a+e"));
+void TrainLog::start() {
+    started_ = true;
+    open("we");
+    write();
+    flush();
+}
+
+void TrainLog::open(const char* mode) {
+    file_.reset(std::fopen(path_.c_str(), mode));
     if (!file_) fail_to_write(errno);
-    if (flock(fileno(file_.get()), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-        file_.reset();
-        fail("%s: another process is writing this file; is its training still running?", printable(path_).c_str());
-    }
-    if (!resumed_ && ftruncate(fileno(file_.get()), 0) != 0) fail_to_write(errno);
 }
 
 void TrainLog::add(const LogLine& line) {
-    if (!file_) open();
-    if (std::fputs(json(line).c_str(), file_.get()) < 0) fail_to_write(errno);
+    pending_ += json(line);
     note(line);
+    if (started_) write();
+}
+
+void TrainLog::write() {
+    if (!file_) open("ae");
+    if (std::fputs(pending_.c_str(), file_.get()) < 0) fail_to_write(errno);
+    pending_.clear();
 }
 
 void TrainLog::flush() {
     if (file_ && std::fflush(file_.get()) != 0) fail_to_write(errno);
-}
-
-void TrainLog::remove() {
-    if (!file_) return;
-    file_.reset();
-    std::remove(path_.c_str());
 }
 
 void TrainLog::note(const LogLine& line) {

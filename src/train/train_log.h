@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "train/loss_curve.h"
@@ -19,18 +20,18 @@ struct LogLine {
     std::optional<double> loss, val_loss, lr, grad_norm, tok_s;
 };
 
+/// Every call is an Error when the file cannot be read or written.
 class TrainLog {
 public:
-    /// Begins a new log with the first line, or with `resumed_step` goes on with the log there is: lines of later steps,
-    /// and what a kill has left unfinished, are dropped.
-    TrainLog(std::string path, std::optional<int64_t> resumed_step);
+    explicit TrainLog(std::string path) : path_(std::move(path)) {}
 
-    /// Error when the file cannot be written, or another process writes it: it is locked while it is open.
+    /// Goes on with the log there is, if any: lines after `step`, and what a kill has left unfinished, are dropped.
+    void resume(int64_t step);
+    /// Begins a new file with the lines there are. Without start() or resume() lines stay in memory.
+    void start();
     void add(const LogLine& line);
     /// Hands all lines to the system.
     void flush();
-    /// Closes the file and removes it, if it was written.
-    void remove();
 
     const std::vector<LossPoint>& train() const { return train_; }
     const std::vector<LossPoint>& val() const { return val_; }
@@ -39,13 +40,15 @@ private:
     struct Close {
         void operator()(std::FILE* file) const { std::fclose(file); }
     };
-    void open();
+    void open(const char* mode);
+    void write();
     void note(const LogLine& line);
     [[noreturn]] void fail_to_write(int error) const;
 
     std::string path_;
-    const bool resumed_;
     std::unique_ptr<std::FILE, Close> file_;
+    std::string pending_;   // lines that are not in the file yet
+    bool started_ = false;  // there may be a file
     std::vector<LossPoint> train_, val_;
 };
 

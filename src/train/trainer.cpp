@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 
 #include "core/error.h"
@@ -25,13 +24,14 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       hooks_(std::move(hooks)),
       schedule_(options_.learning_rate()),
       train_(backend, setup_.config, setup_.shape),
-      log_(setup_.files.log, setup_.checkpoint ? std::optional(state_.step) : std::nullopt),
+      log_(setup_.files.log),
       ids_(static_cast<size_t>(train_.rows())),
       targets_(ids_.size()) {
     if (setup_.checkpoint) {
         restore(*setup_.checkpoint, train_);
         setup_.checkpoint.reset();
         saved_ = state_.step;
+        log_.resume(state_.step);  // only now that the checkpoint has proved whole
         best_loss_ = read_best_loss(setup_.files);
         if (!log_.val().empty()) val_loss_ = log_.val().back().loss;
     } else {
@@ -54,7 +54,6 @@ TrainResult Trainer::run() {
         return {end, state_.step, val_loss_, best_loss_};
     } catch (...) {
         progress_.clear();
-        forget_files();
         throw;
     }
 }
@@ -185,9 +184,10 @@ std::optional<double> Trainer::validation_loss() {
 bool Trainer::note_best(double val_loss, bool regular) {
     const bool best = !best_loss_ || val_loss < *best_loss_;
     if (best) {
-        save_best(setup_.files, train_, *setup_.tokenizer, state_.step, val_loss);
+        best_file_.reset();
+        best_file_ = write_best(setup_.files, train_, *setup_.tokenizer, state_.step, val_loss);
         best_loss_ = val_loss;
-        best_written_ = true;
+        publish_best();
     }
     if (!regular) return best;
     state_.evaluated = state_.step;
@@ -206,12 +206,20 @@ void Trainer::finish_line() {
     line_.reset();
 }
 
+void Trainer::publish_best() {
+    if (saved_ < 0 || !best_file_) return;
+    best_file_->publish();
+    best_file_.reset();
+}
+
 void Trainer::save() {
-    if (setup_.data.val.size() == 0) draw_curve();
+    const bool first = saved_ < 0;
     log_.flush();
-    save_checkpoint(setup_.files, train_, *setup_.tokenizer, options_, state_);
-    if (saved_ < 0 && !best_loss_) std::remove(setup_.files.best.c_str());  // that of a model which was overwritten
+    save_checkpoint(setup_.files, train_, *setup_.tokenizer, options_, state_, first);
     saved_ = state_.step;
+    if (first) log_.start();
+    publish_best();
+    if (first || setup_.data.val.size() == 0) draw_curve();
 }
 
 void Trainer::sample_if_due() {
@@ -226,18 +234,9 @@ void Trainer::sample() {
 
 void Trainer::draw_curve() {
     log_.flush();
-    if (log_.train().empty()) return;
+    if (saved_ < 0 || log_.train().empty()) return;
     write_file_atomically(setup_.files.curve,
                           loss_curve_svg("Loss of " + base_name(setup_.files.model), log_.train(), log_.val()));
-    curve_written_ = true;
-}
-
-// Without a checkpoint the other files are of no use.
-void Trainer::forget_files() {
-    if (saved_ >= 0) return;
-    log_.remove();
-    if (curve_written_) std::remove(setup_.files.curve.c_str());
-    if (best_written_) std::remove(setup_.files.best.c_str());
 }
 
 void Trainer::introduce() const {

@@ -35,13 +35,14 @@ struct TrainResult {
 /// - a validation counts for early stopping only every --eval-every steps, not the additional one at the end of a run;
 /// - a checkpoint is written only once the loss that follows from its weights has proved finite, so that a run which
 ///   diverges leaves the last good one.
+/// A new run touches no file before its first checkpoint: what an earlier one has left stays whole until it is replaced.
 class Trainer {
 public:
     /// Allocates and compiles; `backend` must outlive it.
     Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHooks hooks = {});
 
     /// Error when the loss or the gradient is not finite any more, or a file cannot be written; the last good checkpoint
-    /// stays, and if there was none, no file of this run does.
+    /// stays, and if there was none, the files are as they were before.
     TrainResult run();
 
     /// Lets the model write (TrainHooks::sample).
@@ -57,6 +58,7 @@ private:
     void validate_if_due();
     std::optional<double> validation_loss();
     bool note_best(double val_loss, bool regular);
+    void publish_best();
     double gradients(int64_t micro_batches);
     void check_finite(const char* what, double value) const;
     void update(double loss, Clock::duration forward_backward);
@@ -64,7 +66,6 @@ private:
     void save();
     void sample_if_due();
     void draw_curve();
-    void forget_files();
     void introduce() const;
 
     TrainSetup setup_;
@@ -76,13 +77,13 @@ private:
     TrainStep train_;
     TrainLog log_;
 
-    std::optional<LogLine> line_;      // of the last step, until its validation is known
-    std::optional<double> val_loss_;   // the last one
-    std::optional<double> best_loss_;  // in NAME.best.gguf
-    int64_t validated_ = -1;           // step at which that was done last
-    int64_t saved_ = -1;               // step of the pair on the disk
-    bool best_written_ = false, curve_written_ = false;
-    std::vector<int32_t> ids_, targets_;  // (B*T)
+    std::optional<LogLine> line_;            // of the last step, until its validation is known
+    std::optional<double> val_loss_;         // the last one
+    std::optional<double> best_loss_;        // in NAME.best.gguf
+    std::unique_ptr<AtomicFile> best_file_;  // the same before the first checkpoint, complete but not published
+    int64_t validated_ = -1;                 // step at which that was done last
+    int64_t saved_ = -1;                     // step of the pair on the disk
+    std::vector<int32_t> ids_, targets_;     // (B*T)
 
     Clock::time_point begin_;
     int64_t first_step_ = 0;  // of this run

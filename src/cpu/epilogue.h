@@ -1,0 +1,48 @@
+// What Linear does to its product before it is stored: y = residual + dropout(act(product)). Compiled once per instruction
+// set like simd.h.
+#pragma once
+
+#include "cpu/dropout.h"
+#include "cpu/vecmath.h"
+
+namespace nib::cpu::NIB_ISA {
+
+// Calls body with the activation as a compile-time constant.
+template <class Body>
+inline void with_activation(Act act, Body&& body) {
+    switch (act) {
+        case Act::GeluTanh: return body.template operator()<Act::GeluTanh>();
+        case Act::GeluErf: return body.template operator()<Act::GeluErf>();
+        case Act::Relu: return body.template operator()<Act::Relu>();
+        default: return body.template operator()<Act::None>();
+    }
+}
+
+// y = residual + dropout(act(product)) for columns [begin, end) of one row.
+inline void epilogue(const Call& call, int64_t row, int64_t begin, int64_t end) {
+    const int64_t first = row * call.p.N + begin, count = end - begin;
+    const float* from = (call.out[1] ? call.output<float>(1) : call.output<float>(0)) + first;
+    const float* residual = call.in[3] ? call.input<float>(3) + first : nullptr;
+    float* y = call.output<float>(0) + first;
+    if (call.p.act != Act::None)
+        with_activation(call.p.act, [&]<Act act>() {
+            for_each_vector(count, [&](int64_t i, auto get, auto put) { put(y + i, activate<act>(get(from + i))); });
+        });
+    if (call.p.dropout != 0 && residual)
+        add_dropped(call, static_cast<uint64_t>(first), count, y, residual, y);
+    else if (call.p.dropout != 0)
+        apply_dropout(call, static_cast<uint64_t>(first), count, y);
+    else if (residual)
+        for_each_vector(count, [&](int64_t i, auto get, auto put) { put(y + i, get(y + i) + get(residual + i)); });
+}
+
+inline bool has_epilogue(const Call& call) {
+    return call.op == Op::Linear && (call.p.act != Act::None || call.p.dropout != 0 || call.in[3]);
+}
+
+inline void finish(const Call& call, Range rows, Range columns) {
+    if (!has_epilogue(call)) return;
+    for (int64_t r = rows.begin; r < rows.end; ++r) epilogue(call, r, columns.begin, columns.end);
+}
+
+}  // namespace nib::cpu::NIB_ISA

@@ -1,0 +1,57 @@
+// All kernels: a kernel file declares its own here and table.cpp collects them. An instruction set that only adds to
+// another one (NIB_BASE), such as VNNI to AVX-512, has files of its own for what it does better and takes the rest from
+// there.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "core/op.h"
+
+#ifndef NIB_BASE
+#define NIB_BASE NIB_ISA
+#endif
+
+namespace nib::cpu::NIB_BASE {
+
+void embed(const Call&, Range, void*);
+void embed_backward(const Call&, Range, void*);
+void gather_rows(const Call&, Range, void*);
+void norm(const Call&, Range, void*);
+void norm_backward(const Call&, Range, void*);
+void norm_backward_weight(const Call&, Range, void*);
+void linear_product(const Call&, Range, void*);  // the part of `linear` for many rows
+void linear_backward_epilogue(const Call&, Range, void*);
+void linear_backward(const Call&, Range, void*);
+void linear_backward_weight(const Call&, Range, void*);
+void attention(const Call&, Range, void*);
+void attention_backward(const Call&, Range, void*);
+void attention_cached(const Call&, Range, void*);
+void cross_entropy(const Call&, Range, void*);
+void sum_squares(const Call&, Range, void*);
+void clip_factor(const Call&, Range, void*);
+void adamw(const Call&, Range, void*);
+void sgd(const Call&, Range, void*);
+
+// What the files of these ops tell the executor (see KernelTable).
+size_t linear_scratch_bytes(const Call&);
+size_t linear_packed_bytes(const Call&);
+int64_t linear_pack_units(const Call&);
+void linear_pack(const Call&, Range, void*);
+size_t attention_scratch_bytes(const Call&);
+
+/// Values [first, first + count) of a row of `type`, whole blocks, as floats: the numbers of ref::unpack.
+void unpack(DType type, const void* row, int64_t first, int64_t count, float* out);
+
+// For benchmarks.
+double peak_flops(int64_t rounds, float* sink);
+float read_memory(const float* data, int64_t count);
+
+}  // namespace nib::cpu::NIB_BASE
+
+namespace nib::cpu::NIB_ISA {
+
+void linear(const Call&, Range, void*);
+size_t linear_few_rows_scratch_bytes(const Call&);
+
+}  // namespace nib::cpu::NIB_ISA

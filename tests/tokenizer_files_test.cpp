@@ -1,0 +1,224 @@
+// Tokenizers from the files of Hugging Face: what they say counts, what is not supported or damaged is named.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "bpe_goldens.h"
+#include "test_errors.h"
+#include "test_files.h"
+#include "text/bpe_tokenizer.h"
+#include "text/tokenizer_files.h"
+
+namespace nib {
+namespace {
+
+using namespace test;
+using namespace std::string_literals;
+using nlohmann::json;
+
+TEST(TokenizerFiles, VocabAndMergesGiveTheSame) {
+    auto files = old_files();
+    files["added_tokens.json"] = R"({"[tool]": 600, "[tool_call]": 601, "<pad>": 602, "ab[": 603})";
+    files["special_tokens_map.json"] = R"({"bos_token": "<s>", "eos_token": {"content": "</s>", "lstrip": false},
+        "pad_token": "<pad>", "additional_special_tokens": ["ab["]})";
+    const auto whole = parse_whole(golden_tokenizer()), parts = parse_files(files);
+    ASSERT_EQ(whole->vocab_size(), parts->vocab_size());
+    const json cases = json::parse(read_file(golden("bpe_cases.json")));
+    for (const json& text : cases["texts"])
+        EXPECT_EQ(parts->encode(text.get<std::string>()), whole->encode(text.get<std::string>())) << text;
+    const BpeSpecials& specials = bpe(parts).specials();
+    EXPECT_EQ(specials.begin, 0);
+    EXPECT_EQ(specials.end, 1);
+    EXPECT_EQ(specials.padding, 602);
+    EXPECT_EQ(specials.unknown, -1);
+    EXPECT_FALSE(specials.add_begin);
+}
+
+TEST(TokenizerFiles, ConfigNamesTokens) {
+    auto files = old_files();
+    files["tokenizer_config.json"] =
+        R"({"add_prefix_space": true, "add_bos_token": true, "bos_token": "</s>", "eos_token": null,
+        "added_tokens_decoder": {"600": {"content": "[tool]", "special": false}, "601": {"content": "<pad>", "special": true}}})";
+    files["config.json"] = R"({"bos_token_id": 5, "eos_token_id": [2, 3], "vocab_size": 602})";
+    const auto tokenizer = parse_files(files);
+    EXPECT_EQ(tokenizer->vocab_size(), 602);
+    EXPECT_EQ(bpe(tokenizer).specials().begin, 1);
+    EXPECT_EQ(bpe(tokenizer).specials().end, 2);
+    EXPECT_TRUE(bpe(tokenizer).specials().add_begin);
+    EXPECT_FALSE(bpe(tokenizer).specials().add_end);
+    EXPECT_EQ(bpe(tokenizer).type(601), TokenType::Control);
+    EXPECT_EQ(tokenizer->decode(tokenizer->encode("x<pad>y")), " x<pad> y");
+}
+
+TEST(TokenizerFiles, EndOfTextByDefault) {
+    auto files = old_files();
+    json vocab = json::parse(files["vocab.json"]);
+    vocab["<|endoftext|>"] = 600;
+    files["vocab.json"] = vocab.dump();
+    const auto tokenizer = parse_files(files);
+    EXPECT_EQ(tokenizer->encode("<|endoftext|>"), (Ids{600}));
+    EXPECT_EQ(bpe(tokenizer).type(600), TokenType::Control);
+    EXPECT_EQ(bpe(tokenizer).specials().begin, 600);
+    EXPECT_EQ(bpe(tokenizer).specials().end, 600);
+    EXPECT_EQ(bpe(tokenizer).specials().unknown, 600);
+}
+
+TEST(TokenizerFiles, TemplateNamesTheTokensAroundAText) {
+    json changed = golden_tokenizer();
+    changed["post_processor"] = json::parse(R"({"type": "Sequence", "processors": [{"type": "ByteLevel"}, {"type":
+        "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+        {"SpecialToken": {"id": "</s>", "type_id": 0}}]}]})");
+    const auto tokenizer = parse_whole(changed);
+    EXPECT_EQ(bpe(tokenizer).specials().begin, 0);
+    EXPECT_EQ(bpe(tokenizer).specials().end, 1);
+    EXPECT_TRUE(bpe(tokenizer).specials().add_begin && bpe(tokenizer).specials().add_end);
+}
+
+TEST(TokenizerFiles, IdsWithHoles) {
+    json changed = golden_tokenizer();
+    changed["added_tokens"][0]["id"] = 0;
+    changed["added_tokens"].push_back({
+        {"id",      700    },
+        {"content", "<far>"},
+        {"special", true   }
+    });
+    const auto tokenizer = parse_whole(changed);
+    EXPECT_EQ(tokenizer->vocab_size(), 701);
+    EXPECT_EQ(bpe(tokenizer).type(650), TokenType::Unused);
+    EXPECT_EQ(tokenizer->decode(650), "");
+    EXPECT_EQ(tokenizer->encode("a<far>"), (Ids{tokenizer->encode("a")[0], 700}));
+}
+
+TEST(TokenizerFiles, NoTokenizer) {
+    EXPECT_EQ(parse_files({}), nullptr);
+    EXPECT_EQ(parse_files({
+                  {"vocab.json",  "{\"a\": 0}"},
+                  {"config.json", "{"         }
+    }),
+              nullptr);
+    expect_contains(error_of([] {
+                        parse_files({
+                            {"merges.txt", ""}
+                        });
+                    }),
+                    {"vocab.json", "missing"});
+    EXPECT_EQ(load_tokenizer("/nonexistent/folder"), nullptr);
+}
+
+TEST(TokenizerFiles, Folder) {
+    const TempFolder folder;
+    const fs::path file = folder / "tokenizer.json";
+    const auto load = [&] { return load_tokenizer(folder.path().string()); };
+    EXPECT_EQ(load(), nullptr);
+    write_file(file, golden_tokenizer().dump());
+    EXPECT_EQ(load()->vocab_size(), 604);
+    for (const char* damaged : {"{", ""}) {
+        write_file(file, damaged);
+        expect_contains(error_of(load), {file.string(), "JSON"});
+    }
+}
+
+TEST(TokenizerFiles, WhatIsNotSupportedIsNamed) {
+    const auto message = [](const char* patch) {
+        json changed = golden_tokenizer();
+        changed.merge_patch(json::parse(patch));
+        return error_of([&] { parse_whole(changed); });
+    };
+    const std::map<std::string, std::vector<std::string>> cases = {
+        {R"({"model": {"type": "WordPiece"}})",                                                                       {"WordPiece"}               },
+        {R"({"model": {"type": 7}})",                                                                                 {"model.type"}              },
+        {R"({"model": {"dropout": 0.1}})",                                                                            {"dropout"}                 },
+        {R"({"model": {"byte_fallback": true}})",                                                                     {"byte_fallback"}           },
+        {R"({"model": {"end_of_word_suffix": "</w>"}})",                                                              {"end_of_word_suffix"}      },
+        {R"({"model": {"vocab": null}})",                                                                             {"vocab"}                   },
+        {R"({"model": {"merges": null}})",                                                                            {"merges"}                  },
+        {R"({"model": {"merges": {"a": 1}}})",                                                                        {"merges", "list"}          },
+        {R"({"model": {"merges": [["a"]]}})",                                                                         {"merges[0]", "two tokens"} },
+        {R"({"model": {"merges": [["a", 1]]}})",                                                                      {"merges[0][1]", "text"}    },
+        {R"({"model": {"merges": ["a zzz"]}})",                                                                       {"merge 0", "zzz"}          },
+        {R"({"model": null})",                                                                                        {"model"}                   },
+        {R"({"normalizer": {"type": "NFC"}})",                                                                        {"NFC"}                     },
+        {R"({"pre_tokenizer": {"type": "Whitespace"}})",                                                              {"Whitespace"}              },
+        {R"({"pre_tokenizer": null})",                                                                                {"pre_tokenizer"}           },
+        {R"({"pre_tokenizer": {"use_regex": false}})",                                                                {"regex"}                   },
+        {R"({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits"}, {"type": "ByteLevel"}]}})",
+         {"Digits"}                                                                                                                               },
+        {R"({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "\\d+"},
+            "behavior": "Isolated"}, {"type": "ByteLevel"}]}})",
+         {"\\d+"}                                                                                                                                 },
+        {R"({"post_processor": {"type": "RobertaProcessing"}})",                                                      {"RobertaProcessing"}       },
+        {R"({"decoder": {"type": "WordPiece"}})",                                                                     {"decoder", "WordPiece"}    },
+        {R"({"added_tokens": [{"id": 600, "content": "x", "lstrip": true}]})",                                        {"lstrip", "\"x\""}         },
+        {R"({"added_tokens": [{"id": 600, "content": "\n", "single_word": true}]})",                                  {"single_word", "\\x0A"}    },
+        {R"({"added_tokens": [{"content": "x"}]})",                                                                   {"added_tokens[0]", "id"}   },
+        {R"({"added_tokens": [{"id": -1, "content": "x"}]})",                                                         {"added_tokens[0].id", "-1"}},
+        {R"({"added_tokens": [{"id": 1e9, "content": "x"}]})",                                                        {"added_tokens[0].id"}      },
+        {R"({"added_tokens": [{"id": 99999999999999999999999, "content": "x"}]})",                                    {"added_tokens[0].id"}      },
+        {R"({"added_tokens": [{"id": 2000000000, "content": "x"}]})",                                                 {"2000000000", "tokens"}    },
+        {R"({"added_tokens": [{"id": 5, "content": "<new>"}]})",                                                      {"<new>", "5"}              },
+        {R"({"added_tokens": [{"id": 601, "content": "<s>"}]})",                                                      {"<s>"}                     },
+        {R"({"model": {"vocab": {"!": 3}}})",                                                                         {"same id", "3"}            },
+        {R"({"model": {"vocab": {"!": -3}}})",                                                                        {"\"!\""}                   },
+        {R"({"model": {"vocab": {"!": "x"}}})",                                                                       {"\"!\""}                   },
+        {R"({"model": {"vocab": {"!": 4294967296}}})",                                                                {"4294967296"}              },
+        {R"({"model": {"vocab": {"!": 2147483647}}})",                                                                {"2147483647"}              },
+    };
+    for (const auto& [patch, parts] : cases) {
+        auto expected = parts;
+        expected.push_back("folder/tokenizer.json");
+        SCOPED_TRACE(patch);
+        expect_contains(message(patch.c_str()), expected);
+    }
+}
+
+TEST(TokenizerFiles, HostileJson) {
+    const auto message = [](const std::string& text) {
+        return error_of([&] {
+            parse_files({
+                {"tokenizer.json", text}
+            });
+        });
+    };
+    for (const char* text :
+         {"", "x", "{", "[]", "7", "null", "\"x\"", "{} {}", "{\"model\": 1e999}", "\xFF\xFE", "{\"\xFF\": 1}", "[1"})
+        expect_contains(message(text), {"folder/tokenizer.json"});
+    for (const std::string open : {"[", "{\"a\":"}) {
+        std::string deep;
+        for (int i = 0; i < 1000000; ++i) deep += open;
+        expect_contains(message(deep), {"64 levels"});
+    }
+    expect_contains(message(R"({"model": {}, "model": {}})"), {"same key twice"});
+    expect_contains(message("{\"model\": {\"vocab\": {\"a\\u0000\": 0, \"a\": \"\"}, \"merges\": []}}"s), {"\"a\""});
+}
+
+TEST(TokenizerFiles, HostileVocabAndMerges) {
+    const auto message = [](const std::string& name, const std::string& text) {
+        auto files = old_files();
+        files[name] = text;
+        return error_of([&] { parse_files(files); });
+    };
+    expect_contains(message("merges.txt", "a\n"), {"merge 0", "\"a\""});
+    expect_contains(message("merges.txt", "#version: 0.2\n\xFF\0 x\n"s), {"merge 0", "\\xFF\\x00"});
+    expect_contains(message("vocab.json", "[]"), {"vocab.json", "object"});
+    expect_contains(message("vocab.json", R"({"a": 0, "a": 1})"), {"vocab.json", "twice"});
+    expect_contains(message("added_tokens.json", R"({"x": 2})"), {"vocab.json", "\"x\"", "same id"});
+    expect_contains(message("added_tokens.json", R"(["x"])"), {"added_tokens.json"});
+    expect_contains(message("tokenizer_config.json", R"({"added_tokens_decoder": {"-1": {}}})"),
+                    {"added_tokens_decoder.-1"});
+    expect_contains(message("tokenizer_config.json", R"({"added_tokens_decoder": {"600": {}}})"), {"600", "content"});
+    expect_contains(message("tokenizer_config.json",
+                            R"({"added_tokens_decoder": {"600": {"content": "a"}, "0600": {"content": "b"}}})"),
+                    {"twice"});
+    expect_contains(message("tokenizer_config.json", R"({"eos_token": 5})"), {"eos_token", "text"});
+    expect_contains(message("special_tokens_map.json", R"({"additional_special_tokens": "x"})"),
+                    {"additional_special_tokens"});
+    EXPECT_EQ(message("config.json", R"({"eos_token_id": -1, "bos_token_id": 1e30})"), "");
+    EXPECT_EQ(message("merges.txt", ""), "");
+}
+
+}  // namespace
+}  // namespace nib

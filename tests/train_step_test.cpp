@@ -1,0 +1,192 @@
+// One training step: accumulation, less memory, first weights, the update.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "cpu/backend.h"
+#include "cpu/isa.h"
+#include "ref/kernels.h"
+#include "train/trainer.h"
+
+namespace nib {
+namespace {
+
+// Gradients of B sequences, by what TrainStep is given.
+std::vector<float> gradients(TrainStep& train) {
+    std::vector<float> all;
+    for (size_t i = 0; i < train.parameters().size(); ++i) {
+        std::vector<float> part(static_cast<size_t>(train.parameters()[i].shape.elements()));
+        train.backend().download(train.gradient(i), std::as_writable_bytes(std::span(part)));
+        all.insert(all.end(), part.begin(), part.end());
+    }
+    return all;
+}
+
+GptConfig tiny_config() {
+    GptConfig c;
+    c.layers = 2;
+    c.heads = 2;
+    c.embd = 16;
+    c.context = 8;
+    c.vocab = 11;
+    return c;
+}
+
+TEST(TrainStep, AccumulationEqualsALargerBatch) {
+    CpuBackend backend(kernel_table("auto"), 2);
+    const int64_t B = 4, T = 8;
+    TrainStep whole(backend, tiny_config(), {2 * B, T, 0, Optimizer::AdamW});
+    TrainStep halves(backend, tiny_config(), {B, T, 0, Optimizer::AdamW});
+    whole.initialise(3);
+    halves.initialise(3);
+    std::vector<int32_t> ids(2 * B * T), targets(ids.size());
+    for (size_t i = 0; i < ids.size(); ++i) {
+        ids[i] = static_cast<int32_t>(i * i % 11);
+        targets[i] = static_cast<int32_t>((i * i + 3) % 11);
+    }
+    TrainStep::Micro micro;
+    const double loss = whole.micro_step(ids, targets, micro);
+    micro.of = 2;
+    double sum = 0;
+    for (size_t half = 0; half < 2; ++half) {
+        micro.first = half == 0;
+        sum += halves.micro_step(std::span(ids).subspan(half * B * T, B * T),
+                                 std::span(targets).subspan(half * B * T, B * T), micro);
+    }
+    EXPECT_NEAR(sum / 2, loss, 1e-6);
+    const std::vector<float> a = gradients(whole), b = gradients(halves);
+    for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-6) << i;
+    EXPECT_NEAR(whole.gradient_norm(0), halves.gradient_norm(0), 1e-5);
+    double squares = 0;
+    for (const float g : a) squares += static_cast<double>(g) * g;
+    EXPECT_NEAR(whole.gradient_norm(0), std::sqrt(squares), 1e-5);
+}
+
+// Values of all weights.
+std::vector<float> weights(const TrainStep& train) {
+    std::vector<float> all;
+    for (size_t i = 0; i < train.parameters().size(); ++i) {
+        std::vector<float> part(static_cast<size_t>(train.parameters()[i].shape.elements()));
+        train.backend().download(train.locate(i, 0), std::as_writable_bytes(std::span(part)));
+        all.insert(all.end(), part.begin(), part.end());
+    }
+    return all;
+}
+
+// A vocabulary so large that the loss comes in chunks: the head's gradient is then complete at another time.
+TEST(TrainStep, LowMemoryGivesTheSameBitsWithAChunkedLoss) {
+    for (const bool tied : {true, false}) {
+        CpuBackend backend(kernel_table("auto"), 2);
+        GptConfig config = tiny_config();
+        config.layers = config.heads = 1;
+        config.embd = 4;
+        config.vocab = 300000;
+        config.tied = tied;
+        TrainShape shape{8, 8, 0, Optimizer::AdamW};
+        TrainStep usual(backend, config, shape);
+        shape.low_memory = true;
+        TrainStep low(backend, config, shape);
+        const std::vector<int32_t> ids(64, 7), targets(64, 299999);
+        std::vector<double> norms;
+        for (TrainStep* step : {&usual, &low}) {
+            step->initialise(7);
+            step->micro_step(ids, targets, {});
+            norms.push_back(step->gradient_norm(1));
+            step->update(
+                {.step = 0, .lr = 1e-2, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .momentum = 0});
+        }
+        EXPECT_EQ(norms[0], norms[1]);
+        EXPECT_EQ(weights(usual), weights(low)) << (tied ? "tied" : "untied");
+    }
+}
+
+TEST(TrainStep, LowMemoryGivesTheSameBits) {
+    for (const KernelTable* table : kernel_tables())
+        for (const bool tied : {true, false})
+            for (const Optimizer optimizer : {Optimizer::AdamW, Optimizer::Sgd, Optimizer::SgdMomentum}) {
+                SCOPED_TRACE(
+                    strprintf("%s, %s, optimizer %d", table->name, tied ? "tied" : "untied", static_cast<int>(optimizer)));
+                CpuBackend backend(*table, table == kernel_tables().front() ? 2 : 1);
+                GptConfig config = tiny_config();
+                config.tied = tied;
+                TrainShape shape{3, 8, 0.2f, optimizer};
+                TrainStep usual(backend, config, shape);
+                shape.low_memory = true;
+                TrainStep low(backend, config, shape);
+                usual.initialise(7);
+                low.initialise(7);
+                std::vector<int32_t> ids(24), targets(24);
+                for (uint32_t step = 0; step < 10; ++step) {
+                    for (size_t i = 0; i < ids.size(); ++i) {
+                        ids[i] = static_cast<int32_t>((i * i + step) % 11);
+                        targets[i] = static_cast<int32_t>((i * 3 + step) % 11);
+                    }
+                    std::vector<double> results;
+                    for (TrainStep* train : {&usual, &low}) {
+                        results.push_back(train->micro_step(ids, targets, {.seed = 5, .index = step}));
+                        results.push_back(train->gradient_norm(0.1));  // clips
+                        train->update({step, 0.05, 0.1, 0.9, 0.99, 1e-8, 0.9});
+                    }
+                    ASSERT_GT(results[1], 0.1);
+                    ASSERT_EQ(results[0], results[2]) << "loss of step " << step;
+                    ASSERT_EQ(results[1], results[3]) << "norm of step " << step;
+                    ASSERT_EQ(weights(usual), weights(low)) << "after step " << step;
+                }
+            }
+}
+
+TEST(TrainStep, InitialWeightsHaveTheirDistribution) {
+    GptConfig config = tiny_config();
+    config.embd = 64;
+    CpuBackend backend(kernel_table("auto"), 1);
+    TrainStep train(backend, config, {1, 8, 0, Optimizer::Sgd});
+    train.initialise(5);
+    for (size_t i = 0; i < train.parameters().size(); ++i) {
+        const ParameterSpec& spec = train.parameters()[i];
+        std::vector<float> values(static_cast<size_t>(spec.shape.elements()));
+        backend.download(train.locate(i, 0), std::as_writable_bytes(std::span(values)));
+        double mean = 0, square = 0;
+        for (const float v : values) mean += v, square += static_cast<double>(v) * v;
+        const auto n = static_cast<double>(values.size());
+        mean /= n;
+        const double std = std::sqrt(square / n - mean * mean);
+        const double expected = spec.init == ParameterSpec::Init::One ? 1 : 0;
+        EXPECT_NEAR(mean, expected, 5 * spec.std / std::sqrt(n)) << spec.name;
+        EXPECT_NEAR(std, spec.std, 5 * spec.std / std::sqrt(2 * n)) << spec.name;
+    }
+}
+
+TEST(TrainStep, UpdateIsAdamW) {
+    CpuBackend backend(kernel_table("auto"), 2);
+    TrainStep train(backend, tiny_config(), {1, 8, 0, Optimizer::AdamW});
+    train.initialise(1);
+    const std::vector<int32_t> ids{0, 1, 2, 3, 4, 5, 6, 7}, targets{1, 2, 3, 4, 5, 6, 7, 8};
+    train.micro_step(ids, targets, {});
+    const double norm = train.gradient_norm(0.1);
+    const std::vector<float> g = gradients(train);
+    const std::vector<float> before = weights(train);
+    train.update({0, 0.01, 0.5, 0.9, 0.99, 1e-8, 0});
+    const std::vector<float> after = weights(train);
+    const double factor = std::min(1.0, 0.1 / (norm + 1e-6));
+    size_t at = 0;
+    for (const ParameterSpec& spec : train.parameters())
+        for (int64_t j = 0; j < spec.shape.elements(); ++j, ++at) {
+            const double clipped = g[at] * factor, step = clipped / (std::abs(clipped) + 1e-8);  // m / sqrt(v) at step 1
+            ASSERT_NEAR(after[at], before[at] * (1 - (spec.decay ? 0.005 : 0)) - 0.01 * step, 1e-4) << spec.name;
+        }
+}
+
+TEST(TrainingMemory, EstimateIsWhatIsAllocated) {
+    const ParameterLayout layout(tiny_config());
+    const TrainingMemory memory = training_memory(tiny_config(), {4, 8, 0.1f, Optimizer::AdamW}, 2);
+    EXPECT_EQ(memory.parameters, 16.0 * static_cast<double>(layout.total));
+    EXPECT_GE(layout.total, parameter_count(tiny_config()));
+    EXPECT_GT(memory.activations, 4 * 8 * 16 * 4);
+    EXPECT_GT(memory_limit(), 1e6);
+    EXPECT_THROW(check_memory(tiny_config(), {4, 8, 0.1f, Optimizer::AdamW}, 2, 1e4), Error);
+}
+
+}  // namespace
+}  // namespace nib

@@ -1,0 +1,105 @@
+#include "bench_model.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "console.h"
+#include "core/error.h"
+#include "core/philox.h"
+#include "infer/session.h"
+#include "io/gguf.h"
+#include "measure.h"
+#include "model/gpt.h"
+#include "options.h"
+
+namespace nib {
+namespace {
+
+constexpr int kRepeats = 3;
+
+std::vector<int32_t> random_tokens(int64_t count, int64_t vocab) {
+    std::vector<int32_t> ids;
+    for (int64_t i = 0; i < count; ++i)
+        ids.push_back(static_cast<int32_t>(philox({static_cast<uint32_t>(i), 0, 0, 0}, 1)[0] % vocab));
+    return ids;
+}
+
+// Bytes of weights that one token reads: all but the tables that are looked up in.
+double decode_bytes(const GptConfig& config, const GgufFile& file) {
+    double bytes = 0;
+    for (const GgufTensor& tensor : file.tensors())
+        if (tensor.name != "position_embd.weight" && (tensor.name != "token_embd.weight" || config.tied))
+            bytes += static_cast<double>(tensor.data.size());
+    return bytes;
+}
+
+}  // namespace
+
+CLI::Option* add_model_bench_options(CLI::App& app, ModelBenchOptions& o) {
+    auto* model = app.add_option("MODEL", o.path, "model file (GGUF) to time instead");
+    const auto number = [&](const char* name, int64_t& value, const char* help) {
+        app.add_option(name, value, help)
+            ->transform(whole_number(1))
+            ->type_name("N")
+            ->capture_default_str()
+            ->needs(model)
+            ->group("Model");
+    };
+    number("--prefill", o.prefill, "tokens to evaluate at once");
+    number("--decode", o.decode, "single tokens to evaluate after them");
+    number("--samples", o.samples, "sequences that are decoded side by side");
+    add_cache_option(app, o.cache)->needs(model)->group("Model");
+    return model;
+}
+
+void bench_model(CpuBackend& backend, const ModelBenchOptions& o) {
+    const GgufFile file = GgufFile::open(model_file(o.path));
+    const GptConfig config = read_config(file);
+    if (o.prefill > config.context || o.decode > config.context - o.prefill)
+        fail("--prefill %lld and --decode %lld are more than the model's context of %lld tokens",
+             static_cast<long long>(o.prefill), static_cast<long long>(o.decode), static_cast<long long>(config.context));
+    const GptWeights weights = gpt_weights(config, file, backend.map_weights(file.bytes()));
+    const std::vector<int32_t> prompt = random_tokens(o.prefill, config.vocab),
+                               next = random_tokens(o.decode, config.vocab);
+    std::vector<int32_t> step(static_cast<size_t>(o.samples));
+    std::vector<double> prefill, decode;
+    double memory = 0;
+    {
+        Session session(backend, config, weights, o.samples, cache_type(o.cache));
+        for (int i = 0; i <= kRepeats; ++i) {
+            session.reset();
+            const double begin = now();
+            session.prefill(prompt);
+            const double middle = now();
+            for (const int32_t id : next) {
+                std::fill(step.begin(), step.end(), id);
+                session.decode(step);
+            }
+            if (i == 0) continue;  // plans are compiled, pages are read
+            prefill.push_back(middle - begin);
+            decode.push_back(now() - middle);
+        }
+        memory = anonymous_memory();
+    }
+    const double prefill_rate = static_cast<double>(o.prefill) / median(prefill);
+    const double steps = static_cast<double>(o.decode) / median(decode);
+    const double decode_rate = steps * static_cast<double>(o.samples), bytes = steps * decode_bytes(config, file);
+    const double bandwidth = measure_bandwidth(backend);
+    if (o.json)
+        return print_json({
+            {"backend",            backend.name()   },
+            {"prefill_tok_s",      prefill_rate     },
+            {"decode_tok_s",       decode_rate      },
+            {"bytes_per_s",        bytes            },
+            {"read_bytes_per_s",   bandwidth        },
+            {"share_of_bandwidth", bytes / bandwidth},
+            {"memory_bytes",       memory           }
+        });
+    print(
+        strprintf("%s: prefill %.1f tok/s, decode %.1f tok/s (%.1f GB/s of weights, %.0f %% of the bandwidth of %.1f), "
+                  "memory beyond the file %.0f MiB\n",
+                  backend.name().c_str(), prefill_rate, decode_rate, bytes / 1e9, 100 * bytes / bandwidth, bandwidth / 1e9,
+                  memory / (1 << 20)));
+}
+
+}  // namespace nib
