@@ -2,8 +2,7 @@
 # cli_test.sh [NIB]: the command line as a demanding user meets it: what every bad input is answered with and leaves behind,
 # help, usage, signals, a full disk, closed streams, and the way from a text to a model that writes. NIB may be an emulator
 # and the binary. No python here; damaged files are good ones, patched with dd.
-set -uo pipefail
-. "$(dirname "$0")/cli_checks.bash"
+source "$(dirname "$0")/cli_helpers.bash"
 
 # ---- texts, and a small model ----------------------------------------------------------------------------------------
 
@@ -26,9 +25,10 @@ mentions train --output --val --resume --overwrite --threads --isa --preset --la
     --warmup --step-size --gamma --optimizer --beta1 --beta2 --adam-eps --momentum --weight-decay --clip --eval-every \
     --eval-tokens --patience --save-every --sample-every --sample-prompt --log-every
 mentions run --prompt --prompt-file --length --temp --top-k --top-p --min-p --repeat-penalty --repeat-last --seed \
-    --samples --stop --skip-unknown --no-echo --json --verbose --threads --isa
-mentions eval --val-fraction --batch --json --threads --isa
-mentions logits --tokens --prompt --output --threads --isa
+    --samples --stop --skip-unknown --no-special --ignore-eos --tokens --no-echo --json --verbose --threads --isa
+mentions eval --val-fraction --stride --batch --tokens --no-special --json --threads --isa
+mentions logits --tokens --prompt --no-special --output --threads --isa
+mentions tokenize --prompt --file --decode --no-special --skip-unknown --json
 mentions bench --train --json --preset --layers --heads --embd --vocab --context --batch --iters --dropout --untied \
     --low-memory --dump-plan
 mentions info --json --dump-plan
@@ -36,7 +36,7 @@ mentions selftest --isa --train --preset --layers --context --batch --iters
 
 wrong_usage "there is no command \`tarin\`" tarin text.txt
 wrong_usage "a command is missing" --threads 2
-for command in run info eval logits; do wrong_usage "MODEL is required" $command; done
+for command in run info eval logits tokenize; do wrong_usage "MODEL is required" $command; done
 wrong_usage "TEXT is required" train -o m
 wrong_usage "TEXT is required" eval good.gguf
 wrong_usage "--output is required" train text.txt
@@ -142,7 +142,7 @@ fails "nothing was saved; try a lower --lr (it is 1e+30), --clip 1" train text.t
 nib train text.txt -o wild "${tiny[@]}" --optimizer sgd --momentum 0 --lr 100 --clip 0 --warmup 0 --save-every 1
 check "divergence ends with 1 and names the checkpoint that is kept" \
     test $? = 1 -a "$(grep -c 'nib: error: .*the checkpoint of step [0-9]* in wild.gguf is kept' "$err")" = 1
-works run wild -n 3
+works run wild -n 3 --cache f32 # keys and values are beyond the range of f16
 works train text.txt -o wild --resume --iters 1
 check "the pair that is kept fits together" grep -q 'nothing to do' "$err"
 
@@ -170,6 +170,12 @@ models() { # TEXT FILE: refused by all that run it
     refuses "$1" logits "$2" --tokens "1 2" -o x.npy
 }
 files() { models "$@" && refuses "$1" info "$2"; }
+shown() { # the same, but nib info shows the rest and names the problem
+    models "$@"
+    works info "$2" --json && is_json
+    works info "$2"
+    check "nib info says what is wrong" grep -q "^problem  *.*$1" "$out"
+}
 patched() { # KEY OFFSET BYTES: good.gguf as bad.gguf, with other BYTES (of printf) at OFFSET behind the end of KEY
     local at
     at=$(grep -abo -m 1 -F -- "$1" good.gguf | head -n 1 | cut -d : -f 1)
@@ -194,23 +200,23 @@ patched GGUF 12 "$max" && files "claims 9223372036854775807 keys" bad.gguf
 patched GGUF 20 "$max" && files "truncated" bad.gguf # the length of the first key
 patched tokenizer.ggml.tokens 8 "$max" && files "claims 9223372036854775807 array elements" bad.gguf
 patched tokenizer.ggml.tokens 0 '\x63' && files "value type 99" bad.gguf
-patched gpt2.block_coun 0 'X' && files "gpt2.block_count" bad.gguf # a missing key
-patched gpt2.block_count 4 '\0' && files 'gpt2.block_count` is 0' bad.gguf
-patched gpt2.block_count 4 '\xff\xff\xff\xff' && files "number of layers 4294967295" bad.gguf
-patched gpt2.attention.head_count 4 '\x03' && files "3 heads do not divide 8 channels" bad.gguf
+patched gpt2.block_coun 0 'X' && shown "key \`gpt2.block_count\` is missing" bad.gguf
+patched gpt2.block_count 4 '\0' && shown "gpt2.block_count\` is 0" bad.gguf
+patched gpt2.block_count 4 '\xff\xff\xff\xff' && shown "number of layers 4294967295" bad.gguf
+patched gpt2.attention.head_count 4 '\x03' && shown "3 heads do not divide 8 channels" bad.gguf
 patched gpt2.context_length 4 '\x10' && models "position_embd.weight" bad.gguf
 patched general.architecture 12 'gptX' && models "gptX" bad.gguf
-patched tokenizer.ggml.token 0 'X' && models "tokenizer.ggml.tokens" bad.gguf
-patched output_norm.bia 0 'X' && models "output_norm.bias" bad.gguf # a missing tensor
+patched tokenizer.ggml.token 0 'X' && shown "tokenizer.ggml.tokens" bad.gguf
+patched output_norm.bia 0 'X' && shown "output_norm.bias" bad.gguf # a missing tensor
 rows=$(("$(grep -abo -F token_embd.weight good.gguf | head -n 1 | cut -d : -f 1)" + 17 + 12)) # the vocabulary's size
 vocab=$(od -An -tu1 -j $rows -N 1 good.gguf | tr -d ' ')
-patched token_embd.weight 12 '\x05' && models "but the embedding" bad.gguf
+patched token_embd.weight 12 '\x05' && shown "but the embedding" bad.gguf
 patched token_embd.weight 0 '\x05' && files "5 dimensions" bad.gguf
 patched token_embd.weight 4 '\0' && files "token_embd.weight" bad.gguf
 patched token_embd.weight 4 "$max" && files "token_embd.weight" bad.gguf
 patched token_embd.weight 20 '\x63' && files "type" bad.gguf
 patched position_embd.weight 12 '\x04' && models "position_embd.weight" bad.gguf # another shape
-patched position_embd.weight 20 '\x01' && models "position_embd.weight" bad.gguf # f16
+patched position_embd.weight 20 '\x18' && models "position_embd.weight" bad.gguf # i8
 patched position_embd.weight 24 '\0\0\0\0' && files "overlap" bad.gguf
 patched position_embd.weight 24 '\x01' && files "not a multiple" bad.gguf
 patched position_embd.weight 24 "$max" && files "position_embd.weight" bad.gguf

@@ -1,8 +1,7 @@
 #!/bin/bash
 # convert_cli_test.sh [NIB]: convert, quantize and export as a user meets them: the way from a model to Hugging Face's files
 # and back, and every bad input. The models are trained here; damaged files are good ones, edited.
-set -uo pipefail
-. "$(dirname "$0")/cli_checks.bash"
+source "$(dirname "$0")/cli_helpers.bash"
 
 # ---- help and usage --------------------------------------------------------------------------------------------------
 

@@ -279,8 +279,7 @@ struct Generator {
             caches.push_back({
                 {cache_buffer, 2 * l * bytes      },
                 {cache_buffer, (2 * l + 1) * bytes},
-                DType::F32,
-                capacity
+                DType::F32, capacity
             });
     }
     std::vector<float> last_logits(const std::vector<int32_t>& tokens, int64_t width, const std::vector<int64_t>& pieces) {

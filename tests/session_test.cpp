@@ -19,6 +19,7 @@
 #include "test_errors.h"
 #include "test_files.h"
 #include "text/tokenizer_gguf.h"
+#include "text/utf8.h"
 
 namespace nib {
 namespace {
@@ -264,8 +265,53 @@ TEST_F(SessionTest, StopStringsEndOneSample) {
     const size_t at = whole[0].find(options.stop[0]);
     EXPECT_EQ(stopped[0], whole[0].substr(0, at));
     EXPECT_TRUE(result.samples[0].stopped);
-    EXPECT_EQ(result.samples[0].tokens, static_cast<int64_t>(at) + 4);
+    EXPECT_EQ(result.samples[0].ids.size(), static_cast<size_t>(at) + 4);
     EXPECT_EQ(stopped[1], whole[1].substr(0, whole[1].find(options.stop[0])));
+}
+
+TEST_F(SessionTest, TheEndTokenEndsOneSample) {
+    GenerateOptions options;
+    options.count = 30;
+    options.sampler.temperature = 1;
+    const std::vector<int32_t> prompt = random_ids(4);
+    Session session(backend_, config_, weights_, 2);
+    std::vector<std::string> whole, ended;
+    const GenerateResult free = write(session, prompt, options, whole);
+    options.end = free.samples[0].ids[11];
+    const GenerateResult result = write(session, prompt, options, ended);
+    for (size_t s = 0; s < 2; ++s) {
+        std::vector<int32_t> expected = free.samples[s].ids;
+        const auto end = std::find(expected.begin(), expected.end(), options.end);
+        const bool stopped = end != expected.end();
+        if (stopped) expected.erase(end + 1, expected.end());
+        EXPECT_EQ(result.samples[s].ids, expected);
+        EXPECT_EQ(result.samples[s].stopped, stopped);
+        EXPECT_EQ(ended[s], whole[s].substr(0, expected.size() - stopped));
+    }
+    EXPECT_TRUE(result.samples[0].stopped);
+}
+
+// Two tokens make one character: what the prompt has begun is shown when it is whole, and never half of it.
+TEST_F(SessionTest, CharactersAreWhole) {
+    struct HalvesTokenizer : Tokenizer {
+        std::vector<int32_t> encode(std::string_view, const EncodeOptions&) const override { return {}; }
+        std::string decode(int32_t id) const override { return id % 2 == 0 ? "\xC3" : "\xA9"; }
+        int32_t vocab_size() const override { return 23; }
+        const char* kind() const override { return "halves"; }
+    };
+    GenerateOptions options;
+    options.count = 60;
+    options.sampler.temperature = 3;
+    Session session(backend_, config_, weights_);
+    std::string shown, bytes = "\xC3";
+    const std::vector<int32_t> prompt = {1, 2};
+    const GenerateResult result = generate(session, HalvesTokenizer(), prompt, options, [&](size_t, std::string_view text) {
+        EXPECT_EQ(find_invalid(text), std::string_view::npos);
+        shown += text;
+    });
+    for (const int32_t id : result.samples[0].ids) bytes += HalvesTokenizer().decode(id);
+    Utf8Streamer characters;
+    EXPECT_EQ(shown, characters.push(bytes) + characters.finish());
 }
 
 TEST_F(SessionTest, NoTokensAreAskedFor) {
@@ -273,7 +319,7 @@ TEST_F(SessionTest, NoTokensAreAskedFor) {
     options.count = 0;
     Session session(backend_, config_, weights_);
     std::vector<std::string> texts;
-    EXPECT_EQ(write(session, random_ids(4), options, texts).samples[0].tokens, 0);
+    EXPECT_EQ(write(session, random_ids(4), options, texts).samples[0].ids.size(), 0u);
     EXPECT_EQ(texts[0], "");
 }
 
@@ -298,7 +344,7 @@ TEST_F(SessionTest, EvaluationCountsEveryTokenOnce) {
         }
         for (const int64_t batch : {0, 1, 3, 100}) {
             std::vector<int> read(size);
-            Evaluator evaluator(backend_, config_, weights_, static_cast<int64_t>(size), batch);
+            Evaluator evaluator(backend_, config_, weights_, static_cast<int64_t>(size), {.batch = batch});
             const Evaluation result = evaluator.run(
                 [&](int64_t begin, std::span<int32_t> ids) { std::copy_n(text.begin() + begin, ids.size(), ids.begin()); });
             EXPECT_EQ(result.tokens, static_cast<int64_t>(size) - 1);
@@ -308,12 +354,43 @@ TEST_F(SessionTest, EvaluationCountsEveryTokenOnce) {
     }
 }
 
+// With a stride: the windows of Hugging Face's guide to perplexity, written down as it does.
+TEST_F(SessionTest, EvaluationWithAStride) {
+    const auto T = static_cast<size_t>(config_.context);
+    for (const size_t size : {size_t{2}, T - 1, T, T + 1, 2 * T, 2 * T + 1, 3 * T + 7}) {
+        const std::vector<int32_t> text = random_ids(size);
+        for (const size_t stride : {size_t{1}, size_t{7}, T - 1, T}) {
+            double loss = 0;
+            int64_t count = 0;
+            for (size_t begin = 0, reached = 0; reached < size; begin += stride) {
+                const size_t end = std::min(begin + T, size);
+                const std::vector<float> logits = direct_logits({text.data() + begin, text.data() + end});
+                for (size_t t = std::max(reached, begin + 1); t < end; ++t) {
+                    const std::span<const float> r = row(logits, t - 1 - begin);
+                    double sum = 0;
+                    for (const float x : r) sum += std::exp(static_cast<double>(x));
+                    loss += std::log(sum) - static_cast<double>(r[static_cast<size_t>(text[t])]);
+                    ++count;
+                }
+                reached = end;
+            }
+            Evaluator evaluator(backend_, config_, weights_, static_cast<int64_t>(size),
+                                {.batch = 3, .stride = static_cast<int64_t>(stride)});
+            const Evaluation result = evaluator.run(
+                [&](int64_t begin, std::span<int32_t> ids) { std::copy_n(text.begin() + begin, ids.size(), ids.begin()); });
+            EXPECT_EQ(result.tokens, count) << size << " by " << stride;
+            EXPECT_NEAR(result.loss_sum, loss, 1e-4 * static_cast<double>(size)) << size << " by " << stride;
+        }
+    }
+    EXPECT_THROW(Evaluator(backend_, config_, weights_, 10, {.stride = config_.context + 1}), Error);
+}
+
 TEST_F(SessionTest, MemoryIsKnownBeforeItIsTaken) {
     EXPECT_EQ(Session::cache_bytes(config_, 3),
               static_cast<double>(3 * 2 * config_.layers * config_.context * config_.embd * 4));
     EXPECT_THROW(Session(backend_, config_, weights_, int64_t{1} << 60), Error);
-    Evaluator fits(backend_, config_, weights_, 1000, 2, 1e9);
-    EXPECT_THROW(Evaluator(backend_, config_, weights_, 1000, 2, 1000), Error);
+    Evaluator fits(backend_, config_, weights_, 1000, {.batch = 2, .memory = 1e9});
+    EXPECT_THROW(Evaluator(backend_, config_, weights_, 1000, {.batch = 2, .memory = 1000}), Error);
 }
 
 class ModelFileTest : public SessionTest {

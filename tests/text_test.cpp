@@ -222,12 +222,13 @@ TEST(CharTokenizer, UnknownCharacters) {
     const CharTokenizer tokenizer = CharTokenizer::from_code_points({U'a', U'你'});
     expect_contains(error_of([&] { tokenizer.encode("a你aéa"); }),
                     {"\"é\" (U+00E9)", "character 4 ", "byte offset 5", "; remove it"});
-    expect_contains(error_of([&] { tokenizer.encode("é", false, "use --skip-unknown"); }), {"; use --skip-unknown"});
+    expect_contains(error_of([&] { tokenizer.encode("é", {.advice = "use --skip-unknown"}); }), {"; use --skip-unknown"});
     expect_contains(error_of([&] { tokenizer.encode("\n"); }), {"U+000A", "character 1 ", "byte offset 0"});
-    EXPECT_EQ(tokenizer.encode("xa\n你é", true), (std::vector<int32_t>{0, 1}));
-    EXPECT_TRUE(tokenizer.encode("xyz", true).empty());
+    EXPECT_EQ(tokenizer.encode("xa\n你é", {.skip_unknown = true}), (std::vector<int32_t>{0, 1}));
+    EXPECT_TRUE(tokenizer.encode("xyz", {.skip_unknown = true}).empty());
     for (const bool skip : {false, true}) {
-        expect_contains(error_of([&] { tokenizer.encode("a你\xFF", skip); }), {"UTF-8", "byte offset 4", "0xFF"});
+        expect_contains(error_of([&] { tokenizer.encode("a你\xFF", {.skip_unknown = skip}); }),
+                        {"UTF-8", "byte offset 4", "0xFF"});
     }
     expect_contains(error_of([&] { tokenizer.decode(2); }), {"token 2", "2 characters"});
     expect_contains(error_of([&] { tokenizer.decode(-1); }), {"token -1"});

@@ -14,6 +14,7 @@ void logits_command(CLI::App& app);
 void convert_command(CLI::App& app);
 void quantize_command(CLI::App& app);
 void export_command(CLI::App& app);
+void tokenize_command(CLI::App& app);
 void bench_command(CLI::App& app);
 void selftest_command(CLI::App& app);
 

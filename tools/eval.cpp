@@ -1,16 +1,23 @@
 // nib eval: how well a model predicts a text.
+#include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 #include <numbers>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
 #include "infer/evaluate.h"
+#include "input.h"
+#include "io/mapped_file.h"
 #include "model/loaded_model.h"
 #include "options.h"
+#include "text/token_numbers.h"
 #include "train/corpus.h"
 #include "train/memory.h"
 #include "train/progress.h"
@@ -19,82 +26,142 @@ namespace nib {
 namespace {
 
 constexpr const char* kFooter =
-    "The text is cut into windows of the model's context, end to end; in each window every character is predicted from "
-    "those before it, so every character but the first counts once. Loss is the mean cross-entropy in nats; perplexity is "
-    "exp(loss) and bits per character loss / ln 2.\n\n"
+    "The text is cut into windows of the model's context, end to end; in each window every token is predicted from those "
+    "before it, so every token but the first counts once. With --stride N windows overlap and tokens are predicted from "
+    "more text, in more time: each window begins N tokens after the one before, and what that one has predicted does not "
+    "count again (the windows of Hugging Face's guide to perplexity).\n\n"
+    "Loss is the mean cross-entropy in nats; perplexity is exp(loss). Bits per character (of character models) or byte are "
+    "loss / ln 2 times the tokens per character or byte. Several texts follow each other; where tokens are not characters, "
+    "each is encoded by itself.\n\n"
     "Examples:\n"
     "  nib eval shakespeare.gguf input.txt\n"
     "  nib eval shakespeare.gguf input.txt --val-fraction 0.1     # what nib train keeps for validation\n"
-    "  nib eval shakespeare.gguf texts/ more.txt --json";
+    "  nib eval gpt2.gguf texts/ more.txt --stride 512 --json";
 
 struct Options {
     std::string model;
     std::vector<std::string> paths;
     double val_fraction = 0;
-    int64_t batch = 0;
-    bool json = false;
+    EvaluationOptions evaluation;
+    EncodeOptions encode;
+    bool tokens = false, json = false;
     BackendOptions backend;
 };
 
-const CharTokenizer& characters_of(const LoadedModel& model) {
-    const auto* characters = dynamic_cast<const CharTokenizer*>(&model.tokenizer());
-    if (characters == nullptr)
-        fail("%s: tokenizer `%s` is not supported here; nib eval measures character models", model.file().name().c_str(),
-             model.tokenizer().kind());
-    return *characters;
-}
+// What is measured: tokens, the first of which is only given.
+struct Text {
+    int64_t size = 0;
+    Evaluator::Reader read;
+    bool characters = false;  // is what tokens are
+    double bytes = 0;         // that they stand for; 0: not known
+};
 
-// The characters that count, and the one before them.
-Span measured(const Corpus& corpus, double val_fraction) {
-    const Span span{val_fraction > 0 ? validation_start(corpus.size(), val_fraction) : 0, corpus.size()};
+// The part of `size` tokens that counts.
+Span measured(int64_t size, double val_fraction, const char* tokens) {
+    const Span span{val_fraction > 0 ? validation_start(size, val_fraction) : 0, size};
     if (span.size() < 2)
-        fail("%lld of %lld characters are too few to measure; it takes two to predict the second from the first%s",
-             static_cast<long long>(span.size()), static_cast<long long>(corpus.size()),
+        fail("%lld of %lld %s are too few to measure; it takes two to predict the second from the first%s",
+             static_cast<long long>(span.size()), static_cast<long long>(size), tokens,
              val_fraction > 0 ? "; use a larger --val-fraction" : "");
     return span;
 }
 
-void eval(const Options& o) {
+Text open_characters(const Options& o, const CharTokenizer& tokenizer) {
+    const auto corpus = std::make_shared<Corpus>(o.paths);
+    corpus->require_known(tokenizer);
+    const Span span = measured(corpus->size(), o.val_fraction, "characters");
+    return {span.size(),
+            [=, &tokenizer](int64_t begin, std::span<int32_t> ids) { corpus->read(span.begin + begin, ids, tokenizer); },
+            true};
+}
+
+std::vector<int32_t> encode_file(const Options& o, const std::string& path, const Tokenizer& tokenizer) {
+    const MappedFile file(path);
+    const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+    try {
+        return o.tokens ? parse_token_numbers(text, tokenizer.vocab_size()) : tokenizer.encode(text, o.encode);
+    } catch (const Error& error) {
+        fail("%s: %s", printable(path).c_str(), error.what());
+    }
+}
+
+Text open_tokens(const Options& o, const Tokenizer& tokenizer) {
+    const auto all = std::make_shared<std::vector<int32_t>>();
+    for (const std::string& path : o.paths) {
+        std::error_code error;
+        const bool folder = std::filesystem::is_directory(path, error);
+        for (const std::string& file : folder ? text_files(path) : std::vector{path}) {
+            const std::vector<int32_t> ids = encode_file(o, file, tokenizer);
+            all->insert(all->end(), ids.begin(), ids.end());
+        }
+    }
+    const Span span = measured(static_cast<int64_t>(all->size()), o.val_fraction, "tokens");
+    const auto begin = static_cast<size_t>(span.begin);
+    double bytes = 0;
+    const bool known = dynamic_cast<const TokenNumbers*>(&tokenizer) == nullptr;
+    for (size_t i = begin; known && i < all->size(); ++i) bytes += static_cast<double>(tokenizer.decode((*all)[i]).size());
+    return {span.size(),
+            [=](int64_t from, std::span<int32_t> ids) {
+                std::copy_n(all->begin() + span.begin + from, ids.size(), ids.begin());
+            },
+            false, bytes};
+}
+
+// What is reported, in the words for its tokens.
+void print_result(bool json, const Evaluation& result, const Text& text, double speed) {
+    const double loss = result.loss(), bits = loss / std::numbers::ln2;
+    const bool characters = text.characters, has_bytes = text.bytes > 0;
+    const double bits_per_byte = has_bytes ? bits * static_cast<double>(text.size) / text.bytes : 0;
+    if (json) {
+        nlohmann::ordered_json object = {
+            {"loss",       loss          },
+            {"perplexity", std::exp(loss)}
+        };
+        if (characters) object["bits_per_char"] = bits;
+        if (has_bytes) object["bits_per_byte"] = bits_per_byte;
+        object["accuracy"] = result.accuracy();
+        object[characters ? "characters" : "tokens"] = result.tokens;
+        if (has_bytes) object["bytes"] = static_cast<int64_t>(text.bytes);
+        object["tok_s"] = speed;
+        return print_json(object);
+    }
+    std::string lines;
+    const auto line = [&](const std::string& name, const std::string& value) {
+        lines += strprintf("%-25s%s\n", name.c_str(), value.c_str());
+    };
+    line("loss", strprintf("%.4f", loss));
+    line("perplexity", strprintf("%.4f", std::exp(loss)));
+    if (characters) line("bits per character", strprintf("%.4f", bits));
+    if (has_bytes) line("bits per byte", strprintf("%.4f", bits_per_byte));
+    line(characters ? "next-character accuracy" : "next-token accuracy", strprintf("%.2f %%", 100 * result.accuracy()));
+    line(characters ? "characters" : "tokens",
+         strprintf("%lld (%.0f tok/s)", static_cast<long long>(result.tokens), speed));
+    if (has_bytes) line("bytes", strprintf("%.0f", text.bytes));
+    print(lines);
+}
+
+void eval(Options& o) {
     if (!(o.val_fraction >= 0 && o.val_fraction < 1))
         fail("--val-fraction is %g; it must be at least 0 and below 1", o.val_fraction);
     const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
     const LoadedModel model(model_file(o.model), *backend);
-    const CharTokenizer& tokenizer = characters_of(model);
-    const Corpus corpus(o.paths);
-    corpus.require_known(tokenizer);
-    const Span span = measured(corpus, o.val_fraction);
-    Evaluator evaluator(*backend, model.config(), model.weights(), span.size(), o.batch, memory_limit());
+    const Tokenizer& tokenizer = model.tokenizer();
+    const auto* characters = o.tokens ? nullptr : dynamic_cast<const CharTokenizer*>(&tokenizer);
+    const Text text = characters != nullptr ? open_characters(o, *characters) : open_tokens(o, tokenizer);
+    o.evaluation.memory = memory_limit();
+    Evaluator evaluator(*backend, model.config(), model.weights(), text.size, o.evaluation);
     const double start = seconds_since_start();
     Progress progress(stderr, stderr_is_terminal(), 1);
     const auto speed = [&](const Evaluation& e) { return static_cast<double>(e.tokens) / (seconds_since_start() - start); };
-    const Evaluation result =
-        evaluator.run([&](int64_t begin, std::span<int32_t> ids) { corpus.read(span.begin + begin, ids, tokenizer); },
-                      [&](const Evaluation& e) {
-                          const auto all = static_cast<double>(span.size() - 1), done = static_cast<double>(e.tokens);
-                          progress.status(strprintf("%.0f %%  loss %.4f  %.0f tok/s  %s left", 100 * done / all, e.loss(),
-                                                    speed(e), clock_text((all - done) / speed(e)).c_str()));
-                      });
+    const Evaluation result = evaluator.run(text.read, [&](const Evaluation& e) {
+        const auto all = static_cast<double>(text.size - 1), done = static_cast<double>(e.tokens);
+        progress.status(strprintf("%.0f %%  loss %.4f  %.0f tok/s  %s left", 100 * done / all, e.loss(), speed(e),
+                                  clock_text((all - done) / speed(e)).c_str()));
+    });
     progress.clear();
-    const double loss = result.loss();
-    if (!std::isfinite(loss))
+    if (!std::isfinite(result.loss()))
         fail("%s: the loss is not a number; the weights are damaged or the training diverged", model.file().name().c_str());
-    const double bits = loss / std::numbers::ln2;
-    if (o.json)
-        return print_json({
-            {"loss",          loss             },
-            {"perplexity",    std::exp(loss)   },
-            {"bits_per_char", bits             },
-            {"accuracy",      result.accuracy()},
-            {"characters",    result.tokens    },
-            {"tok_s",         speed(result)    }
-        });
-    print(strprintf(
-        "loss                     %.4f\n"
-        "perplexity               %.4f\n"
-        "bits per character       %.4f\n"
-        "next-character accuracy  %.2f %%\n"
-        "characters               %lld (%.0f tok/s)\n",
-        loss, std::exp(loss), bits, 100 * result.accuracy(), static_cast<long long>(result.tokens), speed(result)));
+    print_result(o.json, result, text, speed(result));
 }
 
 }  // namespace
@@ -103,15 +170,22 @@ void eval_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     add_model_argument(app, o->model);
     app.add_option("TEXT", o->paths, "text files (UTF-8) and folders of .txt files")->required();
+    app.add_option("--stride", o->evaluation.stride,
+                   "tokens from one window to the next, at most the context; 0: windows end to end")
+        ->transform(whole_number(0))
+        ->type_name("N")
+        ->capture_default_str();
     app.add_option("--val-fraction", o->val_fraction,
                    "measure only the last part of the text: 0.1 is its last tenth; 0: all")
         ->transform(real_number())
         ->type_name("X")
         ->capture_default_str();
-    app.add_option("--batch", o->batch, "windows evaluated together; 0: chosen")
+    app.add_option("--batch", o->evaluation.batch, "windows evaluated together; 0: chosen")
         ->transform(whole_number(0, int64_t{1} << 20))
         ->type_name("N")
         ->capture_default_str();
+    app.add_flag("--tokens", o->tokens, "the files hold token numbers, as in \"1 2 3\", instead of text");
+    add_special_option(app, o->encode);
     app.add_flag("--json", o->json, "print one JSON object");
     add_backend_options(app, o->backend);
     app.footer(kFooter);

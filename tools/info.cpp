@@ -57,14 +57,31 @@ Json json_value(const GgufValue& value) {
         value);
 }
 
-int64_t count_elements(const GgufFile& file) {
-    int64_t count = 0;
+int64_t count_elements(const GgufTensor& tensor) {
+    int64_t elements = 1;
+    for (const int64_t d : tensor.shape) elements *= d;
+    return elements;
+}
+
+// How many values there are, how many bits each takes, and how many tensors there are of each type.
+void describe_weights(const GgufFile& file, Json& json) {
+    int64_t elements = 0;
+    size_t bytes = 0;
+    Json types = Json::object();
     for (const GgufTensor& t : file.tensors()) {
-        int64_t elements = 1;
-        for (const int64_t d : t.shape) elements *= d;
-        count += elements;
+        elements += count_elements(t);
+        bytes += t.data.size();
+        const char* const name = dtype_info(t.type)->name;
+        const Json before = types.value(name, Json::object());
+        types[name] = {
+            {"tensors", before.value("tensors", 0) + 1                    },
+            {"bytes",   before.value("bytes",   size_t{0}) + t.data.size()}
+        };
     }
-    return count;
+    json["parameters"] = elements;
+    if (elements == 0) return;
+    json["bits_per_weight"] = 8 * static_cast<double>(bytes) / static_cast<double>(elements);
+    json["types"] = types;
 }
 
 const char* act_name(Act act) {
@@ -90,7 +107,34 @@ Json json_model(const GptConfig& c) {
     };
 }
 
-// What a model file says about itself; of other GGUF files only the first two and the tensors.
+// Which tokenizer there is; null without one.
+Json describe_tokenizer(const GgufFile& file) {
+    const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(file);
+    if (!tokenizer) return nullptr;
+    std::string text;
+    for (int32_t id = 0; id < tokenizer->vocab_size() && text.size() < kShownCharacters; ++id)
+        text += tokenizer->decode(id);
+    return {
+        {"kind",         tokenizer->kind()      },
+        {"size",         tokenizer->vocab_size()},
+        {"first_tokens", text                   }
+    };
+}
+
+// Names some of the tensors that the model should have and the file has not; empty when there are none.
+std::string missing_tensors(const GgufFile& file) {
+    const GptConfig config = read_config(file);
+    constexpr int kNamed = 4;
+    std::string names;
+    int missing = 0;
+    for (const ParameterSpec& spec : gpt_parameters(config))
+        if (file.find(spec.name) == nullptr && ++missing <= kNamed) names += (missing > 1 ? ", `" : "`") + spec.name + "`";
+    if (missing == 0) return "";
+    return strprintf("%d tensors are missing: ", missing) + names + (missing > kNamed ? ", ..." : "");
+}
+
+// What a model file says about itself, and what keeps it from running, for instance a missing key. Of other GGUF files only
+// what any file has.
 Json describe_file(const GgufFile& file) {
     Json json = {
         {"file",               file.name()},
@@ -98,18 +142,23 @@ Json describe_file(const GgufFile& file) {
         { "architecture",             file.get_or<std::string>("general.architecture",                        "none")}
     };
     const bool known = json["architecture"] == "gpt2";
-    if (known) json["model"] = json_model(read_config(file));
-    json["parameters"] = count_elements(file);
-    if (known && file.value("tokenizer.ggml.tokens") != nullptr) {
-        const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(file);
-        json["tokenizer"] = {
-            {"kind", tokenizer->kind()      },
-            {"size", tokenizer->vocab_size()}
-        };
-        std::string characters;
-        for (int32_t id = 0; id < tokenizer->vocab_size() && characters.size() < kShownCharacters; ++id)
-            characters += tokenizer->decode(id);
-        json["tokenizer"]["first_tokens"] = characters;
+    const auto section = [&](const char* key, const auto& describe) {
+        try {
+            json[key] = describe();
+        } catch (const Error& error) {
+            json["problems"].push_back(error.what());
+        }
+    };
+    if (known) section("model", [&] { return json_model(read_config(file)); });
+    describe_weights(file, json);
+    if (known) section("tokenizer", [&] { return describe_tokenizer(file); });
+    if (json.contains("model")) {
+        const std::string missing = missing_tensors(file);
+        if (!missing.empty()) json["problems"].push_back(missing);
+        const Json rows = json["model"]["vocabulary"], tokens = json.value("/tokenizer/size"_json_pointer, rows);
+        if (tokens != rows)
+            json["problems"].push_back("the tokenizer has " + tokens.dump() + " tokens, but the embedding " + rows.dump() +
+                                       " rows");
     }
     for (const GgufEntry& entry : file.metadata()) json["metadata"][entry.key] = json_value(entry.value);
     json["tensors"] = Json::array();
@@ -135,11 +184,21 @@ std::string text_of_file(const GgufFile& file, const Json& json) {
     if (json.contains("model"))
         for (const auto& [key, value] : json["model"].items()) line("  " + key, text_of(value));
     line("parameters", text_of(json["parameters"]));
-    if (json.contains("tokenizer")) {
-        const Json& tokenizer = json["tokenizer"];
-        line("tokenizer", text_of(tokenizer["kind"]) + ", " + text_of(tokenizer["size"]) +
-                              " tokens: " + text_of(tokenizer["first_tokens"]));
+    if (json.contains("types")) {
+        std::string types;
+        for (const auto& [name, type] : json["types"].items())
+            types += ", " + type["tensors"].dump() + " " + name + " (" + human_bytes(type["bytes"].get<double>()) + ")";
+        line("tensors", types.substr(2) + strprintf("; %.2f bits per weight", json["bits_per_weight"].get<double>()));
     }
+    if (const auto found = json.find("tokenizer"); found != json.end()) {
+        const Json& tokenizer = *found;
+        if (tokenizer.is_null())
+            line("tokenizer", "none: the model runs on token numbers (--tokens)");
+        else
+            line("tokenizer", text_of(tokenizer["kind"]) + ", " + text_of(tokenizer["size"]) +
+                                  " tokens: " + text_of(tokenizer["first_tokens"]));
+    }
+    for (const Json& problem : json.value("problems", Json::array())) line("problem", text_of(problem));
     text += "metadata\n";
     for (const GgufEntry& entry : file.metadata())
         text += "  " + printable(entry.key) + " = " + text_of(json_value(entry.value)) + "\n";

@@ -1,6 +1,4 @@
 // nib logits: what a model makes of some tokens, for comparison with other programs.
-#include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -11,10 +9,12 @@
 #include "console.h"
 #include "core/error.h"
 #include "infer/session.h"
+#include "input.h"
 #include "io/atomic_file.h"
 #include "io/npy.h"
 #include "model/loaded_model.h"
 #include "options.h"
+#include "text/token_numbers.h"
 
 namespace nib {
 namespace {
@@ -28,26 +28,9 @@ constexpr const char* kFooter =
 struct Options {
     std::string model, tokens, prompt, out;
     bool has_tokens = false;
+    EncodeOptions encode{.begin = true};
     BackendOptions backend;
 };
-
-// Whole numbers between blanks or commas.
-std::vector<int32_t> parse_tokens(const std::string& text, int64_t vocab) {
-    std::vector<int32_t> ids;
-    const char* const separators = " ,\t\r\n";
-    for (size_t at = 0; (at = text.find_first_not_of(separators, at)) != std::string::npos;) {
-        const size_t end = std::min(text.find_first_of(separators, at), text.size());
-        const std::string word = text.substr(at, end - at);
-        int32_t id = 0;
-        const auto [stop, error] = std::from_chars(word.data(), word.data() + word.size(), id);
-        if (error != std::errc() || stop != word.data() + word.size() || id < 0 || id >= vocab)
-            fail("--tokens: `%s` is not a token; tokens are whole numbers from 0 to %lld", printable(word, 40).c_str(),
-                 static_cast<long long>(vocab - 1));
-        ids.push_back(id);
-        at = end;
-    }
-    return ids;
-}
 
 void logits(const Options& o) {
     const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
@@ -55,7 +38,8 @@ void logits(const Options& o) {
     if (std::error_code error; std::filesystem::equivalent(o.out, model.file().name(), error))
         fail("--output %s is the model itself; choose another file", printable(o.out).c_str());
     const int64_t V = model.config().vocab, context = model.config().context;
-    const std::vector<int32_t> ids = o.has_tokens ? parse_tokens(o.tokens, V) : model.tokenizer().encode(o.prompt);
+    const std::vector<int32_t> ids =
+        o.has_tokens ? parse_token_numbers(o.tokens, V) : model.tokenizer().encode(o.prompt, o.encode);
     const auto T = static_cast<int64_t>(ids.size());
     if (T == 0) fail("there are no tokens; name one at least");
     if (T > context)
@@ -79,6 +63,7 @@ void logits_command(CLI::App& app) {
     auto* prompt =
         app.add_option("-p,--prompt", o->prompt, "text, instead of --tokens")->type_name("TEXT")->excludes(tokens);
     app.add_option("-o,--output", o->out, "file to write")->required()->type_name("FILE");
+    add_special_option(app, o->encode);
     add_backend_options(app, o->backend);
     app.footer(kFooter);
     app.callback([o, tokens, prompt] {

@@ -39,6 +39,7 @@ constexpr Command kCommands[] = {
     {"convert",  "make a model file of a Hugging Face or PyTorch model", convert_command },
     {"quantize", "store a model file's weights as another type",         quantize_command},
     {"export",   "write a model as a folder for Hugging Face",           export_command  },
+    {"tokenize", "show the tokens of a text, or the text of tokens",     tokenize_command},
     {"bench",    "measure this machine's limits and how near nib comes", bench_command   },
     {"selftest", "check this machine's kernels against the reference",   selftest_command},
 };

@@ -1,7 +1,4 @@
 // nib run: a model writes.
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -13,45 +10,46 @@
 #include "console.h"
 #include "core/error.h"
 #include "infer/generate.h"
-#include "io/read_file.h"
+#include "input.h"
 #include "model/loaded_model.h"
 #include "options.h"
-#include "text/char_tokenizer.h"
+#include "text/token_numbers.h"
+#include "text/utf8.h"
 #include "train/memory.h"
 
 namespace nib {
 namespace {
 
 constexpr int kMaxSamples = 256;
-constexpr size_t kMaxPrompt = size_t{64} << 20;  // bytes
 
 constexpr const char* kFooter =
     "The prompt is printed, then what the model writes after it. It comes from -p, from a file, or from standard input if "
-    "that is a pipe or a file; of a file or standard input one final line end is dropped. Without a prompt the model "
-    "begins as if after a line end, if it knows that character, else after its first token.\n\n"
-    "The model sees as many characters as its context has (`nib info`): of a longer prompt the end. When the context is "
+    "that is a pipe or a file; of a file or standard input one final line end is dropped. Without a prompt a character "
+    "model begins as if after a line end, if it knows that character, another model after its token for the beginning or "
+    "end of a text. A model that has a token for the end of a text stops there. A model without a tokenizer takes its "
+    "prompt by --tokens and writes token numbers.\n\n"
+    "The model sees as many tokens as its context has (`nib info`): of a longer prompt the end. When the context is "
     "full, its oldest half is dropped and the rest evaluated again, so that text can be longer than the context.\n\n"
     "The order of the filters is: repetition penalty, temperature, top-k, top-p, min-p. On a terminal, speed and memory "
     "are shown at the end.\n\n"
     "Examples:\n"
     "  nib run shakespeare.gguf -p \"ROMEO:\" -n 300 --temp 0.8 --top-k 40 --top-p 0.95 --seed 1\n"
+    "  nib run gpt2.gguf -p \"Once upon a time\" -n 200\n"
     "  nib run fables.gguf -p \"THE FOX AND\" --samples 3 --stop \"THE END\"\n"
     "  echo \"Once upon a time\" | nib run fables.gguf --temp 0";
 
+constexpr size_t kMaxPrompt = size_t{64} << 20;  // bytes
+
 struct Options {
-    std::string model, prompt, prompt_file;
-    bool has_prompt = false, has_seed = false;
+    std::string model, prompt, prompt_file, tokens;
+    bool has_prompt = false, has_tokens = false, has_seed = false;
+    EncodeOptions encode{.begin = true, .advice = "remove it or use --skip-unknown"};
     GenerateOptions generate;
     int samples = 1;
-    bool skip_unknown = false, json = false, verbose = false, no_echo = false;
+    bool ignore_end = false, json = false, verbose = false, no_echo = false;
+    std::string cache = "f16";
     BackendOptions backend;
 };
-
-// A file or a pipe, as in `echo text | nib run`, not a terminal and not /dev/null.
-bool stdin_has_text() {
-    struct stat info {};
-    return fstat(STDIN_FILENO, &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISREG(info.st_mode));
-}
 
 void drop_line_end(std::string& text) {
     if (text.ends_with('\n')) text.pop_back();
@@ -60,26 +58,10 @@ void drop_line_end(std::string& text) {
 
 std::string prompt_text(const Options& o) {
     if (o.has_prompt) return o.prompt;
-    std::string text;
-    if (o.prompt_file.empty() ? stdin_has_text() : o.prompt_file == "-") {
-        text = read_descriptor(STDIN_FILENO, "standard input", kMaxPrompt);
-    } else if (!o.prompt_file.empty()) {
-        text = read_file(o.prompt_file, kMaxPrompt);
-    }
+    if (o.prompt_file.empty() && !stdin_has_text()) return "";
+    std::string text = read_input(o.prompt_file.empty() ? "-" : o.prompt_file, kMaxPrompt);
     drop_line_end(text);
     return text;
-}
-
-std::vector<int32_t> encode(const Tokenizer& tokenizer, const std::string& text, bool skip_unknown) {
-    if (const auto* characters = dynamic_cast<const CharTokenizer*>(&tokenizer))
-        return characters->encode(text, skip_unknown, "remove it or use --skip-unknown");
-    return tokenizer.encode(text);
-}
-
-// What stands before the text when there is no prompt.
-int32_t first_token(const Tokenizer& tokenizer) {
-    const auto* characters = dynamic_cast<const CharTokenizer*>(&tokenizer);
-    return characters != nullptr ? std::max(characters->id_of(U'\n'), 0) : 0;
 }
 
 void print_json_result(const Options& o, const std::string& prompt, const std::vector<std::string>& texts,
@@ -91,9 +73,10 @@ void print_json_result(const Options& o, const std::string& prompt, const std::v
     };
     for (size_t s = 0; s < texts.size(); ++s)
         json["samples"].push_back({
-            {"text",    texts[s]                 },
-            {"tokens",  result.samples[s].tokens },
-            {"stopped", result.samples[s].stopped}
+            {"text",    texts[s]                    },
+            {"tokens",  result.samples[s].ids.size()},
+            {"ids",     result.samples[s].ids       },
+            {"stopped", result.samples[s].stopped   }
         });
     json["prompt_tokens"] = result.prompt_tokens;
     json["prompt_tok_s"] = static_cast<double>(result.prompt_tokens) / result.prompt_seconds;
@@ -123,18 +106,21 @@ void run(Options& o) {
     const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
     const LoadedModel model(model_file(o.model), *backend);
     const Tokenizer& tokenizer = model.tokenizer();
-    std::vector<int32_t> prompt = encode(tokenizer, prompt_text(o), o.skip_unknown);
-    const std::string shown = tokenizer.decode(prompt);  // without what was skipped
-    if (prompt.empty()) prompt.push_back(first_token(tokenizer));
+    std::vector<int32_t> prompt =
+        o.has_tokens ? parse_token_numbers(o.tokens, model.config().vocab) : tokenizer.encode(prompt_text(o), o.encode);
+    const std::string shown = Utf8Streamer().push(tokenizer.decode(prompt));  // without what was skipped
+    if (prompt.empty()) prompt.push_back(tokenizer.first_token());
+    if (!o.ignore_end) o.generate.end = tokenizer.end_token();
 
     if (static_cast<int64_t>(prompt.size()) > model.config().context)
         std::fprintf(stderr, "nib: the prompt has %zu tokens; the model reads the last %lld\n", prompt.size(),
                      static_cast<long long>(model.config().context));
 
-    if (const double bytes = Session::cache_bytes(model.config(), o.samples), limit = memory_limit(); bytes > limit)
+    const DType cache = cache_type(o.cache);
+    if (const double bytes = Session::cache_bytes(model.config(), o.samples, cache), limit = memory_limit(); bytes > limit)
         fail("%d samples need %s of memory for their keys and values, but this machine has %s; choose fewer --samples",
              o.samples, human_bytes(bytes).c_str(), human_bytes(limit).c_str());
-    Session session(*backend, model.config(), model.weights(), o.samples);
+    Session session(*backend, model.config(), model.weights(), o.samples, cache);
     const auto samples = static_cast<size_t>(o.samples);
     std::vector<std::string> texts(samples);  // what is not printed as it comes
     const auto begin = [&](size_t s) {
@@ -168,10 +154,14 @@ void run_command(CLI::App& app) {
     SamplerOptions& s = o->generate.sampler;
     add_model_argument(app, o->model);
     auto* prompt = app.add_option("-p,--prompt", o->prompt, "text to continue")->type_name("TEXT");
-    app.add_option("--prompt-file", o->prompt_file, "file or pipe with the text to continue; - is standard input")
-        ->type_name("FILE")
-        ->excludes(prompt);
-    app.add_option("-n,--length", o->generate.count, "tokens (characters) to write, at most")
+    auto* file =
+        app.add_option("--prompt-file", o->prompt_file, "file or pipe with the text to continue; - is standard input")
+            ->type_name("FILE")
+            ->excludes(prompt);
+    auto* tokens = app.add_option("--tokens", o->tokens, "token numbers to continue, as in \"1 2 3\", instead of a text")
+                       ->type_name("IDS")
+                       ->excludes(prompt, file);
+    app.add_option("-n,--length", o->generate.count, "tokens to write, at most (of a character model: characters)")
         ->transform(whole_number(0, int64_t{1} << 40))
         ->type_name("N")
         ->capture_default_str();
@@ -201,14 +191,19 @@ void run_command(CLI::App& app) {
         ->expected(1)
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    app.add_flag("--skip-unknown", o->skip_unknown, "leave out characters of the prompt that the model does not know");
+    app.add_flag("--ignore-eos", o->ignore_end, "write on after the model's token for the end of a text");
+    add_special_option(app, o->encode);
+    app.add_flag("--skip-unknown", o->encode.skip_unknown,
+                 "leave out characters of the prompt that the model does not know");
     app.add_flag("--no-echo", o->no_echo, "do not print the prompt");
     app.add_flag("--json", o->json, "print one JSON object at the end instead of the text as it comes");
     app.add_flag("-v,--verbose", o->verbose, "show speed and memory at the end, also when not on a terminal");
+    add_cache_option(app, o->cache);
     add_backend_options(app, o->backend);
     app.footer(kFooter);
-    app.callback([o, prompt, seed] {
+    app.callback([o, prompt, tokens, seed] {
         o->has_prompt = prompt->count() > 0;
+        o->has_tokens = tokens->count() > 0;
         o->has_seed = seed->count() > 0;
         run(*o);
     });

@@ -118,7 +118,7 @@ std::string resume_command(const CLI::App& app, const Options& o) {
 
 void write_sample(const TrainStep& train, const CharTokenizer& tokenizer, const std::string& prompt, int64_t step) {
     std::vector<int32_t> ids = tokenizer.encode(prompt);
-    if (ids.empty()) ids.push_back(std::max(tokenizer.id_of(U'\n'), 0));
+    if (ids.empty()) ids.push_back(tokenizer.first_token());
     Session session(train.backend(), train.config(), train.weights());
     GenerateOptions options;
     options.count = kSampleTokens;

@@ -21,14 +21,25 @@ struct Evaluation {
     double accuracy() const { return static_cast<double>(correct) / static_cast<double>(tokens); }
 };
 
-/// Runs a model over a text in windows of its context, end to end: each predicts tokens 1..T after its first from those
-/// before them in the window, so that every token of the text but the first is predicted exactly once.
+struct EvaluationOptions {
+    int64_t batch = 0;   // windows at a time; 0: chosen
+    int64_t stride = 0;  // tokens from one window to the next, at most the context; 0: windows end to end
+    double memory = std::numeric_limits<double>::infinity();  // bytes that may be used
+};
+
+/// Runs a model over a text in windows of its context. Without a stride they lie end to end: each predicts tokens 1..T
+/// after its first from those before them in the window, so that every token of the text but the first is predicted exactly
+/// once.
+///
+/// With a stride they are those of Hugging Face's guide to perplexity: T tokens, each window `stride` tokens after the
+/// last, and of each only what was not predicted before counts, which is its last `stride` tokens. With a stride of T the
+/// first token of every window is predicted by none.
 class Evaluator {
 public:
-    /// For texts of `tokens` tokens (2 at least), `batch` windows at a time (0: chosen). `weights` must outlive it. Error
-    /// when it needs more than `memory` bytes.
-    Evaluator(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t tokens, int64_t batch = 0,
-              double memory = std::numeric_limits<double>::infinity());
+    /// For texts of `tokens` tokens (2 at least). `weights` must outlive it. Error when an option makes no sense or more
+    /// memory is needed than allowed.
+    Evaluator(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t tokens,
+              const EvaluationOptions& options = {});
 
     /// Reads tokens [begin, begin + ids.size()) of the text.
     using Reader = std::function<void(int64_t begin, std::span<int32_t> ids)>;
@@ -37,7 +48,13 @@ public:
     Evaluation run(const Reader& read, const Progress& progress = {});
 
 private:
-    int64_t tokens_, time_, batch_;
+    int64_t windows() const;
+    void read_window(const Reader& read, int64_t w, std::span<int32_t> ids, std::span<int32_t> targets) const;
+
+    int64_t tokens_;
+    int64_t time_;  // T: tokens that a window predicts others from, or one less with a stride
+    int64_t step_;  // from one window to the next
+    int64_t batch_;
     Plan plan_;
     Tensor ids_, positions_, targets_;  // (B*T)
     Graph::Loss loss_;

@@ -14,6 +14,7 @@ using Clock = std::chrono::steady_clock;
 
 double seconds(Clock::time_point from, Clock::time_point to) { return std::chrono::duration<double>(to - from).count(); }
 
+constexpr size_t kCharacterTokens = 8;  // more than a character can be made of
 constexpr int64_t kReserved = 1 << 16;  // tokens of output; a longer one grows as it comes
 
 // One continuation of the prompt.
@@ -36,10 +37,12 @@ public:
           next_(static_cast<size_t>(session.sequences())),
           logits_(next_.size() * static_cast<size_t>(session.vocab())) {
         result_.samples.resize(next_.size());
+        const std::string begun = tokenizer.decode(prompt.last(std::min(prompt.size(), kCharacterTokens)));
         for (size_t s = 0; s < next_.size(); ++s) {
             streams_.push_back({{}, {}, StopFilter(options.stop), false});
             streams_[s].history.reserve(prompt.size() + static_cast<size_t>(std::min(options.count, kReserved)));
             streams_[s].history.assign(prompt.begin(), prompt.end());
+            streams_[s].characters.push(begun);
         }
     }
 
@@ -55,7 +58,11 @@ public:
                 shift();
             choose(i);
         }
-        for (size_t s = 0; s < streams_.size(); ++s) end(s);
+        for (size_t s = 0; s < streams_.size(); ++s) {
+            end(s);
+            const std::vector<int32_t>& history = streams_[s].history;
+            result_.samples[s].ids.assign(history.begin() + static_cast<std::ptrdiff_t>(prompt.size()), history.end());
+        }
         result_.prompt_seconds = seconds(start, first);
         result_.decode_seconds = seconds(first, Clock::now());
         return std::move(result_);
@@ -99,16 +106,22 @@ private:
             next_[s] = sampler_.sample(std::span(logits_).subspan(s * V, V), stream.history, static_cast<uint32_t>(s),
                                        static_cast<uint64_t>(i));
             stream.history.push_back(next_[s]);
-            ++result_.samples[s].tokens;
             result_.decoded_tokens += i > 0;
-            show(s, stream.stop.push(stream.characters.push(tokenizer_.decode(next_[s]))));
-            stream.done = result_.samples[s].stopped = stream.stop.stopped();
+            if (next_[s] == options_.end) {
+                end(s);
+            } else {
+                show(s, stream.stop.push(stream.characters.push(tokenizer_.decode(next_[s]))));
+                stream.done = stream.stop.stopped();
+            }
+            result_.samples[s].stopped = stream.done;
         }
     }
 
+    // Shows what was held back.
     void end(size_t s) {
         Stream& stream = streams_[s];
         if (!stream.done) show(s, stream.stop.push(stream.characters.finish()) + stream.stop.finish());
+        stream.done = true;
     }
 
     void show(size_t s, const std::string& text) const {

@@ -18,6 +18,7 @@ struct GenerateOptions {
     SamplerOptions sampler;
     int64_t count = 300;            // tokens of each sample, at most
     std::vector<std::string> stop;  // a sample ends before the first of these in its output
+    int32_t end = -1;               // or at this token; -1: none
 };
 
 /// Error that names the first option which makes no sense. generate() checks them, too.
@@ -25,8 +26,8 @@ void check_options(const GenerateOptions& options);
 
 struct GenerateResult {
     struct Sample {
-        int64_t tokens = 0;    // generated
-        bool stopped = false;  // by a stop string
+        std::vector<int32_t> ids;  // generated
+        bool stopped = false;      // by a stop string or the end token, which is the last of `ids` and not shown
     };
     std::vector<Sample> samples;
     int64_t prompt_tokens = 0;   // evaluated; the beginning of a prompt longer than the context is not
@@ -40,7 +41,8 @@ using TextSink = std::function<void(size_t sample, std::string_view text)>;
 
 /// Writes one sample for each sequence of `session`, which it resets first. Of a prompt (one token at least) longer than
 /// the context its end is read. When the context is full, its oldest half is dropped and the rest evaluated again. Sample s
-/// is the same whatever the number of samples, up to rounding.
+/// is the same whatever the number of samples, up to rounding. A character that the prompt's last tokens begin comes with
+/// the text that completes it.
 GenerateResult generate(Session& session, const Tokenizer& tokenizer, std::span<const int32_t> prompt,
                         const GenerateOptions& options, const TextSink& sink);
 

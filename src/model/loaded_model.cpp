@@ -1,15 +1,25 @@
 #include "model/loaded_model.h"
 
 #include "core/error.h"
+#include "text/token_numbers.h"
 #include "text/tokenizer_gguf.h"
 
 namespace nib {
+namespace {
+
+std::unique_ptr<Tokenizer> tokenizer_of(const GgufFile& file, const GptConfig& config) {
+    std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(file);
+    if (!tokenizer) tokenizer = std::make_unique<TokenNumbers>(static_cast<int32_t>(config.vocab));
+    return tokenizer;
+}
+
+}  // namespace
 
 LoadedModel::LoadedModel(const std::string& path, Backend& backend)
     : backend_(backend),
       file_(GgufFile::open(path)),
       config_(read_config(file_)),
-      tokenizer_(read_tokenizer(file_)),
+      tokenizer_(tokenizer_of(file_, config_)),
       buffer_(backend.map_weights(file_.bytes())),
       weights_(gpt_weights(config_, file_, buffer_)) {
     if (tokenizer_->vocab_size() != config_.vocab)

@@ -25,6 +25,7 @@ public:
 
     const GgufFile& file() const { return file_; }
     const GptConfig& config() const { return config_; }
+    /// TokenNumbers when the file has none.
     const Tokenizer& tokenizer() const { return *tokenizer_; }
     const GptWeights& weights() const { return weights_; }
 

@@ -15,26 +15,30 @@ constexpr uint32_t kNone = UINT32_MAX;  // no neighbour
 }  // namespace
 
 BpeMerges::BpeMerges(size_t count)
-    : slots_(std::bit_ceil(std::max<size_t>(2 * count, 16))), shift_(64 - std::countr_zero(slots_.size())), room_(count) {
+    : slots_(std::bit_ceil(std::max<size_t>(2 * count, 16)), kNoRank),
+      shift_(64 - std::countr_zero(slots_.size())),
+      room_(count) {
     CHECK(count < kNoRank);
+    entries_.reserve(count);
+}
+
+// Where the pair is, or would be.
+size_t BpeMerges::slot_for(Pair pair) const {
+    const uint64_t key = key_of(pair);
+    auto at = static_cast<size_t>((key ^ key >> 29) * 0x9E3779B97F4A7C15u >> shift_);
+    while (slots_[at] != kNoRank && key_of(entries_[slots_[at]].pair) != key) at = (at + 1) & (slots_.size() - 1);
+    return at;
 }
 
 void BpeMerges::add(Pair pair, int32_t merged) {
-    CHECK(next_rank_ < room_);
-    const uint64_t key = key_of(pair);
-    size_t at = slot_of(key);
-    while (slots_[at].key != kEmpty && slots_[at].key != key) at = (at + 1) & (slots_.size() - 1);
-    slots_[at] = {
-        key, {next_rank_++, merged}
-    };
+    CHECK(entries_.size() < room_);
+    slots_[slot_for(pair)] = static_cast<uint32_t>(entries_.size());
+    entries_.push_back({pair, merged});
 }
 
 BpeMerges::Rule BpeMerges::rule_of(int32_t left, int32_t right) const {
-    const uint64_t key = key_of({left, right});
-    for (size_t at = slot_of(key);; at = (at + 1) & (slots_.size() - 1)) {
-        if (slots_[at].key == key) return slots_[at].rule;
-        if (slots_[at].key == kEmpty) return {kNoRank, -1};
-    }
+    const uint32_t rank = slots_[slot_for({left, right})];
+    return {rank, rank == kNoRank ? -1 : entries_[rank].merged};
 }
 
 void BpeMerges::apply(std::vector<int32_t>& symbols, Scratch& scratch) const {
@@ -121,13 +125,10 @@ void BpeMerges::apply_long(std::vector<int32_t>& symbols, Scratch& scratch) cons
 }
 
 std::vector<BpeMerges::Pair> BpeMerges::pairs() const {
-    std::vector<Slot> used;
-    std::copy_if(slots_.begin(), slots_.end(), std::back_inserter(used),
-                 [](const Slot& slot) { return slot.key != kEmpty; });
-    std::sort(used.begin(), used.end(), [](const Slot& a, const Slot& b) { return a.rule.rank < b.rule.rank; });
     std::vector<Pair> pairs;
-    pairs.reserve(used.size());
-    for (const Slot& slot : used) pairs.push_back({static_cast<int32_t>(slot.key >> 32), static_cast<int32_t>(slot.key)});
+    pairs.reserve(entries_.size());
+    for (size_t rank = 0; rank < entries_.size(); ++rank)
+        if (slots_[slot_for(entries_[rank].pair)] == rank) pairs.push_back(entries_[rank].pair);  // not replaced later
     return pairs;
 }
 

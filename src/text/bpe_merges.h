@@ -41,24 +41,23 @@ public:
     std::vector<Pair> pairs() const;
 
 private:
-    struct Slot {
-        uint64_t key = kEmpty;
-        Rule rule{};
+    struct Entry {
+        Pair pair;
+        int32_t merged;
     };
-    static constexpr uint64_t kEmpty = UINT64_MAX;  // ids are not negative
 
     static uint64_t key_of(Pair pair) {
         return uint64_t{static_cast<uint32_t>(pair.left)} << 32 | static_cast<uint32_t>(pair.right);
     }
-    size_t slot_of(uint64_t key) const { return static_cast<size_t>((key ^ key >> 29) * 0x9E3779B97F4A7C15u >> shift_); }
+    size_t slot_for(Pair pair) const;
     Rule rule_of(int32_t left, int32_t right) const;
     void apply_short(std::vector<int32_t>& symbols) const;
     void apply_long(std::vector<int32_t>& symbols, Scratch& scratch) const;
 
-    std::vector<Slot> slots_;  // open addressing, at most half full
-    int shift_;                // a hash's upper bits number the slots
+    std::vector<Entry> entries_;   // by rank
+    std::vector<uint32_t> slots_;  // ranks by their pairs, kNoRank where there is none; open addressing, at most half full
+    int shift_;                    // a hash's upper bits number the slots
     size_t room_;
-    uint32_t next_rank_ = 0;
 };
 
 }  // namespace nib

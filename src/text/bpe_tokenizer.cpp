@@ -4,6 +4,7 @@
 #include <bit>
 #include <functional>
 #include <limits>
+#include <numeric>
 #include <unordered_set>
 #include <utility>
 
@@ -15,13 +16,15 @@ namespace {
 
 bool is_added(const BpeToken& token) { return token.type != TokenType::Normal && token.type != TokenType::Unused; }
 
-AddedTokens collect_added(const std::vector<BpeToken>& tokens, bool normalized) {
-    std::vector<std::pair<std::string, int32_t>> added;
+// By stage; without `marks` only those that are part of what a text says.
+std::array<AddedTokens, 2> collect_added(const std::vector<BpeToken>& tokens, bool marks) {
+    std::array<std::vector<std::pair<std::string, int32_t>>, 2> added;
     for (size_t i = 0; i < tokens.size(); ++i) {
-        if (is_added(tokens[i]) && tokens[i].normalized == normalized && !tokens[i].text.empty())
-            added.emplace_back(tokens[i].text, static_cast<int32_t>(i));
+        const BpeToken& token = tokens[i];
+        if ((marks ? is_added(token) : token.type == TokenType::UserDefined) && !token.text.empty())
+            added[token.normalized].emplace_back(token.text, static_cast<int32_t>(i));
     }
-    return AddedTokens(std::move(added));
+    return {AddedTokens(std::move(added[0])), AddedTokens(std::move(added[1]))};
 }
 
 std::string quoted(std::string_view text) { return "\"" + printable(text, 60) + "\""; }
@@ -29,20 +32,22 @@ std::string quoted(std::string_view text) { return "\"" + printable(text, 60) + 
 }  // namespace
 
 struct BpeTokenizer::Work {
+    const EncodeOptions& options;
     std::vector<int32_t> ids;      // the result
     std::vector<int32_t> symbols;  // of the piece at hand
     BpeMerges::Scratch scratch;
 };
 
-BpeTokenizer::BpeTokenizer(const BpeModel& model)
-    : merges_(model.merges.size()),
-      added_{collect_added(model.tokens, false), collect_added(model.tokens, true)},
+BpeTokenizer::BpeTokenizer(const BpeModel& model, std::span<const std::string> merges)
+    : merges_(merges.size()),
+      added_(collect_added(model.tokens, true)),
+      plain_(collect_added(model.tokens, false)),
       split_(model.split),
       add_prefix_space_(model.add_prefix_space),
       ignore_merges_(model.ignore_merges),
       specials_(model.specials) {
     add_tokens(model.tokens);
-    add_merges(model.merges);
+    add_merges(merges);
     check_ids();
     shortcut_ = std::make_unique<std::atomic<uint8_t>[]>(model.tokens.size());
 }
@@ -50,7 +55,13 @@ BpeTokenizer::BpeTokenizer(const BpeModel& model)
 void BpeTokenizer::add_tokens(const std::vector<BpeToken>& tokens) {
     if (tokens.empty()) fail("the vocabulary is empty");
     if (tokens.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max())) fail("the vocabulary is too large");
+    const size_t bytes = std::accumulate(tokens.begin(), tokens.end(), size_t{0},
+                                         [](size_t sum, const auto& t) { return sum + t.text.size(); });
+    if (bytes > std::numeric_limits<uint32_t>::max()) fail("the vocabulary is too large");
     slots_.assign(std::bit_ceil(2 * tokens.size()), -1);
+    blob_.reserve(bytes);
+    offsets_.reserve(tokens.size() + 1);
+    types_.reserve(tokens.size());
     offsets_.push_back(0);
     std::unordered_set<std::string_view> literals;
     for (size_t i = 0; i < tokens.size(); ++i) {
@@ -68,7 +79,7 @@ void BpeTokenizer::add_tokens(const std::vector<BpeToken>& tokens) {
             if (spelled) *slot = id;
             if (is_added(token) && bytes != token.text) texts_[id] = token.text;
         }
-        offsets_.push_back(blob_.size());
+        offsets_.push_back(static_cast<uint32_t>(blob_.size()));
         types_.push_back(token.type);
         literal_.push_back(!spelled);
         normalized_.push_back(token.normalized);
@@ -80,8 +91,9 @@ void BpeTokenizer::add_tokens(const std::vector<BpeToken>& tokens) {
     }
 }
 
-void BpeTokenizer::add_merges(const std::vector<std::string>& merges) {
+void BpeTokenizer::add_merges(std::span<const std::string> merges) {
     std::string bytes;
+    int32_t merged = -1;
     for (size_t i = 0; i < merges.size(); ++i) {
         const std::string_view text = merges[i];
         const size_t space = text.find(' ');
@@ -97,7 +109,8 @@ void BpeTokenizer::add_merges(const std::vector<std::string>& merges) {
         const std::string_view both = bytes;
         const BpeMerges::Pair pair{find(both.substr(0, middle)), find(both.substr(middle))};
         if (pair.left < 0 || pair.right < 0) damaged("has a part that is not in the vocabulary");
-        const int32_t merged = find(both);
+        // Usually a vocabulary has what merges make in the order of the merges.
+        if (++merged >= vocab_size() || literal_[static_cast<size_t>(merged)] || slice(merged) != both) merged = find(both);
         if (merged < 0) damaged("makes a token that is not in the vocabulary");
         merges_.add(pair, merged);
         if (!texts_.empty()) texts_.erase(merged);
@@ -148,9 +161,12 @@ std::string BpeTokenizer::decode(std::span<const int32_t> ids) const {
     return text;
 }
 
-std::vector<int32_t> BpeTokenizer::encode(std::string_view text) const {
-    Work work;
+int32_t BpeTokenizer::first_token() const { return specials_.begin >= 0 ? specials_.begin : std::max(specials_.end, 0); }
+
+std::vector<int32_t> BpeTokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+    Work work{options, {}, {}, {}};
     work.ids.reserve(text.size() / 3);
+    if (options.begin && specials_.add_begin && specials_.begin >= 0) work.ids.push_back(specials_.begin);
     encode_added(text, 0, work);
     return std::move(work.ids);
 }
@@ -159,7 +175,7 @@ std::vector<int32_t> BpeTokenizer::encode(std::string_view text) const {
 void BpeTokenizer::encode_added(std::string_view text, size_t stage, Work& work) const {
     if (stage == added_.size()) return encode_text(text, work);
     for (size_t at = 0; at < text.size();) {
-        const AddedTokens::Found found = added_[stage].find(text, at);
+        const AddedTokens::Found found = (work.options.special ? added_ : plain_)[stage].find(text, at);
         if (found.at > at) encode_added(text.substr(at, found.at - at), stage + 1, work);
         if (found.length > 0) work.ids.push_back(found.id);
         at = found.at + found.length;
@@ -204,6 +220,7 @@ void BpeTokenizer::merge_piece(std::string_view piece, Work& work) const {
         const auto byte = static_cast<unsigned char>(letter);
         int32_t id = byte_ids_[byte];
         if (id < 0) id = specials_.unknown;
+        if (id < 0 && work.options.skip_unknown) continue;
         if (id < 0) fail("the model has no token for byte 0x%02X, and none for unknown text", static_cast<unsigned>(byte));
         work.symbols.push_back(id);
     }

@@ -53,12 +53,15 @@ struct BpeModel {
 class BpeTokenizer : public Tokenizer {
 public:
     /// Error for tokens that are spelled alike, for a merge of or into an unknown token and for ids out of range.
-    explicit BpeTokenizer(const BpeModel& model);
+    explicit BpeTokenizer(const BpeModel& model) : BpeTokenizer(model, model.merges) {}
 
-    /// The ids that Hugging Face's tokenizers give, without those of `specials()` around the text. The text may be any
-    /// bytes (for those that are not UTF-8 see PieceReader). Error if it has a byte that is in no token, which takes a
-    /// vocabulary that lacks bytes and has no token for unknown text.
-    std::vector<int32_t> encode(std::string_view text) const override;
+    /// The same with other merges than `model.merges`, which need not be copied there.
+    BpeTokenizer(const BpeModel& model, std::span<const std::string> merges);
+
+    /// The ids that Hugging Face's tokenizers give, without those of `specials()` around the text unless asked for. The
+    /// text may be any bytes (for those that are not UTF-8 see PieceReader). Error if it has a byte that is in no token,
+    /// which takes a vocabulary that lacks bytes and has no token for unknown text.
+    std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const override;
 
     /// The bytes of one token, its text for an added token; none for an id without a token.
     std::string decode(int32_t id) const override { return std::string(bytes(id)); }
@@ -66,6 +69,8 @@ public:
 
     int32_t vocab_size() const override { return static_cast<int32_t>(types_.size()); }
     const char* kind() const override { return "bpe"; }
+    int32_t first_token() const override;
+    int32_t end_token() const override { return specials_.end; }
 
     TokenType type(int32_t id) const;
     const BpeSpecials& specials() const { return specials_; }
@@ -82,7 +87,7 @@ private:
 
     void check_ids() const;
     void add_tokens(const std::vector<BpeToken>& tokens);
-    void add_merges(const std::vector<std::string>& merges);
+    void add_merges(std::span<const std::string> merges);
     std::string_view slice(int32_t id) const;  // of the blob
     std::string_view bytes(int32_t id) const;
     void encode_added(std::string_view text, size_t stage, Work& work) const;
@@ -93,12 +98,13 @@ private:
     std::vector<TokenType> types_;
     std::vector<bool> literal_, normalized_;          // not spelled in GPT-2's alphabet; BpeToken::normalized
     std::string blob_;                                // the bytes of all tokens
-    std::vector<size_t> offsets_;                     // where each token's begin, and the end
+    std::vector<uint32_t> offsets_;                   // where each token's begin, and the end
     std::unordered_map<int32_t, std::string> texts_;  // of added tokens whose text spells other bytes in that alphabet
     std::vector<int32_t> slots_;
     std::array<int32_t, 256> byte_ids_;  // -1: that byte is no token
     BpeMerges merges_;
-    std::array<AddedTokens, 2> added_;  // those that are found first, and the normalized ones
+    // Tokens to find in a text: first those of stage 0, then the normalized ones. `plain_` are those that are no marks.
+    std::array<AddedTokens, 2> added_, plain_;
     SplitPattern split_;
     bool add_prefix_space_, ignore_merges_;
     BpeSpecials specials_;

@@ -60,7 +60,7 @@ CharTokenizer::CharTokenizer(std::vector<char32_t> code_points) : code_points_(s
     }
 }
 
-std::vector<int32_t> CharTokenizer::encode(std::string_view text, bool skip_unknown, const char* advice) const {
+std::vector<int32_t> CharTokenizer::encode(std::string_view text, const EncodeOptions& options) const {
     std::vector<int32_t> ids;
     ids.reserve(text.size());
     size_t number = 0;  // of the character, counted from 1
@@ -74,9 +74,9 @@ std::vector<int32_t> CharTokenizer::encode(std::string_view text, bool skip_unkn
         const int32_t id = id_of(next.code);
         if (id >= 0) {
             ids.push_back(id);
-        } else if (!skip_unknown) {
+        } else if (!options.skip_unknown) {
             fail("the model does not know the character %s, character %zu (byte offset %zu); %s",
-                 describe(next.code).c_str(), number, at, advice);
+                 describe(next.code).c_str(), number, at, options.advice);
         }
         at += static_cast<size_t>(next.length);
     }

@@ -23,15 +23,14 @@ public:
     static CharTokenizer from_token_strings(std::span<const std::string> strings);
 
     /// Ids of a text's characters; throws Error for malformed UTF-8 and for a character that the model does not know.
-    std::vector<int32_t> encode(std::string_view text) const override { return encode(text, false); }
-
-    /// The same, but leaves out unknown characters if `skip_unknown`; the Error otherwise ends with `advice`.
-    std::vector<int32_t> encode(std::string_view text, bool skip_unknown, const char* advice = "remove it") const;
+    std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const override;
 
     using Tokenizer::decode;
     std::string decode(int32_t id) const override;
     int32_t vocab_size() const override { return static_cast<int32_t>(code_points_.size()); }
     const char* kind() const override { return "char"; }
+    /// A line feed, if the model knows it.
+    int32_t first_token() const override { return id_of(U'\n') < 0 ? 0 : id_of(U'\n'); }
 
     /// The id of a character, -1 if the model does not know it.
     int32_t id_of(char32_t code) const {

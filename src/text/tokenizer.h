@@ -9,12 +9,19 @@
 
 namespace nib {
 
+struct EncodeOptions {
+    bool special = true;  // marks like "<|endoftext|>" are their tokens (as in Hugging Face); false: text like any other
+    bool begin = false;   // first the token that begins a text, if the model wants one
+    bool skip_unknown = false;         // leave out what has no token
+    const char* advice = "remove it";  // the end of the Error about text that has none
+};
+
 class Tokenizer {
 public:
     virtual ~Tokenizer() = default;
 
-    /// The tokens of a UTF-8 text; throws Error for text that has none.
-    virtual std::vector<int32_t> encode(std::string_view text) const = 0;
+    /// The tokens of a text; throws Error for text that has none.
+    virtual std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
 
     /// The bytes of one token, which may be part of a character (Utf8Streamer puts them together); throws Error for an id
     /// outside the vocabulary.
@@ -32,6 +39,11 @@ public:
 
     /// Which tokenizer this is, in a word for people: "char", ...
     virtual const char* kind() const = 0;
+
+    /// What a model continues when there is no prompt.
+    virtual int32_t first_token() const { return 0; }
+    /// The token that ends a text; -1: none.
+    virtual int32_t end_token() const { return -1; }
 };
 
 }  // namespace nib

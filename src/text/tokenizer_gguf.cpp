@@ -103,11 +103,11 @@ std::unique_ptr<Tokenizer> read_bpe(const GgufFile& file) {
     model.split = pre.split;
     model.specials = read_specials(file, pre.add_begin);
     model.tokens = read_tokens(file, model.specials);
-    model.merges = file.array<std::string>("tokenizer.ggml.merges");
+    const auto& merges = file.array<std::string>("tokenizer.ggml.merges");
     model.add_prefix_space = file.get_or<bool>("tokenizer.ggml.add_space_prefix", false);
     model.ignore_merges = file.get_or<bool>("nib.tokenizer.ignore_merges", pre.ignore_merges);
     try {
-        return std::make_unique<BpeTokenizer>(model);
+        return std::make_unique<BpeTokenizer>(model, merges);
     } catch (const Error& error) {
         fail("%s: %s", file.name().c_str(), error.what());
     }
@@ -158,6 +158,7 @@ void write_tokenizer(GgufWriter& file, const Tokenizer& tokenizer) {
 std::unique_ptr<Tokenizer> read_tokenizer(const GgufFile& file) {
     const auto kind = file.get_or<std::string>("nib.tokenizer", "");
     const auto model = kind.empty() ? file.get_or<std::string>("tokenizer.ggml.model", "none") : kind;
+    if (model == "none" || model == "no_vocab") return nullptr;
     if (model == "gpt2") return read_bpe(file);
     if (kind != "char") {
         fail("%s: tokenizer `%s` is not supported; nib knows characters and byte-level BPE (`gpt2`)", file.name().c_str(),

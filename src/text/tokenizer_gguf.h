@@ -21,8 +21,8 @@ void write_tokenizer(GgufWriter& file, const BpeTokenizer& tokenizer);
 /// Stores whichever of these it is.
 void write_tokenizer(GgufWriter& file, const Tokenizer& tokenizer);
 
-/// The tokenizer that a model file holds. Error, naming the file, when it is missing, damaged or of a kind that nib does
-/// not know.
+/// The tokenizer that a model file holds, nullptr when it says that there is none. Error, naming the file, when it is
+/// damaged or of a kind that nib does not know.
 std::unique_ptr<Tokenizer> read_tokenizer(const GgufFile& file);
 
 }  // namespace nib

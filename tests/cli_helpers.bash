@@ -1,5 +1,6 @@
-# cli_checks.bash: what the tests of the command line share; sourced by tests/*_test.sh with the name of the binary in $1 or
-# $NIB. Goes to an empty folder that is removed in the end.
+# What the tests of the command line share: a folder of their own, and what is expected of a command. Sourced with the script's
+# arguments ([NIB]: may be an emulator and the binary); `finish` ends the script.
+set -uo pipefail
 export LC_ALL=C.UTF-8
 read -r -a nib <<< "${1:-${NIB:-build/nib}}"
 [[ ${nib[-1]} = /* ]] || nib[-1]=$PWD/${nib[-1]}
@@ -74,7 +75,7 @@ mentions() { # COMMAND OPTION...
 limited() { # KIB COMMAND...: no file may grow beyond that
     (ulimit -f "$1" && nib "${@:2}")
 }
-finish() { # the sum, and the exit code
+finish() {
     echo "$checks checks, $failures failed"
     [ $failures = 0 ]
 }

@@ -1,0 +1,87 @@
+// nib tokenize: what a model's tokenizer makes of a text.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "command.h"
+#include "console.h"
+#include "core/error.h"
+#include "input.h"
+#include "io/gguf.h"
+#include "options.h"
+#include "text/token_numbers.h"
+#include "text/tokenizer_gguf.h"
+#include "text/utf8.h"
+
+namespace nib {
+namespace {
+
+constexpr const char* kFooter =
+    "Prints the tokens that nib run reads for this text, on one line. The text comes from -p, from a file, or from "
+    "standard "
+    "input, and is taken as it is, with its last line end. --decode goes the other way and writes exactly the bytes that "
+    "the "
+    "tokens stand for.\n\n"
+    "Examples:\n"
+    "  nib tokenize gpt2.gguf -p \"Hello world\"\n"
+    "  nib tokenize gpt2.gguf --file input.txt --json\n"
+    "  nib tokenize gpt2.gguf --decode \"15496 995\"";
+
+struct Options {
+    std::string model, text, file = "-", tokens;
+    bool has_text = false, has_tokens = false, json = false;
+    EncodeOptions encode{.begin = true, .advice = "remove it or use --skip-unknown"};
+};
+
+// The bytes of one token: text where it is some, else the bytes' values.
+nlohmann::ordered_json piece(const std::string& bytes) {
+    if (find_invalid(bytes) == std::string_view::npos) return bytes;
+    return std::vector<uint8_t>(bytes.begin(), bytes.end());
+}
+
+void tokenize(const Options& o) {
+    const GgufFile file = GgufFile::open(model_file(o.model));
+    const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(file);
+    if (!tokenizer) fail("%s: the model has no tokenizer", printable(file.name()).c_str());
+    const std::vector<int32_t> ids =
+        o.has_tokens ? parse_token_numbers(o.tokens == "-" ? read_input("-") : o.tokens, tokenizer->vocab_size())
+                     : tokenizer->encode(o.has_text ? o.text : read_input(o.file), o.encode);
+    if (o.json) {
+        nlohmann::ordered_json json = {
+            {"ids",    ids                            },
+            {"pieces", nlohmann::ordered_json::array()}
+        };
+        for (const int32_t id : ids) json["pieces"].push_back(piece(tokenizer->decode(id)));
+        return print_json(json);
+    }
+    print(o.has_tokens ? tokenizer->decode(ids) : token_numbers(ids) + "\n");
+}
+
+}  // namespace
+
+void tokenize_command(CLI::App& app) {
+    const auto o = std::make_shared<Options>();
+    add_model_argument(app, o->model);
+    auto* text = app.add_option("-p,--prompt", o->text, "the text")->type_name("TEXT");
+    auto* file = app.add_option("--file", o->file, "file with the text; - is standard input")
+                     ->type_name("FILE")
+                     ->excludes(text)
+                     ->capture_default_str();
+    auto* tokens =
+        app.add_option("--decode", o->tokens,
+                       "write the text of these tokens, as in \"1 2 3\", instead; - reads them from standard input")
+            ->type_name("IDS")
+            ->excludes(text, file);
+    add_special_option(app, o->encode);
+    app.add_flag("--skip-unknown", o->encode.skip_unknown, "leave out characters that the model does not know");
+    app.add_flag("--json", o->json,
+                 "print one JSON object: ids and pieces (text; bytes where a token is part of a character)");
+    app.footer(kFooter);
+    app.callback([o, text, tokens] {
+        o->has_text = text->count() > 0;
+        o->has_tokens = tokens->count() > 0;
+        tokenize(*o);
+    });
+}
+
+}  // namespace nib
