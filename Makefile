@@ -79,6 +79,7 @@ MODE := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,$(UBSAN
 else
 MODE        := -O2 -ffunction-sections -fdata-sections
 KERNEL_MODE := -O3 -DNDEBUG
+TOOL_MODE   := -Os # commands parse options and print: small counts, see MAX_BYTES
 LINK_MODE   := -static-libstdc++ -static-libgcc -Wl,--gc-sections
 RELEASE     := -s
 endif
@@ -135,7 +136,7 @@ deps: $(DEPS_OK)
 FORCE:
 
 # Rewritten only when the text changes: other flags recompile, a source that is gone links again. (`make clean test` works.)
-$(BUILD)/.flags:   TEXT = $(CXX) $(BASE) $(MODE) $(KERNEL_MODE) $(CXXFLAGS)
+$(BUILD)/.flags:   TEXT = $(CXX) $(BASE) $(MODE) $(KERNEL_MODE) $(TOOL_MODE) $(CXXFLAGS)
 $(BUILD)/.sources: TEXT = $(LINK_MODE) $(LDFLAGS) $(NIB_OBJ) $(TOOL_OBJ) $(TEST_OBJ)
 $(BUILD)/.libs:    TEXT = $(LIBS)
 $(BUILD)/.flags $(BUILD)/.sources $(BUILD)/.libs: FORCE | $(filter clean,$(MAKECMDGOALS))
@@ -148,7 +149,7 @@ LINK_O  = $(CXX) $(MODE) $(LINK_MODE) -pthread $(filter %.o,$^)
 
 $(OBJ)/%.o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK)
 	$(compile)
-	$(Q)$(CXX_O) $(CXXFLAGS) -c $< -o $@
+	$(Q)$(CXX_O) $(if $(filter tools/%,$<),$(TOOL_MODE)) $(CXXFLAGS) -c $< -o $@
 
 define kernel_rule
 $(OBJ)/%.$(1).o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK)

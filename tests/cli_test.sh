@@ -20,11 +20,6 @@ check "a log line per step" test "$(grep -c '^{"step": [0-9]*, "loss": [0-9.]*, 
 nib
 check "nib alone shows its help and exits with 2" test $? = 2 -a ! -s "$out" -a "$(grep -c '^  train' "$err")" = 1
 works --version && works --help && works help && works help run
-mentions() { # COMMAND OPTION...
-    works "$1" --help
-    for option in "${@:2}" --help; do check "$1 --help mentions $option" grep -q -e "^  \(-., \)\?$option\b" "$out"; done
-    check "$1 --help fits 80 columns" test -z "$(grep -v '^  \(nib\|echo\) ' "$out" | grep '.\{81\}')"
-}
 mentions train --output --val --resume --overwrite --threads --isa --preset --layers --heads --embd --context --untied \
     --iters --batch --accumulate --low-memory --dropout --seed --val-fraction --schedule --lr --min-lr --decay-iters \
     --warmup --step-size --gamma --optimizer --beta1 --beta2 --adam-eps --momentum --weight-decay --clip --eval-every \
@@ -151,9 +146,6 @@ works run wild -n 3 --cache f32 # keys and values are beyond the range of f16
 works train text.txt -o wild --resume --iters 1
 check "the pair that is kept fits together" grep -q 'nothing to do' "$err"
 
-limited() { # KIB COMMAND...: no file may grow beyond that
-    (ulimit -f "$1" && nib "${@:2}")
-}
 big=(--layers 2 --heads 2 --embd 64 --context 8 --batch 2 --threads 1) # the model has 430 KB, the state twice that
 before=$(listing)
 limited 200 train text.txt -o full "${big[@]}" --iters 2 --val-fraction 0

@@ -17,11 +17,15 @@ constexpr int kMaxThreads = 256;
 
 BackendOptions::BackendOptions() : threads(std::min(default_threads(), kMaxThreads)) {}
 
-void add_backend_options(CLI::App& app, BackendOptions& options) {
-    app.add_option("--threads", options.threads, "threads that compute")
+void add_threads_option(CLI::App& app, int& threads) {
+    app.add_option("--threads", threads, "threads that compute")
         ->transform(whole_number(1, kMaxThreads))
         ->type_name("N")
         ->capture_default_str();
+}
+
+void add_backend_options(CLI::App& app, BackendOptions& options) {
+    add_threads_option(app, options.threads);
     std::string names;
     for (const KernelTable* table : kernel_tables()) names += std::string(", ") + table->name;
     app.add_option("--isa", options.isa, "kernels to use: auto (the best that this machine has)" + names)
@@ -76,6 +80,17 @@ std::string model_file(const std::string& path) {
     std::error_code error;
     const std::string longer = path + ".gguf";
     return !std::filesystem::exists(path, error) && std::filesystem::exists(longer, error) ? longer : path;
+}
+
+std::string model_file_to_write(const std::string& path) {
+    const std::string ending = ".gguf";
+    const std::string stem = path.ends_with(ending) ? path.substr(0, path.size() - ending.size()) : path;
+    if (stem.empty() || stem.ends_with('/')) fail("the output `%s` has no file name", printable(path).c_str());
+    std::error_code error;
+    if (std::filesystem::is_directory(path, error))
+        fail("%s: is a folder; give the name of the model file, for example %s", printable(path).c_str(),
+             printable((std::filesystem::path(path) / "model.gguf").string()).c_str());
+    return stem + ending;
 }
 
 }  // namespace nib

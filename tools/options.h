@@ -17,6 +17,8 @@ struct BackendOptions {
     BackendOptions();
 };
 
+/// Declares --threads, whose default is what `threads` is.
+void add_threads_option(CLI::App& app, int& threads);
 /// Declares --threads and --isa.
 void add_backend_options(CLI::App& app, BackendOptions& options);
 /// Error when this machine has no such instruction set.
@@ -37,5 +39,7 @@ void add_model_argument(CLI::App& app, std::string& path);
 /// The file that the user means: `path`, or `path`.gguf if only that exists, since nib train -o takes names without the
 /// ending as well.
 std::string model_file(const std::string& path);
+/// The file that nib writes when the user says `path`: with the ending .gguf. Error when it is a folder or has no name.
+std::string model_file_to_write(const std::string& path);
 
 }  // namespace nib

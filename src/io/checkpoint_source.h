@@ -27,6 +27,11 @@ public:
     const SourceTensor* find(std::string_view name) const;
     const SourceTensor& tensor(std::string_view name) const;
 
+    /// Gives back the memory of a tensor that has been used; it comes from the file again if it is needed.
+    void release(const SourceTensor& tensor) const {
+        for (const MappedFile& file : files_) file.release(tensor.data);
+    }
+
     /// What else a PyTorch checkpoint holds (`model_args`, `config`, ...): nullptr unless it is a single file of that kind.
     const PickleValue* root() const { return has_root_ ? &pickle_.root() : nullptr; }
 

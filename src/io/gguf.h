@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <unordered_map>
 #include <unordered_set>
 #include <variant>
 #include <vector>
@@ -72,6 +73,11 @@ public:
     /// The tensor called `name`; find: nullptr when there is none, tensor: Error.
     const GgufTensor* find(std::string_view name) const;
     const GgufTensor& tensor(std::string_view name) const;
+
+    /// Gives back the memory of a tensor that has been used; it comes from the file again if it is needed.
+    void release(const GgufTensor& tensor) const {
+        if (mapping_) mapping_->release(tensor.data);
+    }
 
     /// The value of `key`, nullptr when the file has no such key.
     const GgufValue* value(std::string_view key) const;
@@ -138,6 +144,7 @@ private:
     std::string header() const;
 
     std::vector<GgufEntry> metadata_;
+    std::unordered_map<std::string, size_t> keys_;  // where each is in metadata_
     std::vector<Pending> tensors_;
     std::unordered_set<std::string> names_;
 };

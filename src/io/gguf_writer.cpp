@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <cinttypes>
 #include <utility>
 
@@ -59,13 +58,11 @@ void write_padding(AtomicFile& file, uint64_t bytes) {
 void GgufWriter::set(const std::string& key, GgufValue value) {
     check_name("key", key);
     if (key == gguf::kAlignmentKey) return;
-    const auto found =
-        std::find_if(metadata_.begin(), metadata_.end(), [&](const auto& entry) { return entry.key == key; });
-    if (found != metadata_.end()) {
-        found->value = std::move(value);
-    } else {
+    const auto [found, added] = keys_.emplace(key, metadata_.size());
+    if (added)
         metadata_.push_back({key, std::move(value)});
-    }
+    else
+        metadata_[found->second].value = std::move(value);
 }
 
 void GgufWriter::add(const std::string& name, DType type, std::vector<int64_t> shape, std::span<const std::byte> data) {

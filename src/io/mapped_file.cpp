@@ -63,4 +63,11 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
     return *this;
 }
 
+void MappedFile::release(std::span<const std::byte> part) const {
+    const auto file = reinterpret_cast<uintptr_t>(bytes_.data()), begin = reinterpret_cast<uintptr_t>(part.data());
+    if (begin < file || begin - file > bytes_.size() || part.size() > bytes_.size() - (begin - file)) return;
+    const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)), from = begin / page * page;
+    if (!part.empty()) madvise(reinterpret_cast<void*>(from), begin - from + part.size(), MADV_DONTNEED);
+}
+
 }  // namespace nib

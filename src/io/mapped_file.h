@@ -21,6 +21,10 @@ public:
     std::span<const std::byte> bytes() const { return bytes_; }
     const std::string& path() const { return path_; }
 
+    /// Gives back the memory of a part that has been used; it comes from the file again if it is needed. What is not part
+    /// of this file is left alone.
+    void release(std::span<const std::byte> part) const;
+
 private:
     std::string path_;
     std::span<const std::byte> bytes_;

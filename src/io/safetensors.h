@@ -16,4 +16,14 @@ namespace nib {
 /// Tensors of types that nib does not know are listed and refused when they are read. Error names `file` and the tensor.
 std::vector<SourceTensor> parse_safetensors(std::span<const std::byte> bytes, const std::string& file);
 
+/// A tensor to be written, of floating-point numbers.
+struct SafetensorsEntry {
+    std::string name;
+    SourceType type;
+    std::vector<int64_t> shape;  // outermost first
+};
+
+/// What precedes the tensors' data, which follow in the order of `entries` without gaps. PyTorch's mark is in the metadata.
+std::string safetensors_header(std::span<const SafetensorsEntry> entries);
+
 }  // namespace nib

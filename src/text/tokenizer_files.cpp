@@ -12,107 +12,28 @@
 #include <vector>
 
 #include "core/error.h"
+#include "io/json_value.h"
 #include "io/mapped_file.h"
 #include "text/bpe_tokenizer.h"
+#include "text/vocabulary.h"
 
 namespace nib {
 namespace {
 
 using nlohmann::json;
+using Value = JsonValue;
 using Files = std::map<std::string, std::string_view>;
 
 constexpr const char* kFileNames[] = {
     "tokenizer.json",        "vocab.json", "merges.txt", "added_tokens.json", "special_tokens_map.json",
     "tokenizer_config.json", "config.json"};
 constexpr const char* kEndOfText = "<|endoftext|>";
-constexpr int kDeepest = 64;  // nesting that no tokenizer needs
 
 std::string shown(std::string_view text) { return "\"" + printable(text, 60) + "\""; }
 
-// JSON without surprises: nested no deeper than kDeepest, no key twice in an object.
-json parse_json(std::string_view text, const std::string& name) {
-    std::vector<size_t> keys;  // of each open object, so far
-    const auto check = [&](int depth, json::parse_event_t event, json& parsed) {
-        if (depth > kDeepest) fail("%s: nested more than %d levels deep", name.c_str(), kDeepest);
-        if (event == json::parse_event_t::object_start) keys.push_back(0);
-        if (event == json::parse_event_t::key) ++keys.back();
-        if (event == json::parse_event_t::object_end) {
-            if (parsed.size() != keys.back()) fail("%s: an object has the same key twice", name.c_str());
-            keys.pop_back();
-        }
-        return true;
-    };
-    try {
-        return json::parse(text.begin(), text.end(), check);
-    } catch (const json::exception& error) {
-        const std::string_view what = error.what();
-        const size_t prefix = what.find("] ");  // "[json.exception.parse_error.101] "
-        const auto reason = prefix == std::string_view::npos ? what : what.substr(prefix + 2);
-        fail("%s: not valid JSON: %s", name.c_str(), printable(reason).c_str());
-    }
+int32_t id_of(const Value& value) {
+    return static_cast<int32_t>(value.whole_number("a token id", std::numeric_limits<int32_t>::max() - 1));
 }
-
-// A JSON value and where it stands, for messages: "tokenizer.json: model.vocab".
-class Value {
-public:
-    Value(const json& value, std::string where) : value_(&value), where_(std::move(where)) {}
-
-    const json& raw() const { return *value_; }
-    const std::string& where() const { return where_; }
-
-    /// The member of an object; none if it is missing or null.
-    std::optional<Value> find(const char* key) const {
-        if (!value_->is_object()) wrong("an object");
-        const auto found = value_->find(key);
-        if (found == value_->end() || found->is_null()) return std::nullopt;
-        return Value(*found, where_ + (where_.ends_with(':') ? " " : ".") + key);
-    }
-    Value get(const char* key) const {
-        if (auto found = find(key)) return *found;
-        fail("%s has no \"%s\"", where_.ends_with(':') ? where_.substr(0, where_.size() - 1).c_str() : where_.c_str(), key);
-    }
-    Value at(size_t i) const { return {(*value_)[i], where_ + strprintf("[%zu]", i)}; }
-
-    const std::string& text() const {
-        if (!value_->is_string()) wrong("text");
-        return value_->get_ref<const std::string&>();
-    }
-    bool truth() const {
-        if (!value_->is_boolean()) wrong("true or false");
-        return value_->get<bool>();
-    }
-    int32_t id() const {
-        if (!value_->is_number_integer()) wrong("a token id");
-        const bool fits = value_->is_number_unsigned() && value_->get<uint64_t>() <= uint64_t{kLargestId};
-        if (!fits) fail("%s is %s; token ids go from 0 to %d", where_.c_str(), value_->dump().c_str(), kLargestId);
-        return value_->get<int32_t>();
-    }
-    size_t items() const {
-        if (!value_->is_array()) wrong("a list");
-        return value_->size();
-    }
-    std::string text_or(const char* key, const char* fallback) const {
-        const auto found = find(key);
-        return found ? found->text() : fallback;
-    }
-    bool truth_or(const char* key, bool fallback) const {
-        const auto found = find(key);
-        return found ? found->truth() : fallback;
-    }
-
-    [[noreturn]] void wrong(const char* expected) const {
-        fail("%s is %s where nib expects %s", where_.c_str(), value_->type_name(), expected);
-    }
-    /// Stops at what nib does not do.
-    [[noreturn]] void refuse(const std::string& what) const {
-        fail("%s: %s is not supported", where_.c_str(), printable(what, 100).c_str());
-    }
-
-private:
-    static constexpr int32_t kLargestId = std::numeric_limits<int32_t>::max() - 1;
-    const json* value_;
-    std::string where_;
-};
 
 // Collects tokens in any order.
 class TokenList {
@@ -161,7 +82,7 @@ void read_vocab(const Value& vocab, TokenList& tokens) {
     if (!vocab.raw().is_object()) vocab.wrong("an object of tokens and ids");
     for (const auto& [text, id] : vocab.raw().items()) {
         if (!id.is_number_unsigned()) Value(id, vocab.where() + ": the id of " + shown(text)).wrong("a token id");
-        tokens.add_normal(text, Value(id, vocab.where() + ": the id of " + shown(text)).id());
+        tokens.add_normal(text, id_of(Value(id, vocab.where() + ": the id of " + shown(text))));
     }
 }
 
@@ -281,10 +202,33 @@ void read_tokenizer_json(const Value& root, TokenList& tokens, BpeModel& bpe, Na
         for (size_t i = 0; i < added->items(); ++i) {
             const Value token = added->at(i);
             const bool special = token.truth_or("special", false);
-            tokens.add_added(token, token.get("content").text(), token.get("id").id(), special,
+            tokens.add_added(token, token.get("content").text(), id_of(token.get("id")), special,
                              token.truth_or("normalized", !special));
         }
     }
+}
+
+// A tokenizer.json that cuts a text into its characters, as nib writes it for a character model: BPE without merges, over
+// the text as a whole. Its vocabulary, or nothing.
+std::optional<Value> character_list(const Value& root) {
+    const auto model = root.find("model"), decoder = root.find("decoder");
+    if (!model || !model->raw().is_object() || !decoder || !decoder->raw().is_object() || root.find("pre_tokenizer"))
+        return std::nullopt;
+    const auto merges = model->find("merges");
+    if (!merges || !merges->raw().empty() || decoder->text_or("type", "") != "Fuse") return std::nullopt;
+    for (const char* key : {"normalizer", "post_processor"})
+        if (const auto found = root.find(key)) found->refuse("such a thing around a list of characters");
+    if (const auto added = root.find("added_tokens"); added && added->items() > 0)
+        added->refuse("a token added to a list of characters");
+    return model->get("vocab");
+}
+
+std::unique_ptr<Tokenizer> read_characters(const Value& vocab) {
+    TokenList list(vocab.where());
+    read_vocab(vocab, list);
+    std::vector<std::string> texts;
+    for (BpeToken& token : list.finish()) texts.push_back(std::move(token.text));
+    return character_tokenizer(texts, -1, -1, vocab.where() + ":");
 }
 
 // ---- vocab.json and merges.txt, and the files beside them --------------------------------------------------------------
@@ -348,7 +292,7 @@ void read_added(const std::optional<Value>& config, const std::optional<Value>& 
     for (const auto& [text, value] : list->raw().items()) {
         const Value token(value, list->where() + " " + shown(text));
         const bool special = specials.contains(text);
-        if (seen.insert(token.id()).second) tokens.add_added(token, text, token.id(), special, !special);
+        if (seen.insert(id_of(token)).second) tokens.add_added(token, text, id_of(token), special, !special);
     }
 }
 
@@ -409,7 +353,9 @@ std::unique_ptr<Tokenizer> parse_tokenizer(const Files& files, const std::string
     const std::string name = path(whole ? "tokenizer.json" : "vocab.json");
     TokenList tokens(name);
     if (whole) {
-        read_tokenizer_json(*open("tokenizer.json"), tokens, bpe, named);
+        const Value root = *open("tokenizer.json");
+        if (const auto characters = character_list(root)) return read_characters(*characters);
+        read_tokenizer_json(root, tokens, bpe, named);
     } else {
         read_vocab(*open("vocab.json"), tokens);
         bpe.merges = read_merges_txt(files.at("merges.txt"));

@@ -1,0 +1,51 @@
+// A JSON text as a tree, for the small files beside a model (config.json, tokenizer.json), with messages that say what is
+// wrong where.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace nib {
+
+/// JSON without surprises: nested at most 64 levels deep, no key twice in an object. Error begins with `name`.
+nlohmann::json parse_json(std::string_view text, const std::string& name);
+
+/// A value and where it stands, for messages: "tokenizer.json: model.vocab". Whatever has the wrong type is an Error.
+class JsonValue {
+public:
+    /// `value` must outlive this and what comes out of it. A `where` that ends with a colon is the name of the file.
+    JsonValue(const nlohmann::json& value, std::string where) : value_(&value), where_(std::move(where)) {}
+
+    const nlohmann::json& raw() const { return *value_; }
+    const std::string& where() const { return where_; }
+
+    /// The member of an object; find: none if it is missing or null, get: Error.
+    std::optional<JsonValue> find(const char* key) const;
+    JsonValue get(const char* key) const;
+    /// An element of a list with items().
+    JsonValue at(size_t i) const { return {(*value_)[i], where_ + "[" + std::to_string(i) + "]"}; }
+    size_t items() const;
+
+    const std::string& text() const;
+    bool truth() const;
+    double number() const;
+    /// From 0 to `largest`; `what` is what nib expects, for messages.
+    int64_t whole_number(const char* what, int64_t largest) const;
+    std::string text_or(const char* key, const char* fallback) const;
+    bool truth_or(const char* key, bool fallback) const;
+
+    [[noreturn]] void wrong(const char* expected) const;
+    /// Stops at what nib does not do.
+    [[noreturn]] void refuse(const std::string& what) const;
+
+private:
+    const nlohmann::json* value_;
+    std::string where_;
+};
+
+}  // namespace nib

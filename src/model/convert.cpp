@@ -1,0 +1,179 @@
+#include "model/convert.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "io/atomic_file.h"
+#include "io/gguf.h"
+#include "model/encode.h"
+#include "ref/quantize.h"
+#include "text/tokenizer_files.h"
+#include "text/tokenizer_gguf.h"
+#include "text/vocabulary.h"
+
+namespace nib {
+namespace {
+
+namespace fs = std::filesystem;
+
+void refuse_same_file(const std::string& output, const std::string& input) {
+    std::error_code error;
+    if (fs::equivalent(output, input, error))
+        fail("%s: is both read and written; choose another name for the output", printable(output).c_str());
+}
+
+void refuse_existing_output(const std::string& output, bool overwrite) {
+    std::error_code error;
+    if (!overwrite && fs::exists(output, error))
+        fail("%s: already exists; add --overwrite to replace it", printable(output).c_str());
+}
+
+int64_t elements_of(const std::vector<int64_t>& shape) {
+    int64_t elements = 1;
+    for (const int64_t d : shape) elements *= d;
+    return elements;
+}
+
+DType type_of(const ImportedGpt& gpt) {
+    const SourceType type = gpt.tensors.front().from->type;
+    return type == SourceType::F16 ? DType::F16 : type == SourceType::BF16 ? DType::BF16 : DType::F32;
+}
+
+// Says once per kind of fallback which tensors are stored otherwise than asked for.
+class Fallbacks {
+public:
+    void note(DType asked, DType stored, const std::string& name, const std::vector<int64_t>& shape) {
+        if (shape.size() != 2 || stored == asked || stored == DType::F32) return;
+        auto& [count, first, row] = kinds_[stored];
+        if (count++ == 0) first = name, row = shape.back();
+    }
+    void report(DType asked, const std::function<void(const std::string&)>& warn) const {
+        for (const auto& [stored, kind] : kinds_)
+            warn(strprintf("%lld matrices are stored as %s, since blocks of %s do not fill their rows (`%s`: %lld)",
+                           static_cast<long long>(kind.count), dtype_info(stored)->name, dtype_info(asked)->name,
+                           printable(kind.first).c_str(), static_cast<long long>(kind.row)));
+    }
+
+private:
+    struct Kind {
+        int64_t count = 0;
+        std::string first;
+        int64_t row = 0;
+    };
+    std::map<DType, Kind> kinds_;
+};
+
+// Writes all that has been added to `writer`, and says what came up.
+ConvertResult write_file(const GgufWriter& writer, const ConvertRequest& request, DType type, int64_t elements,
+                         const Encoder& encoder, const Fallbacks& fallbacks, const ConvertReports& reports) {
+    AtomicFile file(request.output);
+    writer.write(file);
+    file.publish();
+    fallbacks.report(type, reports.warn);
+    for (const std::string& finding : encoder.findings()) reports.warn(finding);
+    std::error_code error;
+    return {type, elements, fs::file_size(request.output, error)};
+}
+
+void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const ImportedGpt& gpt,
+                      const ConvertReports& reports) {
+    std::unique_ptr<Tokenizer> tokenizer;
+    if (request.vocab == "none")
+        tokenizer = nullptr;
+    else if (!request.vocab.empty())
+        tokenizer = open_vocabulary(request.vocab, gpt.begin, gpt.end);
+    else if (!gpt.folder.empty())
+        tokenizer = load_tokenizer(gpt.folder);
+    if (tokenizer != nullptr) return write_tokenizer(writer, *padded(std::move(tokenizer), gpt.config.vocab));
+    reports.warn("there is no tokenizer: the model will take and give token numbers only; --vocab adds one");
+    writer.set("tokenizer.ggml.model", std::string("none"));
+    writer.set("gpt2.vocab_size", static_cast<uint32_t>(gpt.config.vocab));
+    if (gpt.begin >= 0) writer.set("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(gpt.begin));
+    if (gpt.end >= 0) writer.set("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(gpt.end));
+}
+
+void read_imported(const ImportedTensor& tensor, int64_t first, std::span<float> out) {
+    if (tensor.from)
+        tensor.from->read(first, out);
+    else
+        std::fill(out.begin(), out.end(), 0.0f);
+}
+
+}  // namespace
+
+ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertReports& reports) {
+    const CheckpointSource source = CheckpointSource::open(request.input);
+    for (const MappedFile& file : source.files()) refuse_same_file(request.output, file.path());
+    refuse_existing_output(request.output, request.overwrite);
+    const ImportedGpt gpt = import_gpt(source, request.hints);
+    for (const std::string& note : gpt.notes) reports.warn(note);
+    const DType type = request.type.value_or(type_of(gpt));
+
+    GgufWriter writer;
+    write_config(writer, gpt.config, gpt.name);
+    write_file_type(writer, type);
+    write_vocabulary(writer, request, gpt, reports);
+    if (gpt.config.act != Act::GeluTanh)
+        reports.warn("llama.cpp knows no other activation than gelu_new for GPT-2: this file is for nib only");
+    const int64_t parameters = parameter_count(gpt.config);
+    Encoder encoder(request.threads, parameters, reports.progress);
+    Fallbacks fallbacks;
+    for (const ImportedTensor& tensor : gpt.tensors) {
+        const DType stored = stored_type(type, tensor.name, tensor.shape);
+        fallbacks.note(type, stored, tensor.name, tensor.shape);
+        writer.add(tensor.name, stored, tensor.shape, [&, stored](const GgufWriter::Sink& sink) {
+            const auto read = [&](int64_t first, std::span<float> out) { read_imported(tensor, first, out); };
+            encoder.encode(tensor.name, stored, tensor.shape, read, sink);
+            if (tensor.from) source.release(*tensor.from);
+        });
+    }
+    return write_file(writer, request, type, parameters, encoder, fallbacks, reports);
+}
+
+ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports& reports) {
+    const GgufFile file = GgufFile::open(request.input);
+    refuse_same_file(request.output, request.input);
+    refuse_existing_output(request.output, request.overwrite);
+    read_config(file);
+    CHECK(request.type.has_value());
+    const DType type = *request.type;
+
+    GgufWriter writer;
+    for (const GgufEntry& entry : file.metadata()) writer.set(entry.key, entry.value);
+    write_file_type(writer, type);
+    int64_t elements = 0, coarse = 0;
+    for (const GgufTensor& tensor : file.tensors()) elements += elements_of(tensor.shape);
+    Encoder encoder(request.threads, elements, reports.progress);
+    Fallbacks fallbacks;
+    for (const GgufTensor& tensor : file.tensors()) {
+        const DType stored = stored_type(type, tensor.name, tensor.shape);
+        if (tensor.shape.size() != 2 || stored == tensor.type || !ref::can_unpack(tensor.type)) {
+            writer.add(tensor.name, tensor.type, tensor.shape, tensor.data);
+            continue;
+        }
+        coarse += dtype_info(tensor.type)->block_size > 1 && dtype_info(stored)->block_size > 1;
+        fallbacks.note(type, stored, tensor.name, tensor.shape);
+        writer.add(tensor.name, stored, tensor.shape, [&, stored](const GgufWriter::Sink& sink) {
+            const auto read = [&](int64_t first, std::span<float> out) {
+                ref::unpack(tensor.type, tensor.data.data() + dtype_bytes(tensor.type, first),
+                            static_cast<int64_t>(out.size()), out.data());
+            };
+            encoder.encode(tensor.name, stored, tensor.shape, read, sink);
+            file.release(tensor);
+        });
+    }
+    if (coarse > 0)
+        reports.warn(
+            strprintf("%lld matrices are quantized already: what they lost stays lost, and more is added; better "
+                      "start from the original",
+                      static_cast<long long>(coarse)));
+    return write_file(writer, request, type, elements, encoder, fallbacks, reports);
+}
+
+}  // namespace nib

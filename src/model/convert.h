@@ -1,0 +1,41 @@
+// Making model files: from somebody else's checkpoint, and with weights of another type.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "core/dtype.h"
+#include "model/import.h"
+
+namespace nib {
+
+/// How a conversion talks to the user while it works.
+struct ConvertReports {
+    std::function<void(const std::string&)> warn;  // a line
+    std::function<void(double)> progress;          // the share that is done, 0 to 1
+};
+
+struct ConvertRequest {
+    std::string input, output;
+    bool overwrite = false;     // a file that exists, once the new one is complete
+    std::optional<DType> type;  // of matrices; none: as the checkpoint has its embedding, or f32
+    std::string vocab;          // a tokenizer's folder or file, "none"; empty: the one beside the weights
+    ImportHints hints;
+    int threads = 1;
+};
+
+struct ConvertResult {
+    DType type;
+    int64_t parameters;
+    uint64_t bytes;  // of the file
+};
+
+/// Writes the model of a Hugging Face folder, a safetensors file or a PyTorch checkpoint as a GGUF file. Weights pass from
+/// map to file a piece at a time. Error leaves no file behind.
+ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertReports& reports);
+
+/// Copies a GGUF file with its matrices as `type`; all else stays as it is. `vocab` and `hints` are not used.
+ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports& reports);
+
+}  // namespace nib

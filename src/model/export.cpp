@@ -1,0 +1,219 @@
+#include "model/export.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "io/atomic_file.h"
+#include "io/gguf.h"
+#include "io/safetensors.h"
+#include "model/encode.h"
+#include "model/gpt.h"
+#include "model/hf_config.h"
+#include "model/hf_names.h"
+#include "ref/quantize.h"
+#include "text/bpe_tokenizer.h"
+#include "text/tokenizer_export.h"
+#include "text/tokenizer_gguf.h"
+
+namespace nib {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kWeightsFile = "model.safetensors";
+// All that an export may write, and what would be taken instead of it.
+constexpr const char* kFiles[] = {"config.json",
+                                  kWeightsFile,
+                                  "tokenizer.json",
+                                  "tokenizer_config.json",
+                                  "vocab.json",
+                                  "merges.txt",
+                                  "added_tokens.json",
+                                  "special_tokens_map.json",
+                                  "generation_config.json",
+                                  "model.safetensors.index.json"};
+
+// The output folder: made if it is not there, and gone again unless something was kept in it.
+class OutputFolder {
+public:
+    OutputFolder(const std::string& path, bool overwrite) : path_(path) {
+        std::error_code error;
+        const std::string shown = printable(path, 400);
+        if (path.empty()) fail("cannot write a folder: its name is empty");
+        const fs::file_status status = fs::status(path_, error);
+        if (fs::exists(status) && !fs::is_directory(status)) fail("%s: is not a folder", shown.c_str());
+        if (fs::exists(status) && !overwrite && !fs::is_empty(path_, error))
+            fail("%s: already exists and is not empty; add --overwrite to replace the model in it", shown.c_str());
+        made_ = fs::create_directory(path_, error);
+        if (error) fail("%s: cannot make the folder: %s", shown.c_str(), error.message().c_str());
+    }
+    ~OutputFolder() {
+        std::error_code error;
+        if (made_) fs::remove(path_, error);  // only if it is empty
+    }
+    OutputFolder(const OutputFolder&) = delete;
+    OutputFolder& operator=(const OutputFolder&) = delete;
+
+    std::string file(const std::string& name) const { return (path_ / name).string(); }
+
+private:
+    fs::path path_;
+    bool made_ = false;
+};
+
+// The files of one export: each complete under its temporary name before the first gets its own.
+class OutputFiles {
+public:
+    explicit OutputFiles(const OutputFolder& folder) : folder_(folder) {}
+
+    AtomicFile& add(const std::string& name) {
+        names_.push_back(name);
+        return *files_.emplace_back(std::make_unique<AtomicFile>(folder_.file(name)));
+    }
+    void add(const std::string& name, const std::string& text) { add(name).write(std::as_bytes(std::span(text))); }
+
+    // Also removes what an earlier model has left there.
+    void publish() {
+        for (const auto& file : files_) file->finish();
+        for (const auto& file : files_) file->publish();
+        std::error_code error;
+        for (const char* name : kFiles)
+            if (std::find(names_.begin(), names_.end(), name) == names_.end()) fs::remove(folder_.file(name), error);
+    }
+
+private:
+    const OutputFolder& folder_;
+    std::vector<std::string> names_;
+    std::vector<std::unique_ptr<AtomicFile>> files_;
+};
+
+struct ExportedTensor {
+    const GgufTensor* from;
+    std::string name;            // Hugging Face's
+    std::vector<int64_t> shape;  // as written
+    bool transposed;
+    DType type;
+};
+
+bool is_plain(DType type) { return type == DType::F32 || type == DType::F16 || type == DType::BF16; }
+
+SourceType source_type(DType type) {
+    return type == DType::F16 ? SourceType::F16 : type == DType::BF16 ? SourceType::BF16 : SourceType::F32;
+}
+
+const char* torch_name(DType type) { return type == DType::F16 ? "float16" : type == DType::BF16 ? "bfloat16" : "float32"; }
+
+std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const GptConfig& config, std::optional<DType> type) {
+    std::vector<ExportedTensor> tensors;
+    for (const ParameterSpec& spec : gpt_parameters(config)) {
+        const GgufTensor& from = file.tensor(spec.name);
+        const std::vector<int64_t> expected(spec.shape.dims.begin(), spec.shape.dims.begin() + spec.shape.rank);
+        if (from.shape != expected)
+            fail("%s: tensor `%s` has another shape than the model's sizes ask for, %s", printable(file.name()).c_str(),
+                 spec.name.c_str(), spec.shape.text().c_str());
+        if (!ref::can_unpack(from.type))
+            fail("%s: tensor `%s` has type %s, which weights cannot have", printable(file.name()).c_str(),
+                 spec.name.c_str(), dtype_info(from.type)->name);
+        const std::string name = (spec.name == "output.weight" ? "" : "transformer.") + hf_name(spec.name);
+        ExportedTensor to{&from, name, from.shape, is_conv1d(spec.name), type.value_or(from.type)};
+        if (!is_plain(to.type)) to.type = DType::F32;
+        if (to.transposed) std::reverse(to.shape.begin(), to.shape.end());
+        tensors.push_back(std::move(to));
+    }
+    return tensors;
+}
+
+// The numbers as a tensor to read, unpacked into `values` if they are quantized.
+SourceTensor open_tensor(const GgufTensor& from, std::vector<float>& values) {
+    SourceTensor tensor;
+    tensor.name = from.name;
+    tensor.type = source_type(from.type);
+    tensor.shape = from.shape;
+    tensor.strides = contiguous_strides(from.shape);
+    tensor.data = from.data;
+    if (!is_plain(from.type)) {
+        values.resize(static_cast<size_t>(tensor.elements()));
+        ref::unpack(from.type, from.data.data(), tensor.elements(), values.data());
+        tensor.data = std::as_bytes(std::span(values));
+    }
+    return tensor;
+}
+
+uint64_t write_weights(AtomicFile& file, const GgufFile& source, const std::vector<ExportedTensor>& tensors,
+                       Encoder& encoder) {
+    std::vector<SafetensorsEntry> entries;
+    for (const ExportedTensor& t : tensors) entries.push_back({t.name, source_type(t.type), t.shape});
+    const std::string header = safetensors_header(entries);
+    file.write(std::as_bytes(std::span(header)));
+    uint64_t bytes = header.size();
+    for (const ExportedTensor& t : tensors) {
+        std::vector<float> values;
+        SourceTensor tensor = open_tensor(*t.from, values);
+        if (t.transposed) tensor = tensor.transposed();
+        encoder.encode(
+            t.from->name, t.type, t.shape, [&](int64_t first, std::span<float> out) { tensor.read(first, out); },
+            [&](std::span<const std::byte> piece) {
+                bytes += piece.size();
+                file.write(piece);
+            });
+        source.release(*t.from);
+    }
+    return bytes;
+}
+
+// The tokenizer, or nullptr with a warning; and the ids of the tokens around a text.
+std::unique_ptr<Tokenizer> find_tokenizer(const GgufFile& file, const GptConfig& config, const ConvertReports& reports,
+                                          int32_t& begin, int32_t& end) {
+    const auto model = file.get_or<std::string>("tokenizer.ggml.model", "none");
+    if (model == "none" || model == "no_vocab") {
+        reports.warn("the model has no tokenizer: none is written");
+        begin = file.get_or<int32_t>("tokenizer.ggml.bos_token_id", -1);
+        end = file.get_or<int32_t>("tokenizer.ggml.eos_token_id", -1);
+        return nullptr;
+    }
+    std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(file);
+    if (tokenizer->vocab_size() > config.vocab)
+        fail("%s: the tokenizer has %d tokens, but the embedding has only %lld rows", printable(file.name()).c_str(),
+             tokenizer->vocab_size(), static_cast<long long>(config.vocab));
+    if (const auto* bpe = dynamic_cast<const BpeTokenizer*>(tokenizer.get())) {
+        begin = bpe->specials().begin;
+        end = bpe->specials().end;
+    }
+    return tokenizer;
+}
+
+}  // namespace
+
+ConvertResult export_model(const ExportRequest& request, const ConvertReports& reports) {
+    const GgufFile file = GgufFile::open(request.input);
+    const GptConfig config = read_config(file);
+    const std::vector<ExportedTensor> tensors = plan_tensors(file, config, request.type);
+    int32_t begin = -1, end = -1;
+    const std::unique_ptr<Tokenizer> tokenizer = find_tokenizer(file, config, reports, begin, end);
+    const auto quantized =
+        std::count_if(tensors.begin(), tensors.end(), [](const auto& t) { return !is_plain(t.from->type); });
+    const DType type = tensors.front().type;
+    if (quantized > 0)
+        reports.warn(strprintf("%lld tensors are quantized; they are written as %s", static_cast<long long>(quantized),
+                               dtype_info(type)->name));
+
+    const OutputFolder folder(request.output, request.overwrite);
+    OutputFiles files(folder);
+    const int64_t parameters = parameter_count(config);
+    Encoder encoder(request.threads, parameters, reports.progress);
+    const uint64_t bytes = write_weights(files.add(kWeightsFile), file, tensors, encoder);
+    if (tokenizer != nullptr)
+        for (const auto& [name, text] : tokenizer_files(*tokenizer, config.context)) files.add(name, text);
+    const std::string name = printable(file.get_or<std::string>("general.name", "gpt2"));
+    files.add("config.json", hf_config_text(config, name, torch_name(type), begin, end));
+    files.publish();
+    for (const std::string& finding : encoder.findings()) reports.warn(finding);
+    return {type, parameters, bytes};
+}
+
+}  // namespace nib

@@ -1,0 +1,39 @@
+// A GPT-2 in somebody else's files: its configuration, and where each parameter's values are.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/checkpoint_source.h"
+#include "model/config.h"
+
+namespace nib {
+
+/// What the user knows and no file says (a bare state dict holds neither). Given, it counts more than the files.
+struct ImportHints {
+    std::optional<int64_t> heads;
+    std::optional<Act> act;
+};
+
+struct ImportedTensor {
+    std::string name;                  // in GGUF
+    std::vector<int64_t> shape;        // outermost first
+    std::optional<SourceTensor> from;  // a readable view of this shape; none: zeros, a bias that the model has not
+};
+
+struct ImportedGpt {
+    GptConfig config;
+    std::string name;                     // of the model
+    std::string folder;                   // where its config.json is, "." if it was not named; empty without one
+    int32_t begin = -1, end = -1;         // tokens around a text, from config.json; -1: none
+    std::vector<ImportedTensor> tensors;  // in file order
+    std::vector<std::string> notes;       // what was assumed or left out, a line each
+};
+
+/// The model in `source`: its config.json is in the same folder. Without one (a PyTorch checkpoint may stand alone) the
+/// tensors and what is saved beside them say the sizes. `source` must outlive the result. Error, naming file, key or
+/// tensor, when something is missing, left over, of another shape, or not what nib computes.
+ImportedGpt import_gpt(const CheckpointSource& source, const ImportHints& hints);
+
+}  // namespace nib

@@ -1,0 +1,180 @@
+#!/bin/bash
+# convert_cli_test.sh [NIB]: convert, quantize and export as a user meets them: the way from a model to Hugging Face's files
+# and back, and every bad input. The models are trained here; damaged files are good ones, edited.
+source "$(dirname "$0")/cli_helpers.bash"
+
+# ---- help and usage --------------------------------------------------------------------------------------------------
+
+mentions convert --output --type --vocab --heads --activation --overwrite --threads
+mentions quantize --overwrite --threads
+mentions export --output --type --overwrite --threads
+wrong_usage "SOURCE is required" convert -o x.gguf
+wrong_usage "--output is required" convert source
+wrong_usage "TYPE is required" quantize a.gguf b.gguf
+wrong_usage "MODEL is required" export -o folder
+wrong_usage "--heads: 0 is out of range" convert source -o x.gguf --heads 0
+
+# ---- a model, its folder, and back -----------------------------------------------------------------------------------
+
+for i in $(seq 60); do echo "The fox went out $i times. 狐狸 😀"; done > text.txt
+works train text.txt -o trained --layers 2 --heads 2 --embd 32 --context 8 --batch 2 --threads 1 --iters 5
+works export trained -o hf
+check "the files of a character model" \
+    test "$(ls hf | tr '\n' ' ')" = "config.json model.safetensors tokenizer.json tokenizer_config.json "
+check "sums up" grep -q '^hf: f32, 0.0M parameters, .* KiB, [0-9.]* s$' "$err"
+works convert hf -o first
+check "nothing but the sum" test "$(wc -l < "$err")" = 1
+works export first.gguf -o hf2 && works convert hf2 -o second.gguf
+check "converted, exported and converted again: the same file" same first.gguf second.gguf
+works convert hf/model.safetensors -o alone.gguf
+check "the file in the folder: the same model" same first.gguf alone.gguf
+works run trained -p "The" -n 20 --seed 3 && cp "$out" text
+works run first -p "The" -n 20 --seed 3
+check "it writes the same text" same "$out" text
+for type in f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1; do
+    works convert hf -o direct.gguf --type $type --overwrite
+    works quantize first.gguf later.gguf $type --overwrite --threads 1
+    check "$type: convert and quantize give the same file" same direct.gguf later.gguf
+    works info later.gguf
+    check "$type: matrices have the type" grep -q "blk.1.ffn_up.weight  *$type  *(128,32)" "$out"
+    check "$type: norms, biases and positions are f32" \
+        test "$(grep -c ' \(position_embd\|blk.[01].*_norm\).* f32 \|bias  *f32 ' "$out")" = 18
+done
+works quantize first later q4_k --overwrite
+check "says which type is stored instead" grep -q 'warning: 9 matrices are stored as q5_0, since blocks of q4_k' "$err"
+works quantize later.gguf again.gguf q4_0
+check "says that it is quantized already" grep -q 'warning: 9 matrices are quantized already' "$err"
+works export later.gguf -o dequantized
+check "says that it is not quantized then" grep -q 'warning: 9 tensors are quantized; they are written as f32' "$err"
+works convert dequantized -o d.gguf --type q5_0
+works export first -o half --type f16
+check "half the size" test "$(stat -c %s half/model.safetensors)" -lt $(($(stat -c %s hf/model.safetensors) / 2 + 3000))
+check "and config.json says so" grep -q '"torch_dtype": "float16"' half/config.json
+works convert half -o half.gguf
+check "its own type unless told otherwise" grep -q '^half.gguf: f16, ' "$err"
+
+# ---- output that is there, or cannot be ------------------------------------------------------------------------------
+
+refuses "first.gguf: already exists; add --overwrite" convert hf -o first.gguf
+refuses "first.gguf: already exists; add --overwrite" convert hf -o first
+refuses "first.gguf: already exists; add --overwrite" quantize trained first q8_0
+refuses "first.gguf: is both read and written" quantize first first.gguf q8_0 --overwrite
+cp hf/model.safetensors weights.gguf && cp hf/config.json .
+refuses "weights.gguf: is both read and written" convert weights.gguf -o weights.gguf --overwrite
+rm config.json weights.gguf
+refuses "hf: is a folder; give the name of the model file" convert hf -o hf
+refuses "has no file name" convert hf -o ""
+refuses "cannot create" convert hf -o nowhere/x.gguf
+refuses "hf: already exists and is not empty" export first -o hf
+refuses "text.txt: is not a folder" export first -o text.txt
+refuses "cannot make the folder" export first -o nowhere/hf
+works convert hf -o first --overwrite
+check "the same again" same first.gguf second.gguf
+touch hf2/merges.txt hf2/notes.txt && works export first -o hf2 --overwrite
+check "--overwrite removes what another model has left, and nothing else" \
+    test "$(ls hf2 | tr '\n' ' ')" = "config.json model.safetensors notes.txt tokenizer.json tokenizer_config.json "
+mkdir empty && works export first -o empty
+
+before=$(listing)
+for command in "convert hf -o full.gguf" "quantize first full.gguf q8_0" "export first -o full"; do
+    limited 20 $command
+    check "a full disk: exit code 1, nothing left: $command" test $? = 1 -a "$(listing)" = "$before"
+    check "one line says so" test "$(grep -c '^nib: error: full.*: cannot write: File too large$' "$err")" = 1 -a \
+        "$(wc -l < "$err")" = 1
+done
+
+# ---- types and vocabularies ------------------------------------------------------------------------------------------
+
+refuses "--type: there is no type \`q9\`; choose one of: f32, f16, bf16, q8_0" convert hf -o x --type q9
+refuses "there is no type \`q2_k\`" quantize first x q2_k
+refuses "\`q8_0\` has no place in a safetensors file" export first -o x --type q8_0
+refuses "--activation: activation \`silu\` is not supported; nib knows gelu_new" convert hf -o x --activation silu
+refuses "nowhere.json: cannot open" convert hf -o x --vocab nowhere.json
+mkdir empty_folder
+refuses "empty_folder: the folder holds no tokenizer.json" convert hf -o x --vocab empty_folder
+echo '{"a": 0, "b": 0}' > twice.json && refuses "is the second token with the id 0" convert hf -o x --vocab twice.json
+echo '{"a": 0, "b": 9}' > gap.json && refuses "nib expects a token id from 0 to 4" convert hf -o x --vocab gap.json
+echo '["a"]' > list.json && refuses "list.json: is array where nib expects" convert hf -o x --vocab list.json
+echo '{"a": ' > half.json && refuses "half.json: not valid JSON" convert hf -o x --vocab half.json
+{ printf '{"<s>": 0' && for i in $(seq 200); do printf ', "w%s": %s' $i $i; done && echo '}'; } > large.json
+refuses "the tokenizer has 201 tokens, but the embedding has only" convert hf -o x --vocab large.json
+echo '{"<.>": 0, "a": 1, "b": 2}' > small.json
+works convert hf -o small.gguf --vocab small.json
+check "fewer tokens than rows" test ! -s "$err" -o "$(wc -l < "$err")" = 1
+mkdir bare && cp hf/config.json hf/model.safetensors bare
+works convert bare -o bare.gguf
+check "says that there is no tokenizer" grep -q 'warning: there is no tokenizer: .*--vocab adds one' "$err"
+works export bare.gguf -o bare2 && works convert bare2 -o bare3.gguf
+check "also without a tokenizer the same file" same bare.gguf bare3.gguf
+
+# ---- bad folders and files -------------------------------------------------------------------------------------------
+
+edited() { # TEXT SED-COMMAND: a folder whose config.json is edited
+    rm -rf edited && cp -r bare edited && sed -i "$2" edited/config.json
+    refuses "$1" convert edited -o x
+}
+mkdir no_config no_weights && cp hf/model.safetensors no_config && cp hf/config.json no_weights
+refuses "nowhere: cannot open: No such file" convert nowhere -o x
+refuses "no_config: the folder has no config.json" convert no_config -o x
+refuses "no_weights: the folder holds no weights: expected model.safetensors" convert no_weights -o x
+refuses "text.txt: is not a safetensors file" convert text.txt -o x
+refuses "first.gguf: is a GGUF file already" convert first.gguf -o x
+refuses "hf/tokenizer.json: is not a safetensors file" convert hf/tokenizer.json -o x
+refuses "no file says how many attention heads the model has; give --heads" convert no_config/model.safetensors -o x
+edited "architecture \`llama\` is not supported; nib converts gpt2" 's/"gpt2"/"llama"/'
+edited "names no model_type" '/model_type\|architectures\|GPT2LMHead/d; s/^  \],//'
+edited "activation \`silu\` is not supported; nib knows gelu_new" 's/gelu_new/silu/'
+edited "layer_norm_epsilon is number where nib expects a number from 0 to 1" 's/1e-05/7/'
+edited "n_layer is 3, but the weights say 2" 's/"n_layer": 2/"n_layer": 3/'
+edited "vocab_size is 1000, but the weights say" 's/"vocab_size": [0-9]*/"vocab_size": 1000/'
+edited "n_head is -2; nib expects a size from 0" 's/"n_head": 2/"n_head": -2/'
+edited "n_head is string where nib expects a size" 's/"n_head": 2/"n_head": "two"/'
+edited "3 heads do not divide 32 channels" 's/"n_head": 2/"n_head": 3/'
+edited "no file says how many attention heads" '/"n_head"/d'
+edited "the same key twice" 's/"n_head": 2/"n_head": 2, "n_head": 4/'
+edited "not valid JSON" 's/}//'
+for key in scale_attn_by_inverse_layer_idx add_cross_attention is_encoder_decoder; do
+    edited "$key: the value true is not supported" "s/{/{\"$key\": true,/"
+done
+edited "scale_attn_weights: the value false is not supported" 's/{/{"scale_attn_weights": false,/'
+edited "quantization_config: such a model is not supported" 's/{/{"quantization_config": {"bits": 4},/'
+edited "tensor \`lm_head.weight\` is missing, and tie_word_embeddings is false" 's/"tie_word_embeddings": true/"tie_word_embeddings": false/'
+
+weights() { # TEXT SED-COMMAND: the folder with an edited header of the weights, of the same length
+    rm -rf edited && cp -r bare edited && sed -i "$2" edited/model.safetensors
+    refuses "$1" convert edited -o x
+}
+weights "tensor \`wte.weight\` is missing: this is no GPT-2" 's/\.wte\./.wtf./'
+weights "tensor \`h.1.ln_1.bias\` is missing" 's/h\.1\.ln_1\.bias/h.1.ln_1.b1as/'
+weights "the file is damaged" 's/"shape":\[32\]/"shape":[33]/'
+weights "the file is damaged" 's/"data_offsets":\[0,/"data_offsets":[9,/'
+weights "which nib does not read" 's/"F32"/"F8_"/'
+size=$(stat -c %s bare/model.safetensors)
+for bytes in 0 4 100 $((size / 2)) $((size - 1)); do
+    rm -rf edited && cp -r bare edited && head -c $bytes bare/model.safetensors > edited/model.safetensors
+    refuses "edited/model.safetensors: " convert edited -o x
+done
+rm -rf edited && mkdir edited && cp hf/config.json edited
+echo '{"weight_map": {"wte.weight": "a.safetensors"}}' > edited/model.safetensors.index.json
+refuses "the file \`a.safetensors\` that it names is missing" convert edited -o x
+
+# The last four bytes are a bias of the final norm, or the position embedding's end: no longer a number.
+rm -rf edited && cp -r bare edited
+printf '\xff\xff\xff\xff' | dd of=edited/model.safetensors bs=1 seek=$((size - 4)) conv=notrunc status=none
+works convert edited -o nan.gguf
+check "weights that are no numbers" grep -q 'warning: 1 weights are not numbers (NaN or infinite); the first of them is in' "$err"
+
+for file in text.txt /dev/null hf nowhere; do
+    nib quantize $file x q8_0
+    check "quantize $file" test $? = 1 -a "$(grep -c '^nib: error: ' "$err")" = 1
+    nib export $file -o x
+    check "export $file" test $? = 1 -a "$(grep -c '^nib: error: ' "$err")" = 1
+done
+refuses "is what a training resumes from, not a model" quantize trained.state x q8_0
+refuses "is what a training resumes from, not a model" export trained.state -o x
+head -c 3000 first.gguf > cut.gguf
+refuses "truncated" quantize cut x q8_0
+refuses "truncated" export cut -o x
+check "no temporary files" test -z "$(find . -name '*.tmp' -o -name x -o -name 'x.*')"
+
+finish

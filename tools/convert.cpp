@@ -1,0 +1,63 @@
+// nib convert: a model from Hugging Face or PyTorch as a GGUF file.
+#include <memory>
+#include <string>
+
+#include "command.h"
+#include "conversion.h"
+#include "core/error.h"
+#include "model/encode.h"
+#include "model/hf_config.h"
+#include "options.h"
+
+namespace nib {
+namespace {
+
+constexpr const char* kFooter =
+    "SOURCE is a folder as on the Hugging Face hub (config.json, weights, tokenizer), or a file of weights: safetensors, "
+    "with its config.json and tokenizer beside it, or what torch.save has written (.bin, .pt, .pth, .ckpt), such as a "
+    "checkpoint of nanoGPT, minGPT or makemore. Nothing in it is executed.\n\n"
+    "Norms, biases and position embeddings are stored as f32 whatever the type. A matrix whose rows the blocks of a type "
+    "do "
+    "not fill gets another type, which is said.\n\n"
+    "--vocab names a folder with a tokenizer, a tokenizer.json, a vocab.json with a merges.txt beside it, or a vocab.json "
+    "that lists characters: {\"a\": 0, \"b\": 1}; `none` leaves out one that nib does not know. Without a tokenizer the "
+    "model takes and gives token numbers.\n\n"
+    "Examples:\n"
+    "  nib convert path/to/gpt2 -o gpt2.gguf\n"
+    "  nib convert path/to/gpt2 -o gpt2-q8.gguf --type q8_0\n"
+    "  nib convert ckpt.pt --vocab vocab.json -o names.gguf";
+
+struct Options {
+    ConvertRequest request;
+    std::string type, act;
+    int64_t heads = 0;
+};
+
+void convert(Options& o) {
+    ConvertRequest& request = o.request;
+    request.output = model_file_to_write(request.output);
+    if (!o.type.empty()) request.type = weight_type("--type", o.type);
+    if (o.heads > 0) request.hints.heads = o.heads;
+    if (!o.act.empty()) request.hints.act = find_activation(o.act, "--activation");
+    report_conversion(request.output, [&](const ConvertReports& reports) { return convert_checkpoint(request, reports); });
+}
+
+}  // namespace
+
+void convert_command(CLI::App& app) {
+    const auto o = std::make_shared<Options>();
+    app.add_option("SOURCE", o->request.input, "folder or file to convert")->required();
+    app.add_option("-o,--output", o->request.output, "model file to write (GGUF)")->required()->type_name("FILE");
+    app.add_option("--type", o->type, "type of the weights: " + weight_type_names() + " (default: as in SOURCE)")
+        ->type_name("TYPE");
+    app.add_option("--vocab", o->request.vocab, "the tokenizer (default: the one beside config.json)")->type_name("PATH");
+    app.add_option("--heads", o->heads, "number of attention heads, where no file says it")
+        ->transform(whole_number(1, int64_t{1} << 24))
+        ->type_name("N");
+    app.add_option("--activation", o->act, "gelu_new, gelu or relu, where no file says it")->type_name("NAME");
+    add_conversion_options(app, o->request.overwrite, o->request.threads);
+    app.footer(kFooter);
+    app.callback([o] { convert(*o); });
+}
+
+}  // namespace nib

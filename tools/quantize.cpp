@@ -1,0 +1,45 @@
+// nib quantize: a model file with its weights as another type.
+#include <memory>
+#include <string>
+
+#include "command.h"
+#include "conversion.h"
+#include "model/encode.h"
+#include "options.h"
+
+namespace nib {
+namespace {
+
+constexpr const char* kFooter =
+    "Norms, biases and position embeddings stay as they are, and so do the tokenizer and all other data of the file. A "
+    "matrix whose rows the blocks of a type do not fill gets another type, which is said.\n\n"
+    "Examples:\n"
+    "  nib quantize gpt2.gguf gpt2-q4.gguf q4_k\n"
+    "  nib quantize gpt2.gguf gpt2-f16.gguf f16";
+
+struct Options {
+    ConvertRequest request;
+    std::string type;
+};
+
+void quantize(Options& o) {
+    ConvertRequest& request = o.request;
+    request.input = model_file(request.input);
+    request.output = model_file_to_write(request.output);
+    request.type = weight_type("TYPE", o.type);
+    report_conversion(request.output, [&](const ConvertReports& reports) { return quantize_file(request, reports); });
+}
+
+}  // namespace
+
+void quantize_command(CLI::App& app) {
+    const auto o = std::make_shared<Options>();
+    add_model_argument(app, o->request.input);
+    app.add_option("OUTPUT", o->request.output, "model file to write")->required();
+    app.add_option("TYPE", o->type, "type of the weights: " + weight_type_names())->required();
+    add_conversion_options(app, o->request.overwrite, o->request.threads);
+    app.footer(kFooter);
+    app.callback([o] { quantize(*o); });
+}
+
+}  // namespace nib
