@@ -55,6 +55,7 @@ FLAGS_avx2vnni    = $(FLAGS_avx2) -mavxvnni -DNIB_BASE=avx2
 FLAGS_neondot     = -march=armv8.2-a+dotprod -DNIB_BASE=neon
 
 KERNEL_SRC := $(filter-out src/cpu/backend.cpp src/cpu/isa.cpp,$(wildcard src/cpu/*.cpp))
+SMALL      := tools/% src/model/% src/train/%
 ADDED_SRC  := src/cpu/linear_blocks.cpp src/cpu/table.cpp
 NIB_SRC    := $(filter-out $(KERNEL_SRC),$(shell find src -name '*.cpp' | LC_ALL=C sort))
 KERNEL_OBJ := $(foreach isa,$(ISAS),$(KERNEL_SRC:%.cpp=$(OBJ)/%.$(isa).o)) \
@@ -67,7 +68,8 @@ FUZZERS    := $(patsubst tests/%.cpp,$(BUILD)/%,$(wildcard tests/fuzz_*.cpp))
 # ---- flags ---------------------------------------------------------------------------------------------------------
 # Contraction is off everywhere: the reference gives the same bits on every compiler, kernels say fma where they mean it.
 BASE := -std=c++20 -Isrc -pthread -ffp-contract=off -Wall -Wextra -Wpedantic $(if $(WERROR),-Werror)
-KERNEL_BASE := -fno-exceptions -fno-rtti # a kernel throws nothing; the runtime's shared helpers stay out of its object
+# A kernel throws nothing: no tables for unwinding it, and the runtime's shared helpers stay out of its object.
+KERNEL_BASE := -fno-exceptions -fno-rtti -fno-unwind-tables -fno-asynchronous-unwind-tables
 UBSAN := undefined -fno-sanitize-recover=undefined
 ifeq ($(VARIANT),asan)
 MODE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,$(UBSAN)
@@ -79,7 +81,7 @@ MODE := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,$(UBSAN
 else
 MODE        := -O2 -ffunction-sections -fdata-sections
 KERNEL_MODE := -O3 -DNDEBUG
-TOOL_MODE   := -Os # commands parse options and print: small counts, see MAX_BYTES
+SMALL_MODE  := -Os # what is not computed often: small counts, see MAX_BYTES
 LINK_MODE   := -static-libstdc++ -static-libgcc -Wl,--gc-sections
 RELEASE     := -s
 endif
@@ -136,7 +138,7 @@ deps: $(DEPS_OK)
 FORCE:
 
 # Rewritten only when the text changes: other flags recompile, a source that is gone links again. (`make clean test` works.)
-$(BUILD)/.flags:   TEXT = $(CXX) $(BASE) $(MODE) $(KERNEL_MODE) $(TOOL_MODE) $(CXXFLAGS)
+$(BUILD)/.flags:   TEXT = $(CXX) $(BASE) $(MODE) $(KERNEL_MODE) $(SMALL_MODE) $(CXXFLAGS)
 $(BUILD)/.sources: TEXT = $(LINK_MODE) $(LDFLAGS) $(NIB_OBJ) $(TOOL_OBJ) $(TEST_OBJ)
 $(BUILD)/.libs:    TEXT = $(LIBS)
 $(BUILD)/.flags $(BUILD)/.sources $(BUILD)/.libs: FORCE | $(filter clean,$(MAKECMDGOALS))
@@ -149,7 +151,7 @@ LINK_O  = $(CXX) $(MODE) $(LINK_MODE) -pthread $(filter %.o,$^)
 
 $(OBJ)/%.o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK)
 	$(compile)
-	$(Q)$(CXX_O) $(if $(filter tools/%,$<),$(TOOL_MODE)) $(CXXFLAGS) -c $< -o $@
+	$(Q)$(CXX_O) $(if $(filter $(SMALL),$<),$(SMALL_MODE)) $(CXXFLAGS) -c $< -o $@
 
 define kernel_rule
 $(OBJ)/%.$(1).o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK)
