@@ -185,7 +185,7 @@ struct CachedHead {
         y = call.output<float>(0) + h.output_offset(call);
     }
 
-    void store(int64_t T) const {
+    void store_rows(int64_t T) const {
         for (int64_t t = 0; t < T; ++t)
             for_each_vector(h.D, [&](int64_t i, auto get, auto put) {
                 put(keys + positions[t] * h.D + i, get(h.k + t * h.ld + i));
@@ -203,10 +203,20 @@ struct CachedHead {
             scores[s] = reduce_add(sum);
         }
         softmax(scores, n, n, h.scale);
-        for_each_vector(h.D, [&](int64_t i, auto get, auto put) {
+        // Four sums side by side: one alone would wait for itself.
+        constexpr int64_t kStep = 4 * kWidth;
+        int64_t d = 0;
+        for (; d + kStep <= h.D; d += kStep) {
+            vf sum[4] = {vf(0.0f), vf(0.0f), vf(0.0f), vf(0.0f)};
+            for (int64_t s = 0; s < n; ++s)
+                for (int64_t i = 0; i < 4; ++i)
+                    sum[i] = madd(vf(scores[s]), load(values + s * h.D + d + i * kWidth), sum[i]);
+            for (int64_t i = 0; i < 4; ++i) store(y + t * C + d + i * kWidth, sum[i]);
+        }
+        for_each_vector(h.D - d, [&](int64_t i, auto get, auto put) {
             vf sum(0.0f);
-            for (int64_t s = 0; s < n; ++s) sum = madd(vf(scores[s]), get(values + s * h.D + i), sum);
-            put(y + t * C + i, sum);
+            for (int64_t s = 0; s < n; ++s) sum = madd(vf(scores[s]), get(values + s * h.D + d + i), sum);
+            put(y + t * C + d + i, sum);
         });
     }
 
@@ -239,7 +249,7 @@ void attend_cached(const Call& call, Range units, float* scratch) {
     const int64_t T = call.rows() / call.p.B;
     for (int64_t unit = units.begin; unit < units.end; ++unit) {
         const CachedHead<Cell> head(call, unit);
-        head.store(T);
+        head.store_rows(T);
         if (T >= kManyQueries)
             head.attend_blocks(T, scratch);
         else

@@ -89,7 +89,7 @@ struct Product {
     const float* bias;
     float* out;
     int64_t K, N;
-    DType type;
+    size_t row_bytes;  // of w
     Layout layout;
     explicit Product(const Call& call)
         : x(call.input<float>(0)),
@@ -98,9 +98,9 @@ struct Product {
           out(call.out[1] ? call.output<float>(1) : call.output<float>(0)),
           K(call.p.C),
           N(call.p.N),
-          type(call.p.type),
+          row_bytes(dtype_bytes(call.p.type, K)),
           layout(K) {}
-    const uint8_t* weights(int64_t n) const { return static_cast<const uint8_t*>(row_of(type, w, n, K)); }
+    const uint8_t* weights(int64_t n) const { return static_cast<const uint8_t*>(w) + static_cast<size_t>(n) * row_bytes; }
 };
 
 // A row of w; its offsets stand in `sum`. Meanwhile the memory fetches what is decoded after the next products.
@@ -295,7 +295,7 @@ void linear(const Call& call, Range units, void* scratch) {
     const bool few = call.p.by_columns && M <= kFewRows;
     if (!has_blocks(call)) return (few ? NIB_BASE::linear_few_rows : NIB_BASE::linear_many_rows)(call, units, scratch);
     const Product p(call);
-    with_format(p.type, [&]<class F>() {
+    with_format(call.p.type, [&]<class F>() {
         if (few)
             few_rows<F>(p, M, units, scratch);
         else
@@ -319,7 +319,7 @@ int64_t linear_blocks_pack_units(const Call& call) { return packs(call) ? call.p
 
 void linear_blocks_pack(const Call& call, Range rows, void* packed) {
     const Product p(call);
-    with_format(p.type, [&]<class F>() {
+    with_format(call.p.type, [&]<class F>() {
         for (int64_t r = rows.begin; r < least(rows.end, call.rows()); ++r)
             quantize_row<F::kBlock, F::kGroup>(p.x + r * p.K, p.K, p.layout, p.layout.row(packed, r));
     });

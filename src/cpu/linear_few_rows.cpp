@@ -40,6 +40,7 @@ void dot_block(const Product& p, int64_t row, int64_t n) {
             vf left[kX];
             for (int i = 0; i < kX; ++i) left[i] = get(x + i * p.K + k);
             for (int j = 0; j < kW; ++j) {
+                __builtin_prefetch(w + (kW + j) * p.K + k, 0, 3);  // for the next rows
                 const vf right = get(w + j * p.K + k);
                 for (int i = 0; i < kX; ++i) sum[i][j] = madd(left[i], right, sum[i][j]);
             }
