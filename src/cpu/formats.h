@@ -102,13 +102,26 @@ template <class T>
 
 /// A little-endian half float at any address.
 [[gnu::always_inline]] inline float half_at(const uint8_t* bytes) {
+#if defined(__aarch64__)
+    __fp16 value;
+    __builtin_memcpy(&value, bytes, 2);
+    return value;
+#else
     uint16_t bits;
     __builtin_memcpy(&bits, bytes, 2);
 #if defined(__F16C__)
     return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(bits)));
 #else
-    const Half four[4] = {{bits}, {}, {}, {}};
-    return first_lane(load(four));
+    const uint32_t magnitude = bits & 0x7FFFu, shifted = magnitude << 13;  // as in load(const Half*)
+    float value;
+    __builtin_memcpy(&value, &shifted, 4);
+    value *= 0x1p112f;
+    uint32_t result;
+    __builtin_memcpy(&result, &value, 4);
+    result |= (magnitude > 0x7BFF ? 0x7F800000u : 0u) | static_cast<uint32_t>(bits & 0x8000) << 16;
+    __builtin_memcpy(&value, &result, 4);
+    return value;
+#endif
 #endif
 }
 
