@@ -142,6 +142,7 @@ fails "nothing was saved; try a lower --lr (it is 1e+30), --clip 1" train text.t
 nib train text.txt -o wild "${tiny[@]}" --optimizer sgd --momentum 0 --lr 100 --clip 0 --warmup 0 --save-every 1
 check "divergence ends with 1 and names the checkpoint that is kept" \
     test $? = 1 -a "$(grep -c 'nib: error: .*the checkpoint of step [0-9]* in wild.gguf is kept' "$err")" = 1
+wrong_usage "--cache: choose f16 or f32, not \`q8_0\`" run wild --cache q8_0
 works run wild -n 3 --cache f32 # keys and values are beyond the range of f16
 works train text.txt -o wild --resume --iters 1
 check "the pair that is kept fits together" grep -q 'nothing to do' "$err"

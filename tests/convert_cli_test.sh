@@ -83,6 +83,24 @@ for command in "convert hf -o full.gguf" "quantize first full.gguf q8_0" "export
         "$(wc -l < "$err")" = 1
 done
 
+# Packing this model takes a second, so that the signal comes while the file is written; after that it changes nothing.
+works train text.txt -o wide --layers 2 --heads 2 --embd 256 --context 8 --batch 2 --iters 1
+for signal in INT TERM; do
+    rm -f stopped.gguf
+    "${nib[@]}" quantize wide.gguf stopped.gguf q4_k --threads 1 2> "$err" & pid=$!
+    until test -e stopped.gguf.tmp || ! kill -0 $pid 2> /dev/null; do :; done
+    kill -$signal $pid
+    wait $pid
+    status=$? pid=
+    check "SIG$signal: no temporary file" test ! -e stopped.gguf.tmp
+    if [ $status = 0 ]; then
+        check "SIG$signal: too late, the file is complete" nib info stopped.gguf
+    else
+        check "SIG$signal: exit code 1, nothing left" test $status = 1 -a ! -e stopped.gguf
+        check "one line says so" test "$(cat "$err")" = "nib: error: stopped.gguf: interrupted; nothing is written"
+    fi
+done
+
 # ---- types and vocabularies ------------------------------------------------------------------------------------------
 
 refuses "--type: there is no type \`q9\`; choose one of: f32, f16, bf16, q8_0" convert hf -o x --type q9

@@ -1,5 +1,7 @@
 #include "conversion.h"
 
+#include <atomic>
+#include <csignal>
 #include <cstdio>
 
 #include "console.h"
@@ -9,6 +11,22 @@
 #include "train/progress.h"
 
 namespace nib {
+namespace {
+
+std::atomic<bool> interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+extern "C" void on_interrupt(int) { interrupted = true; }
+
+// Ctrl-C makes the next report of progress an error, which removes what was written; once more ends the process at once.
+void catch_interrupts() {
+    struct sigaction action = {};
+    action.sa_handler = on_interrupt;
+    action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
+    for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
 
 void add_conversion_options(CLI::App& app, bool& overwrite, int& threads) {
     threads = BackendOptions().threads;
@@ -24,9 +42,11 @@ DType weight_type(const char* option, const std::string& name) {
 void report_conversion(const std::string& output, const std::function<ConvertResult(const ConvertReports&)>& convert) {
     Progress progress(stderr, stderr_is_terminal(), 1);
     const double start = seconds_since_start();
+    catch_interrupts();
     const ConvertResult result = convert(
         {[&](const std::string& text) { progress.line("nib: warning: " + text); },
          [&](double share) {
+             if (interrupted) fail("%s: interrupted; nothing is written", printable(output).c_str());
              const double seconds = seconds_since_start() - start;
              progress.status(strprintf("%.0f %%  %s left", 100 * share, clock_text(seconds * (1 - share) / share).c_str()));
          }});

@@ -65,7 +65,11 @@ CLI::Validator real_number() {
 
 CLI::Option* add_cache_option(CLI::App& app, std::string& type) {
     return app.add_option("--cache", type, "keys and values are kept as f16 or f32")
-        ->check(CLI::IsMember({"f16", "f32"}))
+        ->check(CLI::Validator(
+            [](const std::string& text) {
+                return text == "f16" || text == "f32" ? "" : "choose f16 or f32, not `" + printable(text, 40) + "`";
+            },
+            ""))
         ->type_name("TYPE")
         ->capture_default_str();
 }

@@ -84,7 +84,10 @@ std::string usage_line(const CLI::App& app) {
     std::string line = (app.get_parent() != nullptr ? "nib " : "") + app.get_name();
     if (app.get_parent() == nullptr) line += " COMMAND";
     for (const CLI::Option* o : app.get_options())
-        if (o->get_positional()) line += " " + o->get_name(true) + (is_list(*o) ? "..." : "");
+        if (o->get_positional()) {
+            const std::string name = o->get_name(true) + (is_list(*o) ? "..." : "");
+            line += o->get_required() ? " " + name : " [" + name + "]";
+        }
     for (const CLI::Option* o : app.get_options())
         if (!o->get_positional() && o->get_required())
             line += " " + (o->get_snames().empty() ? "--" + o->get_lnames()[0] : "-" + o->get_snames()[0]) + " " +

@@ -1,0 +1,101 @@
+// After the first token nothing is allocated: operator new is counted while sessions run.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <tuple>
+#include <vector>
+
+#include "cpu/backend.h"
+#include "cpu/isa.h"
+#include "infer/sampler.h"
+#include "infer/session.h"
+#include "ref/kernels.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define NIB_COUNTS_ALLOCATIONS 0  // they have an operator new of their own
+#else
+#define NIB_COUNTS_ALLOCATIONS 1
+#endif
+
+namespace {
+
+std::atomic<int64_t> allocations{0};  // of all threads
+
+}  // namespace
+
+#if NIB_COUNTS_ALLOCATIONS
+// The forms for arrays and without exceptions call these. Not inlined, or GCC takes new and free for a mismatch.
+[[gnu::noinline]] void* operator new(size_t bytes) {
+    ++allocations;
+    if (void* p = std::malloc(bytes > 0 ? bytes : 1)) return p;
+    throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, size_t) noexcept { std::free(p); }
+#endif
+
+namespace nib {
+namespace {
+
+struct Allocation : testing::TestWithParam<std::tuple<const KernelTable*, DType, DType>> {};
+
+TEST_P(Allocation, NoneAfterTheFirstToken) {
+    if (!NIB_COUNTS_ALLOCATIONS) GTEST_SKIP() << "a sanitizer allocates";
+    const auto [table, type, cache] = GetParam();
+    CpuBackend backend(*table, 2);
+    GptConfig config;
+    config.layers = 1, config.heads = 4, config.embd = 256, config.ffn = 256, config.context = 64, config.vocab = 40;
+    const GptWeights weights = gpt_weights(config, [&](const ParameterSpec& spec) {
+        Weight w;
+        w.name = spec.name, w.shape = spec.shape;
+        w.type = spec.shape.rank == 2 && spec.name != "position_embd.weight" ? type : DType::F32;
+        w.value.buffer = backend.allocate(dtype_bytes(w.type, spec.shape.elements()));  // zeros will do
+        return w;
+    });
+    Session session(backend, config, weights, 2, cache);
+    SamplerOptions options;
+    options.top_k = 10, options.top_p = 0.9, options.repeat_penalty = 1.1;
+    Sampler sampler(options, config.vocab);
+    const std::vector<int32_t> prompt(20, 3), history(5, 1);
+    std::vector<int32_t> next(2, 1);
+    const auto generate = [&](int tokens) {
+        session.reset();
+        session.prefill(prompt);
+        session.copy_to(1);
+        for (int i = 0; i < tokens; ++i) {
+            const std::span<const float> logits = session.decode(next);
+            for (uint32_t s = 0; s < 2; ++s)
+                next[s] = sampler.sample(logits.subspan(s * 40, 40), history, s, static_cast<uint64_t>(i));
+        }
+    };
+    const int64_t before = allocations;
+    generate(1);
+    EXPECT_GT(allocations, before);  // plans are compiled: it counts
+    const int64_t first = allocations;
+    generate(20);
+    EXPECT_EQ(allocations, first);
+}
+
+// The reference kernels are for reading and may allocate.
+std::vector<const KernelTable*> simd_tables() {
+    std::vector<const KernelTable*> tables = kernel_tables();
+    std::erase(tables, &ref::table);
+    return tables;
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Allocation);
+INSTANTIATE_TEST_SUITE_P(All, Allocation,
+                         testing::Combine(testing::ValuesIn(simd_tables()),
+                                          testing::Values(DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0,
+                                                          DType::Q4_K, DType::Q6_K),
+                                          testing::Values(DType::F32, DType::F16)),
+                         [](const auto& info) {
+                             return std::string(std::get<0>(info.param)->name) + "_" +
+                                    dtype_info(std::get<1>(info.param))->name + "_cache_" +
+                                    dtype_info(std::get<2>(info.param))->name;
+                         });
+
+}  // namespace
+}  // namespace nib
