@@ -4,6 +4,8 @@
 log=$1 checks=()
 while shift && [ "$1" != -- ]; do checks+=("$1"); done
 shift
+stopped=
+trap 'stopped=1' TERM # what runs is told too; the failures so far are shown, no sum
 
 echo "running $*; full output in $log"
 "$@" > "$log" 2>&1
@@ -11,9 +13,9 @@ status=$?
 passed=$(grep -c '\[       OK \].* ms)$' "$log")
 failed=$(grep -c '\[  FAILED  \].* ms)$' "$log")
 awk '/\[ RUN      \]/ { n = 0 }
-     n < 15 { line[n++] = $0 }
-     /\[  FAILED  \].* ms\)$/ { for (i = 0; i < n; i++) print line[i]; print "" }' "$log"
-
+     /\[  FAILED  \].* ms\)$/ { for (i = 0; i < n; i++) print line[i]; print $0 "\n" }
+     n < 15 { line[n++] = $0 }' "$log"
+[ -z "$stopped" ] || exit 143
 # GoogleTest ends with 1 for failed cases; anything else, or no case at all, is a failure of its own.
 if [ $status -gt 1 ] || [ $status = 1 -a $failed = 0 ] || [ $((passed + failed)) = 0 ]; then
     tail -n 40 "$log"
@@ -24,6 +26,8 @@ fi
 for check in "${checks[@]}"; do
     if output=$(bash "$check" 2>&1); then
         passed=$((passed + 1))
+    elif [ -n "$stopped" ]; then
+        exit 143
     else
         failed=$((failed + 1))
         printf 'FAILED: %s\n%s\n' "$check" "$(tail -n 40 <<< "$output")"
