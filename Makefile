@@ -180,7 +180,7 @@ $(FUZZERS): $(BUILD)/%: $(OBJ)/tests/%.o $(FUZZ_OBJ) $(BUILD)/.sources
 CHECKS := $(filter-out $(if $(CROSS),%/check_format.sh) $(if $(RELEASE),,%/check_format.sh %/check_symbols.sh), \
     $(if $(filter tsan,$(VARIANT)),,$(wildcard tests/*.sh)))
 
-test: $(NIB) $(TESTS)
+test: $(if $(CHECKS),$(NIB)) $(TESTS)
 	@NIB_QUICK=$(QUICK) NIB="$(strip $(RUN) $(CURDIR)/$(NIB))" OBJ=$(OBJ) NM=$(CROSS:%=%-)nm \
 	    bash mk/test.sh $(LOG) $(CHECKS) -- $(RUN) $(TESTS) --gtest_filter='$(or $(FILTER),*)'
 
