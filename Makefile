@@ -12,10 +12,11 @@
 #: make clean
 #:
 #: Variables: CXX=clang++-14 (goes to build/clang), CROSS=aarch64-linux-gnu (build/aarch64-linux-gnu, tests under qemu),
-#: CXXFLAGS, LDFLAGS (added last), WERROR=1, V=1 (show the commands), -j N (all cores unless given).
+#: CXXFLAGS, LDFLAGS (added last), WERROR=1, V=1 (show the commands), -j N (all cores that have a GiB each unless given),
+#: QUICK=1 (tests of kernels take every seventh case: for sanitizers and emulators), CHECKS= (no scripts, only GoogleTest).
 
 ifeq ($(MAKELEVEL),0)
-MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
+MAKEFLAGS += -j$(shell sh mk/jobs.sh)
 endif
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -64,6 +65,7 @@ NIB_OBJ    := $(NIB_SRC:%.cpp=$(OBJ)/%.o) $(KERNEL_OBJ)
 TOOL_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard tools/*.cpp))
 TEST_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(filter-out tests/fuzz_%,$(wildcard tests/*.cpp)))
 FUZZERS    := $(patsubst tests/%.cpp,$(BUILD)/%,$(wildcard tests/fuzz_*.cpp))
+FUZZ_OBJ   := $(filter $(OBJ)/src/core/% $(OBJ)/src/io/% $(OBJ)/src/text/%,$(NIB_OBJ)) # what reads files
 
 # ---- flags ---------------------------------------------------------------------------------------------------------
 # Contraction is off everywhere: the reference gives the same bits on every compiler, kernels say fma where they mean it.
@@ -72,18 +74,20 @@ BASE := -std=c++20 -Isrc -pthread -ffp-contract=off -Wall -Wextra -Wpedantic $(i
 KERNEL_BASE := -fno-exceptions -fno-rtti -fno-unwind-tables -fno-asynchronous-unwind-tables
 UBSAN := undefined -fno-sanitize-recover=undefined
 ifeq ($(VARIANT),asan)
-MODE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,$(UBSAN)
+MODE := -O1 -g1 -fno-omit-frame-pointer -fsanitize=address,$(UBSAN)
 else ifeq ($(VARIANT),tsan)
-MODE := -O1 -g -fsanitize=thread
-RUN  := $(shell setarch $(ARCH) -R true 2>/dev/null && echo setarch $(ARCH) -R) # GCC 12's TSan fails where ASLR is wide
+MODE := -O1 -g1 -fsanitize=thread
 else ifeq ($(VARIANT),fuzz)
-MODE := -O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,$(UBSAN)
+MODE := -O1 -g1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,$(UBSAN)
 else
 MODE        := -O2 -ffunction-sections -fdata-sections
 KERNEL_MODE := -O3 -DNDEBUG
 SMALL_MODE  := -Os # what is not computed often: small counts, see MAX_BYTES
 LINK_MODE   := -static-libstdc++ -static-libgcc -Wl,--gc-sections
 RELEASE     := -s
+endif
+ifneq ($(findstring -fsanitize,$(MODE)),)
+RUN := $(shell setarch $(ARCH) -R true 2>/dev/null && echo setarch $(ARCH) -R) # they fail where addresses are very random
 endif
 ifdef CROSS
 SYSROOT ?= $(BUILD)/sysroot
@@ -132,7 +136,7 @@ $(SYSROOT)/.ok: $(BUILD)/.libs | $(firstword $(DEPS_OK))
 endif
 
 # ---- compile and link ----------------------------------------------------------------------------------------------
-.PHONY: all test demo bench asan tsan fuzz format install deps clean help FORCE $(FUZZERS:%=%.result)
+.PHONY: all test probe demo bench asan tsan fuzz format install deps clean help FORCE $(FUZZERS:%=%.result)
 all: $(NIB)
 deps: $(DEPS_OK)
 FORCE:
@@ -169,7 +173,7 @@ $(TESTS): $(NIB_OBJ) $(TEST_OBJ) $(BUILD)/.sources
 	$(link)
 	$(Q)$(LINK_O) $(TEST_LIBS) $(NIB_LIBS) $(LDFLAGS) -o $@
 
-$(FUZZERS): $(BUILD)/%: $(OBJ)/tests/%.o $(NIB_OBJ) $(BUILD)/.sources
+$(FUZZERS): $(BUILD)/%: $(OBJ)/tests/%.o $(FUZZ_OBJ) $(BUILD)/.sources
 	$(link)
 	$(Q)$(LINK_O) -fsanitize=fuzzer $(NIB_LIBS) $(LDFLAGS) -o $@
 
@@ -179,9 +183,13 @@ $(FUZZERS): $(BUILD)/%: $(OBJ)/tests/%.o $(NIB_OBJ) $(BUILD)/.sources
 CHECKS := $(filter-out $(if $(CROSS),%/check_format.sh) $(if $(RELEASE),,%/check_format.sh %/check_symbols.sh), \
     $(if $(filter tsan,$(VARIANT)),,$(wildcard tests/*.sh)))
 
-test: $(NIB) $(TESTS)
-	@NIB="$(strip $(RUN) $(CURDIR)/$(NIB))" OBJ=$(OBJ) NM=$(CROSS:%=%-)nm \
+test: $(if $(CHECKS),$(NIB)) $(TESTS)
+	@NIB_QUICK=$(QUICK) NIB="$(strip $(RUN) $(CURDIR)/$(NIB))" OBJ=$(OBJ) NM=$(CROSS:%=%-)nm \
 	    bash mk/test.sh $(LOG) $(CHECKS) -- $(RUN) $(TESTS) --gtest_filter='$(or $(FILTER),*)'
+
+# Whether programs of this variant run on this machine: sanitizers may want what a container does not permit.
+probe: | $(DEPS_OK)
+	@echo 'int main() {}' | $(CXX) $(MODE) $(LINK_MODE) -x c++ - -o $(BUILD)/probe && timeout 20 $(RUN) $(BUILD)/probe
 
 # A sanitizer, a fuzzer: the same Makefile again, with other flags and another folder.
 asan: | $(DEPS_OK)
@@ -200,7 +208,7 @@ fuzz: $(FUZZERS:%=%.result)
 	echo "$$passed passed, $$failed failed"; [ $$failed = 0 ]
 $(FUZZERS:%=%.result): $(BUILD)/fuzz_%.result: $(BUILD)/fuzz_%
 	@mkdir -p $(BUILD)/corpus/$*; echo "  FUZZ $* for $(FUZZ_SECONDS) s"; \
-	if $< -max_total_time=$(FUZZ_SECONDS) -timeout=20 -artifact_prefix=$<- $(BUILD)/corpus/$* \
+	if $(RUN) $< -max_total_time=$(FUZZ_SECONDS) -timeout=20 -artifact_prefix=$<- $(BUILD)/corpus/$* \
 	    $(wildcard tests/fuzz_*/$*) > $<.log 2>&1; then echo passed > $@; \
 	else echo failed > $@; echo "FAILED: $<"; tail -n 40 $<.log; fi
 endif

@@ -22,6 +22,14 @@ if ! command -v apt-get > /dev/null; then
 fi
 echo "nib needs the Debian packages:$missing; installing them with apt-get"
 as_root=
-[ "$(id -u)" = 0 ] || as_root=sudo
-$as_root apt-get -q update && $as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends $missing
+if [ "$(id -u)" != 0 ]; then
+    as_root=sudo
+    [ -t 0 ] || as_root="sudo -n" # nobody there to type a password
+    if ! command -v sudo > /dev/null; then
+        echo "only root can do that: apt-get install$missing" >&2
+        exit 1
+    fi
+fi
+apt="$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::http::Timeout=30"
+$apt update || echo "apt-get update failed; trying with the package lists that are there" >&2
+$apt install --no-install-recommends $missing

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -43,6 +44,16 @@ inline testing::AssertionResult same(const Operands<float>& got, const Operands<
                                                << got.out[i].bytes() / 4 << ": " << got.description().text();
         }
     return testing::AssertionSuccess();
+}
+
+/// A body for loops over cases: all of them, or every seventh where NIB_QUICK is set (`make QUICK=1`, for sanitizers and
+/// emulators). Options and sizes do not repeat with a period of seven.
+template <class Body>
+auto sampled(const Body& body) {
+    const char* quick = std::getenv("NIB_QUICK");
+    return [body, every = quick && *quick ? 7 : 1, n = 0](const OpCase& c) mutable {
+        if (n++ % every == 0 && !testing::Test::HasFatalFailure()) body(c);
+    };
 }
 
 /// Sizes that leave every tail in vectors of up to 16 and in blocks of up to 128.
