@@ -43,8 +43,8 @@ struct Allocation : testing::TestWithParam<std::tuple<const KernelTable*, DType,
 
 TEST_P(Allocation, NoneAfterTheFirstToken) {
     if (!NIB_COUNTS_ALLOCATIONS) GTEST_SKIP() << "a sanitizer allocates";
-    const auto [table, type, cache] = GetParam();
-    CpuBackend backend(*table, 2);
+    const DType type = std::get<1>(GetParam()), cache = std::get<2>(GetParam());
+    CpuBackend backend(*std::get<0>(GetParam()), 2);
     GptConfig config;
     config.layers = 1, config.heads = 4, config.embd = 256, config.ffn = 256, config.context = 64, config.vocab = 40;
     const GptWeights weights = gpt_weights(config, [&](const ParameterSpec& spec) {

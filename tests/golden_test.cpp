@@ -11,28 +11,13 @@
 #include "cpu/isa.h"
 #include "gpt_case.h"
 #include "io/gguf.h"
+#include "numbers.h"
 #include "test_files.h"
 
 namespace nib {
 namespace {
 
 using namespace test;
-
-template <class T>
-std::span<const T> numbers(const GgufFile& file, const std::string& name) {
-    const GgufTensor& t = file.tensor(name);
-    return {reinterpret_cast<const T*>(t.data.data()), t.data.size() / sizeof(T)};
-}
-
-// |a - b| / |b|
-double relative_error(std::span<const float> a, std::span<const float> b) {
-    double error = 0, squares = 0;
-    for (size_t i = 0; i < b.size(); ++i) {
-        error += std::pow(static_cast<double>(a[i]) - b[i], 2);
-        squares += std::pow(static_cast<double>(b[i]), 2);
-    }
-    return std::sqrt(error / squares);
-}
 
 struct Golden : testing::TestWithParam<std::tuple<const KernelTable*, const char*>> {
     GgufFile file = GgufFile::open(golden(std::get<1>(GetParam()) + std::string(".gguf")));

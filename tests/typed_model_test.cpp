@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <span>
 #include <string>
@@ -14,6 +13,7 @@
 #include "cpu/backend.h"
 #include "cpu/isa.h"
 #include "infer/session.h"
+#include "numbers.h"
 #include "quantize_case.h"
 #include "ref/kernels.h"
 
@@ -126,17 +126,6 @@ protected:
         return all;
     }
 
-    // |a - b| / |b|
-    static double distance(std::span<const float> a, std::span<const float> b) {
-        double error = 0, squares = 0;
-        CHECK(a.size() == b.size());
-        for (size_t i = 0; i < b.size(); ++i) {
-            error += std::pow(static_cast<double>(a[i]) - b[i], 2);
-            squares += std::pow(static_cast<double>(b[i]), 2);
-        }
-        return std::sqrt(error / squares);
-    }
-
     GptConfig config_;
     CpuBackend backend_{*std::get<0>(GetParam()), 2};
     std::span<const Packed> parameters_;  // in file order
@@ -149,17 +138,17 @@ TEST_P(TypedModel, LogitsAreThoseOfTheModelInF32) {
     const GptWeights after = place([&](const Packed& p) { return floats(p.after); }, DType::F32);
     const std::vector<float> at_once = logits(weights_, true), by_token = logits(weights_, false);
     const std::vector<float> kept = logits(after, true);
-    EXPECT_LE(distance(at_once, kept), bound().kept);
-    EXPECT_LE(distance(by_token, kept), bound().kept);
+    EXPECT_LE(relative_error(at_once, kept), bound().kept);
+    EXPECT_LE(relative_error(by_token, kept), bound().kept);
     if (ref::can_pack(bound().type)) {
         const GptWeights before = place([&](const Packed& p) { return floats(p.before); }, DType::F32);
         const std::vector<float> original = logits(before, true);
-        EXPECT_LE(distance(at_once, original), bound().packed);
-        EXPECT_LE(distance(by_token, original), bound().packed);
+        EXPECT_LE(relative_error(at_once, original), bound().packed);
+        EXPECT_LE(relative_error(by_token, original), bound().packed);
     }
     // A cache of halves changes little. Beside blocks the least change of an activation may round another way.
     for (const auto& [with_floats, prefill] : {std::pair(&at_once, true), std::pair(&by_token, false)}) {
-        const double change = distance(logits(weights_, prefill, DType::F16), *with_floats);
+        const double change = relative_error(logits(weights_, prefill, DType::F16), *with_floats);
         EXPECT_GT(change, 0);
         EXPECT_LE(change, std::max(1e-3, bound().kept));
     }

@@ -1,0 +1,82 @@
+// Models as transformers and PyTorch save them, converted and run, against what these compute:
+// tests/goldens/make_transformers_goldens.py.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cpu/backend.h"
+#include "cpu/isa.h"
+#include "infer/evaluate.h"
+#include "infer/session.h"
+#include "model/convert.h"
+#include "model/loaded_model.h"
+#include "numbers.h"
+#include "test_files.h"
+
+namespace nib {
+namespace {
+
+using namespace test;
+
+struct Case {
+    const char *name, *source;
+    std::optional<int64_t> heads = {};  // where no file says it
+};
+
+struct Transformers : testing::TestWithParam<Case> {
+    Transformers() {
+        ConvertRequest request;
+        request.input = golden(std::string("transformers/") + GetParam().source);
+        request.output = (folder / "m.gguf").string();
+        request.hints.heads = GetParam().heads;
+        convert_checkpoint(request, {[](const std::string&) {}, [](double) {}});
+    }
+
+    TempFolder folder;
+    const GgufFile expected = GgufFile::open(golden(std::string("transformers/") + GetParam().name + ".gguf"));
+    const std::span<const int32_t> ids = numbers<int32_t>(expected, "ids");
+};
+
+TEST_P(Transformers, LogitsLossAndGreedyText) {
+    for (const KernelTable* table : kernel_tables()) {
+        SCOPED_TRACE(table->name);
+        CpuBackend backend(*table, 2);
+        const LoadedModel model((folder / "m.gguf").string(), backend);
+
+        Session session(backend, model.config(), model.weights());
+        std::vector<float> logits;
+        session.all_logits(ids,
+                           [&](std::span<const float> rows) { logits.insert(logits.end(), rows.begin(), rows.end()); });
+        EXPECT_LE(relative_error(logits, numbers<float>(expected, "logits")), 1e-5);
+
+        Evaluator evaluator(backend, model.config(), model.weights(), static_cast<int64_t>(ids.size()));
+        const Evaluation loss = evaluator.run([&](int64_t begin, std::span<int32_t> out) {
+            std::copy_n(&ids[static_cast<size_t>(begin)], out.size(), out.begin());
+        });
+        EXPECT_NEAR(loss.loss(), numbers<float>(expected, "loss")[0], 1e-5);
+
+        for (const DType cache : {DType::F32, DType::F16}) {
+            Session writer(backend, model.config(), model.weights(), 1, cache);
+            std::span<const float> last = writer.prefill(ids.first(3));
+            std::vector<int32_t> greedy;
+            for (;;) {
+                greedy.push_back(static_cast<int32_t>(std::max_element(last.begin(), last.end()) - last.begin()));
+                if (writer.position() + 1 >= writer.context()) break;
+                last = writer.decode({&greedy.back(), 1});
+            }
+            EXPECT_TRUE(std::ranges::equal(greedy, numbers<int32_t>(expected, "greedy")));
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Transformers,
+                         testing::Values(Case{"tied", "tied"}, Case{"untied_relu", "untied_relu"}, Case{"gelu", "gelu"},
+                                         Case{"names", "names.pt", 4}),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+}  // namespace
+}  // namespace nib
