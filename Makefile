@@ -55,19 +55,20 @@ FLAGS_avx2vnni    = $(FLAGS_avx2) -mavxvnni -DNIB_BASE=avx2
 FLAGS_neondot     = -march=armv8.2-a+dotprod -DNIB_BASE=neon
 
 KERNEL_SRC := $(filter-out src/cpu/backend.cpp src/cpu/isa.cpp,$(wildcard src/cpu/*.cpp))
-SMALL      := tools/% src/model/% src/train/%
+SMALL      := tools/% src/model/% src/train/% src/vulkan/%
 ADDED_SRC  := src/cpu/linear_blocks.cpp src/cpu/table.cpp
 NIB_SRC    := $(filter-out $(KERNEL_SRC),$(shell find src -name '*.cpp' | LC_ALL=C sort))
 KERNEL_OBJ := $(foreach isa,$(ISAS),$(KERNEL_SRC:%.cpp=$(OBJ)/%.$(isa).o)) \
               $(foreach isa,$(ADDED),$(ADDED_SRC:%.cpp=$(OBJ)/%.$(isa).o))
 NIB_OBJ    := $(NIB_SRC:%.cpp=$(OBJ)/%.o) $(KERNEL_OBJ)
+SHADERS    := $(patsubst %.comp,$(OBJ)/%.inc,$(wildcard shaders/*.comp))
 TOOL_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard tools/*.cpp))
 TEST_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(filter-out tests/fuzz_%,$(wildcard tests/*.cpp)))
 FUZZERS    := $(patsubst tests/%.cpp,$(BUILD)/%,$(wildcard tests/fuzz_*.cpp))
 
 # ---- flags ---------------------------------------------------------------------------------------------------------
 # Contraction is off everywhere: the reference gives the same bits on every compiler, kernels say fma where they mean it.
-BASE := -std=c++20 -Isrc -pthread -ffp-contract=off -Wall -Wextra -Wpedantic $(if $(WERROR),-Werror)
+BASE := -std=c++20 -Isrc -I$(OBJ) -pthread -ffp-contract=off -Wall -Wextra -Wpedantic $(if $(WERROR),-Werror)
 # A kernel throws nothing: no tables for unwinding it, and the runtime's shared helpers stay out of its object.
 KERNEL_BASE := -fno-exceptions -fno-rtti -fno-unwind-tables -fno-asynchronous-unwind-tables
 UBSAN := undefined -fno-sanitize-recover=undefined
@@ -97,16 +98,19 @@ static_lib = $(if $(CROSS),$(SYSROOT)/usr/lib/$(CROSS)/$1,$(shell $(CXX) -print-
 NIB_LIBS   = $(call static_lib,libutf8proc.a) $(call static_lib,libpcre2-8.a)
 TEST_LIBS  = $(call static_lib,libgtest_main.a) $(call static_lib,libgtest.a)
 
-# ---- Debian packages: package=header or package=command, only what the goals need -----------------------------------
+# ---- Debian packages: package=header, package=command or package=file, only what the goals need -----------------------------------
 TESTING := $(filter test asan tsan,$(GOALS))
 CXX_PACKAGE := $(if $(findstring clang,$(CXX)),clang-14,$(subst _,-,g++$(CROSS:%=-%)))
 ifneq ($(filter-out clean help format,$(GOALS)),)
-NEED := $(CXX_PACKAGE)=$(CXX)
+NEED := $(CXX_PACKAGE)=$(CXX) glslc=glslc spirv-tools=spirv-val
 LIBS := libxsimd-dev=xsimd/xsimd.hpp libcli11-dev=CLI/CLI.hpp nlohmann-json3-dev=nlohmann/json.hpp \
-        libutf8proc-dev=utf8proc.h libpcre2-dev=pcre2.h $(if $(TESTING)$(CROSS),libgtest-dev=gtest/gtest.h)
+        libutf8proc-dev=utf8proc.h libpcre2-dev=pcre2.h libvulkan-dev=vulkan/vulkan.h \
+        $(if $(TESTING)$(CROSS),libgtest-dev=gtest/gtest.h)
 NEED += $(if $(CROSS),$(if $(TESTING),qemu-user=qemu-$(ARCH)),$(LIBS))
 endif
 NEED += $(if $(filter test format,$(GOALS)),$(if $(CROSS),,clang-format-14=clang-format-14))
+NEED += $(if $(TESTING),$(if $(CROSS),,mesa-vulkan-drivers=/usr/share/vulkan/icd.d/lvp_icd.$(ARCH).json \
+    vulkan-validationlayers=/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json))
 NEED += $(if $(filter fuzz,$(GOALS)),clang-14=clang++-14 libclang-rt-14-dev=fuzzer/FuzzedDataProvider.h)
 DEPS_OK := $(BUILD)/.deps-ok$(if $(TESTING),-test)$(if $(filter format,$(GOALS)),-format)$(if $(filter fuzz,$(GOALS)),-fuzz)
 
@@ -152,6 +156,13 @@ LINK_O  = $(CXX) $(MODE) $(LINK_MODE) -pthread $(filter %.o,$^)
 $(OBJ)/%.o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK)
 	$(compile)
 	$(Q)$(CXX_O) $(if $(filter $(SMALL),$<),$(SMALL_MODE)) $(CXXFLAGS) -c $< -o $@
+
+# Shaders become SPIR-V and then words for the compiler to include.
+$(OBJ)/shaders/%.inc: shaders/%.comp $(wildcard shaders/*.glsl) Makefile | $(DEPS_OK)
+	@mkdir -p $(@D); $(if $(V),,echo "  GLSL $<")
+	$(Q)glslc --target-env=vulkan1.1 -Os -Werror $< -o $@.spv && spirv-val --target-env vulkan1.1 $@.spv
+	$(Q)od -An -v -tx4 $@.spv | sed 's/ *\([0-9a-f]\{8\}\)/0x\1,/g' > $@
+$(OBJ)/src/vulkan/dispatch.o: $(SHADERS)
 
 define kernel_rule
 $(OBJ)/%.$(1).o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK)
