@@ -14,6 +14,10 @@ awk '/\[ RUN      \]/ { n = 0 }
      n < 15 { line[n++] = $0 }
      /\[  FAILED  \].* ms\)$/ { for (i = 0; i < n; i++) print line[i]; print "" }' "$log"
 
+if skipped=$(grep -c '\[  SKIPPED \].* ms)$' "$log"); then
+    echo "$skipped skipped: $(grep -m 1 -o 'not tested: .*' "$log")"
+fi
+
 # GoogleTest ends with 1 for failed cases; anything else, or no case at all, is a failure of its own.
 if [ $status -gt 1 ] || [ $status = 1 -a $failed = 0 ] || [ $((passed + failed)) = 0 ]; then
     tail -n 40 "$log"

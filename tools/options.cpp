@@ -3,15 +3,18 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 
 #include "core/error.h"
 #include "cpu/isa.h"
+#include "vulkan/backend.h"
 
 namespace nib {
 namespace {
 
 constexpr int kMaxThreads = 256;
+constexpr std::string_view kNumbered = "vulkan:";
 
 }  // namespace
 
@@ -35,6 +38,28 @@ void add_backend_options(CLI::App& app, BackendOptions& options) {
 
 std::unique_ptr<CpuBackend> make_backend(const BackendOptions& options) {
     return std::make_unique<CpuBackend>(kernel_table(options.isa), options.threads);
+}
+
+void add_device_option(CLI::App& app, BackendOptions& options) {
+    const auto check = [](const std::string& text) -> std::string {
+        const bool numbered = text.starts_with(kNumbered) && text.size() > kNumbered.size() && text.size() < 13 &&
+                              text.find_first_not_of("0123456789", kNumbered.size()) == std::string::npos;
+        if (numbered || text == "auto" || text == "cpu" || text == "vulkan") return "";
+        return "`" + printable(text, 40) + "` is no device; choose auto, cpu, vulkan or vulkan:N";
+    };
+    app.add_option(
+           "--device", options.device,
+           "where to compute: cpu, vulkan (the GPU that is most likely fast), vulkan:N (a number of `nib devices`); "
+           "auto: the CPU")
+        ->check(check)
+        ->type_name("NAME")
+        ->capture_default_str();
+    add_backend_options(app, options);
+}
+
+std::unique_ptr<Backend> make_device(const BackendOptions& options) {
+    if (!options.device.starts_with("vulkan")) return make_backend(options);
+    return vulkan::open_backend(options.device == "vulkan" ? -1 : std::stoi(options.device.substr(kNumbered.size())));
 }
 
 CLI::Validator whole_number(int64_t low, int64_t high) {

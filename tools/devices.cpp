@@ -1,0 +1,125 @@
+// nib devices: what this machine can compute on.
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "command.h"
+#include "console.h"
+#include "core/error.h"
+#include "core/parallel.h"
+#include "cpu/isa.h"
+#include "vulkan/devices.h"
+
+namespace nib {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kFooter =
+    "vulkan:0 and so on are names for --device. A software device computes on the CPU, slower than nib's own kernels: it "
+    "is "
+    "good for tests only.\n\n"
+    "Examples:\n"
+    "  nib devices\n"
+    "  nib run model.gguf -p \"Once upon a time\" --device vulkan:0";
+
+// Bytes of the caches of one core, level 1 (data) first; 0: the system does not say.
+std::vector<int64_t> cache_sizes() {
+    std::vector<int64_t> sizes;
+    for (const int level : {_SC_LEVEL1_DCACHE_SIZE, _SC_LEVEL2_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE})
+        sizes.push_back(std::max(0L, sysconf(level)));
+    return sizes;
+}
+
+// "" where the system does not say.
+std::string cpu_name() {
+    std::ifstream file("/proc/cpuinfo");
+    for (std::string line; std::getline(file, line);)
+        if (line.starts_with("model name") && line.find(": ") != std::string::npos)
+            return printable(line.substr(line.find(": ") + 2));
+    return "";
+}
+
+std::string bytes(uint64_t n) { return human_bytes(static_cast<double>(n)); }
+
+void print_text(const vulkan::DeviceList& list) {
+    std::string tables, caches;
+    for (const KernelTable* table : kernel_tables()) tables += (tables.empty() ? "" : ", ") + std::string(table->name);
+    for (size_t i = 0; const int64_t size : cache_sizes())
+        caches += strprintf(", L%zu %s", ++i, size > 0 ? bytes(static_cast<uint64_t>(size)).c_str() : "unknown");
+    const int cores = default_threads();
+    std::string out = strprintf("%-10s%s\n%10skernels %s\n%10s%d processor%s, caches%s\n", "cpu", cpu_name().c_str(), "",
+                                tables.c_str(), "", cores, cores == 1 ? "" : "s", caches.c_str() + 1);
+    if (list.devices.empty())
+        out += strprintf("%-10snone: %s\n", "vulkan", list.problem.empty() ? "no device" : list.problem.c_str());
+    for (size_t i = 0; i < list.devices.size(); ++i) {
+        const vulkan::DeviceInfo& d = list.devices[i];
+        const auto line = [&](const std::string& text) { out += strprintf("%10s", "") + text + "\n"; };
+        out += strprintf("%-10s%s\n", ("vulkan:" + std::to_string(i)).c_str(), d.name.c_str());
+        line(d.type + ", driver " + d.driver + ", Vulkan " + d.api);
+        line("memory " + bytes(d.memory) + ", a buffer up to " + bytes(d.max_allocation) + ", of which a shader sees " +
+             bytes(d.max_buffer_range));
+        line(strprintf("workgroups of %u, subgroups of %u, shared memory ", d.max_group, d.subgroup) +
+             bytes(d.shared_memory));
+        std::string features;
+        for (const auto& [has, name] :
+             {std::pair(d.f16, "f16 arithmetic"), std::pair(d.f16_storage, "f16 storage"),
+              std::pair(d.i8_dot, "int8 dot product"), std::pair(d.cooperative_matrix, "cooperative matrices")})
+            if (has) features += (features.empty() ? "" : ", ") + std::string(name);
+        line("features " + (features.empty() ? "none of interest" : features));
+        if (!d.missing.empty()) line("cannot be used: it lacks " + d.missing);
+    }
+    print(out);
+}
+
+void print_object(const vulkan::DeviceList& list) {
+    Json json, cpu, devices = Json::array();
+    cpu["name"] = cpu_name();
+    for (const KernelTable* table : kernel_tables()) cpu["kernels"].push_back(table->name);
+    cpu["processors"] = default_threads();
+    cpu["cache_bytes"] = cache_sizes();
+    for (size_t i = 0; i < list.devices.size(); ++i) {
+        const vulkan::DeviceInfo& d = list.devices[i];
+        devices.push_back({
+            {"device",              "vulkan:" + std::to_string(i)},
+            {"name",                d.name                       },
+            {"type",                d.type                       },
+            {"driver",              d.driver                     },
+            {"vulkan",              d.api                        },
+            {"memory_bytes",        d.memory                     },
+            {"max_allocation",      d.max_allocation             },
+            {"max_buffer_range",    d.max_buffer_range           },
+            {"max_workgroup",       d.max_group                  },
+            {"subgroup",            d.subgroup                   },
+            {"shared_memory_bytes", d.shared_memory              },
+            {"f16",                 d.f16                        },
+            {"f16_storage",         d.f16_storage                },
+            {"i8_dot",              d.i8_dot                     },
+            {"cooperative_matrix",  d.cooperative_matrix         },
+            {"missing",             d.missing                    }
+        });
+    }
+    json["cpu"] = cpu;
+    json["vulkan"] = devices;
+    if (list.devices.empty()) json["vulkan_problem"] = list.problem.empty() ? "no device" : list.problem;
+    print_json(json);
+}
+
+}  // namespace
+
+void devices_command(CLI::App& app) {
+    const auto json = std::make_shared<bool>(false);
+    app.add_flag("--json", *json, "print one JSON object");
+    app.footer(kFooter);
+    app.callback([json] {
+        const vulkan::DeviceList list = vulkan::list_devices();
+        *json ? print_object(list) : print_text(list);
+    });
+}
+
+}  // namespace nib
