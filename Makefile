@@ -157,11 +157,12 @@ $(OBJ)/%.o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK)
 	$(compile)
 	$(Q)$(CXX_O) $(if $(filter $(SMALL),$<),$(SMALL_MODE)) $(CXXFLAGS) -c $< -o $@
 
-# Shaders become SPIR-V and then words for the compiler to include.
+# Shaders become SPIR-V, and its words numbers of 7 bits a byte, the lowest first, for the compiler to include: half the size.
 $(OBJ)/shaders/%.inc: shaders/%.comp $(wildcard shaders/*.glsl) Makefile | $(DEPS_OK)
 	@mkdir -p $(@D); $(if $(V),,echo "  GLSL $<")
 	$(Q)glslc --target-env=vulkan1.1 -Os -Werror $< -o $@.spv && spirv-val --target-env vulkan1.1 $@.spv
-	$(Q)od -An -v -tx4 $@.spv | sed 's/ *\([0-9a-f]\{8\}\)/0x\1,/g' > $@
+	$(Q)od -An -v -tu4 $@.spv | awk '{ for (i = 1; i <= NF; ++i) { \
+	    for (w = $$i; w >= 128; w = int(w / 128)) printf "%d,", w % 128 + 128; print w "," } }' > $@
 $(OBJ)/src/vulkan/dispatch.o: $(SHADERS)
 
 define kernel_rule

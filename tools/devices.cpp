@@ -2,9 +2,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
+#include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -38,10 +39,12 @@ std::vector<int64_t> cache_sizes() {
 
 // "" where the system does not say.
 std::string cpu_name() {
-    std::ifstream file("/proc/cpuinfo");
-    for (std::string line; std::getline(file, line);)
-        if (line.starts_with("model name") && line.find(": ") != std::string::npos)
-            return printable(line.substr(line.find(": ") + 2));
+    constexpr std::string_view kKey = "model name\t: ";
+    const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen("/proc/cpuinfo", "r"), std::fclose);
+    char line[256];
+    while (file && std::fgets(line, sizeof line, file.get()) != nullptr)
+        if (std::string_view text = line; text.starts_with(kKey))
+            return printable(text.substr(kKey.size(), text.find('\n') - kKey.size()));
     return "";
 }
 
@@ -85,24 +88,24 @@ void print_object(const vulkan::DeviceList& list) {
     cpu["cache_bytes"] = cache_sizes();
     for (size_t i = 0; i < list.devices.size(); ++i) {
         const vulkan::DeviceInfo& d = list.devices[i];
-        devices.push_back({
-            {"device",              "vulkan:" + std::to_string(i)},
-            {"name",                d.name                       },
-            {"type",                d.type                       },
-            {"driver",              d.driver                     },
-            {"vulkan",              d.api                        },
-            {"memory_bytes",        d.memory                     },
-            {"max_allocation",      d.max_allocation             },
-            {"max_buffer_range",    d.max_buffer_range           },
-            {"max_workgroup",       d.max_group                  },
-            {"subgroup",            d.subgroup                   },
-            {"shared_memory_bytes", d.shared_memory              },
-            {"f16",                 d.f16                        },
-            {"f16_storage",         d.f16_storage                },
-            {"i8_dot",              d.i8_dot                     },
-            {"cooperative_matrix",  d.cooperative_matrix         },
-            {"missing",             d.missing                    }
-        });
+        Json device;
+        device["device"] = "vulkan:" + std::to_string(i);
+        device["name"] = d.name;
+        device["type"] = d.type;
+        device["driver"] = d.driver;
+        device["vulkan"] = d.api;
+        device["memory_bytes"] = d.memory;
+        device["max_allocation"] = d.max_allocation;
+        device["max_buffer_range"] = d.max_buffer_range;
+        device["max_workgroup"] = d.max_group;
+        device["subgroup"] = d.subgroup;
+        device["shared_memory_bytes"] = d.shared_memory;
+        device["f16"] = d.f16;
+        device["f16_storage"] = d.f16_storage;
+        device["i8_dot"] = d.i8_dot;
+        device["cooperative_matrix"] = d.cooperative_matrix;
+        device["missing"] = d.missing;
+        devices.push_back(device);
     }
     json["cpu"] = cpu;
     json["vulkan"] = devices;

@@ -171,6 +171,23 @@ void Device::barrier(VkCommandBuffer commands) const {
 
 // ---- pipelines -------------------------------------------------------------------------------------------------------
 
+namespace {
+
+std::vector<uint32_t> unpack(std::span<const uint8_t> code) {
+    std::vector<uint32_t> words;
+    uint32_t word = 0;
+    for (unsigned shift = 0; const uint8_t byte : code) {
+        word |= (byte & 127u) << shift;
+        shift += 7;
+        if (byte & 128) continue;
+        words.push_back(word);
+        word = shift = 0;
+    }
+    return words;
+}
+
+}  // namespace
+
 const Pipeline& Device::pipeline(const Shader& shader, const Constants& constants) {
     const auto [known, is_new] = pipelines_.try_emplace({&shader, constants});
     Pipeline& p = known->second;
@@ -196,8 +213,9 @@ const Pipeline& Device::pipeline(const Shader& shader, const Constants& constant
 
     VkShaderModuleCreateInfo code{};
     code.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
-    code.codeSize = shader.code.size_bytes();
-    code.pCode = shader.code.data();
+    const std::vector<uint32_t> words = unpack(shader.code);
+    code.codeSize = words.size() * sizeof words[0];
+    code.pCode = words.data();
     VkShaderModule module = nullptr;
     check(vk().vkCreateShaderModule(device_, &code, nullptr, &module), "preparing a shader");
     constexpr VkSpecializationMapEntry kEntries[] = {

@@ -15,31 +15,31 @@ constexpr int64_t kFewestRows = 4;     // up to here linear_few_rows
 constexpr int64_t kMaxHeadSize = 1024;
 
 // Each as the build compiled it; a tensor's bit is 1 << its number in the shader.
-constexpr uint32_t kEmbedCode[] = {
+constexpr uint8_t kEmbedCode[] = {
 #include "shaders/embed.inc"
 };
-constexpr uint32_t kNormCode[] = {
+constexpr uint8_t kNormCode[] = {
 #include "shaders/norm.inc"
 };
-constexpr uint32_t kLinearCode[] = {
+constexpr uint8_t kLinearCode[] = {
 #include "shaders/linear.inc"
 };
-constexpr uint32_t kLinearFewRowsCode[] = {
+constexpr uint8_t kLinearFewRowsCode[] = {
 #include "shaders/linear_few_rows.inc"
 };
-constexpr uint32_t kAttentionCode[] = {
+constexpr uint8_t kAttentionCode[] = {
 #include "shaders/attention.inc"
 };
-constexpr uint32_t kAttentionStoreCode[] = {
+constexpr uint8_t kAttentionStoreCode[] = {
 #include "shaders/attention_store.inc"
 };
-constexpr uint32_t kAttentionCachedCode[] = {
+constexpr uint8_t kAttentionCachedCode[] = {
 #include "shaders/attention_cached.inc"
 };
-constexpr uint32_t kGatherRowsCode[] = {
+constexpr uint8_t kGatherRowsCode[] = {
 #include "shaders/gather_rows.inc"
 };
-constexpr uint32_t kCrossEntropyCode[] = {
+constexpr uint8_t kCrossEntropyCode[] = {
 #include "shaders/cross_entropy.inc"
 };
 constexpr Shader kEmbed{kEmbedCode, 0b00101111}, kNorm{kNormCode, 0b11100111}, kLinear{kLinearCode, 0b01101111},

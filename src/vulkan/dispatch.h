@@ -18,8 +18,8 @@ constexpr int kTensors = kMaxIn + kMaxOut;
 
 /// A shader of shaders/, compiled into the binary.
 struct Shader {
-    std::span<const uint32_t> code;  // SPIR-V
-    unsigned tensors = 0;            // bit i: it has a binding i + 1 for tensor i; inputs are 0 to 4, outputs 5 to 7
+    std::span<const uint8_t> code;  // SPIR-V, words as numbers of 7 bits a byte, the lowest first; the last has bit 7 clear
+    unsigned tensors = 0;           // bit i: it has a binding i + 1 for tensor i; inputs are 0 to 4, outputs 5 to 7
 };
 
 /// Specialization constants, in the order of their numbers (shaders/common.glsl).
