@@ -99,7 +99,9 @@ void VulkanBackend::download(Location from, std::span<std::byte> bytes) const {
 VkDescriptorBufferInfo VulkanBackend::place(const Plan& plan, const Node& node, int tensor, Dispatch& d) const {
     const auto i = static_cast<size_t>(tensor);
     const Tensor t = tensor < kMaxIn ? node.in[i] : node.out[i - kMaxIn];
-    if (!t) return {step_.buffer, 0, sizeof(StepValues)};  // something must be bound
+    // Something must be bound for what is absent: for inputs what is never written, for outputs what is written anyway.
+    if (!t && tensor < kMaxIn) return {step_.buffer, 0, sizeof(StepValues)};
+    if (!t) return place(plan, node, kMaxIn, d);
     const TensorInfo& info = plan.tensors[static_cast<size_t>(t.id)];
     Location where = plan.locate(t);
     uint64_t bytes = info.bytes();

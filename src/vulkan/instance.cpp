@@ -59,11 +59,17 @@ Instance::Instance(Messages messages) : messages_(std::move(messages)) {
     info.pApplicationInfo = &application;
     const VkDebugUtilsMessengerCreateInfoEXT messenger = messenger_info(messages_);
     const char* const extension = VK_EXT_DEBUG_UTILS_EXTENSION_NAME;
+    const VkValidationFeatureEnableEXT barriers = VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT;
+    VkValidationFeaturesEXT validation{};
+    validation.sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT;
+    validation.enabledValidationFeatureCount = 1;
+    validation.pEnabledValidationFeatures = &barriers;
+    validation.pNext = &messenger;  // also for what creating the instance says
     if (messages_) {
         info.enabledLayerCount = info.enabledExtensionCount = 1;
         info.ppEnabledLayerNames = &kValidation;
         info.ppEnabledExtensionNames = &extension;
-        info.pNext = &messenger;  // also for what creating the instance says
+        info.pNext = &validation;
     }
     check(vk.vkCreateInstance(&info, nullptr, &instance_), "starting it");
     load(vk, instance_);
