@@ -23,7 +23,7 @@ struct DeviceInfo {
 
 struct DeviceList {
     std::vector<DeviceInfo> devices;
-    std::string problem;  // why there can be none: no loader, no driver; empty otherwise
+    std::string problem;  // why there can be none: no loader, no driver, in words; empty otherwise
 };
 
 /// All devices, in the loader's order. Throws nothing for what a machine may lack.

@@ -9,6 +9,7 @@
 namespace nib::vulkan {
 namespace {
 
+constexpr std::string_view kPrefix = "Vulkan: ";  // of all messages
 constexpr const char* kValidation = "VK_LAYER_KHRONOS_validation";
 
 VKAPI_ATTR VkBool32 VKAPI_CALL on_message(VkDebugUtilsMessageSeverityFlagBitsEXT, VkDebugUtilsMessageTypeFlagsEXT,
@@ -71,7 +72,7 @@ Instance::Instance(Messages messages) : messages_(std::move(messages)) {
         info.ppEnabledExtensionNames = &extension;
         info.pNext = &validation;
     }
-    check(vk.vkCreateInstance(&info, nullptr, &instance_), "starting it");
+    check(vk.vkCreateInstance(&info, nullptr, &instance_), "starting");
     load(vk, instance_);
     if (messages_) {
         const auto create = reinterpret_cast<PFN_vkCreateDebugUtilsMessengerEXT>(
@@ -169,6 +170,7 @@ DeviceList list_devices() {
         for (const VkPhysicalDevice device : instance.devices()) list.devices.push_back(instance.describe(device));
     } catch (const Error& error) {
         list.problem = error.what();
+        list.problem.erase(0, list.problem.starts_with(kPrefix) ? kPrefix.size() : 0);
     }
     return list;
 }

@@ -17,8 +17,8 @@ const char* reason(VkResult result) {
         case VK_ERROR_LAYER_NOT_PRESENT: return "a layer is not installed";
         case VK_ERROR_EXTENSION_NOT_PRESENT:
         case VK_ERROR_FEATURE_NOT_PRESENT: return "the device lacks a feature";
-        case VK_ERROR_INCOMPATIBLE_DRIVER: return "there is no Vulkan driver, or it is too old";
-        default: return "the driver refused";
+        case VK_ERROR_INCOMPATIBLE_DRIVER: return "there is no driver, or it is too old";
+        default: return "the driver gave up";
     }
 }
 
@@ -49,7 +49,7 @@ void load(Functions& vk, VkDevice device) {
 }
 
 void check(VkResult result, const char* what) {
-    if (result != VK_SUCCESS) fail("Vulkan: %s: %s (error %d)", what, reason(result), static_cast<int>(result));
+    if (result != VK_SUCCESS) fail("Vulkan: %s (%s: error %d)", reason(result), what, static_cast<int>(result));
 }
 
 }  // namespace nib::vulkan
