@@ -1,7 +1,7 @@
 // What every shader shares: the constants and inputs that src/vulkan/dispatch.h describes, reductions and exponentials.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint W = 64;  // invocations of a workgroup
-layout(constant_id = 1) const uint D = 64;  // attention: head size; linear_few_rows: rows
+layout(constant_id = 1) const uint D = 64;  // attention: head size; linear_few_rows: rows; quantize_rows: length of a run
 layout(constant_id = 2) const uint kType = 0;          // DType of the tensors that Params::type speaks of
 layout(constant_id = 3) const uint kPositionType = 0;  // the same for Params::position_type
 
@@ -11,7 +11,7 @@ layout(push_constant, std430) uniform Push {
     uint act;         // Act
     uint begin, end;  // rows of the matrix that this dispatch binds, of (N,C)
     float eps;
-    uint shift[8];  // elements between the start of a binding and its tensor
+    uint shift[8];  // elements between the start of a binding and its tensor; of tensors in blocks, bytes
 } p;
 
 layout(binding = 0, std430) readonly buffer StepBlock {
@@ -24,11 +24,9 @@ layout(binding = 0, std430) readonly buffer StepBlock {
     layout(binding = i + 1, std430) buffer name##_block { type name##_data[]; }
 #define AT(i, name, index) name##_data[p.shift[i] + (index)]
 
-// Element `index` of tensor i, an array of words that holds numbers of `type`. No device feature is needed for small types.
-#define NUMBER(type, i, name, index) \
-    number(type, name##_data[(p.shift[i] + (index)) >> (type == kF32 ? 0 : 1)], p.shift[i] + (index))
-
-const uint kF32 = 0, kF16 = 1, kBF16 = 30;
+// DType
+const uint kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ4_1 = 3, kQ5_0 = 6, kQ5_1 = 7, kQ8_0 = 8;
+const uint kQ2_K = 10, kQ3_K = 11, kQ4_K = 12, kQ5_K = 13, kQ6_K = 14, kBF16 = 30;
 const float kLowest = -3.402823466e38;
 
 bool has(uint i) { return (p.present >> i & 1u) != 0u; }
@@ -45,13 +43,6 @@ float from_f16(uint h) {
     const uint exponent = h >> 10 & 31, sign = (h & 0x8000u) << 16;
     if (exponent == 0) return (sign != 0 ? -5.9604644775390625e-8 : 5.9604644775390625e-8) * float(h & 1023);
     return uintBitsToFloat(sign | (exponent == 31 ? 0x7F800000u : exponent + 112 << 23) | (h & 1023) << 13);
-}
-
-/// Element `index` of an array of `type`, of which `word` is the word that it is in.
-float number(uint type, uint word, uint index) {
-    if (type == kF32) return uintBitsToFloat(word);
-    const uint bits = word >> 16 * (index & 1) & 0xFFFFu;
-    return type == kF16 ? from_f16(bits) : uintBitsToFloat(bits << 16);
 }
 
 /// e^x, relative error 2e-7; x is clamped to what has a normal result.

@@ -9,14 +9,21 @@ TENSOR(2, uint, wte);     // (V,C)
 TENSOR(3, uint, wpe);     // (S,C)
 TENSOR(5, float, y);        // (R,C)
 
+#define NUMBER wte_number
+#define DATA wte_data
+#include "number.glsl"
+#define NUMBER wpe_number
+#define DATA wpe_data
+#include "number.glsl"
+
 void main() {
     const uint r = group();
     if (r >= run_rows()) return;
     const uint id = uint(AT(0, ids, r));
     if (id < p.begin || id >= p.end) return;
     for (uint c = gl_LocalInvocationIndex; c < p.C; c += W) {
-        float x = NUMBER(kType, 2, wte, (id - p.begin) * p.C + c);
-        if (has(3)) x += float(NUMBER(kPositionType, 3, wpe, uint(AT(1, positions, r)) * p.C + c));
+        float x = wte_number(kType, p.shift[2], (id - p.begin) * p.C + c);
+        if (has(3)) x += float(wpe_number(kPositionType, p.shift[3], uint(AT(1, positions, r)) * p.C + c));
         AT(5, y, r * p.C + c) = x;
     }
 }

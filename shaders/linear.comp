@@ -20,7 +20,7 @@ void main() {
         for (uint j = i; j < kTile * kDepth; j += kSide * kSide) {
             const uint row = j / kDepth, k = j % kDepth, c = c0 + k, r = r0 + row, n = n0 + row;
             xs[k][row] = r < R && c < p.C ? AT(0, x, r * p.C + c) : 0.0;
-            ws[k][row] = n < p.end && c < p.C ? NUMBER(kType, 1, w, (n - p.begin) * p.C + c) : 0.0;
+            ws[k][row] = n < p.end && c < p.C ? w_number(kType, p.shift[1], (n - p.begin) * p.C + c) : 0.0;
         }
         barrier();
         for (uint k = 0; k < kDepth; ++k) {

@@ -6,6 +6,10 @@ TENSOR(3, float, residual);  // (R,N)
 TENSOR(5, float, y);         // (R,N)
 TENSOR(6, float, pre);       // (R,N)
 
+#define NUMBER w_number
+#define DATA w_data
+#include "number.glsl"
+
 /// x/2 (1 + tanh u) = x / (1 + exp(-2u)), u = sqrt(2/pi) (x + 0.044715 x^3).
 float gelu_tanh(float x) {
     x = max(x, -9.5);

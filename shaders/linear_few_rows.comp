@@ -16,7 +16,7 @@ void main() {
     for (uint r = 0; r < D; ++r) sums[r] = 0.0;
     if (n < p.end)
         for (uint c = lane; c < p.C; c += kLanes) {
-            const float wc = NUMBER(kType, 1, w, (n - p.begin) * p.C + c);
+            const float wc = w_number(kType, p.shift[1], (n - p.begin) * p.C + c);
             for (uint r = 0; r < D; ++r)
                 if (r < R) sums[r] = fma(AT(0, x, r * p.C + c), wc, sums[r]);
         }

@@ -1,5 +1,7 @@
 #include "vulkan/backend.h"
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <vector>
 
@@ -13,13 +15,28 @@ namespace {
 // A plan's commands, recorded once.
 struct VulkanPlan : Executable {
     explicit VulkanPlan(Device& device) : device(device) {}
+    VulkanPlan(const VulkanPlan&) = delete;
+    VulkanPlan& operator=(const VulkanPlan&) = delete;
     ~VulkanPlan() override {
         device.free(commands);
         device.vk().vkDestroyDescriptorPool(device.handle(), pool, nullptr);
+        device.release(scratch);
     }
     Device& device;
     VkDescriptorPool pool = nullptr;
     VkCommandBuffer commands = nullptr;
+    Buffer scratch;
+};
+
+constexpr uint64_t kMaxPiece = uint64_t{1} << 30;  // of a matrix: shaders count its elements in 32 bits
+constexpr uint64_t kScratchAlign = 256;            // as much as any device asks of the start of a binding
+
+// One node on its way into a plan.
+struct Part {
+    const Plan& plan;
+    const Node& node;
+    VulkanPlan& made;
+    VkDescriptorBufferInfo scratch;  // the node's own
 };
 
 class VulkanBackend : public Backend {
@@ -46,9 +63,9 @@ public:
 
 private:
     const Buffer& buffer(Location where, size_t bytes) const;
-    VkDescriptorSet bind(const Plan& plan, const Node& node, Dispatch& d, VkDescriptorPool pool);
-    VkDescriptorBufferInfo place(const Plan& plan, const Node& node, int tensor, Dispatch& d) const;
-    void record(const Plan& plan, std::vector<Dispatch>& launches, const Node& node, VulkanPlan& made);
+    VkDescriptorBufferInfo place(const Part& part, int tensor, Dispatch& d) const;
+    VkDescriptorSet bind(const Part& part, Dispatch& d);
+    void record(const Part& part, std::vector<Dispatch>& launches);
 
     mutable Device device_;
     std::unique_ptr<Transfers> transfers_;  // mutable by download() const: the device's contents do not change
@@ -96,12 +113,14 @@ void VulkanBackend::download(Location from, std::span<std::byte> bytes) const {
 // ---- plans -----------------------------------------------------------------------------------------------------------
 
 // Where the shader finds a tensor: bindings begin at multiples of the device's alignment, the rest is a shift.
-VkDescriptorBufferInfo VulkanBackend::place(const Plan& plan, const Node& node, int tensor, Dispatch& d) const {
+VkDescriptorBufferInfo VulkanBackend::place(const Part& part, int tensor, Dispatch& d) const {
+    const auto& [plan, node, made, scratch] = part;
+    if (d.scratch == tensor) return scratch;
     const auto i = static_cast<size_t>(tensor);
     const Tensor t = tensor < kMaxIn ? node.in[i] : node.out[i - kMaxIn];
     // Something must be bound for what is absent: for inputs what is never written, for outputs what is written anyway.
     if (!t && tensor < kMaxIn) return {step_.buffer, 0, sizeof(StepValues)};
-    if (!t) return place(plan, node, kMaxIn, d);
+    if (!t) return place(part, kMaxIn, d);
     const TensorInfo& info = plan.tensors[static_cast<size_t>(t.id)];
     Location where = plan.locate(t);
     uint64_t bytes = info.bytes();
@@ -111,7 +130,9 @@ VkDescriptorBufferInfo VulkanBackend::place(const Plan& plan, const Node& node, 
         bytes = row * (d.push.end - d.push.begin);
     }
     const Buffer& b = buffer(where, bytes);
-    const uint64_t rest = where.offset % device_.offset_alignment(), element = dtype_bytes(info.type, 1);
+    const DTypeInfo& type = *dtype_info(info.type);
+    const uint64_t rest = where.offset % device_.offset_alignment();
+    const auto element = static_cast<uint64_t>(type.block_size == 1 ? type.block_bytes : 1);  // what is shifted by
     if (rest % element != 0)
         fail("tensor `%s` lies at byte %zu, which is not a multiple of its elements' %zu bytes",
              printable(info.name).c_str(), where.offset, static_cast<size_t>(element));
@@ -124,10 +145,10 @@ VkDescriptorBufferInfo VulkanBackend::place(const Plan& plan, const Node& node, 
     return {b.buffer, where.offset - rest, range};
 }
 
-VkDescriptorSet VulkanBackend::bind(const Plan& plan, const Node& node, Dispatch& d, VkDescriptorPool pool) {
+VkDescriptorSet VulkanBackend::bind(const Part& part, Dispatch& d) {
     VkDescriptorSetAllocateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO;
-    info.descriptorPool = pool;
+    info.descriptorPool = part.made.pool;
     info.descriptorSetCount = 1;
     info.pSetLayouts = &device_.pipeline(*d.shader, d.constants).set_layout;
     VkDescriptorSet set = nullptr;
@@ -148,28 +169,28 @@ VkDescriptorSet VulkanBackend::bind(const Plan& plan, const Node& node, Dispatch
     };
     add(0, {step_.buffer, 0, sizeof(StepValues)});
     for (int i = 0; i < kTensors; ++i)
-        if (d.shader->tensors >> i & 1) add(static_cast<uint32_t>(i + 1), place(plan, node, i, d));
+        if (d.shader->tensors >> i & 1) add(static_cast<uint32_t>(i + 1), place(part, i, d));
     device_.vk().vkUpdateDescriptorSets(device_.handle(), count, writes.data(), 0, nullptr);
     return set;
 }
 
-void VulkanBackend::record(const Plan& plan, std::vector<Dispatch>& launches, const Node& node, VulkanPlan& made) {
+void VulkanBackend::record(const Part& part, std::vector<Dispatch>& launches) {
     const Functions& vk = device_.vk();
     for (Dispatch& d : launches) {
-        if (d.waits) device_.barrier(made.commands);
-        const VkDescriptorSet set = bind(plan, node, d, made.pool);
+        if (d.waits) device_.barrier(part.made.commands);
+        const VkDescriptorSet set = bind(part, d);
         const Pipeline& p = device_.pipeline(*d.shader, d.constants);
-        vk.vkCmdBindPipeline(made.commands, VK_PIPELINE_BIND_POINT_COMPUTE, p.pipeline);
-        vk.vkCmdBindDescriptorSets(made.commands, VK_PIPELINE_BIND_POINT_COMPUTE, p.layout, 0, 1, &set, 0, nullptr);
-        vk.vkCmdPushConstants(made.commands, p.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(Push), &d.push);
-        vk.vkCmdDispatch(made.commands, d.groups_x, d.groups_y, 1);
+        vk.vkCmdBindPipeline(part.made.commands, VK_PIPELINE_BIND_POINT_COMPUTE, p.pipeline);
+        vk.vkCmdBindDescriptorSets(part.made.commands, VK_PIPELINE_BIND_POINT_COMPUTE, p.layout, 0, 1, &set, 0, nullptr);
+        vk.vkCmdPushConstants(part.made.commands, p.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(Push), &d.push);
+        vk.vkCmdDispatch(part.made.commands, d.groups_x, d.groups_y, 1);
     }
 }
 
 void VulkanBackend::prepare(Plan& plan) {
     auto made = std::make_unique<VulkanPlan>(device_);
     // A binding may begin up to an alignment before its rows.
-    const uint64_t max_range = device_.info().max_buffer_range - device_.offset_alignment();
+    const uint64_t max_range = std::min(device_.info().max_buffer_range, kMaxPiece) - device_.offset_alignment();
     std::vector<std::vector<Dispatch>> launches;  // by node
     uint32_t sets = 0;
     for (const Node& node : plan.nodes) {
@@ -183,11 +204,26 @@ void VulkanBackend::prepare(Plan& plan) {
     info.poolSizeCount = 1;
     info.pPoolSizes = &size;
     check(device_.vk().vkCreateDescriptorPool(device_.handle(), &info, nullptr, &made->pool), "preparing a plan");
+    // Nodes of a stage run at the same time, each on scratch of its own.
+    std::vector<uint64_t> scratch_at(plan.nodes.size());
+    uint64_t scratch_end = 0;
+    for (const Stage& stage : plan.stages)
+        for (uint64_t at = 0; const int index : stage.nodes) {
+            scratch_at[static_cast<size_t>(index)] = at;
+            const uint64_t bytes = scratch_bytes(plan.nodes[static_cast<size_t>(index)]);
+            at += (bytes + kScratchAlign - 1) / kScratchAlign * kScratchAlign;
+            scratch_end = std::max(scratch_end, at);
+        }
+    if (scratch_end > 0) made->scratch = device_.allocate(scratch_end, false);
     made->commands = device_.begin(0);
     for (const Stage& stage : plan.stages) {
         device_.barrier(made->commands);
-        for (const int index : stage.nodes)
-            record(plan, launches[static_cast<size_t>(index)], plan.nodes[static_cast<size_t>(index)], *made);
+        for (const auto i : stage.nodes) {
+            const auto index = static_cast<size_t>(i);
+            const Node& node = plan.nodes[index];
+            const VkDescriptorBufferInfo scratch{made->scratch.buffer, scratch_at[index], scratch_bytes(node)};
+            record({plan, node, *made, scratch}, launches[index]);
+        }
     }
     check(device_.vk().vkEndCommandBuffer(made->commands), "preparing a plan");
     plan.executable = std::move(made);

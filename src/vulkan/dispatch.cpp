@@ -42,12 +42,21 @@ constexpr uint8_t kGatherRowsCode[] = {
 constexpr uint8_t kCrossEntropyCode[] = {
 #include "shaders/cross_entropy.inc"
 };
+constexpr uint8_t kQuantizeRowsCode[] = {
+#include "shaders/quantize_rows.inc"
+};
+constexpr Shader kQuantizeRows{kQuantizeRowsCode, 0b00100001};
 constexpr Shader kEmbed{kEmbedCode, 0b00101111}, kNorm{kNormCode, 0b11100111}, kLinear{kLinearCode, 0b01101111},
     kLinearFewRows{kLinearFewRowsCode, 0b01101111}, kAttention{kAttentionCode, 0b01100001},
     kAttentionStore{kAttentionStoreCode, 0b11000011}, kAttentionCached{kAttentionCachedCode, 0b11100011},
     kGatherRows{kGatherRowsCode, 0b00100011}, kCrossEntropy{kCrossEntropyCode, 0b11100011};
 
-bool is_plain(DType type) { return type == DType::F32 || type == DType::F16 || type == DType::BF16; }
+// What shaders/number.glsl reads.
+bool is_number(DType type) {
+    using enum DType;
+    constexpr std::array kTypes{F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K};
+    return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end();
+}
 
 Dispatch base(const Shader& shader, const Node& node) {
     const Params& p = node.p;
@@ -109,11 +118,19 @@ std::vector<Dispatch> linear(const Node& node, uint64_t max_range) {
     Dispatch whole = base(few ? kLinearFewRows : kLinear, node);
     if (few) whole.constants.D = static_cast<uint32_t>(R);
     std::vector<Dispatch> list;
+    if (const int64_t run = dtype_info(node.p.type)->block_size; run > 1) {
+        list.push_back(in_groups(base(kQuantizeRows, node), node, (R * node.p.C / run + kGroup - 1) / kGroup));
+        list.back().constants.D = static_cast<uint32_t>(run);
+        list.back().scratch = kMaxIn;
+        whole.scratch = 0;
+        whole.waits = true;
+    }
     for_pieces(whole, node, 1, max_range, [&](Dispatch d, int64_t columns) {
         if (few) return list.push_back(in_groups(d, node, (columns + kColumns - 1) / kColumns));
         set_groups(d, node, (columns + kTile - 1) / kTile, (R + kTile - 1) / kTile);
         list.push_back(d);
     });
+    for (size_t i = 2; i < list.size(); ++i) list[i].waits = false;  // pieces do not wait for each other
     return list;
 }
 
@@ -132,12 +149,17 @@ std::vector<Dispatch> attention(const Node& node) {
 
 }  // namespace
 
+uint64_t scratch_bytes(const Node& node) {
+    const bool blocks = node.op == Op::Linear && dtype_info(node.p.type)->block_size > 1;
+    return blocks ? dtype_bytes(DType::F32, node.p.B * node.p.T * node.p.C) : 0;
+}
+
 bool supports(const Node& node) {
     const Params& p = node.p;
     if (p.dropout != 0) return false;
     switch (node.op) {
-        case Op::Embed: return is_plain(p.type) && is_plain(p.position_type);
-        case Op::Linear: return is_plain(p.type);
+        case Op::Embed: return is_number(p.type) && is_number(p.position_type);
+        case Op::Linear: return is_number(p.type);
         case Op::Attention: return p.C / p.H <= kMaxHeadSize;
         case Op::AttentionCached: return p.C / p.H <= kMaxHeadSize && (p.type == DType::F32 || p.type == DType::F16);
         case Op::Norm:

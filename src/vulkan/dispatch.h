@@ -49,8 +49,12 @@ struct Dispatch {
     Push push;  // its shifts are set when tensors are bound
     uint32_t groups_x = 1, groups_y = 1;
     int matrix = -1;     // tensor that is bound from row push.begin to push.end only; -1: none
+    int scratch = -1;    // tensor that is bound to the node's scratch instead; -1: none
     bool waits = false;  // for the dispatch before it
 };
+
+/// Bytes between dispatches of this node, which they keep in scratch.
+uint64_t scratch_bytes(const Node& node);
 
 /// Whether there are shaders for this node.
 bool supports(const Node& node);
