@@ -284,6 +284,13 @@ TEST_F(Vulkan, BuffersHoldWhatIsPutThere) {
 TEST_F(Vulkan, RefusesWhatDoesNotFit) {
     EXPECT_MENTIONS(error_of([&] { backend().allocate(size_t{1} << 50); }), "choose a smaller model");
     EXPECT_MENTIONS(error_of([&] { vulkan::open_backend(device_ + 100); }), "there is no device");
+    // 137 MiB of activations, which cannot come in pieces, where shaders reach 128 MiB.
+    Graph g(Mode::Infer, 1, 70000);
+    const Tensor rows = g.input("rows", {1}, DType::I32), x = g.input("x", {70000, 512}, DType::F32);
+    g.output(g.gather(x, rows));
+    const vulkan::DeviceInfo device = vulkan::list_devices().devices[static_cast<size_t>(device_)];
+    if (device.max_buffer_range >= 70000 * 512 * 4) return;
+    EXPECT_MENTIONS(error_of([&] { compile(std::move(g), backend()); }), "choose a smaller batch");
 }
 
 }  // namespace

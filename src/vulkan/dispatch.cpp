@@ -156,7 +156,7 @@ uint64_t scratch_bytes(const Node& node) {
 
 bool supports(const Node& node) {
     const Params& p = node.p;
-    if (p.dropout != 0) return false;
+    if (p.dropout != 0 || std::max({p.B * p.T, p.C, p.N, p.H, p.S}) > INT32_MAX) return false;
     switch (node.op) {
         case Op::Embed: return is_number(p.type) && is_number(p.position_type);
         case Op::Linear: return is_number(p.type);
