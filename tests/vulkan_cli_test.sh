@@ -16,6 +16,7 @@ wrong_usage '`gpu` is no device' run m.gguf --device gpu
 wrong_usage '`vulkan:` is no device' run m.gguf --device vulkan:
 wrong_usage '`vulkan:-1` is no device' eval m.gguf text.txt --device vulkan:-1
 wrong_usage '`vulkan:99999999999` is no device' logits m.gguf -p The -o l.npy --device vulkan:99999999999
+wrong_usage 'exclude each other' selftest --train --device vulkan
 refuses 'Vulkan: ' run m.gguf -p The --device vulkan:99
 
 # The same text, whatever computes.
@@ -27,6 +28,8 @@ if "${nib[@]}" devices | grep -q '^vulkan:0'; then
     check "says what computed" grep -q 'vulkan ' "$err"
     works logits m.gguf -p 'The fox' -o l.npy --device vulkan:0
     works eval m.gguf text.txt --device vulkan
+    works selftest --device vulkan
+    check "names the ops" grep -q '^vulkan *attention_cached .* ok$' "$out"
 else
     echo "not tested: $("${nib[@]}" devices | grep '^vulkan')"
 fi

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "gpt_case.h"
 #include "infer/session.h"
 #include "op_cases.h"
+#include "ref/node_check.h"
 #include "test_errors.h"
 #include "vulkan/backend.h"
 #include "vulkan/devices.h"
@@ -58,84 +60,14 @@ private:
     static inline std::string messages_, problem_;
 };
 
-// A plan of one node on the tensors of a case, which lie in one buffer between guards as they do on the host.
-class OneNode {
-public:
-    OneNode(Backend& backend, const OpCase& c) : backend_(backend), got_(c) {
-        node_.op = c.op;
-        node_.p = c.p;
-        node_.accumulate = c.accumulate;
-        for (size_t i = 0; i < kMaxIn; ++i) node_.in[i] = add(got_.in[i]);
-        for (size_t i = 0; i < kMaxOut; ++i) node_.out[i] = add(got_.out[i]);
-        if (c.in_place && c.op == Op::CrossEntropy) node_.in[0] = node_.out[1];
-        if (c.op == Op::Embed) plan_.tensors[static_cast<size_t>(node_.in[2].id)].shape = {c.p.N, c.p.C};
-        if (c.op == Op::Linear) plan_.tensors[static_cast<size_t>(node_.in[1].id)].shape = {c.p.N, c.p.C};
-        image_.resize(image_.size() + kGuard, kPattern);
-    }
-    bool supported() const { return backend_.supports(node_); }
-
-    // What it computes; `overrun` says whether it has written elsewhere.
-    const Operands<float>& run(bool& overrun) {
-        plan_.backend = &backend_;
-        plan_.nodes = {node_};
-        plan_.stages = {
-            {0, {0}}
-        };
-        const Arena arena(backend_, image_.size());
-        for (TensorInfo& t : plan_.tensors) t.where.buffer = arena.buffer();
-        backend_.upload({arena.buffer(), 0}, image_);
-        backend_.prepare(plan_);
-        plan_.run(got_.description().step);
-        std::vector<std::byte> after(image_.size());
-        backend_.download({arena.buffer(), 0}, after);
-        for (size_t i = 0; i < kMaxOut; ++i) {
-            if (!node_.out[i]) continue;
-            const size_t at = plan_.locate(node_.out[i]).offset;
-            std::memcpy(got_.out[i].data(), after.data() + at, got_.out[i].bytes());
-            std::copy_n(image_.data() + at, got_.out[i].bytes(), after.data() + at);
-        }
-        overrun = after != image_;
-        plan_.executable.reset();
-        return got_;
-    }
-
-private:
-    static constexpr size_t kGuard = 256;
-    static constexpr std::byte kPattern{0xFF};
-
-    Tensor add(const ref::GuardedTensor& t) {
-        if (!t.present()) return {};
-        const auto element = static_cast<size_t>(dtype_info(t.type())->block_bytes);
-        image_.resize((image_.size() + 2 * kGuard - 1) / kGuard * kGuard, kPattern);
-        if (got_.description().misaligned) image_.resize(image_.size() + element, kPattern);
-        TensorInfo info;
-        info.shape = {static_cast<int64_t>(t.count())};
-        info.type = t.type();
-        info.where.offset = image_.size();
-        image_.insert(image_.end(), t.data(), t.data() + t.bytes());
-        plan_.tensors.push_back(info);
-        return {static_cast<int>(plan_.tensors.size()) - 1};
-    }
-
-    Backend& backend_;
-    Operands<float> got_;
-    Node node_;
-    Plan plan_;
-    std::vector<std::byte> image_;
-};
-
 struct VulkanOps : Vulkan, testing::WithParamInterface<Op> {
     void check(OpCase c) {
         if (HasFatalFailure()) return;
         c.p.dropout = 0;  // inference only
-        OneNode node(backend(), c);
-        if (!node.supported()) return;
+        const std::optional<ref::Comparison> result = ref::check_op(c, backend());
+        if (!result) return;
         ++cases_;
-        Operands<float> expected(c);
-        expected.run(ref::table);
-        bool overrun = false;
-        ASSERT_TRUE(near_to(node.run(overrun), expected, op_tolerance(c)));
-        ASSERT_FALSE(overrun) << c.text();
+        ASSERT_EQ(result->mismatch, "");
     }
     int cases_ = 0;
 };

@@ -187,7 +187,8 @@ void eval_command(CLI::App& app) {
     app.add_flag("--tokens", o->tokens, "the files hold token numbers, as in \"1 2 3\", instead of text");
     add_special_option(app, o->encode);
     app.add_flag("--json", o->json, "print one JSON object");
-    add_device_option(app, o->backend);
+    add_device_option(app, o->backend.device);
+    add_backend_options(app, o->backend);
     app.footer(kFooter);
     app.callback([o] { eval(*o); });
 }

@@ -64,7 +64,8 @@ void logits_command(CLI::App& app) {
         app.add_option("-p,--prompt", o->prompt, "text, instead of --tokens")->type_name("TEXT")->excludes(tokens);
     app.add_option("-o,--output", o->out, "file to write")->required()->type_name("FILE");
     add_special_option(app, o->encode);
-    add_device_option(app, o->backend);
+    add_device_option(app, o->backend.device);
+    add_backend_options(app, o->backend);
     app.footer(kFooter);
     app.callback([o, tokens, prompt] {
         o->has_tokens = tokens->count() > 0;

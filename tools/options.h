@@ -24,9 +24,11 @@ void add_backend_options(CLI::App& app, BackendOptions& options);
 /// Error when this machine has no such instruction set.
 std::unique_ptr<CpuBackend> make_backend(const BackendOptions& options);
 
-/// Declares --device beside the others, for commands that compute anywhere.
-void add_device_option(CLI::App& app, BackendOptions& options);
-/// The device that the user wants. Error when this machine does not have it.
+/// Declares --device, which is auto, cpu, vulkan or vulkan:N.
+CLI::Option* add_device_option(CLI::App& app, std::string& device);
+/// The GPU that --device names; null for auto and cpu. Error when this machine does not have it.
+std::unique_ptr<Backend> open_gpu(const std::string& device);
+/// What --device names.
 std::unique_ptr<Backend> make_device(const BackendOptions& options);
 
 /// For Option::transform: decimal whole numbers from `low` to `high`, without touching the help text.

@@ -199,7 +199,8 @@ void run_command(CLI::App& app) {
     app.add_flag("--json", o->json, "print one JSON object at the end instead of the text as it comes");
     app.add_flag("-v,--verbose", o->verbose, "show speed and memory at the end, also when not on a terminal");
     add_cache_option(app, o->cache);
-    add_device_option(app, o->backend);
+    add_device_option(app, o->backend.device);
+    add_backend_options(app, o->backend);
     app.footer(kFooter);
     app.callback([o, prompt, tokens, seed] {
         o->has_prompt = prompt->count() > 0;
