@@ -36,6 +36,7 @@ struct Push {
     float eps = 0;
     std::array<uint32_t, kTensors> shift{};
 };
+static_assert(sizeof(Push) <= 128);  // what every device has room for
 
 /// What a shader reads of Step.
 struct StepValues {
