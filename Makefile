@@ -56,12 +56,14 @@ FLAGS_avx2vnni    = $(FLAGS_avx2) -mavxvnni -DNIB_BASE=avx2
 FLAGS_neondot     = -march=armv8.2-a+dotprod -DNIB_BASE=neon
 
 KERNEL_SRC := $(filter-out src/cpu/backend.cpp src/cpu/isa.cpp,$(wildcard src/cpu/*.cpp))
-SMALL      := tools/% src/model/% src/train/%
+SMALL      := tools/% src/model/% src/train/% src/vulkan/% src/io/json% src/io/pickle% src/io/safetensors.cpp src/io/torch_file.cpp \
+              src/io/checkpoint_source.cpp src/io/gguf%
 ADDED_SRC  := src/cpu/linear_blocks.cpp src/cpu/table.cpp
 NIB_SRC    := $(filter-out $(KERNEL_SRC),$(shell find src -name '*.cpp' | LC_ALL=C sort))
 KERNEL_OBJ := $(foreach isa,$(ISAS),$(KERNEL_SRC:%.cpp=$(OBJ)/%.$(isa).o)) \
               $(foreach isa,$(ADDED),$(ADDED_SRC:%.cpp=$(OBJ)/%.$(isa).o))
 NIB_OBJ    := $(NIB_SRC:%.cpp=$(OBJ)/%.o) $(KERNEL_OBJ)
+SHADERS    := $(patsubst %.comp,$(OBJ)/%.inc,$(wildcard shaders/*.comp))
 TOOL_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard tools/*.cpp))
 TEST_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(filter-out tests/fuzz_%,$(wildcard tests/*.cpp)))
 FUZZERS    := $(patsubst tests/%.cpp,$(BUILD)/%,$(wildcard tests/fuzz_*.cpp))
@@ -69,7 +71,7 @@ FUZZ_OBJ   := $(filter $(OBJ)/src/core/% $(OBJ)/src/io/% $(OBJ)/src/text/%,$(NIB
 
 # ---- flags ---------------------------------------------------------------------------------------------------------
 # Contraction is off everywhere: the reference gives the same bits on every compiler, kernels say fma where they mean it.
-BASE := -std=c++20 -Isrc -pthread -ffp-contract=off -Wall -Wextra -Wpedantic $(if $(WERROR),-Werror)
+BASE := -std=c++20 -Isrc -I$(OBJ) -pthread -ffp-contract=off -Wall -Wextra -Wpedantic $(if $(WERROR),-Werror)
 # A kernel throws nothing: no tables for unwinding it, and the runtime's shared helpers stay out of its object.
 KERNEL_BASE := -fno-exceptions -fno-rtti -fno-unwind-tables -fno-asynchronous-unwind-tables
 UBSAN := undefined -fno-sanitize-recover=undefined
@@ -101,16 +103,19 @@ static_lib = $(if $(CROSS),$(SYSROOT)/usr/lib/$(CROSS)/$1,$(shell $(CXX) -print-
 NIB_LIBS   = $(call static_lib,libutf8proc.a) $(call static_lib,libpcre2-8.a)
 TEST_LIBS  = $(call static_lib,libgtest_main.a) $(call static_lib,libgtest.a)
 
-# ---- Debian packages: package=header or package=command, only what the goals need -----------------------------------
+# ---- Debian packages: package=header, package=command or package=file, only what the goals need -----------------------------------
 TESTING := $(filter test asan tsan,$(GOALS))
 CXX_PACKAGE := $(if $(findstring clang,$(CXX)),clang-14,$(subst _,-,g++$(CROSS:%=-%)))
 ifneq ($(filter-out clean help format,$(GOALS)),)
-NEED := $(CXX_PACKAGE)=$(CXX)
+NEED := $(CXX_PACKAGE)=$(CXX) glslc=glslc spirv-tools=spirv-val
 LIBS := libxsimd-dev=xsimd/xsimd.hpp libcli11-dev=CLI/CLI.hpp nlohmann-json3-dev=nlohmann/json.hpp \
-        libutf8proc-dev=utf8proc.h libpcre2-dev=pcre2.h $(if $(TESTING)$(CROSS),libgtest-dev=gtest/gtest.h)
+        libutf8proc-dev=utf8proc.h libpcre2-dev=pcre2.h libvulkan-dev=vulkan/vulkan.h \
+        $(if $(TESTING)$(CROSS),libgtest-dev=gtest/gtest.h)
 NEED += $(if $(CROSS),$(if $(TESTING),qemu-user=qemu-$(ARCH)),$(LIBS))
 endif
 NEED += $(if $(filter test format,$(GOALS)),$(if $(CROSS),,clang-format-14=clang-format-14))
+NEED += $(if $(TESTING),$(if $(CROSS),,mesa-vulkan-drivers=/usr/share/vulkan/icd.d/lvp_icd.$(ARCH).json \
+    vulkan-validationlayers=/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json))
 NEED += $(if $(filter fuzz,$(GOALS)),clang-14=clang++-14 libclang-rt-14-dev=fuzzer/FuzzedDataProvider.h)
 DEPS_OK := $(BUILD)/.deps-ok$(if $(TESTING),-test)$(if $(filter format,$(GOALS)),-format)$(if $(filter fuzz,$(GOALS)),-fuzz)
 
@@ -157,6 +162,14 @@ $(OBJ)/%.o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK)
 	$(compile)
 	$(Q)$(CXX_O) $(if $(filter $(SMALL),$<),$(SMALL_MODE)) $(CXXFLAGS) -c $< -o $@
 
+# Shaders become SPIR-V, and its words numbers of 7 bits a byte, the lowest first, for the compiler to include: half the size.
+$(OBJ)/shaders/%.inc: shaders/%.comp $(wildcard shaders/*.glsl) Makefile | $(DEPS_OK)
+	@mkdir -p $(@D); $(if $(V),,echo "  GLSL $<")
+	$(Q)glslc --target-env=vulkan1.1 -Os -Werror $< -o $@.spv && spirv-val --target-env vulkan1.1 $@.spv
+	$(Q)od -An -v -tu4 $@.spv | awk '{ for (i = 1; i <= NF; ++i) { \
+	    for (w = $$i; w >= 128; w = int(w / 128)) printf "%d,", w % 128 + 128; print w "," } }' > $@
+$(OBJ)/src/vulkan/dispatch.o: $(SHADERS)
+
 define kernel_rule
 $(OBJ)/%.$(1).o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK)
 	$$(compile)
@@ -195,7 +208,7 @@ probe: | $(DEPS_OK)
 asan: | $(DEPS_OK)
 	@$(MAKE) --no-print-directory VARIANT=asan test
 tsan: | $(DEPS_OK)
-	@$(MAKE) --no-print-directory VARIANT=tsan FILTER='$(or $(TSAN_FILTER),*)' test
+	@$(MAKE) --no-print-directory VARIANT=tsan FILTER='$(or $(TSAN_FILTER),*-*Vulkan*)' test # no driver is instrumented
 
 # Seeds of tests/fuzz_NAME.cpp: tests/fuzz_*/NAME/. What a run finds is kept in build/fuzz/corpus/NAME, crashes in build/fuzz.
 FUZZ_SECONDS ?= 60

@@ -1,5 +1,5 @@
 #!/bin/sh
-# packages.sh PACKAGE=PROBE...: installs those Debian packages whose probe (a header, or else a command) is not there.
+# packages.sh PACKAGE=PROBE...: installs those Debian packages whose probe (a file, a header, or else a command) is not there.
 has_header() { # found by the compiler $1
     printf '#if !__has_include(<%s>)\n#error\n#endif\n' "$2" | "$1" -x c++ -fsyntax-only -
 }
@@ -9,6 +9,7 @@ missing=
 for need in "$@"; do
     probe=${need#*=}
     case $probe in
+        /*) [ -e "$probe" ] ;;
         fuzzer/*) has_header clang++-14 "$probe" ;;
         *.h*) has_header g++ "$probe" ;;
         *) command -v "$probe" ;;

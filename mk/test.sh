@@ -38,6 +38,10 @@ for ((i = 0; i < GTEST_TOTAL_SHARDS; i++)); do
     fi
 done
 cat "${shares[@]}" > "$log" && rm "${shares[@]}"
+if skipped=$(grep -c '\[  SKIPPED \].* ms)$' "$log"); then
+    echo "$skipped skipped:"
+    grep -A 1 ': Skipped$' "$log" | grep -v -e ': Skipped$' -e '^--$' | sort -u
+fi
 [ -z "$stopped" ] || exit 143
 if [ $((passed + failed)) = 0 ]; then
     echo "FAILED: no test has this name"

@@ -17,5 +17,6 @@ void export_command(CLI::App& app);
 void tokenize_command(CLI::App& app);
 void bench_command(CLI::App& app);
 void selftest_command(CLI::App& app);
+void devices_command(CLI::App& app);
 
 }  // namespace nib

@@ -143,7 +143,7 @@ void print_result(bool json, const Evaluation& result, const Text& text, double 
 void eval(Options& o) {
     if (!(o.val_fraction >= 0 && o.val_fraction < 1))
         fail("--val-fraction is %g; it must be at least 0 and below 1", o.val_fraction);
-    const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
+    const std::unique_ptr<Backend> backend = make_device(o.backend);
     const LoadedModel model(model_file(o.model), *backend);
     const Tokenizer& tokenizer = model.tokenizer();
     const auto* characters = o.tokens ? nullptr : dynamic_cast<const CharTokenizer*>(&tokenizer);
@@ -187,6 +187,7 @@ void eval_command(CLI::App& app) {
     app.add_flag("--tokens", o->tokens, "the files hold token numbers, as in \"1 2 3\", instead of text");
     add_special_option(app, o->encode);
     app.add_flag("--json", o->json, "print one JSON object");
+    add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);
     app.footer(kFooter);
     app.callback([o] { eval(*o); });

@@ -33,7 +33,7 @@ struct Options {
 };
 
 void logits(const Options& o) {
-    const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
+    const std::unique_ptr<Backend> backend = make_device(o.backend);
     const LoadedModel model(model_file(o.model), *backend);
     if (std::error_code error; std::filesystem::equivalent(o.out, model.file().name(), error))
         fail("--output %s is the model itself; choose another file", printable(o.out).c_str());
@@ -64,6 +64,7 @@ void logits_command(CLI::App& app) {
         app.add_option("-p,--prompt", o->prompt, "text, instead of --tokens")->type_name("TEXT")->excludes(tokens);
     app.add_option("-o,--output", o->out, "file to write")->required()->type_name("FILE");
     add_special_option(app, o->encode);
+    add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);
     app.footer(kFooter);
     app.callback([o, tokens, prompt] {

@@ -42,6 +42,7 @@ constexpr Command kCommands[] = {
     {"tokenize", "show the tokens of a text, or the text of tokens",     tokenize_command},
     {"bench",    "measure this machine's limits and how near nib comes", bench_command   },
     {"selftest", "check this machine's kernels against the reference",   selftest_command},
+    {"devices",  "list what this machine can compute on",                devices_command },
 };
 
 enum ExitCode { kDone = 0, kFailed = 1, kWrongUsage = 2 };

@@ -13,7 +13,7 @@ namespace nib {
 
 struct BackendOptions {
     int threads;
-    std::string isa = "auto";
+    std::string isa = "auto", device = "auto";
     BackendOptions();
 };
 
@@ -23,6 +23,13 @@ void add_threads_option(CLI::App& app, int& threads);
 void add_backend_options(CLI::App& app, BackendOptions& options);
 /// Error when this machine has no such instruction set.
 std::unique_ptr<CpuBackend> make_backend(const BackendOptions& options);
+
+/// Declares --device, which is auto, cpu, vulkan or vulkan:N.
+CLI::Option* add_device_option(CLI::App& app, std::string& device);
+/// The GPU that --device names; null for auto and cpu. Error when this machine does not have it.
+std::unique_ptr<Backend> open_gpu(const std::string& device);
+/// What --device names.
+std::unique_ptr<Backend> make_device(const BackendOptions& options);
 
 /// For Option::transform: decimal whole numbers from `low` to `high`, without touching the help text.
 CLI::Validator whole_number(int64_t low = INT64_MIN, int64_t high = INT64_MAX);

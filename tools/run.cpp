@@ -103,7 +103,7 @@ void print_summary(const Options& o, const std::string& backend, const GenerateR
 void run(Options& o) {
     check_options(o.generate);
     if (!o.has_seed) o.generate.sampler.seed = std::random_device{}();
-    const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
+    const std::unique_ptr<Backend> backend = make_device(o.backend);
     const LoadedModel model(model_file(o.model), *backend);
     const Tokenizer& tokenizer = model.tokenizer();
     std::vector<int32_t> prompt =
@@ -199,6 +199,7 @@ void run_command(CLI::App& app) {
     app.add_flag("--json", o->json, "print one JSON object at the end instead of the text as it comes");
     app.add_flag("-v,--verbose", o->verbose, "show speed and memory at the end, also when not on a terminal");
     add_cache_option(app, o->cache);
+    add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);
     app.footer(kFooter);
     app.callback([o, prompt, tokens, seed] {

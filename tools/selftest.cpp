@@ -1,7 +1,9 @@
 // nib selftest: every op on this machine's kernels against the reference, alone and in whole training steps.
 #include <algorithm>
 #include <cstdio>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,7 @@
 #include "random_training.h"
 #include "ref/checked_backend.h"
 #include "ref/kernels.h"
+#include "ref/node_check.h"
 #include "ref/op_check.h"
 
 namespace nib {
@@ -28,18 +31,20 @@ constexpr const char* kFooter =
     "Errors are relative: the root of the sum of the squares of all differences, over that of the results.\n\n"
     "Examples:\n"
     "  nib selftest\n"
+    "  nib selftest --device vulkan\n"
     "  nib selftest --train --isa avx2 --preset gpt-nano --context 128";
 
 constexpr int kThreads = 2;  // so that whole sequences and parts of them are shared out
 
 struct Options {
     bool train = false;
-    std::string isa = "all";
+    std::string isa = "all", device = "cpu";
     TrainingSizes sizes;
 };
 
-// Prints one line per op; returns the number of ops that differ.
-int check_ops(const KernelTable& kernels) {
+// Prints one line per op; returns the number of ops that differ. check(case) compares with the reference, unless the device
+// does not have the op.
+int check_ops(const char* name, const std::function<std::optional<ref::Comparison>(const ref::OpCase&)>& check_case) {
     int failures = 0;
     for (int i = 0; i < kOpCount; ++i) {
         const Op op = static_cast<Op>(i);
@@ -47,18 +52,22 @@ int check_ops(const KernelTable& kernels) {
         double error = 0;
         std::string mismatch;
         const auto check = [&](const ref::OpCase& c) {
-            const ref::Comparison result = ref::check_op(c, kernels);
+            const std::optional<ref::Comparison> result = check_case(c);
+            if (!result) return;
             ++cases;
-            error = std::max(error, result.error);
-            if (mismatch.empty()) mismatch = result.mismatch;
+            error = std::max(error, result->error);
+            if (mismatch.empty()) mismatch = result->mismatch;
         };
         ref::for_each_case(op, {1, 5, 16, 37, 130}, check);
         ref::for_each_typed_case(op, check);
         ref::for_each_large_case(op, check);
         ref::for_each_case_of_fewer_rows(op, check);
         failures += !mismatch.empty();
-        print(strprintf("%-8s %-24s %4lld cases, largest error %.1e  %s\n", kernels.name, op_name(op),
-                        static_cast<long long>(cases), error, mismatch.empty() ? "ok" : ("FAIL: " + mismatch).c_str()));
+        const std::string verdict = mismatch.empty() ? "ok" : "FAIL: " + mismatch;
+        print(strprintf("%-8s %-24s ", name, op_name(op)) +
+              (cases == 0 ? "not there yet\n"
+                          : strprintf("%4lld cases, largest error %.1e  %s\n", static_cast<long long>(cases), error,
+                                      verdict.c_str())));
     }
     return failures;
 }
@@ -88,15 +97,27 @@ int check_training(const KernelTable& kernels, const Options& o) {
     return static_cast<int>(sum.failures);
 }
 
-void selftest(const Options& o) {
+int check_cpu(const Options& o) {
     int failures = 0, tables = 0;
     const std::vector<const KernelTable*> all = kernel_tables();
     for (const KernelTable* kernels : all) {
         if (o.isa == "all" ? kernels == &ref::table && all.size() > 1 : o.isa != kernels->name) continue;
-        failures += o.train ? check_training(*kernels, o) : check_ops(*kernels);
+        const auto check = [&](const ref::OpCase& c) { return ref::check_op(c, *kernels); };
+        failures += o.train ? check_training(*kernels, o) : check_ops(kernels->name, check);
         ++tables;
     }
     if (tables == 0) kernel_table(o.isa);  // says which there are
+    return failures;
+}
+
+int check_gpu(Backend& gpu) {
+    print(gpu.name() + "\n");
+    return check_ops("vulkan", [&](const ref::OpCase& c) { return ref::check_op(c, gpu); });
+}
+
+void selftest(const Options& o) {
+    const std::unique_ptr<Backend> gpu = open_gpu(o.device);
+    const int failures = gpu ? check_gpu(*gpu) : check_cpu(o);
     const char* what = o.train ? "node" : "op";
     if (failures > 0) fail("%d %s%s from the reference", failures, what, failures == 1 ? " differs" : "s differ");
     print(strprintf("all %ss agree with the reference\n", what));
@@ -113,6 +134,7 @@ void selftest_command(CLI::App& app) {
         ->capture_default_str();
     auto* train = app.add_flag("--train", o->train, "check whole training steps");
     add_training_sizes(app, o->sizes, train);
+    add_device_option(app, o->device)->excludes(train);
     app.footer(kFooter);
     app.callback([o] { selftest(*o); });
 }

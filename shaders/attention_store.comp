@@ -1,0 +1,44 @@
+// What attention_cached needs first: the key and value of row r = (b,t) stored at positions[r] of sequence b. One workgroup
+// per row.
+#version 450
+#include "common.glsl"
+
+TENSOR(0, float, qkv);      // (R,3C)
+TENSOR(1, int, positions);  // (R)
+TENSOR(6, uint, keys);     // (B,H,S,D)
+TENSOR(7, uint, values);   // (B,H,S,D)
+
+// The nearest half float, ties to even, as on the CPU.
+uint to_f16(float x) {
+    const uint bits = floatBitsToUint(x), sign = bits >> 16 & 0x8000u, size = bits & 0x7FFFFFFFu;
+    if (size > 0x7F800000u) return sign | 0x7E00u;                // not a number
+    if (size >= 0x477FF000u) return sign | 0x7C00u;               // 65520 and above: infinite
+    if (size < 0x38800000u) {                                     // below 2^-14: a multiple of 2^-24
+        const uint shift = min(126 - (size >> 23), 31u);
+        const uint mantissa = size & 0x7FFFFFu | 0x800000u, whole = mantissa >> shift;
+        const uint rest = mantissa & (1u << shift) - 1, tie = 1u << shift - 1;
+        return sign | whole + uint(rest > tie || rest == tie && (whole & 1) != 0);
+    }
+    return sign | size - 0x38000000u + 0xFFFu + (size >> 13 & 1) >> 13;
+}
+
+// Two invocations may share a word: each changes its own half.
+#define STORE(i, name, index, x)                                                     \
+    if (kType == kF32) {                                                             \
+        AT(i, name, index) = floatBitsToUint(x);                                     \
+    } else {                                                                         \
+        const uint at = p.shift[i] + (index), half_of = 16 * (at & 1);               \
+        atomicAnd(name##_data[at / 2], ~(0xFFFFu << half_of));                       \
+        atomicOr(name##_data[at / 2], to_f16(x) << half_of);                         \
+    }
+
+void main() {
+    const uint r = group();
+    if (r >= run_rows()) return;
+    const uint s = uint(AT(1, positions, r)), b = r / p.T;
+    for (uint c = gl_LocalInvocationIndex; c < p.C; c += W) {
+        const uint to = ((b * p.H + c / D) * p.S + s) * D + c % D;
+        STORE(6, keys, to, AT(0, qkv, r * 3 * p.C + p.C + c));
+        STORE(7, values, to, AT(0, qkv, r * 3 * p.C + 2 * p.C + c));
+    }
+}

@@ -1,0 +1,88 @@
+// What every shader shares: the constants and inputs that src/vulkan/dispatch.h describes, reductions and exponentials.
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint W = 64;  // invocations of a workgroup
+layout(constant_id = 1) const uint D = 64;  // attention: head size; linear_few_rows: rows; quantize_rows: length of a run
+layout(constant_id = 2) const uint kType = 0;          // DType of the tensors that Params::type speaks of
+layout(constant_id = 3) const uint kPositionType = 0;  // the same for Params::position_type
+
+layout(push_constant, std430) uniform Push {
+    uint B, T, C, N, H, S;
+    uint present;     // bit i: tensor i is there
+    uint act;         // Act
+    uint begin, end;  // rows of the matrix that this dispatch binds, of (N,C)
+    float eps;
+    uint shift[8];  // elements between the start of a binding and its tensor; of tensors in blocks, bytes
+} p;
+
+layout(binding = 0, std430) readonly buffer StepBlock {
+    uint rows;
+    float loss_scale;
+} step_values;
+
+// Tensor i of the op: inputs are 0 to 4, outputs 5 to 7.
+#define TENSOR(i, type, name) \
+    layout(binding = i + 1, std430) buffer name##_block { type name##_data[]; }
+#define AT(i, name, index) name##_data[p.shift[i] + (index)]
+
+// DType
+const uint kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ4_1 = 3, kQ5_0 = 6, kQ5_1 = 7, kQ8_0 = 8;
+const uint kQ2_K = 10, kQ3_K = 11, kQ4_K = 12, kQ5_K = 13, kQ6_K = 14, kBF16 = 30;
+const float kLowest = -3.402823466e38;
+
+bool has(uint i) { return (p.present >> i & 1u) != 0u; }
+
+/// Rows of this run, as Call::rows().
+uint run_rows() {
+    return p.B == 1 && step_values.rows > 0 && step_values.rows < p.T ? step_values.rows : p.B * p.T;
+}
+
+/// Number of this workgroup.
+uint group() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
+
+float from_f16(uint h) {
+    const uint exponent = h >> 10 & 31, sign = (h & 0x8000u) << 16;
+    if (exponent == 0) return (sign != 0 ? -5.9604644775390625e-8 : 5.9604644775390625e-8) * float(h & 1023);
+    return uintBitsToFloat(sign | (exponent == 31 ? 0x7F800000u : exponent + 112 << 23) | (h & 1023) << 13);
+}
+
+/// e^x, relative error 2e-7; x is clamped to what has a normal result.
+float exp_of(float x) {
+    x = clamp(x, -87.0, 88.0);
+    const float n = round(x * 1.44269504);
+    const float r = fma(n, 2.12194440e-4, fma(n, -0.693359375, x));
+    float y = 1.9875691500e-4;
+    y = fma(y, r, 1.3981999507e-3);
+    y = fma(y, r, 8.3334519073e-3);
+    y = fma(y, r, 4.1665795894e-2);
+    y = fma(y, r, 1.6666665459e-1);
+    y = fma(y, r, 5.0000001201e-1);
+    return fma(y * r, r, r + 1.0) * uintBitsToFloat(uint(int(n) + 127) << 23);
+}
+
+shared float reduced[W];
+
+/// The sum over the workgroup, for all its invocations.
+float sum_of_group(float x) {
+    const uint i = gl_LocalInvocationIndex;
+    barrier();  // who still reads the last result
+    reduced[i] = x;
+    for (uint step = W / 2; step > 0; step /= 2) {
+        barrier();
+        if (i < step) reduced[i] += reduced[i + step];
+    }
+    barrier();
+    return reduced[0];
+}
+
+/// The same for the largest.
+float max_of_group(float x) {
+    const uint i = gl_LocalInvocationIndex;
+    barrier();
+    reduced[i] = x;
+    for (uint step = W / 2; step > 0; step /= 2) {
+        barrier();
+        if (i < step) reduced[i] = max(reduced[i], reduced[i + step]);
+    }
+    barrier();
+    return reduced[0];
+}

@@ -1,0 +1,29 @@
+// y[r,c] = wte[ids[r], c] + wpe[positions[r], c] for the rows whose id is in [begin, end); wte is bound from row `begin` on.
+// One workgroup per row.
+#version 450
+#include "common.glsl"
+
+TENSOR(0, int, ids);        // (R)
+TENSOR(1, int, positions);  // (R)
+TENSOR(2, uint, wte);     // (V,C)
+TENSOR(3, uint, wpe);     // (S,C)
+TENSOR(5, float, y);        // (R,C)
+
+#define NUMBER wte_number
+#define DATA wte_data
+#include "number.glsl"
+#define NUMBER wpe_number
+#define DATA wpe_data
+#include "number.glsl"
+
+void main() {
+    const uint r = group();
+    if (r >= run_rows()) return;
+    const uint id = uint(AT(0, ids, r));
+    if (id < p.begin || id >= p.end) return;
+    for (uint c = gl_LocalInvocationIndex; c < p.C; c += W) {
+        float x = wte_number(kType, p.shift[2], (id - p.begin) * p.C + c);
+        if (has(3)) x += float(wpe_number(kPositionType, p.shift[3], uint(AT(1, positions, r)) * p.C + c));
+        AT(5, y, r * p.C + c) = x;
+    }
+}

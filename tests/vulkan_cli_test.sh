@@ -1,0 +1,46 @@
+#!/bin/bash
+# vulkan_cli_test.sh [NIB]: nib devices and --device, with and without a Vulkan driver.
+source "$(dirname "$0")/cli_helpers.bash"
+
+printf 'The fox and the grapes. %.0s' {1..40} > text.txt
+works train text.txt -o m.gguf --layers 2 --heads 2 --embd 16 --context 32 --batch 2 --iters 2
+
+works devices
+check "the CPU is listed" grep -q '^cpu ' "$out"
+check "the reference is among its kernels" grep -q 'kernels .*ref' "$out"
+works devices --json
+check "one line of JSON" test "$(wc -l < "$out")" = 1
+check "has both parts" grep -q '^{"cpu":{.*"vulkan":\[' "$out"
+
+wrong_usage '`gpu` is no device' run m.gguf --device gpu
+wrong_usage '`vulkan:` is no device' run m.gguf --device vulkan:
+wrong_usage '`vulkan:-1` is no device' eval m.gguf text.txt --device vulkan:-1
+wrong_usage '`vulkan:99999999999` is no device' logits m.gguf -p The -o l.npy --device vulkan:99999999999
+wrong_usage 'exclude each other' selftest --train --device vulkan
+refuses 'Vulkan: ' run m.gguf -p The --device vulkan:99
+
+# The same text, whatever computes.
+if "${nib[@]}" devices | grep -q '^vulkan:0'; then
+    works run m.gguf -p 'The fox' -n 40 --temp 0 --device cpu
+    cp "$out" expected
+    works run m.gguf -p 'The fox' -n 40 --temp 0 --device vulkan -v
+    check "writes the same" cmp "$out" expected
+    check "says what computed" grep -q 'vulkan ' "$err"
+    works logits m.gguf -p 'The fox' -o l.npy --device vulkan:0
+    works eval m.gguf text.txt --device vulkan
+    works selftest --device vulkan
+    check "names the ops" grep -q '^vulkan *attention_cached .* ok$' "$out"
+else
+    echo "not tested: $("${nib[@]}" devices | grep '^vulkan')"
+fi
+
+# No driver: no device, and that is no error unless one is asked for.
+export VK_ICD_FILENAMES=$top/none.json VK_DRIVER_FILES=$top/none.json
+works devices
+check "says that there is none" grep -q '^vulkan *none: ' "$out"
+check "in one line for Vulkan" test "$(grep -c vulkan "$out")" = 1
+works devices --json
+check "says so in JSON" grep -q '"vulkan":\[\],"vulkan_problem":"' "$out"
+refuses 'Vulkan: ' run m.gguf -p The --device vulkan
+works run m.gguf -p The -n 3 --device auto
+finish
