@@ -241,7 +241,7 @@ bench: $(NIB)
 	$(RUN) $(NIB) bench $(BENCH)
 
 format: | $(DEPS_OK)
-	find src tools tests -name '*.h' -o -name '*.cpp' -o -name '*.inl' | xargs clang-format-14 -i
+	find src tools tests -name '*.h' -o -name '*.cpp' | xargs clang-format-14 -i
 
 PREFIX ?= /usr/local
 install: $(NIB)

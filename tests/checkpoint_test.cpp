@@ -57,6 +57,18 @@ TEST_F(CheckpointTest, TwentyStepsEqualTenAndTenWithAdamW) {
     expect_resumes_like("whole", [](TrainOptions&) {});
 }
 
+TEST_F(CheckpointTest, TwoHundredStepsEqualTwiceAHundred) {
+    const auto of = [&](const std::string& name, int64_t iters) {
+        TrainRequest r = request(name, iters);
+        r.options.decay_iters = 200, r.options.eval_every = 40, r.options.save_every = 60;
+        return r;
+    };
+    run(of("whole", 200), {}, 1);
+    run(of("parts", 100), {}, 2);
+    EXPECT_EQ(run(resumed("parts", 200)).step, 200);
+    expect_same("whole", "parts");
+}
+
 TEST_F(CheckpointTest, TwentyStepsEqualTenAndTenWithMomentum) {
     expect_resumes_like("whole", [](TrainOptions& o) { o.optimizer = "sgd", o.lr = 0.1, o.untied = true; });
 }

@@ -107,6 +107,8 @@ refuses "--type: there is no type \`q9\`; choose one of: f32, f16, bf16, q8_0" c
 refuses "there is no type \`q2_k\`" quantize first x q2_k
 refuses "\`q8_0\` has no place in a safetensors file" export first -o x --type q8_0
 refuses "--activation: activation \`silu\` is not supported; nib knows gelu_new" convert hf -o x --activation silu
+refuses "--activation contradicts what config.json says" convert hf -o x --activation relu
+refuses "--heads 4 contradicts the 2 heads that the files say" convert hf -o x --heads 4
 refuses "nowhere.json: cannot open" convert hf -o x --vocab nowhere.json
 mkdir empty_folder
 refuses "empty_folder: the folder holds no tokenizer.json" convert hf -o x --vocab empty_folder
@@ -137,7 +139,7 @@ refuses "no_config: the folder has no config.json" convert no_config -o x
 refuses "no_weights: the folder holds no weights: expected model.safetensors" convert no_weights -o x
 refuses "text.txt: is not a safetensors file" convert text.txt -o x
 refuses "first.gguf: is a GGUF file already" convert first.gguf -o x
-refuses "hf/tokenizer.json: is not a safetensors file" convert hf/tokenizer.json -o x
+refuses "hf/tokenizer.json: is JSON, not weights" convert hf/tokenizer.json -o x
 refuses "no file says how many attention heads the model has; give --heads" convert no_config/model.safetensors -o x
 edited "architecture \`llama\` is not supported; nib converts gpt2" 's/"gpt2"/"llama"/'
 edited "names no model_type" '/model_type\|architectures\|GPT2LMHead/d; s/^  \],//'

@@ -37,17 +37,17 @@ double decode_bytes(const GptConfig& config, const GgufFile& file) {
 
 CLI::Option* add_model_bench_options(CLI::App& app, ModelBenchOptions& o) {
     auto* model = app.add_option("MODEL", o.path, "model file (GGUF) to time instead");
-    const auto number = [&](const char* name, int64_t& value, const char* help) {
-        app.add_option(name, value, help)
-            ->transform(whole_number(1))
+    const auto number = [&](const char* name, auto& value, int64_t most, const char* help) {
+        return app.add_option(name, value, help)
+            ->transform(whole_number(1, most))
             ->type_name("N")
-            ->capture_default_str()
             ->needs(model)
             ->group("Model");
     };
-    number("--prefill", o.prefill, "tokens to evaluate at once");
-    number("--decode", o.decode, "single tokens to evaluate after them");
-    number("--samples", o.samples, "sequences that are decoded side by side");
+    number("--prefill", o.prefill, INT32_MAX,
+           "tokens to evaluate at once (default: 512, or what the context has room for)");
+    number("--decode", o.decode, INT32_MAX, "single tokens to evaluate after them (default: 64, or half of the context)");
+    number("--samples", o.samples, 4096, "sequences that are decoded side by side")->capture_default_str();
     add_cache_option(app, o.cache)->needs(model)->group("Model");
     return model;
 }
@@ -55,12 +55,15 @@ CLI::Option* add_model_bench_options(CLI::App& app, ModelBenchOptions& o) {
 void bench_model(CpuBackend& backend, const ModelBenchOptions& o) {
     const GgufFile file = GgufFile::open(model_file(o.path));
     const GptConfig config = read_config(file);
-    if (o.prefill > config.context || o.decode > config.context - o.prefill)
+    const int64_t steps_wanted = o.decode.value_or(std::min<int64_t>(64, config.context / 2));
+    const int64_t prompt_wanted = o.prefill.value_or(std::clamp<int64_t>(config.context - steps_wanted, 1, 512));
+    if (steps_wanted < 1 || prompt_wanted + steps_wanted > config.context)
         fail("--prefill %lld and --decode %lld are more than the model's context of %lld tokens",
-             static_cast<long long>(o.prefill), static_cast<long long>(o.decode), static_cast<long long>(config.context));
+             static_cast<long long>(prompt_wanted), static_cast<long long>(steps_wanted),
+             static_cast<long long>(config.context));
     const GptWeights weights = gpt_weights(config, file, backend.map_weights(file.bytes()));
-    const std::vector<int32_t> prompt = random_tokens(o.prefill, config.vocab),
-                               next = random_tokens(o.decode, config.vocab);
+    const std::vector<int32_t> prompt = random_tokens(prompt_wanted, config.vocab),
+                               next = random_tokens(steps_wanted, config.vocab);
     std::vector<int32_t> step(static_cast<size_t>(o.samples));
     std::vector<double> prefill, decode;
     double memory = 0;
@@ -81,8 +84,8 @@ void bench_model(CpuBackend& backend, const ModelBenchOptions& o) {
         }
         memory = anonymous_memory();
     }
-    const double prefill_rate = static_cast<double>(o.prefill) / median(prefill);
-    const double steps = static_cast<double>(o.decode) / median(decode);
+    const double prefill_rate = static_cast<double>(prompt_wanted) / median(prefill);
+    const double steps = static_cast<double>(steps_wanted) / median(decode);
     const double decode_rate = steps * static_cast<double>(o.samples), bytes = steps * decode_bytes(config, file);
     const double bandwidth = measure_bandwidth(backend);
     if (o.json)

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "cpu/backend.h"
@@ -11,7 +12,8 @@ namespace nib {
 
 struct ModelBenchOptions {
     std::string path;
-    int64_t prefill = 512, decode = 64, samples = 1;
+    std::optional<int64_t> prefill, decode;  // none: 512 and 64, or what the context has room for
+    int64_t samples = 1;
     std::string cache = "f16";
     bool json = false;
 };

@@ -43,7 +43,7 @@ constexpr size_t kMaxPrompt = size_t{64} << 20;  // bytes
 struct Options {
     std::string model, prompt, prompt_file, tokens;
     bool has_prompt = false, has_tokens = false, has_seed = false;
-    EncodeOptions encode{.begin = true, .advice = "remove it or use --skip-unknown"};
+    EncodeOptions encode{.advice = "remove it or use --skip-unknown"};
     GenerateOptions generate;
     int samples = 1;
     bool ignore_end = false, json = false, verbose = false, no_echo = false;
@@ -109,6 +109,7 @@ void run(Options& o) {
     std::vector<int32_t> prompt =
         o.has_tokens ? parse_token_numbers(o.tokens, model.config().vocab) : tokenizer.encode(prompt_text(o), o.encode);
     const std::string shown = Utf8Streamer().push(tokenizer.decode(prompt));  // without what was skipped
+    if (!o.has_tokens && tokenizer.begins_texts()) prompt.insert(prompt.begin(), tokenizer.first_token());
     if (prompt.empty()) prompt.push_back(tokenizer.first_token());
     if (!o.ignore_end) o.generate.end = tokenizer.end_token();
 

@@ -102,6 +102,8 @@ void refuse_known_format(std::string_view text, const std::string& file) {
         what = "is a tar archive, the format of PyTorch before 0.2: load it with a newer PyTorch and torch.save it again";
     } else if (starts("\x80") && text.size() > 1 && text[1] >= 2 && text[1] <= 5 && (text.size() < 9 || text[8] != '{')) {
         what = "is a bare Python pickle, not a PyTorch checkpoint: save the state dict with torch.save";
+    } else if (starts("{") && text.substr(0, 8).find('\0') == std::string_view::npos) {
+        what = "is JSON, not weights: name the folder or the file with the weights";
     } else if (starts("GGUF")) {
         what = "is a GGUF file already";
     } else if (starts("\x89HDF")) {
@@ -122,8 +124,8 @@ std::string find_in_folder(const std::string& folder) {
         const fs::path path = fs::path(folder) / name;
         if (is_there(path)) return path.string();
     }
-    fail("%s: the folder holds no weights: expected %s, %s, %s or %s", printable(folder).c_str(), kFolderFiles[0],
-         kFolderFiles[1], kFolderFiles[2], kFolderFiles[3]);
+    fail("%s: the folder holds no weights: expected %s, %s, %s or %s; name another file itself", printable(folder).c_str(),
+         kFolderFiles[0], kFolderFiles[1], kFolderFiles[2], kFolderFiles[3]);
 }
 
 }  // namespace

@@ -216,6 +216,11 @@ ImportedGpt import_gpt(const CheckpointSource& source, const ImportHints& hints)
     } else {
         take_saved(source, hints, gpt);
     }
+    if (hints.heads && c.heads != 0 && c.heads != *hints.heads)
+        fail("%s: --heads %lld contradicts the %lld heads that the files say; leave it out", tensors.path().c_str(),
+             static_cast<long long>(*hints.heads), static_cast<long long>(c.heads));
+    if (hints.act && config && c.act != *hints.act)
+        fail("%s: --activation contradicts what %s says; leave it out", tensors.path().c_str(), kConfigFile);
     if (hints.heads) c.heads = *hints.heads;
     if (hints.act) c.act = *hints.act;
     if (c.heads == 0) fail("%s: no file says how many attention heads the model has; give --heads", tensors.path().c_str());

@@ -9,7 +9,9 @@ namespace {
 
 std::unique_ptr<Tokenizer> tokenizer_of(const GgufFile& file, const GptConfig& config) {
     std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(file);
-    if (!tokenizer) tokenizer = std::make_unique<TokenNumbers>(static_cast<int32_t>(config.vocab));
+    if (!tokenizer)
+        tokenizer = std::make_unique<TokenNumbers>(static_cast<int32_t>(config.vocab),
+                                                   file.get_or<int32_t>("tokenizer.ggml.eos_token_id", -1));
     return tokenizer;
 }
 

@@ -166,7 +166,7 @@ int32_t BpeTokenizer::first_token() const { return specials_.begin >= 0 ? specia
 std::vector<int32_t> BpeTokenizer::encode(std::string_view text, const EncodeOptions& options) const {
     Work work{options, {}, {}, {}};
     work.ids.reserve(text.size() / 3);
-    if (options.begin && specials_.add_begin && specials_.begin >= 0) work.ids.push_back(specials_.begin);
+    if (options.begin && begins_texts()) work.ids.push_back(specials_.begin);
     encode_added(text, 0, work);
     return std::move(work.ids);
 }

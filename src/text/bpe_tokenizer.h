@@ -70,6 +70,7 @@ public:
     int32_t vocab_size() const override { return static_cast<int32_t>(types_.size()); }
     const char* kind() const override { return "bpe"; }
     int32_t first_token() const override;
+    bool begins_texts() const override { return specials_.add_begin && specials_.begin >= 0; }
     int32_t end_token() const override { return specials_.end; }
 
     TokenType type(int32_t id) const;

@@ -42,6 +42,8 @@ public:
 
     /// What a model continues when there is no prompt.
     virtual int32_t first_token() const { return 0; }
+    /// Whether the model wants that token before every text (EncodeOptions::begin).
+    virtual bool begins_texts() const { return false; }
     /// The token that ends a text; -1: none.
     virtual int32_t end_token() const { return -1; }
 };
