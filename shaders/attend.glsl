@@ -1,5 +1,6 @@
 // Attention of one query to `count` keys, by one workgroup: y_d = sum_s softmax_s(q . k_s / sqrt(D)) v_s,d, with the softmax
-// of Milakov, Gimelshein 2018 over one block of W keys after another. A shader defines QUERY(d), KEY(s, d), VALUE(s, d).
+// of Milakov, Gimelshein 2018 over one block of W keys after another; D is the head size. A shader defines QUERY(d),
+// KEY(s, d), VALUE(s, d).
 shared float query[D], sums[D], weights[W];
 
 struct Softmax {

@@ -1,5 +1,5 @@
 // What attention_cached needs first: the key and value of row r = (b,t) stored at positions[r] of sequence b. One workgroup
-// per row.
+// per row; D is the head size.
 #version 450
 #include "common.glsl"
 

@@ -1,7 +1,7 @@
 // What every shader shares: the constants and inputs that src/vulkan/dispatch.h describes, reductions and exponentials.
 layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint W = 64;  // invocations of a workgroup
-layout(constant_id = 1) const uint D = 64;  // attention: head size; linear_few_rows: rows; quantize_rows: length of a run
+layout(constant_id = 0) const uint W = 64;             // invocations of a workgroup
+layout(constant_id = 1) const uint D = 64;             // the shader says what it is
 layout(constant_id = 2) const uint kType = 0;          // DType of the tensors that Params::type speaks of
 layout(constant_id = 3) const uint kPositionType = 0;  // the same for Params::position_type
 

@@ -9,7 +9,7 @@ namespace nib::vulkan {
 namespace {
 
 constexpr int64_t kMaxGroups = 65535;  // in one dimension, the least that Vulkan promises
-constexpr int64_t kTile = 32;          // linear.comp
+constexpr int64_t kSide = 8;           // linear.comp: invocations along a side of a tile
 constexpr int64_t kColumns = 8;        // linear_few_rows.comp
 constexpr int64_t kFewestRows = 4;     // up to here linear_few_rows
 constexpr int64_t kMaxHeadSize = 1024;
@@ -116,7 +116,10 @@ std::vector<Dispatch> linear(const Node& node, uint64_t max_range) {
     const int64_t R = node.p.B * node.p.T;
     const bool few = R <= kFewestRows;
     Dispatch whole = base(few ? kLinearFewRows : kLinear, node);
-    if (few) whole.constants.D = static_cast<uint32_t>(R);
+    // Large tiles read less, small ones leave less idle and, where reading is much code, take less time to compile.
+    const bool large = R > 4 * kSide && dtype_info(node.p.type)->block_size == 1;
+    const int64_t side = large ? 8 : 4, tile = kSide * side;
+    whole.constants.D = static_cast<uint32_t>(few ? R : side);
     std::vector<Dispatch> list;
     if (const int64_t run = dtype_info(node.p.type)->block_size; run > 1) {
         list.push_back(in_groups(base(kQuantizeRows, node), node, (R * node.p.C / run + kGroup - 1) / kGroup));
@@ -127,7 +130,7 @@ std::vector<Dispatch> linear(const Node& node, uint64_t max_range) {
     }
     for_pieces(whole, node, 1, max_range, [&](Dispatch d, int64_t columns) {
         if (few) return list.push_back(in_groups(d, node, (columns + kColumns - 1) / kColumns));
-        set_groups(d, node, (columns + kTile - 1) / kTile, (R + kTile - 1) / kTile);
+        set_groups(d, node, (columns + tile - 1) / tile, (R + tile - 1) / tile);
         list.push_back(d);
     });
     for (size_t i = 2; i < list.size(); ++i) list[i].waits = false;  // pieces do not wait for each other
