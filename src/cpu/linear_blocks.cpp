@@ -11,8 +11,9 @@
 namespace nib::cpu::NIB_ISA {
 namespace {
 
-constexpr int64_t kGroup = 16;   // values with one scale, at least
-constexpr int64_t kWeights = 4;  // rows of w that are taken together
+constexpr int64_t kGroup = 16;    // values with one scale, at least
+constexpr int64_t kWeights = 4;   // rows of w that are taken together
+constexpr int64_t kAhead = 8192;  // bytes: how far ahead memory is asked for weights
 
 // ---- rows of bytes ---------------------------------------------------------------------------------------------------
 
@@ -103,13 +104,12 @@ struct Product {
     const uint8_t* weights(int64_t n) const { return static_cast<const uint8_t*>(w) + static_cast<size_t>(n) * row_bytes; }
 };
 
-// A row of w; its offsets stand in `sum`. Meanwhile the memory fetches what is decoded after the next products.
+// A row of w; its offsets stand in `sum`.
 template <class F>
 void decode_row(const uint8_t* row, int64_t K, const Row& out) {
-    const int64_t ahead = kWeights * (K / F::kBlock) * F::kBlockBytes;
     for (int64_t k = 0; k < K; k += kChunk, row += F::kBytes) {
 #pragma GCC unroll 5
-        for (int64_t line = 0; line < F::kBytes; line += 64) __builtin_prefetch(row + ahead + line, 0, 3);
+        for (int64_t line = 0; line < F::kBytes; line += 64) __builtin_prefetch(row + kAhead + line, 0, 3);
         decode_chunk<F>(row, least(kChunk, K - k), out.q + k, out.scale + k / kGroup, out.sum + k / kGroup);
     }
 }

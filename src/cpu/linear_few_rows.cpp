@@ -49,6 +49,28 @@ void dot_block(const Product& p, int64_t row, int64_t n) {
         for (int j = 0; j < kW; ++j) p.put(row + i, n + j, reduce_add(sum[i][j]));
 }
 
+// One row of x: the rows of w one after the other, so that memory is read front to back.
+template <class T>
+void dot_row(const Product& p, int64_t row, Range columns) {
+    constexpr int kSums = 4;  // side by side: one alone would wait for itself
+    constexpr int64_t kStep = kSums * kWidth, kAhead = 8192 / sizeof(T);
+    const float* x = p.x + row * p.K;
+    for (int64_t n = columns.begin; n < columns.end; ++n) {
+        const T* w = static_cast<const T*>(p.w) + n * p.K;
+        vf sum[kSums] = {vf(0.0f), vf(0.0f), vf(0.0f), vf(0.0f)};
+        int64_t k = 0;
+        for (; k + kStep <= p.K; k += kStep) {
+            for (size_t line = 0; line < kStep * sizeof(T); line += 64)
+                __builtin_prefetch(reinterpret_cast<const char*>(w + k + kAhead) + line, 0, 3);
+            for (int i = 0; i < kSums; ++i) sum[i] = madd(load(x + k + i * kWidth), load(w + k + i * kWidth), sum[i]);
+        }
+        for_each_vector(
+            p.K - k, [&](int64_t i, auto get, auto)
+                         __attribute__((always_inline)) { sum[0] = madd(get(x + k + i), get(w + k + i), sum[0]); });
+        p.put(row, n, reduce_add((sum[0] + sum[1]) + (sum[2] + sum[3])));
+    }
+}
+
 template <class T, int kX>
 void dot_rows(const Product& p, int64_t row, Range columns) {
     int64_t n = columns.begin;
@@ -62,7 +84,7 @@ void dot_numbers(const Product& p, int64_t M, Range columns) {
         const Range block{n, least(n + kBlockRows, columns.end)};
         int64_t r = 0;
         for (; r + 4 <= M; r += 4) dot_rows<T, 4>(p, r, block);
-        for (; r < M; ++r) dot_rows<T, 1>(p, r, block);
+        for (; r < M; ++r) dot_row<T>(p, r, block);
     }
 }
 
