@@ -10,8 +10,7 @@ namespace nib {
 /// What the lines mean, for help texts.
 constexpr const char* kPlanLegend =
     "--dump-plan prints a line per node: stage (s: each thread takes whole sequences through it), op, outputs <- inputs; "
-    "of "
-    "a result also @offset in the arena and [first-last] stage that needs it; += adds to what is there.";
+    "of a result also @offset in the arena and [first-last] stage that needs it; += adds to what is there.";
 
 /// Prints each plan that is compiled and runs none: all results are zero.
 class PlanPrinter : public WrappedBackend {

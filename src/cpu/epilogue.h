@@ -1,11 +1,29 @@
-// What Linear does to its product before it is stored: y = residual + dropout(act(product)). Compiled once per instruction
-// set like simd.h.
+// What the kernels of Linear share: their operands, and what is done to the product before it is stored: y = residual +
+// dropout(act(product)). Compiled once per instruction set like simd.h.
 #pragma once
 
 #include "cpu/dropout.h"
 #include "cpu/vecmath.h"
 
 namespace nib::cpu::NIB_ISA {
+
+/// Linear's product out = x w^T + bias, before the epilogue.
+struct LinearOperands {
+    const float* x;     // (R,K)
+    const void* w;      // (N,K) of `type`
+    const float* bias;  // (N) or null
+    float* out;         // (R,N)
+    int64_t K, N;
+    DType type;
+    explicit LinearOperands(const Call& call)
+        : x(call.input<float>(0)),
+          w(call.in[1]),
+          bias(call.input<float>(2)),
+          out(call.out[1] ? call.output<float>(1) : call.output<float>(0)),
+          K(call.p.C),
+          N(call.p.N),
+          type(call.p.type) {}
+};
 
 // Calls body with the activation as a compile-time constant.
 template <class Body>

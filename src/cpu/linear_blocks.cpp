@@ -84,23 +84,10 @@ template <int64_t run, int64_t group>
 
 // ---- few rows --------------------------------------------------------------------------------------------------------
 
-struct Product {
-    const float* x;
-    const void* w;
-    const float* bias;
-    float* out;
-    int64_t K, N;
+struct Product : LinearOperands {
     size_t row_bytes;  // of w
     Layout layout;
-    explicit Product(const Call& call)
-        : x(call.input<float>(0)),
-          w(call.in[1]),
-          bias(call.input<float>(2)),
-          out(call.out[1] ? call.output<float>(1) : call.output<float>(0)),
-          K(call.p.C),
-          N(call.p.N),
-          row_bytes(dtype_bytes(call.p.type, K)),
-          layout(K) {}
+    explicit Product(const Call& call) : LinearOperands(call), row_bytes(dtype_bytes(type, K)), layout(K) {}
     const uint8_t* weights(int64_t n) const { return static_cast<const uint8_t*>(w) + static_cast<size_t>(n) * row_bytes; }
 };
 

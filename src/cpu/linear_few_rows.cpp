@@ -9,21 +9,8 @@ namespace {
 constexpr int64_t kWeights = 4;     // rows of w that are taken together
 constexpr int64_t kBlockRows = 16;  // rows of w that stay in the cache for all rows of x
 
-struct Product {
-    const float* x;
-    const void* w;
-    const float* bias;
-    float* out;
-    int64_t K, N;
-    DType type;
-    explicit Product(const Call& call)
-        : x(call.input<float>(0)),
-          w(call.in[1]),
-          bias(call.input<float>(2)),
-          out(call.out[1] ? call.output<float>(1) : call.output<float>(0)),
-          K(call.p.C),
-          N(call.p.N),
-          type(call.p.type) {}
+struct Product : LinearOperands {
+    using LinearOperands::LinearOperands;
     void put(int64_t row, int64_t n, float sum) const { out[row * N + n] = sum + (bias ? bias[n] : 0.0f); }
 };
 
