@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -11,10 +10,8 @@
 
 #include "checkpoint_files.h"
 #include "io/safetensors.h"
-#include "model/encode.h"
 #include "model/export.h"
 #include "model/gpt.h"
-#include "model/hf_config.h"
 #include "model/hf_names.h"
 #include "ref/quantize.h"
 #include "test_errors.h"
@@ -309,99 +306,6 @@ TEST_F(Convert, RefusesOtherModels) {
     EXPECT_MENTIONS(error_with([](Tensors& t) { t["h.9223372036854775807.x"] = t["ln_f.bias"]; }),
                     "belongs to no parameter");
     EXPECT_MENTIONS(error_with([](Tensors& t) { t.erase("wpe.weight"); }), "tensor `wpe.weight` is missing");
-}
-
-TEST(HfConfig, IsReadStrictly) {
-    const auto error = [](const std::string& text) { return error_of([&] { parse_hf_config(text, "config.json"); }); };
-    EXPECT_EQ(error(R"({"architectures": ["GPT2LMHeadModel"]})"), "");
-    EXPECT_EQ(error(R"({"model_type": "gpt2", "reorder_and_upcast_attn": true, "pruned_heads": {}})"), "");
-    EXPECT_MENTIONS(error(R"({"model_type": "gptj"})"), "architecture `gptj` is not supported; nib converts gpt2");
-    EXPECT_MENTIONS(error(R"({"architectures": ["BertModel"]})"), "architecture `BertModel`");
-    EXPECT_MENTIONS(error("{}"), "names no model_type");
-    EXPECT_MENTIONS(error("[]"), "where nib expects an object");
-    EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "scale_attn_weights": false})"), "scale_attn_weights: the value false");
-    EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "pruned_heads": {"1": [0]}})"), "pruned_heads");
-    EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "auto_map": {"AutoModel": "x.Y"}})"), "auto_map");
-    EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "n_layer": 1e3})"), "n_layer is number where nib expects a size");
-    EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "n_embd": 99999999999})"), "n_embd is 99999999999");
-    EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "layer_norm_epsilon": 1})"), "layer_norm_epsilon");
-    EXPECT_EQ(
-        parse_hf_config(R"({"model_type": "gpt2", "vocab_size": 9, "bos_token_id": 9, "eos_token_id": [8]})", "").begin,
-        -1);
-    EXPECT_EQ(parse_hf_config(R"({"model_type": "gpt2", "vocab_size": 9, "bos_token_id": 9, "eos_token_id": [8]})", "").end,
-              8);
-}
-
-TEST(HfConfig, IsWrittenAsItIsRead) {
-    for (const float eps : {1e-5f, 1e-6f, 0.0f, 0.1f, 1.0f / 3}) {
-        const GptConfig c{.layers = 3,
-                          .heads = 5,
-                          .embd = 35,
-                          .context = 9,
-                          .vocab = 11,
-                          .ffn = 70,
-                          .eps = eps,
-                          .act = Act::Relu,
-                          .tied = false};
-        const HfConfig read = parse_hf_config(hf_config_text(c, "a \"name\"", "float32", 10, -1), "config.json");
-        EXPECT_EQ(read.layers, c.layers);
-        EXPECT_EQ(read.heads, c.heads);
-        EXPECT_EQ(read.embd, c.embd);
-        EXPECT_EQ(read.context, c.context);
-        EXPECT_EQ(read.vocab, c.vocab);
-        EXPECT_EQ(read.ffn, c.ffn);
-        EXPECT_EQ(read.eps, c.eps);
-        EXPECT_EQ(read.act, c.act);
-        EXPECT_EQ(read.tied, c.tied);
-        EXPECT_EQ(read.begin, 10);
-        EXPECT_EQ(read.end, -1);
-        EXPECT_EQ(read.name, "a \"name\"");
-    }
-}
-
-TEST(StoredType, FallsBackAsLlamaCppDoes) {
-    const auto type = [](DType wanted, std::vector<int64_t> shape) { return stored_type(wanted, "x", shape); };
-    EXPECT_EQ(type(DType::Q4_K, {3, 512}), DType::Q4_K);
-    EXPECT_EQ(type(DType::Q4_K, {3, 64}), DType::Q5_0);
-    EXPECT_EQ(type(DType::Q5_K, {3, 64}), DType::Q5_1);
-    EXPECT_EQ(type(DType::Q6_K, {3, 64}), DType::Q8_0);
-    for (const DType wanted : {DType::Q4_K, DType::Q5_K, DType::Q6_K, DType::Q8_0, DType::Q4_0, DType::Q5_1})
-        EXPECT_EQ(type(wanted, {3, 33}), DType::F16);
-    EXPECT_EQ(type(DType::BF16, {3, 33}), DType::BF16);
-    EXPECT_EQ(type(DType::Q8_0, {64}), DType::F32);
-    EXPECT_EQ(stored_type(DType::Q8_0, "position_embd.weight", std::vector<int64_t>{4, 64}), DType::F32);
-    EXPECT_EQ(find_weight_type("q4_k"), DType::Q4_K);
-    for (const char* name : {"q2_k", "i8", "", "Q8_0"}) EXPECT_FALSE(find_weight_type(name)) << name;
-}
-
-// Several pieces per thread, a last one that is short, rows longer than a piece.
-TEST(Encoder, GivesTheSameBytesForAnyThreads) {
-    const auto value = [](int64_t i) { return std::sin(static_cast<float>(i % 9973)); };
-    for (const auto& shape : {
-             std::vector<int64_t>{1500,    672},
-             std::vector<int64_t>{2,       600032},
-             std::vector<int64_t>{32}
-    }) {
-        const int64_t count = shape[0] * (shape.size() > 1 ? shape[1] : 1);
-        std::vector<float> values(static_cast<size_t>(count));
-        for (int64_t i = 0; i < count; ++i) values[static_cast<size_t>(i)] = value(i);
-        std::vector<std::byte> expected(dtype_bytes(DType::Q8_0, count));
-        ref::pack(DType::Q8_0, values.data(), count, expected.data());
-        for (const int threads : {1, 3}) {
-            double share = 0;
-            Encoder encoder(threads, count, [&](double done) { share = done; });
-            std::vector<std::byte> bytes;
-            encoder.encode(
-                "x", DType::Q8_0, shape,
-                [&](int64_t first, std::span<float> out) {
-                    for (float& v : out) v = value(first++);
-                },
-                [&](std::span<const std::byte> piece) { bytes.insert(bytes.end(), piece.begin(), piece.end()); });
-            EXPECT_TRUE(bytes == expected) << threads << " threads";
-            EXPECT_EQ(share, 1.0);
-            EXPECT_TRUE(encoder.findings().empty());
-        }
-    }
 }
 
 TEST_F(Convert, TypesAndFindings) {

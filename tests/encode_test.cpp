@@ -1,0 +1,60 @@
+// Which type a tensor gets, and its bytes.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <span>
+#include <vector>
+
+#include "model/encode.h"
+#include "ref/quantize.h"
+
+namespace nib {
+namespace {
+
+TEST(StoredType, FallsBackAsLlamaCppDoes) {
+    const auto type = [](DType wanted, std::vector<int64_t> shape) { return stored_type(wanted, "x", shape); };
+    EXPECT_EQ(type(DType::Q4_K, {3, 512}), DType::Q4_K);
+    EXPECT_EQ(type(DType::Q4_K, {3, 64}), DType::Q5_0);
+    EXPECT_EQ(type(DType::Q5_K, {3, 64}), DType::Q5_1);
+    EXPECT_EQ(type(DType::Q6_K, {3, 64}), DType::Q8_0);
+    for (const DType wanted : {DType::Q4_K, DType::Q5_K, DType::Q6_K, DType::Q8_0, DType::Q4_0, DType::Q5_1})
+        EXPECT_EQ(type(wanted, {3, 33}), DType::F16);
+    EXPECT_EQ(type(DType::BF16, {3, 33}), DType::BF16);
+    EXPECT_EQ(type(DType::Q8_0, {64}), DType::F32);
+    EXPECT_EQ(stored_type(DType::Q8_0, "position_embd.weight", std::vector<int64_t>{4, 64}), DType::F32);
+    EXPECT_EQ(find_weight_type("q4_k"), DType::Q4_K);
+    for (const char* name : {"q2_k", "i8", "", "Q8_0"}) EXPECT_FALSE(find_weight_type(name)) << name;
+}
+
+// Several pieces per thread, a last one that is short, rows longer than a piece.
+TEST(Encoder, GivesTheSameBytesForAnyThreads) {
+    const auto value = [](int64_t i) { return std::sin(static_cast<float>(i % 9973)); };
+    for (const auto& shape : {
+             std::vector<int64_t>{1500,    672},
+             std::vector<int64_t>{2,       600032},
+             std::vector<int64_t>{32}
+    }) {
+        const int64_t count = shape[0] * (shape.size() > 1 ? shape[1] : 1);
+        std::vector<float> values(static_cast<size_t>(count));
+        for (int64_t i = 0; i < count; ++i) values[static_cast<size_t>(i)] = value(i);
+        std::vector<std::byte> expected(dtype_bytes(DType::Q8_0, count));
+        ref::pack(DType::Q8_0, values.data(), count, expected.data());
+        for (const int threads : {1, 3}) {
+            double share = 0;
+            Encoder encoder(threads, count, [&](double done) { share = done; });
+            std::vector<std::byte> bytes;
+            encoder.encode(
+                "x", DType::Q8_0, shape,
+                [&](int64_t first, std::span<float> out) {
+                    for (float& v : out) v = value(first++);
+                },
+                [&](std::span<const std::byte> piece) { bytes.insert(bytes.end(), piece.begin(), piece.end()); });
+            EXPECT_TRUE(bytes == expected) << threads << " threads";
+            EXPECT_EQ(share, 1.0);
+            EXPECT_TRUE(encoder.findings().empty());
+        }
+    }
+}
+
+}  // namespace
+}  // namespace nib
