@@ -13,7 +13,6 @@
 #include "model/export.h"
 #include "model/gpt.h"
 #include "model/hf_names.h"
-#include "ref/quantize.h"
 #include "test_errors.h"
 #include "test_files.h"
 #include "text/bpe_tokenizer.h"
