@@ -9,14 +9,19 @@ layout(push_constant, std430) uniform Push {
     uint B, T, C, N, H, S;
     uint present;     // bit i: tensor i is there
     uint act;         // Act
+    uint adds;        // bit i: output i is added to
+    uint dropout;     // probability in 1/65536
+    uint stream;      // which dropout mask
     uint begin, end;  // rows of the matrix that this dispatch binds, of (N,C)
     float eps;
     uint shift[8];  // elements between the start of a binding and its tensor; of tensors in blocks, bytes
 } p;
 
 layout(binding = 0, std430) readonly buffer StepBlock {
-    uint rows;
-    float loss_scale;
+    uint seed[2];  // low word first
+    uint index, accumulate, rows;
+    float loss_scale, clip;
+    float lr, beta1, beta2, eps, weight_decay, momentum, correction1, correction2;
 } step_values;
 
 // Tensor i of the op: inputs are 0 to 4, outputs 5 to 7.
@@ -30,6 +35,11 @@ const uint kQ2_K = 10, kQ3_K = 11, kQ4_K = 12, kQ5_K = 13, kQ6_K = 14, kBF16 = 3
 const float kLowest = -3.402823466e38;
 
 bool has(uint i) { return (p.present >> i & 1u) != 0u; }
+
+/// Whether output i, of 0 to 2, is added to rather than overwritten; and of gradients of weights, which also add up over
+/// micro-batches.
+bool adds(uint i) { return (p.adds >> i & 1u) != 0u; }
+bool adds_weight(uint i) { return adds(i) || step_values.accumulate != 0u; }
 
 /// Rows of this run, as Call::rows().
 uint run_rows() {

@@ -124,8 +124,8 @@ VkDescriptorBufferInfo VulkanBackend::place(const Part& part, int tensor, Dispat
     const TensorInfo& info = plan.tensors[static_cast<size_t>(t.id)];
     Location where = plan.locate(t);
     uint64_t bytes = info.bytes();
-    if (d.matrix == tensor) {
-        const size_t row = dtype_bytes(info.type, info.shape[1]);
+    if (d.pieces >> tensor & 1) {
+        const size_t row = dtype_bytes(info.type, d.row_elements);
         where.offset += row * d.push.begin;
         bytes = row * (d.push.end - d.push.begin);
     }
@@ -190,11 +190,12 @@ void VulkanBackend::record(const Part& part, std::vector<Dispatch>& launches) {
 void VulkanBackend::prepare(Plan& plan) {
     auto made = std::make_unique<VulkanPlan>(device_);
     // A binding may begin up to an alignment before its rows.
-    const uint64_t max_range = std::min(device_.info().max_buffer_range, kMaxPiece) - device_.offset_alignment();
+    const Limits limits{std::min(device_.info().max_buffer_range, kMaxPiece) - device_.offset_alignment(),
+                        device_.info().software};
     std::vector<std::vector<Dispatch>> launches;  // by node
     uint32_t sets = 0;
     for (const Node& node : plan.nodes) {
-        launches.push_back(dispatches(node, max_range));
+        launches.push_back(dispatches(node, limits));
         sets += static_cast<uint32_t>(launches.back().size());
     }
     const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, sets * kMaxBindings};
@@ -230,7 +231,7 @@ void VulkanBackend::prepare(Plan& plan) {
 }
 
 void VulkanBackend::run(const Plan& plan, const Step& step) {
-    const StepValues values{static_cast<uint32_t>(step.rows), step.loss_scale};
+    const StepValues values(step);
     std::memcpy(step_.host, &values, sizeof values);
     transfers_->run_before(static_cast<const VulkanPlan&>(*plan.executable).commands);
 }

@@ -5,22 +5,16 @@
 #include <array>
 #include <compare>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "core/graph.h"
+#include "vulkan/shaders.h"
 
 namespace nib::vulkan {
 
 constexpr uint32_t kGroup = 64;       // invocations of a workgroup
 constexpr uint32_t kMaxBindings = 7;  // storage buffers of a shader, with the step's values
 constexpr int kTensors = kMaxIn + kMaxOut;
-
-/// A shader of shaders/, compiled into the binary.
-struct Shader {
-    std::span<const uint8_t> code;  // SPIR-V, words as numbers of 7 bits a byte, the lowest first; the last has bit 7 clear
-    unsigned tensors = 0;           // bit i: it has a binding i + 1 for tensor i; inputs are 0 to 4, outputs 5 to 7
-};
 
 /// Specialization constants, in the order of their numbers (shaders/common.glsl).
 struct Constants {
@@ -32,16 +26,20 @@ struct Constants {
 struct Push {
     uint32_t B = 0, T = 0, C = 0, N = 0, H = 0, S = 0;
     uint32_t present = 0, act = 0;
+    uint32_t adds = 0, dropout = 0, stream = 0;
     uint32_t begin = 0, end = 0;
     float eps = 0;
     std::array<uint32_t, kTensors> shift{};
 };
 static_assert(sizeof(Push) <= 128);  // what every device has room for
 
-/// What a shader reads of Step.
+/// What a shader reads of Step, as in shaders/common.glsl.
 struct StepValues {
-    uint32_t rows = 0;
-    float loss_scale = 0;
+    uint32_t seed[2] = {};  // low word first
+    uint32_t index = 0, accumulate = 0, rows = 0;
+    float loss_scale = 0, clip = 0;
+    float lr = 0, beta1 = 0, beta2 = 0, eps = 0, weight_decay = 0, momentum = 0, correction1 = 1, correction2 = 1;
+    explicit StepValues(const Step& step);
 };
 
 struct Dispatch {
@@ -49,9 +47,16 @@ struct Dispatch {
     Constants constants;
     Push push;  // its shifts are set when tensors are bound
     uint32_t groups_x = 1, groups_y = 1;
-    int matrix = -1;     // tensor that is bound from row push.begin to push.end only; -1: none
-    int scratch = -1;    // tensor that is bound to the node's scratch instead; -1: none
-    bool waits = false;  // for the dispatch before it
+    uint32_t pieces = 0;       // bit i: tensor i is bound from row push.begin to push.end only
+    int64_t row_elements = 0;  // of such a row
+    int scratch = -1;          // tensor that is bound to the node's scratch instead; -1: none
+    bool waits = false;        // for the dispatch before it
+};
+
+/// What launches depend on of a device.
+struct Limits {
+    uint64_t max_range = 0;  // bytes that a shader may bind of a tensor
+    bool software = false;   // the device is a CPU
 };
 
 /// Bytes between dispatches of this node, which they keep in scratch.
@@ -60,8 +65,8 @@ uint64_t scratch_bytes(const Node& node);
 /// Whether there are shaders for this node.
 bool supports(const Node& node);
 
-/// The launches of a node. Matrices of weights come in pieces of at most `max_range` bytes. Error when a row has more, or
-/// the node needs more workgroups than Vulkan promises.
-std::vector<Dispatch> dispatches(const Node& node, uint64_t max_range);
+/// The launches of a node. Matrices of weights and their gradients come in pieces of at most `limits.max_range` bytes.
+/// Error when a row has more, or the node needs more workgroups than Vulkan promises.
+std::vector<Dispatch> dispatches(const Node& node, const Limits& limits);
 
 }  // namespace nib::vulkan

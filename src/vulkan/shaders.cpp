@@ -1,0 +1,52 @@
+#include "vulkan/shaders.h"
+
+namespace nib::vulkan {
+namespace {
+
+// As the build compiled them.
+constexpr uint8_t kEmbedCode[] = {
+#include "shaders/embed.inc"
+};
+constexpr uint8_t kNormCode[] = {
+#include "shaders/norm.inc"
+};
+constexpr uint8_t kLinearCode[] = {
+#include "shaders/linear.inc"
+};
+constexpr uint8_t kLinearFewRowsCode[] = {
+#include "shaders/linear_few_rows.inc"
+};
+constexpr uint8_t kAttentionCode[] = {
+#include "shaders/attention.inc"
+};
+constexpr uint8_t kAttentionStoreCode[] = {
+#include "shaders/attention_store.inc"
+};
+constexpr uint8_t kAttentionCachedCode[] = {
+#include "shaders/attention_cached.inc"
+};
+constexpr uint8_t kGatherRowsCode[] = {
+#include "shaders/gather_rows.inc"
+};
+constexpr uint8_t kCrossEntropyCode[] = {
+#include "shaders/cross_entropy.inc"
+};
+constexpr uint8_t kQuantizeRowsCode[] = {
+#include "shaders/quantize_rows.inc"
+};
+
+}  // namespace
+
+// A tensor's bit is 1 << its number in the shader.
+const Shader kAttention{kAttentionCode, 0b01100001};
+const Shader kAttentionCached{kAttentionCachedCode, 0b11100011};
+const Shader kAttentionStore{kAttentionStoreCode, 0b11000011};
+const Shader kCrossEntropy{kCrossEntropyCode, 0b11100011};
+const Shader kEmbed{kEmbedCode, 0b00101111};
+const Shader kGatherRows{kGatherRowsCode, 0b00100011};
+const Shader kLinear{kLinearCode, 0b01101111};
+const Shader kLinearFewRows{kLinearFewRowsCode, 0b01101111};
+const Shader kNorm{kNormCode, 0b11100111};
+const Shader kQuantizeRows{kQuantizeRowsCode, 0b00100001};
+
+}  // namespace nib::vulkan

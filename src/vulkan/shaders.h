@@ -1,0 +1,25 @@
+// The shaders of shaders/, compiled into the binary.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace nib::vulkan {
+
+struct Shader {
+    std::span<const uint8_t> code;  // SPIR-V, words as numbers of 7 bits a byte, the lowest first; the last has bit 7 clear
+    unsigned tensors = 0;           // bit i: it has a binding i + 1 for tensor i; inputs are 0 to 4, outputs 5 to 7
+};
+
+extern const Shader kAttention;
+extern const Shader kAttentionCached;
+extern const Shader kAttentionStore;
+extern const Shader kCrossEntropy;
+extern const Shader kEmbed;
+extern const Shader kGatherRows;
+extern const Shader kLinear;
+extern const Shader kLinearFewRows;
+extern const Shader kNorm;
+extern const Shader kQuantizeRows;
+
+}  // namespace nib::vulkan
