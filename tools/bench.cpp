@@ -21,8 +21,9 @@ namespace nib {
 namespace {
 
 constexpr const char* kFooter =
-    "Without MODEL and --train: read bandwidth and peak of fused multiply-adds of this machine's threads, then matrix "
-    "products and decoding of a model larger than the cache (the gpt2 preset, random weights) as shares of them.\n\n"
+    "Without MODEL and --train: the limits of the device, which are memory bandwidth (of reading by a CPU's threads, of copying "
+    "on a GPU, both directions counted) and peak of fused multiply-adds; then matrix products and decoding of a model larger "
+    "than the cache (the gpt2 preset, random weights) as shares of them.\n\n"
     "With MODEL: the median of three evaluations of --prefill random tokens and, after them, of --decode single tokens; "
     "the bytes of weights that decoding reads per second, as a share of the bandwidth; and the memory that the process "
     "uses beyond the mapped file.\n\n"
@@ -34,6 +35,7 @@ constexpr const char* kExamples =
     "\n\nExamples:\n"
     "  nib bench\n"
     "  nib bench gpt2-q8.gguf --prefill 512 --decode 64\n"
+    "  nib bench --device vulkan\n"
     "  nib bench --train --preset gpt-mini --vocab 65 --context 128 --batch 64 --dropout 0.1\n"
     "  nib bench --train --preset gpt2 --vocab 50257 --context 64 --batch 4";
 
@@ -135,27 +137,27 @@ Decoding measure_decoding(Backend& backend) {
 }
 
 void bench_machine(const Options& o) {
-    const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
-    const Limits limits = measure_limits(*backend);
+    const std::unique_ptr<Backend> backend = make_device(o.backend);
+    const Peak peak = measure_peak(*backend);
     nlohmann::ordered_json json = {
         {"backend",             backend->name()                },
-        {"read_bytes_per_s",    limits.bandwidth               },
-        {"fma_peak_flop_per_s", limits.flops                   },
+        {"read_bytes_per_s",    peak.bandwidth               },
+        {"fma_peak_flop_per_s", peak.flops                   },
         {"products",            nlohmann::ordered_json::array()}
     };
     if (!o.model.json)
-        print(strprintf("%s\n%-36s %8.1f GB/s\n%-36s %8.1f GFLOP/s\n", backend->name().c_str(), "read bandwidth",
-                        limits.bandwidth / 1e9, "multiply-add peak", limits.flops / 1e9));
+        print(strprintf("%s\n%-36s %8.1f GB/s\n%-36s %8.1f GFLOP/s\n", backend->name().c_str(), "memory bandwidth",
+                        peak.bandwidth / 1e9, "multiply-add peak", peak.flops / 1e9));
     for (const Product& product : kProducts) {
         const double flops = product_flops(*backend, product);
         json["products"].push_back({
             {"name",          product.name        },
             {"flop_per_s",    flops               },
-            {"share_of_peak", flops / limits.flops}
+            {"share_of_peak", flops / peak.flops}
         });
         if (!o.model.json)
             print(strprintf("%-36s %8.1f GFLOP/s  %3.0f %% of peak\n", product.name, flops / 1e9,
-                            100 * flops / limits.flops));
+                            100 * flops / peak.flops));
     }
     const Decoding decoding = measure_decoding(*backend);
     const double bytes = decoding.tokens_per_second * decoding.bytes_per_token;
@@ -163,15 +165,15 @@ void bench_machine(const Options& o) {
         {"model",              "gpt2 f32"                },
         {"tok_s",              decoding.tokens_per_second},
         {"bytes_per_s",        bytes                     },
-        {"share_of_bandwidth", bytes / limits.bandwidth  }
+        {"share_of_bandwidth", bytes / peak.bandwidth  }
     };
     if (o.model.json) return print_json(json);
     print(strprintf("%-36s %8.1f tok/s   %5.1f GB/s, %3.0f %% of bandwidth\n", "decode gpt2 preset, f32",
-                    decoding.tokens_per_second, bytes / 1e9, 100 * bytes / limits.bandwidth));
+                    decoding.tokens_per_second, bytes / 1e9, 100 * bytes / peak.bandwidth));
 }
 
 void bench_training(const Options& o) {
-    const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
+    const std::unique_ptr<Backend> backend = make_device(o.backend);
     const TrainOptions& sizes = o.sizes.options;
     const GptConfig config = sizes.config(o.sizes.vocab);
     double peak_bytes = 0, step_seconds = 0, loss = 0;
@@ -190,7 +192,7 @@ void bench_training(const Options& o) {
     }
     const double tokens = static_cast<double>(sizes.batch * sizes.context) / step_seconds;
     const double flops = training_flops(config, sizes.batch, sizes.context) / step_seconds;
-    const Limits limits = measure_limits(*backend);
+    const Peak peak = measure_peak(*backend);
     if (o.model.json)
         return print_json({
             {"backend",       backend->name()        },
@@ -198,19 +200,19 @@ void bench_training(const Options& o) {
             {"step_ms",       step_seconds * 1e3     },
             {"tok_s",         tokens                 },
             {"flop_per_s",    flops                  },
-            {"share_of_peak", flops / limits.flops   },
+            {"share_of_peak", flops / peak.flops   },
             {"peak_bytes",    peak_bytes             },
             {"loss",          loss                   }
         });
     print(strprintf(
         "%s, %lld parameters: step %.1f ms, %.0f tok/s, %.0f GFLOP/s (%.0f %% of the peak of %.0f), peak memory %.0f MiB\n",
         backend->name().c_str(), static_cast<long long>(parameter_count(config)), step_seconds * 1e3, tokens, flops / 1e9,
-        100 * flops / limits.flops, limits.flops / 1e9, peak_bytes / (1 << 20)));
+        100 * flops / peak.flops, peak.flops / 1e9, peak_bytes / (1 << 20)));
 }
 
 // Evaluation, training, update, norm of the gradients.
 void dump_plans(const Options& o) {
-    const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
+    const std::unique_ptr<Backend> backend = make_device(o.backend);
     PlanPrinter printer(*backend);
     RandomTraining(printer, o.sizes);
 }
@@ -224,6 +226,7 @@ void bench_command(CLI::App& app) {
     auto* train = app.add_flag("--train", o->train, "time training steps")->excludes(model);
     auto* json = app.add_flag("--json", o->model.json, "print one JSON object");
     add_backend_options(app, o->backend);
+    add_device_option(app, o->backend.device);
     add_training_sizes(app, o->sizes, train);
     app.add_flag("--dump-plan", o->dump_plan, "print what would run, and run nothing")
         ->needs(train)
@@ -236,7 +239,7 @@ void bench_command(CLI::App& app) {
         else if (o->train)
             bench_training(*o);
         else if (!o->model.path.empty())
-            bench_model(*make_backend(o->backend), o->model);
+            bench_model(*make_device(o->backend), o->model);
         else
             bench_machine(*o);
     });

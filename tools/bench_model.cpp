@@ -52,7 +52,7 @@ CLI::Option* add_model_bench_options(CLI::App& app, ModelBenchOptions& o) {
     return model;
 }
 
-void bench_model(CpuBackend& backend, const ModelBenchOptions& o) {
+void bench_model(Backend& backend, const ModelBenchOptions& o) {
     const GgufFile file = GgufFile::open(model_file(o.path));
     const GptConfig config = read_config(file);
     const int64_t steps_wanted = o.decode.value_or(std::min<int64_t>(64, config.context / 2));
@@ -87,7 +87,7 @@ void bench_model(CpuBackend& backend, const ModelBenchOptions& o) {
     const double prefill_rate = static_cast<double>(prompt_wanted) / median(prefill);
     const double steps = static_cast<double>(steps_wanted) / median(decode);
     const double decode_rate = steps * static_cast<double>(o.samples), bytes = steps * decode_bytes(config, file);
-    const double bandwidth = measure_bandwidth(backend);
+    const double bandwidth = measure_peak(backend).bandwidth;
     if (o.json)
         return print_json({
             {"backend",            backend.name()   },

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -19,6 +20,13 @@ class Executable {
 public:
     virtual ~Executable() = default;
 };
+
+/// What a device does at most in a second: operations (a multiply-add is two) and bytes of memory.
+struct Peak {
+    double flops = 0, bandwidth = 0;
+};
+/// Seconds that `work` takes.
+using Stopwatch = std::function<double(const std::function<void()>& work)>;
 
 class Backend {
 public:
@@ -41,6 +49,9 @@ public:
     virtual void prepare(Plan& plan) = 0;
     /// One step. Allocates nothing.
     virtual void run(const Plan& plan, const Step& step) = 0;
+    /// For benchmarks. Bandwidth is that of reading on a CPU, elsewhere that of copying, both directions counted. Error when
+    /// there are no kernels for it.
+    virtual Peak measure_peak(const Stopwatch& stopwatch) = 0;
 };
 
 }  // namespace nib

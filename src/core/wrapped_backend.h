@@ -20,6 +20,7 @@ public:
     void download(Location from, std::span<std::byte> bytes) const override { inner_.download(from, bytes); }
     void prepare(Plan& plan) override { inner_.prepare(plan); }
     void run(const Plan& plan, const Step& step) override { inner_.run(plan, step); }
+    Peak measure_peak(const Stopwatch& stopwatch) override { return inner_.measure_peak(stopwatch); }
 
 protected:
     Backend& inner_;

@@ -216,4 +216,31 @@ void CpuBackend::run(const Plan& plan, const Step& step) {
     pool_.run(std::cref(work));  // by reference: a copy of this closure would be allocated
 }
 
+Peak CpuBackend::measure_peak(const Stopwatch& stopwatch) {
+    if (kernels_.peak_flops == nullptr) fail("--isa %s has no vector kernels to measure; choose another", kernels_.name);
+    constexpr int64_t kFloats = int64_t{1} << 26;  // 256 MiB for each thread: larger than caches
+    constexpr int64_t kRounds = 1000000;
+    const int threads = pool_.size();
+    struct alignas(64) Line {
+        float sink;
+        double operations;
+    };
+    std::vector<Line> lines(static_cast<size_t>(threads));
+    const auto multiply_add = [&](int thread) {
+        Line& line = lines[static_cast<size_t>(thread)];
+        line.operations = kernels_.peak_flops(kRounds, &line.sink);
+    };
+    const double computing = stopwatch([&] { pool_.run(std::cref(multiply_add)); });
+
+    const int buffer = allocate(static_cast<size_t>(kFloats) * 4 * static_cast<size_t>(threads));
+    auto* data = reinterpret_cast<float*>(address({buffer, 0}));
+    std::fill(data, data + kFloats * threads, 1.0f);
+    const auto read = [&](int thread) {
+        lines[static_cast<size_t>(thread)].sink = kernels_.read_memory(data + kFloats * thread, kFloats);
+    };
+    const double reading = stopwatch([&] { pool_.run(std::cref(read)); });
+    release(buffer);
+    return {lines[0].operations * threads / computing, static_cast<double>(kFloats) * 4 * threads / reading};
+}
+
 }  // namespace nib

@@ -25,6 +25,7 @@ public:
     void download(Location from, std::span<std::byte> bytes) const override;
     void prepare(Plan& plan) override;
     void run(const Plan& plan, const Step& step) override;
+    Peak measure_peak(const Stopwatch& stopwatch) override;
 
     /// Host address of a place in a buffer.
     std::byte* address(Location where) const;
