@@ -21,8 +21,10 @@ namespace nib {
 namespace {
 
 constexpr const char* kFooter =
-    "Without MODEL and --train: the limits of the device, which are memory bandwidth (of reading by a CPU's threads, of copying "
-    "on a GPU, both directions counted) and peak of fused multiply-adds; then matrix products and decoding of a model larger "
+    "Without MODEL and --train: the limits of the device, which are memory bandwidth (of reading by a CPU's threads, of "
+    "copying "
+    "on a GPU, both directions counted) and peak of fused multiply-adds; then matrix products and decoding of a model "
+    "larger "
     "than the cache (the gpt2 preset, random weights) as shares of them.\n\n"
     "With MODEL: the median of three evaluations of --prefill random tokens and, after them, of --decode single tokens; "
     "the bytes of weights that decoding reads per second, as a share of the bandwidth; and the memory that the process "
@@ -136,49 +138,47 @@ Decoding measure_decoding(Backend& backend) {
     return decoding;
 }
 
-void bench_machine(const Options& o) {
-    const std::unique_ptr<Backend> backend = make_device(o.backend);
-    const Peak peak = measure_peak(*backend);
+void bench_machine(const Options& o, Backend& backend) {
+    const Peak peak = measure_peak(backend);
     nlohmann::ordered_json json = {
-        {"backend",             backend->name()                },
-        {"read_bytes_per_s",    peak.bandwidth               },
-        {"fma_peak_flop_per_s", peak.flops                   },
+        {"backend",             backend.name()                 },
+        {"read_bytes_per_s",    peak.bandwidth                 },
+        {"fma_peak_flop_per_s", peak.flops                     },
         {"products",            nlohmann::ordered_json::array()}
     };
     if (!o.model.json)
-        print(strprintf("%s\n%-36s %8.1f GB/s\n%-36s %8.1f GFLOP/s\n", backend->name().c_str(), "memory bandwidth",
+        print(strprintf("%s\n%-36s %8.1f GB/s\n%-36s %8.1f GFLOP/s\n", backend.name().c_str(), "memory bandwidth",
                         peak.bandwidth / 1e9, "multiply-add peak", peak.flops / 1e9));
     for (const Product& product : kProducts) {
-        const double flops = product_flops(*backend, product);
+        const double flops = product_flops(backend, product);
         json["products"].push_back({
-            {"name",          product.name        },
-            {"flop_per_s",    flops               },
+            {"name",          product.name      },
+            {"flop_per_s",    flops             },
             {"share_of_peak", flops / peak.flops}
         });
         if (!o.model.json)
-            print(strprintf("%-36s %8.1f GFLOP/s  %3.0f %% of peak\n", product.name, flops / 1e9,
-                            100 * flops / peak.flops));
+            print(
+                strprintf("%-36s %8.1f GFLOP/s  %3.0f %% of peak\n", product.name, flops / 1e9, 100 * flops / peak.flops));
     }
-    const Decoding decoding = measure_decoding(*backend);
+    const Decoding decoding = measure_decoding(backend);
     const double bytes = decoding.tokens_per_second * decoding.bytes_per_token;
     json["decode"] = {
         {"model",              "gpt2 f32"                },
         {"tok_s",              decoding.tokens_per_second},
         {"bytes_per_s",        bytes                     },
-        {"share_of_bandwidth", bytes / peak.bandwidth  }
+        {"share_of_bandwidth", bytes / peak.bandwidth    }
     };
     if (o.model.json) return print_json(json);
     print(strprintf("%-36s %8.1f tok/s   %5.1f GB/s, %3.0f %% of bandwidth\n", "decode gpt2 preset, f32",
                     decoding.tokens_per_second, bytes / 1e9, 100 * bytes / peak.bandwidth));
 }
 
-void bench_training(const Options& o) {
-    const std::unique_ptr<Backend> backend = make_device(o.backend);
+void bench_training(const Options& o, Backend& backend) {
     const TrainOptions& sizes = o.sizes.options;
     const GptConfig config = sizes.config(o.sizes.vocab);
     double peak_bytes = 0, step_seconds = 0, loss = 0;
     {
-        RandomTraining train(*backend, o.sizes);
+        RandomTraining train(backend, o.sizes);
         train.initialise();
         std::vector<double> times;
         for (int64_t i = 0; i < sizes.iters + 2; ++i) {
@@ -192,28 +192,27 @@ void bench_training(const Options& o) {
     }
     const double tokens = static_cast<double>(sizes.batch * sizes.context) / step_seconds;
     const double flops = training_flops(config, sizes.batch, sizes.context) / step_seconds;
-    const Peak peak = measure_peak(*backend);
+    const Peak peak = measure_peak(backend);
     if (o.model.json)
         return print_json({
-            {"backend",       backend->name()        },
+            {"backend",       backend.name()         },
             {"parameters",    parameter_count(config)},
             {"step_ms",       step_seconds * 1e3     },
             {"tok_s",         tokens                 },
             {"flop_per_s",    flops                  },
-            {"share_of_peak", flops / peak.flops   },
+            {"share_of_peak", flops / peak.flops     },
             {"peak_bytes",    peak_bytes             },
             {"loss",          loss                   }
         });
     print(strprintf(
         "%s, %lld parameters: step %.1f ms, %.0f tok/s, %.0f GFLOP/s (%.0f %% of the peak of %.0f), peak memory %.0f MiB\n",
-        backend->name().c_str(), static_cast<long long>(parameter_count(config)), step_seconds * 1e3, tokens, flops / 1e9,
+        backend.name().c_str(), static_cast<long long>(parameter_count(config)), step_seconds * 1e3, tokens, flops / 1e9,
         100 * flops / peak.flops, peak.flops / 1e9, peak_bytes / (1 << 20)));
 }
 
 // Evaluation, training, update, norm of the gradients.
-void dump_plans(const Options& o) {
-    const std::unique_ptr<Backend> backend = make_device(o.backend);
-    PlanPrinter printer(*backend);
+void dump_plans(const Options& o, Backend& backend) {
+    PlanPrinter printer(backend);
     RandomTraining(printer, o.sizes);
 }
 
@@ -234,14 +233,16 @@ void bench_command(CLI::App& app) {
         ->group("Training");
     app.footer(std::string(kFooter) + kPlanLegend + kExamples);
     app.callback([o] {
-        if (o->dump_plan)
-            dump_plans(*o);
-        else if (o->train)
-            bench_training(*o);
-        else if (!o->model.path.empty())
-            bench_model(*make_device(o->backend), o->model);
-        else
-            bench_machine(*o);
+        on_device(o->backend, [&](std::unique_ptr<Backend> backend) {
+            if (o->dump_plan)
+                dump_plans(*o, *backend);
+            else if (o->train)
+                bench_training(*o, *backend);
+            else if (!o->model.path.empty())
+                bench_model(*backend, o->model);
+            else
+                bench_machine(*o, *backend);
+        });
     });
 }
 

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "cpu/backend.h"
+#include "core/backend.h"
 
 namespace nib {
 
@@ -20,6 +20,6 @@ struct ModelBenchOptions {
 
 /// Declares the optional argument MODEL, which is returned, and what goes with it. --json is left to the caller.
 CLI::Option* add_model_bench_options(CLI::App& app, ModelBenchOptions& options);
-void bench_model(CpuBackend& backend, const ModelBenchOptions& options);
+void bench_model(Backend& backend, const ModelBenchOptions& options);
 
 }  // namespace nib

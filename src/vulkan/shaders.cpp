@@ -34,6 +34,12 @@ constexpr uint8_t kCrossEntropyCode[] = {
 constexpr uint8_t kQuantizeRowsCode[] = {
 #include "shaders/quantize_rows.inc"
 };
+constexpr uint8_t kPeakCode[] = {
+#include "shaders/peak.inc"
+};
+constexpr uint8_t kCopyCode[] = {
+#include "shaders/copy.inc"
+};
 
 }  // namespace
 
@@ -48,5 +54,7 @@ const Shader kLinear{kLinearCode, 0b01101111};
 const Shader kLinearFewRows{kLinearFewRowsCode, 0b01101111};
 const Shader kNorm{kNormCode, 0b11100111};
 const Shader kQuantizeRows{kQuantizeRowsCode, 0b00100001};
+const Shader kPeak{kPeakCode, 0b00100000};
+const Shader kCopy{kCopyCode, 0b00100001};
 
 }  // namespace nib::vulkan

@@ -21,5 +21,7 @@ extern const Shader kLinear;
 extern const Shader kLinearFewRows;
 extern const Shader kNorm;
 extern const Shader kQuantizeRows;
+extern const Shader kPeak;
+extern const Shader kCopy;
 
 }  // namespace nib::vulkan

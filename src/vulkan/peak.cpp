@@ -1,0 +1,44 @@
+#include "vulkan/peak.h"
+
+#include "vulkan/dispatch_parts.h"
+
+namespace nib::vulkan {
+namespace {
+
+constexpr int64_t kGroups = 4096;                             // of peak.comp
+constexpr double kOperations = 2 * 16;                        // of one invocation in a round
+constexpr double kLongEnough = 0.02;                          // seconds, beside which a submission takes none
+constexpr int64_t kCopied = int64_t{64} << 20, kCopies = 16;  // bytes, more than caches hold; copied so often in a run
+
+}  // namespace
+
+Peak measure_peak(Backend& backend, const RecordingContext& context, Transfers& transfers, const Stopwatch& stopwatch) {
+    const Arena from(backend, kCopied), to(backend, kCopied);
+    const auto seconds = [&](const Shader& shader, int64_t groups, int64_t C, int64_t times) {
+        Graph g(Mode::Infer, 1, 1);
+        const Shape shape{kCopied / 4};
+        Params p;
+        p.C = C;
+        g.add(Op::Count, p, {g.fixed("from", shape, DType::F32, {from.buffer(), 0})},
+              {g.fixed("to", shape, DType::F32, {to.buffer(), 0})});
+        Plan plan;
+        plan.tensors = g.tensors();
+        plan.nodes = g.nodes();
+        plan.stages = {
+            {0, {0}}
+        };
+        Dispatch launch = in_groups(base(shader, plan.nodes[0]), plan.nodes[0], groups);
+        launch.waits = true;
+        const auto recording = record(plan, {std::vector(static_cast<size_t>(times), launch)}, context);
+        return stopwatch([&] { transfers.run_before(recording->commands); });
+    };
+    Peak peak;
+    int64_t rounds = 16;
+    double computing = 0;
+    while ((computing = seconds(kPeak, kGroups, rounds, 1)) < kLongEnough && rounds < 1 << 20) rounds *= 8;
+    peak.flops = kOperations * static_cast<double>(kGroups * kGroup * rounds) / computing;
+    peak.bandwidth = 2.0 * kCopied * kCopies / seconds(kCopy, kCopied / 16 / kGroup, kCopied / 16, kCopies);
+    return peak;
+}
+
+}  // namespace nib::vulkan
