@@ -166,8 +166,8 @@ TEST_F(VulkanRuntime, EveryKindOfDeviceGivesTheSameLogits) {
     const std::vector<float> expected = logits_on(*plain);
     for (const Overrides& o : {
              Overrides{.unified = false      },
-             Overrides{.max_allocation = 4096, .unified = false},
-             Overrides{.max_allocation = 4096,                      .unified = true},
+             Overrides{.max_allocation = 8192, .unified = false},
+             Overrides{.max_allocation = 8192,                      .unified = true},
              Overrides{.max_work = 1000}
     }) {
         const auto backend = open(o);
@@ -177,7 +177,7 @@ TEST_F(VulkanRuntime, EveryKindOfDeviceGivesTheSameLogits) {
 
 TEST_F(VulkanRuntime, RefusesWhatDoesNotFitWithTheSizes) {
     const auto pieces = open({.max_allocation = 4096});
-    Graph g(Mode::Infer, 1, 1);
+    Graph g(Mode::Infer, 1, 3);
     const Tensor rows = g.input("rows", {1}, DType::I32), x = g.input("x", {3, 512}, DType::F32);
     g.output(g.gather(x, rows));
     expect_contains(error_of([&] { compile(std::move(g), *pieces); }), {"tensor `x` needs 6.0 KiB", "at most 4.0 KiB"});

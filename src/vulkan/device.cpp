@@ -31,7 +31,10 @@ DeviceInfo overridden(DeviceInfo d, const Overrides& o) {
     if (o.max_allocation > 0) d.max_allocation = o.max_allocation;
     if (o.max_buffer_range > 0) d.max_buffer_range = o.max_buffer_range;
     if (o.memory > 0) d.memory = o.memory;
-    d.software = o.software.value_or(d.software);
+    if (o.software) {
+        d.software = *o.software;
+        d.type = d.software ? "software" : "discrete";
+    }
     d.unified = o.unified.value_or(d.unified);
     return d;
 }
