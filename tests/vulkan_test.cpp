@@ -69,7 +69,8 @@ private:
 struct VulkanOps : Vulkan, testing::WithParamInterface<Op> {
     void check(OpCase c) {
         if (HasFatalFailure()) return;
-        c.p.dropout = 0;  // inference only
+        const auto drops = {Op::Linear, Op::LinearBackwardEpilogue};
+        if (std::find(drops.begin(), drops.end(), c.op) == drops.end()) c.p.dropout = 0;
         const std::optional<ref::Comparison> result = ref::check_op(c, backend());
         if (!result) return;
         ++cases_;
@@ -97,8 +98,9 @@ TEST_P(VulkanOps, LargeShapesAndFewerRows) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shaders, VulkanOps,
-                         testing::Values(Op::Embed, Op::Norm, Op::Linear, Op::Attention, Op::AttentionCached,
-                                         Op::GatherRows, Op::CrossEntropy),
+                         testing::Values(Op::Embed, Op::Norm, Op::Linear, Op::LinearBackwardEpilogue, Op::LinearBackward,
+                                         Op::LinearBackwardWeight, Op::Attention, Op::AttentionCached, Op::GatherRows,
+                                         Op::CrossEntropy),
                          [](const auto& info) { return op_name(info.param); });
 
 double relative_l2(std::span<const float> got, std::span<const float> expected) {
