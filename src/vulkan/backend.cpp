@@ -41,8 +41,8 @@ struct Part {
 
 class VulkanBackend : public Backend {
 public:
-    VulkanBackend(int index, Messages messages)
-        : device_(index, std::move(messages)),
+    VulkanBackend(int index, Messages messages, const Overrides& overrides)
+        : device_(index, std::move(messages), overrides),
           transfers_(std::make_unique<Transfers>(device_)),
           step_(device_.allocate(sizeof(StepValues), true)) {}
     ~VulkanBackend() override {
@@ -238,8 +238,8 @@ void VulkanBackend::run(const Plan& plan, const Step& step) {
 
 }  // namespace
 
-std::unique_ptr<Backend> open_backend(int index, Messages messages) {
-    return std::make_unique<VulkanBackend>(index, std::move(messages));
+std::unique_ptr<Backend> open_backend(int index, Messages messages, const Overrides& overrides) {
+    return std::make_unique<VulkanBackend>(index, std::move(messages), overrides);
 }
 
 }  // namespace nib::vulkan

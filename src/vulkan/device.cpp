@@ -17,16 +17,25 @@ int best(const std::vector<DeviceInfo>& devices) {
     return found == devices.end() ? -1 : static_cast<int>(found - devices.begin());
 }
 
+DeviceInfo overridden(DeviceInfo d, const Overrides& o) {
+    if (o.max_allocation > 0) d.max_allocation = o.max_allocation;
+    if (o.max_buffer_range > 0) d.max_buffer_range = o.max_buffer_range;
+    if (o.memory > 0) d.memory = o.memory;
+    d.software = o.software.value_or(d.software);
+    d.unified = o.unified.value_or(d.unified);
+    return d;
+}
+
 }  // namespace
 
-Device::Device(int index, Messages messages) : instance_(std::move(messages)) {
+Device::Device(int index, Messages messages, const Overrides& overrides) : instance_(std::move(messages)) {
     std::vector<DeviceInfo> devices;
     for (const VkPhysicalDevice device : instance_.devices()) devices.push_back(instance_.describe(device));
     const int count = static_cast<int>(devices.size());
     if (count == 0) fail("Vulkan: there is no device on this machine");
     if (index < 0) index = best(devices);
     if (index >= count) fail("Vulkan: there is no device %d; this machine has %d (see `nib devices`)", index, count);
-    info_ = devices[static_cast<size_t>(index)];
+    info_ = overridden(devices[static_cast<size_t>(index)], overrides);
     if (!info_.missing.empty())
         fail("Vulkan: device %d, %s, cannot be used: it lacks %s", index, info_.name.c_str(), info_.missing.c_str());
     open(instance_.devices()[static_cast<size_t>(index)]);

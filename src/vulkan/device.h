@@ -28,7 +28,7 @@ struct Pipeline {
 class Device {
 public:
     /// Device `index` of list_devices(); -1: the one that is most likely fast. Error when there is none that nib can use.
-    Device(int index, Messages messages);
+    Device(int index, Messages messages, const Overrides& overrides);
     ~Device();
     Device(const Device&) = delete;
     Device& operator=(const Device&) = delete;

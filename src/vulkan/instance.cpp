@@ -143,6 +143,7 @@ DeviceInfo Instance::describe(VkPhysicalDevice device) const {
     d.name = printable(p.deviceName);
     d.type = type_name(p.deviceType);
     d.software = p.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    d.unified = d.software || p.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
     d.driver = printable(std::string(driver.driverName) + (driver.driverInfo[0] ? " " : "") + driver.driverInfo);
     d.api = strprintf("%u.%u.%u", VK_API_VERSION_MAJOR(p.apiVersion), VK_API_VERSION_MINOR(p.apiVersion),
                       VK_API_VERSION_PATCH(p.apiVersion));
