@@ -20,10 +20,12 @@ struct VulkanPlan : Executable {
     ~VulkanPlan() override {
         device.free(commands);
         device.vk().vkDestroyDescriptorPool(device.handle(), pool, nullptr);
+        for (const VkBufferView view : texels) device.vk().vkDestroyBufferView(device.handle(), view, nullptr);
         device.release(scratch);
     }
     Device& device;
     VkDescriptorPool pool = nullptr;
+    std::vector<VkBufferView> texels;
     VkCommandBuffer commands = nullptr;
     Buffer scratch;
 };
@@ -64,6 +66,7 @@ public:
 private:
     const Buffer& buffer(Location where, size_t bytes) const;
     VkDescriptorBufferInfo place(const Part& part, int tensor, Dispatch& d) const;
+    VkBufferView texels(const Part& part, const VkDescriptorBufferInfo& where, bool fours);
     VkDescriptorSet bind(const Part& part, Dispatch& d);
     void record(const Part& part, std::vector<Dispatch>& launches);
 
@@ -142,10 +145,43 @@ VkDescriptorBufferInfo VulkanBackend::place(const Part& part, int tensor, Dispat
              info.shape.text().c_str(), human_bytes(static_cast<double>(bytes)).c_str(), device_.info().name.c_str(),
              human_bytes(static_cast<double>(device_.info().max_buffer_range)).c_str());
     d.push.shift[i] = static_cast<uint32_t>(rest / element);
+    if (d.push.shift[i] % 4 != 0) d.constants.fours &= ~(1u << i);
     return {b.buffer, where.offset - rest, range};
 }
 
+VkBufferView VulkanBackend::texels(const Part& part, const VkDescriptorBufferInfo& where, bool fours) {
+    VkBufferViewCreateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO;
+    info.buffer = where.buffer;
+    info.offset = where.offset;
+    info.format = fours ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R32_SFLOAT;
+    info.range = fours ? (where.range + 15) / 16 * 16 : where.range;  // buffers are a multiple of that
+    part.made.texels.push_back(nullptr);
+    check(device_.vk().vkCreateBufferView(device_.handle(), &info, nullptr, &part.made.texels.back()), "preparing a plan");
+    return part.made.texels.back();
+}
+
 VkDescriptorSet VulkanBackend::bind(const Part& part, Dispatch& d) {
+    std::array<VkDescriptorBufferInfo, kMaxBindings> places;
+    std::array<VkBufferView, kMaxBindings> views{};
+    std::array<VkWriteDescriptorSet, kMaxBindings> writes;
+    uint32_t count = 0;
+    const auto add = [&](uint32_t binding, const VkDescriptorBufferInfo& where) {
+        places[count] = where;
+        VkWriteDescriptorSet& write = writes[count] = {};
+        write.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
+        write.dstBinding = binding;
+        write.descriptorCount = 1;
+        write.descriptorType = descriptor_type(*d.shader, binding);
+        write.pBufferInfo = &places[count];
+        write.pTexelBufferView = &views[count];
+        if (write.descriptorType == VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER)
+            views[count] = texels(part, where, (d.constants.fours >> (binding - 1) & 1) != 0);
+        ++count;
+    };
+    add(0, {step_.buffer, 0, sizeof(StepValues)});
+    for (int i = 0; i < kTensors; ++i)
+        if (d.shader->tensors >> i & 1) add(static_cast<uint32_t>(i + 1), place(part, i, d));
     VkDescriptorSetAllocateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO;
     info.descriptorPool = part.made.pool;
@@ -153,23 +189,7 @@ VkDescriptorSet VulkanBackend::bind(const Part& part, Dispatch& d) {
     info.pSetLayouts = &device_.pipeline(*d.shader, d.constants).set_layout;
     VkDescriptorSet set = nullptr;
     check(device_.vk().vkAllocateDescriptorSets(device_.handle(), &info, &set), "preparing a plan");
-    std::array<VkDescriptorBufferInfo, kMaxBindings> places;
-    std::array<VkWriteDescriptorSet, kMaxBindings> writes;
-    uint32_t count = 0;
-    const auto add = [&](uint32_t binding, const VkDescriptorBufferInfo& where) {
-        places[count] = where;
-        writes[count] = {};
-        writes[count].sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
-        writes[count].dstSet = set;
-        writes[count].dstBinding = binding;
-        writes[count].descriptorCount = 1;
-        writes[count].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
-        writes[count].pBufferInfo = &places[count];
-        ++count;
-    };
-    add(0, {step_.buffer, 0, sizeof(StepValues)});
-    for (int i = 0; i < kTensors; ++i)
-        if (d.shader->tensors >> i & 1) add(static_cast<uint32_t>(i + 1), place(part, i, d));
+    for (uint32_t i = 0; i < count; ++i) writes[i].dstSet = set;
     device_.vk().vkUpdateDescriptorSets(device_.handle(), count, writes.data(), 0, nullptr);
     return set;
 }
@@ -191,19 +211,22 @@ void VulkanBackend::prepare(Plan& plan) {
     auto made = std::make_unique<VulkanPlan>(device_);
     // A binding may begin up to an alignment before its rows.
     const Limits limits{std::min(device_.info().max_buffer_range, kMaxPiece) - device_.offset_alignment(),
-                        device_.info().software};
+                        device_.info().software, device_.max_texels()};
     std::vector<std::vector<Dispatch>> launches;  // by node
     uint32_t sets = 0;
     for (const Node& node : plan.nodes) {
         launches.push_back(dispatches(node, limits));
         sets += static_cast<uint32_t>(launches.back().size());
     }
-    const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, sets * kMaxBindings};
+    const VkDescriptorPoolSize sizes[] = {
+        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,       sets * kMaxBindings},
+        {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, sets * kMaxBindings}
+    };
     VkDescriptorPoolCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO;
     info.maxSets = sets;
-    info.poolSizeCount = 1;
-    info.pPoolSizes = &size;
+    info.poolSizeCount = std::size(sizes);
+    info.pPoolSizes = sizes;
     check(device_.vk().vkCreateDescriptorPool(device_.handle(), &info, nullptr, &made->pool), "preparing a plan");
     // Nodes of a stage run at the same time, each on scratch of its own.
     std::vector<uint64_t> scratch_at(plan.nodes.size());

@@ -45,7 +45,9 @@ void Device::open(VkPhysicalDevice physical) {
     VkPhysicalDeviceProperties2 properties{};
     properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
     vk().vkGetPhysicalDeviceProperties2(physical, &properties);
-    offset_alignment_ = properties.properties.limits.minStorageBufferOffsetAlignment;
+    const VkPhysicalDeviceLimits& limits = properties.properties.limits;
+    offset_alignment_ = std::max(limits.minStorageBufferOffsetAlignment, limits.minTexelBufferOffsetAlignment);
+    max_texels_ = limits.maxTexelBufferElements;
     vk().vkGetPhysicalDeviceMemoryProperties(physical, &memory_);
     const auto family = static_cast<uint32_t>(instance_.compute_family(physical));
     const float priority = 1;
@@ -111,7 +113,8 @@ Buffer Device::allocate(uint64_t bytes, bool host) {
     VkBufferCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
     info.size = b.bytes;
-    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
+                 VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
     VkResult result = vk().vkCreateBuffer(device_, &info, nullptr, &b.buffer);
     check(result, "making a buffer");
     VkMemoryRequirements needs{};
@@ -197,6 +200,11 @@ std::vector<uint32_t> unpack(std::span<const uint8_t> code) {
 
 }  // namespace
 
+VkDescriptorType descriptor_type(const Shader& shader, uint32_t binding) {
+    const bool texels = binding > 0 && (shader.texels >> (binding - 1) & 1) != 0;
+    return texels ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+}
+
 const Pipeline& Device::pipeline(const Shader& shader, const Constants& constants) {
     const auto [known, is_new] = pipelines_.try_emplace({&shader, constants});
     Pipeline& p = known->second;
@@ -204,7 +212,7 @@ const Pipeline& Device::pipeline(const Shader& shader, const Constants& constant
     std::vector<VkDescriptorSetLayoutBinding> bindings;
     for (uint32_t i = 0; i <= kTensors; ++i)
         if (i == 0 || (shader.tensors >> (i - 1) & 1))
-            bindings.push_back({i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr});
+            bindings.push_back({i, descriptor_type(shader, i), 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr});
     CHECK(bindings.size() <= kMaxBindings);
     VkDescriptorSetLayoutCreateInfo set{};
     set.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO;
@@ -231,7 +239,8 @@ const Pipeline& Device::pipeline(const Shader& shader, const Constants& constant
         {0, offsetof(Constants, group),         4},
         {1, offsetof(Constants, D),             4},
         {2, offsetof(Constants, type),          4},
-        {3, offsetof(Constants, position_type), 4}
+        {3, offsetof(Constants, position_type), 4},
+        {4, offsetof(Constants, fours),         4}
     };
     const VkSpecializationInfo special{std::size(kEntries), kEntries, sizeof constants, &constants};
     VkComputePipelineCreateInfo info{};

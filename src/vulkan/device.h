@@ -25,6 +25,9 @@ struct Pipeline {
     VkPipeline pipeline = nullptr;
 };
 
+/// What a shader reads a binding as.
+VkDescriptorType descriptor_type(const Shader& shader, uint32_t binding);
+
 class Device {
 public:
     /// Device `index` of list_devices(); -1: the one that is most likely fast. Error when there is none that nib can use.
@@ -38,6 +41,8 @@ public:
     const DeviceInfo& info() const { return info_; }
     /// What the start of a binding must be a multiple of.
     uint64_t offset_alignment() const { return offset_alignment_; }
+    /// Elements that a texel buffer may have.
+    uint64_t max_texels() const { return max_texels_; }
 
     /// Memory of the device's own, or such as the host sees. Error when there is not enough.
     Buffer allocate(uint64_t bytes, bool host);
@@ -60,7 +65,7 @@ private:
 
     Instance instance_;
     DeviceInfo info_;
-    uint64_t offset_alignment_ = 1;
+    uint64_t offset_alignment_ = 1, max_texels_ = 0;
     VkPhysicalDeviceMemoryProperties memory_{};
     VkDevice device_ = nullptr;
     VkQueue queue_ = nullptr;

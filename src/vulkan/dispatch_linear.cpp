@@ -5,21 +5,25 @@
 namespace nib::vulkan {
 namespace {
 
-constexpr int64_t kSide = 8;                                 // linear_gemm.glsl: invocations along a side of a tile
-constexpr int64_t kColumns = 8;                              // linear_few_rows.comp
-constexpr int64_t kFewestRows = 4;                           // up to here linear_few_rows
-constexpr uint32_t kBiasColumns = 8;                         // linear_backward_bias.comp: D
+constexpr int64_t kSide = 8;                              // linear_gemm.glsl: invocations along a side of a tile
+constexpr int64_t kColumns = 8;                           // linear_few_rows.comp
+constexpr int64_t kFewestRows = 4;                        // up to here linear_few_rows
+constexpr int64_t kTexelsRows = 32, kTexelsColumns = 16;  // linear_texels.glsl: sums of a workgroup of kTexelsGroup
+constexpr uint32_t kTexelsGroup = 8;
 constexpr int64_t kDropoutGroup = 128, kDropoutBlocks = 16;  // dropout.glsl: elements and blocks of a group
 
 // Multiply-adds of one launch: a tenth of a second of a slow built-in GPU, long before any driver loses its patience.
 constexpr double kMaxWork = 1e10;
 
-// The pieces of w or dw (N,C), such that none is too much for one launch.
+// The pieces of w or dw (N,C), of a multiple of four rows unless that is too much, and none too much for one launch.
 void for_weight_pieces(const Dispatch& whole, uint32_t pieces, const Node& node, Limits limits,
                        const std::function<void(Dispatch d, int64_t rows)>& body) {
     const Params& p = node.p;
-    const auto rows = static_cast<uint64_t>(std::max(1.0, kMaxWork / static_cast<double>(p.B * p.T * p.C)));
-    limits.max_range = std::min(limits.max_range, rows * dtype_bytes(p.type, p.C));
+    const uint64_t row_bytes = dtype_bytes(p.type, p.C);
+    uint64_t rows = static_cast<uint64_t>(std::max(1.0, kMaxWork / static_cast<double>(p.B * p.T * p.C)));
+    rows = std::min(rows, limits.max_range / row_bytes);
+    if (rows >= 4) rows -= rows % 4;
+    if (rows > 0) limits.max_range = rows * row_bytes;
     for_pieces(whole, pieces, p.N, p.C, p.type, limits, body);
 }
 
@@ -27,11 +31,25 @@ void for_weight_pieces(const Dispatch& whole, uint32_t pieces, const Node& node,
 // reading is much code, take less time to compile.
 int64_t square(const Params& p) { return p.B * p.T > 4 * kSide && dtype_info(p.type)->block_size == 1 ? 8 : 4; }
 
-// One launch of linear_gemm.glsl for a product (I,J).
-Dispatch gemm(Dispatch d, const Node& node, int64_t I, int64_t J) {
-    const int64_t side = square(node.p), tile = kSide * side;
-    d.constants.D = static_cast<uint32_t>(side);
-    set_groups(d, node, (J + tile - 1) / tile, (I + tile - 1) / tile);
+// A launch for a product (I,J).
+Dispatch product(Dispatch d, const Node& node, int64_t I, int64_t J) {
+    const bool texels = d.shader->texels != 0;
+    const int64_t side = square(node.p), rows = texels ? kTexelsRows : kSide * side,
+                  columns = texels ? kTexelsColumns : rows;
+    if (!texels) d.constants.D = static_cast<uint32_t>(side);
+    set_groups(d, node, (J + columns - 1) / columns, (I + rows - 1) / rows);
+    return d;
+}
+
+// With shaders that compute products in one of two ways, and the tensors (of bits) whose rows have N numbers and those of
+// C.
+Dispatch base(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits, uint32_t N, uint32_t C) {
+    const Params& p = node.p;
+    const auto largest = static_cast<uint64_t>(std::max({p.B * p.T * p.C, p.B * p.T * p.N, p.N * p.C}));
+    if (!limits.software || p.type != DType::F32 || largest > limits.max_texels) return base(shader, node);
+    Dispatch d = base(texels, node);
+    d.constants.group = kTexelsGroup;
+    d.constants.fours = (p.N % 4 == 0 ? N : 0) | (p.C % 4 == 0 ? C : 0);
     return d;
 }
 
@@ -41,7 +59,7 @@ std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t R = p.B * p.T;
     const bool few = R <= kFewestRows;
-    Dispatch whole = base(few ? kLinearFewRows : kLinear, node);
+    Dispatch whole = few ? base(kLinearFewRows, node) : base(kLinear, kLinearTexels, node, limits, 0b1101100, 0b11);
     std::vector<Dispatch> list;
     if (const int64_t run = dtype_info(p.type)->block_size; run > 1) {
         list.push_back(in_groups(base(kQuantizeRows, node), node, (R * p.C / run + kGroup - 1) / kGroup));
@@ -51,7 +69,7 @@ std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
         whole.waits = true;
     }
     for_weight_pieces(whole, 1 << 1, node, limits, [&](Dispatch d, int64_t columns) {
-        if (!few) return list.push_back(gemm(d, node, R, columns));
+        if (!few) return list.push_back(product(d, node, R, columns));
         d.constants.D = static_cast<uint32_t>(R);
         list.push_back(in_groups(d, node, (columns + kColumns - 1) / kColumns));
     });
@@ -67,22 +85,20 @@ std::vector<Dispatch> linear_backward_epilogue(const Node& node) {
 
 std::vector<Dispatch> linear_backward(const Node& node, const Limits& limits) {
     std::vector<Dispatch> list;
-    for_weight_pieces(base(kLinearBackward, node), 1 << 1, node, limits, [&](Dispatch d, int64_t) {
-        d.waits = !list.empty();  // for the sum that it adds to
-        if (d.waits) d.push.adds |= 1;
-        list.push_back(gemm(d, node, node.p.B * node.p.T, node.p.C));
-    });
+    for_weight_pieces(base(kLinearBackward, kLinearBackwardTexels, node, limits, 0b1, 0b100010), 1 << 1, node, limits,
+                      [&](Dispatch d, int64_t) {
+                          d.waits = !list.empty();  // for the sum that it adds to
+                          if (d.waits) d.push.adds |= 1;
+                          list.push_back(product(d, node, node.p.B * node.p.T, node.p.C));
+                      });
     return list;
 }
 
 std::vector<Dispatch> linear_backward_weight(const Node& node, const Limits& limits) {
     std::vector<Dispatch> list;
-    for_weight_pieces(base(kLinearBackwardWeight, node), 1 << kMaxIn, node, limits,
-                      [&](const Dispatch& d, int64_t rows) { list.push_back(gemm(d, node, rows, node.p.C)); });
-    if (node.out[1]) {
-        list.push_back(in_groups(base(kLinearBackwardBias, node), node, (node.p.N + kBiasColumns - 1) / kBiasColumns));
-        list.back().constants.D = kBiasColumns;
-    }
+    const Dispatch whole = base(kLinearBackwardWeight, kLinearBackwardWeightTexels, node, limits, 0b1, 0b100010);
+    for_weight_pieces(whole, 1 << kMaxIn, node, limits,
+                      [&](const Dispatch& d, int64_t rows) { list.push_back(product(d, node, rows, node.p.C)); });
     return list;
 }
 

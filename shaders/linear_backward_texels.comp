@@ -1,0 +1,18 @@
+// linear_backward.comp for devices that are CPUs.
+#version 450
+#extension GL_EXT_control_flow_attributes : require
+#include "common.glsl"
+#include "linear_texels.glsl"
+
+TEXELS(0, dpre)  // (R,N)
+TEXELS(1, w)     // (N,C), from row `begin` on
+FOURS(5, dx)     // (R,C)
+
+#define LEFT(r, n) dpre(r, p.N, p.begin + (n), p.end)
+#define RIGHT(n, c) w(n, p.C, c, p.C)
+#define STORE(r, c, four) put_dx(r, p.C, c, p.C, four, adds(0))
+#define LEFT_ROWS true
+#define RIGHT_ROWS false
+#include "linear_texels_gemm.glsl"
+
+void main() { gemm(run_rows(), p.C, p.end - p.begin); }
