@@ -1,22 +1,24 @@
-// dpre[i] = dropout(dy[i]) act'(pre[i]), in place where dpre is dy. An invocation takes the eight elements of a group of 128
-// whose dropout is decided by one block of random numbers.
+// dpre[i] = dropout(dy[i]) act'(pre[i]), in place where dpre is dy.
 #version 450
+#extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
+#include "fours.glsl"
 
-TENSOR(0, float, dy);    // (R,N)
-TENSOR(1, float, pre);   // (R,N)
-TENSOR(5, float, dpre);  // (R,N)
+FOURS(0, dy)    // (R,N)
+FOURS(1, pre)   // (R,N)
+FOURS(5, dpre)  // (R,N)
 
 #include "activation.glsl"
-#include "dropout.glsl"
+#include "dropout_fours.glsl"
 
 void main() {
-    const uint block = group() * W + gl_LocalInvocationIndex, count = run_rows() * p.N;
-    uint i = block / 16 * 128 + block % 16;
-    if (i >= count) return;
-    const uvec4 words = dropout_block(block);
-    for (uint half_of = 0; half_of < 8 && i < count; ++half_of, i += 16) {
-        const float d = AT(0, dy, i) * dropout_factor(words, half_of);
-        AT(5, dpre, i) = has(1) ? d * activate_derivative(p.act, AT(1, pre, i)) : d;
-    }
+    const uint end = run_rows() * p.N;
+    FOR_DROPOUT_FOURS(i, end, factors, {
+        vec4 d = get_dy(i, end) * factors;
+        if (has(1)) {
+            const vec4 from = get_pre(i, end);
+            [[unroll]] for (uint q = 0; q < 4; ++q) d[q] *= activate_derivative(D % 4, from[q]);
+        }
+        put_dpre(i, end, d);
+    })
 }

@@ -1,25 +1,22 @@
-// linear.comp for devices that are CPUs, and w of floats.
+// pre[r,n] = sum_c x[r,c] w[n,c] + b[n] for n in [begin, end), into y where there is no pre: linear.comp without its end, which
+// linear_epilogue.comp is, for devices that are CPUs and w of floats.
 #version 450
 #extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
-#include "activation.glsl"
-#include "dropout.glsl"
 #include "linear_texels.glsl"
 
-TEXELS(0, x)         // (R,C)
-TEXELS(1, w)         // (N,C), from row `begin` on
-TEXELS(2, bias)      // (1,N)
-TEXELS(3, residual)  // (R,N)
-FOURS(5, y)          // (R,N)
-FOURS(6, pre)        // (R,N)
+TEXELS(0, x)     // (R,C)
+TEXELS(1, w)     // (N,C), from row `begin` on
+TEXELS(2, bias)  // (1,N)
+FOURS(5, y)      // (R,N)
+FOURS(6, pre)    // (R,N)
 
 void store(uint r, uint n, vec4 sum) {
     if (has(2)) sum += bias(0, p.N, n, p.end);
-    if (has(6)) put_pre(r, p.N, n, p.end, sum, false);
-    const uint i = r * p.N + n;
-    [[unroll]] for (uint q = 0; q < 4; ++q) sum[q] = activate(p.act, sum[q]) * dropout_factor(i + q);
-    if (has(3)) sum += residual(r, p.N, n, p.end);
-    put_y(r, p.N, n, p.end, sum, false);
+    if (has(6))
+        put_pre(r * p.N + n, r * p.N + p.end, sum);
+    else
+        put_y(r * p.N + n, r * p.N + p.end, sum);
 }
 
 #define LEFT(r, c) x(r, p.C, c, p.C)

@@ -19,17 +19,4 @@ const uint kSide = 8, kAcross = kSide / 4;
         return four;                                                                           \
     }
 
-// Writes, or adds, such numbers.
-#define FOURS(i, name)                                                                            \
-    TENSOR(i, float, name);                                                                       \
-    layout(binding = i + 1, std430) buffer name##_fours_block { vec4 name##_fours[]; };           \
-    void put_##name(uint row, uint length, uint column, uint end, vec4 four, bool add) {          \
-        const uint at = row * length + column;                                                    \
-        if (in_fours(i)) {                                                                        \
-            const uint index = (p.shift[i] + at) / 4;                                             \
-            name##_fours[index] = add ? name##_fours[index] + four : four;                        \
-        } else {                                                                                  \
-            [[unroll]] for (uint q = 0; q < 4; ++q)                                               \
-                if (column + q < end) AT(i, name, at + q) = add ? AT(i, name, at + q) + four[q] : four[q]; \
-        }                                                                                         \
-    }
+#include "fours.glsl"

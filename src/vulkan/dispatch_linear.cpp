@@ -10,7 +10,7 @@ constexpr int64_t kColumns = 8;                           // linear_few_rows.com
 constexpr int64_t kFewestRows = 4;                        // up to here linear_few_rows
 constexpr int64_t kTexelsRows = 32, kTexelsColumns = 16;  // linear_texels.glsl: sums of a workgroup of kTexelsGroup
 constexpr uint32_t kTexelsGroup = 8;
-constexpr int64_t kDropoutGroup = 128, kDropoutBlocks = 16;  // dropout.glsl: elements and blocks of a group
+constexpr int64_t kEpilogueElements = 32;  // dropout_fours.glsl: of an invocation
 
 // Multiply-adds of one launch: a tenth of a second of a slow built-in GPU, long before any driver loses its patience.
 constexpr double kMaxWork = 1e10;
@@ -53,13 +53,26 @@ Dispatch base(const Shader& shader, const Shader& texels, const Node& node, cons
     return d;
 }
 
+// A launch on all elements of (R,N), with the tensors of `fours` read and written four at once.
+Dispatch epilogue(const Shader& shader, const Node& node, uint32_t fours) {
+    const Params& p = node.p;
+    Dispatch d = base(shader, node);
+    d.constants.D = static_cast<uint32_t>(p.act) + (p.dropout != 0 ? 4 : 0);
+    d.constants.fours = p.B * p.T * p.N % 4 == 0 ? fours : 0;
+    // Whole groups of dropout elements.
+    const int64_t elements = kGroup * kEpilogueElements;
+    return in_groups(d, node, (p.B * p.T * p.N + elements - 1) / elements);
+}
+
+bool has_epilogue(const Node& node) { return node.p.act != Act::None || node.p.dropout != 0 || node.in[3]; }
+
 }  // namespace
 
 std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t R = p.B * p.T;
     const bool few = R <= kFewestRows;
-    Dispatch whole = few ? base(kLinearFewRows, node) : base(kLinear, kLinearTexels, node, limits, 0b1101100, 0b11);
+    Dispatch whole = few ? base(kLinearFewRows, node) : base(kLinear, kLinearTexels, node, limits, 0b1100100, 0b11);
     std::vector<Dispatch> list;
     if (const int64_t run = dtype_info(p.type)->block_size; run > 1) {
         list.push_back(in_groups(base(kQuantizeRows, node), node, (R * p.C / run + kGroup - 1) / kGroup));
@@ -74,13 +87,15 @@ std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
         list.push_back(in_groups(d, node, (columns + kColumns - 1) / kColumns));
     });
     for (size_t i = 2; i < list.size(); ++i) list[i].waits = false;  // pieces do not wait for each other
+    if (whole.shader == &kLinearTexels && has_epilogue(node)) {
+        list.push_back(epilogue(kLinearEpilogue, node, 0b1101000));
+        list.back().waits = true;
+    }
     return list;
 }
 
 std::vector<Dispatch> linear_backward_epilogue(const Node& node) {
-    const int64_t count = node.p.B * node.p.T * node.p.N;
-    const int64_t blocks = (count + kDropoutGroup - 1) / kDropoutGroup * kDropoutBlocks;
-    return {in_groups(base(kLinearBackwardEpilogue, node), node, (blocks + kGroup - 1) / kGroup)};
+    return {epilogue(kLinearBackwardEpilogue, node, 0b100011)};
 }
 
 std::vector<Dispatch> linear_backward(const Node& node, const Limits& limits) {

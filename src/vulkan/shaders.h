@@ -25,6 +25,7 @@ extern const Shader kLinearBackwardTexels;
 extern const Shader kLinearBackwardEpilogue;
 extern const Shader kLinearBackwardWeight;
 extern const Shader kLinearBackwardWeightTexels;
+extern const Shader kLinearEpilogue;
 extern const Shader kLinearFewRows;
 extern const Shader kNorm;
 extern const Shader kQuantizeRows;
