@@ -8,12 +8,12 @@
     const uint first = first_block / 16 * 128 + first_block % 16;                                    \
     if (first >= end) return;                                                                        \
     uvec4 blocks[4];                                                                                 \
-    [[unroll]] for (uint q = 0; q < 4; ++q) blocks[q] = D < 4 ? uvec4(0) : dropout_block(first_block + q); \
+    for (uint q = 0; q < 4; ++q) blocks[q] = D < 4 ? uvec4(0) : dropout_block(first_block + q); \
     for (uint h = 0; h < 8; ++h) {                                                        \
         const uint i = first + 16 * h;                                                               \
         if (i < end) {                                                                               \
             vec4 factors;                                                                            \
-            [[unroll]] for (uint q = 0; q < 4; ++q) factors[q] = dropout_factor(blocks[q], h);       \
+            for (uint q = 0; q < 4; ++q) factors[q] = dropout_factor(blocks[q], h);       \
             body                                                                                     \
         }                                                                                            \
     }

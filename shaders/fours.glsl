@@ -5,12 +5,12 @@
     vec4 get_##name(uint at, uint end) {                                                          \
         if (in_fours(i)) return name##_fours[(p.shift[i] + at) / 4];                              \
         vec4 four = vec4(0.0);                                                                    \
-        [[unroll]] for (uint q = 0; q < 4; ++q) if (at + q < end) four[q] = AT(i, name, at + q);  \
+        for (uint q = 0; q < 4; ++q) if (at + q < end) four[q] = AT(i, name, at + q);  \
         return four;                                                                              \
     }                                                                                             \
     void put_##name(uint at, uint end, vec4 four) {                                               \
         if (in_fours(i))                                                                          \
             name##_fours[(p.shift[i] + at) / 4] = four;                                           \
         else                                                                                      \
-            [[unroll]] for (uint q = 0; q < 4; ++q) if (at + q < end) AT(i, name, at + q) = four[q]; \
+            for (uint q = 0; q < 4; ++q) if (at + q < end) AT(i, name, at + q) = four[q]; \
     }

@@ -1,6 +1,5 @@
 // dpre[i] = dropout(dy[i]) act'(pre[i]), in place where dpre is dy.
 #version 450
-#extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
 #include "fours.glsl"
 
@@ -17,7 +16,7 @@ void main() {
         vec4 d = get_dy(i, end) * factors;
         if (has(1)) {
             const vec4 from = get_pre(i, end);
-            [[unroll]] for (uint q = 0; q < 4; ++q) d[q] *= activate_derivative(D % 4, from[q]);
+            for (uint q = 0; q < 4; ++q) d[q] *= activate_derivative(D % 4, from[q]);
         }
         put_dpre(i, end, d);
     })

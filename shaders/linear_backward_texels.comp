@@ -1,6 +1,5 @@
 // linear_backward.comp for devices that are CPUs.
 #version 450
-#extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
 #include "linear_texels.glsl"
 

@@ -1,6 +1,5 @@
 // y[i] = residual[i] + dropout(act(pre[i])), where there is no pre of y itself.
 #version 450
-#extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
 #include "fours.glsl"
 
@@ -16,7 +15,7 @@ void main() {
     FOR_DROPOUT_FOURS(i, end, factors, {
         const vec4 from = has(6) ? get_pre(i, end) : get_y(i, end);
         vec4 sum;
-        [[unroll]] for (uint q = 0; q < 4; ++q) sum[q] = activate(D % 4, from[q]);
+        for (uint q = 0; q < 4; ++q) sum[q] = activate(D % 4, from[q]);
         sum *= factors;
         put_y(i, end, has(3) ? get_residual(i, end) + sum : sum);
     })

@@ -1,7 +1,6 @@
 // pre[r,n] = sum_c x[r,c] w[n,c] + b[n] for n in [begin, end), into y where there is no pre: linear.comp without its end, which
 // linear_epilogue.comp is, for devices that are CPUs and w of floats.
 #version 450
-#extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
 #include "linear_texels.glsl"
 

@@ -5,11 +5,10 @@
 namespace nib::vulkan {
 namespace {
 
-constexpr int64_t kSide = 8;                              // linear_gemm.glsl: invocations along a side of a tile
-constexpr int64_t kColumns = 8;                           // linear_few_rows.comp
-constexpr int64_t kFewestRows = 4;                        // up to here linear_few_rows
-constexpr int64_t kTexelsRows = 32, kTexelsColumns = 16;  // linear_texels.glsl: sums of a workgroup of kTexelsGroup
-constexpr uint32_t kTexelsGroup = 8;
+constexpr int64_t kSide = 8;        // linear_gemm.glsl: invocations along a side of a tile
+constexpr int64_t kColumns = 8;     // linear_few_rows.comp
+constexpr int64_t kFewestRows = 4;  // up to here linear_few_rows
+constexpr int64_t kTexelsGroup = 8, kTexelsColumns = 8, kTexelsRows = 8, kTexelsAcross = 2;  // linear_texels.glsl
 constexpr int64_t kEpilogueElements = 32;  // dropout_fours.glsl: of an invocation
 
 // Multiply-adds of one launch: a tenth of a second of a slow built-in GPU, long before any driver loses its patience.
@@ -31,14 +30,29 @@ void for_weight_pieces(const Dispatch& whole, uint32_t pieces, const Node& node,
 // reading is much code, take less time to compile.
 int64_t square(const Params& p) { return p.B * p.T > 4 * kSide && dtype_info(p.type)->block_size == 1 ? 8 : 4; }
 
-// A launch for a product (I,J).
-Dispatch product(Dispatch d, const Node& node, int64_t I, int64_t J) {
-    const bool texels = d.shader->texels != 0;
-    const int64_t side = square(node.p), rows = texels ? kTexelsRows : kSide * side,
-                  columns = texels ? kTexelsColumns : rows;
-    if (!texels) d.constants.D = static_cast<uint32_t>(side);
+// A launch for a product (I,J) by linear_gemm.glsl.
+Dispatch tiles(Dispatch d, const Node& node, int64_t I, int64_t J) {
+    const int64_t side = square(node.p), tile = kSide * side;
+    d.constants.D = static_cast<uint32_t>(side);
+    set_groups(d, node, (J + tile - 1) / tile, (I + tile - 1) / tile);
+    return d;
+}
+
+// The same by linear_texels.glsl.
+Dispatch texels(Dispatch d, const Node& node, int64_t I, int64_t J) {
+    const bool weight = d.shader == &kLinearBackwardWeightTexels;  // which reads four rows at once
+    const int64_t side = weight || I > 4 ? kTexelsRows
+                         : I > 1         ? 4
+                                         : 1,
+                  across = side == kTexelsRows ? kTexelsAcross : kTexelsGroup;
+    const int64_t rows = side * kTexelsGroup / across, columns = kTexelsColumns * across;
+    d.constants.D = static_cast<uint32_t>(side);
     set_groups(d, node, (J + columns - 1) / columns, (I + rows - 1) / rows);
     return d;
+}
+
+Dispatch product(const Dispatch& d, const Node& node, int64_t I, int64_t J) {
+    return d.shader->texels != 0 ? texels(d, node, I, J) : tiles(d, node, I, J);
 }
 
 // With shaders that compute products in one of two ways, and the tensors (of bits) whose rows have N numbers and those of
@@ -72,7 +86,7 @@ std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t R = p.B * p.T;
     const bool few = R <= kFewestRows;
-    Dispatch whole = few ? base(kLinearFewRows, node) : base(kLinear, kLinearTexels, node, limits, 0b1100100, 0b11);
+    Dispatch whole = base(few ? kLinearFewRows : kLinear, kLinearTexels, node, limits, 0b1100100, 0b11);
     std::vector<Dispatch> list;
     if (const int64_t run = dtype_info(p.type)->block_size; run > 1) {
         list.push_back(in_groups(base(kQuantizeRows, node), node, (R * p.C / run + kGroup - 1) / kGroup));
@@ -82,7 +96,7 @@ std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
         whole.waits = true;
     }
     for_weight_pieces(whole, 1 << 1, node, limits, [&](Dispatch d, int64_t columns) {
-        if (!few) return list.push_back(product(d, node, R, columns));
+        if (d.shader != &kLinearFewRows) return list.push_back(product(d, node, R, columns));
         d.constants.D = static_cast<uint32_t>(R);
         list.push_back(in_groups(d, node, (columns + kColumns - 1) / kColumns));
     });
