@@ -44,7 +44,7 @@ protected:
         }
         device_ = software == list.devices.end() ? 0 : static_cast<int>(software - list.devices.begin());
         try {
-            backend_ = vulkan::open_backend(device_, [](const char* text) { messages_ += std::string(text) + "\n"; });
+            backend_ = vulkan::open_backend(device_, note);
         } catch (const Error& error) {
             problem_ = error.what();
         }
@@ -58,6 +58,7 @@ protected:
     }
     void TearDown() override { EXPECT_EQ(std::exchange(messages_, ""), ""); }
     static Backend& backend() { return *backend_; }
+    static void note(const char* text) { messages_ += std::string(text) + "\n"; }
 
     static inline int device_ = -1;
 
@@ -67,10 +68,12 @@ private:
 };
 
 struct VulkanOps : Vulkan, testing::WithParamInterface<Op> {
-    void check(OpCase c) {
+    void check(const OpCase& c) { check(c, backend()); }
+    void check(OpCase c, Backend& backend) {
         if (HasFatalFailure()) return;
-        c.p.dropout = 0;  // inference only
-        const std::optional<ref::Comparison> result = ref::check_op(c, backend());
+        const auto drops = {Op::Linear, Op::LinearBackwardEpilogue};
+        if (std::find(drops.begin(), drops.end(), c.op) == drops.end()) c.p.dropout = 0;
+        const std::optional<ref::Comparison> result = ref::check_op(c, backend);
         if (!result) return;
         ++cases_;
         ASSERT_EQ(result->mismatch, "");
@@ -96,9 +99,20 @@ TEST_P(VulkanOps, LargeShapesAndFewerRows) {
     EXPECT_EQ(cases_ > 0, GetParam() != Op::Attention);
 }
 
+// Where a software device is taken for a GPU.
+TEST_P(VulkanOps, WithTheShadersForGpus) {
+    vulkan::Overrides overrides;
+    overrides.software = false;
+    const auto gpu = vulkan::open_backend(device_, note, overrides);
+    for_each_case(GetParam(), {1, 3, 8, 31, 33, 65, 129}, [&](const OpCase& c) { check(c, *gpu); });
+    ref::for_each_large_case(GetParam(), [&](const OpCase& c) { check(c, *gpu); });
+    EXPECT_GT(cases_, 20);
+}
+
 INSTANTIATE_TEST_SUITE_P(Shaders, VulkanOps,
-                         testing::Values(Op::Embed, Op::Norm, Op::Linear, Op::Attention, Op::AttentionCached,
-                                         Op::GatherRows, Op::CrossEntropy),
+                         testing::Values(Op::Embed, Op::Norm, Op::Linear, Op::LinearBackwardEpilogue, Op::LinearBackward,
+                                         Op::LinearBackwardWeight, Op::Attention, Op::AttentionCached, Op::GatherRows,
+                                         Op::CrossEntropy),
                          [](const auto& info) { return op_name(info.param); });
 
 double relative_l2(std::span<const float> got, std::span<const float> expected) {

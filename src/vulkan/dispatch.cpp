@@ -121,13 +121,18 @@ uint64_t scratch_bytes(const Node& node) {
 
 bool supports(const Node& node) {
     const Params& p = node.p;
-    if (p.dropout != 0 || std::max({p.B * p.T, p.C, p.N, p.H, p.S}) > INT32_MAX) return false;
+    if (std::max({p.B * p.T, p.C, p.N, p.H, p.S}) > INT32_MAX) return false;
+    const bool drops = node.op == Op::Linear || node.op == Op::LinearBackwardEpilogue;
+    if (p.dropout != 0 && (!drops || p.B * p.T * p.N > UINT32_MAX)) return false;
     switch (node.op) {
         case Op::Embed: return is_number(p.type) && is_number(p.position_type);
         case Op::Linear: return is_number(p.type);
         case Op::Attention: return p.C / p.H <= kMaxHeadSize;
         case Op::AttentionCached: return p.C / p.H <= kMaxHeadSize && (p.type == DType::F32 || p.type == DType::F16);
         case Op::Norm:
+        case Op::LinearBackwardEpilogue:
+        case Op::LinearBackward:
+        case Op::LinearBackwardWeight:
         case Op::GatherRows:
         case Op::CrossEntropy: return true;
         default: return false;
@@ -140,6 +145,9 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::Embed: return embed(node, limits);
         case Op::Norm: return {in_groups(base(kNorm, node), node, R)};
         case Op::Linear: return linear(node, limits);
+        case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node);
+        case Op::LinearBackward: return linear_backward(node, limits);
+        case Op::LinearBackwardWeight: return linear_backward_weight(node, limits);
         case Op::Attention:
         case Op::AttentionCached: return attention(node);
         case Op::GatherRows: return {in_groups(base(kGatherRows, node), node, node.p.N)};

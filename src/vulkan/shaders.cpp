@@ -13,6 +13,27 @@ constexpr uint8_t kNormCode[] = {
 constexpr uint8_t kLinearCode[] = {
 #include "shaders/linear.inc"
 };
+constexpr uint8_t kLinearTexelsCode[] = {
+#include "shaders/linear_texels.inc"
+};
+constexpr uint8_t kLinearBackwardCode[] = {
+#include "shaders/linear_backward.inc"
+};
+constexpr uint8_t kLinearBackwardTexelsCode[] = {
+#include "shaders/linear_backward_texels.inc"
+};
+constexpr uint8_t kLinearBackwardEpilogueCode[] = {
+#include "shaders/linear_backward_epilogue.inc"
+};
+constexpr uint8_t kLinearBackwardWeightCode[] = {
+#include "shaders/linear_backward_weight.inc"
+};
+constexpr uint8_t kLinearBackwardWeightTexelsCode[] = {
+#include "shaders/linear_backward_weight_texels.inc"
+};
+constexpr uint8_t kLinearEpilogueCode[] = {
+#include "shaders/linear_epilogue.inc"
+};
 constexpr uint8_t kLinearFewRowsCode[] = {
 #include "shaders/linear_few_rows.inc"
 };
@@ -45,6 +66,13 @@ const Shader kCrossEntropy{kCrossEntropyCode, 0b11100011};
 const Shader kEmbed{kEmbedCode, 0b00101111};
 const Shader kGatherRows{kGatherRowsCode, 0b00100011};
 const Shader kLinear{kLinearCode, 0b01101111};
+const Shader kLinearTexels{kLinearTexelsCode, 0b01100111, 0b111};
+const Shader kLinearBackward{kLinearBackwardCode, 0b00100011};
+const Shader kLinearBackwardTexels{kLinearBackwardTexelsCode, 0b00100011, 0b11};
+const Shader kLinearBackwardEpilogue{kLinearBackwardEpilogueCode, 0b00100011};
+const Shader kLinearBackwardWeight{kLinearBackwardWeightCode, 0b01100011};
+const Shader kLinearBackwardWeightTexels{kLinearBackwardWeightTexelsCode, 0b01100011, 0b11};
+const Shader kLinearEpilogue{kLinearEpilogueCode, 0b01101000};
 const Shader kLinearFewRows{kLinearFewRowsCode, 0b01101111};
 const Shader kNorm{kNormCode, 0b11100111};
 const Shader kQuantizeRows{kQuantizeRowsCode, 0b00100001};
