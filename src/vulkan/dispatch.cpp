@@ -84,6 +84,13 @@ void for_pieces(const Dispatch& whole, uint32_t pieces, int64_t rows, int64_t ro
 
 namespace {
 
+// Invocations of a workgroup that works on one row. On a CPU, those of one vector do it best: more wait for each other.
+uint32_t group_size(const Limits& limits) { return limits.software ? 8 : kGroup; }
+
+int64_t groups_of(int64_t invocations, const Dispatch& d) {
+    return (invocations + d.constants.group - 1) / d.constants.group;
+}
+
 // What shaders/number.glsl reads.
 bool is_number(DType type) {
     using enum DType;
@@ -99,38 +106,139 @@ std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
     return list;
 }
 
-std::vector<Dispatch> attention(const Node& node) {
-    const int64_t R = node.p.B * node.p.T, groups = R * node.p.H;
-    const auto D = static_cast<uint32_t>(node.p.C / node.p.H);
-    const bool cached = node.op == Op::AttentionCached;
-    Dispatch attend = in_groups(base(cached ? kAttentionCached : kAttention, node), node, groups);
-    attend.constants.D = D;
-    attend.waits = cached;
-    if (!cached) return {attend};
+// One invocation per row of a head, for a head size that fits registers (shaders/heads.glsl).
+Dispatch by_head(const Shader& shader, const Node& node, const Limits& limits) {
+    Dispatch d = base(shader, node);
+    d.constants.D = static_cast<uint32_t>(node.p.C / node.p.H);
+    d.constants.group = group_size(limits);
+    return in_groups(d, node, node.p.B * node.p.H * groups_of(node.p.T, d));
+}
+
+std::vector<Dispatch> attention_backward(const Node& node, const Limits& limits) {
+    Dispatch queries = by_head(kAttentionBackward, node, limits), keys = by_head(kAttentionBackwardKeys, node, limits);
+    queries.scratch = kMaxIn + 1;
+    keys.scratch = 4;
+    keys.waits = true;
+    return {queries, keys};
+}
+
+std::vector<Dispatch> attention_cached(const Node& node) {
+    const int64_t R = node.p.B * node.p.T;
     Dispatch store = in_groups(base(kAttentionStore, node), node, R);
-    store.constants.D = D;
+    Dispatch attend = in_groups(base(kAttentionCached, node), node, R * node.p.H);
+    store.constants.D = attend.constants.D = static_cast<uint32_t>(node.p.C / node.p.H);
+    attend.waits = true;
     return {store, attend};
+}
+
+std::vector<Dispatch> embed_backward(const Node& node, const Limits& limits) {
+    const Params& p = node.p;
+    std::vector<Dispatch> list;
+    for_pieces(base(kEmbedBackwardClear, node), 1 << kMaxIn, p.N, p.C, DType::F32, limits, [&](Dispatch d, int64_t rows) {
+        list.push_back(in_groups(d, node, d.push.begin == 0 ? std::max(rows, p.S) : rows));
+    });
+    const size_t sums = list.size();
+    Dispatch whole = base(kEmbedBackward, node);
+    whole.constants.group = group_size(limits);
+    for_pieces(whole, 1 << kMaxIn, p.N, p.C, DType::F32, limits,
+               [&](Dispatch d, int64_t) { list.push_back(in_groups(d, node, p.B * p.T)); });
+    list[sums].waits = true;
+    return list;
+}
+
+constexpr int64_t kRowsOfSum = 64;  // norm_backward_weight.comp: D
+
+int64_t norm_sums(const Params& p) { return (p.B * p.T + kRowsOfSum - 1) / kRowsOfSum; }
+
+Dispatch norm_backward(const Node& node, const Limits& limits) {
+    Dispatch d = base(kNormBackward, node);
+    d.constants.group = group_size(limits);
+    return in_groups(d, node, node.p.B * node.p.T);
+}
+
+std::vector<Dispatch> norm_backward_weight(const Node& node) {
+    Dispatch sums = base(kNormBackwardWeight, node), sum = base(kNormBackwardWeightSum, node);
+    sums.constants.D = sum.constants.D = static_cast<uint32_t>(kRowsOfSum);
+    sums.scratch = kMaxIn;
+    sum.scratch = 0;
+    sum.waits = true;
+    set_groups(sums, node, groups_of(node.p.C, sums), norm_sums(node.p));
+    return {sums, in_groups(sum, node, groups_of(node.p.C, sum))};
+}
+
+// Launches on C elements in pieces, of which each but the last has whole blocks of SumSquares. `pieces` as in for_pieces().
+void for_elements(const Dispatch& whole, uint32_t pieces, int64_t C, const Limits& limits,
+                  const std::function<void(Dispatch d, int64_t elements)>& body) {
+    const auto most = static_cast<int64_t>(limits.max_range / sizeof(float)) / kSumBlock * kSumBlock;
+    for (int64_t begin = 0; begin < C; begin += most) {
+        Dispatch d = whole;
+        d.pieces = pieces;
+        d.row_elements = 1;
+        d.push.begin = static_cast<uint32_t>(begin);
+        d.push.end = static_cast<uint32_t>(std::min(C, begin + most));
+        body(d, std::min(C - begin, most));
+    }
+}
+
+std::vector<Dispatch> sum_squares(const Node& node, const Limits& limits) {
+    std::vector<Dispatch> list;
+    for_elements(base(kSumSquares, node), 1, node.p.C, limits, [&](const Dispatch& d, int64_t elements) {
+        list.push_back(in_groups(d, node, (elements + kSumBlock - 1) / kSumBlock));
+    });
+    return list;
+}
+
+std::vector<Dispatch> update(const Node& node, const Limits& limits) {
+    Dispatch whole = base(node.op == Op::AdamW ? kAdamW : kSgd, node);
+    whole.constants.D = node.p.decay;
+    uint32_t pieces = 1;  // all but stats
+    for (int i = 0; i < kMaxOut; ++i)
+        pieces |= uint32_t{static_cast<bool>(node.out[static_cast<size_t>(i)])} << (kMaxIn + i);
+    std::vector<Dispatch> list;
+    for_elements(whole, pieces, node.p.C, limits,
+                 [&](const Dispatch& d, int64_t elements) { list.push_back(in_groups(d, node, groups_of(elements, d))); });
+    return list;
+}
+
+// Elements of the node's dropout mask, which shaders count in 32 bits.
+int64_t mask_elements(const Node& node) {
+    const Params& p = node.p;
+    switch (node.op) {
+        case Op::Embed:
+        case Op::EmbedBackward: return p.B * p.T * p.C;
+        case Op::Attention:
+        case Op::AttentionBackward: return p.B * p.H * p.T * p.T;
+        default: return p.B * p.T * p.N;
+    }
 }
 
 }  // namespace
 
 uint64_t scratch_bytes(const Node& node) {
-    const bool blocks = node.op == Op::Linear && dtype_info(node.p.type)->block_size > 1;
-    return blocks ? dtype_bytes(DType::F32, node.p.B * node.p.T * node.p.C) : 0;
+    const Params& p = node.p;
+    switch (node.op) {
+        case Op::Linear: return dtype_info(p.type)->block_size > 1 ? dtype_bytes(DType::F32, p.B * p.T * p.C) : 0;
+        case Op::AttentionBackward: return dtype_bytes(DType::F32, p.B * p.H * p.T);
+        case Op::NormBackwardWeight: return dtype_bytes(DType::F32, norm_sums(p) * 2 * p.C);
+        default: return 0;
+    }
 }
 
 bool supports(const Node& node) {
     const Params& p = node.p;
-    if (p.dropout != 0 || std::max({p.B * p.T, p.C, p.N, p.H, p.S}) > INT32_MAX) return false;
+    if (std::max({p.B * p.T, p.C, p.N, p.H, p.S}) > INT32_MAX) return false;
+    if (p.dropout != 0 && mask_elements(node) > UINT32_MAX) return false;
     switch (node.op) {
         case Op::Embed: return is_number(p.type) && is_number(p.position_type);
-        case Op::Linear: return is_number(p.type);
-        case Op::Attention: return p.C / p.H <= kMaxHeadSize;
+        case Op::Linear: return p.dropout == 0 && is_number(p.type);
+        case Op::Attention:
+        case Op::AttentionBackward: return p.C / p.H <= kMaxHeadSize;
         case Op::AttentionCached: return p.C / p.H <= kMaxHeadSize && (p.type == DType::F32 || p.type == DType::F16);
-        case Op::Norm:
-        case Op::GatherRows:
-        case Op::CrossEntropy: return true;
-        default: return false;
+        case Op::LinearBackwardEpilogue:
+        case Op::LinearBackward:
+        case Op::LinearBackwardWeight:
+        case Op::Count: return false;
+        default: return true;
     }
 }
 
@@ -138,12 +246,20 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
     const int64_t R = node.p.B * node.p.T;
     switch (node.op) {
         case Op::Embed: return embed(node, limits);
+        case Op::EmbedBackward: return embed_backward(node, limits);
         case Op::Norm: return {in_groups(base(kNorm, node), node, R)};
+        case Op::NormBackward: return {norm_backward(node, limits)};
+        case Op::NormBackwardWeight: return norm_backward_weight(node);
         case Op::Linear: return linear(node, limits);
-        case Op::Attention:
-        case Op::AttentionCached: return attention(node);
+        case Op::Attention: return {by_head(kAttention, node, limits)};
+        case Op::AttentionBackward: return attention_backward(node, limits);
+        case Op::AttentionCached: return attention_cached(node);
         case Op::GatherRows: return {in_groups(base(kGatherRows, node), node, node.p.N)};
         case Op::CrossEntropy: return {in_groups(base(kCrossEntropy, node), node, R)};
+        case Op::SumSquares: return sum_squares(node, limits);
+        case Op::ClipFactor: return {base(kClipFactor, node)};
+        case Op::AdamW:
+        case Op::Sgd: return update(node, limits);
         default: CHECK(!"supports() has refused this op");
     }
     return {};

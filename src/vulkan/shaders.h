@@ -11,15 +11,26 @@ struct Shader {
     unsigned tensors = 0;           // bit i: it has a binding i + 1 for tensor i; inputs are 0 to 4, outputs 5 to 7
 };
 
+extern const Shader kAdamW;
 extern const Shader kAttention;
+extern const Shader kAttentionBackward;
+extern const Shader kAttentionBackwardKeys;
 extern const Shader kAttentionCached;
 extern const Shader kAttentionStore;
+extern const Shader kClipFactor;
 extern const Shader kCrossEntropy;
 extern const Shader kEmbed;
+extern const Shader kEmbedBackward;
+extern const Shader kEmbedBackwardClear;
 extern const Shader kGatherRows;
 extern const Shader kLinear;
 extern const Shader kLinearFewRows;
 extern const Shader kNorm;
+extern const Shader kNormBackward;
+extern const Shader kNormBackwardWeight;
+extern const Shader kNormBackwardWeightSum;
 extern const Shader kQuantizeRows;
+extern const Shader kSgd;
+extern const Shader kSumSquares;
 
 }  // namespace nib::vulkan

@@ -1,0 +1,51 @@
+// The shaders against the scalar reference.
+#include <optional>
+
+#include "op_cases.h"
+#include "ref/node_check.h"
+#include "vulkan_device.h"
+
+namespace nib {
+namespace {
+
+using namespace test;
+
+struct VulkanOps : Vulkan, testing::WithParamInterface<Op> {
+    void check(OpCase c) {
+        if (HasFatalFailure()) return;
+        if (c.op == Op::Linear) c.p.dropout = 0;
+        const std::optional<ref::Comparison> result = ref::check_op(c, backend());
+        if (!result) return;
+        ++cases_;
+        ASSERT_EQ(result->mismatch, "");
+    }
+    int cases_ = 0;
+};
+
+TEST_P(VulkanOps, AllTailsAndOptions) {
+    for_each_case(GetParam(), {1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 192, 768},
+                  [&](const OpCase& c) { check(c); });
+    EXPECT_GT(cases_, 30);
+}
+
+TEST_P(VulkanOps, OtherTypes) {
+    ref::for_each_typed_case(GetParam(), [&](const OpCase& c) { check(c); });
+    const bool typed = GetParam() == Op::Embed || GetParam() == Op::Linear || GetParam() == Op::AttentionCached;
+    EXPECT_EQ(cases_ > 0, typed);
+}
+
+TEST_P(VulkanOps, LargeShapesAndFewerRows) {
+    ref::for_each_large_case(GetParam(), [&](const OpCase& c) { check(c); });
+    ref::for_each_case_of_fewer_rows(GetParam(), [&](const OpCase& c) { check(c); });
+    EXPECT_EQ(cases_ > 0, GetParam() != Op::Attention && GetParam() != Op::AttentionBackward);
+}
+
+INSTANTIATE_TEST_SUITE_P(Shaders, VulkanOps,
+                         testing::Values(Op::Embed, Op::EmbedBackward, Op::Norm, Op::NormBackward, Op::NormBackwardWeight,
+                                         Op::Linear, Op::Attention, Op::AttentionBackward, Op::AttentionCached,
+                                         Op::GatherRows, Op::CrossEntropy, Op::SumSquares, Op::ClipFactor, Op::AdamW,
+                                         Op::Sgd),
+                         [](const auto& info) { return op_name(info.param); });
+
+}  // namespace
+}  // namespace nib
