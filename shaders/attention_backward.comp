@@ -1,6 +1,6 @@
 // With M the dropout factors, P = exp(q_t . k_s / sqrt(D) - lse_t) and own_t = dy_t . y_t:  dS = P ((dy_t . v_s) M - own_t),
-// dq_t = sum_s dS k_s / sqrt(D). One invocation per query t, W queries of a head per workgroup; D is the head size. Leaves
-// own for attention_backward_keys.
+// dq_t = sum_s dS k_s / sqrt(D). A workgroup computes W kRows queries of a head and leaves own for attention_backward_keys;
+// D is the head size.
 #version 450
 #include "common.glsl"
 #include "dropout.glsl"
@@ -17,28 +17,45 @@ TENSOR(6, float, own);   // (B,H,T)
 void main() {
     const Place at = place();
     if (at.unit >= p.B * p.H) return;
-    const uint last = min(at.t0 + W, p.T) - 1, t = at.t0 + gl_LocalInvocationIndex, mine = min(t, last), row = at.first + mine;
-    const float scale = 1.0 / sqrt(float(D)), lse_t = AT(3, lse, at.unit * p.T + mine);
-    vec4 query[kQuads], dyt[kQuads], sums[kQuads];
-    float own_t = 0.0;
-    for (uint j = 0; j < kQuads; ++j) {
-        query[j] = scale * QUAD(1, qkv, row * 3 * p.C + at.column, j);
-        dyt[j] = QUAD(0, dy, row * p.C + at.column, j);
-        own_t += dot(dyt[j], QUAD(2, y, row * p.C + at.column, j));
-        sums[j] = vec4(0.0);
-    }
-    for (uint s = 0; s <= last; ++s) {
-        const uint key = (at.first + s) * 3 * p.C + p.C + at.column, value = key + p.C;
-        float score = 0.0, dP = 0.0;
+    const uint t0 = at.begin + gl_LocalInvocationIndex;
+    const float scale = 1.0 / sqrt(float(D));
+    vec4 query[kRows][kQuads], dyt[kRows][kQuads], sums[kRows][kQuads];
+    float lse_t[kRows], own_t[kRows];
+    for (uint a = 0; a < kRows; ++a) {
+        const uint t = min(t0 + W * a, at.end - 1);
+        lse_t[a] = AT(3, lse, at.unit * p.T + t);
+        own_t[a] = 0.0;
         for (uint j = 0; j < kQuads; ++j) {
-            score += dot(query[j], QUAD(1, qkv, key, j));
-            dP += dot(dyt[j], QUAD(1, qkv, value, j));
+            query[a][j] = scale * QUAD(1, qkv, row_of(at, t), j);
+            dyt[a][j] = QUAD(0, dy, row_of_y(at, t), j);
+            own_t[a] += dot(dyt[a][j], QUAD(2, y, row_of_y(at, t), j));
+            sums[a][j] = vec4(0.0);
         }
-        const float factor = dropout_factor((at.unit * p.T + t) * p.T + s);
-        const float dS = s <= t ? scale * exp_of(score - lse_t) * (dP * factor - own_t) : 0.0;
-        for (uint j = 0; j < kQuads; ++j) sums[j] += dS * QUAD(1, qkv, key, j);
     }
-    if (t > last) return;
-    for (uint j = 0; j < kQuads; ++j) STORE_QUAD(5, dqkv, row * 3 * p.C + at.column, j, sums[j]);
-    AT(6, own, at.unit * p.T + t) = own_t;
+    for (uint s = 0; s < at.end; ++s) {
+        const uint key = row_of(at, s) + p.C, value = key + p.C;
+        float score[kRows], dS[kRows];
+        vec4 k[kQuads];
+        for (uint a = 0; a < kRows; ++a) score[a] = dS[a] = 0.0;
+        for (uint j = 0; j < kQuads; ++j) {
+            k[j] = QUAD(1, qkv, key, j);
+            const vec4 v = QUAD(1, qkv, value, j);
+            for (uint a = 0; a < kRows; ++a) {
+                score[a] += dot(query[a][j], k[j]);
+                dS[a] += dot(dyt[a][j], v);
+            }
+        }
+        for (uint a = 0; a < kRows; ++a) {
+            const uint t = t0 + W * a;
+            const float P = s <= t ? exp_of(score[a] - lse_t[a]) : 0.0;
+            dS[a] = scale * P * (dS[a] * dropout_factor((at.unit * p.T + t) * p.T + s) - own_t[a]);
+            for (uint j = 0; j < kQuads; ++j) sums[a][j] += dS[a] * k[j];
+        }
+    }
+    for (uint a = 0; a < kRows; ++a) {
+        const uint t = t0 + W * a;
+        if (t >= at.end) continue;
+        for (uint j = 0; j < kQuads; ++j) STORE_QUAD(5, dqkv, row_of(at, t), j, sums[a][j]);
+        AT(6, own, at.unit * p.T + t) = own_t[a];
+    }
 }

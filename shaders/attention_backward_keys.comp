@@ -1,5 +1,5 @@
-// The other half of attention_backward:  dk_s = sum_t dS q_t / sqrt(D),  dv_s = sum_t P M dy_t. One invocation per key s, W
-// keys of a head per workgroup; D is the head size.
+// The other half of attention_backward:  dk_s = sum_t dS q_t / sqrt(D),  dv_s = sum_t P M dy_t. A workgroup computes W kRows
+// keys of a head; D is the head size.
 #version 450
 #include "common.glsl"
 #include "dropout.glsl"
@@ -15,33 +15,47 @@ TENSOR(5, float, dqkv);  // (R,3C)
 void main() {
     const Place at = place();
     if (at.unit >= p.B * p.H) return;
-    const uint s = at.t0 + gl_LocalInvocationIndex, mine = (at.first + min(s, p.T - 1)) * 3 * p.C + p.C + at.column;
+    const uint s0 = at.begin + gl_LocalInvocationIndex;
     const float scale = 1.0 / sqrt(float(D));
-    vec4 key[kQuads], value[kQuads], dk[kQuads], dv[kQuads];
-    for (uint j = 0; j < kQuads; ++j) {
-        key[j] = scale * QUAD(1, qkv, mine, j);
-        value[j] = QUAD(1, qkv, mine + p.C, j);
-        dk[j] = dv[j] = vec4(0.0);
-    }
-    for (uint t = at.t0; t < p.T; ++t) {
-        const uint query = (at.first + t) * 3 * p.C + at.column, dyt = (at.first + t) * p.C + at.column;
-        float score = 0.0, dP = 0.0;
+    vec4 key[kRows][kQuads], value[kRows][kQuads], dk[kRows][kQuads], dv[kRows][kQuads];
+    for (uint a = 0; a < kRows; ++a) {
+        const uint mine = row_of(at, min(s0 + W * a, at.end - 1)) + p.C;
         for (uint j = 0; j < kQuads; ++j) {
-            score += dot(key[j], QUAD(1, qkv, query, j));
-            dP += dot(value[j], QUAD(0, dy, dyt, j));
-        }
-        const uint statistics = at.unit * p.T + t;
-        const float factor = dropout_factor(statistics * p.T + s);
-        const float P = s <= t ? exp_of(score - AT(3, lse, statistics)) : 0.0;
-        const float dS = P * (dP * factor - AT(4, own, statistics)), weight = P * factor;
-        for (uint j = 0; j < kQuads; ++j) {
-            dk[j] += dS * QUAD(1, qkv, query, j);
-            dv[j] += weight * QUAD(0, dy, dyt, j);
+            key[a][j] = scale * QUAD(1, qkv, mine, j);
+            value[a][j] = QUAD(1, qkv, mine + p.C, j);
+            dk[a][j] = dv[a][j] = vec4(0.0);
         }
     }
-    if (s >= p.T) return;
-    for (uint j = 0; j < kQuads; ++j) {
-        STORE_QUAD(5, dqkv, mine, j, scale * dk[j]);
-        STORE_QUAD(5, dqkv, mine + p.C, j, dv[j]);
+    for (uint t = at.begin; t < p.T; ++t) {
+        const uint row = at.unit * p.T + t;
+        vec4 query[kQuads], dyt[kQuads];
+        float score[kRows], dS[kRows];
+        for (uint a = 0; a < kRows; ++a) score[a] = dS[a] = 0.0;
+        for (uint j = 0; j < kQuads; ++j) {
+            query[j] = QUAD(1, qkv, row_of(at, t), j);
+            dyt[j] = QUAD(0, dy, row_of_y(at, t), j);
+            for (uint a = 0; a < kRows; ++a) {
+                score[a] += dot(key[a][j], query[j]);
+                dS[a] += dot(value[a][j], dyt[j]);
+            }
+        }
+        const float lse_t = AT(3, lse, row), own_t = AT(4, own, row);
+        for (uint a = 0; a < kRows; ++a) {
+            const uint s = s0 + W * a;
+            const float factor = dropout_factor(row * p.T + s), P = s <= t ? exp_of(score[a] - lse_t) : 0.0;
+            dS[a] = P * (dS[a] * factor - own_t);
+            for (uint j = 0; j < kQuads; ++j) {
+                dk[a][j] += dS[a] * query[j];
+                dv[a][j] += P * factor * dyt[j];
+            }
+        }
+    }
+    for (uint a = 0; a < kRows; ++a) {
+        const uint s = s0 + W * a;
+        if (s >= at.end) continue;
+        for (uint j = 0; j < kQuads; ++j) {
+            STORE_QUAD(5, dqkv, row_of(at, s) + p.C, j, scale * dk[a][j]);
+            STORE_QUAD(5, dqkv, row_of(at, s) + 2 * p.C, j, dv[a][j]);
+        }
     }
 }

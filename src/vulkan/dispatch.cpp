@@ -106,12 +106,13 @@ std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
     return list;
 }
 
-// One invocation per row of a head, for a head size that fits registers (shaders/heads.glsl).
+// Each invocation computes some rows of a head, as many as registers may have room for (shaders/heads.glsl).
 Dispatch by_head(const Shader& shader, const Node& node, const Limits& limits) {
     Dispatch d = base(shader, node);
-    d.constants.D = static_cast<uint32_t>(node.p.C / node.p.H);
+    const int64_t D = node.p.C / node.p.H, rows = D > 32 ? 1 : D > 16 ? 2 : 4;
+    d.constants.D = static_cast<uint32_t>(D);
     d.constants.group = group_size(limits);
-    return in_groups(d, node, node.p.B * node.p.H * groups_of(node.p.T, d));
+    return in_groups(d, node, node.p.B * node.p.H * groups_of((node.p.T + rows - 1) / rows, d));
 }
 
 std::vector<Dispatch> attention_backward(const Node& node, const Limits& limits) {
