@@ -231,14 +231,10 @@ bool supports(const Node& node) {
     if (p.dropout != 0 && mask_elements(node) > UINT32_MAX) return false;
     switch (node.op) {
         case Op::Embed: return is_number(p.type) && is_number(p.position_type);
-        case Op::Linear: return p.dropout == 0 && is_number(p.type);
+        case Op::Linear: return is_number(p.type);
         case Op::Attention:
         case Op::AttentionBackward: return p.C / p.H <= kMaxHeadSize;
         case Op::AttentionCached: return p.C / p.H <= kMaxHeadSize && (p.type == DType::F32 || p.type == DType::F16);
-        case Op::LinearBackwardEpilogue:
-        case Op::LinearBackward:
-        case Op::LinearBackwardWeight:
-        case Op::Count: return false;
         default: return true;
     }
 }
@@ -252,6 +248,9 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::NormBackward: return {norm_backward(node, limits)};
         case Op::NormBackwardWeight: return norm_backward_weight(node);
         case Op::Linear: return linear(node, limits);
+        case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node);
+        case Op::LinearBackward: return linear_backward(node, limits);
+        case Op::LinearBackwardWeight: return linear_backward_weight(node, limits);
         case Op::Attention: return {by_head(kAttention, node, limits)};
         case Op::AttentionBackward: return attention_backward(node, limits);
         case Op::AttentionCached: return attention_cached(node);
@@ -261,7 +260,7 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::ClipFactor: return {base(kClipFactor, node)};
         case Op::AdamW:
         case Op::Sgd: return update(node, limits);
-        default: CHECK(!"supports() has refused this op");
+        case Op::Count: CHECK(!"no such op");
     }
     return {};
 }

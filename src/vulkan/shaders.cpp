@@ -13,6 +13,18 @@ constexpr uint8_t kNormCode[] = {
 constexpr uint8_t kLinearCode[] = {
 #include "shaders/linear.inc"
 };
+constexpr uint8_t kLinearBackwardCode[] = {
+#include "shaders/linear_backward.inc"
+};
+constexpr uint8_t kLinearBackwardBiasCode[] = {
+#include "shaders/linear_backward_bias.inc"
+};
+constexpr uint8_t kLinearBackwardEpilogueCode[] = {
+#include "shaders/linear_backward_epilogue.inc"
+};
+constexpr uint8_t kLinearBackwardWeightCode[] = {
+#include "shaders/linear_backward_weight.inc"
+};
 constexpr uint8_t kLinearFewRowsCode[] = {
 #include "shaders/linear_few_rows.inc"
 };
@@ -84,6 +96,10 @@ const Shader kEmbedBackward{kEmbedBackwardCode, 0b01100111};
 const Shader kEmbedBackwardClear{kEmbedBackwardClearCode, 0b01100000};
 const Shader kGatherRows{kGatherRowsCode, 0b00100011};
 const Shader kLinear{kLinearCode, 0b01101111};
+const Shader kLinearBackward{kLinearBackwardCode, 0b00100011};
+const Shader kLinearBackwardBias{kLinearBackwardBiasCode, 0b01000001};
+const Shader kLinearBackwardEpilogue{kLinearBackwardEpilogueCode, 0b00100011};
+const Shader kLinearBackwardWeight{kLinearBackwardWeightCode, 0b00100011};
 const Shader kLinearFewRows{kLinearFewRowsCode, 0b01101111};
 const Shader kNorm{kNormCode, 0b11100111};
 const Shader kNormBackward{kNormBackwardCode, 0b00111111};
