@@ -21,20 +21,21 @@ constexpr std::string_view kNumbered = "vulkan:";
 
 BackendOptions::BackendOptions() : threads(std::min(default_threads(), kMaxThreads)) {}
 
-void add_threads_option(CLI::App& app, int& threads) {
-    app.add_option("--threads", threads, "threads that compute")
+CLI::Option* add_threads_option(CLI::App& app, int& threads) {
+    return app.add_option("--threads", threads, "threads that compute")
         ->transform(whole_number(1, kMaxThreads))
         ->type_name("N")
         ->capture_default_str();
 }
 
 void add_backend_options(CLI::App& app, BackendOptions& options) {
-    add_threads_option(app, options.threads);
+    options.of_cpu.push_back(add_threads_option(app, options.threads));
     std::string names;
     for (const KernelTable* table : kernel_tables()) names += std::string(", ") + table->name;
-    app.add_option("--isa", options.isa, "kernels to use: auto (the best that this machine has)" + names)
-        ->type_name("NAME")
-        ->capture_default_str();
+    options.of_cpu.push_back(
+        app.add_option("--isa", options.isa, "kernels to use: auto (the best that this machine has)" + names)
+            ->type_name("NAME")
+            ->capture_default_str());
 }
 
 std::unique_ptr<CpuBackend> make_backend(const BackendOptions& options) {
@@ -64,6 +65,9 @@ std::unique_ptr<Backend> open_gpu(const std::string& device) {
 }
 
 std::unique_ptr<Backend> make_device(const BackendOptions& options) {
+    if (options.device.starts_with("vulkan"))
+        for (const CLI::Option* option : options.of_cpu)
+            if (option->count() > 0) throw CLI::ExcludesError(option->get_name(), "--device=" + options.device);
     std::unique_ptr<Backend> gpu = open_gpu(options.device);
     return gpu ? std::move(gpu) : make_backend(options);
 }

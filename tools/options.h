@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/dtype.h"
 #include "cpu/backend.h"
@@ -14,11 +15,12 @@ namespace nib {
 struct BackendOptions {
     int threads;
     std::string isa = "auto", device = "auto";
+    std::vector<const CLI::Option*> of_cpu;  // that only the CPU has: --threads and --isa, where they are declared
     BackendOptions();
 };
 
 /// Declares --threads, whose default is what `threads` is.
-void add_threads_option(CLI::App& app, int& threads);
+CLI::Option* add_threads_option(CLI::App& app, int& threads);
 /// Declares --threads and --isa.
 void add_backend_options(CLI::App& app, BackendOptions& options);
 /// Error when this machine has no such instruction set.
@@ -28,7 +30,7 @@ std::unique_ptr<CpuBackend> make_backend(const BackendOptions& options);
 CLI::Option* add_device_option(CLI::App& app, std::string& device);
 /// The GPU that --device names; null for auto and cpu. Error when this machine does not have it.
 std::unique_ptr<Backend> open_gpu(const std::string& device);
-/// What --device names.
+/// What --device names. Error also when options of the CPU are given with another device.
 std::unique_ptr<Backend> make_device(const BackendOptions& options);
 
 /// For Option::transform: decimal whole numbers from `low` to `high`, without touching the help text.
