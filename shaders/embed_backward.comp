@@ -8,23 +8,19 @@
 TENSOR(0, float, dy);       // (R,C)
 TENSOR(1, int, ids);        // (R)
 TENSOR(2, int, positions);  // (R)
+TENSOR(4, uint, links);     // (2,R)
 TENSOR(5, float, dwte);     // (V,C)
 TENSOR(6, float, dwpe);     // (S,C)
 
-// Of two tables, number 0 is dwte and 1 is dwpe.
-uint table_row(uint table, uint r) { return uint(table == 0 ? AT(1, ids, r) : AT(2, positions, r)); }
+#include "embed_backward.glsl"
 
 void add_rows(uint table, uint r) {
-    const uint i = gl_LocalInvocationIndex, R = p.B * p.T, row = table_row(table, r);
-    if (table == 0 && (row < p.begin || row >= p.end)) return;
-    for (uint first = 0; first < r; first += W) {
-        const bool before = first + i < r && table_row(table, min(first + i, r)) == row;
-        if (max_of_group(before ? 1.0 : 0.0) > 0.0) return;
-    }
-    for (uint c = i; c < p.C; c += W) {
+    const uint R = p.B * p.T, row = table_row(table, r), first = AT(4, links, table * R + r);
+    if (first >= kAgain || table == 0 && (row < p.begin || row >= p.end)) return;
+    for (uint c = gl_LocalInvocationIndex; c < p.C; c += W) {
         float sum = 0.0;
-        for (uint q = r; q < R; ++q)
-            if (table_row(table, q) == row) sum = fma(AT(0, dy, q * p.C + c), dropout_factor(q * p.C + c), sum);
+        for (uint q = r; q < R; q = AT(4, links, table * R + q) & ~kAgain)
+            sum = fma(AT(0, dy, q * p.C + c), dropout_factor(q * p.C + c), sum);
         if (table == 0)
             AT(5, dwte, (row - p.begin) * p.C + c) += sum;
         else

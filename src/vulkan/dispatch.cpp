@@ -84,11 +84,20 @@ void for_pieces(const Dispatch& whole, uint32_t pieces, int64_t rows, int64_t ro
 
 namespace {
 
-// Invocations of a workgroup that works on one row. On a CPU, those of one vector do it best: more wait for each other.
-uint32_t group_size(const Limits& limits) { return limits.software ? 8 : kGroup; }
-
 int64_t groups_of(int64_t invocations, const Dispatch& d) {
     return (invocations + d.constants.group - 1) / d.constants.group;
+}
+
+// A launch of workgroups that work on one row each. On a CPU, the invocations of one vector do it best: more would wait for
+// each other.
+Dispatch by_rows(const Shader& shader, const Limits& limits, const Node& node) {
+    Dispatch d = base(shader, node);
+    if (limits.software) d.constants.group = 8;
+    return d;
+}
+
+Dispatch by_rows(const Shader& shader, const Limits& limits, const Node& node, int64_t rows) {
+    return in_groups(by_rows(shader, limits, node), node, rows);
 }
 
 // What shaders/number.glsl reads.
@@ -101,17 +110,16 @@ bool is_number(DType type) {
 std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     std::vector<Dispatch> list;
-    for_pieces(base(kEmbed, node), 1 << 2, p.N, p.C, p.type, limits,
+    for_pieces(by_rows(kEmbed, limits, node), 1 << 2, p.N, p.C, p.type, limits,
                [&](Dispatch d, int64_t) { list.push_back(in_groups(d, node, p.B * p.T)); });
     return list;
 }
 
 // Each invocation computes some rows of a head, as many as registers may have room for (shaders/heads.glsl).
 Dispatch by_head(const Shader& shader, const Node& node, const Limits& limits) {
-    Dispatch d = base(shader, node);
+    Dispatch d = by_rows(shader, limits, node);
     const int64_t D = node.p.C / node.p.H, rows = D > 32 ? 1 : D > 16 ? 2 : 4;
     d.constants.D = static_cast<uint32_t>(D);
-    d.constants.group = group_size(limits);
     return in_groups(d, node, node.p.B * node.p.H * groups_of((node.p.T + rows - 1) / rows, d));
 }
 
@@ -134,15 +142,19 @@ std::vector<Dispatch> attention_cached(const Node& node) {
 
 std::vector<Dispatch> embed_backward(const Node& node, const Limits& limits) {
     const Params& p = node.p;
+    const int64_t R = p.B * p.T;
     std::vector<Dispatch> list;
-    for_pieces(base(kEmbedBackwardClear, node), 1 << kMaxIn, p.N, p.C, DType::F32, limits, [&](Dispatch d, int64_t rows) {
-        list.push_back(in_groups(d, node, d.push.begin == 0 ? std::max(rows, p.S) : rows));
-    });
+    for_pieces(by_rows(kEmbedBackwardClear, limits, node), 1 << kMaxIn, p.N, p.C, DType::F32, limits,
+               [&](Dispatch d, int64_t rows) {
+                   list.push_back(in_groups(d, node, d.push.begin == 0 ? std::max(rows, p.S) : rows));
+               });
+    Dispatch links = base(kEmbedBackwardLinks, node), whole = by_rows(kEmbedBackward, limits, node);
+    links.scratch = kMaxIn + 2;
+    whole.scratch = 4;
+    list.push_back(in_groups(links, node, groups_of(R, links)));
     const size_t sums = list.size();
-    Dispatch whole = base(kEmbedBackward, node);
-    whole.constants.group = group_size(limits);
     for_pieces(whole, 1 << kMaxIn, p.N, p.C, DType::F32, limits,
-               [&](Dispatch d, int64_t) { list.push_back(in_groups(d, node, p.B * p.T)); });
+               [&](Dispatch d, int64_t) { list.push_back(in_groups(d, node, R)); });
     list[sums].waits = true;
     return list;
 }
@@ -150,12 +162,6 @@ std::vector<Dispatch> embed_backward(const Node& node, const Limits& limits) {
 constexpr int64_t kRowsOfSum = 64;  // norm_backward_weight.comp: D
 
 int64_t norm_sums(const Params& p) { return (p.B * p.T + kRowsOfSum - 1) / kRowsOfSum; }
-
-Dispatch norm_backward(const Node& node, const Limits& limits) {
-    Dispatch d = base(kNormBackward, node);
-    d.constants.group = group_size(limits);
-    return in_groups(d, node, node.p.B * node.p.T);
-}
 
 std::vector<Dispatch> norm_backward_weight(const Node& node) {
     Dispatch sums = base(kNormBackwardWeight, node), sum = base(kNormBackwardWeightSum, node);
@@ -220,6 +226,7 @@ uint64_t scratch_bytes(const Node& node) {
     switch (node.op) {
         case Op::Linear: return dtype_info(p.type)->block_size > 1 ? dtype_bytes(DType::F32, p.B * p.T * p.C) : 0;
         case Op::AttentionBackward: return dtype_bytes(DType::F32, p.B * p.H * p.T);
+        case Op::EmbedBackward: return dtype_bytes(DType::I32, 2 * p.B * p.T);
         case Op::NormBackwardWeight: return dtype_bytes(DType::F32, norm_sums(p) * 2 * p.C);
         default: return 0;
     }
@@ -244,8 +251,8 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
     switch (node.op) {
         case Op::Embed: return embed(node, limits);
         case Op::EmbedBackward: return embed_backward(node, limits);
-        case Op::Norm: return {in_groups(base(kNorm, node), node, R)};
-        case Op::NormBackward: return {norm_backward(node, limits)};
+        case Op::Norm: return {by_rows(kNorm, limits, node, R)};
+        case Op::NormBackward: return {by_rows(kNormBackward, limits, node, R)};
         case Op::NormBackwardWeight: return norm_backward_weight(node);
         case Op::Linear: return linear(node, limits);
         case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node);
@@ -254,8 +261,8 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::Attention: return {by_head(kAttention, node, limits)};
         case Op::AttentionBackward: return attention_backward(node, limits);
         case Op::AttentionCached: return attention_cached(node);
-        case Op::GatherRows: return {in_groups(base(kGatherRows, node), node, node.p.N)};
-        case Op::CrossEntropy: return {in_groups(base(kCrossEntropy, node), node, R)};
+        case Op::GatherRows: return {by_rows(kGatherRows, limits, node, node.p.N)};
+        case Op::CrossEntropy: return {by_rows(kCrossEntropy, limits, node, R)};
         case Op::SumSquares: return sum_squares(node, limits);
         case Op::ClipFactor: return {base(kClipFactor, node)};
         case Op::AdamW:

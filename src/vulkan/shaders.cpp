@@ -64,6 +64,9 @@ constexpr uint8_t kEmbedBackwardCode[] = {
 constexpr uint8_t kEmbedBackwardClearCode[] = {
 #include "shaders/embed_backward_clear.inc"
 };
+constexpr uint8_t kEmbedBackwardLinksCode[] = {
+#include "shaders/embed_backward_links.inc"
+};
 constexpr uint8_t kNormBackwardCode[] = {
 #include "shaders/norm_backward.inc"
 };
@@ -92,8 +95,9 @@ const Shader kAttentionStore{kAttentionStoreCode, 0b11000011};
 const Shader kClipFactor{kClipFactorCode, 0b00100001};
 const Shader kCrossEntropy{kCrossEntropyCode, 0b11100011};
 const Shader kEmbed{kEmbedCode, 0b00101111};
-const Shader kEmbedBackward{kEmbedBackwardCode, 0b01100111};
+const Shader kEmbedBackward{kEmbedBackwardCode, 0b01110111};
 const Shader kEmbedBackwardClear{kEmbedBackwardClearCode, 0b01100000};
+const Shader kEmbedBackwardLinks{kEmbedBackwardLinksCode, 0b10000110};
 const Shader kGatherRows{kGatherRowsCode, 0b00100011};
 const Shader kLinear{kLinearCode, 0b01101111};
 const Shader kLinearBackward{kLinearBackwardCode, 0b00100011};

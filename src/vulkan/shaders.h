@@ -22,6 +22,7 @@ extern const Shader kCrossEntropy;
 extern const Shader kEmbed;
 extern const Shader kEmbedBackward;
 extern const Shader kEmbedBackwardClear;
+extern const Shader kEmbedBackwardLinks;
 extern const Shader kGatherRows;
 extern const Shader kLinear;
 extern const Shader kLinearBackward;
