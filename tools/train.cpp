@@ -33,7 +33,8 @@ constexpr const char* kFooter =
     "129 for SIGHUP). Whatever kills a run, even kill -9, the last checkpoint resumes, and a resumed run gives the same "
     "weights as one that was not interrupted.\n\n"
     "--resume takes all options from the checkpoint; --iters, --low-memory and the options under Reports may be changed, "
-    "others must be left out or be the same. Steps beyond --decay-iters keep the learning rate --min-lr: give "
+    "others must be left out or be the same. Where it computes is no part of a checkpoint: --device, --threads and --isa "
+    "may be others each time. Steps beyond --decay-iters keep the learning rate --min-lr: give "
     "--decay-iters from the start if more steps are to follow.\n\n"
     "Presets set --layers, --heads and --embd: ";
 
@@ -109,6 +110,7 @@ std::string resume_command(const CLI::App& app, const Options& o) {
     for (const std::string& input : o.request.inputs) command += " " + quoted(input);
     if (!o.request.validation.empty()) command += " --val " + quoted(o.request.validation);
     command += " -o " + quoted(o.request.output) + " --resume";
+    if (app.count("--device") > 0) command += " --device " + o.backend.device;
     if (app.count("--threads") > 0) command += " --threads " + std::to_string(o.backend.threads);
     if (app.count("--isa") > 0) command += " --isa " + quoted(o.backend.isa);
     return command;
@@ -140,11 +142,11 @@ void report_end(const TrainResult& result, const RunFiles& files, Progress& prog
 
 // Returns whether the run was interrupted.
 bool train(const Options& o) {
-    const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
-    TrainSetup setup = prepare_training(o.request, backend->workers());
-    const RunFiles files = setup.files;
-    const std::string prompt = setup.options.sample_prompt;
-    Progress progress(stderr, stderr_is_terminal(), setup.options.log_every);
+    std::optional<RunFiles> files;
+    std::string prompt;
+    std::unique_ptr<Backend> backend;
+    std::optional<Progress> progress;
+    std::unique_ptr<Trainer> trainer;
     std::optional<SignalGuard> guard(std::in_place);
     TrainHooks hooks;
     hooks.stop = [] { return caught_signal != 0; };
@@ -156,13 +158,20 @@ bool train(const Options& o) {
             std::fprintf(stderr, "nib: no sample after step %lld: %s\n", static_cast<long long>(number), error.what());
         }
     };
-    Trainer trainer(*backend, std::move(setup), progress, hooks);
-    const TrainResult result = trainer.run();
+    on_device(o.backend, [&](std::unique_ptr<Backend> device) {
+        TrainSetup setup = prepare_training(o.request, device->workers());
+        files = setup.files;
+        prompt = setup.options.sample_prompt;
+        progress.emplace(stderr, stderr_is_terminal(), setup.options.log_every);
+        trainer = std::make_unique<Trainer>(*device, std::move(setup), *progress, hooks);
+        backend = std::move(device);
+    });
+    const TrainResult result = trainer->run();
     guard.reset();  // all is saved: from here on a signal just ends the process
     if (result.end == TrainEnd::NothingToDo) return false;
-    report_end(result, files, progress);
+    report_end(result, *files, *progress);
     if (result.end == TrainEnd::Interrupted) return true;
-    if (caught_signal == 0) trainer.sample();
+    if (caught_signal == 0) trainer->sample();
     return false;
 }
 
@@ -207,6 +216,7 @@ void train_command(CLI::App& app) {
     app.add_flag("--overwrite", request.overwrite, "replace what another training has left under this name");
     app.add_option("--preset", o->preset, "size by name, see below")->type_name("NAME")->group("Model");
     for (const OptionField& field : option_fields()) add_field(app, request.options, field);
+    add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);
     std::string names;
     for (const Preset& preset : presets()) names += (names.empty() ? "" : ", ") + std::string(preset.name);
