@@ -140,14 +140,21 @@ void report_end(const TrainResult& result, const RunFiles& files, Progress& prog
     progress.line(text);
 }
 
+struct Task {
+    std::unique_ptr<Backend> backend;
+    const RunFiles files;
+    Progress progress;
+    Trainer trainer;
+    Task(std::unique_ptr<Backend> device, TrainSetup setup, TrainHooks hooks)
+        : backend(std::move(device)),
+          files(setup.files),
+          progress(stderr, stderr_is_terminal(), setup.options.log_every),
+          trainer(*backend, std::move(setup), progress, std::move(hooks)) {}
+};
+
 // Returns whether the run was interrupted.
 bool train(const Options& o) {
-    const std::unique_ptr<Backend> backend = make_device(o.backend);
-    TrainSetup setup = prepare_training(o.request, backend->workers());
-    const RunFiles files = setup.files;
-    const std::string prompt = setup.options.sample_prompt;
-    Progress progress(stderr, stderr_is_terminal(), setup.options.log_every);
-    std::optional<SignalGuard> guard(std::in_place);
+    std::string prompt;
     TrainHooks hooks;
     hooks.stop = [] { return caught_signal != 0; };
     hooks.sample = [&](const TrainStep& step, const CharTokenizer& characters, int64_t number) {
@@ -158,13 +165,20 @@ bool train(const Options& o) {
             std::fprintf(stderr, "nib: no sample after step %lld: %s\n", static_cast<long long>(number), error.what());
         }
     };
-    Trainer trainer(*backend, std::move(setup), progress, hooks);
-    const TrainResult result = trainer.run();
+    std::optional<SignalGuard> guard;
+    std::unique_ptr<Task> task;
+    on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
+        TrainSetup setup = prepare_training(o.request, backend->workers());
+        prompt = setup.options.sample_prompt;
+        guard.emplace();
+        task = std::make_unique<Task>(std::move(backend), std::move(setup), hooks);
+    });
+    const TrainResult result = task->trainer.run();
     guard.reset();  // all is saved: from here on a signal just ends the process
     if (result.end == TrainEnd::NothingToDo) return false;
-    report_end(result, files, progress);
+    report_end(result, task->files, task->progress);
     if (result.end == TrainEnd::Interrupted) return true;
-    if (caught_signal == 0) trainer.sample();
+    if (caught_signal == 0) task->trainer.sample();
     return false;
 }
 
