@@ -33,9 +33,9 @@ CLI::Option* add_device_option(CLI::App& app, std::string& device);
 /// The GPU that --device names; null for cpu, and for auto when there is none that nib can use. Error when this machine
 /// does not have what it names.
 std::unique_ptr<Backend> open_gpu(const std::string& device, std::string* why_none = nullptr);
-/// Calls use(backend) with what --device names; auto is the CPU when options of the CPU are given. When auto has found a
-/// GPU and that lacks memory or an op, so that use() throws Error, it is called again with the CPU, and one line says so.
-/// Error also when options of the CPU are given with another device.
+/// Calls use(backend) with what --device names, which must be the CPU, or auto, when one of BackendOptions::of_cpu is
+/// given. When auto has found a GPU and that lacks memory or an op, so that use() throws Error, it is called again with the
+/// CPU, and one line says so.
 void on_device(const BackendOptions& options, const std::function<void(std::unique_ptr<Backend>)>& use);
 
 /// For Option::transform: decimal whole numbers from `low` to `high`, without touching the help text.

@@ -140,14 +140,21 @@ void report_end(const TrainResult& result, const RunFiles& files, Progress& prog
     progress.line(text);
 }
 
+struct Task {
+    std::unique_ptr<Backend> backend;
+    const RunFiles files;
+    Progress progress;
+    Trainer trainer;
+    Task(std::unique_ptr<Backend> device, TrainSetup setup, TrainHooks hooks)
+        : backend(std::move(device)),
+          files(setup.files),
+          progress(stderr, stderr_is_terminal(), setup.options.log_every),
+          trainer(*backend, std::move(setup), progress, std::move(hooks)) {}
+};
+
 // Returns whether the run was interrupted.
 bool train(const Options& o) {
-    std::optional<RunFiles> files;
     std::string prompt;
-    std::unique_ptr<Backend> backend;
-    std::optional<Progress> progress;
-    std::unique_ptr<Trainer> trainer;
-    std::optional<SignalGuard> guard(std::in_place);
     TrainHooks hooks;
     hooks.stop = [] { return caught_signal != 0; };
     hooks.sample = [&](const TrainStep& step, const CharTokenizer& characters, int64_t number) {
@@ -158,20 +165,20 @@ bool train(const Options& o) {
             std::fprintf(stderr, "nib: no sample after step %lld: %s\n", static_cast<long long>(number), error.what());
         }
     };
-    on_device(o.backend, [&](std::unique_ptr<Backend> device) {
-        TrainSetup setup = prepare_training(o.request, device->workers());
-        files = setup.files;
+    std::optional<SignalGuard> guard;
+    std::unique_ptr<Task> task;
+    on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
+        TrainSetup setup = prepare_training(o.request, backend->workers());
         prompt = setup.options.sample_prompt;
-        progress.emplace(stderr, stderr_is_terminal(), setup.options.log_every);
-        trainer = std::make_unique<Trainer>(*device, std::move(setup), *progress, hooks);
-        backend = std::move(device);
+        guard.emplace();
+        task = std::make_unique<Task>(std::move(backend), std::move(setup), hooks);
     });
-    const TrainResult result = trainer->run();
+    const TrainResult result = task->trainer.run();
     guard.reset();  // all is saved: from here on a signal just ends the process
     if (result.end == TrainEnd::NothingToDo) return false;
-    report_end(result, *files, *progress);
+    report_end(result, task->files, task->progress);
     if (result.end == TrainEnd::Interrupted) return true;
-    if (caught_signal == 0) trainer->sample();
+    if (caught_signal == 0) task->trainer.sample();
     return false;
 }
 
