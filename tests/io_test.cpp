@@ -251,7 +251,7 @@ TEST_F(AtomicFileTest, FullDiskLeavesTheOldFileAndNothingElse) {
 TEST_F(AtomicFileTest, TemporaryFileIsGoneAsSoonAsAWriteFails) {
     const std::string left = on_a_full_disk(5000, [&]() -> std::string {
         AtomicFile file(path("out"));
-        const std::string block(1 << 20, 'x');
+        const std::string block(4 << 20, 'x');
         const std::string message = error_of([&] { file.write(bytes_of(block)); });
         return std::to_string(files().size()) + " files, " + message;
     });

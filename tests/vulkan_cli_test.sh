@@ -1,6 +1,10 @@
 #!/bin/bash
 # vulkan_cli_test.sh [NIB]: nib devices and --device, with and without a Vulkan driver.
+drivers=${VK_ICD_FILENAMES-} newer_drivers=${VK_DRIVER_FILES-} # of whoever runs this
 source "$(dirname "$0")/cli_helpers.bash"
+export VK_ICD_FILENAMES=$drivers VK_DRIVER_FILES=$newer_drivers
+[ -n "$drivers" ] || unset VK_ICD_FILENAMES
+[ -n "$newer_drivers" ] || unset VK_DRIVER_FILES
 export ASAN_OPTIONS=detect_leaks=0 # drivers keep some memory to themselves and are unloaded before LeakSanitizer looks
 
 printf 'The fox and the grapes. %.0s' {1..40} > text.txt
@@ -27,10 +31,34 @@ if "${nib[@]}" devices | grep -q '^vulkan:0'; then
     works run m.gguf -p 'The fox' -n 40 --temp 0 --device vulkan -v
     check "writes the same" cmp "$out" expected
     check "says what computed" grep -q 'vulkan ' "$err"
+    check "no message" test "$(wc -l < "$err")" = 1
     works logits m.gguf -p 'The fox' -o l.npy --device vulkan:0
     works eval m.gguf text.txt --device vulkan
     works selftest --device vulkan
     check "names the ops" grep -q '^vulkan *attention_cached .* ok$' "$out"
+
+    # Shaders are kept, one file for a device; whatever is wrong with that, the text is the same and nothing is said.
+    same_on_vulkan() { # WHAT [VARIABLE=VALUE...]
+        checks=$((checks + 1))
+        env "${@:2}" "${nib[@]}" run m.gguf -p 'The fox' -n 40 --temp 0 --device vulkan:0 > "$out" 2> "$err" < /dev/null &&
+            cmp -s "$out" expected && [ ! -s "$err" ] || bad "$1" run --device vulkan:0
+    }
+    kept=("$XDG_CACHE_HOME"/nib/shaders-*.bin)
+    check "a file of shaders" test "${#kept[@]}" = 1 -a -s "${kept[0]}"
+    same_on_vulkan "with shaders that are kept"
+    cp "${kept[0]}" "$top/kept"
+    printf 'damaged' | dd of="${kept[0]}" bs=1 seek=30 conv=notrunc 2> /dev/null
+    same_on_vulkan "with damaged shaders"
+    check "they are replaced" cmp "${kept[0]}" "$top/kept"
+    : > "${kept[0]}"
+    same_on_vulkan "with an empty file of shaders"
+    touch "$top/file"
+    export MESA_SHADER_CACHE_DISABLE=true # Mesa has a cache of its own there, and complains
+    same_on_vulkan "with a folder that cannot be made" XDG_CACHE_HOME="$top/file"
+    same_on_vulkan "without a folder" -u XDG_CACHE_HOME -u HOME
+    same_on_vulkan "with a relative folder" -u HOME XDG_CACHE_HOME=relative
+    check "which is not made" test ! -e relative
+    unset MESA_SHADER_CACHE_DISABLE
 else
     echo "not tested: $("${nib[@]}" devices | grep '^vulkan')"
 fi
@@ -43,5 +71,10 @@ check "in one line for Vulkan" test "$(grep -c vulkan "$out")" = 1
 works devices --json
 check "says so in JSON" grep -q '"vulkan":\[\],"vulkan_problem":"' "$out"
 refuses 'Vulkan: ' run m.gguf -p The --device vulkan
-works run m.gguf -p The -n 3 --device auto
+works run m.gguf -p 'The fox' -n 40 --temp 0 --device cpu
+cp "$out" expected
+works run m.gguf -p 'The fox' -n 40 --temp 0 -v
+check "auto writes the same" cmp "$out" expected
+check "auto is the CPU" grep -q '; cpu ' "$err"
+works eval m.gguf text.txt --device auto
 finish

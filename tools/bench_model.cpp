@@ -61,7 +61,7 @@ void bench_model(CpuBackend& backend, const ModelBenchOptions& o) {
         fail("--prefill %lld and --decode %lld are more than the model's context of %lld tokens",
              static_cast<long long>(prompt_wanted), static_cast<long long>(steps_wanted),
              static_cast<long long>(config.context));
-    const GptWeights weights = gpt_weights(config, file, backend.map_weights(file.bytes()));
+    const GptWeights weights = gpt_weights(config, file, map_weights(backend, file));
     const std::vector<int32_t> prompt = random_tokens(prompt_wanted, config.vocab),
                                next = random_tokens(steps_wanted, config.vocab);
     std::vector<int32_t> step(static_cast<size_t>(o.samples));

@@ -66,8 +66,8 @@ std::string device_text(size_t number, const vulkan::DeviceInfo& d) {
     std::string out = strprintf("%-10s%s\n", ("vulkan:" + std::to_string(number)).c_str(), d.name.c_str());
     const auto line = [&](const std::string& text) { out += std::string(10, ' ') + text + "\n"; };
     line(d.type + ", driver " + d.driver + ", Vulkan " + d.api);
-    line("memory " + bytes(d.memory) + ", a buffer up to " + bytes(d.max_allocation) + ", of which a shader sees " +
-         bytes(d.max_buffer_range));
+    line("memory " + bytes(d.memory) + (d.unified ? " (the host's)" : "") + ", an allocation up to " +
+         bytes(d.max_allocation) + ", of which a shader sees " + bytes(d.max_buffer_range));
     line(strprintf("workgroups of %u, subgroups of %u, shared memory ", d.max_group, d.subgroup) + bytes(d.shared_memory));
     std::string features;
     for (const auto& [has, name] :
@@ -103,6 +103,7 @@ void print_object(const vulkan::DeviceList& list) {
         device["driver"] = d.driver;
         device["vulkan"] = d.api;
         device["memory_bytes"] = d.memory;
+        device["unified"] = d.unified;
         device["max_allocation"] = d.max_allocation;
         device["max_buffer_range"] = d.max_buffer_range;
         device["max_workgroup"] = d.max_group;

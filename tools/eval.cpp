@@ -107,6 +107,11 @@ Text open_tokens(const Options& o, const Tokenizer& tokenizer) {
             false, bytes};
 }
 
+Text open_text(const Options& o, const Tokenizer& tokenizer) {
+    const auto* characters = o.tokens ? nullptr : dynamic_cast<const CharTokenizer*>(&tokenizer);
+    return characters != nullptr ? open_characters(o, *characters) : open_tokens(o, tokenizer);
+}
+
 // What is reported, in the words for its tokens.
 void print_result(bool json, const Evaluation& result, const Text& text, double speed) {
     const double loss = result.loss(), bits = loss / std::numbers::ln2;
@@ -140,27 +145,37 @@ void print_result(bool json, const Evaluation& result, const Text& text, double 
     print(lines);
 }
 
+struct Task {
+    std::unique_ptr<Backend> backend;
+    const LoadedModel model;
+    const Text text;
+    Evaluator evaluator;
+    Task(const Options& o, std::unique_ptr<Backend> device)
+        : backend(std::move(device)),
+          model(model_file(o.model), *backend),
+          text(open_text(o, model.tokenizer())),
+          evaluator(*backend, model.config(), model.weights(), text.size, o.evaluation) {}
+};
+
 void eval(Options& o) {
     if (!(o.val_fraction >= 0 && o.val_fraction < 1))
         fail("--val-fraction is %g; it must be at least 0 and below 1", o.val_fraction);
-    const std::unique_ptr<Backend> backend = make_device(o.backend);
-    const LoadedModel model(model_file(o.model), *backend);
-    const Tokenizer& tokenizer = model.tokenizer();
-    const auto* characters = o.tokens ? nullptr : dynamic_cast<const CharTokenizer*>(&tokenizer);
-    const Text text = characters != nullptr ? open_characters(o, *characters) : open_tokens(o, tokenizer);
     o.evaluation.memory = memory_limit();
-    Evaluator evaluator(*backend, model.config(), model.weights(), text.size, o.evaluation);
+    std::unique_ptr<Task> task;
+    on_device(o.backend, [&](std::unique_ptr<Backend> backend) { task = std::make_unique<Task>(o, std::move(backend)); });
+    const Text& text = task->text;
     const double start = seconds_since_start();
     Progress progress(stderr, stderr_is_terminal(), 1);
     const auto speed = [&](const Evaluation& e) { return static_cast<double>(e.tokens) / (seconds_since_start() - start); };
-    const Evaluation result = evaluator.run(text.read, [&](const Evaluation& e) {
+    const Evaluation result = task->evaluator.run(text.read, [&](const Evaluation& e) {
         const auto all = static_cast<double>(text.size - 1), done = static_cast<double>(e.tokens);
         progress.status(strprintf("%.0f %%  loss %.4f  %.0f tok/s  %s left", 100 * done / all, e.loss(), speed(e),
                                   clock_text((all - done) / speed(e)).c_str()));
     });
     progress.clear();
     if (!std::isfinite(result.loss()))
-        fail("%s: the loss is not a number; the weights are damaged or the training diverged", model.file().name().c_str());
+        fail("%s: the loss is not a number; the weights are damaged or the training diverged",
+             task->model.file().name().c_str());
     print_result(o.json, result, text, speed(result));
 }
 

@@ -32,9 +32,8 @@ struct Options {
     BackendOptions backend;
 };
 
-void logits(const Options& o) {
-    const std::unique_ptr<Backend> backend = make_device(o.backend);
-    const LoadedModel model(model_file(o.model), *backend);
+void logits(const Options& o, Backend& backend) {
+    const LoadedModel model(model_file(o.model), backend);
     if (std::error_code error; std::filesystem::equivalent(o.out, model.file().name(), error))
         fail("--output %s is the model itself; choose another file", printable(o.out).c_str());
     const int64_t V = model.config().vocab, context = model.config().context;
@@ -49,7 +48,7 @@ void logits(const Options& o) {
     const int64_t shape[] = {T, V};
     const std::string header = npy_header(shape);
     file.write(std::as_bytes(std::span(header)));
-    Session session(*backend, model.config(), model.weights());
+    Session session(backend, model.config(), model.weights());
     session.all_logits(ids, [&](std::span<const float> rows) { file.write(std::as_bytes(rows)); });
     file.publish();
 }
@@ -70,7 +69,7 @@ void logits_command(CLI::App& app) {
     app.callback([o, tokens, prompt] {
         o->has_tokens = tokens->count() > 0;
         if (!o->has_tokens && prompt->count() == 0) throw CLI::RequiredError("--tokens or --prompt");
-        logits(*o);
+        on_device(o->backend, [&](std::unique_ptr<Backend> backend) { logits(*o, *backend); });
     });
 }
 

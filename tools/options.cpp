@@ -3,19 +3,16 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include "core/error.h"
 #include "cpu/isa.h"
-#include "vulkan/backend.h"
 
 namespace nib {
 namespace {
 
 constexpr int kMaxThreads = 256;
-constexpr std::string_view kNumbered = "vulkan:";
 
 }  // namespace
 
@@ -39,33 +36,6 @@ void add_backend_options(CLI::App& app, BackendOptions& options) {
 
 std::unique_ptr<CpuBackend> make_backend(const BackendOptions& options) {
     return std::make_unique<CpuBackend>(kernel_table(options.isa), options.threads);
-}
-
-CLI::Option* add_device_option(CLI::App& app, std::string& device) {
-    const auto check = [](const std::string& text) -> std::string {
-        const bool numbered = text.starts_with(kNumbered) && text.size() > kNumbered.size() && text.size() < 13 &&
-                              text.find_first_not_of("0123456789", kNumbered.size()) == std::string::npos;
-        if (numbered || text == "auto" || text == "cpu" || text == "vulkan") return "";
-        return "`" + printable(text, 40) + "` is no device; choose auto, cpu, vulkan or vulkan:N";
-    };
-    return app
-        .add_option(
-            "--device", device,
-            "where to compute: cpu, vulkan (the GPU that is most likely fast), vulkan:N (a number of `nib devices`); "
-            "auto: the CPU")
-        ->check(check)
-        ->type_name("NAME")
-        ->capture_default_str();
-}
-
-std::unique_ptr<Backend> open_gpu(const std::string& device) {
-    if (!device.starts_with("vulkan")) return nullptr;
-    return vulkan::open_backend(device == "vulkan" ? -1 : std::stoi(device.substr(kNumbered.size())));
-}
-
-std::unique_ptr<Backend> make_device(const BackendOptions& options) {
-    std::unique_ptr<Backend> gpu = open_gpu(options.device);
-    return gpu ? std::move(gpu) : make_backend(options);
 }
 
 CLI::Validator whole_number(int64_t low, int64_t high) {

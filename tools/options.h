@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -14,6 +15,7 @@ namespace nib {
 struct BackendOptions {
     int threads;
     std::string isa = "auto", device = "auto";
+    bool verbose = false;  // say why there is no GPU, if something failed
     BackendOptions();
 };
 
@@ -26,10 +28,12 @@ std::unique_ptr<CpuBackend> make_backend(const BackendOptions& options);
 
 /// Declares --device, which is auto, cpu, vulkan or vulkan:N.
 CLI::Option* add_device_option(CLI::App& app, std::string& device);
-/// The GPU that --device names; null for auto and cpu. Error when this machine does not have it.
-std::unique_ptr<Backend> open_gpu(const std::string& device);
-/// What --device names.
-std::unique_ptr<Backend> make_device(const BackendOptions& options);
+/// The GPU that --device names; null for cpu, and for auto when there is none that nib can use. Error when this machine
+/// does not have what it names.
+std::unique_ptr<Backend> open_gpu(const std::string& device, std::string* why_none = nullptr);
+/// Calls use(backend) with what --device names. When auto has found a GPU and that lacks memory or an op, so that use()
+/// throws Error, it is called again with the CPU, and one line says so.
+void on_device(const BackendOptions& options, const std::function<void(std::unique_ptr<Backend>)>& use);
 
 /// For Option::transform: decimal whole numbers from `low` to `high`, without touching the help text.
 CLI::Validator whole_number(int64_t low = INT64_MIN, int64_t high = INT64_MAX);

@@ -46,7 +46,7 @@ struct Options {
     EncodeOptions encode{.advice = "remove it or use --skip-unknown"};
     GenerateOptions generate;
     int samples = 1;
-    bool ignore_end = false, json = false, verbose = false, no_echo = false;
+    bool ignore_end = false, json = false, no_echo = false;
     std::string cache = "f16";
     BackendOptions backend;
 };
@@ -56,12 +56,14 @@ void drop_line_end(std::string& text) {
     if (text.ends_with('\r')) text.pop_back();
 }
 
-std::string prompt_text(const Options& o) {
+// Standard input is read once.
+const std::string& prompt_text(Options& o) {
     if (o.has_prompt) return o.prompt;
-    if (o.prompt_file.empty() && !stdin_has_text()) return "";
-    std::string text = read_input(o.prompt_file.empty() ? "-" : o.prompt_file, kMaxPrompt);
-    drop_line_end(text);
-    return text;
+    o.has_prompt = true;
+    if (o.prompt_file.empty() && !stdin_has_text()) return o.prompt;
+    o.prompt = read_input(o.prompt_file.empty() ? "-" : o.prompt_file, kMaxPrompt);
+    drop_line_end(o.prompt);
+    return o.prompt;
 }
 
 void print_json_result(const Options& o, const std::string& prompt, const std::vector<std::string>& texts,
@@ -100,33 +102,49 @@ void print_summary(const Options& o, const std::string& backend, const GenerateR
     std::fprintf(stderr, "[%s]\n", text.c_str());
 }
 
+// All that is needed before the model writes.
+struct Writer {
+    std::unique_ptr<Backend> backend;
+    std::unique_ptr<LoadedModel> model;
+    std::vector<int32_t> prompt;
+    std::string shown;  // of the prompt: without what was skipped
+    std::unique_ptr<Session> session;
+};
+
+Writer prepare(Options& o, std::unique_ptr<Backend> backend) {
+    auto model = std::make_unique<LoadedModel>(model_file(o.model), *backend);
+    const Tokenizer& tokenizer = model->tokenizer();
+    std::vector<int32_t> prompt =
+        o.has_tokens ? parse_token_numbers(o.tokens, model->config().vocab) : tokenizer.encode(prompt_text(o), o.encode);
+    std::string shown = Utf8Streamer().push(tokenizer.decode(prompt));
+    if (!o.has_tokens && tokenizer.begins_texts()) prompt.insert(prompt.begin(), tokenizer.first_token());
+    if (prompt.empty()) prompt.push_back(tokenizer.first_token());
+
+    const DType cache = cache_type(o.cache);
+    if (const double bytes = Session::cache_bytes(model->config(), o.samples, cache), limit = memory_limit(); bytes > limit)
+        fail("%d samples need %s of memory for their keys and values, but this machine has %s; choose fewer --samples",
+             o.samples, human_bytes(bytes).c_str(), human_bytes(limit).c_str());
+    auto session = std::make_unique<Session>(*backend, model->config(), model->weights(), o.samples, cache);
+    session->reserve(static_cast<int64_t>(prompt.size()));
+    return {std::move(backend), std::move(model), std::move(prompt), std::move(shown), std::move(session)};
+}
+
 void run(Options& o) {
     check_options(o.generate);
     if (!o.has_seed) o.generate.sampler.seed = std::random_device{}();
-    const std::unique_ptr<Backend> backend = make_device(o.backend);
-    const LoadedModel model(model_file(o.model), *backend);
-    const Tokenizer& tokenizer = model.tokenizer();
-    std::vector<int32_t> prompt =
-        o.has_tokens ? parse_token_numbers(o.tokens, model.config().vocab) : tokenizer.encode(prompt_text(o), o.encode);
-    const std::string shown = Utf8Streamer().push(tokenizer.decode(prompt));  // without what was skipped
-    if (!o.has_tokens && tokenizer.begins_texts()) prompt.insert(prompt.begin(), tokenizer.first_token());
-    if (prompt.empty()) prompt.push_back(tokenizer.first_token());
+    Writer w;
+    on_device(o.backend, [&](std::unique_ptr<Backend> backend) { w = prepare(o, std::move(backend)); });
+    const Tokenizer& tokenizer = w.model->tokenizer();
+    const int64_t context = w.model->config().context;
     if (!o.ignore_end) o.generate.end = tokenizer.end_token();
-
-    if (static_cast<int64_t>(prompt.size()) > model.config().context)
-        std::fprintf(stderr, "nib: the prompt has %zu tokens; the model reads the last %lld\n", prompt.size(),
-                     static_cast<long long>(model.config().context));
-
-    const DType cache = cache_type(o.cache);
-    if (const double bytes = Session::cache_bytes(model.config(), o.samples, cache), limit = memory_limit(); bytes > limit)
-        fail("%d samples need %s of memory for their keys and values, but this machine has %s; choose fewer --samples",
-             o.samples, human_bytes(bytes).c_str(), human_bytes(limit).c_str());
-    Session session(*backend, model.config(), model.weights(), o.samples, cache);
+    if (static_cast<int64_t>(w.prompt.size()) > context)
+        std::fprintf(stderr, "nib: the prompt has %zu tokens; the model reads the last %lld\n", w.prompt.size(),
+                     static_cast<long long>(context));
     const auto samples = static_cast<size_t>(o.samples);
     std::vector<std::string> texts(samples);  // what is not printed as it comes
     const auto begin = [&](size_t s) {
         if (samples > 1) print(strprintf("%s=== sample %zu of %zu ===\n", s > 0 ? "\n" : "", s + 1, samples));
-        if (!o.no_echo) print(shown);
+        if (!o.no_echo) print(w.shown);
     };
     if (!o.json) begin(0);
     double first_seconds = 0;
@@ -137,15 +155,15 @@ void run(Options& o) {
         else
             texts[s] += text;
     };
-    const GenerateResult result = generate(session, tokenizer, prompt, o.generate, sink);
+    const GenerateResult result = generate(*w.session, tokenizer, w.prompt, o.generate, sink);
     if (first_seconds == 0) first_seconds = seconds_since_start();
-    if (o.json) return print_json_result(o, shown, texts, result, first_seconds);
+    if (o.json) return print_json_result(o, w.shown, texts, result, first_seconds);
     print("\n");
     for (size_t s = 1; s < samples; ++s) {
         begin(s);
         print(texts[s] + "\n");
     }
-    if (o.verbose || stderr_is_terminal()) print_summary(o, backend->name(), result, first_seconds);
+    if (o.backend.verbose || stderr_is_terminal()) print_summary(o, w.backend->name(), result, first_seconds);
 }
 
 }  // namespace
@@ -198,7 +216,7 @@ void run_command(CLI::App& app) {
                  "leave out characters of the prompt that the model does not know");
     app.add_flag("--no-echo", o->no_echo, "do not print the prompt");
     app.add_flag("--json", o->json, "print one JSON object at the end instead of the text as it comes");
-    app.add_flag("-v,--verbose", o->verbose, "show speed and memory at the end, also when not on a terminal");
+    app.add_flag("-v,--verbose", o->backend.verbose, "show speed and memory at the end, also when not on a terminal");
     add_cache_option(app, o->cache);
     add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);

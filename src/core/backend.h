@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -29,8 +30,11 @@ public:
     virtual int workers() const = 0;
     /// Whether it has a kernel for this node; asked by compile(), never in a step.
     virtual bool supports(const Node& node) const = 0;
+    /// Bytes of memory that lie together: no tensor of a buffer may cross a multiple of it. SIZE_MAX: all of a buffer does.
+    virtual size_t segment() const { return SIZE_MAX; }
     /// Makes read-only bytes (a mapped file) a buffer. CPU: in place, so they must outlive the backend; others upload once.
-    virtual int map_weights(std::span<const std::byte> bytes) = 0;
+    /// `cuts`, in ascending order: where tensors begin. Of a buffer of more than segment() bytes, none may be larger.
+    virtual int map_weights(std::span<const std::byte> bytes, std::span<const size_t> cuts = {}) = 0;
     /// A new zeroed buffer, 64-byte aligned. Throws Error when there is not enough memory.
     virtual int allocate(size_t bytes) = 0;
     virtual void release(int buffer) = 0;
@@ -42,5 +46,8 @@ public:
     /// One step. Allocates nothing.
     virtual void run(const Plan& plan, const Step& step) = 0;
 };
+
+/// The lowest offset, `at` or more, where a tensor of `bytes` crosses no multiple of `segment`. Error when it is larger.
+size_t fit_segment(size_t at, size_t bytes, size_t segment, const std::string& name);
 
 }  // namespace nib

@@ -159,8 +159,8 @@ public:
         within_.resize(2 * leaves_);
     }
 
-    // The lowest offset at which `bytes` are free during all of `life`.
-    size_t lowest(const Lifetime& life, size_t bytes) {
+    // The lowest offset at which `bytes` of one segment are free during all of `life`.
+    size_t lowest(const Lifetime& life, size_t bytes, size_t segment, const std::string& name) {
         std::vector<const Ranges*> taken;
         pieces(life, [&](size_t node) { taken.insert(taken.end(), {&throughout_[node], &within_[node]}); });
         ends(life, [&](size_t node) { taken.push_back(&throughout_[node]); });
@@ -168,7 +168,7 @@ public:
         for (size_t i = 0, free = 0; free < taken.size(); i = (i + 1) % taken.size()) {
             const size_t end = taken[i]->end_of_overlap(at, at + bytes);
             free = end > 0 ? 0 : free + 1;
-            at = std::max(at, end);
+            at = fit_segment(std::max(at, end), bytes, segment, name);
         }
         return at;
     }
@@ -204,7 +204,7 @@ private:
 };
 
 // Gives each intermediate the lowest offset that is free during its life, large ones first. Returns the arena's size.
-size_t place_tensors(Plan& plan) {
+size_t place_tensors(Plan& plan, size_t segment) {
     const std::vector<Lifetime> lives = lifetimes(plan);
     std::vector<int> order;
     for (size_t i = 0; i < plan.tensors.size(); ++i)
@@ -216,7 +216,8 @@ size_t place_tensors(Plan& plan) {
     size_t size = 0;
     for (const int i : order) {
         const Lifetime& life = lives[static_cast<size_t>(i)];
-        const size_t at = occupancy.lowest(life, bytes(i)), end = at + bytes(i);
+        const std::string& name = plan.tensors[static_cast<size_t>(i)].name;
+        const size_t at = occupancy.lowest(life, bytes(i), segment, name), end = at + bytes(i);
         occupancy.take(life, at, end);
         plan.tensors[static_cast<size_t>(i)].where.offset = at;
         size = std::max(size, end);
@@ -224,21 +225,23 @@ size_t place_tensors(Plan& plan) {
     return size;
 }
 
-Plan schedule(const Graph& graph, int workers) {
+Plan schedule(const Graph& graph, int workers, size_t segment) {
     Plan plan;
     plan.tensors = graph.tensors();
     plan.nodes = graph.nodes();
     Scheduler(plan, workers).run();
-    plan.arena_bytes = place_tensors(plan);
+    plan.arena_bytes = place_tensors(plan, segment);
     return plan;
 }
 
 }  // namespace
 
-size_t arena_bytes(const Graph& graph, int workers) { return schedule(graph, workers).arena_bytes; }
+size_t arena_bytes(const Graph& graph, int workers, size_t segment) {
+    return schedule(graph, workers, segment).arena_bytes;
+}
 
 Plan compile(Graph graph, Backend& backend, std::shared_ptr<const Arena> arena) {
-    Plan plan = schedule(graph, backend.workers());
+    Plan plan = schedule(graph, backend.workers(), backend.segment());
     for (const Node& node : plan.nodes)
         if (!backend.supports(node))
             fail("%s cannot run op `%s`, which this model needs", backend.name().c_str(), op_name(node.op));

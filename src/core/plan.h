@@ -62,8 +62,8 @@ struct Plan {
     std::string text(const Node& node) const;
 };
 
-/// Bytes of arena that compile() would need; nothing is allocated.
-size_t arena_bytes(const Graph& graph, int workers);
+/// Bytes of arena that compile() would need on a backend of so many workers and such segments; nothing is allocated.
+size_t arena_bytes(const Graph& graph, int workers, size_t segment = SIZE_MAX);
 
 /// Schedules, places and prepares, in an arena of its own unless one is given. Throws Error if the backend lacks an op or
 /// memory, before anything has run. In a shared arena, inputs must be set before every run.

@@ -13,7 +13,10 @@ public:
     std::string name() const override { return inner_.name(); }
     int workers() const override { return inner_.workers(); }
     bool supports(const Node& node) const override { return inner_.supports(node); }
-    int map_weights(std::span<const std::byte> bytes) override { return inner_.map_weights(bytes); }
+    size_t segment() const override { return inner_.segment(); }
+    int map_weights(std::span<const std::byte> bytes, std::span<const size_t> cuts) override {
+        return inner_.map_weights(bytes, cuts);
+    }
     int allocate(size_t bytes) override { return inner_.allocate(bytes); }
     void release(int buffer) override { inner_.release(buffer); }
     void upload(Location to, std::span<const std::byte> bytes) override { inner_.upload(to, bytes); }

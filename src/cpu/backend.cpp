@@ -99,7 +99,7 @@ std::string CpuBackend::name() const {
 
 bool CpuBackend::supports(const Node& node) const { return kernels_.run[static_cast<size_t>(node.op)] != nullptr; }
 
-int CpuBackend::map_weights(std::span<const std::byte> bytes) {
+int CpuBackend::map_weights(std::span<const std::byte> bytes, std::span<const size_t>) {
     buffers_.push_back({const_cast<std::byte*>(bytes.data()), bytes.size(), false});  // no plan writes to weights it maps
     return static_cast<int>(buffers_.size()) - 1;
 }

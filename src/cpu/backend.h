@@ -18,7 +18,7 @@ public:
     std::string name() const override;
     int workers() const override { return pool_.size(); }
     bool supports(const Node& node) const override;
-    int map_weights(std::span<const std::byte> bytes) override;
+    int map_weights(std::span<const std::byte> bytes, std::span<const size_t> cuts = {}) override;
     int allocate(size_t bytes) override;
     void release(int buffer) override;
     void upload(Location to, std::span<const std::byte> bytes) override;

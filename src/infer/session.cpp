@@ -22,8 +22,13 @@ Session::Session(Backend& backend, const GptConfig& config, const GptWeights& we
     if (const double bytes = cache_bytes(config, sequences, cache_type); bytes > 0x1p62)
         fail("the keys and values of %lld sequences need %s of memory; use fewer", static_cast<long long>(sequences),
              human_bytes(bytes).c_str());
-    cache_bytes_ = align_up(dtype_bytes(cache_type, sequences * config.context * config.embd));
-    cache_buffer_ = backend.allocate(cache_bytes_ * 2 * static_cast<size_t>(config.layers));
+    const size_t bytes = align_up(dtype_bytes(cache_type, sequences * config.context * config.embd));
+    size_t end = 0;
+    for (int64_t part = 0; part < 2 * config.layers; ++part) {
+        cache_offsets_.push_back(fit_segment(end, bytes, backend.segment(), "keys and values of a layer"));
+        end = cache_offsets_.back() + bytes;
+    }
+    cache_buffer_ = backend.allocate(end);
     logits_.resize(static_cast<size_t>(sequences * config.vocab));
     small_.size = std::min(kSmallChunk, config.context);
     medium_.size = std::min(kLogitsChunk, config.context);
@@ -40,7 +45,7 @@ double Session::cache_bytes(const GptConfig& c, int64_t sequences, DType cache_t
 }
 
 Location Session::cache(int64_t layer, bool values) const {
-    return {cache_buffer_, cache_bytes_ * static_cast<size_t>(2 * layer + values)};
+    return {cache_buffer_, cache_offsets_[static_cast<size_t>(2 * layer + values)]};
 }
 
 std::vector<KvCache> Session::caches() const {
@@ -106,12 +111,19 @@ void Session::run_body(Chunk& c, std::span<const int32_t> ids) {
     position_ += rows;
 }
 
+void Session::reserve(int64_t tokens) {
+    if (!decodes(tokens))
+        compiled(tokens, large_);
+    else if (!decode_.plan.backend)
+        compile_decode();
+}
+
 std::span<const float> Session::prefill(std::span<const int32_t> ids) {
     check_room(ids, static_cast<int64_t>(ids.size()));
-    if (ids.size() == 1 && sequences_ == 1) return decode(ids);
+    if (decodes(static_cast<int64_t>(ids.size()))) return decode(ids);
     Chunk* c = nullptr;
     while (!ids.empty()) {
-        c = &compiled(static_cast<int64_t>(ids.size()) > small_.size ? large_ : small_);
+        c = &compiled(static_cast<int64_t>(ids.size()), large_);
         const size_t rows = std::min(ids.size(), static_cast<size_t>(c->size));
         run_body(*c, ids.first(rows));
         ids = ids.subspan(rows);
@@ -127,7 +139,7 @@ void Session::all_logits(std::span<const int32_t> ids, const std::function<void(
     check_room(ids, static_cast<int64_t>(ids.size()));
     std::vector<float> logits;
     while (!ids.empty()) {
-        Chunk& c = compiled(static_cast<int64_t>(ids.size()) > small_.size ? medium_ : small_);
+        Chunk& c = compiled(static_cast<int64_t>(ids.size()), medium_);
         const size_t count = std::min(ids.size(), static_cast<size_t>(c.size));
         run_body(c, ids.first(count));
         if (!c.all_heads.backend) c.all_heads = compile_head(c.body.locate(c.hidden), c.size, c.all_logits);

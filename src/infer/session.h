@@ -34,6 +34,9 @@ public:
     /// Empties all sequences.
     void reset() { position_ = 0; }
 
+    /// Compiles what prefill() of `tokens` tokens needs, which it does otherwise itself. Error when the backend lacks
+    /// memory or an op.
+    void reserve(int64_t tokens);
     /// Appends tokens (one at least) to sequence 0 and returns the logits (V) after the last one. The other sequences do
     /// not have these tokens until copy_to() gives them.
     std::span<const float> prefill(std::span<const int32_t> ids);
@@ -66,6 +69,8 @@ private:
     void check_room(std::span<const int32_t> ids, int64_t tokens) const;
     void compile_body(Chunk& chunk);
     Chunk& compiled(Chunk& chunk);
+    Chunk& compiled(int64_t tokens, Chunk& large) { return compiled(tokens > small_.size ? large : small_); }
+    bool decodes(int64_t tokens) const { return tokens == 1 && sequences_ == 1; }
     void compile_decode();
     Plan compile_head(Location hidden, int64_t rows, Tensor& logits);
     void run_body(Chunk& chunk, std::span<const int32_t> ids);
@@ -76,7 +81,7 @@ private:
     const int64_t sequences_;  // B
     const DType cache_type_;
     int64_t position_ = 0;
-    size_t cache_bytes_ = 0;  // of the keys, or the values, of one layer: (B,H,S,D)
+    std::vector<size_t> cache_offsets_;  // of the keys (B,H,S,D) of layer 0, its values, the keys of layer 1 ...
     int cache_buffer_ = -1;
     Chunk small_, medium_, large_;
     Decode decode_;

@@ -25,7 +25,7 @@ public:
     AtomicFile(const AtomicFile&) = delete;
     AtomicFile& operator=(const AtomicFile&) = delete;
 
-    /// Appends `bytes`. Small pieces are gathered, large ones go straight to the system.
+    /// Appends `bytes`. Small pieces are gathered.
     void write(std::span<const std::byte> bytes);
 
     /// Makes all bytes durable under the temporary name; nothing is visible at path() yet and nothing more can be written.

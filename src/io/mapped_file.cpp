@@ -32,6 +32,7 @@ std::span<const std::byte> map_descriptor(int descriptor, const std::string& pat
         fail("%s: cannot map the file: %s%s", printable(path).c_str(), std::strerror(error),
              error == ENOMEM ? "; if there are tens of thousands of files, join them to fewer" : "");
     }
+    madvise(data, static_cast<size_t>(size), MADV_HUGEPAGE);  // a hint that systems may not know
     return {static_cast<const std::byte*>(data), static_cast<size_t>(size)};
 }
 

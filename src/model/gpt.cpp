@@ -1,5 +1,6 @@
 #include "model/gpt.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
@@ -91,6 +92,16 @@ GptWeights gpt_weights(const GptConfig& config, const GgufFile& file, int buffer
                {                }
         };
     });
+}
+
+int map_weights(Backend& backend, const GgufFile& file) {
+    std::vector<size_t> cuts;
+    for (const GgufTensor& t : file.tensors()) {
+        fit_segment(0, t.data.size(), backend.segment(), t.name);
+        cuts.push_back(static_cast<size_t>(t.data.data() - file.bytes().data()));
+    }
+    std::sort(cuts.begin(), cuts.end());
+    return backend.map_weights(file.bytes(), cuts);
 }
 
 }  // namespace nib

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/backend.h"
 #include "core/graph.h"
 #include "model/config.h"
 
@@ -42,6 +43,9 @@ std::vector<ParameterSpec> gpt_parameters(const GptConfig& config);
 /// Weights in place in a mapped file whose bytes are buffer `buffer`. Error when a tensor is missing or has another shape
 /// than the configuration says.
 GptWeights gpt_weights(const GptConfig& config, const GgufFile& file, int buffer);
+
+/// The file's bytes as a buffer of the backend. Error when one of its tensors is too large for that.
+int map_weights(Backend& backend, const GgufFile& file);
 
 /// What the forward pass needs beside the weights.
 struct GptInputs {

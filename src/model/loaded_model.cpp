@@ -22,7 +22,7 @@ LoadedModel::LoadedModel(const std::string& path, Backend& backend)
       file_(GgufFile::open(path)),
       config_(read_config(file_)),
       tokenizer_(tokenizer_of(file_, config_)),
-      buffer_(backend.map_weights(file_.bytes())),
+      buffer_(map_weights(backend, file_)),
       weights_(gpt_weights(config_, file_, buffer_)) {
     if (tokenizer_->vocab_size() != config_.vocab)
         fail("%s: the tokenizer has %d tokens, but the embedding `token_embd.weight` has %lld rows; the file is damaged",

@@ -94,11 +94,12 @@ int optimizer_moments(Optimizer optimizer) {
     return optimizer == Optimizer::AdamW ? 2 : optimizer == Optimizer::SgdMomentum ? 1 : 0;
 }
 
-ParameterLayout::ParameterLayout(const GptConfig& config) : specs(gpt_parameters(config)) {
+ParameterLayout::ParameterLayout(const GptConfig& config, size_t segment) : specs(gpt_parameters(config)) {
     size_t at = 0;
     for (const ParameterSpec& spec : specs) {
-        offsets.push_back(at);
-        at += (dtype_bytes(DType::F32, spec.shape.elements()) + kAlign - 1) / kAlign * kAlign;
+        const size_t bytes = (dtype_bytes(DType::F32, spec.shape.elements()) + kAlign - 1) / kAlign * kAlign;
+        offsets.push_back(fit_segment(at, bytes, segment, spec.name));
+        at = offsets.back() + bytes;
     }
     total = static_cast<int64_t>(at / 4);
 }

@@ -30,7 +30,7 @@ struct ParameterLayout {
     std::vector<ParameterSpec> specs;  // in file order
     std::vector<size_t> offsets;       // bytes
     int64_t total = 0;                 // floats, gaps included
-    explicit ParameterLayout(const GptConfig& config);
+    explicit ParameterLayout(const GptConfig& config, size_t segment = SIZE_MAX);
 };
 
 /// Graph inputs of training and evaluation.

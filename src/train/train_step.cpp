@@ -45,7 +45,7 @@ TrainStep::TrainStep(Backend& backend, const GptConfig& config, const TrainShape
     : backend_(backend),
       config_(config),
       shape_(shape),
-      layout_(config),
+      layout_(config, backend.segment()),
       first_block_(sum_blocks()),
       partials_(backend, static_cast<size_t>(first_block_.back()) * sizeof(double)),
       stats_(backend, kStatsBytes) {
@@ -109,7 +109,7 @@ void TrainStep::compile_plans() {
 
     size_t bytes = 0;
     for (const Graph* graph : {&evaluate_graph.graph, &train_graph.graph, &update_graph.graph, &norm_graph})
-        bytes = std::max(bytes, arena_bytes(*graph, backend_.workers()));
+        bytes = std::max(bytes, arena_bytes(*graph, backend_.workers(), backend_.segment()));
     const auto arena = std::make_shared<const Arena>(backend_, bytes);
     const auto finish = [&](Recorded& recorded) {
         return LossPlan{compile(std::move(recorded.graph), backend_, arena), recorded.inputs, recorded.loss};

@@ -1,12 +1,10 @@
-// An opened device: its queue, memory, and pipelines.
+// An opened device: its queue and memory.
 #pragma once
 
-#include <map>
+#include <algorithm>
 #include <span>
-#include <string>
-#include <utility>
+#include <vector>
 
-#include "vulkan/dispatch.h"
 #include "vulkan/instance.h"
 
 namespace nib::vulkan {
@@ -16,21 +14,12 @@ struct Buffer {
     VkDeviceMemory memory = nullptr;
     uint64_t bytes = 0;
     std::byte* host = nullptr;  // where the host sees it; null: it does not
+    bool cached = false;        // the host reads it as fast as memory of its own
 };
-
-/// A shader with its constants, ready to be launched.
-struct Pipeline {
-    VkDescriptorSetLayout set_layout = nullptr;
-    VkPipelineLayout layout = nullptr;
-    VkPipeline pipeline = nullptr;
-};
-
-/// What a shader reads a binding as.
-VkDescriptorType descriptor_type(const Shader& shader, uint32_t binding);
 
 class Device {
 public:
-    /// Device `index` of list_devices(); -1: the one that is most likely fast. Error when there is none that nib can use.
+    /// Device `index` of list_devices(), or kBest or kHardware. Error when there is none that nib can use.
     Device(int index, Messages messages, const Overrides& overrides);
     ~Device();
     Device(const Device&) = delete;
@@ -39,39 +28,51 @@ public:
     const Functions& vk() const { return instance_.vk; }
     VkDevice handle() const { return device_; }
     const DeviceInfo& info() const { return info_; }
+    const VkPhysicalDeviceProperties& properties() const { return properties_; }
     /// What the start of a binding must be a multiple of.
-    uint64_t offset_alignment() const { return offset_alignment_; }
-    /// Elements that a texel buffer may have.
-    uint64_t max_texels() const { return max_texels_; }
+    uint64_t offset_alignment() const {
+        const VkPhysicalDeviceLimits& limits = properties_.limits;
+        return std::max(limits.minStorageBufferOffsetAlignment, limits.minTexelBufferOffsetAlignment);
+    }
 
-    /// Memory of the device's own, or such as the host sees. Error when there is not enough.
+    /// Error, with the sizes, unless there is memory for `bytes` more.
+    void check_room(uint64_t bytes) const;
+    /// Memory of the device's own, which the host sees only where it is unified, or such as the host sees. Error when there
+    /// is not enough.
     Buffer allocate(uint64_t bytes, bool host);
     void release(Buffer& buffer);
 
-    /// A command buffer that is being recorded.
-    VkCommandBuffer begin(VkCommandBufferUsageFlags usage);
+    /// A command buffer, for begin().
+    VkCommandBuffer new_commands();
+    /// Starts recording; what was recorded before is gone.
+    void begin(VkCommandBuffer commands, VkCommandBufferUsageFlags usage) const;
     void free(VkCommandBuffer commands);
-    /// Runs recorded command buffers in order and waits for them.
-    VkResult run(std::span<const VkCommandBuffer> commands);
+    /// Runs recorded command buffers in order, `first` only if it is not null, and waits for them. After a failure nothing
+    /// runs any more: it is returned again.
+    VkResult run(VkCommandBuffer first, std::span<const VkCommandBuffer> rest);
     /// All that is recorded before writes before anything after reads or writes, on the device and on the host.
     void barrier(VkCommandBuffer commands) const;
-
-    /// Compiled when it is first asked for.
-    const Pipeline& pipeline(const Shader& shader, const Constants& constants);
+    /// The device has not finished what it was given: what that uses must stay.
+    bool hangs() const { return hangs_; }
 
 private:
-    void open(VkPhysicalDevice device);
+    void open();
     uint32_t memory_type(uint32_t allowed, bool host) const;
+    uint64_t room() const;
 
     Instance instance_;
     DeviceInfo info_;
-    uint64_t offset_alignment_ = 1, max_texels_ = 0;
+    VkPhysicalDevice physical_ = nullptr;
+    VkPhysicalDeviceProperties properties_{};
     VkPhysicalDeviceMemoryProperties memory_{};
+    uint64_t allocated_ = 0;
     VkDevice device_ = nullptr;
     VkQueue queue_ = nullptr;
     VkCommandPool commands_ = nullptr;
     VkFence fence_ = nullptr;
-    std::map<std::pair<const Shader*, Constants>, Pipeline> pipelines_;
+    std::vector<VkSubmitInfo> submits_;  // of a run; kept, so that none allocates
+    VkResult failure_ = VK_SUCCESS;
+    bool hangs_ = false;
 };
 
 }  // namespace nib::vulkan

@@ -12,7 +12,8 @@ namespace nib::vulkan {
 struct DeviceInfo {
     std::string name, type, driver, api;  // "AMD Radeon 780M", "integrated", "radv Mesa 23.1", "1.3.246"
     bool software = false;                // a CPU that plays a GPU
-    bool unified = false;                 // its memory is the host's
+    bool unified = false;                 // its memory is the host's, which sees all of it
+    bool budget = false;                  // its driver tells how much memory others leave
     uint64_t memory = 0;                  // of the largest heap that is the device's own
     uint64_t max_buffer_range = 0, max_allocation = 0;
     uint32_t shared_memory = 0, max_group = 0;  // of a workgroup: bytes, invocations

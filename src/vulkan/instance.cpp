@@ -38,6 +38,13 @@ const char* type_name(VkPhysicalDeviceType type) {
     }
 }
 
+// Whether the host can write to where buffers of the device's own lie.
+bool sees_all(const VkPhysicalDeviceMemoryProperties& memory) {
+    const auto seen = [](VkMemoryType t) { return (t.propertyFlags & kUnifiedMemory) == kUnifiedMemory; };
+    const auto first = std::find_if(memory.memoryTypes, memory.memoryTypes + memory.memoryTypeCount, seen);
+    return first != memory.memoryTypes + memory.memoryTypeCount && first->heapIndex == largest_heap(memory);
+}
+
 // Why nib's shaders cannot run there.
 std::string missing(const DeviceInfo& d, uint32_t version, bool computes) {
     if (version < VK_API_VERSION_1_1) return "Vulkan 1.1 or later";
@@ -48,6 +55,13 @@ std::string missing(const DeviceInfo& d, uint32_t version, bool computes) {
 }
 
 }  // namespace
+
+uint32_t largest_heap(const VkPhysicalDeviceMemoryProperties& memory) {
+    const auto size = [](const VkMemoryHeap& h) { return h.flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT ? h.size : 0; };
+    const VkMemoryHeap* const end = memory.memoryHeaps + memory.memoryHeapCount;
+    const auto less = [&](const VkMemoryHeap& a, const VkMemoryHeap& b) { return size(a) < size(b); };
+    return static_cast<uint32_t>(std::max_element(memory.memoryHeaps, end, less) - memory.memoryHeaps);
+}
 
 Instance::Instance(Messages messages) : messages_(std::move(messages)) {
     if (const std::string problem = load(vk); !problem.empty()) fail("Vulkan: %s", problem.c_str());
@@ -87,6 +101,7 @@ Instance::Instance(Messages messages) : messages_(std::move(messages)) {
 }
 
 Instance::~Instance() {
+    if (instance_ == nullptr) return;
     if (messenger_ != nullptr) {
         const auto destroy = reinterpret_cast<PFN_vkDestroyDebugUtilsMessengerEXT>(
             vk.vkGetInstanceProcAddr(instance_, "vkDestroyDebugUtilsMessengerEXT"));
@@ -121,9 +136,14 @@ DeviceInfo Instance::describe(VkPhysicalDevice device) const {
     VkPhysicalDeviceMaintenance3Properties maintenance{};
     maintenance.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
     maintenance.pNext = &subgroup;
+    VkPhysicalDeviceMaintenance4Properties sizes{};
+    sizes.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_PROPERTIES;
+    sizes.maxBufferSize = UINT64_MAX;
+    sizes.pNext = &maintenance;
     VkPhysicalDeviceProperties2 properties{};
     properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
     properties.pNext = &maintenance;
+    if (has(VK_KHR_MAINTENANCE_4_EXTENSION_NAME)) properties.pNext = &sizes;
     if (has(VK_KHR_DRIVER_PROPERTIES_EXTENSION_NAME)) subgroup.pNext = &driver;
     vk.vkGetPhysicalDeviceProperties2(device, &properties);
     VkPhysicalDeviceShaderFloat16Int8Features small{};
@@ -143,15 +163,14 @@ DeviceInfo Instance::describe(VkPhysicalDevice device) const {
     d.name = printable(p.deviceName);
     d.type = type_name(p.deviceType);
     d.software = p.deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
-    d.unified = d.software || p.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
     d.driver = printable(std::string(driver.driverName) + (driver.driverInfo[0] ? " " : "") + driver.driverInfo);
     d.api = strprintf("%u.%u.%u", VK_API_VERSION_MAJOR(p.apiVersion), VK_API_VERSION_MINOR(p.apiVersion),
                       VK_API_VERSION_PATCH(p.apiVersion));
-    for (uint32_t i = 0; i < memory.memoryHeapCount; ++i)
-        if (memory.memoryHeaps[i].flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT)
-            d.memory = std::max<uint64_t>(d.memory, memory.memoryHeaps[i].size);
+    d.memory = memory.memoryHeaps[largest_heap(memory)].size;
+    d.unified = (d.software || p.deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU) && sees_all(memory);
+    d.budget = has(VK_EXT_MEMORY_BUDGET_EXTENSION_NAME);
     d.max_buffer_range = p.limits.maxStorageBufferRange;
-    d.max_allocation = maintenance.maxMemoryAllocationSize;
+    d.max_allocation = std::min(maintenance.maxMemoryAllocationSize, sizes.maxBufferSize);
     d.shared_memory = p.limits.maxComputeSharedMemorySize;
     d.max_group = std::min(p.limits.maxComputeWorkGroupInvocations, p.limits.maxComputeWorkGroupSize[0]);
     d.storage_buffers = std::min(p.limits.maxPerStageDescriptorStorageBuffers, p.limits.maxDescriptorSetStorageBuffers);

@@ -10,6 +10,12 @@
 
 namespace nib::vulkan {
 
+constexpr VkMemoryPropertyFlags kHostMemory = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+constexpr VkMemoryPropertyFlags kUnifiedMemory = kHostMemory | VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
+
+/// The largest heap that is the device's own.
+uint32_t largest_heap(const VkPhysicalDeviceMemoryProperties& memory);
+
 class Instance {
 public:
     /// Error where there is no loader or driver, or if messages are wanted and the validation layer is not installed.
@@ -17,6 +23,9 @@ public:
     ~Instance();
     Instance(const Instance&) = delete;
     Instance& operator=(const Instance&) = delete;
+
+    /// Leaves everything as it is at the end: a driver that hangs might not come back from closing.
+    void abandon() { instance_ = nullptr; }
 
     const std::vector<VkPhysicalDevice>& devices() const { return devices_; }
     DeviceInfo describe(VkPhysicalDevice device) const;

@@ -13,6 +13,7 @@ const char* reason(VkResult result) {
         case VK_ERROR_OUT_OF_DEVICE_MEMORY:
             return "the device has not enough memory; choose a smaller model, batch or context";
         case VK_ERROR_INITIALIZATION_FAILED: return "the driver did not start";
+        case VK_TIMEOUT: return "the device does not answer; its driver may hang";
         case VK_ERROR_DEVICE_LOST: return "the device stopped answering; its driver may have reset it";
         case VK_ERROR_LAYER_NOT_PRESENT: return "a layer is not installed";
         case VK_ERROR_EXTENSION_NOT_PRESENT:

@@ -14,7 +14,7 @@
     f(vkDestroyInstance) f(vkEnumeratePhysicalDevices) f(vkGetPhysicalDeviceProperties2) \
     f(vkGetPhysicalDeviceFeatures2) f(vkGetPhysicalDeviceMemoryProperties) \
     f(vkGetPhysicalDeviceQueueFamilyProperties) f(vkCreateDevice) f(vkGetDeviceProcAddr) \
-    f(vkEnumerateDeviceExtensionProperties)
+    f(vkEnumerateDeviceExtensionProperties) f(vkGetPhysicalDeviceMemoryProperties2)
 #define NIB_VK_DEVICE(f) \
     f(vkDestroyDevice) f(vkGetDeviceQueue) f(vkCreateBuffer) f(vkDestroyBuffer) f(vkCreateBufferView) f(vkDestroyBufferView) \
     f(vkGetBufferMemoryRequirements) f(vkAllocateMemory) f(vkFreeMemory) f(vkBindBufferMemory) f(vkMapMemory) \
@@ -22,7 +22,8 @@
     f(vkDestroyCommandPool) f(vkAllocateCommandBuffers) f(vkFreeCommandBuffers) f(vkBeginCommandBuffer) \
     f(vkEndCommandBuffer) f(vkQueueSubmit) f(vkCreateShaderModule) f(vkDestroyShaderModule) \
     f(vkCreateDescriptorSetLayout) f(vkDestroyDescriptorSetLayout) f(vkCreatePipelineLayout) \
-    f(vkDestroyPipelineLayout) f(vkCreateComputePipelines) f(vkDestroyPipeline) f(vkCreateDescriptorPool) \
+    f(vkDestroyPipelineLayout) f(vkCreatePipelineCache) f(vkDestroyPipelineCache) f(vkGetPipelineCacheData) \
+    f(vkCreateComputePipelines) f(vkDestroyPipeline) f(vkCreateDescriptorPool) \
     f(vkDestroyDescriptorPool) f(vkAllocateDescriptorSets) f(vkUpdateDescriptorSets) f(vkCmdBindPipeline) \
     f(vkCmdBindDescriptorSets) f(vkCmdPushConstants) f(vkCmdDispatch) f(vkCmdPipelineBarrier) \
     f(vkCmdCopyBuffer) f(vkCmdFillBuffer)

@@ -1,7 +1,6 @@
 #include "vulkan/transfers.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <utility>
 
@@ -12,43 +11,36 @@ constexpr uint64_t kStagingBytes = 4 << 20;
 
 }  // namespace
 
-Transfers::Transfers(Device& device) : device_(device), staging_(device.allocate(kStagingBytes, true)) {}
+Transfers::Transfers(Device& device)
+    : device_(device), staging_(device.allocate(kStagingBytes, true)), commands_(device.new_commands()) {}
 
 Transfers::~Transfers() {
-    device_.free(recorded_);
+    device_.free(commands_);
     device_.release(staging_);
 }
 
 VkCommandBuffer Transfers::recording() {
-    if (recorded_ == nullptr) {
-        recorded_ = device_.begin(VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT);
-        device_.barrier(recorded_);
+    if (!recording_) {
+        device_.begin(commands_, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT);
+        device_.barrier(commands_);
+        recording_ = true;
     }
-    return recorded_;
+    return commands_;
 }
 
-// Ends the recording, too, when it is one of them.
-void Transfers::run(std::span<const VkCommandBuffer> commands) {
-    const VkCommandBuffer ended = std::exchange(recorded_, nullptr);
+void Transfers::run_before(std::span<const VkCommandBuffer> commands) {
+    const bool recorded = std::exchange(recording_, false);
     used_ = 0;
-    VkResult result = ended != nullptr ? device_.vk().vkEndCommandBuffer(ended) : VK_SUCCESS;
-    if (result == VK_SUCCESS) result = device_.run(commands);
-    device_.free(ended);
+    VkResult result = recorded ? device_.vk().vkEndCommandBuffer(commands_) : VK_SUCCESS;
+    if (result == VK_SUCCESS) result = device_.run(recorded ? commands_ : nullptr, commands);
     check(result, "running a step");
 }
 
-void Transfers::finish() {
-    if (recorded_ != nullptr) run(std::array{recorded_});
-}
-
-void Transfers::run_before(VkCommandBuffer commands) {
-    if (recorded_ != nullptr)
-        run(std::array{recorded_, commands});
-    else
-        run(std::array{commands});
-}
-
 void Transfers::upload(const Buffer& to, uint64_t offset, std::span<const std::byte> bytes) {
+    if (to.host != nullptr && !bytes.empty()) {
+        std::memcpy(to.host + offset, bytes.data(), bytes.size());
+        return;
+    }
     while (!bytes.empty()) {
         if (used_ == kStagingBytes) finish();
         const auto count = std::min<uint64_t>(bytes.size(), kStagingBytes - used_);
@@ -64,6 +56,10 @@ void Transfers::upload(const Buffer& to, uint64_t offset, std::span<const std::b
 }
 
 void Transfers::clear(const Buffer& buffer) {
+    if (buffer.host != nullptr) {
+        std::memset(buffer.host, 0, buffer.bytes);
+        return;
+    }
     const VkCommandBuffer commands = recording();
     device_.vk().vkCmdFillBuffer(commands, buffer.buffer, 0, VK_WHOLE_SIZE, 0);
     device_.barrier(commands);
@@ -71,6 +67,10 @@ void Transfers::clear(const Buffer& buffer) {
 
 void Transfers::download(const Buffer& from, uint64_t offset, std::span<std::byte> bytes) {
     finish();
+    if (from.host != nullptr && from.cached && !bytes.empty()) {
+        std::memcpy(bytes.data(), from.host + offset, bytes.size());
+        return;
+    }
     while (!bytes.empty()) {
         const auto count = std::min<uint64_t>(bytes.size(), kStagingBytes);
         const VkBufferCopy copy{offset, 0, count};

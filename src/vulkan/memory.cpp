@@ -1,0 +1,96 @@
+#include "vulkan/memory.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "core/error.h"
+
+namespace nib::vulkan {
+namespace {
+
+constexpr uint64_t kPage = 4096;  // what drivers round sizes up to, at least
+
+}  // namespace
+
+Memory::~Memory() {
+    for (Segments& segments : buffers_)
+        for (auto& [begin, buffer] : segments) device_.release(buffer);
+}
+
+size_t Memory::segment() const {
+    const uint64_t most = std::min(device_.info().max_allocation, device_.info().memory);
+    return std::max(most - most % kPage, kPage);
+}
+
+int Memory::allocate(size_t bytes) {
+    device_.check_room(bytes);
+    Segments& segments = buffers_.emplace_back();
+    for (size_t begin = 0; begin == 0 || begin < bytes; begin += segment()) {
+        segments[begin] = device_.allocate(std::min(bytes - begin, segment()), false);
+        transfers_.clear(segments[begin]);
+    }
+    return static_cast<int>(buffers_.size()) - 1;
+}
+
+int Memory::map_weights(std::span<const std::byte> bytes, std::span<const size_t> cuts) {
+    device_.check_room(bytes.size());
+    Segments& segments = buffers_.emplace_back();
+    for (size_t begin = 0, end = 0; begin < bytes.size(); begin = end) {
+        end = bytes.size();
+        if (end - begin > segment()) {  // up to the last cut that leaves it small enough
+            const auto after = std::upper_bound(cuts.begin(), cuts.end(), begin + segment());
+            end = after == cuts.begin() ? 0 : *std::prev(after);
+            if (end <= begin)
+                fail("one of the weights needs more than the %s of memory that %s gives at once; choose a smaller model",
+                     human_bytes(static_cast<double>(segment())).c_str(), device_.info().name.c_str());
+        }
+        segments[begin] = device_.allocate(end - begin, false);
+        transfers_.upload(segments[begin], 0, bytes.subspan(begin, end - begin));
+    }
+    return static_cast<int>(buffers_.size()) - 1;
+}
+
+void Memory::release(int buffer) {
+    try {
+        transfers_.finish();  // which may be into this buffer
+    } catch (const Error&) {
+        // A device that is lost is reported by what was to be computed on it.
+    }
+    Segments& segments = buffers_[static_cast<size_t>(buffer)];
+    for (auto& [begin, memory] : segments) device_.release(memory);
+    segments.clear();
+}
+
+Memory::Place Memory::find(Location where) const {
+    const Segments& segments = buffers_[static_cast<size_t>(where.buffer)];
+    const auto next = segments.upper_bound(where.offset);
+    CHECK(next != segments.begin());
+    const auto& [begin, buffer] = *std::prev(next);
+    const uint64_t offset = where.offset - begin, end = next == segments.end() ? buffer.bytes : next->first - begin;
+    CHECK(offset <= end);
+    return {buffer, offset, end - offset};
+}
+
+void Memory::upload(Location to, std::span<const std::byte> bytes) const {
+    while (!bytes.empty()) {
+        const Place place = find(to);
+        const size_t count = std::min<uint64_t>(bytes.size(), place.left);
+        CHECK(count > 0);
+        transfers_.upload(place.buffer, place.offset, bytes.first(count));
+        to.offset += count;
+        bytes = bytes.subspan(count);
+    }
+}
+
+void Memory::download(Location from, std::span<std::byte> bytes) const {
+    while (!bytes.empty()) {
+        const Place place = find(from);
+        const size_t count = std::min<uint64_t>(bytes.size(), place.left);
+        CHECK(count > 0);
+        transfers_.download(place.buffer, place.offset, bytes.first(count));
+        from.offset += count;
+        bytes = bytes.subspan(count);
+    }
+}
+
+}  // namespace nib::vulkan

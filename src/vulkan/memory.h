@@ -1,0 +1,43 @@
+// The buffers of plans. Each is one to the plans and may be several to the device, which limits how much lies together.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "core/tensor.h"
+#include "vulkan/transfers.h"
+
+namespace nib::vulkan {
+
+class Memory {
+public:
+    Memory(Device& device, Transfers& transfers) : device_(device), transfers_(transfers) {}
+    ~Memory();
+    Memory(const Memory&) = delete;
+    Memory& operator=(const Memory&) = delete;
+
+    /// As in Backend.
+    size_t segment() const;
+    int map_weights(std::span<const std::byte> bytes, std::span<const size_t> cuts);
+    int allocate(size_t bytes);
+    void release(int buffer);
+    void upload(Location to, std::span<const std::byte> bytes) const;
+    void download(Location from, std::span<std::byte> bytes) const;
+
+    struct Place {
+        const Buffer& buffer;
+        uint64_t offset, left;  // in that buffer; bytes from there to its end
+    };
+    Place find(Location where) const;
+
+private:
+    using Segments = std::map<uint64_t, Buffer>;  // by the offset at which they begin
+
+    Device& device_;
+    Transfers& transfers_;
+    std::vector<Segments> buffers_;
+};
+
+}  // namespace nib::vulkan

@@ -1,0 +1,45 @@
+// Shaders, compiled by the driver when they are first needed. What it made of them is kept for the next start.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "vulkan/device.h"
+#include "vulkan/dispatch.h"
+
+namespace nib::vulkan {
+
+/// A shader with its constants, ready to be launched.
+struct Pipeline {
+    VkDescriptorSetLayout set_layout = nullptr;
+    VkPipelineLayout layout = nullptr;
+    VkPipeline pipeline = nullptr;
+};
+
+/// What a shader reads a binding as.
+VkDescriptorType descriptor_type(const Shader& shader, uint32_t binding);
+
+class Pipelines {
+public:
+    /// What the store has is used if it is whole and of this device and driver.
+    Pipelines(Device& device, ShaderStore store);
+    /// Saves what the store did not have.
+    ~Pipelines();
+    Pipelines(const Pipelines&) = delete;
+    Pipelines& operator=(const Pipelines&) = delete;
+
+    /// Compiled when it is first asked for.
+    const Pipeline& get(const Shader& shader, const Constants& constants);
+
+private:
+    void save() const;
+
+    Device& device_;
+    const ShaderStore store_;
+    VkPipelineCache cache_ = nullptr;
+    size_t loaded_ = 0;  // bytes of it
+    std::map<std::pair<const Shader*, Constants>, Pipeline> pipelines_;
+};
+
+}  // namespace nib::vulkan

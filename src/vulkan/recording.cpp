@@ -1,0 +1,276 @@
+#include "vulkan/recording.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/error.h"
+
+namespace nib::vulkan {
+namespace {
+
+constexpr uint64_t kMaxPiece = uint64_t{1} << 30;   // of a matrix: shaders count its elements in 32 bits
+constexpr uint64_t kScratchAlign = 256;             // as much as any device asks of the start of a binding
+constexpr uint64_t kMaxResult = uint64_t{1} << 20;  // of results that are copied at the end of each run
+
+uint64_t align_up(uint64_t bytes) { return (bytes + kScratchAlign - 1) / kScratchAlign * kScratchAlign; }
+
+// Multiply-adds of a node, about; of what only moves numbers, their number.
+double work(const Node& node) {
+    const Params& p = node.p;
+    const auto real = [](int64_t n) { return static_cast<double>(std::max<int64_t>(n, 1)); };
+    const double R = real(p.B) * real(p.T), C = real(p.C);
+    switch (node.op) {
+        case Op::Linear:
+        case Op::LinearBackward:
+        case Op::LinearBackwardWeight: return R * C * real(p.N);
+        case Op::Attention: return 2 * R * C * real(p.T);
+        case Op::AttentionBackward: return 5 * R * C * real(p.T);
+        case Op::AttentionCached: return 2 * R * C * real(p.S);
+        case Op::CrossEntropy: return R * real(p.N);
+        default: return R * C;
+    }
+}
+
+// One node on its way into a plan.
+struct Part {
+    const Plan& plan;
+    const Node& node;
+    VkDescriptorBufferInfo scratch;  // the node's own
+};
+
+class Recorder {
+public:
+    Recorder(const Plan& plan, const RecordingContext& context, Recording& made) : plan_(plan), c_(context), made_(made) {}
+    void run();
+
+private:
+    VkDescriptorBufferInfo place(const Part& part, int tensor, Dispatch& d) const;
+    VkBufferView texels(const VkDescriptorBufferInfo& where, bool fours);
+    VkDescriptorSet bind(const Part& part, Dispatch& d);
+    void make_pool(const std::vector<std::vector<Dispatch>>& launches);
+    std::vector<uint64_t> make_scratch();
+    void begin(double work);
+    void end();
+    void launch(const Part& part, Dispatch& d);
+    void copy_results();
+
+    const Plan& plan_;
+    const RecordingContext& c_;
+    Recording& made_;
+    double work_ = 0;  // of the last command buffer
+};
+
+// Where the shader finds a tensor: bindings begin at multiples of the device's alignment, the rest is a shift.
+VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d) const {
+    const auto& [plan, node, scratch] = part;
+    if (d.scratch == tensor) return scratch;
+    const auto i = static_cast<size_t>(tensor);
+    const Tensor t = tensor < kMaxIn ? node.in[i] : node.out[i - kMaxIn];
+    // Something must be bound for what is absent: for inputs what is never written, for outputs what is written anyway.
+    if (!t && tensor < kMaxIn) return {c_.step.buffer, 0, sizeof(StepValues)};
+    if (!t) return place(part, kMaxIn, d);
+    const TensorInfo& info = plan.tensors[static_cast<size_t>(t.id)];
+    Location where = plan.locate(t);
+    uint64_t bytes = info.bytes();
+    if (d.pieces >> tensor & 1) {
+        const size_t row = dtype_bytes(info.type, d.row_elements);
+        where.offset += row * d.push.begin;
+        bytes = row * (d.push.end - d.push.begin);
+    }
+    const auto [memory, offset, left] = c_.memory.find(where);
+    CHECK(bytes <= left);
+    const DTypeInfo& type = *dtype_info(info.type);
+    const uint64_t rest = offset % c_.device.offset_alignment();
+    const auto element = static_cast<uint64_t>(type.block_size == 1 ? type.block_bytes : 1);  // what is shifted by
+    if (rest % element != 0)
+        fail("tensor `%s` lies at byte %zu, which is not a multiple of its elements' %zu bytes",
+             printable(info.name).c_str(), where.offset, static_cast<size_t>(element));
+    const uint64_t range = (rest + bytes + 3) / 4 * 4;
+    if (range > c_.device.info().max_buffer_range)
+        fail("a tensor %s of %s is needed, but shaders of %s reach only %s; choose a smaller batch or context",
+             info.shape.text().c_str(), human_bytes(static_cast<double>(bytes)).c_str(), c_.device.info().name.c_str(),
+             human_bytes(static_cast<double>(c_.device.info().max_buffer_range)).c_str());
+    d.push.shift[i] = static_cast<uint32_t>(rest / element);
+    if (d.push.shift[i] % 4 != 0) d.constants.fours &= ~(1u << i);
+    return {memory.buffer, offset - rest, range};
+}
+
+// The same memory, for texels of one float or of four.
+VkBufferView Recorder::texels(const VkDescriptorBufferInfo& where, bool fours) {
+    VkBufferViewCreateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO;
+    info.buffer = where.buffer;
+    info.offset = where.offset;
+    info.format = fours ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R32_SFLOAT;
+    info.range = fours ? (where.range + 15) / 16 * 16 : where.range;  // buffers are a multiple of that
+    VkBufferView& view = made_.texels.emplace_back();
+    check(c_.device.vk().vkCreateBufferView(c_.device.handle(), &info, nullptr, &view), "preparing a plan");
+    return view;
+}
+
+VkDescriptorSet Recorder::bind(const Part& part, Dispatch& d) {
+    std::array<VkDescriptorBufferInfo, kMaxBindings> places;
+    std::array<VkBufferView, kMaxBindings> views{};
+    std::array<VkWriteDescriptorSet, kMaxBindings> writes{};
+    uint32_t count = 0;
+    const auto add = [&](uint32_t binding, const VkDescriptorBufferInfo& where) {
+        places[count] = where;
+        VkWriteDescriptorSet& write = writes[count];
+        write.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
+        write.dstBinding = binding;
+        write.descriptorCount = 1;
+        write.descriptorType = descriptor_type(*d.shader, binding);
+        write.pBufferInfo = &places[count];
+        write.pTexelBufferView = &views[count];
+        if (write.descriptorType == VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER)
+            views[count] = texels(where, (d.constants.fours >> (binding - 1) & 1) != 0);
+        ++count;
+    };
+    add(0, {c_.step.buffer, 0, sizeof(StepValues)});
+    for (int i = 0; i < kTensors; ++i)
+        if (d.shader->tensors >> i & 1) add(static_cast<uint32_t>(i + 1), place(part, i, d));
+    VkDescriptorSetAllocateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO;
+    info.descriptorPool = made_.pool;
+    info.descriptorSetCount = 1;
+    info.pSetLayouts = &c_.pipelines.get(*d.shader, d.constants).set_layout;
+    VkDescriptorSet set = nullptr;
+    check(c_.device.vk().vkAllocateDescriptorSets(c_.device.handle(), &info, &set), "preparing a plan");
+    for (uint32_t i = 0; i < count; ++i) writes[i].dstSet = set;
+    c_.device.vk().vkUpdateDescriptorSets(c_.device.handle(), count, writes.data(), 0, nullptr);
+    return set;
+}
+
+void Recorder::make_pool(const std::vector<std::vector<Dispatch>>& launches) {
+    uint32_t sets = 0;
+    for (const auto& list : launches) sets += static_cast<uint32_t>(list.size());
+    const VkDescriptorPoolSize sizes[] = {
+        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,       sets * kMaxBindings},
+        {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, sets * kMaxBindings}
+    };
+    VkDescriptorPoolCreateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO;
+    info.maxSets = sets;
+    info.poolSizeCount = std::size(sizes);
+    info.pPoolSizes = sizes;
+    check(c_.device.vk().vkCreateDescriptorPool(c_.device.handle(), &info, nullptr, &made_.pool), "preparing a plan");
+}
+
+// Nodes of a stage run at the same time, each on scratch of its own: returns where that begins, by node.
+std::vector<uint64_t> Recorder::make_scratch() {
+    std::vector<uint64_t> begin(plan_.nodes.size());
+    uint64_t end = 0;
+    for (const Stage& stage : plan_.stages)
+        for (uint64_t at = 0; const int index : stage.nodes) {
+            begin[static_cast<size_t>(index)] = at;
+            at += align_up(scratch_bytes(plan_.nodes[static_cast<size_t>(index)]));
+            end = std::max(end, at);
+        }
+    if (end > 0) {
+        c_.device.check_room(end);
+        made_.scratch = c_.device.allocate(end, false);
+    }
+    return begin;
+}
+
+void Recorder::end() { check(c_.device.vk().vkEndCommandBuffer(made_.commands.back()), "preparing a plan"); }
+
+// Goes on in another command buffer if this one would get too long with as much work more.
+void Recorder::begin(double work) {
+    if (!made_.commands.empty() && (work_ == 0 || work_ + work <= c_.max_work)) {
+        work_ += work;
+        return;
+    }
+    if (!made_.commands.empty()) end();
+    made_.commands.push_back(c_.device.new_commands());
+    c_.device.begin(made_.commands.back(), 0);
+    work_ = work;
+}
+
+void Recorder::launch(const Part& part, Dispatch& d) {
+    const Functions& vk = c_.device.vk();
+    const VkCommandBuffer commands = made_.commands.back();
+    if (d.waits) c_.device.barrier(commands);
+    const VkDescriptorSet set = bind(part, d);
+    const Pipeline& p = c_.pipelines.get(*d.shader, d.constants);
+    vk.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, p.pipeline);
+    vk.vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, p.layout, 0, 1, &set, 0, nullptr);
+    vk.vkCmdPushConstants(commands, p.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof(Push), &d.push);
+    vk.vkCmdDispatch(commands, d.groups_x, d.groups_y, 1);
+}
+
+// For the host, which then need not ask for them in another submission.
+void Recorder::copy_results() {
+    std::vector<bool> written(plan_.tensors.size());
+    for (const Node& node : plan_.nodes)
+        for (const Tensor t : node.out)
+            if (t) written[static_cast<size_t>(t.id)] = true;
+    uint64_t end = 0;
+    for (size_t i = 0; i < plan_.tensors.size(); ++i) {
+        const TensorInfo& t = plan_.tensors[i];
+        if (!t.kept || !written[i] || t.bytes() > kMaxResult) continue;
+        if (const Buffer& memory = c_.memory.find(t.where).buffer; memory.host != nullptr && memory.cached) continue;
+        made_.results->copies.push_back({t.where, t.bytes(), end});
+        end += align_up(t.bytes());
+    }
+    if (end == 0) return;
+    made_.results->buffer = c_.device.allocate(end, true);
+    for (const auto& [where, bytes, at] : made_.results->copies) {
+        const auto [memory, offset, left] = c_.memory.find(where);
+        CHECK(bytes <= left);
+        const VkBufferCopy copy{offset, at, bytes};
+        c_.device.vk().vkCmdCopyBuffer(made_.commands.back(), memory.buffer, made_.results->buffer.buffer, 1, &copy);
+    }
+    c_.device.barrier(made_.commands.back());
+}
+
+void Recorder::run() {
+    // A binding may begin up to an alignment before its rows.
+    const Limits limits{std::min(c_.device.info().max_buffer_range, kMaxPiece) - c_.device.offset_alignment(),
+                        c_.device.info().software, c_.device.properties().limits.maxTexelBufferElements};
+    std::vector<std::vector<Dispatch>> launches;  // by node
+    for (const Node& node : plan_.nodes) launches.push_back(dispatches(node, limits));
+    make_pool(launches);
+    const std::vector<uint64_t> scratch_at = make_scratch();
+    begin(0);
+    for (const Stage& stage : plan_.stages) {
+        c_.device.barrier(made_.commands.back());
+        for (const auto i : stage.nodes) {
+            const auto index = static_cast<size_t>(i);
+            const Node& node = plan_.nodes[index];
+            const VkDescriptorBufferInfo scratch{made_.scratch.buffer, scratch_at[index], scratch_bytes(node)};
+            for (Dispatch& d : launches[index]) {
+                begin(work(node) / static_cast<double>(launches[index].size()));
+                launch({plan_, node, scratch}, d);
+            }
+        }
+    }
+    c_.device.barrier(made_.commands.back());
+    copy_results();
+    end();
+}
+
+}  // namespace
+
+Recording::~Recording() {
+    for (const VkCommandBuffer c : commands) device.free(c);
+    if (!device.hangs()) {
+        device.vk().vkDestroyDescriptorPool(device.handle(), pool, nullptr);
+        for (const VkBufferView view : texels) device.vk().vkDestroyBufferView(device.handle(), view, nullptr);
+    }
+    device.release(scratch);
+}
+
+const std::byte* Results::find(Location where, uint64_t bytes) const {
+    for (const Copy& c : copies)
+        if (c.where == where && bytes <= c.bytes) return buffer.host + c.at;
+    return nullptr;
+}
+
+std::unique_ptr<Recording> record(const Plan& plan, const RecordingContext& context) {
+    auto made = std::make_unique<Recording>(context.device);
+    Recorder(plan, context, *made).run();
+    return made;
+}
+
+}  // namespace nib::vulkan

@@ -1,0 +1,277 @@
+// What surrounds the shaders: memory that is seen or not, cut into pieces or short; submissions; faults; kept shaders. On a
+// software device that is made to look like others, watched by the Khronos validation layer.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gpt_case.h"
+#include "infer/session.h"
+#include "test_errors.h"
+#include "train/memory.h"
+#include "vulkan/backend.h"
+#include "vulkan/devices.h"
+#include "vulkan/loader.h"
+
+namespace nib {
+namespace {
+
+using namespace test;
+using vulkan::Overrides;
+using vulkan::ShaderStore;
+
+// Vulkan's own functions, and what ours have counted.
+vulkan::Functions real;
+int submissions, command_buffers, waits, allocated_commands;
+size_t stored_bytes;  // that the driver was given
+
+VkResult counted_submit(VkQueue queue, uint32_t count, const VkSubmitInfo* infos, VkFence fence) {
+    ++submissions;
+    command_buffers += static_cast<int>(count);
+    return real.vkQueueSubmit(queue, count, infos, fence);
+}
+VkResult counted_wait(VkDevice device, uint32_t count, const VkFence* fences, VkBool32 all, uint64_t timeout) {
+    ++waits;
+    return real.vkWaitForFences(device, count, fences, all, timeout);
+}
+VkResult counted_commands(VkDevice device, const VkCommandBufferAllocateInfo* info, VkCommandBuffer* out) {
+    ++allocated_commands;
+    return real.vkAllocateCommandBuffers(device, info, out);
+}
+VkResult counted_cache(VkDevice device, const VkPipelineCacheCreateInfo* info, const VkAllocationCallbacks* callbacks,
+                       VkPipelineCache* out) {
+    stored_bytes = info->initialDataSize;
+    return real.vkCreatePipelineCache(device, info, callbacks, out);
+}
+VkResult lost_submit(VkQueue, uint32_t, const VkSubmitInfo*, VkFence) { return VK_ERROR_DEVICE_LOST; }
+VkResult lost_wait(VkDevice device, uint32_t count, const VkFence* fences, VkBool32 all, uint64_t timeout) {
+    real.vkWaitForFences(device, count, fences, all, timeout);
+    return VK_ERROR_DEVICE_LOST;
+}
+VkResult endless_wait(VkDevice device, uint32_t count, const VkFence* fences, VkBool32 all, uint64_t timeout) {
+    real.vkWaitForFences(device, count, fences, all, timeout);
+    return VK_TIMEOUT;
+}
+VkResult no_memory(VkDevice, const VkMemoryAllocateInfo*, const VkAllocationCallbacks*, VkDeviceMemory*) {
+    return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+}
+
+void count(vulkan::Functions& f) {
+    real = f;
+    f.vkQueueSubmit = counted_submit;
+    f.vkWaitForFences = counted_wait;
+    f.vkAllocateCommandBuffers = counted_commands;
+    submissions = command_buffers = waits = allocated_commands = 0;
+}
+
+class VulkanRuntime : public testing::Test {
+protected:
+    static void SetUpTestSuite() {
+        // LeakSanitizer knows whose memory it is only while the driver is loaded.
+        if (static Backend* kept = nullptr; kept == nullptr)
+            problem_ = error_of([&] { kept = vulkan::open_backend(vulkan::kBest, [](const char*) {}).release(); });
+        const vulkan::DeviceList list = vulkan::list_devices();
+        const auto software =
+            std::find_if(list.devices.begin(), list.devices.end(), [](const auto& d) { return d.software; });
+        if (software != list.devices.end())
+            device_ = static_cast<int>(software - list.devices.begin());
+        else if (problem_.empty())
+            problem_ = "there is no software device";
+    }
+    void SetUp() override {
+        if (!problem_.empty()) GTEST_SKIP() << "not tested: " << problem_;
+    }
+    void TearDown() override { EXPECT_EQ(messages_, ""); }
+    std::unique_ptr<Backend> open(const Overrides& overrides = {}, ShaderStore store = {}, int index = device_) {
+        return vulkan::open_backend(
+            index, [this](const char* text) { messages_ += std::string(text) + "\n"; }, overrides, std::move(store));
+    }
+    static inline int device_ = 0;
+
+private:
+    static inline std::string problem_;
+    std::string messages_;
+};
+
+// A model in a buffer that may be cut, and sessions on it.
+struct Model {
+    Backend& backend;
+    GptConfig config = tiny_config();
+    ParameterLayout layout;
+    Arena memory;
+    GptWeights weights;
+
+    explicit Model(Backend& b) : backend(b), layout(config, b.segment()), memory(b, static_cast<size_t>(layout.total) * 4) {
+        size_t next = 0;
+        Random random(7);
+        weights = gpt_weights(config, [&](const ParameterSpec& spec) {
+            const Location where{memory.buffer(), layout.offsets[next++]};
+            std::vector<float> values(static_cast<size_t>(spec.shape.elements()));
+            for (float& v : values) v = random.uniform(-0.5f, 0.5f);
+            backend.upload(where, std::as_bytes(std::span(values)));
+            return Weight{spec.name, spec.shape, DType::F32, where, {}};
+        });
+    }
+    std::vector<float> logits() {
+        Session session(backend, config, weights, 2);
+        std::vector<float> all;
+        const auto add = [&](std::span<const float> rows) { all.insert(all.end(), rows.begin(), rows.end()); };
+        add(session.prefill(random_tokens(20, config.vocab, 3)).first(static_cast<size_t>(config.vocab)));
+        session.copy_to(1);
+        for (const int32_t id : {3, 16, 0}) add(session.decode(std::vector<int32_t>{id, id / 2}));
+        return all;
+    }
+};
+
+std::vector<float> logits_on(Backend& backend) { return Model(backend).logits(); }
+
+TEST_F(VulkanRuntime, BuffersHoldWhatIsPutThereSeenOrNotWholeOrInPieces) {
+    std::vector<std::byte> bytes(9'000'001), back(bytes.size());  // more than the staging buffer has room for
+    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * 31 >> 3);
+    for (const bool unified : {false, true})
+        for (const uint64_t most : {uint64_t{0}, uint64_t{1} << 20}) {
+            const auto backend = open({.max_allocation = most, .unified = unified});
+            const int buffer = backend->allocate(bytes.size() + 100);
+            backend->upload({buffer, 13}, bytes);
+            backend->upload({buffer, (1 << 20) - 2}, std::span(bytes).first(5));
+            std::vector<std::byte> expected = bytes;
+            std::copy_n(bytes.begin(), 5, expected.begin() + (1 << 20) - 15);
+            backend->download({buffer, 13}, back);
+            EXPECT_TRUE(back == expected) << unified << " " << most;
+            std::vector<std::byte> edge(13, std::byte{1});
+            backend->download({buffer, 0}, edge);
+            EXPECT_EQ(std::count(edge.begin(), edge.end(), std::byte{0}), 13) << "allocated buffers are zero";
+            backend->release(buffer);
+        }
+}
+
+TEST_F(VulkanRuntime, WeightsAreCutWhereTensorsBegin) {
+    const auto backend = open({.max_allocation = 8192});
+    ASSERT_EQ(backend->segment(), 8192u);
+    std::vector<std::byte> bytes(30'000), back(bytes.size());
+    for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * 7 >> 2);
+    const std::vector<size_t> cuts = {96, 4096, 8000, 16192, 20000, 24000};
+    const int buffer = backend->map_weights(bytes, cuts);
+    backend->download({buffer, 0}, back);
+    EXPECT_TRUE(back == bytes);
+    EXPECT_MENTIONS(error_of([&] { backend->map_weights(bytes, std::vector<size_t>{96, 16192, 24000}); }), "8.0 KiB");
+}
+
+TEST_F(VulkanRuntime, EveryKindOfDeviceGivesTheSameLogits) {
+    const auto plain = open();
+    const std::vector<float> expected = logits_on(*plain);
+    for (const Overrides& o : {
+             Overrides{.unified = false      },
+             Overrides{.max_allocation = 8192, .unified = false},
+             Overrides{.max_allocation = 8192,                      .unified = true},
+             Overrides{.max_work = 1000}
+    }) {
+        const auto backend = open(o);
+        EXPECT_EQ(logits_on(*backend), expected) << o.max_allocation << " " << o.max_work;
+    }
+}
+
+TEST_F(VulkanRuntime, RefusesWhatDoesNotFitWithTheSizes) {
+    const auto pieces = open({.max_allocation = 4096});
+    Graph g(Mode::Infer, 1, 3);
+    const Tensor rows = g.input("rows", {1}, DType::I32), x = g.input("x", {3, 512}, DType::F32);
+    g.output(g.gather(x, rows));
+    expect_contains(error_of([&] { compile(std::move(g), *pieces); }), {"tensor `x` needs 6.0 KiB", "at most 4.0 KiB"});
+    const auto small = open({.memory = uint64_t{8} << 20});
+    small->allocate(1 << 20);
+    expect_contains(error_of([&] { small->allocate(8 << 20); }),
+                    {"8.0 MiB of memory are needed", "choose a smaller model"});
+}
+
+TEST_F(VulkanRuntime, AStepIsOneSubmission) {
+    const auto backend = open({.unified = false, .change_functions = count});
+    Model model(*backend);
+    Session session(*backend, model.config, model.weights);
+    session.decode(std::vector<int32_t>{1});
+    submissions = command_buffers = waits = allocated_commands = 0;
+    for (const int32_t id : {2, 3, 4}) session.decode(std::vector<int32_t>{id});
+    EXPECT_EQ(submissions, 3) << "inputs, the plan and the logits together";
+    EXPECT_EQ(waits, 3);
+    EXPECT_EQ(command_buffers, 6) << "one of inputs, one of the plan";
+    EXPECT_EQ(allocated_commands, 0);
+}
+
+TEST_F(VulkanRuntime, LongPlansComeInSeveralCommandBuffers) {
+    const auto backend = open({.max_work = 1000, .change_functions = count});
+    Model model(*backend);
+    Session session(*backend, model.config, model.weights);
+    session.decode(std::vector<int32_t>{1});
+    EXPECT_EQ(submissions, 1);
+    EXPECT_GT(command_buffers, 4);
+}
+
+TEST_F(VulkanRuntime, FaultsAreOneLineAndNothingHangs) {
+    using Change = void (*)(vulkan::Functions&);
+    const std::pair<Change, const char*> faults[] = {
+        {[](vulkan::Functions& f) { f.vkQueueSubmit = lost_submit; },              "stopped answering"},
+        {[](vulkan::Functions& f) { real = f, f.vkWaitForFences = lost_wait; },    "stopped answering"},
+        {[](vulkan::Functions& f) { real = f, f.vkWaitForFences = endless_wait; }, "does not answer"  },
+    };
+    for (const auto& [change, text] : faults)
+        for (const bool unified : {true, false}) {
+            const auto backend = open({.unified = unified, .change_functions = change});
+            const auto run = [&] { logits_on(*backend); };
+            EXPECT_MENTIONS(error_of(run), text);
+            EXPECT_MENTIONS(error_of(run), text);  // still, and at once
+        }
+    const auto full = [&] { open({.change_functions = [](vulkan::Functions& f) { f.vkAllocateMemory = no_memory; }}); };
+    EXPECT_MENTIONS(error_of(full), "not enough memory");
+}
+
+TEST_F(VulkanRuntime, SoftwareIsNoHardware) {
+    EXPECT_MENTIONS(error_of([&] { open({.software = true}, {}, vulkan::kHardware); }), "no GPU");
+    EXPECT_NE(open({.software = false}, {}, vulkan::kHardware), nullptr);
+}
+
+TEST_F(VulkanRuntime, ShadersAreKeptAndDamagedOnesIgnored) {
+    constexpr size_t kHeader = 24;  // ours
+    const Overrides counting{
+        .change_functions = [](vulkan::Functions& f) { real = f, f.vkCreatePipelineCache = counted_cache; }};
+    std::map<std::string, std::string> files;
+    int saved = 0;
+    const ShaderStore store{[&](const std::string& name) { return files[name]; },
+                            [&](const std::string& name, const std::string& bytes) { ++saved, files[name] = bytes; }};
+    const std::vector<float> expected = logits_on(*open({}, store));
+    ASSERT_EQ(files.size(), 1u) << "one of each device and driver";
+    const std::string name = files.begin()->first, good = files.begin()->second;
+    ASSERT_GE(good.size(), kHeader + sizeof(VkPipelineCacheHeaderVersionOne));
+    EXPECT_EQ(saved, 1);
+    EXPECT_EQ(logits_on(*open(counting, store)), expected);
+    EXPECT_EQ(stored_bytes, good.size() - kHeader);
+    EXPECT_EQ(saved, 1) << "nothing is new";
+
+    std::string foreign = good;
+    foreign[kHeader + 8] = static_cast<char>(foreign[kHeader + 8] ^ 1);  // the vendor
+    uint64_t sum = 0xcbf29ce484222325;
+    for (size_t i = kHeader; i < foreign.size(); ++i) sum = (sum ^ static_cast<uint8_t>(foreign[i])) * 0x100000001b3;
+    std::memcpy(foreign.data() + 16, &sum, sizeof sum);
+    std::vector<std::string> bad = {
+        "",         "nib",  good.substr(0, kHeader - 1), good.substr(0, kHeader), good.substr(0, good.size() - 1),
+        good + "x", foreign};
+    for (const size_t at : {size_t{0}, size_t{8}, size_t{16}, kHeader, kHeader + 20, good.size() - 1}) {
+        bad.push_back(good);
+        bad.back()[at] = static_cast<char>(bad.back()[at] ^ 0x40);
+    }
+    for (const std::string& bytes : bad) {
+        files[name] = bytes;
+        open(counting, store);
+        EXPECT_EQ(stored_bytes, 0u) << "the driver saw what was damaged";
+    }
+    EXPECT_EQ(logits_on(*open({}, store)), expected);
+    EXPECT_EQ(files[name].size(), good.size()) << "it is written anew";
+    const ShaderStore broken{[](const std::string&) -> std::string { fail("unreadable"); },
+                             [](const std::string&, const std::string&) { fail("unwritable"); }};
+    EXPECT_EQ(logits_on(*open({}, broken)), expected);
+}
+
+}  // namespace
+}  // namespace nib
