@@ -31,8 +31,8 @@ public:
     const VkPhysicalDeviceProperties& properties() const { return properties_; }
     /// What the start of a binding must be a multiple of.
     uint64_t offset_alignment() const {
-        return std::max(properties_.limits.minStorageBufferOffsetAlignment,
-                        properties_.limits.minTexelBufferOffsetAlignment);
+        const VkPhysicalDeviceLimits& limits = properties_.limits;
+        return std::max(limits.minStorageBufferOffsetAlignment, limits.minTexelBufferOffsetAlignment);
     }
 
     /// Error, with the sizes, unless there is memory for `bytes` more.

@@ -95,6 +95,7 @@ VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d
     return {memory.buffer, offset - rest, range};
 }
 
+// The same memory, for texels of one float or of four.
 VkBufferView Recorder::texels(const VkDescriptorBufferInfo& where, bool fours) {
     VkBufferViewCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO;
@@ -102,19 +103,19 @@ VkBufferView Recorder::texels(const VkDescriptorBufferInfo& where, bool fours) {
     info.offset = where.offset;
     info.format = fours ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R32_SFLOAT;
     info.range = fours ? (where.range + 15) / 16 * 16 : where.range;  // buffers are a multiple of that
-    made_.texels.push_back(nullptr);
-    check(c_.device.vk().vkCreateBufferView(c_.device.handle(), &info, nullptr, &made_.texels.back()), "preparing a plan");
-    return made_.texels.back();
+    VkBufferView& view = made_.texels.emplace_back();
+    check(c_.device.vk().vkCreateBufferView(c_.device.handle(), &info, nullptr, &view), "preparing a plan");
+    return view;
 }
 
 VkDescriptorSet Recorder::bind(const Part& part, Dispatch& d) {
     std::array<VkDescriptorBufferInfo, kMaxBindings> places;
     std::array<VkBufferView, kMaxBindings> views{};
-    std::array<VkWriteDescriptorSet, kMaxBindings> writes;
+    std::array<VkWriteDescriptorSet, kMaxBindings> writes{};
     uint32_t count = 0;
     const auto add = [&](uint32_t binding, const VkDescriptorBufferInfo& where) {
         places[count] = where;
-        VkWriteDescriptorSet& write = writes[count] = {};
+        VkWriteDescriptorSet& write = writes[count];
         write.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
         write.dstBinding = binding;
         write.descriptorCount = 1;
@@ -254,9 +255,10 @@ void Recorder::run() {
 
 Recording::~Recording() {
     for (const VkCommandBuffer c : commands) device.free(c);
-    if (device.hangs()) return;
-    device.vk().vkDestroyDescriptorPool(device.handle(), pool, nullptr);
-    for (const VkBufferView view : texels) device.vk().vkDestroyBufferView(device.handle(), view, nullptr);
+    if (!device.hangs()) {
+        device.vk().vkDestroyDescriptorPool(device.handle(), pool, nullptr);
+        for (const VkBufferView view : texels) device.vk().vkDestroyBufferView(device.handle(), view, nullptr);
+    }
     device.release(scratch);
 }
 
