@@ -11,7 +11,10 @@
 
 #include "gpt_case.h"
 #include "infer/session.h"
+#include "io/atomic_file.h"
+#include "io/gguf.h"
 #include "test_errors.h"
+#include "test_files.h"
 #include "train/memory.h"
 #include "vulkan/backend.h"
 #include "vulkan/devices.h"
@@ -159,6 +162,30 @@ TEST_F(VulkanRuntime, WeightsAreCutWhereTensorsBegin) {
     backend->download({buffer, 0}, back);
     EXPECT_TRUE(back == bytes);
     EXPECT_MENTIONS(error_of([&] { backend->map_weights(bytes, std::vector<size_t>{96, 16192, 24000}); }), "8.0 KiB");
+}
+
+TEST_F(VulkanRuntime, ModelFilesMayBeLargerThanAnAllocation) {
+    const GgufFile file = GgufFile::open(golden("gpt_tied.gguf"));
+    size_t largest = 0;
+    for (const GgufTensor& t : file.tensors()) largest = std::max(largest, t.data.size());
+    ASSERT_LT(largest + 4096, file.bytes().size());
+    const auto backend = open({.max_allocation = largest + 4096});
+    const int buffer = map_weights(*backend, file);
+    for (const GgufTensor& t : file.tensors()) {
+        std::vector<std::byte> back(t.data.size());
+        backend->download({buffer, static_cast<size_t>(t.data.data() - file.bytes().data())}, back);
+        EXPECT_TRUE(std::equal(back.begin(), back.end(), t.data.begin(), t.data.end())) << t.name;
+    }
+
+    const TempFolder folder;
+    const std::vector<float> values(1025);
+    GgufWriter writer;
+    writer.add("wide", DType::F32, {1025}, std::as_bytes(std::span(values)));
+    AtomicFile written((folder / "x.gguf").string());
+    writer.write(written);
+    written.publish();
+    const auto small = open({.max_allocation = 4096});
+    EXPECT_MENTIONS(error_of([&] { map_weights(*small, GgufFile::open(written.path())); }), "tensor `wide` needs 4.0 KiB");
 }
 
 TEST_F(VulkanRuntime, EveryKindOfDeviceGivesTheSameLogits) {
