@@ -16,6 +16,7 @@
 #include "test_errors.h"
 #include "test_files.h"
 #include "train/memory.h"
+#include "train/train_step.h"
 #include "vulkan/backend.h"
 #include "vulkan/devices.h"
 #include "vulkan/loader.h"
@@ -200,6 +201,31 @@ TEST_F(VulkanRuntime, EveryKindOfDeviceGivesTheSameLogits) {
         const auto backend = open(o);
         EXPECT_EQ(logits_on(*backend), expected) << o.max_allocation << " " << o.max_work;
     }
+}
+
+// Losses and gradient norms of two steps.
+std::vector<double> training_on(Backend& backend) {
+    TrainShape shape;
+    shape.batch = 3, shape.time = 18;
+    shape.dropout = 0.1f;
+    TrainStep train(backend, tiny_config(), shape);
+    train.initialise(1);
+    const std::vector<int32_t> ids = random_tokens(train.rows(), 17, 1), targets = random_tokens(train.rows(), 17, 2);
+    std::vector<double> numbers;
+    submissions = 0;
+    for (int64_t step = 0; step < 2; ++step) {
+        numbers.push_back(train.micro_step(ids, targets, {.seed = 1, .index = 0, .of = 1, .first = true}));
+        numbers.push_back(train.gradient_norm(0.5));
+        train.update({.step = step, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8});
+    }
+    return numbers;
+}
+
+TEST_F(VulkanRuntime, EveryKindOfDeviceTrainsTheSame) {
+    const std::vector<double> expected = training_on(*open());
+    EXPECT_EQ(training_on(*open({.max_allocation = 12288})), expected);
+    EXPECT_EQ(training_on(*open({.unified = false, .max_work = 1000, .change_functions = count})), expected);
+    EXPECT_EQ(submissions, 6) << "in each step the loss, the norm and the update; the first values come with the first";
 }
 
 TEST_F(VulkanRuntime, RefusesWhatDoesNotFitWithTheSizes) {
