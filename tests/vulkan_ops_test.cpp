@@ -1,4 +1,5 @@
 // The shaders against the scalar reference.
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -48,6 +49,25 @@ std::vector<Op> all_ops() {
 
 INSTANTIATE_TEST_SUITE_P(Shaders, VulkanOps, testing::ValuesIn(all_ops()),
                          [](const auto& info) { return op_name(info.param); });
+
+// On a device whose shaders reach little of a matrix.
+TEST_F(Vulkan, MatricesInPieces) {
+    vulkan::Overrides small;
+    small.max_buffer_range = 300'000;
+    const std::unique_ptr<Backend> device = open(small);
+    Random random(3);
+    const auto check = [&](const OpCase& c) {
+        const std::optional<ref::Comparison> result = ref::check_op(c, *device);
+        ASSERT_TRUE(result);
+        ASSERT_EQ(result->mismatch, "");
+    };
+    for (int i = 0; i < 6; ++i) {
+        for (const Op op : {Op::Embed, Op::EmbedBackward, Op::Linear, Op::LinearBackward, Op::LinearBackwardWeight})
+            check(make_case(op, 3, 5, 120, 1100, 1, 7, random.bits()));
+        for (const Op op : {Op::SumSquares, Op::AdamW, Op::Sgd})
+            check(make_case(op, 1, 1, 200'003, 1, 1, 1, random.bits()));
+    }
+}
 
 }  // namespace
 }  // namespace nib
