@@ -145,7 +145,7 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::Embed: return embed(node, limits);
         case Op::Norm: return {in_groups(base(kNorm, node), node, R)};
         case Op::Linear: return linear(node, limits);
-        case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node);
+        case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node, limits);
         case Op::LinearBackward: return linear_backward(node, limits);
         case Op::LinearBackwardWeight: return linear_backward_weight(node, limits);
         case Op::Attention:
