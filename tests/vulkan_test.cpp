@@ -19,6 +19,7 @@
 #include "test_errors.h"
 #include "vulkan/backend.h"
 #include "vulkan/devices.h"
+#include "vulkan/dispatch.h"
 
 // Drivers keep some memory to themselves. Objects of theirs that nib forgets are reported by the validation layer.
 extern "C" const char* __lsan_default_suppressions() { return "leak:libvulkan\nleak:libVkLayer\nleak:libLLVM\n"; }
@@ -109,6 +110,22 @@ TEST_P(VulkanOps, WithTheShadersForGpus) {
     EXPECT_GT(cases_, 20);
 }
 
+// Weights and their gradients are bound in pieces, here of 168 rows.
+TEST_P(VulkanOps, MatricesInPieces) {
+    const auto linear = {Op::Linear, Op::LinearBackward, Op::LinearBackwardWeight};
+    if (std::find(linear.begin(), linear.end(), GetParam()) == linear.end()) return;
+    for (const bool software : {true, false}) {
+        vulkan::Overrides overrides;
+        overrides.max_buffer_range = 65536;
+        overrides.software = software;
+        const auto small = vulkan::open_backend(device_, note, overrides);
+        for (const int64_t N : {168, 169, 1000, 1003})
+            for (uint64_t options = 0; options < 12; ++options)
+                check(make_case(GetParam(), 1, 9, 96, N, 1, 1, options * 37), *small);
+    }
+    EXPECT_EQ(cases_, 96);
+}
+
 INSTANTIATE_TEST_SUITE_P(Shaders, VulkanOps,
                          testing::Values(Op::Embed, Op::Norm, Op::Linear, Op::LinearBackwardEpilogue, Op::LinearBackward,
                                          Op::LinearBackwardWeight, Op::Attention, Op::AttentionCached, Op::GatherRows,
@@ -122,6 +139,22 @@ double relative_l2(std::span<const float> got, std::span<const float> expected) 
         squares += std::pow(static_cast<double>(expected[i]), 2);
     }
     return std::sqrt(error / squares);
+}
+
+// A launch must end before a driver loses its patience with a small GPU.
+TEST(VulkanLaunches, LargeProductsAreCut) {
+    Node node;
+    node.p.B = 8, node.p.T = 1024, node.p.C = 768, node.p.N = 50257;
+    for (const Op op : {Op::Linear, Op::LinearBackward, Op::LinearBackwardWeight}) {
+        node.op = op;
+        uint32_t end = 0;
+        for (const vulkan::Dispatch& d : vulkan::dispatches(node, {uint64_t{1} << 30, false, 0})) {
+            EXPECT_EQ(d.push.begin, end);
+            end = d.push.end;
+            EXPECT_LE(8192.0 * 768 * (d.push.end - d.push.begin), 1e10);
+        }
+        EXPECT_EQ(end, 50257u) << op_name(op);
+    }
 }
 
 // GPT-2's embedding in f32 is 147 MiB; a shader may bind 128 MiB on many devices.
