@@ -18,20 +18,21 @@ constexpr int kMaxThreads = 256;
 
 BackendOptions::BackendOptions() : threads(std::min(default_threads(), kMaxThreads)) {}
 
-void add_threads_option(CLI::App& app, int& threads) {
-    app.add_option("--threads", threads, "threads that compute")
+CLI::Option* add_threads_option(CLI::App& app, int& threads) {
+    return app.add_option("--threads", threads, "threads that compute")
         ->transform(whole_number(1, kMaxThreads))
         ->type_name("N")
         ->capture_default_str();
 }
 
 void add_backend_options(CLI::App& app, BackendOptions& options) {
-    add_threads_option(app, options.threads);
+    options.of_cpu.push_back(add_threads_option(app, options.threads));
     std::string names;
     for (const KernelTable* table : kernel_tables()) names += std::string(", ") + table->name;
-    app.add_option("--isa", options.isa, "kernels to use: auto (the best that this machine has)" + names)
-        ->type_name("NAME")
-        ->capture_default_str();
+    options.of_cpu.push_back(
+        app.add_option("--isa", options.isa, "kernels to use: auto (the best that this machine has)" + names)
+            ->type_name("NAME")
+            ->capture_default_str());
 }
 
 std::unique_ptr<CpuBackend> make_backend(const BackendOptions& options) {

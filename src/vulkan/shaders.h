@@ -12,11 +12,18 @@ struct Shader {
     unsigned texels = 0;            // bit i: which is a texel buffer, of floats
 };
 
+extern const Shader kAdamW;
 extern const Shader kAttention;
+extern const Shader kAttentionBackward;
+extern const Shader kAttentionBackwardKeys;
 extern const Shader kAttentionCached;
 extern const Shader kAttentionStore;
+extern const Shader kClipFactor;
 extern const Shader kCrossEntropy;
 extern const Shader kEmbed;
+extern const Shader kEmbedBackward;
+extern const Shader kEmbedBackwardClear;
+extern const Shader kEmbedBackwardLinks;
 extern const Shader kGatherRows;
 extern const Shader kLinear;
 extern const Shader kLinearTexels;
@@ -29,6 +36,11 @@ extern const Shader kLinearBackwardWeightTexels;
 extern const Shader kLinearEpilogue;
 extern const Shader kLinearFewRows;
 extern const Shader kNorm;
+extern const Shader kNormBackward;
+extern const Shader kNormBackwardWeight;
+extern const Shader kNormBackwardWeightSum;
 extern const Shader kQuantizeRows;
+extern const Shader kSgd;
+extern const Shader kSumSquares;
 
 }  // namespace nib::vulkan
