@@ -1,6 +1,6 @@
 // The product behind linear and its gradients: STORE(i, j, sum over k < K of LEFT(i,k) RIGHT(k,j)) for i < I, j < J. A
-// workgroup of 8 x 8 invocations computes a tile, D x D numbers in each. LEFT_ROWS, RIGHT_ROWS: 1 where numbers that differ
-// in k lie side by side, 0 where those of different i or j do.
+// workgroup of 8 x 8 invocations computes a tile, D x D numbers in each. LEFT_ROWS, RIGHT_ROWS: true where numbers that differ
+// in k lie side by side, false where those of different i or j do. ROW_SUM(i, sum over k < K of LEFT(i,k)) where it is defined.
 const uint kSide = 8, kTile = kSide * D, kDepth = 16;
 
 shared float left_tile[kDepth][kTile + 1], right_tile[kDepth][kTile + 1];
@@ -9,7 +9,8 @@ void gemm(uint I, uint J, uint K) {
     const uint t = gl_LocalInvocationIndex, tj = t % kSide, ti = t / kSide;
     const uint i0 = gl_WorkGroupID.y * kTile, j0 = gl_WorkGroupID.x * kTile;
     if (i0 >= I) return;
-    float sums[D][D];
+    float sums[D][D], row_sums[D];
+    for (uint a = 0; a < D; ++a) row_sums[a] = 0.0;
     for (uint a = 0; a < D; ++a)
         for (uint b = 0; b < D; ++b) sums[a][b] = 0.0;
     for (uint k0 = 0; k0 < K; k0 += kDepth) {
@@ -27,6 +28,9 @@ void gemm(uint I, uint J, uint K) {
             for (uint b = 0; b < D; ++b) right[b] = right_tile[k][tj + b * kSide];
             for (uint a = 0; a < D; ++a)
                 for (uint b = 0; b < D; ++b) sums[a][b] = fma(left[a], right[b], sums[a][b]);
+#ifdef ROW_SUM
+            for (uint a = 0; a < D; ++a) row_sums[a] += left[a];
+#endif
         }
     }
     for (uint a = 0; a < D; ++a)
@@ -34,4 +38,9 @@ void gemm(uint I, uint J, uint K) {
             const uint i = i0 + ti + a * kSide, j = j0 + tj + b * kSide;
             if (i < I && j < J) STORE(i, j, sums[a][b]);
         }
+#ifdef ROW_SUM
+    if (j0 + tj == 0)
+        for (uint a = 0; a < D; ++a)
+            if (i0 + ti + a * kSide < I) ROW_SUM(i0 + ti + a * kSide, row_sums[a]);
+#endif
 }

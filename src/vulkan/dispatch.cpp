@@ -256,7 +256,7 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::NormBackward: return {by_rows(kNormBackward, limits, node, R)};
         case Op::NormBackwardWeight: return norm_backward_weight(node);
         case Op::Linear: return linear(node, limits);
-        case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node);
+        case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node, limits);
         case Op::LinearBackward: return linear_backward(node, limits);
         case Op::LinearBackwardWeight: return linear_backward_weight(node, limits);
         case Op::Attention: return {by_head(kAttention, node, limits)};

@@ -13,17 +13,29 @@ constexpr uint8_t kNormCode[] = {
 constexpr uint8_t kLinearCode[] = {
 #include "shaders/linear.inc"
 };
+constexpr uint8_t kLinearTexelsCode[] = {
+#include "shaders/linear_texels.inc"
+};
 constexpr uint8_t kLinearBackwardCode[] = {
 #include "shaders/linear_backward.inc"
 };
-constexpr uint8_t kLinearBackwardBiasCode[] = {
-#include "shaders/linear_backward_bias.inc"
+constexpr uint8_t kLinearBackwardTexelsCode[] = {
+#include "shaders/linear_backward_texels.inc"
 };
 constexpr uint8_t kLinearBackwardEpilogueCode[] = {
 #include "shaders/linear_backward_epilogue.inc"
 };
+constexpr uint8_t kLinearBackwardEpilogueTexelsCode[] = {
+#include "shaders/linear_backward_epilogue_texels.inc"
+};
 constexpr uint8_t kLinearBackwardWeightCode[] = {
 #include "shaders/linear_backward_weight.inc"
+};
+constexpr uint8_t kLinearBackwardWeightTexelsCode[] = {
+#include "shaders/linear_backward_weight_texels.inc"
+};
+constexpr uint8_t kLinearEpilogueCode[] = {
+#include "shaders/linear_epilogue.inc"
 };
 constexpr uint8_t kLinearFewRowsCode[] = {
 #include "shaders/linear_few_rows.inc"
@@ -100,10 +112,14 @@ const Shader kEmbedBackwardClear{kEmbedBackwardClearCode, 0b01100000};
 const Shader kEmbedBackwardLinks{kEmbedBackwardLinksCode, 0b10000110};
 const Shader kGatherRows{kGatherRowsCode, 0b00100011};
 const Shader kLinear{kLinearCode, 0b01101111};
+const Shader kLinearTexels{kLinearTexelsCode, 0b01100111, 0b111};
 const Shader kLinearBackward{kLinearBackwardCode, 0b00100011};
-const Shader kLinearBackwardBias{kLinearBackwardBiasCode, 0b01000001};
+const Shader kLinearBackwardTexels{kLinearBackwardTexelsCode, 0b00100011, 0b11};
 const Shader kLinearBackwardEpilogue{kLinearBackwardEpilogueCode, 0b00100011};
-const Shader kLinearBackwardWeight{kLinearBackwardWeightCode, 0b00100011};
+const Shader kLinearBackwardEpilogueTexels{kLinearBackwardEpilogueTexelsCode, 0b00100011, 0b11};
+const Shader kLinearBackwardWeight{kLinearBackwardWeightCode, 0b01100011};
+const Shader kLinearBackwardWeightTexels{kLinearBackwardWeightTexelsCode, 0b01100011, 0b11};
+const Shader kLinearEpilogue{kLinearEpilogueCode, 0b01101000, 0b01001000};
 const Shader kLinearFewRows{kLinearFewRowsCode, 0b01101111};
 const Shader kNorm{kNormCode, 0b11100111};
 const Shader kNormBackward{kNormBackwardCode, 0b00111111};
