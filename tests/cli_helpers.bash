@@ -11,7 +11,7 @@ mkdir "$top/work" && cd "$top/work" || exit 1
 # The user's own cache stays as it is, and --device auto is the CPU: results are the same on every machine.
 export XDG_CACHE_HOME=$top/cache VK_ICD_FILENAMES=$top/none.json VK_DRIVER_FILES=$top/none.json
 out=$top/out err=$top/err checks=0 failures=0
-nib() { timeout 120 "${nib[@]}" "$@" > "$out" 2> "$err" < /dev/null; }
+nib() { timeout "${limit:-120}" "${nib[@]}" "$@" > "$out" 2> "$err" < /dev/null; }
 
 # ---- what is expected of a command -----------------------------------------------------------------------------------
 

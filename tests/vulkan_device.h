@@ -47,9 +47,9 @@ protected:
     void TearDown() override { EXPECT_EQ(std::exchange(messages_, ""), ""); }
     static Backend& backend() { return *backend_; }
     static std::unique_ptr<Backend> open(const vulkan::Overrides& overrides = {}) {
-        return vulkan::open_backend(
-            device_, [](const char* text) { messages_ += std::string(text) + "\n"; }, overrides);
+        return vulkan::open_backend(device_, note, overrides);
     }
+    static void note(const char* text) { messages_ += std::string(text) + "\n"; }
 
     static inline int device_ = -1;
 

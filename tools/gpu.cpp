@@ -66,7 +66,7 @@ CLI::Option* add_device_option(CLI::App& app, std::string& device) {
         .add_option(
             "--device", device,
             "where to compute: cpu, vulkan (the GPU that is most likely fast), vulkan:N (a number of `nib devices`); "
-            "auto: a GPU if there is one that can, else the CPU")
+            "auto: a GPU if there is one that can, else the CPU, as with --threads or --isa")
         ->check(check)
         ->type_name("NAME")
         ->capture_default_str();

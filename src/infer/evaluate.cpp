@@ -30,7 +30,8 @@ Evaluator::Evaluator(Backend& backend, const GptConfig& config, const GptWeights
     loss_ = g.loss(gpt(g, config, weights, {.ids = ids_, .positions = positions_}), weights.output, targets_);
     g.output(loss_.losses);
     g.output(loss_.predicted);
-    if (const auto bytes = static_cast<double>(arena_bytes(g, backend.workers(), backend.segment())); bytes > options.memory)
+    if (const auto bytes = static_cast<double>(arena_bytes(g, backend.workers(), backend.segment()));
+        bytes > options.memory)
         fail("--batch %lld needs %s of memory, but this machine has %s; choose a smaller one",
              static_cast<long long>(batch_), human_bytes(bytes).c_str(), human_bytes(options.memory).c_str());
     plan_ = compile(std::move(g), backend);

@@ -10,7 +10,8 @@ namespace {
 
 constexpr uint64_t kMaxPiece = uint64_t{1} << 30;   // of a matrix: shaders count its elements in 32 bits
 constexpr uint64_t kScratchAlign = 256;             // as much as any device asks of the start of a binding
-constexpr uint64_t kMaxResult = uint64_t{1} << 20;  // of results that are copied at the end of each run
+constexpr uint64_t kMaxResult = uint64_t{1} << 20;  // of what is copied at the end of each run: of results,
+constexpr uint64_t kMaxSmall = 64;                  // and of what has a place of its own, such as the gradient's norm
 
 uint64_t align_up(uint64_t bytes) { return (bytes + kScratchAlign - 1) / kScratchAlign * kScratchAlign; }
 
@@ -167,6 +168,7 @@ std::vector<uint64_t> Recorder::make_scratch() {
             end = std::max(end, at);
         }
     if (end > 0) {
+        fit_segment(0, end, c_.memory.segment(), "");
         c_.device.check_room(end);
         made_.scratch = c_.device.allocate(end, false);
     }
@@ -208,7 +210,7 @@ void Recorder::copy_results() {
     uint64_t end = 0;
     for (size_t i = 0; i < plan_.tensors.size(); ++i) {
         const TensorInfo& t = plan_.tensors[i];
-        if (!t.kept || !written[i] || t.bytes() > kMaxResult) continue;
+        if (!written[i] || t.base >= 0 || t.bytes() > (t.kept ? kMaxResult : kMaxSmall)) continue;
         if (const Buffer& memory = c_.memory.find(t.where).buffer; memory.host != nullptr && memory.cached) continue;
         made_.results->copies.push_back({t.where, t.bytes(), end});
         end += align_up(t.bytes());
