@@ -6,7 +6,7 @@ layout(constant_id = 2) const uint kType = 0;          // DType of the tensors t
 layout(constant_id = 3) const uint kPositionType = 0;  // the same for Params::position_type
 layout(constant_id = 4) const uint kFours = 0;         // bit i: tensor i can be read and written four numbers at once
 
-layout(push_constant, std430) uniform Push {
+struct Push {
     uint B, T, C, N, H, S;
     uint present;     // bit i: tensor i is there
     uint act;         // Act
@@ -16,7 +16,9 @@ layout(push_constant, std430) uniform Push {
     uint begin, end;  // rows of the matrix that this dispatch binds, of (N,C)
     float eps;
     uint shift[8];  // elements between the start of a binding and its tensor; of tensors in blocks, bytes
-} p;
+};
+layout(push_constant, std430) uniform PushBlock { Push push; };
+Push p = push;  // read once: drivers for CPUs read them anew for each invocation wherever they are named
 
 layout(binding = 0, std430) readonly buffer StepBlock {
     uint seed[2];  // low word first

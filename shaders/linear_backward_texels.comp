@@ -1,7 +1,7 @@
 // linear_backward.comp for devices that are CPUs.
 #version 450
 #include "common.glsl"
-#include "linear_texels.glsl"
+#include "texels.glsl"
 
 TEXELS(0, dpre)  // (R,N)
 TEXELS(1, w)     // (N,C), from row `begin` on

@@ -1,7 +1,7 @@
 // linear_backward_weight.comp for devices that are CPUs.
 #version 450
 #include "common.glsl"
-#include "linear_texels.glsl"
+#include "texels.glsl"
 
 TEXELS(0, dpre)          // (R,N)
 TEXELS(1, x)             // (R,C)

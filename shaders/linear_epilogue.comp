@@ -1,11 +1,11 @@
-// y[i] = residual[i] + dropout(act(pre[i])), where there is no pre of y itself.
+// y[i] = residual[i] + dropout(act(pre[i])), where there is no pre of y itself: what follows linear_texels.
 #version 450
 #include "common.glsl"
-#include "fours.glsl"
+#include "texels.glsl"
 
-FOURS(3, residual)  // (R,N)
-FOURS(5, y)         // (R,N)
-FOURS(6, pre)       // (R,N)
+TEXELS(3, residual)  // (R,N)
+FOURS(5, y)          // (R,N)
+TEXELS(6, pre)       // (R,N)
 
 #include "activation.glsl"
 #include "dropout_fours.glsl"

@@ -2,7 +2,7 @@
 // linear_epilogue.comp is, for devices that are CPUs and w of floats.
 #version 450
 #include "common.glsl"
-#include "linear_texels.glsl"
+#include "texels.glsl"
 
 TEXELS(0, x)     // (R,C)
 TEXELS(1, w)     // (N,C), from row `begin` on

@@ -1,4 +1,9 @@
-// gemm() of linear_texels.glsl.
+// The product behind linear and its gradients for devices that are CPUs, of tensors of texels.glsl: STORE(i, j, sums over
+// k < K of left times right for columns j to j + 3) for i < I, j < J. Every invocation reads for itself what it needs for D x 8
+// sums; those of a workgroup lie side by side, or if D is 8, in rows of two. LEFT_ROWS: LEFT(i,k) has four numbers k to k + 3,
+// otherwise LEFT(k,i) has i to i + 3; the same for RIGHT with j. ROW_SUM(i, sum over k < K of left) where it is defined.
+const uint kAcross = D >= 8 ? 2 : W;
+
 void gemm(uint I, uint J, uint K) {
     const uint t = gl_LocalInvocationIndex;
     const uint i0 = (gl_WorkGroupID.y * (W / kAcross) + t / kAcross) * D, j0 = (gl_WorkGroupID.x * kAcross + t % kAcross) * 8;
@@ -14,7 +19,7 @@ void gemm(uint I, uint J, uint K) {
             for (uint a = 0; a < D; ++a) left[a] = LEFT(min(i0 + a, I - 1), k0);
         else
             for (uint k = 0; k < 4; ++k)
-                for (uint b = 0; b < 2; ++b) {
+                for (uint b = 0; b < D / 4; ++b) {
                     const vec4 four = k0 + k < K ? LEFT(min(k0 + k, K - 1), i0 + 4 * b) : vec4(0.0);
                     for (uint q = 0; q < 4; ++q) left[4 * b + q][k] = four[q];
                 }

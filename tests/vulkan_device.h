@@ -32,7 +32,7 @@ protected:
         }
         device_ = software == list.devices.end() ? 0 : static_cast<int>(software - list.devices.begin());
         try {
-            backend_ = vulkan::open_backend(device_, note);
+            backend_ = open();
         } catch (const Error& error) {
             problem_ = error.what();
         }
@@ -46,6 +46,9 @@ protected:
     }
     void TearDown() override { EXPECT_EQ(std::exchange(messages_, ""), ""); }
     static Backend& backend() { return *backend_; }
+    static std::unique_ptr<Backend> open(const vulkan::Overrides& overrides = {}) {
+        return vulkan::open_backend(device_, note, overrides);
+    }
     static void note(const char* text) { messages_ += std::string(text) + "\n"; }
 
     static inline int device_ = -1;

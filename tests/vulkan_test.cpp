@@ -104,6 +104,13 @@ TEST_F(Vulkan, EvaluationGivesTheLossesOfTheCpu) {
     EXPECT_LT(relative_l2(losses[1], losses[0]), 1e-5);
 }
 
+TEST_F(Vulkan, RefusesMasksThatShadersCannotCount) {
+    Graph g(Mode::Train, 8, 32768);
+    const Tensor qkv = g.input("qkv", {8 * 32768, 3}, DType::F32);
+    g.output(g.attention(qkv, 1, 0.1f));
+    EXPECT_MENTIONS(error_of([&] { compile(std::move(g), backend()); }), "cannot run op");
+}
+
 TEST_F(Vulkan, BuffersHoldWhatIsPutThere) {
     // More than the staging buffer has room for, at odd places.
     std::vector<std::byte> bytes(9'000'001), back(bytes.size());

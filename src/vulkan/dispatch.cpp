@@ -176,7 +176,8 @@ std::vector<Dispatch> norm_backward_weight(const Node& node) {
 // Launches on C elements in pieces, of which each but the last has whole blocks of SumSquares. `pieces` as in for_pieces().
 void for_elements(const Dispatch& whole, uint32_t pieces, int64_t C, const Limits& limits,
                   const std::function<void(Dispatch d, int64_t elements)>& body) {
-    const auto most = static_cast<int64_t>(limits.max_range / sizeof(float)) / kSumBlock * kSumBlock;
+    const auto blocks = static_cast<int64_t>(limits.max_range / sizeof(float)) / kSumBlock;
+    const int64_t most = std::max<int64_t>(blocks, 1) * kSumBlock;
     for (int64_t begin = 0; begin < C; begin += most) {
         Dispatch d = whole;
         d.pieces = pieces;
@@ -255,7 +256,7 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::NormBackward: return {by_rows(kNormBackward, limits, node, R)};
         case Op::NormBackwardWeight: return norm_backward_weight(node);
         case Op::Linear: return linear(node, limits);
-        case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node);
+        case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node, limits);
         case Op::LinearBackward: return linear_backward(node, limits);
         case Op::LinearBackwardWeight: return linear_backward_weight(node, limits);
         case Op::Attention: return {by_head(kAttention, node, limits)};

@@ -8,8 +8,8 @@ namespace {
 constexpr int64_t kSide = 8;        // linear_gemm.glsl: invocations along a side of a tile
 constexpr int64_t kColumns = 8;     // linear_few_rows.comp
 constexpr int64_t kFewestRows = 4;  // up to here linear_few_rows
-constexpr int64_t kTexelsGroup = 8, kTexelsColumns = 8, kTexelsRows = 8, kTexelsAcross = 2;  // linear_texels.glsl
-constexpr int64_t kEpilogueElements = 32;  // dropout_fours.glsl: of an invocation
+constexpr int64_t kTexelsGroup = 8, kTexelsColumns = 8, kTexelsAcross = 2;  // linear_texels_gemm.glsl
+constexpr int64_t kEpilogueGroup = 32, kEpilogueElements = 32;              // dropout_fours.glsl: whole groups of a mask
 
 // Multiply-adds of one launch: a tenth of a second of a slow built-in GPU, long before any driver loses its patience.
 constexpr double kMaxWork = 1e10;
@@ -38,13 +38,11 @@ Dispatch tiles(Dispatch d, const Node& node, int64_t I, int64_t J) {
     return d;
 }
 
-// The same by linear_texels.glsl.
+// The same by linear_texels_gemm.glsl.
 Dispatch texels(Dispatch d, const Node& node, int64_t I, int64_t J) {
-    const bool weight = d.shader == &kLinearBackwardWeightTexels;  // which reads four rows at once
-    const int64_t side = weight || I > 4 ? kTexelsRows
-                         : I > 1         ? 4
-                                         : 1,
-                  across = side == kTexelsRows ? kTexelsAcross : kTexelsGroup;
+    const bool few = I <= 4 && d.shader != &kLinearBackwardWeightTexels;  // which reads four rows at once
+    const bool large = I > 64 && (d.constants.fours & 3) == 3;            // otherwise reading is much code
+    const int64_t side = large ? 16 : !few ? 8 : I > 1 ? 4 : 1, across = few ? kTexelsGroup : kTexelsAcross;
     const int64_t rows = side * kTexelsGroup / across, columns = kTexelsColumns * across;
     d.constants.D = static_cast<uint32_t>(side);
     set_groups(d, node, (J + columns - 1) / columns, (I + rows - 1) / rows);
@@ -55,26 +53,26 @@ Dispatch product(const Dispatch& d, const Node& node, int64_t I, int64_t J) {
     return d.shader->texels != 0 ? texels(d, node, I, J) : tiles(d, node, I, J);
 }
 
-// With shaders that compute products in one of two ways, and the tensors (of bits) whose rows have N numbers and those of
-// C.
+// Of tensors (their bits) whose rows have N numbers and those of C: whose rows are whole fours.
+uint32_t fours(const Params& p, uint32_t N, uint32_t C) { return (p.N % 4 == 0 ? N : 0) | (p.C % 4 == 0 ? C : 0); }
+
+// With the shader for devices that are CPUs on these; N and C as for fours().
 Dispatch base(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits, uint32_t N, uint32_t C) {
     const Params& p = node.p;
     const auto largest = static_cast<uint64_t>(std::max({p.B * p.T * p.C, p.B * p.T * p.N, p.N * p.C}));
-    if (!limits.software || p.type != DType::F32 || largest > limits.max_texels) return base(shader, node);
-    Dispatch d = base(texels, node);
-    d.constants.group = kTexelsGroup;
-    d.constants.fours = (p.N % 4 == 0 ? N : 0) | (p.C % 4 == 0 ? C : 0);
+    const bool software = limits.software && p.type == DType::F32 && largest <= limits.max_texels;
+    Dispatch d = base(software ? texels : shader, node);
+    if (software) d.constants.group = kTexelsGroup;
+    if (software) d.constants.fours = fours(p, N, C);
     return d;
 }
 
-// A launch on all elements of (R,N), with the tensors of `fours` read and written four at once.
-Dispatch epilogue(const Shader& shader, const Node& node, uint32_t fours) {
+// A launch on all elements of (R,N).
+Dispatch epilogue(Dispatch d, const Node& node) {
     const Params& p = node.p;
-    Dispatch d = base(shader, node);
     d.constants.D = static_cast<uint32_t>(p.act) + (p.dropout != 0 ? 4 : 0);
-    d.constants.fours = p.B * p.T * p.N % 4 == 0 ? fours : 0;
-    // Whole groups of dropout elements.
-    const int64_t elements = kGroup * kEpilogueElements;
+    d.constants.group = kEpilogueGroup;
+    const int64_t elements = kEpilogueGroup * kEpilogueElements;
     return in_groups(d, node, (p.B * p.T * p.N + elements - 1) / elements);
 }
 
@@ -102,14 +100,16 @@ std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
     });
     for (size_t i = 2; i < list.size(); ++i) list[i].waits = false;  // pieces do not wait for each other
     if (whole.shader == &kLinearTexels && has_epilogue(node)) {
-        list.push_back(epilogue(kLinearEpilogue, node, 0b1101000));
+        list.push_back(epilogue(base(kLinearEpilogue, kLinearEpilogue, node, limits, 0b1101000, 0), node));
         list.back().waits = true;
     }
     return list;
 }
 
-std::vector<Dispatch> linear_backward_epilogue(const Node& node) {
-    return {epilogue(kLinearBackwardEpilogue, node, 0b100011)};
+std::vector<Dispatch> linear_backward_epilogue(const Node& node, const Limits& limits) {
+    Dispatch d = base(kLinearBackwardEpilogue, kLinearBackwardEpilogueTexels, node, limits, 0b100011, 0);
+    d.constants.fours = fours(node.p, 0b100011, 0);
+    return {epilogue(d, node)};
 }
 
 std::vector<Dispatch> linear_backward(const Node& node, const Limits& limits) {

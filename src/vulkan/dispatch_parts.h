@@ -24,7 +24,7 @@ void for_pieces(const Dispatch& whole, uint32_t pieces, int64_t rows, int64_t ro
 
 /// The launches of Linear and its backward ops.
 std::vector<Dispatch> linear(const Node& node, const Limits& limits);
-std::vector<Dispatch> linear_backward_epilogue(const Node& node);
+std::vector<Dispatch> linear_backward_epilogue(const Node& node, const Limits& limits);
 std::vector<Dispatch> linear_backward(const Node& node, const Limits& limits);
 std::vector<Dispatch> linear_backward_weight(const Node& node, const Limits& limits);
 

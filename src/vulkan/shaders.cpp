@@ -25,6 +25,9 @@ constexpr uint8_t kLinearBackwardTexelsCode[] = {
 constexpr uint8_t kLinearBackwardEpilogueCode[] = {
 #include "shaders/linear_backward_epilogue.inc"
 };
+constexpr uint8_t kLinearBackwardEpilogueTexelsCode[] = {
+#include "shaders/linear_backward_epilogue_texels.inc"
+};
 constexpr uint8_t kLinearBackwardWeightCode[] = {
 #include "shaders/linear_backward_weight.inc"
 };
@@ -113,9 +116,10 @@ const Shader kLinearTexels{kLinearTexelsCode, 0b01100111, 0b111};
 const Shader kLinearBackward{kLinearBackwardCode, 0b00100011};
 const Shader kLinearBackwardTexels{kLinearBackwardTexelsCode, 0b00100011, 0b11};
 const Shader kLinearBackwardEpilogue{kLinearBackwardEpilogueCode, 0b00100011};
+const Shader kLinearBackwardEpilogueTexels{kLinearBackwardEpilogueTexelsCode, 0b00100011, 0b11};
 const Shader kLinearBackwardWeight{kLinearBackwardWeightCode, 0b01100011};
 const Shader kLinearBackwardWeightTexels{kLinearBackwardWeightTexelsCode, 0b01100011, 0b11};
-const Shader kLinearEpilogue{kLinearEpilogueCode, 0b01101000};
+const Shader kLinearEpilogue{kLinearEpilogueCode, 0b01101000, 0b01001000};
 const Shader kLinearFewRows{kLinearFewRowsCode, 0b01101111};
 const Shader kNorm{kNormCode, 0b11100111};
 const Shader kNormBackward{kNormBackwardCode, 0b00111111};

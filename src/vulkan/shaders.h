@@ -30,6 +30,7 @@ extern const Shader kLinearTexels;
 extern const Shader kLinearBackward;
 extern const Shader kLinearBackwardTexels;
 extern const Shader kLinearBackwardEpilogue;
+extern const Shader kLinearBackwardEpilogueTexels;
 extern const Shader kLinearBackwardWeight;
 extern const Shader kLinearBackwardWeightTexels;
 extern const Shader kLinearEpilogue;
