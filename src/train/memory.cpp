@@ -139,7 +139,7 @@ double memory_limit(const std::string& root) {
 
 void check_sizes(const GptConfig& config, const TrainShape& shape, double limit) {
     const auto positive = [](const char* flag, int64_t value) {
-        if (value < 1) fail("%s is %lld; it must be 1 or more", flag, static_cast<long long>(value));
+        if (value < 1) fail_usage("%s is %lld; it must be 1 or more", flag, static_cast<long long>(value));
     };
     positive("--layers", config.layers);
     positive("--heads", config.heads);
