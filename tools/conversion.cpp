@@ -6,9 +6,9 @@
 
 #include "console.h"
 #include "core/error.h"
+#include "io/progress.h"
 #include "model/encode.h"
 #include "options.h"
-#include "train/progress.h"
 
 namespace nib {
 namespace {

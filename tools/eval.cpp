@@ -16,12 +16,12 @@
 #include "infer/evaluate.h"
 #include "input.h"
 #include "io/mapped_file.h"
+#include "io/memory_limit.h"
+#include "io/progress.h"
 #include "model/loaded_model.h"
 #include "options.h"
+#include "text/corpus.h"
 #include "text/token_numbers.h"
-#include "train/corpus.h"
-#include "train/memory.h"
-#include "train/progress.h"
 
 namespace nib {
 namespace {

@@ -11,11 +11,11 @@
 #include "core/error.h"
 #include "infer/generate.h"
 #include "input.h"
+#include "io/memory_limit.h"
 #include "model/loaded_model.h"
 #include "options.h"
 #include "text/token_numbers.h"
 #include "text/utf8.h"
-#include "train/memory.h"
 
 namespace nib {
 namespace {

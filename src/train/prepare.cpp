@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "io/memory_limit.h"
 #include "text/utf8.h"
 
 namespace nib {
