@@ -26,7 +26,7 @@ mentions train --output --val --resume --overwrite --threads --isa --preset --la
     --eval-tokens --patience --save-every --sample-every --sample-prompt --log-every
 mentions run --prompt --prompt-file --length --temp --top-k --top-p --min-p --repeat-penalty --repeat-last --seed \
     --samples --stop --skip-unknown --no-special --ignore-eos --tokens --no-echo --json --verbose --threads --isa
-mentions eval --val-fraction --stride --batch --tokens --no-special --json --threads --isa
+mentions eval --val-fraction --lines --stride --batch --tokens --no-special --json --threads --isa
 mentions logits --tokens --prompt --no-special --output --threads --isa
 mentions tokenize --prompt --file --decode --no-special --skip-unknown --json
 mentions bench --train --json --preset --layers --heads --embd --vocab --context --batch --iters --dropout --untied \
