@@ -139,7 +139,8 @@ double GgufFile::real(std::string_view key, double limit) const {
 
 std::string gguf_name(const std::string& name) {
     const std::filesystem::path path(name);
-    if (!path.has_filename()) fail("the output `%s` has no file name", printable(name).c_str());
+    if (!path.has_filename() || path.filename() == ".gguf")
+        fail("the output `%s` has no file name", printable(name).c_str());
     const std::string ending = path.extension().string();
     if (ending == ".gguf") return name;
     const auto letter = [](unsigned char c) { return std::isalpha(c) != 0; };  // others are part of the name: v1.5
