@@ -69,7 +69,7 @@ SHADERS    := $(patsubst %.comp,$(OBJ)/%.inc,$(wildcard shaders/*.comp))
 TOOL_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard tools/*.cpp))
 TEST_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(filter-out tests/fuzz_%,$(wildcard tests/*.cpp)))
 FUZZERS    := $(patsubst tests/%.cpp,$(BUILD)/%,$(wildcard tests/fuzz_*.cpp))
-FUZZ_OBJ   := $(filter $(OBJ)/src/core/% $(OBJ)/src/io/% $(OBJ)/src/text/%,$(NIB_OBJ)) # what reads files
+FUZZ_OBJ   := $(filter $(OBJ)/src/core/% $(OBJ)/src/io/% $(OBJ)/src/text/% $(OBJ)/src/model/% $(OBJ)/src/ref/%,$(NIB_OBJ)) # what reads files
 
 # ---- flags ---------------------------------------------------------------------------------------------------------
 # Contraction is off everywhere: the reference gives the same bits on every compiler, kernels say fma where they mean it.

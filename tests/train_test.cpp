@@ -7,6 +7,7 @@
 #include <fstream>
 #include <functional>
 
+#include "io/memory_limit.h"
 #include "ref/kernels.h"
 #include "tiny_training.h"
 

@@ -11,11 +11,11 @@
 #include "core/error.h"
 #include "infer/generate.h"
 #include "input.h"
+#include "io/memory_limit.h"
 #include "model/loaded_model.h"
 #include "options.h"
 #include "text/token_numbers.h"
 #include "text/utf8.h"
-#include "train/memory.h"
 
 namespace nib {
 namespace {
@@ -114,7 +114,7 @@ void run(Options& o) {
     if (!o.ignore_end) o.generate.end = tokenizer.end_token();
 
     if (static_cast<int64_t>(prompt.size()) > model.config().context)
-        std::fprintf(stderr, "nib: the prompt has %zu tokens; the model reads the last %lld\n", prompt.size(),
+        std::fprintf(stderr, "nib: warning: the prompt has %zu tokens; the model reads the last %lld\n", prompt.size(),
                      static_cast<long long>(model.config().context));
 
     const DType cache = cache_type(o.cache);
@@ -130,8 +130,13 @@ void run(Options& o) {
     };
     if (!o.json) begin(0);
     double first_seconds = 0;
+    // Token numbers have a blank before each: one too many where nothing stands before it.
+    const bool after_text = dynamic_cast<const TokenNumbers*>(&tokenizer) == nullptr || (!shown.empty() && !o.no_echo);
+    std::vector<bool> begun(samples, after_text);
     const auto sink = [&](size_t s, std::string_view text) {
         if (first_seconds == 0) first_seconds = seconds_since_start();
+        if (!begun[s]) text.remove_prefix(1);
+        begun[s] = true;
         if (s == 0 && !o.json)
             print(text);
         else
