@@ -1,27 +1,58 @@
-// P[t,s] = softmax_s(q_t . k_s / sqrt(D)) for s <= t,  y_t = sum_s P[t,s] v_s,  lse[t] = the softmax's log-sum-exp.
-// One workgroup per row and head.
+// P[t,s] = softmax_s(q_t . k_s / sqrt(D)) for s <= t,  y_t = sum_s dropout(P[t,s]) v_s,  lse[t] = the softmax's log-sum-exp,
+// with the softmax of Milakov, Gimelshein 2018. A workgroup computes W kRows queries of a head; D is the head size.
 #version 450
 #include "common.glsl"
+#include "dropout.glsl"
 #include "log.glsl"
 
 TENSOR(0, float, qkv);  // (R,3C)
 TENSOR(5, float, y);    // (R,C)
 TENSOR(6, float, lse);  // (B,H,T)
 
-uint row = 0, first = 0, column = 0;  // of the query; of its sequence; of its head
-
-#define QUERY(d) AT(0, qkv, row * 3 * p.C + column + (d))
-#define KEY(s, d) AT(0, qkv, (first + (s)) * 3 * p.C + p.C + column + (d))
-#define VALUE(s, d) AT(0, qkv, (first + (s)) * 3 * p.C + 2 * p.C + column + (d))
-#include "attend.glsl"
+#include "heads.glsl"
 
 void main() {
-    row = group() / p.H;
-    if (row >= p.B * p.T) return;
-    const uint head = group() % p.H, t = row % p.T, i = gl_LocalInvocationIndex;
-    first = row - t;
-    column = head * D;
-    const Softmax state = attend(t + 1);
-    for (uint d = i; d < D; d += W) AT(5, y, row * p.C + column + d) = sums[d] / state.sum;
-    if (i == 0) AT(6, lse, (row / p.T * p.H + head) * p.T + t) = state.largest + log_of(state.sum);
+    const Place at = place();
+    if (at.unit >= p.B * p.H) return;
+    const uint t0 = at.begin + gl_LocalInvocationIndex;
+    const float scale = 1.0 / sqrt(float(D));
+    vec4 query[kRows][kQuads], sums[kRows][kQuads];
+    float largest[kRows], sum[kRows];
+    for (uint a = 0; a < kRows; ++a) {
+        for (uint j = 0; j < kQuads; ++j) {
+            query[a][j] = scale * QUAD(0, qkv, row_of(at, min(t0 + W * a, at.end - 1)), j);
+            sums[a][j] = vec4(0.0);
+        }
+        largest[a] = kLowest;
+        sum[a] = 0.0;
+    }
+    for (uint s = 0; s < at.end; ++s) {
+        const uint key = row_of(at, s) + p.C, value = key + p.C;
+        float weight[kRows];
+        for (uint a = 0; a < kRows; ++a) weight[a] = 0.0;
+        for (uint j = 0; j < kQuads; ++j) {
+            const vec4 k = QUAD(0, qkv, key, j);
+            for (uint a = 0; a < kRows; ++a) weight[a] += dot(query[a][j], k);
+        }
+        float kept[kRows];
+        for (uint a = 0; a < kRows; ++a) {
+            const uint t = t0 + W * a;
+            const float before = largest[a], score = s <= t ? weight[a] : kLowest;
+            largest[a] = max(before, score);
+            kept[a] = exp_of(before - largest[a]);
+            weight[a] = s <= t ? exp_of(score - largest[a]) : 0.0;
+            sum[a] = fma(sum[a], kept[a], weight[a]);
+            weight[a] *= dropout_factor((at.unit * p.T + t) * p.T + s);
+        }
+        for (uint j = 0; j < kQuads; ++j) {
+            const vec4 v = QUAD(0, qkv, value, j);
+            for (uint a = 0; a < kRows; ++a) sums[a][j] = sums[a][j] * kept[a] + weight[a] * v;
+        }
+    }
+    for (uint a = 0; a < kRows; ++a) {
+        const uint t = t0 + W * a;
+        if (t >= at.end) continue;
+        for (uint j = 0; j < kQuads; ++j) STORE_QUAD(5, y, row_of_y(at, t), j, sums[a][j] / sum[a]);
+        AT(6, lse, at.unit * p.T + t) = largest[a] + log_of(sum[a]);
+    }
 }

@@ -4,8 +4,9 @@ layout(constant_id = 0) const uint W = 64;             // invocations of a workg
 layout(constant_id = 1) const uint D = 64;             // the shader says what it is
 layout(constant_id = 2) const uint kType = 0;          // DType of the tensors that Params::type speaks of
 layout(constant_id = 3) const uint kPositionType = 0;  // the same for Params::position_type
+layout(constant_id = 4) const uint kFours = 0;         // bit i: tensor i can be read and written four numbers at once
 
-layout(push_constant, std430) uniform Push {
+struct Push {
     uint B, T, C, N, H, S;
     uint present;     // bit i: tensor i is there
     uint act;         // Act
@@ -15,7 +16,9 @@ layout(push_constant, std430) uniform Push {
     uint begin, end;  // rows of the matrix that this dispatch binds, of (N,C)
     float eps;
     uint shift[8];  // elements between the start of a binding and its tensor; of tensors in blocks, bytes
-} p;
+};
+layout(push_constant, std430) uniform PushBlock { Push push; };
+Push p = push;  // read once: drivers for CPUs read them anew for each invocation wherever they are named
 
 layout(binding = 0, std430) readonly buffer StepBlock {
     uint seed[2];  // low word first
@@ -35,6 +38,8 @@ const uint kQ2_K = 10, kQ3_K = 11, kQ4_K = 12, kQ5_K = 13, kQ6_K = 14, kBF16 = 3
 const float kLowest = -3.402823466e38;
 
 bool has(uint i) { return (p.present >> i & 1u) != 0u; }
+
+bool in_fours(uint i) { return (kFours >> i & 1u) != 0u; }
 
 /// Whether output i, of 0 to 2, is added to rather than overwritten; and of gradients of weights, which also add up over
 /// micro-batches.

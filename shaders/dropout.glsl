@@ -11,11 +11,20 @@ uvec4 philox(uvec4 counter, uint k0, uint k1) {
     return counter;
 }
 
-/// Factor of element `index` of mask p.stream: 0 or 1 / (1 - probability).
+/// The random numbers that decide over the elements block % 16 + 16 h, 0 <= h < 8, of group block / 16 of 128 elements.
+uvec4 dropout_block(uint block) {
+    if (p.dropout == 0) return uvec4(0);
+    return philox(uvec4(block, 0, p.stream, step_values.index), step_values.seed[0], step_values.seed[1]);
+}
+
+/// Factor of element h of a block: 0 or 1 / (1 - probability).
+float dropout_factor(uvec4 block, uint h) {
+    const uint bits = block[h / 2] >> h % 2 * 16 & 0xFFFFu;
+    return bits < p.dropout ? 0.0 : 65536.0 / float(65536 - p.dropout);
+}
+
+/// Factor of element `index` of mask p.stream.
 float dropout_factor(uint index) {
     if (p.dropout == 0) return 1.0;
-    const uint block = index / 128 * 16 + index % 16, half_of = index % 128 / 16;
-    const uvec4 words = philox(uvec4(block, 0, p.stream, step_values.index), step_values.seed[0], step_values.seed[1]);
-    const uint bits = words[half_of / 2] >> half_of % 2 * 16 & 0xFFFFu;
-    return bits < p.dropout ? 0.0 : 65536.0 / float(65536 - p.dropout);
+    return dropout_factor(dropout_block(index / 128 * 16 + index % 16), index % 128 / 16);
 }

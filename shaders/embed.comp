@@ -1,7 +1,8 @@
-// y[r,c] = wte[ids[r], c] + wpe[positions[r], c] for the rows whose id is in [begin, end); wte is bound from row `begin` on.
-// One workgroup per row.
+// y[r,c] = dropout(wte[ids[r], c] + wpe[positions[r], c]) for the rows whose id is in [begin, end); wte is bound from row
+// `begin` on. One workgroup per row.
 #version 450
 #include "common.glsl"
+#include "dropout.glsl"
 
 TENSOR(0, int, ids);        // (R)
 TENSOR(1, int, positions);  // (R)
@@ -24,6 +25,6 @@ void main() {
     for (uint c = gl_LocalInvocationIndex; c < p.C; c += W) {
         float x = wte_number(kType, p.shift[2], (id - p.begin) * p.C + c);
         if (has(3)) x += float(wpe_number(kPositionType, p.shift[3], uint(AT(1, positions, r)) * p.C + c));
-        AT(5, y, r * p.C + c) = x;
+        AT(5, y, r * p.C + c) = x * dropout_factor(r * p.C + c);
     }
 }

@@ -1,4 +1,4 @@
-// A small training in a folder of its own, for tests of whole runs.
+// Small trainings in a folder of their own, for tests of whole runs.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -14,9 +14,9 @@
 
 namespace nib::test {
 
-class TinyTraining : public testing::Test {
+class TrainingFolder {
 protected:
-    TinyTraining() {
+    TrainingFolder() {
         std::string text;
         for (int i = 0; i < 60; ++i) text += "the fox " + std::to_string(i) + " and the crow; ";
         put("text.txt", text);
@@ -40,6 +40,9 @@ protected:
 
     static TrainResult run(const TrainRequest& r, TrainHooks hooks = {}, int threads = 2, const char* isa = "auto") {
         CpuBackend backend(kernel_table(isa), threads);
+        return run(backend, r, std::move(hooks));
+    }
+    static TrainResult run(Backend& backend, const TrainRequest& r, TrainHooks hooks = {}) {
         Progress silent(nullptr, false, 1);
         return Trainer(backend, prepare_training(r, backend.workers()), silent, std::move(hooks)).run();
     }
@@ -50,5 +53,7 @@ protected:
 
     TempFolder folder_;
 };
+
+class TinyTraining : public testing::Test, protected TrainingFolder {};
 
 }  // namespace nib::test

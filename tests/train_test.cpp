@@ -7,6 +7,8 @@
 #include <fstream>
 #include <functional>
 
+#include "core/wrapped_backend.h"
+#include "io/memory_limit.h"
 #include "ref/kernels.h"
 #include "tiny_training.h"
 
@@ -132,6 +134,34 @@ TEST_F(Train, DivergenceWithoutCheckpointLeavesNothing) {
     r.options.warmup = 0;
     EXPECT_NE(error_of(r).find("nothing was saved"), std::string::npos);
     EXPECT_EQ(files(), 0u);
+}
+
+// A device that is lost after some runs of plans.
+struct LosingBackend : WrappedBackend {
+    int runs_left;
+    LosingBackend(Backend& inner, int runs) : WrappedBackend(inner), runs_left(runs) {}
+    void run(const Plan& plan, const Step& step) override {
+        if (runs_left-- == 0) fail("the device is lost");
+        WrappedBackend::run(plan, step);
+    }
+};
+
+TEST_F(Train, ALostDeviceLeavesTheLastCheckpoint) {
+    run(request("whole"));
+    CpuBackend cpu(kernel_table("auto"), 2);
+    for (const int runs : {2, 20, 24}) {  // a step has three, a validation one for each batch
+        TrainRequest r = request("m");
+        r.overwrite = true;
+        LosingBackend losing(cpu, runs);
+        EXPECT_EQ(test::error_of([&] { run(losing, r); }), "the device is lost");
+        EXPECT_EQ(has("m.gguf"), runs > 2);
+        if (!has("m.gguf")) continue;
+        r.overwrite = false;
+        r.resume = true;
+        r.given = {};
+        EXPECT_EQ(run(r).step, 12);
+        EXPECT_EQ(get("m.gguf"), get("whole.gguf"));
+    }
 }
 
 TEST_F(Train, LogIsCutAtTheResumedStep) {

@@ -22,6 +22,8 @@ wrong_usage '`vulkan:` is no device' run m.gguf --device vulkan:
 wrong_usage '`vulkan:-1` is no device' eval m.gguf text.txt --device vulkan:-1
 wrong_usage '`vulkan:99999999999` is no device' logits m.gguf -p The -o l.npy --device vulkan:99999999999
 wrong_usage 'exclude each other' selftest --train --device vulkan
+wrong_usage '--isa and --device=vulkan exclude each other' run m.gguf -p The --isa ref --device vulkan
+wrong_usage '--threads and --device=vulkan:0 exclude each other' train text.txt -o t.gguf --threads 2 --device vulkan:0
 refuses 'Vulkan: ' run m.gguf -p The --device vulkan:99
 
 # The same text, whatever computes.
@@ -34,8 +36,24 @@ if "${nib[@]}" devices | grep -q '^vulkan:0'; then
     check "no message" test "$(wc -l < "$err")" = 1
     works logits m.gguf -p 'The fox' -o l.npy --device vulkan:0
     works eval m.gguf text.txt --device vulkan
-    works selftest --device vulkan
+    limit=600 works selftest --device vulkan
     check "names the ops" grep -q '^vulkan *attention_cached .* ok$' "$out"
+
+    # A training that begins on one device and goes on on the other.
+    tiny=(text.txt -o t.gguf)
+    sizes=(--layers 2 --heads 2 --embd 16 --context 32 --batch 2 --dropout 0.1 --decay-iters 6)
+    works train "${tiny[@]}" "${sizes[@]}" --iters 6 --device cpu
+    cut -d, -f1 t.log.jsonl > steps
+    cp t.log.jsonl cpu.log.jsonl
+    works train "${tiny[@]}" "${sizes[@]}" --iters 3 --device vulkan --overwrite
+    check "says what computed" grep -q '^run .*vulkan ' "$err"
+    check "writes a sample" grep -q '^--- sample after step 3' "$out"
+    works train "${tiny[@]}" --resume --iters 6 --device cpu
+    check "has all steps" test "$(cut -d, -f1 t.log.jsonl)" = "$(cat steps)"
+    losses() { sed 's/.*"loss": \([0-9.]*\).*/\1/' "$1"; }
+    check "the CPU's losses" awk '{ d = $1 - $2; if (d * d > 1e-6) exit 1 }' <(paste <(losses t.log.jsonl) <(losses cpu.log.jsonl))
+    works train "${tiny[@]}" --resume --iters 8 --device vulkan:0
+    works run t.gguf -p 'The fox' -n 20 --temp 0 --device vulkan
 
     # Shaders are kept, one file for a device; whatever is wrong with that, the text is the same and nothing is said.
     same_on_vulkan() { # WHAT [VARIABLE=VALUE...]
@@ -53,10 +71,12 @@ if "${nib[@]}" devices | grep -q '^vulkan:0'; then
     : > "${kept[0]}"
     same_on_vulkan "with an empty file of shaders"
     touch "$top/file"
+    export MESA_SHADER_CACHE_DISABLE=true # Mesa has a cache of its own there, and complains
     same_on_vulkan "with a folder that cannot be made" XDG_CACHE_HOME="$top/file"
     same_on_vulkan "without a folder" -u XDG_CACHE_HOME -u HOME
     same_on_vulkan "with a relative folder" -u HOME XDG_CACHE_HOME=relative
     check "which is not made" test ! -e relative
+    unset MESA_SHADER_CACHE_DISABLE
 else
     echo "not tested: $("${nib[@]}" devices | grep '^vulkan')"
 fi

@@ -11,8 +11,12 @@
 
 #include "gpt_case.h"
 #include "infer/session.h"
+#include "io/atomic_file.h"
+#include "io/gguf.h"
 #include "test_errors.h"
+#include "test_files.h"
 #include "train/memory.h"
+#include "train/train_step.h"
 #include "vulkan/backend.h"
 #include "vulkan/devices.h"
 #include "vulkan/loader.h"
@@ -161,13 +165,37 @@ TEST_F(VulkanRuntime, WeightsAreCutWhereTensorsBegin) {
     EXPECT_MENTIONS(error_of([&] { backend->map_weights(bytes, std::vector<size_t>{96, 16192, 24000}); }), "8.0 KiB");
 }
 
+TEST_F(VulkanRuntime, ModelFilesMayBeLargerThanAnAllocation) {
+    const GgufFile file = GgufFile::open(golden("gpt_tied.gguf"));
+    size_t largest = 0;
+    for (const GgufTensor& t : file.tensors()) largest = std::max(largest, t.data.size());
+    ASSERT_LT(largest + 4096, file.bytes().size());
+    const auto backend = open({.max_allocation = largest + 4096});
+    const int buffer = map_weights(*backend, file);
+    for (const GgufTensor& t : file.tensors()) {
+        std::vector<std::byte> back(t.data.size());
+        backend->download({buffer, static_cast<size_t>(t.data.data() - file.bytes().data())}, back);
+        EXPECT_TRUE(std::equal(back.begin(), back.end(), t.data.begin(), t.data.end())) << t.name;
+    }
+
+    const TempFolder folder;
+    const std::vector<float> values(1025);
+    GgufWriter writer;
+    writer.add("wide", DType::F32, {1025}, std::as_bytes(std::span(values)));
+    AtomicFile written((folder / "x.gguf").string());
+    writer.write(written);
+    written.publish();
+    const auto small = open({.max_allocation = 4096});
+    EXPECT_MENTIONS(error_of([&] { map_weights(*small, GgufFile::open(written.path())); }), "tensor `wide` needs 4.0 KiB");
+}
+
 TEST_F(VulkanRuntime, EveryKindOfDeviceGivesTheSameLogits) {
     const auto plain = open();
     const std::vector<float> expected = logits_on(*plain);
     for (const Overrides& o : {
              Overrides{.unified = false      },
-             Overrides{.max_allocation = 4096, .unified = false},
-             Overrides{.max_allocation = 4096,                      .unified = true},
+             Overrides{.max_allocation = 8192, .unified = false},
+             Overrides{.max_allocation = 8192,                      .unified = true},
              Overrides{.max_work = 1000}
     }) {
         const auto backend = open(o);
@@ -175,9 +203,34 @@ TEST_F(VulkanRuntime, EveryKindOfDeviceGivesTheSameLogits) {
     }
 }
 
+// Losses and gradient norms of two steps.
+std::vector<double> training_on(Backend& backend) {
+    TrainShape shape;
+    shape.batch = 3, shape.time = 18;
+    shape.dropout = 0.1f;
+    TrainStep train(backend, tiny_config(), shape);
+    train.initialise(1);
+    const std::vector<int32_t> ids = random_tokens(train.rows(), 17, 1), targets = random_tokens(train.rows(), 17, 2);
+    std::vector<double> numbers;
+    submissions = 0;
+    for (int64_t step = 0; step < 2; ++step) {
+        numbers.push_back(train.micro_step(ids, targets, {.seed = 1, .index = 0, .of = 1, .first = true}));
+        numbers.push_back(train.gradient_norm(0.5));
+        train.update({.step = step, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8});
+    }
+    return numbers;
+}
+
+TEST_F(VulkanRuntime, EveryKindOfDeviceTrainsTheSame) {
+    const std::vector<double> expected = training_on(*open());
+    EXPECT_EQ(training_on(*open({.max_allocation = 12288})), expected);
+    EXPECT_EQ(training_on(*open({.unified = false, .max_work = 1000, .change_functions = count})), expected);
+    EXPECT_EQ(submissions, 6) << "in each step the loss, the norm and the update; the first values come with the first";
+}
+
 TEST_F(VulkanRuntime, RefusesWhatDoesNotFitWithTheSizes) {
     const auto pieces = open({.max_allocation = 4096});
-    Graph g(Mode::Infer, 1, 1);
+    Graph g(Mode::Infer, 1, 3);
     const Tensor rows = g.input("rows", {1}, DType::I32), x = g.input("x", {3, 512}, DType::F32);
     g.output(g.gather(x, rows));
     expect_contains(error_of([&] { compile(std::move(g), *pieces); }), {"tensor `x` needs 6.0 KiB", "at most 4.0 KiB"});

@@ -1,6 +1,7 @@
 // --device: which GPU computes, if any, and where its driver's shaders are kept.
 #include <glob.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <string_view>
@@ -65,7 +66,7 @@ CLI::Option* add_device_option(CLI::App& app, std::string& device) {
         .add_option(
             "--device", device,
             "where to compute: cpu, vulkan (the GPU that is most likely fast), vulkan:N (a number of `nib devices`); "
-            "auto: a GPU if there is one that can, else the CPU")
+            "auto: a GPU if there is one that can, else the CPU, as with --threads or --isa")
         ->check(check)
         ->type_name("NAME")
         ->capture_default_str();
@@ -84,10 +85,13 @@ std::unique_ptr<Backend> open_gpu(const std::string& device, std::string* why_no
 }
 
 void on_device(const BackendOptions& options, const std::function<void(std::unique_ptr<Backend>)>& use) {
-    const bool choose = options.device == "auto";
+    const auto given =
+        std::find_if(options.of_cpu.begin(), options.of_cpu.end(), [](const CLI::Option* o) { return o->count() > 0; });
+    const bool choose = options.device == "auto", means_cpu = given != options.of_cpu.end();
+    if (means_cpu && options.device.starts_with("vulkan"))
+        throw CLI::ExcludesError((*given)->get_name(), "--device=" + options.device);
     std::string problem;
-    // Whoever names kernels of the CPU means the CPU.
-    std::unique_ptr<Backend> gpu = choose && options.isa != "auto" ? nullptr : open_gpu(options.device, &problem);
+    std::unique_ptr<Backend> gpu = choose && means_cpu ? nullptr : open_gpu(options.device, &problem);
     bool tell = options.verbose;
     if (gpu) try {
             return use(std::move(gpu));

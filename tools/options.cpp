@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "cpu/isa.h"
+#include "io/gguf.h"
 
 namespace nib {
 namespace {
@@ -18,20 +19,21 @@ constexpr int kMaxThreads = 256;
 
 BackendOptions::BackendOptions() : threads(std::min(default_threads(), kMaxThreads)) {}
 
-void add_threads_option(CLI::App& app, int& threads) {
-    app.add_option("--threads", threads, "threads that compute")
+CLI::Option* add_threads_option(CLI::App& app, int& threads) {
+    return app.add_option("--threads", threads, "threads that compute")
         ->transform(whole_number(1, kMaxThreads))
         ->type_name("N")
         ->capture_default_str();
 }
 
 void add_backend_options(CLI::App& app, BackendOptions& options) {
-    add_threads_option(app, options.threads);
+    options.of_cpu.push_back(add_threads_option(app, options.threads));
     std::string names;
     for (const KernelTable* table : kernel_tables()) names += std::string(", ") + table->name;
-    app.add_option("--isa", options.isa, "kernels to use: auto (the best that this machine has)" + names)
-        ->type_name("NAME")
-        ->capture_default_str();
+    options.of_cpu.push_back(
+        app.add_option("--isa", options.isa, "kernels to use: auto (the best that this machine has)" + names)
+            ->type_name("NAME")
+            ->capture_default_str());
 }
 
 std::unique_ptr<CpuBackend> make_backend(const BackendOptions& options) {
@@ -88,14 +90,11 @@ std::string model_file(const std::string& path) {
 }
 
 std::string model_file_to_write(const std::string& path) {
-    const std::string ending = ".gguf";
-    const std::string stem = path.ends_with(ending) ? path.substr(0, path.size() - ending.size()) : path;
-    if (stem.empty() || stem.ends_with('/')) fail("the output `%s` has no file name", printable(path).c_str());
     std::error_code error;
     if (std::filesystem::is_directory(path, error))
         fail("%s: is a folder; give the name of the model file, for example %s", printable(path).c_str(),
              printable((std::filesystem::path(path) / "model.gguf").string()).c_str());
-    return stem + ending;
+    return gguf_name(path);
 }
 
 }  // namespace nib

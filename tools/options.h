@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/dtype.h"
 #include "cpu/backend.h"
@@ -15,12 +16,13 @@ namespace nib {
 struct BackendOptions {
     int threads;
     std::string isa = "auto", device = "auto";
-    bool verbose = false;  // say why there is no GPU, if something failed
+    bool verbose = false;                    // say why there is no GPU, if something failed
+    std::vector<const CLI::Option*> of_cpu;  // that only the CPU has: --threads and --isa, where they are declared
     BackendOptions();
 };
 
 /// Declares --threads, whose default is what `threads` is.
-void add_threads_option(CLI::App& app, int& threads);
+CLI::Option* add_threads_option(CLI::App& app, int& threads);
 /// Declares --threads and --isa.
 void add_backend_options(CLI::App& app, BackendOptions& options);
 /// Error when this machine has no such instruction set.
@@ -31,8 +33,9 @@ CLI::Option* add_device_option(CLI::App& app, std::string& device);
 /// The GPU that --device names; null for cpu, and for auto when there is none that nib can use. Error when this machine
 /// does not have what it names.
 std::unique_ptr<Backend> open_gpu(const std::string& device, std::string* why_none = nullptr);
-/// Calls use(backend) with what --device names. When auto has found a GPU and that lacks memory or an op, so that use()
-/// throws Error, it is called again with the CPU, and one line says so.
+/// Calls use(backend) with what --device names, which must be the CPU, or auto, when one of BackendOptions::of_cpu is
+/// given. When auto has found a GPU and that lacks memory or an op, so that use() throws Error, it is called again with the
+/// CPU, and one line says so.
 void on_device(const BackendOptions& options, const std::function<void(std::unique_ptr<Backend>)>& use);
 
 /// For Option::transform: decimal whole numbers from `low` to `high`, without touching the help text.
@@ -50,7 +53,7 @@ void add_model_argument(CLI::App& app, std::string& path);
 /// The file that the user means: `path`, or `path`.gguf if only that exists, since nib train -o takes names without the
 /// ending as well.
 std::string model_file(const std::string& path);
-/// The file that nib writes when the user says `path`: with the ending .gguf. Error when it is a folder or has no name.
+/// The file that nib writes when the user says `path` (gguf_name()). Error when that is a folder.
 std::string model_file_to_write(const std::string& path);
 
 }  // namespace nib

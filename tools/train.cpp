@@ -33,7 +33,8 @@ constexpr const char* kFooter =
     "129 for SIGHUP). Whatever kills a run, even kill -9, the last checkpoint resumes, and a resumed run gives the same "
     "weights as one that was not interrupted.\n\n"
     "--resume takes all options from the checkpoint; --iters, --low-memory and the options under Reports may be changed, "
-    "others must be left out or be the same. Steps beyond --decay-iters keep the learning rate --min-lr: give "
+    "others must be left out or be the same. Where it computes is no part of a checkpoint: --device, --threads and --isa "
+    "may be others each time. Steps beyond --decay-iters keep the learning rate --min-lr: give "
     "--decay-iters from the start if more steps are to follow.\n\n"
     "Presets set --layers, --heads and --embd: ";
 
@@ -109,6 +110,7 @@ std::string resume_command(const CLI::App& app, const Options& o) {
     for (const std::string& input : o.request.inputs) command += " " + quoted(input);
     if (!o.request.validation.empty()) command += " --val " + quoted(o.request.validation);
     command += " -o " + quoted(o.request.output) + " --resume";
+    if (app.count("--device") > 0) command += " --device " + o.backend.device;
     if (app.count("--threads") > 0) command += " --threads " + std::to_string(o.backend.threads);
     if (app.count("--isa") > 0) command += " --isa " + quoted(o.backend.isa);
     return command;
@@ -138,14 +140,21 @@ void report_end(const TrainResult& result, const RunFiles& files, Progress& prog
     progress.line(text);
 }
 
+struct Task {
+    std::unique_ptr<Backend> backend;
+    const RunFiles files;
+    Progress progress;
+    Trainer trainer;
+    Task(std::unique_ptr<Backend> device, TrainSetup setup, TrainHooks hooks)
+        : backend(std::move(device)),
+          files(setup.files),
+          progress(stderr, stderr_is_terminal(), setup.options.log_every),
+          trainer(*backend, std::move(setup), progress, std::move(hooks)) {}
+};
+
 // Returns whether the run was interrupted.
 bool train(const Options& o) {
-    const std::unique_ptr<CpuBackend> backend = make_backend(o.backend);
-    TrainSetup setup = prepare_training(o.request, backend->workers());
-    const RunFiles files = setup.files;
-    const std::string prompt = setup.options.sample_prompt;
-    Progress progress(stderr, stderr_is_terminal(), setup.options.log_every);
-    std::optional<SignalGuard> guard(std::in_place);
+    std::string prompt;
     TrainHooks hooks;
     hooks.stop = [] { return caught_signal != 0; };
     hooks.sample = [&](const TrainStep& step, const CharTokenizer& characters, int64_t number) {
@@ -156,13 +165,20 @@ bool train(const Options& o) {
             std::fprintf(stderr, "nib: no sample after step %lld: %s\n", static_cast<long long>(number), error.what());
         }
     };
-    Trainer trainer(*backend, std::move(setup), progress, hooks);
-    const TrainResult result = trainer.run();
+    std::optional<SignalGuard> guard;
+    std::unique_ptr<Task> task;
+    on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
+        TrainSetup setup = prepare_training(o.request, backend->workers());
+        prompt = setup.options.sample_prompt;
+        guard.emplace();
+        task = std::make_unique<Task>(std::move(backend), std::move(setup), hooks);
+    });
+    const TrainResult result = task->trainer.run();
     guard.reset();  // all is saved: from here on a signal just ends the process
     if (result.end == TrainEnd::NothingToDo) return false;
-    report_end(result, files, progress);
+    report_end(result, task->files, task->progress);
     if (result.end == TrainEnd::Interrupted) return true;
-    if (caught_signal == 0) trainer.sample();
+    if (caught_signal == 0) task->trainer.sample();
     return false;
 }
 
@@ -207,6 +223,7 @@ void train_command(CLI::App& app) {
     app.add_flag("--overwrite", request.overwrite, "replace what another training has left under this name");
     app.add_option("--preset", o->preset, "size by name, see below")->type_name("NAME")->group("Model");
     for (const OptionField& field : option_fields()) add_field(app, request.options, field);
+    add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);
     std::string names;
     for (const Preset& preset : presets()) names += (names.empty() ? "" : ", ") + std::string(preset.name);

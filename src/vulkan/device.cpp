@@ -7,9 +7,9 @@
 namespace nib::vulkan {
 namespace {
 
-// Within this a command buffer must be done. Each has work for a second or so of a small GPU; software devices on busy
-// machines take minutes.
-constexpr uint64_t kPatience = uint64_t{600} * 1'000'000'000;  // ns
+// Within so many ns a command buffer must be done. Each has work for a second or so of a small GPU; software devices on
+// busy machines take minutes.
+constexpr uint64_t kPatience = 60'000'000'000, kPatienceWithSoftware = 10 * kPatience;
 
 // The device to take when nobody says which: a graphics card, then a built-in one, software last.
 int rank(const DeviceInfo& d) {
@@ -31,7 +31,10 @@ DeviceInfo overridden(DeviceInfo d, const Overrides& o) {
     if (o.max_allocation > 0) d.max_allocation = o.max_allocation;
     if (o.max_buffer_range > 0) d.max_buffer_range = o.max_buffer_range;
     if (o.memory > 0) d.memory = o.memory;
-    d.software = o.software.value_or(d.software);
+    if (o.software) {
+        d.software = *o.software;
+        d.type = d.software ? "software" : "discrete";
+    }
     d.unified = o.unified.value_or(d.unified);
     return d;
 }
@@ -141,7 +144,8 @@ Buffer Device::allocate(uint64_t bytes, bool host) {
     VkBufferCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
     info.size = b.bytes;
-    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
+                 VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
     VkResult result = vk().vkCreateBuffer(device_, &info, nullptr, &b.buffer);
     check(result, "making a buffer");
     VkMemoryRequirements needs{};
@@ -210,7 +214,8 @@ VkResult Device::run(VkCommandBuffer first, std::span<const VkCommandBuffer> res
     for (const VkCommandBuffer& commands : rest) add(commands);
     failure_ = vk().vkQueueSubmit(queue_, static_cast<uint32_t>(submits_.size()), submits_.data(), fence_);
     if (failure_ != VK_SUCCESS) return failure_;
-    failure_ = vk().vkWaitForFences(device_, 1, &fence_, VK_TRUE, kPatience * submits_.size());
+    const uint64_t patience = submits_.size() * (info_.software ? kPatienceWithSoftware : kPatience);
+    failure_ = vk().vkWaitForFences(device_, 1, &fence_, VK_TRUE, patience);
     hangs_ = failure_ != VK_SUCCESS && failure_ != VK_ERROR_DEVICE_LOST;
     if (failure_ == VK_SUCCESS) failure_ = vk().vkResetFences(device_, 1, &fence_);
     return failure_;

@@ -1,6 +1,7 @@
 // An opened device: its queue and memory.
 #pragma once
 
+#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -29,7 +30,10 @@ public:
     const DeviceInfo& info() const { return info_; }
     const VkPhysicalDeviceProperties& properties() const { return properties_; }
     /// What the start of a binding must be a multiple of.
-    uint64_t offset_alignment() const { return properties_.limits.minStorageBufferOffsetAlignment; }
+    uint64_t offset_alignment() const {
+        const VkPhysicalDeviceLimits& limits = properties_.limits;
+        return std::max(limits.minStorageBufferOffsetAlignment, limits.minTexelBufferOffsetAlignment);
+    }
 
     /// Error, with the sizes, unless there is memory for `bytes` more.
     void check_room(uint64_t bytes) const;

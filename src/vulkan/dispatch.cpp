@@ -84,6 +84,22 @@ void for_pieces(const Dispatch& whole, uint32_t pieces, int64_t rows, int64_t ro
 
 namespace {
 
+int64_t groups_of(int64_t invocations, const Dispatch& d) {
+    return (invocations + d.constants.group - 1) / d.constants.group;
+}
+
+// A launch of workgroups that work on one row each. On a CPU, the invocations of one vector do it best: more would wait for
+// each other.
+Dispatch by_rows(const Shader& shader, const Limits& limits, const Node& node) {
+    Dispatch d = base(shader, node);
+    if (limits.software) d.constants.group = 8;
+    return d;
+}
+
+Dispatch by_rows(const Shader& shader, const Limits& limits, const Node& node, int64_t rows) {
+    return in_groups(by_rows(shader, limits, node), node, rows);
+}
+
 // What shaders/number.glsl reads.
 bool is_number(DType type) {
     using enum DType;
@@ -94,43 +110,140 @@ bool is_number(DType type) {
 std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     std::vector<Dispatch> list;
-    for_pieces(base(kEmbed, node), 1 << 2, p.N, p.C, p.type, limits,
+    for_pieces(by_rows(kEmbed, limits, node), 1 << 2, p.N, p.C, p.type, limits,
                [&](Dispatch d, int64_t) { list.push_back(in_groups(d, node, p.B * p.T)); });
     return list;
 }
 
-std::vector<Dispatch> attention(const Node& node) {
-    const int64_t R = node.p.B * node.p.T, groups = R * node.p.H;
-    const auto D = static_cast<uint32_t>(node.p.C / node.p.H);
-    const bool cached = node.op == Op::AttentionCached;
-    Dispatch attend = in_groups(base(cached ? kAttentionCached : kAttention, node), node, groups);
-    attend.constants.D = D;
-    attend.waits = cached;
-    if (!cached) return {attend};
+// Each invocation computes some rows of a head, as many as registers may have room for (shaders/heads.glsl).
+Dispatch by_head(const Shader& shader, const Node& node, const Limits& limits) {
+    Dispatch d = by_rows(shader, limits, node);
+    const int64_t D = node.p.C / node.p.H, rows = D > 32 ? 1 : D > 16 ? 2 : 4;
+    d.constants.D = static_cast<uint32_t>(D);
+    return in_groups(d, node, node.p.B * node.p.H * groups_of((node.p.T + rows - 1) / rows, d));
+}
+
+std::vector<Dispatch> attention_backward(const Node& node, const Limits& limits) {
+    Dispatch queries = by_head(kAttentionBackward, node, limits), keys = by_head(kAttentionBackwardKeys, node, limits);
+    queries.scratch = kMaxIn + 1;
+    keys.scratch = 4;
+    keys.waits = true;
+    return {queries, keys};
+}
+
+std::vector<Dispatch> attention_cached(const Node& node) {
+    const int64_t R = node.p.B * node.p.T;
     Dispatch store = in_groups(base(kAttentionStore, node), node, R);
-    store.constants.D = D;
+    Dispatch attend = in_groups(base(kAttentionCached, node), node, R * node.p.H);
+    store.constants.D = attend.constants.D = static_cast<uint32_t>(node.p.C / node.p.H);
+    attend.waits = true;
     return {store, attend};
+}
+
+std::vector<Dispatch> embed_backward(const Node& node, const Limits& limits) {
+    const Params& p = node.p;
+    const int64_t R = p.B * p.T;
+    std::vector<Dispatch> list;
+    for_pieces(by_rows(kEmbedBackwardClear, limits, node), 1 << kMaxIn, p.N, p.C, DType::F32, limits,
+               [&](Dispatch d, int64_t rows) {
+                   list.push_back(in_groups(d, node, d.push.begin == 0 ? std::max(rows, p.S) : rows));
+               });
+    Dispatch links = base(kEmbedBackwardLinks, node), whole = by_rows(kEmbedBackward, limits, node);
+    links.scratch = kMaxIn + 2;
+    whole.scratch = 4;
+    list.push_back(in_groups(links, node, groups_of(R, links)));
+    const size_t sums = list.size();
+    for_pieces(whole, 1 << kMaxIn, p.N, p.C, DType::F32, limits,
+               [&](Dispatch d, int64_t) { list.push_back(in_groups(d, node, R)); });
+    list[sums].waits = true;
+    return list;
+}
+
+constexpr int64_t kRowsOfSum = 64;  // norm_backward_weight.comp: D
+
+int64_t norm_sums(const Params& p) { return (p.B * p.T + kRowsOfSum - 1) / kRowsOfSum; }
+
+std::vector<Dispatch> norm_backward_weight(const Node& node) {
+    Dispatch sums = base(kNormBackwardWeight, node), sum = base(kNormBackwardWeightSum, node);
+    sums.constants.D = sum.constants.D = static_cast<uint32_t>(kRowsOfSum);
+    sums.scratch = kMaxIn;
+    sum.scratch = 0;
+    sum.waits = true;
+    set_groups(sums, node, groups_of(node.p.C, sums), norm_sums(node.p));
+    return {sums, in_groups(sum, node, groups_of(node.p.C, sum))};
+}
+
+// Launches on C elements in pieces, of which each but the last has whole blocks of SumSquares. `pieces` as in for_pieces().
+void for_elements(const Dispatch& whole, uint32_t pieces, int64_t C, const Limits& limits,
+                  const std::function<void(Dispatch d, int64_t elements)>& body) {
+    const auto blocks = static_cast<int64_t>(limits.max_range / sizeof(float)) / kSumBlock;
+    const int64_t most = std::max<int64_t>(blocks, 1) * kSumBlock;
+    for (int64_t begin = 0; begin < C; begin += most) {
+        Dispatch d = whole;
+        d.pieces = pieces;
+        d.row_elements = 1;
+        d.push.begin = static_cast<uint32_t>(begin);
+        d.push.end = static_cast<uint32_t>(std::min(C, begin + most));
+        body(d, std::min(C - begin, most));
+    }
+}
+
+std::vector<Dispatch> sum_squares(const Node& node, const Limits& limits) {
+    std::vector<Dispatch> list;
+    for_elements(base(kSumSquares, node), 1, node.p.C, limits, [&](const Dispatch& d, int64_t elements) {
+        list.push_back(in_groups(d, node, (elements + kSumBlock - 1) / kSumBlock));
+    });
+    return list;
+}
+
+std::vector<Dispatch> update(const Node& node, const Limits& limits) {
+    Dispatch whole = base(node.op == Op::AdamW ? kAdamW : kSgd, node);
+    whole.constants.D = node.p.decay;
+    uint32_t pieces = 1;  // all but stats
+    for (int i = 0; i < kMaxOut; ++i)
+        pieces |= uint32_t{static_cast<bool>(node.out[static_cast<size_t>(i)])} << (kMaxIn + i);
+    std::vector<Dispatch> list;
+    for_elements(whole, pieces, node.p.C, limits,
+                 [&](const Dispatch& d, int64_t elements) { list.push_back(in_groups(d, node, groups_of(elements, d))); });
+    return list;
+}
+
+// Elements of the node's dropout mask, which shaders count in 32 bits.
+int64_t mask_elements(const Node& node) {
+    const Params& p = node.p;
+    switch (node.op) {
+        case Op::Embed:
+        case Op::EmbedBackward: return p.B * p.T * p.C;
+        case Op::Attention:
+        case Op::AttentionBackward: return p.B * p.H * p.T * p.T;
+        default: return p.B * p.T * p.N;
+    }
 }
 
 }  // namespace
 
 uint64_t scratch_bytes(const Node& node) {
-    const bool blocks = node.op == Op::Linear && dtype_info(node.p.type)->block_size > 1;
-    return blocks ? dtype_bytes(DType::F32, node.p.B * node.p.T * node.p.C) : 0;
+    const Params& p = node.p;
+    switch (node.op) {
+        case Op::Linear: return dtype_info(p.type)->block_size > 1 ? dtype_bytes(DType::F32, p.B * p.T * p.C) : 0;
+        case Op::AttentionBackward: return dtype_bytes(DType::F32, p.B * p.H * p.T);
+        case Op::EmbedBackward: return dtype_bytes(DType::I32, 2 * p.B * p.T);
+        case Op::NormBackwardWeight: return dtype_bytes(DType::F32, norm_sums(p) * 2 * p.C);
+        default: return 0;
+    }
 }
 
 bool supports(const Node& node) {
     const Params& p = node.p;
-    if (p.dropout != 0 || std::max({p.B * p.T, p.C, p.N, p.H, p.S}) > INT32_MAX) return false;
+    if (std::max({p.B * p.T, p.C, p.N, p.H, p.S}) > INT32_MAX) return false;
+    if (p.dropout != 0 && mask_elements(node) > UINT32_MAX) return false;
     switch (node.op) {
         case Op::Embed: return is_number(p.type) && is_number(p.position_type);
         case Op::Linear: return is_number(p.type);
-        case Op::Attention: return p.C / p.H <= kMaxHeadSize;
+        case Op::Attention:
+        case Op::AttentionBackward: return p.C / p.H <= kMaxHeadSize;
         case Op::AttentionCached: return p.C / p.H <= kMaxHeadSize && (p.type == DType::F32 || p.type == DType::F16);
-        case Op::Norm:
-        case Op::GatherRows:
-        case Op::CrossEntropy: return true;
-        default: return false;
+        default: return true;
     }
 }
 
@@ -138,13 +251,24 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
     const int64_t R = node.p.B * node.p.T;
     switch (node.op) {
         case Op::Embed: return embed(node, limits);
-        case Op::Norm: return {in_groups(base(kNorm, node), node, R)};
+        case Op::EmbedBackward: return embed_backward(node, limits);
+        case Op::Norm: return {by_rows(kNorm, limits, node, R)};
+        case Op::NormBackward: return {by_rows(kNormBackward, limits, node, R)};
+        case Op::NormBackwardWeight: return norm_backward_weight(node);
         case Op::Linear: return linear(node, limits);
-        case Op::Attention:
-        case Op::AttentionCached: return attention(node);
-        case Op::GatherRows: return {in_groups(base(kGatherRows, node), node, node.p.N)};
-        case Op::CrossEntropy: return {in_groups(base(kCrossEntropy, node), node, R)};
-        default: CHECK(!"supports() has refused this op");
+        case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node, limits);
+        case Op::LinearBackward: return linear_backward(node, limits);
+        case Op::LinearBackwardWeight: return linear_backward_weight(node, limits);
+        case Op::Attention: return {by_head(kAttention, node, limits)};
+        case Op::AttentionBackward: return attention_backward(node, limits);
+        case Op::AttentionCached: return attention_cached(node);
+        case Op::GatherRows: return {by_rows(kGatherRows, limits, node, node.p.N)};
+        case Op::CrossEntropy: return {by_rows(kCrossEntropy, limits, node, R)};
+        case Op::SumSquares: return sum_squares(node, limits);
+        case Op::ClipFactor: return {base(kClipFactor, node)};
+        case Op::AdamW:
+        case Op::Sgd: return update(node, limits);
+        case Op::Count: CHECK(!"no such op");
     }
     return {};
 }

@@ -19,6 +19,7 @@ constexpr int kTensors = kMaxIn + kMaxOut;
 /// Specialization constants, in the order of their numbers (shaders/common.glsl).
 struct Constants {
     uint32_t group = kGroup, D = 1, type = 0, position_type = 0;
+    uint32_t fours = 0;  // a tensor's bit is cleared when it is bound at no multiple of four numbers
     auto operator<=>(const Constants&) const = default;
 };
 
@@ -55,8 +56,9 @@ struct Dispatch {
 
 /// What launches depend on of a device.
 struct Limits {
-    uint64_t max_range = 0;  // bytes that a shader may bind of a tensor
-    bool software = false;   // the device is a CPU
+    uint64_t max_range = 0;   // bytes that a shader may bind of a tensor
+    bool software = false;    // the device is a CPU
+    uint64_t max_texels = 0;  // elements of a texel buffer
 };
 
 /// Bytes between dispatches of this node, which they keep in scratch.

@@ -5,34 +5,129 @@
 namespace nib::vulkan {
 namespace {
 
-constexpr int64_t kSide = 8;        // linear.comp: invocations along a side of a tile
+constexpr int64_t kSide = 8;        // linear_gemm.glsl: invocations along a side of a tile
 constexpr int64_t kColumns = 8;     // linear_few_rows.comp
 constexpr int64_t kFewestRows = 4;  // up to here linear_few_rows
+constexpr int64_t kTexelsGroup = 8, kTexelsColumns = 8, kTexelsAcross = 2;  // linear_texels_gemm.glsl
+constexpr int64_t kEpilogueGroup = 32, kEpilogueElements = 32;              // dropout_fours.glsl: whole groups of a mask
+
+// Multiply-adds of one launch: a tenth of a second of a slow built-in GPU, long before any driver loses its patience.
+constexpr double kMaxWork = 1e10;
+
+// The pieces of w or dw (N,C), of a multiple of four rows unless that is too much, and none too much for one launch.
+void for_weight_pieces(const Dispatch& whole, uint32_t pieces, const Node& node, Limits limits,
+                       const std::function<void(Dispatch d, int64_t rows)>& body) {
+    const Params& p = node.p;
+    const uint64_t row_bytes = dtype_bytes(p.type, p.C);
+    uint64_t rows = static_cast<uint64_t>(std::max(1.0, kMaxWork / static_cast<double>(p.B * p.T * p.C)));
+    rows = std::min(rows, limits.max_range / row_bytes);
+    if (rows >= 4) rows -= rows % 4;
+    if (rows > 0) limits.max_range = rows * row_bytes;
+    for_pieces(whole, pieces, p.N, p.C, p.type, limits, body);
+}
+
+// Invocations of linear_gemm.glsl compute squares of this side: large ones read less, small ones leave less idle and, where
+// reading is much code, take less time to compile.
+int64_t square(const Params& p) { return p.B * p.T > 4 * kSide && dtype_info(p.type)->block_size == 1 ? 8 : 4; }
+
+// A launch for a product (I,J) by linear_gemm.glsl.
+Dispatch tiles(Dispatch d, const Node& node, int64_t I, int64_t J) {
+    const int64_t side = square(node.p), tile = kSide * side;
+    d.constants.D = static_cast<uint32_t>(side);
+    set_groups(d, node, (J + tile - 1) / tile, (I + tile - 1) / tile);
+    return d;
+}
+
+// The same by linear_texels_gemm.glsl.
+Dispatch texels(Dispatch d, const Node& node, int64_t I, int64_t J) {
+    const bool few = I <= 4 && d.shader != &kLinearBackwardWeightTexels;  // which reads four rows at once
+    const bool large = I > 64 && (d.constants.fours & 3) == 3;            // otherwise reading is much code
+    const int64_t side = large ? 16 : !few ? 8 : I > 1 ? 4 : 1, across = few ? kTexelsGroup : kTexelsAcross;
+    const int64_t rows = side * kTexelsGroup / across, columns = kTexelsColumns * across;
+    d.constants.D = static_cast<uint32_t>(side);
+    set_groups(d, node, (J + columns - 1) / columns, (I + rows - 1) / rows);
+    return d;
+}
+
+Dispatch product(const Dispatch& d, const Node& node, int64_t I, int64_t J) {
+    return d.shader->texels != 0 ? texels(d, node, I, J) : tiles(d, node, I, J);
+}
+
+// Of tensors (their bits) whose rows have N numbers and those of C: whose rows are whole fours.
+uint32_t fours(const Params& p, uint32_t N, uint32_t C) { return (p.N % 4 == 0 ? N : 0) | (p.C % 4 == 0 ? C : 0); }
+
+// With the shader for devices that are CPUs on these; N and C as for fours().
+Dispatch base(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits, uint32_t N, uint32_t C) {
+    const Params& p = node.p;
+    const auto largest = static_cast<uint64_t>(std::max({p.B * p.T * p.C, p.B * p.T * p.N, p.N * p.C}));
+    const bool software = limits.software && p.type == DType::F32 && largest <= limits.max_texels;
+    Dispatch d = base(software ? texels : shader, node);
+    if (software) d.constants.group = kTexelsGroup;
+    if (software) d.constants.fours = fours(p, N, C);
+    return d;
+}
+
+// A launch on all elements of (R,N).
+Dispatch epilogue(Dispatch d, const Node& node) {
+    const Params& p = node.p;
+    d.constants.D = static_cast<uint32_t>(p.act) + (p.dropout != 0 ? 4 : 0);
+    d.constants.group = kEpilogueGroup;
+    const int64_t elements = kEpilogueGroup * kEpilogueElements;
+    return in_groups(d, node, (p.B * p.T * p.N + elements - 1) / elements);
+}
+
+bool has_epilogue(const Node& node) { return node.p.act != Act::None || node.p.dropout != 0 || node.in[3]; }
 
 }  // namespace
 
 std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
-    const int64_t R = node.p.B * node.p.T;
+    const Params& p = node.p;
+    const int64_t R = p.B * p.T;
     const bool few = R <= kFewestRows;
-    Dispatch whole = base(few ? kLinearFewRows : kLinear, node);
-    // Large tiles read less, small ones leave less idle and, where reading is much code, take less time to compile.
-    const bool large = R > 4 * kSide && dtype_info(node.p.type)->block_size == 1;
-    const int64_t side = large ? 8 : 4, tile = kSide * side;
-    whole.constants.D = static_cast<uint32_t>(few ? R : side);
+    Dispatch whole = base(few ? kLinearFewRows : kLinear, kLinearTexels, node, limits, 0b1100100, 0b11);
     std::vector<Dispatch> list;
-    if (const int64_t run = dtype_info(node.p.type)->block_size; run > 1) {
-        list.push_back(in_groups(base(kQuantizeRows, node), node, (R * node.p.C / run + kGroup - 1) / kGroup));
+    if (const int64_t run = dtype_info(p.type)->block_size; run > 1) {
+        list.push_back(in_groups(base(kQuantizeRows, node), node, (R * p.C / run + kGroup - 1) / kGroup));
         list.back().constants.D = static_cast<uint32_t>(run);
         list.back().scratch = kMaxIn;
         whole.scratch = 0;
         whole.waits = true;
     }
-    for_pieces(whole, 1 << 1, node.p.N, node.p.C, node.p.type, limits, [&](Dispatch d, int64_t columns) {
-        if (few) return list.push_back(in_groups(d, node, (columns + kColumns - 1) / kColumns));
-        set_groups(d, node, (columns + tile - 1) / tile, (R + tile - 1) / tile);
-        list.push_back(d);
+    for_weight_pieces(whole, 1 << 1, node, limits, [&](Dispatch d, int64_t columns) {
+        if (d.shader != &kLinearFewRows) return list.push_back(product(d, node, R, columns));
+        d.constants.D = static_cast<uint32_t>(R);
+        list.push_back(in_groups(d, node, (columns + kColumns - 1) / kColumns));
     });
     for (size_t i = 2; i < list.size(); ++i) list[i].waits = false;  // pieces do not wait for each other
+    if (whole.shader == &kLinearTexels && has_epilogue(node)) {
+        list.push_back(epilogue(base(kLinearEpilogue, kLinearEpilogue, node, limits, 0b1101000, 0), node));
+        list.back().waits = true;
+    }
+    return list;
+}
+
+std::vector<Dispatch> linear_backward_epilogue(const Node& node, const Limits& limits) {
+    Dispatch d = base(kLinearBackwardEpilogue, kLinearBackwardEpilogueTexels, node, limits, 0b100011, 0);
+    d.constants.fours = fours(node.p, 0b100011, 0);
+    return {epilogue(d, node)};
+}
+
+std::vector<Dispatch> linear_backward(const Node& node, const Limits& limits) {
+    std::vector<Dispatch> list;
+    for_weight_pieces(base(kLinearBackward, kLinearBackwardTexels, node, limits, 0b1, 0b100010), 1 << 1, node, limits,
+                      [&](Dispatch d, int64_t) {
+                          d.waits = !list.empty();  // for the sum that it adds to
+                          if (d.waits) d.push.adds |= 1;
+                          list.push_back(product(d, node, node.p.B * node.p.T, node.p.C));
+                      });
+    return list;
+}
+
+std::vector<Dispatch> linear_backward_weight(const Node& node, const Limits& limits) {
+    std::vector<Dispatch> list;
+    const Dispatch whole = base(kLinearBackwardWeight, kLinearBackwardWeightTexels, node, limits, 0b1, 0b100010);
+    for_weight_pieces(whole, 1 << kMaxIn, node, limits,
+                      [&](const Dispatch& d, int64_t rows) { list.push_back(product(d, node, rows, node.p.C)); });
     return list;
 }
 

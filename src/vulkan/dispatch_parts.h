@@ -22,7 +22,10 @@ Dispatch in_groups(Dispatch d, const Node& node, int64_t count);
 void for_pieces(const Dispatch& whole, uint32_t pieces, int64_t rows, int64_t row_elements, DType type,
                 const Limits& limits, const std::function<void(Dispatch d, int64_t rows)>& body);
 
-/// The launches of the three ops on a weight matrix.
+/// The launches of Linear and its backward ops.
 std::vector<Dispatch> linear(const Node& node, const Limits& limits);
+std::vector<Dispatch> linear_backward_epilogue(const Node& node, const Limits& limits);
+std::vector<Dispatch> linear_backward(const Node& node, const Limits& limits);
+std::vector<Dispatch> linear_backward_weight(const Node& node, const Limits& limits);
 
 }  // namespace nib::vulkan

@@ -10,7 +10,8 @@ namespace {
 
 constexpr uint64_t kMaxPiece = uint64_t{1} << 30;   // of a matrix: shaders count its elements in 32 bits
 constexpr uint64_t kScratchAlign = 256;             // as much as any device asks of the start of a binding
-constexpr uint64_t kMaxResult = uint64_t{1} << 20;  // of results that are copied at the end of each run
+constexpr uint64_t kMaxResult = uint64_t{1} << 20;  // of what is copied at the end of each run: of results,
+constexpr uint64_t kMaxSmall = 64;                  // and of what has a place of its own, such as the gradient's norm
 
 uint64_t align_up(uint64_t bytes) { return (bytes + kScratchAlign - 1) / kScratchAlign * kScratchAlign; }
 
@@ -45,6 +46,7 @@ public:
 
 private:
     VkDescriptorBufferInfo place(const Part& part, int tensor, Dispatch& d) const;
+    VkBufferView texels(const VkDescriptorBufferInfo& where, bool fours);
     VkDescriptorSet bind(const Part& part, Dispatch& d);
     void make_pool(const std::vector<std::vector<Dispatch>>& launches);
     std::vector<uint64_t> make_scratch();
@@ -90,10 +92,44 @@ VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d
              info.shape.text().c_str(), human_bytes(static_cast<double>(bytes)).c_str(), c_.device.info().name.c_str(),
              human_bytes(static_cast<double>(c_.device.info().max_buffer_range)).c_str());
     d.push.shift[i] = static_cast<uint32_t>(rest / element);
+    if (d.push.shift[i] % 4 != 0) d.constants.fours &= ~(1u << i);
     return {memory.buffer, offset - rest, range};
 }
 
+// The same memory, for texels of one float or of four.
+VkBufferView Recorder::texels(const VkDescriptorBufferInfo& where, bool fours) {
+    VkBufferViewCreateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO;
+    info.buffer = where.buffer;
+    info.offset = where.offset;
+    info.format = fours ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R32_SFLOAT;
+    info.range = fours ? (where.range + 15) / 16 * 16 : where.range;  // buffers are a multiple of that
+    VkBufferView& view = made_.texels.emplace_back();
+    check(c_.device.vk().vkCreateBufferView(c_.device.handle(), &info, nullptr, &view), "preparing a plan");
+    return view;
+}
+
 VkDescriptorSet Recorder::bind(const Part& part, Dispatch& d) {
+    std::array<VkDescriptorBufferInfo, kMaxBindings> places;
+    std::array<VkBufferView, kMaxBindings> views{};
+    std::array<VkWriteDescriptorSet, kMaxBindings> writes{};
+    uint32_t count = 0;
+    const auto add = [&](uint32_t binding, const VkDescriptorBufferInfo& where) {
+        places[count] = where;
+        VkWriteDescriptorSet& write = writes[count];
+        write.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
+        write.dstBinding = binding;
+        write.descriptorCount = 1;
+        write.descriptorType = descriptor_type(*d.shader, binding);
+        write.pBufferInfo = &places[count];
+        write.pTexelBufferView = &views[count];
+        if (write.descriptorType == VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER)
+            views[count] = texels(where, (d.constants.fours >> (binding - 1) & 1) != 0);
+        ++count;
+    };
+    add(0, {c_.step.buffer, 0, sizeof(StepValues)});
+    for (int i = 0; i < kTensors; ++i)
+        if (d.shader->tensors >> i & 1) add(static_cast<uint32_t>(i + 1), place(part, i, d));
     VkDescriptorSetAllocateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO;
     info.descriptorPool = made_.pool;
@@ -101,23 +137,7 @@ VkDescriptorSet Recorder::bind(const Part& part, Dispatch& d) {
     info.pSetLayouts = &c_.pipelines.get(*d.shader, d.constants).set_layout;
     VkDescriptorSet set = nullptr;
     check(c_.device.vk().vkAllocateDescriptorSets(c_.device.handle(), &info, &set), "preparing a plan");
-    std::array<VkDescriptorBufferInfo, kMaxBindings> places;
-    std::array<VkWriteDescriptorSet, kMaxBindings> writes;
-    uint32_t count = 0;
-    const auto add = [&](uint32_t binding, const VkDescriptorBufferInfo& where) {
-        places[count] = where;
-        writes[count] = {};
-        writes[count].sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
-        writes[count].dstSet = set;
-        writes[count].dstBinding = binding;
-        writes[count].descriptorCount = 1;
-        writes[count].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
-        writes[count].pBufferInfo = &places[count];
-        ++count;
-    };
-    add(0, {c_.step.buffer, 0, sizeof(StepValues)});
-    for (int i = 0; i < kTensors; ++i)
-        if (d.shader->tensors >> i & 1) add(static_cast<uint32_t>(i + 1), place(part, i, d));
+    for (uint32_t i = 0; i < count; ++i) writes[i].dstSet = set;
     c_.device.vk().vkUpdateDescriptorSets(c_.device.handle(), count, writes.data(), 0, nullptr);
     return set;
 }
@@ -125,12 +145,15 @@ VkDescriptorSet Recorder::bind(const Part& part, Dispatch& d) {
 void Recorder::make_pool(const std::vector<std::vector<Dispatch>>& launches) {
     uint32_t sets = 0;
     for (const auto& list : launches) sets += static_cast<uint32_t>(list.size());
-    const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, sets * kMaxBindings};
+    const VkDescriptorPoolSize sizes[] = {
+        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,       sets * kMaxBindings},
+        {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, sets * kMaxBindings}
+    };
     VkDescriptorPoolCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO;
     info.maxSets = sets;
-    info.poolSizeCount = 1;
-    info.pPoolSizes = &size;
+    info.poolSizeCount = std::size(sizes);
+    info.pPoolSizes = sizes;
     check(c_.device.vk().vkCreateDescriptorPool(c_.device.handle(), &info, nullptr, &made_.pool), "preparing a plan");
 }
 
@@ -145,6 +168,7 @@ std::vector<uint64_t> Recorder::make_scratch() {
             end = std::max(end, at);
         }
     if (end > 0) {
+        fit_segment(0, end, c_.memory.segment(), "");
         c_.device.check_room(end);
         made_.scratch = c_.device.allocate(end, false);
     }
@@ -186,7 +210,7 @@ void Recorder::copy_results() {
     uint64_t end = 0;
     for (size_t i = 0; i < plan_.tensors.size(); ++i) {
         const TensorInfo& t = plan_.tensors[i];
-        if (!t.kept || !written[i] || t.bytes() > kMaxResult) continue;
+        if (!written[i] || t.base >= 0 || t.bytes() > (t.kept ? kMaxResult : kMaxSmall)) continue;
         if (const Buffer& memory = c_.memory.find(t.where).buffer; memory.host != nullptr && memory.cached) continue;
         made_.results->copies.push_back({t.where, t.bytes(), end});
         end += align_up(t.bytes());
@@ -227,7 +251,10 @@ void Recorder::run(std::vector<std::vector<Dispatch>> launches) {
 
 Recording::~Recording() {
     for (const VkCommandBuffer c : commands) device.free(c);
-    if (!device.hangs()) device.vk().vkDestroyDescriptorPool(device.handle(), pool, nullptr);
+    if (!device.hangs()) {
+        device.vk().vkDestroyDescriptorPool(device.handle(), pool, nullptr);
+        for (const VkBufferView view : texels) device.vk().vkDestroyBufferView(device.handle(), view, nullptr);
+    }
     device.release(scratch);
 }
 
@@ -240,7 +267,8 @@ const std::byte* Results::find(Location where, uint64_t bytes) const {
 std::unique_ptr<Recording> record(const Plan& plan, const RecordingContext& context) {
     const DeviceInfo& device = context.device.info();
     // A binding may begin up to an alignment before its rows.
-    const Limits limits{std::min(device.max_buffer_range, kMaxPiece) - context.device.offset_alignment(), device.software};
+    const Limits limits{std::min(device.max_buffer_range, kMaxPiece) - context.device.offset_alignment(), device.software,
+                        context.device.properties().limits.maxTexelBufferElements};
     std::vector<std::vector<Dispatch>> launches;
     for (const Node& node : plan.nodes) launches.push_back(dispatches(node, limits));
     return record(plan, std::move(launches), context);

@@ -9,19 +9,40 @@ namespace nib::vulkan {
 struct Shader {
     std::span<const uint8_t> code;  // SPIR-V, words as numbers of 7 bits a byte, the lowest first; the last has bit 7 clear
     unsigned tensors = 0;           // bit i: it has a binding i + 1 for tensor i; inputs are 0 to 4, outputs 5 to 7
+    unsigned texels = 0;            // bit i: which is a texel buffer, of floats
 };
 
+extern const Shader kAdamW;
 extern const Shader kAttention;
+extern const Shader kAttentionBackward;
+extern const Shader kAttentionBackwardKeys;
 extern const Shader kAttentionCached;
 extern const Shader kAttentionStore;
+extern const Shader kClipFactor;
 extern const Shader kCrossEntropy;
 extern const Shader kEmbed;
+extern const Shader kEmbedBackward;
+extern const Shader kEmbedBackwardClear;
+extern const Shader kEmbedBackwardLinks;
 extern const Shader kGatherRows;
 extern const Shader kLinear;
+extern const Shader kLinearTexels;
+extern const Shader kLinearBackward;
+extern const Shader kLinearBackwardTexels;
+extern const Shader kLinearBackwardEpilogue;
+extern const Shader kLinearBackwardEpilogueTexels;
+extern const Shader kLinearBackwardWeight;
+extern const Shader kLinearBackwardWeightTexels;
+extern const Shader kLinearEpilogue;
 extern const Shader kLinearFewRows;
 extern const Shader kNorm;
+extern const Shader kNormBackward;
+extern const Shader kNormBackwardWeight;
+extern const Shader kNormBackwardWeightSum;
 extern const Shader kQuantizeRows;
 extern const Shader kPeak;
 extern const Shader kCopy;
+extern const Shader kSgd;
+extern const Shader kSumSquares;
 
 }  // namespace nib::vulkan

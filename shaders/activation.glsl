@@ -1,0 +1,55 @@
+// Activations and their derivatives, as src/cpu/vecmath.h has them; act is Act.
+
+/// exp(-2u), u = sqrt(2/pi) (c + 0.044715 c^3).
+float gelu_exp(float c) { return exp_of(c * fma(c * c, -1.59576912 * 0.044715, -1.59576912)); }
+
+/// x/2 (1 + tanh u) = x / (1 + exp(-2u)).
+float gelu_tanh(float x) {
+    x = max(x, -9.5);
+    return x / (1.0 + gelu_exp(min(x, 9.5)));
+}
+
+/// With e = exp(-2u), s = 1 / (1 + e):  s + x e s^2 (2u)'.
+float gelu_tanh_derivative(float x) {
+    const float c = clamp(x, -9.5, 9.5), e = gelu_exp(c), s = 1.0 / (1.0 + e);
+    const float slope = fma(c * c, 3.0 * 1.59576912 * 0.044715, 1.59576912);
+    return fma(c * slope * s, e * s, s);
+}
+
+/// Q(a), the probability beyond a >= 0, is bell P(t), bell = exp(-a^2/2), t = 1 / (1 + a/4).
+float probability_beyond(float a, float bell) {
+    const float t = 1.0 / fma(a, 0.25, 1.0);
+    float q = -9.534545522e-02;
+    q = fma(q, t, 3.586817160e-01);
+    q = fma(q, t, -2.989344661e-01);
+    q = fma(q, t, 3.124874975e-01);
+    q = fma(q, t, 7.867533445e-03);
+    q = fma(q, t, 1.169706859e-01);
+    q = fma(q, t, 9.827247482e-02);
+    return q * t * bell;
+}
+
+/// x (1 - Q(|x|)) or x Q(|x|).
+float gelu_erf(float x) {
+    const float a = min(abs(x), 13.0), q = probability_beyond(a, exp_of(a * a * -0.5));
+    return x > 0.0 ? x - x * q : -a * q;
+}
+
+/// P(X < x) + x exp(-x^2/2) / sqrt(2 pi).
+float gelu_erf_derivative(float x) {
+    const float a = min(abs(x), 13.0), bell = exp_of(a * a * -0.5);
+    const float d = probability_beyond(a, bell) - a * 0.398942280 * bell;  // at -|x|; that at |x| is one minus it
+    return x < 0.0 ? d : 1.0 - d;
+}
+
+float activate(uint act, float x) {
+    if (act == 1) return gelu_tanh(x);
+    if (act == 2) return gelu_erf(x);
+    return act == 3 ? max(x, 0.0) : x;
+}
+
+float activate_derivative(uint act, float x) {
+    if (act == 1) return gelu_tanh_derivative(x);
+    if (act == 2) return gelu_erf_derivative(x);
+    return act == 3 && !(x > 0.0) ? 0.0 : 1.0;
+}

@@ -1,0 +1,16 @@
+// norm = sqrt(sum of partial),  factor = min(1, clip / (norm + 1e-6)), or 1 without clipping. One workgroup.
+#version 450
+#include "common.glsl"
+#include "double.glsl"
+
+TENSOR(0, uvec2, partial);  // (N) in double
+TENSOR(5, float, stats);    // (2): norm, factor
+
+void main() {
+    float sum = 0.0;
+    for (uint n = gl_LocalInvocationIndex; n < p.N; n += W) sum += from_double(AT(0, partial, n));
+    const float norm = sqrt(sum_of_group(sum)), factor = step_values.clip / (norm + 1e-6);
+    if (gl_LocalInvocationIndex > 0) return;
+    AT(5, stats, 0) = norm;
+    AT(5, stats, 1) = step_values.clip > 0.0 && factor < 1.0 ? factor : 1.0;
+}

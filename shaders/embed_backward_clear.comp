@@ -1,0 +1,15 @@
+// What embed_backward needs first: zeros in rows [begin, end) of dwte and, where `begin` is 0, in dwpe, unless they are added
+// to. One workgroup per row.
+#version 450
+#include "common.glsl"
+
+TENSOR(5, float, dwte);  // (V,C)
+TENSOR(6, float, dwpe);  // (S,C)
+
+void main() {
+    const uint row = group();
+    for (uint c = gl_LocalInvocationIndex; c < p.C; c += W) {
+        if (row < p.end - p.begin && !adds_weight(0)) AT(5, dwte, row * p.C + c) = 0.0;
+        if (p.begin == 0 && has(6) && row < p.S && !adds_weight(1)) AT(6, dwpe, row * p.C + c) = 0.0;
+    }
+}

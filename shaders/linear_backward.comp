@@ -1,0 +1,18 @@
+// dx[r,c] = sum_n dpre[r,n] w[n,c] over n in [begin, end), from where on w is bound.
+#version 450
+#include "common.glsl"
+
+TENSOR(0, float, dpre);  // (R,N)
+TENSOR(1, float, w);     // (N,C)
+TENSOR(5, float, dx);    // (R,C)
+
+void store(uint i, float sum) { AT(5, dx, i) = adds(0) ? AT(5, dx, i) + sum : sum; }
+
+#define LEFT(r, n) AT(0, dpre, (r) * p.N + p.begin + (n))
+#define RIGHT(n, c) AT(1, w, (n) * p.C + (c))
+#define STORE(r, c, sum) store((r) * p.C + (c), sum)
+#define LEFT_ROWS true
+#define RIGHT_ROWS false
+#include "linear_gemm.glsl"
+
+void main() { gemm(run_rows(), p.C, p.end - p.begin); }

@@ -1,0 +1,46 @@
+// The product behind linear and its gradients: STORE(i, j, sum over k < K of LEFT(i,k) RIGHT(k,j)) for i < I, j < J. A
+// workgroup of 8 x 8 invocations computes a tile, D x D numbers in each. LEFT_ROWS, RIGHT_ROWS: true where numbers that differ
+// in k lie side by side, false where those of different i or j do. ROW_SUM(i, sum over k < K of LEFT(i,k)) where it is defined.
+const uint kSide = 8, kTile = kSide * D, kDepth = 16;
+
+shared float left_tile[kDepth][kTile + 1], right_tile[kDepth][kTile + 1];
+
+void gemm(uint I, uint J, uint K) {
+    const uint t = gl_LocalInvocationIndex, tj = t % kSide, ti = t / kSide;
+    const uint i0 = gl_WorkGroupID.y * kTile, j0 = gl_WorkGroupID.x * kTile;
+    if (i0 >= I) return;
+    float sums[D][D], row_sums[D];
+    for (uint a = 0; a < D; ++a) row_sums[a] = 0.0;
+    for (uint a = 0; a < D; ++a)
+        for (uint b = 0; b < D; ++b) sums[a][b] = 0.0;
+    for (uint k0 = 0; k0 < K; k0 += kDepth) {
+        barrier();
+        for (uint n = t; n < kTile * kDepth; n += kSide * kSide) {
+            const uint left_k = LEFT_ROWS ? n % kDepth : n / kTile, di = LEFT_ROWS ? n / kDepth : n % kTile;
+            const uint right_k = RIGHT_ROWS ? n % kDepth : n / kTile, dj = RIGHT_ROWS ? n / kDepth : n % kTile;
+            left_tile[left_k][di] = i0 + di < I && k0 + left_k < K ? LEFT(i0 + di, k0 + left_k) : 0.0;
+            right_tile[right_k][dj] = j0 + dj < J && k0 + right_k < K ? RIGHT(k0 + right_k, j0 + dj) : 0.0;
+        }
+        barrier();
+        for (uint k = 0; k < kDepth; ++k) {
+            float left[D], right[D];
+            for (uint a = 0; a < D; ++a) left[a] = left_tile[k][ti + a * kSide];
+            for (uint b = 0; b < D; ++b) right[b] = right_tile[k][tj + b * kSide];
+            for (uint a = 0; a < D; ++a)
+                for (uint b = 0; b < D; ++b) sums[a][b] = fma(left[a], right[b], sums[a][b]);
+#ifdef ROW_SUM
+            for (uint a = 0; a < D; ++a) row_sums[a] += left[a];
+#endif
+        }
+    }
+    for (uint a = 0; a < D; ++a)
+        for (uint b = 0; b < D; ++b) {
+            const uint i = i0 + ti + a * kSide, j = j0 + tj + b * kSide;
+            if (i < I && j < J) STORE(i, j, sums[a][b]);
+        }
+#ifdef ROW_SUM
+    if (j0 + tj == 0)
+        for (uint a = 0; a < D; ++a)
+            if (i0 + ti + a * kSide < I) ROW_SUM(i0 + ti + a * kSide, row_sums[a]);
+#endif
+}

@@ -1,0 +1,23 @@
+// Sums of dy[r,c] xhat[r,c] and of dy[r,c] over D rows each, with xhat = (x - mean) rstd. One workgroup per W columns and D
+// rows.
+#version 450
+#include "common.glsl"
+
+TENSOR(0, float, dy);    // (R,C)
+TENSOR(1, float, x);     // (R,C)
+TENSOR(2, float, mean);  // (R)
+TENSOR(3, float, rstd);  // (R)
+TENSOR(5, float, sums);  // (ceil(R/D),2,C)
+
+void main() {
+    const uint c = gl_WorkGroupID.x * W + gl_LocalInvocationIndex, chunk = gl_WorkGroupID.y;
+    if (c >= p.C) return;
+    float gain = 0.0, bias = 0.0;
+    for (uint r = chunk * D; r < min((chunk + 1) * D, p.B * p.T); ++r) {
+        const float d = AT(0, dy, r * p.C + c);
+        gain = fma(d, (AT(1, x, r * p.C + c) - AT(2, mean, r)) * AT(3, rstd, r), gain);
+        bias += d;
+    }
+    AT(5, sums, chunk * 2 * p.C + c) = gain;
+    AT(5, sums, chunk * 2 * p.C + p.C + c) = bias;
+}
