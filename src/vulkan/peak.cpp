@@ -6,7 +6,7 @@ namespace nib::vulkan {
 namespace {
 
 constexpr int64_t kGroups = 4096;                             // of peak.comp
-constexpr double kOperations = 2 * 16;                        // of one invocation in a round
+constexpr double kOperations = 2 * 32 * 8;                    // of one invocation in a round
 constexpr double kLongEnough = 0.02;                          // seconds, beside which a submission takes none
 constexpr int64_t kCopied = int64_t{64} << 20, kCopies = 16;  // bytes, more than caches hold; copied so often in a run
 
@@ -33,7 +33,7 @@ Peak measure_peak(Backend& backend, const RecordingContext& context, Transfers& 
         return stopwatch([&] { transfers.run_before(recording->commands); });
     };
     Peak peak;
-    int64_t rounds = 16;
+    int64_t rounds = 1;
     double computing = 0;
     while ((computing = seconds(kPeak, kGroups, rounds, 1)) < kLongEnough && rounds < 1 << 20) rounds *= 8;
     peak.flops = kOperations * static_cast<double>(kGroups * kGroup * rounds) / computing;
