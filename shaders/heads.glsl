@@ -3,11 +3,17 @@
 const uint kQuads = (D + 3) / 4;
 const uint kRows = D > 32 ? 1 : D > 16 ? 2 : 4;  // as in dispatch.cpp
 
-/// Numbers 4 j to 4 j + 3 of those that begin at `start`; zeros behind the last.
+/// Tensor i, of which QUAD reads numbers 4 j to 4 j + 3 of the D from `start` on; zeros behind the last.
+#ifdef TEXELS
+#define ROWS(i, name) TEXELS(i, name)
+#define QUAD(i, name, start, j) name(0, 0, (start) + 4 * (j), (start) + D)
+#else
+#define ROWS(i, name) TENSOR(i, float, name);
 #define QUAD(i, name, start, j)                                                                      \
     vec4(AT(i, name, (start) + 4 * (j)), 4 * (j) + 1 < D ? AT(i, name, (start) + 4 * (j) + 1) : 0.0, \
          4 * (j) + 2 < D ? AT(i, name, (start) + 4 * (j) + 2) : 0.0,                                 \
          4 * (j) + 3 < D ? AT(i, name, (start) + 4 * (j) + 3) : 0.0)
+#endif
 
 #define STORE_QUAD(i, name, start, j, four)                                \
     {                                                                      \

@@ -116,15 +116,18 @@ std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
 }
 
 // Each invocation computes some rows of a head, as many as registers may have room for (shaders/heads.glsl).
-Dispatch by_head(const Shader& shader, const Node& node, const Limits& limits) {
-    Dispatch d = by_rows(shader, limits, node);
+Dispatch by_head(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
+    const bool software = limits.software && static_cast<uint64_t>(node.p.B * node.p.T * 3 * node.p.C) <= limits.max_texels;
+    Dispatch d = by_rows(software ? texels : shader, limits, node);
     const int64_t D = node.p.C / node.p.H, rows = D > 32 ? 1 : D > 16 ? 2 : 4;
     d.constants.D = static_cast<uint32_t>(D);
+    if (software && D % 4 == 0) d.constants.fours = texels.texels;
     return in_groups(d, node, node.p.B * node.p.H * groups_of((node.p.T + rows - 1) / rows, d));
 }
 
 std::vector<Dispatch> attention_backward(const Node& node, const Limits& limits) {
-    Dispatch queries = by_head(kAttentionBackward, node, limits), keys = by_head(kAttentionBackwardKeys, node, limits);
+    Dispatch queries = by_head(kAttentionBackward, kAttentionBackwardTexels, node, limits);
+    Dispatch keys = by_head(kAttentionBackwardKeys, kAttentionBackwardKeysTexels, node, limits);
     queries.scratch = kMaxIn + 1;
     keys.scratch = 4;
     keys.waits = true;
@@ -259,7 +262,7 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node, limits);
         case Op::LinearBackward: return linear_backward(node, limits);
         case Op::LinearBackwardWeight: return linear_backward_weight(node, limits);
-        case Op::Attention: return {by_head(kAttention, node, limits)};
+        case Op::Attention: return {by_head(kAttention, kAttentionTexels, node, limits)};
         case Op::AttentionBackward: return attention_backward(node, limits);
         case Op::AttentionCached: return attention_cached(node);
         case Op::GatherRows: return {by_rows(kGatherRows, limits, node, node.p.N)};

@@ -43,6 +43,9 @@ constexpr uint8_t kLinearFewRowsCode[] = {
 constexpr uint8_t kAttentionCode[] = {
 #include "shaders/attention.inc"
 };
+constexpr uint8_t kAttentionTexelsCode[] = {
+#include "shaders/attention_texels.inc"
+};
 constexpr uint8_t kAttentionStoreCode[] = {
 #include "shaders/attention_store.inc"
 };
@@ -64,8 +67,14 @@ constexpr uint8_t kAdamWCode[] = {
 constexpr uint8_t kAttentionBackwardCode[] = {
 #include "shaders/attention_backward.inc"
 };
+constexpr uint8_t kAttentionBackwardTexelsCode[] = {
+#include "shaders/attention_backward_texels.inc"
+};
 constexpr uint8_t kAttentionBackwardKeysCode[] = {
 #include "shaders/attention_backward_keys.inc"
+};
+constexpr uint8_t kAttentionBackwardKeysTexelsCode[] = {
+#include "shaders/attention_backward_keys_texels.inc"
 };
 constexpr uint8_t kClipFactorCode[] = {
 #include "shaders/clip_factor.inc"
@@ -100,8 +109,11 @@ constexpr uint8_t kSumSquaresCode[] = {
 // A tensor's bit is 1 << its number in the shader.
 const Shader kAdamW{kAdamWCode, 0b11100011};
 const Shader kAttention{kAttentionCode, 0b01100001};
+const Shader kAttentionTexels{kAttentionTexelsCode, 0b01100001, 0b00000001};
 const Shader kAttentionBackward{kAttentionBackwardCode, 0b01101111};
+const Shader kAttentionBackwardTexels{kAttentionBackwardTexelsCode, 0b01101111, 0b00000111};
 const Shader kAttentionBackwardKeys{kAttentionBackwardKeysCode, 0b00111011};
+const Shader kAttentionBackwardKeysTexels{kAttentionBackwardKeysTexelsCode, 0b00111011, 0b00000011};
 const Shader kAttentionCached{kAttentionCachedCode, 0b11100011};
 const Shader kAttentionStore{kAttentionStoreCode, 0b11000011};
 const Shader kClipFactor{kClipFactorCode, 0b00100001};
