@@ -100,6 +100,15 @@ Dispatch by_rows(const Shader& shader, const Limits& limits, const Node& node, i
     return in_groups(by_rows(shader, limits, node), node, rows);
 }
 
+// A workgroup for each row; on a CPU an invocation.
+Dispatch norm(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
+    const int64_t R = node.p.B * node.p.T, C = node.p.C;
+    if (!limits.software || static_cast<uint64_t>(R * C) > limits.max_texels) return by_rows(shader, limits, node, R);
+    Dispatch d = by_rows(texels, limits, node);
+    if (C % 4 == 0) d.constants.fours = texels.texels | 1 << kMaxIn;
+    return in_groups(d, node, groups_of(R, d));
+}
+
 // What shaders/number.glsl reads.
 bool is_number(DType type) {
     using enum DType;
@@ -255,8 +264,8 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
     switch (node.op) {
         case Op::Embed: return embed(node, limits);
         case Op::EmbedBackward: return embed_backward(node, limits);
-        case Op::Norm: return {by_rows(kNorm, limits, node, R)};
-        case Op::NormBackward: return {by_rows(kNormBackward, limits, node, R)};
+        case Op::Norm: return {norm(kNorm, kNormTexels, node, limits)};
+        case Op::NormBackward: return {norm(kNormBackward, kNormBackwardTexels, node, limits)};
         case Op::NormBackwardWeight: return norm_backward_weight(node);
         case Op::Linear: return linear(node, limits);
         case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node, limits);

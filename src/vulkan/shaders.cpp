@@ -10,6 +10,9 @@ constexpr uint8_t kEmbedCode[] = {
 constexpr uint8_t kNormCode[] = {
 #include "shaders/norm.inc"
 };
+constexpr uint8_t kNormTexelsCode[] = {
+#include "shaders/norm_texels.inc"
+};
 constexpr uint8_t kLinearCode[] = {
 #include "shaders/linear.inc"
 };
@@ -91,6 +94,9 @@ constexpr uint8_t kEmbedBackwardLinksCode[] = {
 constexpr uint8_t kNormBackwardCode[] = {
 #include "shaders/norm_backward.inc"
 };
+constexpr uint8_t kNormBackwardTexelsCode[] = {
+#include "shaders/norm_backward_texels.inc"
+};
 constexpr uint8_t kNormBackwardWeightCode[] = {
 #include "shaders/norm_backward_weight.inc"
 };
@@ -134,7 +140,9 @@ const Shader kLinearBackwardWeightTexels{kLinearBackwardWeightTexelsCode, 0b0110
 const Shader kLinearEpilogue{kLinearEpilogueCode, 0b01101000, 0b01001000};
 const Shader kLinearFewRows{kLinearFewRowsCode, 0b01101111};
 const Shader kNorm{kNormCode, 0b11100111};
+const Shader kNormTexels{kNormTexelsCode, 0b11100111, 0b111};
 const Shader kNormBackward{kNormBackwardCode, 0b00111111};
+const Shader kNormBackwardTexels{kNormBackwardTexelsCode, 0b00111111, 0b111};
 const Shader kNormBackwardWeight{kNormBackwardWeightCode, 0b00101111};
 const Shader kNormBackwardWeightSum{kNormBackwardWeightSumCode, 0b01100001};
 const Shader kQuantizeRows{kQuantizeRowsCode, 0b00100001};
