@@ -1,6 +1,5 @@
 // P[t,s] = softmax_s(q_t . k_s / sqrt(D)) for s <= t,  y_t = sum_s dropout(P[t,s]) v_s,  lse[t] = the softmax's log-sum-exp,
 // with the softmax of Milakov, Gimelshein 2018. A workgroup computes W kRows queries of a head; D is the head size.
-#include "dropout.glsl"
 #include "log.glsl"
 #include "heads.glsl"
 
@@ -39,7 +38,7 @@ void main() {
             kept[a] = exp_of(before - largest[a]);
             weight[a] = s <= t ? exp_of(score - largest[a]) : 0.0;
             sum[a] = fma(sum[a], kept[a], weight[a]);
-            weight[a] *= dropout_factor((at.unit * p.T + t) * p.T + s);
+            weight[a] *= factor(at, t, s);
         }
         for (uint j = 0; j < kQuads; ++j) {
             const vec4 v = QUAD(0, qkv, value, j);

@@ -1,7 +1,6 @@
 // With M the dropout factors, P = exp(q_t . k_s / sqrt(D) - lse_t) and own_t = dy_t . y_t:  dS = P ((dy_t . v_s) M - own_t),
 // dq_t = sum_s dS k_s / sqrt(D). A workgroup computes W kRows queries of a head and leaves own for attention_backward_keys;
 // D is the head size.
-#include "dropout.glsl"
 #include "heads.glsl"
 
 ROWS(0, dy)              // (R,C)
@@ -45,7 +44,7 @@ void main() {
         for (uint a = 0; a < kRows; ++a) {
             const uint t = t0 + W * a;
             const float P = s <= t ? exp_of(score[a] - lse_t[a]) : 0.0;
-            dS[a] = scale * P * (dS[a] * dropout_factor((at.unit * p.T + t) * p.T + s) - own_t[a]);
+            dS[a] = scale * P * (dS[a] * factor(at, t, s) - own_t[a]);
             for (uint j = 0; j < kQuads; ++j) sums[a][j] += dS[a] * k[j];
         }
     }

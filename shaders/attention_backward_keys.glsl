@@ -1,6 +1,5 @@
 // The other half of attention_backward:  dk_s = sum_t dS q_t / sqrt(D),  dv_s = sum_t P M dy_t. A workgroup computes W kRows
 // keys of a head; D is the head size.
-#include "dropout.glsl"
 #include "heads.glsl"
 
 ROWS(0, dy)              // (R,C)
@@ -39,11 +38,11 @@ void main() {
         const float lse_t = AT(3, lse, row), own_t = AT(4, own, row);
         for (uint a = 0; a < kRows; ++a) {
             const uint s = s0 + W * a;
-            const float factor = dropout_factor(row * p.T + s), P = s <= t ? exp_of(score[a] - lse_t) : 0.0;
-            dS[a] = P * (dS[a] * factor - own_t);
+            const float M = factor(at, t, s), P = s <= t ? exp_of(score[a] - lse_t) : 0.0;
+            dS[a] = P * (dS[a] * M - own_t);
             for (uint j = 0; j < kQuads; ++j) {
                 dk[a][j] += dS[a] * query[j];
-                dv[a][j] += P * factor * dyt[j];
+                dv[a][j] += P * M * dyt[j];
             }
         }
     }

@@ -1,5 +1,7 @@
 // What the shaders of attention share: which rows an invocation computes, kRows of them side by side so that what is read of
 // the other rows is used often, and the D numbers of a head's part of a row as kQuads vectors in registers.
+#include "dropout.glsl"
+
 const uint kQuads = (D + 3) / 4;
 const uint kRows = D > 32 ? 1 : D > 16 ? 2 : 4;  // as in dispatch.cpp
 
@@ -38,3 +40,6 @@ Place place() {
 /// Where row `time` of q begins in qkv; k and v are C and 2 C beyond.
 uint row_of(Place at, uint time) { return (at.first + time) * 3 * p.C + at.column; }
 uint row_of_y(Place at, uint time) { return (at.first + time) * p.C + at.column; }
+
+/// Factor of the weight of key s for query t.
+float factor(Place at, uint t, uint s) { return kDrops == 0 ? 1.0 : dropout_factor((at.unit * p.T + t) * p.T + s); }
