@@ -4,7 +4,7 @@
 #include "heads.glsl"
 
 ROWS(0, qkv)            // (R,3C)
-TENSOR(5, float, y);    // (R,C)
+RESULT(5, y)           // (R,C)
 TENSOR(6, float, lse);  // (B,H,T)
 
 void main() {

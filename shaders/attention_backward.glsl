@@ -7,7 +7,7 @@ ROWS(0, dy)              // (R,C)
 ROWS(1, qkv)             // (R,3C)
 ROWS(2, y)               // (R,C)
 TENSOR(3, float, lse);   // (B,H,T)
-TENSOR(5, float, dqkv);  // (R,3C)
+RESULT(5, dqkv)          // (R,3C)
 TENSOR(6, float, own);   // (B,H,T)
 
 void main() {

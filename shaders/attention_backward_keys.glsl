@@ -6,7 +6,7 @@ ROWS(0, dy)              // (R,C)
 ROWS(1, qkv)             // (R,3C)
 TENSOR(3, float, lse);   // (B,H,T)
 TENSOR(4, float, own);   // (B,H,T)
-TENSOR(5, float, dqkv);  // (R,3C)
+RESULT(5, dqkv)          // (R,3C)
 
 void main() {
     const Place at = place();

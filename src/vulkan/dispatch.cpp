@@ -131,7 +131,7 @@ Dispatch by_head(const Shader& shader, const Shader& texels, const Node& node, c
     const int64_t D = node.p.C / node.p.H, rows = D > 32 ? 1 : D > 16 ? 2 : 4;
     d.constants.D = static_cast<uint32_t>(D);
     d.constants.drops = node.p.dropout != 0;
-    if (software && D % 4 == 0) d.constants.fours = texels.texels;
+    if (software && D % 4 == 0) d.constants.fours = texels.texels | 1u << kMaxIn;
     return in_groups(d, node, node.p.B * node.p.H * groups_of((node.p.T + rows - 1) / rows, d));
 }
 
