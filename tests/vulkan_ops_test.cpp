@@ -1,4 +1,5 @@
 // The shaders against the scalar reference.
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -48,7 +49,15 @@ TEST_P(VulkanOps, ShadersForGpus) {
     vulkan::Overrides overrides;
     overrides.software = false;
     const std::unique_ptr<Backend> gpu = open(overrides);
-    for_each_case(GetParam(), {1, 3, 8, 31, 33, 65, 129}, [&](const OpCase& c) { check(c, *gpu); });
+    // Attention's take long to compile on a CPU, so these are some head sizes only.
+    const auto slow = [](const OpCase& c) {
+        const auto sizes = {3, 4, 32, 64};
+        const bool attention = c.op == Op::Attention || c.op == Op::AttentionBackward;
+        return attention && std::find(sizes.begin(), sizes.end(), c.p.C / c.p.H) == sizes.end();
+    };
+    for_each_case(GetParam(), {1, 3, 8, 31, 33, 65, 129}, [&](const OpCase& c) {
+        if (!slow(c)) check(c, *gpu);
+    });
     ref::for_each_large_case(GetParam(), [&](const OpCase& c) { check(c, *gpu); });
     EXPECT_GT(cases_, 15);
 }
