@@ -46,14 +46,16 @@ FLAGS_avx512 := -mavx512f -mavx512cd -mavx512dq -mavx512bw -mavx512vl -mavx2 -mf
 FLAGS_neon   :=
 # An instruction set that only adds to another one (-DNIB_BASE) has kernels of its own for few files.
 ADDED_x86_64      := avx512vnni avx2vnni
-ADDED_aarch64     := neondot
+ADDED_aarch64     := neoni8mm neondot
 ADDED             := $(ADDED_$(ARCH))
 ifeq ($(findstring clang,$(CXX)),)
 FLAGS_avx512 += -Wno-uninitialized -Wno-maybe-uninitialized # GCC 12 warns about its own avx512fintrin.h
+FLAGS_neon   += -fno-schedule-insns # GCC's first scheduler hoists loads until the tiles' sums lie in memory
 endif
 FLAGS_avx512vnni = $(FLAGS_avx512) -mavx512vnni -DNIB_BASE=avx512
 FLAGS_avx2vnni    = $(FLAGS_avx2) -mavxvnni -DNIB_BASE=avx2
-FLAGS_neondot     = -march=armv8.2-a+dotprod -DNIB_BASE=neon
+FLAGS_neondot     = $(FLAGS_neon) -march=armv8.2-a+dotprod -DNIB_BASE=neon
+FLAGS_neoni8mm    = $(FLAGS_neon) -march=armv8.2-a+dotprod+i8mm -DNIB_BASE=neon
 
 KERNEL_SRC := $(filter-out src/cpu/backend.cpp src/cpu/isa.cpp,$(wildcard src/cpu/*.cpp))
 SMALL      := tools/% src/model/% src/train/% src/vulkan/% src/io/json% src/io/pickle% src/io/safetensors.cpp src/io/torch_file.cpp \
@@ -67,7 +69,7 @@ SHADERS    := $(patsubst %.comp,$(OBJ)/%.inc,$(wildcard shaders/*.comp))
 TOOL_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard tools/*.cpp))
 TEST_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(filter-out tests/fuzz_%,$(wildcard tests/*.cpp)))
 FUZZERS    := $(patsubst tests/%.cpp,$(BUILD)/%,$(wildcard tests/fuzz_*.cpp))
-FUZZ_OBJ   := $(filter $(OBJ)/src/core/% $(OBJ)/src/io/% $(OBJ)/src/text/%,$(NIB_OBJ)) # what reads files
+FUZZ_OBJ   := $(filter $(OBJ)/src/core/% $(OBJ)/src/io/% $(OBJ)/src/text/% $(OBJ)/src/model/% $(OBJ)/src/ref/%,$(NIB_OBJ)) # what reads files
 
 # ---- flags ---------------------------------------------------------------------------------------------------------
 # Contraction is off everywhere: the reference gives the same bits on every compiler, kernels say fma where they mean it.

@@ -4,14 +4,18 @@
 #include <atomic>
 #include <cstdlib>
 #include <new>
+#include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "cpu/backend.h"
 #include "cpu/isa.h"
+#include "infer/generate.h"
 #include "infer/sampler.h"
 #include "infer/session.h"
 #include "ref/kernels.h"
+#include "text/char_tokenizer.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define NIB_COUNTS_ALLOCATIONS 0  // they have an operator new of their own
@@ -39,25 +43,31 @@ std::atomic<int64_t> allocations{0};  // of all threads
 namespace nib {
 namespace {
 
-struct Allocation : testing::TestWithParam<std::tuple<const KernelTable*, DType, DType>> {};
+// A model of zeros on each kernel table, by the type of its matrices and of its cache.
+struct Allocation : testing::TestWithParam<std::tuple<const KernelTable*, DType, DType>> {
+    void SetUp() override {
+        if (!NIB_COUNTS_ALLOCATIONS) GTEST_SKIP() << "a sanitizer allocates";
+        config.layers = 1, config.heads = 4, config.embd = 256, config.ffn = 256, config.context = 64, config.vocab = 40;
+        weights = gpt_weights(config, [&](const ParameterSpec& spec) {
+            Weight w;
+            w.name = spec.name, w.shape = spec.shape;
+            w.type = spec.shape.rank == 2 && spec.name != "position_embd.weight" ? std::get<1>(GetParam()) : DType::F32;
+            w.value.buffer = backend.allocate(dtype_bytes(w.type, spec.shape.elements()));
+            return w;
+        });
+        sampling.top_k = 10, sampling.top_p = 0.9, sampling.repeat_penalty = 1.1;
+    }
+
+    CpuBackend backend{*std::get<0>(GetParam()), 2};
+    const DType cache = std::get<2>(GetParam());
+    GptConfig config;
+    GptWeights weights;
+    SamplerOptions sampling;
+};
 
 TEST_P(Allocation, NoneAfterTheFirstToken) {
-    if (!NIB_COUNTS_ALLOCATIONS) GTEST_SKIP() << "a sanitizer allocates";
-    const DType type = std::get<1>(GetParam()), cache = std::get<2>(GetParam());
-    CpuBackend backend(*std::get<0>(GetParam()), 2);
-    GptConfig config;
-    config.layers = 1, config.heads = 4, config.embd = 256, config.ffn = 256, config.context = 64, config.vocab = 40;
-    const GptWeights weights = gpt_weights(config, [&](const ParameterSpec& spec) {
-        Weight w;
-        w.name = spec.name, w.shape = spec.shape;
-        w.type = spec.shape.rank == 2 && spec.name != "position_embd.weight" ? type : DType::F32;
-        w.value.buffer = backend.allocate(dtype_bytes(w.type, spec.shape.elements()));  // zeros will do
-        return w;
-    });
     Session session(backend, config, weights, 2, cache);
-    SamplerOptions options;
-    options.top_k = 10, options.top_p = 0.9, options.repeat_penalty = 1.1;
-    Sampler sampler(options, config.vocab);
+    Sampler sampler(sampling, config.vocab);
     const std::vector<int32_t> prompt(20, 3), history(5, 1);
     std::vector<int32_t> next(2, 1);
     const auto generate = [&](int tokens) {
@@ -76,6 +86,29 @@ TEST_P(Allocation, NoneAfterTheFirstToken) {
     const int64_t first = allocations;
     generate(20);
     EXPECT_EQ(allocations, first);
+}
+
+// Also past the context: what was a short prompt is then a long one.
+TEST_P(Allocation, NoneInGenerateAfterTheFirstToken) {
+    std::vector<char32_t> characters;
+    for (char32_t c = U'a'; characters.size() < static_cast<size_t>(config.vocab); ++c) characters.push_back(c);
+    const CharTokenizer tokenizer = CharTokenizer::from_code_points(std::move(characters));
+    GenerateOptions options;
+    options.sampler = sampling;
+    options.count = config.context + 10;
+    for (const int64_t samples : {1, 2}) {
+        Session session(backend, config, weights, samples, cache);
+        const std::vector<int32_t> prompt(5, 3);
+        const int64_t before = allocations;
+        int64_t first = 0, last = 0;
+        const GenerateResult result = generate(session, tokenizer, prompt, options, [&](size_t, std::string_view) {
+            last = allocations;
+            if (first == 0) first = last;
+        });
+        EXPECT_GT(first, before);
+        EXPECT_EQ(last, first);
+        EXPECT_EQ(result.samples[0].ids.size(), static_cast<size_t>(options.count));
+    }
 }
 
 // The reference kernels are for reading and may allocate.

@@ -17,7 +17,7 @@ own_names() {
         avx2) echo 'xsimd::(avx2|fma3<xsimd::avx2>)' ;;
         avx512) echo 'xsimd::avx512' ;;
         # These use xsimd's types of the set that they add to, which may be that set's copy or theirs: all must be inlined.
-        avx512vnni | avx2vnni | neondot) echo '^$' ;;
+        avx512vnni | avx2vnni | neondot | neoni8mm) echo '^$' ;;
         # The wrappers are one reinterpreting instruction each, in every Arm object the same.
         neon) echo 'xsimd::(neon|kernel::wrap::v)' ;;
         *) echo "check_symbols.sh does not know the ISA '$1'" >&2; exit 1 ;;

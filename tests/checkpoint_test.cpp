@@ -265,7 +265,8 @@ TEST(RunFiles, NamesAreBuiltFromTheOutput) {
     EXPECT_EQ(a.best, "dir/m.best.gguf");
     EXPECT_EQ(a.log, "dir/m.log.jsonl");
     EXPECT_EQ(a.curve, "dir/m.svg");
-    for (const char* bad : {"", ".gguf", "dir/", "m.best.gguf"}) EXPECT_THROW(RunFiles{bad}, Error) << bad;
+    EXPECT_EQ(RunFiles("m-v1.5").model, "m-v1.5.gguf");
+    for (const char* bad : {"", ".gguf", "dir/", "m.best.gguf", "m.bin"}) EXPECT_THROW(RunFiles{bad}, Error) << bad;
 }
 
 }  // namespace

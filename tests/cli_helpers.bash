@@ -44,16 +44,18 @@ refuses() { # TEXT COMMAND...: the same, and that line is all it says
     fails "$@"
     [ "$(wc -l < "$err")" = 1 ] && [ ! -s "$out" ] || bad "says more than one line" "${@:2}"
 }
-wrong_usage() { # TEXT COMMAND...: exit code 2, one line with TEXT that says where to read on
-    local want=$1 status
+wrong_usage() { # TEXT COMMAND...: exit code 2, one line with TEXT that says where to read on; no file changes
+    local want=$1 before status
     shift
-    checks=$((checks + 1))
+    checks=$((checks + 1)) before=$(listing)
     nib "$@"
     status=$?
     if [ $status != 2 ]; then
         bad "exit code $status, not 2" "$@"
     elif [ "$(wc -l < "$err")" != 1 ] || [[ $(cat "$err") != "nib: error: "*"$want"*"(see \`nib"*"--help\`)" ]]; then
         bad "the message is not \`nib: error: ... $want ...\`" "$@"
+    elif [ "$(listing)" != "$before" ]; then
+        bad "files changed" "$@"
     fi
 }
 check() { # WHAT TEST...: a command of the shell that succeeds

@@ -26,7 +26,7 @@ mentions train --output --val --resume --overwrite --threads --isa --preset --la
     --eval-tokens --patience --save-every --sample-every --sample-prompt --log-every
 mentions run --prompt --prompt-file --length --temp --top-k --top-p --min-p --repeat-penalty --repeat-last --seed \
     --samples --stop --skip-unknown --no-special --ignore-eos --tokens --no-echo --json --verbose --threads --isa
-mentions eval --val-fraction --stride --batch --tokens --no-special --json --threads --isa
+mentions eval --val-fraction --lines --stride --batch --tokens --no-special --json --threads --isa
 mentions logits --tokens --prompt --no-special --output --threads --isa
 mentions tokenize --prompt --file --decode --no-special --skip-unknown --json
 mentions bench --train --json --preset --layers --heads --embd --vocab --context --batch --iters --dropout --untied \
@@ -80,26 +80,27 @@ refuses "short.txt: the text is too short" train text.txt --val short.txt "${new
 refuses "latin.txt: not UTF-8 text: malformed at byte offset 5" train text.txt --val latin.txt "${new[@]}"
 
 size() { refuses "$1" train text.txt -o new --iters 1 "${@:2}"; }
-size "3 heads do not divide 128 channels" --heads 3
+misused() { wrong_usage "$1" train text.txt -o new --iters 1 "${@:2}"; }
+misused "3 heads do not divide 128 channels" --heads 3
 for flag in --layers --heads --embd --context --batch; do
-    size "$flag is 0; it must be 1 or more" $flag 0
-    size "$flag is -7; it must be 1 or more" $flag -7
+    misused "$flag is 0; it must be 1 or more" $flag 0
+    misused "$flag is -7; it must be 1 or more" $flag -7
 done
 for size in 5000000 9000000000000000000; do
     for flag in --layers --embd --context --batch; do size "iB of memory, but this machine has" $flag $size; done
 done
 size "of memory, but this machine has" --layers 4000 --embd 65536 --heads 1
-size "heads" --heads 1000000000000
-size "there is no preset \`gpt-huge\`; choose one of: gpt-nano, " --preset gpt-huge
+misused "heads" --heads 1000000000000
+misused "there is no preset \`gpt-huge\`; choose one of: gpt-nano, " --preset gpt-huge
 
-refuses "3 heads do not divide" bench --train --heads 3
-refuses "vocabulary 0" bench --train --vocab 0
-refuses "--batch is 0" bench --train --batch 0
-refuses "--dropout is nan" bench --train --dropout nan
+wrong_usage "3 heads do not divide" bench --train --heads 3
+wrong_usage "vocabulary 0" bench --train --vocab 0
+wrong_usage "--batch is 0" bench --train --batch 0
+wrong_usage "--dropout is nan" bench --train --dropout nan
 refuses "iB of memory, but this machine has" bench --train --embd 5000000
 refuses "abacus" selftest --isa abacus
 
-value() { refuses "$2 is ${4:-$3}" train text.txt "${new[@]}" --iters $1 $2 "$3"; }
+value() { wrong_usage "$2 is ${4:-$3}" train text.txt "${new[@]}" --iters $1 $2 "$3"; }
 for number in nan inf -1 0; do value 1 --lr $number; done
 value 1 --lr 1e999 inf
 value 1 --lr -1e-999 -0
@@ -110,11 +111,11 @@ for flag in --warmup --decay-iters --patience --sample-every --eval-tokens --see
 value 1 --gamma 0
 value 1 --schedule wavy "\`wavy\`"
 value 1 --optimizer lion "\`lion\`"
-for n in 0 -5 5000000000; do refuses "--iters is $n" train text.txt "${new[@]}" --iters $n; done
-refuses "--patience needs validation" train text.txt "${new[@]}" --patience 2 --val-fraction 0
-refuses "--low-memory" train text.txt "${new[@]}" --low-memory --accumulate 2
+for n in 0 -5 5000000000; do wrong_usage "--iters is $n" train text.txt "${new[@]}" --iters $n; done
+wrong_usage "--patience needs validation" train text.txt "${new[@]}" --patience 2 --val-fraction 0
+wrong_usage "--low-memory" train text.txt "${new[@]}" --low-memory --accumulate 2
 refuses "\"€\" (U+20AC) (byte offset 4)" train text.txt "${new[@]}" --sample-prompt "The €"
-refuses "exclude each other" train text.txt "${new[@]}" --resume --overwrite
+wrong_usage "exclude each other" train text.txt "${new[@]}" --resume --overwrite
 
 name() { refuses "$1" train text.txt "${tiny[@]}" --iters 1 -o "$2"; }
 name "good.gguf: already exists; add --resume" good
@@ -123,6 +124,7 @@ name "folder: is a folder" folder
 name ".: is a folder" .
 name "has no file name" folder/
 name "has no file name" ""
+name "new.bin: nib writes GGUF files" new.bin
 name "cannot create" /nowhere/new
 name "cannot create" text.txt/new
 name "cannot create" "$(printf 'x%.0s' $(seq 300))"
@@ -238,13 +240,13 @@ check "--skip-unknown drops it" test "$(cat "$out")" = "The fox"
 refuses "not valid UTF-8 at byte offset 4 (byte 0xFF)" run good.gguf -p $'The \xff'
 refuses "nowhere.txt: cannot open" run good.gguf --prompt-file nowhere.txt
 refuses "folder: is a folder" run good.gguf --prompt-file folder
-for x in -1 nan inf; do refuses "--temp is $x" run good.gguf -p The --temp $x; done
-for x in 0 -1 1.5 nan; do refuses "--top-p is $x" run good.gguf -p The --top-p $x; done
-for x in -1 1.5 nan; do refuses "--min-p is $x" run good.gguf -p The --min-p $x; done
-for x in 0 -1 nan inf; do refuses "--repeat-penalty is $x" run good.gguf -p The --repeat-penalty $x; done
-refuses "--top-k is -1" run good.gguf -p The --top-k -1
-refuses "--repeat-last is -2" run good.gguf -p The --repeat-last -2
-refuses "--stop is empty" run good.gguf -p The --stop ""
+for x in -1 nan inf; do wrong_usage "--temp is $x" run good.gguf -p The --temp $x; done
+for x in 0 -1 1.5 nan; do wrong_usage "--top-p is $x" run good.gguf -p The --top-p $x; done
+for x in -1 1.5 nan; do wrong_usage "--min-p is $x" run good.gguf -p The --min-p $x; done
+for x in 0 -1 nan inf; do wrong_usage "--repeat-penalty is $x" run good.gguf -p The --repeat-penalty $x; done
+wrong_usage "--top-k is -1" run good.gguf -p The --top-k -1
+wrong_usage "--repeat-last is -2" run good.gguf -p The --repeat-last -2
+wrong_usage "--stop is empty" run good.gguf -p The --stop ""
 
 for ids in $vocab -1 1.5 x 99999999999; do
     refuses "\`$ids\` is not a token; tokens are whole numbers from 0 to $((vocab - 1))" logits good.gguf -o x.npy --tokens "1 $ids"
@@ -265,7 +267,7 @@ refuses "latin.txt: not UTF-8" eval good.gguf latin.txt
 refuses "euro.txt: the model does not know the character \"€\" (U+20AC), character 5" eval good.gguf euro.txt
 refuses "too few" eval good.gguf one.txt
 refuses "use a larger --val-fraction" eval good.gguf text.txt --val-fraction 1e-9
-for x in 1 -0.1 nan; do refuses "--val-fraction is $x" eval good.gguf text.txt --val-fraction $x; done
+for x in 1 -0.1 nan; do wrong_usage "--val-fraction is $x" eval good.gguf text.txt --val-fraction $x; done
 
 # ---- from a text to a model that writes ------------------------------------------------------------------------------
 

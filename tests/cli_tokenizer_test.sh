@@ -112,7 +112,12 @@ check "the text is valid UTF-8" ends_with_text
 works run none.gguf --tokens "1 2" -n 3 --temp 0 && is "1 2 7 7 7"
 works run bare.gguf --tokens "1 2" -n 3 --temp 0 --json && is_json
 check "ids" grep -q '"text":" 7 7 7","tokens":3,"ids":\[7,7,7\],"stopped":false' "$out"
-works run none.gguf -n 2 --temp 0 && is " 7 7"
+works run none.gguf -n 2 --temp 0 && is "7 7"
+works run none.gguf --tokens "1 2" -n 2 --temp 0 --no-echo --samples 2 && is "=== sample 1 of 2 ===
+7 7
+
+=== sample 2 of 2 ===
+7 7"
 refuses "the model has no tokenizer; give it token numbers" run none.gguf -p ab
 refuses "\`260\` is not a token" run none.gguf --tokens 260
 wrong_usage "exclude each other" run none.gguf --tokens 1 -p ab

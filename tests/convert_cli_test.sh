@@ -1,6 +1,7 @@
 #!/bin/bash
 # convert_cli_test.sh [NIB]: convert, quantize and export as a user meets them: the way from a model to Hugging Face's files
 # and back, and every bad input. The models are trained here; damaged files are good ones, edited.
+goldens=$(realpath "$(dirname "$0")")/goldens/transformers
 source "$(dirname "$0")/cli_helpers.bash"
 
 # ---- help and usage --------------------------------------------------------------------------------------------------
@@ -22,6 +23,8 @@ works export trained -o hf
 check "the files of a character model" \
     test "$(ls hf | tr '\n' ' ')" = "config.json model.safetensors tokenizer.json tokenizer_config.json "
 check "sums up" grep -q '^hf: f32, 0.0M parameters, .* KiB, [0-9.]* s$' "$err"
+works convert hf -o first-v1.5
+check "a name with a dot" test -e first-v1.5.gguf
 works convert hf -o first
 check "nothing but the sum" test "$(wc -l < "$err")" = 1
 works export first.gguf -o hf2 && works convert hf2 -o second.gguf
@@ -40,8 +43,10 @@ for type in f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1; do
     check "$type: norms, biases and positions are f32" \
         test "$(grep -c ' \(position_embd\|blk.[01].*_norm\).* f32 \|bias  *f32 ' "$out")" = 18
 done
-works quantize first later q4_k --overwrite
-check "says which type is stored instead" grep -q 'warning: 9 matrices are stored as q5_0, since blocks of q4_k' "$err"
+for command in "convert hf -o x --type q4_k" "quantize first x q4_k"; do
+    refuses "tensor \`token_embd.weight\` cannot be q4_k: its rows of 32 numbers are no whole number of blocks of 256; choose one of: f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0" $command
+done
+works quantize first later q5_0 --overwrite
 works quantize later.gguf again.gguf q4_0
 check "says that it is quantized already" grep -q 'warning: 9 matrices are quantized already' "$err"
 works export later.gguf -o dequantized
@@ -64,6 +69,8 @@ refuses "weights.gguf: is both read and written" convert weights.gguf -o weights
 rm config.json weights.gguf
 refuses "hf: is a folder; give the name of the model file" convert hf -o hf
 refuses "has no file name" convert hf -o ""
+refuses "x.bin: nib writes GGUF files; give a name that ends in .gguf" convert hf -o x.bin
+refuses "x.safetensors: nib writes GGUF files" quantize first x.safetensors q8_0
 refuses "cannot create" convert hf -o nowhere/x.gguf
 refuses "hf: already exists and is not empty" export first -o hf
 refuses "text.txt: is not a folder" export first -o text.txt
@@ -103,10 +110,10 @@ done
 
 # ---- types and vocabularies ------------------------------------------------------------------------------------------
 
-refuses "--type: there is no type \`q9\`; choose one of: f32, f16, bf16, q8_0" convert hf -o x --type q9
-refuses "there is no type \`q2_k\`" quantize first x q2_k
-refuses "\`q8_0\` has no place in a safetensors file" export first -o x --type q8_0
-refuses "--activation: activation \`silu\` is not supported; nib knows gelu_new" convert hf -o x --activation silu
+wrong_usage "--type: there is no type \`q9\`; choose one of: f32, f16, bf16, q8_0" convert hf -o x --type q9
+wrong_usage "there is no type \`q2_k\`" quantize first x q2_k
+wrong_usage "\`q8_0\` has no place in a safetensors file" export first -o x --type q8_0
+wrong_usage "--activation: activation \`silu\` is not supported; nib knows gelu_new" convert hf -o x --activation silu
 refuses "--activation contradicts what config.json says" convert hf -o x --activation relu
 refuses "--heads 4 contradicts the 2 heads that the files say" convert hf -o x --heads 4
 refuses "nowhere.json: cannot open" convert hf -o x --vocab nowhere.json
@@ -126,6 +133,23 @@ works convert bare -o bare.gguf
 check "says that there is no tokenizer" grep -q 'warning: there is no tokenizer: .*--vocab adds one' "$err"
 works export bare.gguf -o bare2 && works convert bare2 -o bare3.gguf
 check "also without a tokenizer the same file" same bare.gguf bare3.gguf
+
+# ---- makemore's names: each line is a text of its own ------------------------------------------------------------------
+
+{ printf '{"<.>": 0' && i=0 && for letter in {a..z}; do printf ', "%s": %s' $letter $((++i)); done && echo '}'; } > letters.json
+works convert "$goldens/names.pt" --heads 4 --vocab letters.json -o names
+works eval names "$goldens/names.txt" --lines
+check "loss as PyTorch gives it" grep -q '^loss  *4.5402$' "$out"
+check "letters and ends" grep -q '^tokens  *91 (' "$out"
+works eval names "$goldens/names.txt" --lines --json && is_json
+check "bytes of the file" test "$(field bytes)" = "$(stat -c %s "$goldens/names.txt")"
+printf 'emma\r\n\r\nolivia\n\nava' > some.txt && works eval names some.txt --lines --json && cp "$out" json
+printf 'emma\nolivia\nava\n' > some.txt && works eval names some.txt --lines --json
+check "line ends and empty lines do not count" test "$(field loss)" = "$(sed -E 's/.*"loss":([^,]*).*/\1/' json)"
+refuses "names.txt: the model has no token for byte 0x0A, and none for unknown text; remove it or, if lines are texts of their own, use --lines" eval names "$goldens/names.txt"
+printf '\n\r\n' > blank.txt && refuses "there is no line to measure" eval names blank.txt --lines
+refuses "the model has no token for the end of a text; leave out --lines" eval first text.txt --lines
+wrong_usage "exclude each other" eval names some.txt --lines --val-fraction 0.1
 
 # ---- bad folders and files -------------------------------------------------------------------------------------------
 

@@ -328,14 +328,20 @@ TEST_F(Convert, TypesAndFindings) {
 TEST_F(Convert, QuantizingIsConverting) {
     const std::string f32 = read_file(convert("hf").name());
     write_file(folder / "f32.gguf", f32);
-    for (const DType type : {DType::F16, DType::BF16, DType::Q8_0, DType::Q4_K}) {
+    for (const DType type : {DType::F16, DType::BF16}) {
         const std::string direct = read_file(convert("hf", type).name());
         ConvertRequest r = request("f32.gguf", "q.gguf");
         r.type = type, r.overwrite = true;
         quantize_file(r, reports());
         EXPECT_TRUE(read_file(r.output) == direct) << dtype_info(type)->name;
     }
-    ConvertRequest r = request("f32.gguf", "f32.gguf");
+    ConvertRequest r = request("f32.gguf", "refused.gguf");
+    r.type = DType::Q8_0;
+    const char* const refused = "tensor `token_embd.weight` cannot be q8_0: its rows of 8 numbers";
+    EXPECT_MENTIONS(error_of([&] { quantize_file(r, reports()); }), refused);
+    EXPECT_MENTIONS(error_of([&] { convert("hf", DType::Q8_0); }), refused);
+    EXPECT_FALSE(fs::exists(r.output));
+    r = request("f32.gguf", "f32.gguf");
     r.type = DType::F16, r.overwrite = true;
     EXPECT_MENTIONS(error_of([&] { quantize_file(r, reports()); }), "is both read and written");
     EXPECT_TRUE(read_file(r.input) == f32);

@@ -10,7 +10,7 @@
 
 #include "test_errors.h"
 #include "test_files.h"
-#include "train/corpus.h"
+#include "text/corpus.h"
 
 namespace nib {
 namespace {

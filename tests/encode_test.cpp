@@ -7,21 +7,28 @@
 
 #include "model/encode.h"
 #include "ref/quantize.h"
+#include "test_errors.h"
 
 namespace nib {
 namespace {
 
-TEST(StoredType, FallsBackAsLlamaCppDoes) {
+using namespace test;
+
+TEST(StoredType, RowsOfWholeBlocks) {
     const auto type = [](DType wanted, std::vector<int64_t> shape) { return stored_type(wanted, "x", shape); };
     EXPECT_EQ(type(DType::Q4_K, {3, 512}), DType::Q4_K);
-    EXPECT_EQ(type(DType::Q4_K, {3, 64}), DType::Q5_0);
-    EXPECT_EQ(type(DType::Q5_K, {3, 64}), DType::Q5_1);
-    EXPECT_EQ(type(DType::Q6_K, {3, 64}), DType::Q8_0);
-    for (const DType wanted : {DType::Q4_K, DType::Q5_K, DType::Q6_K, DType::Q8_0, DType::Q4_0, DType::Q5_1})
-        EXPECT_EQ(type(wanted, {3, 33}), DType::F16);
     EXPECT_EQ(type(DType::BF16, {3, 33}), DType::BF16);
     EXPECT_EQ(type(DType::Q8_0, {64}), DType::F32);
-    EXPECT_EQ(stored_type(DType::Q8_0, "position_embd.weight", std::vector<int64_t>{4, 64}), DType::F32);
+    EXPECT_EQ(stored_type(DType::Q8_0, "position_embd.weight", std::vector<int64_t>{4, 33}), DType::F32);
+    const auto refused = [&](DType wanted, int64_t row) { return error_of([&] { type(wanted, {3, row}); }); };
+    for (const DType wanted : {DType::Q4_K, DType::Q5_K, DType::Q6_K})
+        EXPECT_MENTIONS(refused(wanted, 64),
+                        "its rows of 64 numbers are no whole number of blocks of 256; choose one of: f32, f16, bf16, "
+                        "q8_0, q5_1, q5_0, q4_1, q4_0");
+    for (const DType wanted : {DType::Q8_0, DType::Q4_0, DType::Q4_1, DType::Q5_0, DType::Q5_1})
+        EXPECT_EQ(refused(wanted, 48), strprintf("tensor `x` cannot be %s: its rows of 48 numbers are no whole number of "
+                                                 "blocks of 32; choose one of: f32, f16, bf16",
+                                                 dtype_info(wanted)->name));
     EXPECT_EQ(find_weight_type("q4_k"), DType::Q4_K);
     for (const char* name : {"q2_k", "i8", "", "Q8_0"}) EXPECT_FALSE(find_weight_type(name)) << name;
 }

@@ -1,5 +1,5 @@
-// libFuzzer target: no bytes may crash the GGUF reader. Build with clang++ -fsanitize=fuzzer,address,undefined; the seeds
-// are in tests/fuzz_corpus/gguf.
+// libFuzzer target: no bytes may crash the GGUF reader, nor what opens a model of such a file. The seeds are in
+// tests/fuzz_corpus/gguf.
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -10,6 +10,9 @@
 
 #include "core/error.h"
 #include "io/gguf.h"
+#include "model/config.h"
+#include "model/gpt.h"
+#include "text/tokenizer_gguf.h"
 
 namespace {
 
@@ -34,6 +37,18 @@ void try_get(const nib::GgufFile& file, const std::string& key) {
     }
 }
 
+void try_model(const nib::GgufFile& file) {
+    try {
+        const nib::GptConfig config = nib::read_config(file);
+        CHECK(nib::gpt_weights(config, file, 0).blocks.size() == static_cast<size_t>(config.layers));
+    } catch (const nib::Error&) {
+    }
+    try {
+        if (const auto tokenizer = nib::read_tokenizer(file)) touch(tokenizer->decode(0));
+    } catch (const nib::Error&) {
+    }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -53,6 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             touch(uint8_t(tensor.data.front()));
             touch(uint8_t(tensor.data.back()));
         }
+        try_model(file);
     } catch (const nib::Error& error) {
         CHECK(error.what()[0] != '\0');
     }

@@ -37,7 +37,7 @@ struct QuantizedQuality : TinyTraining {
         CpuBackend backend(kernel_table("auto"), 2);
         const LoadedModel model((folder_ / name).string(), backend);
         const std::vector<int32_t> ids = model.tokenizer().encode(read_file("tools/demo/fables.txt").substr(0, 12000));
-        Evaluator evaluator(backend, model.config(), model.weights(), static_cast<int64_t>(ids.size()));
+        Evaluator evaluator(backend, model.config(), model.weights(), {static_cast<int64_t>(ids.size())});
         const auto read = [&](int64_t begin, std::span<int32_t> out) {
             std::copy_n(ids.begin() + begin, out.size(), out.begin());
         };

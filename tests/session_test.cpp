@@ -344,7 +344,7 @@ TEST_F(SessionTest, EvaluationCountsEveryTokenOnce) {
         }
         for (const int64_t batch : {0, 1, 3, 100}) {
             std::vector<int> read(size);
-            Evaluator evaluator(backend_, config_, weights_, static_cast<int64_t>(size), {.batch = batch});
+            Evaluator evaluator(backend_, config_, weights_, {static_cast<int64_t>(size)}, {.batch = batch});
             const Evaluation result = evaluator.run(
                 [&](int64_t begin, std::span<int32_t> ids) { std::copy_n(text.begin() + begin, ids.size(), ids.begin()); });
             EXPECT_EQ(result.tokens, static_cast<int64_t>(size) - 1);
@@ -374,7 +374,7 @@ TEST_F(SessionTest, EvaluationWithAStride) {
                 }
                 reached = end;
             }
-            Evaluator evaluator(backend_, config_, weights_, static_cast<int64_t>(size),
+            Evaluator evaluator(backend_, config_, weights_, {static_cast<int64_t>(size)},
                                 {.batch = 3, .stride = static_cast<int64_t>(stride)});
             const Evaluation result = evaluator.run(
                 [&](int64_t begin, std::span<int32_t> ids) { std::copy_n(text.begin() + begin, ids.size(), ids.begin()); });
@@ -382,15 +382,43 @@ TEST_F(SessionTest, EvaluationWithAStride) {
             EXPECT_NEAR(result.loss_sum, loss, 1e-4 * static_cast<double>(size)) << size << " by " << stride;
         }
     }
-    EXPECT_THROW(Evaluator(backend_, config_, weights_, 10, {.stride = config_.context + 1}), Error);
+    EXPECT_THROW(Evaluator(backend_, config_, weights_, {10}, {.stride = config_.context + 1}), Error);
+}
+
+// Each as if it were alone, whatever shares a batch with it.
+TEST_F(SessionTest, EvaluationOfSeveralTexts) {
+    const auto T = static_cast<size_t>(config_.context);
+    const std::vector<size_t> sizes = {2, 5, 2 * T + 3, T + 1, 9, T};
+    for (const int64_t stride : {0, 7}) {
+        std::vector<int32_t> all;
+        std::vector<int64_t> ends;
+        Evaluation expected;
+        for (const size_t size : sizes) {
+            const std::vector<int32_t> text = random_ids(size);
+            Evaluator alone(backend_, config_, weights_, {static_cast<int64_t>(size)}, {.stride = stride});
+            const Evaluation e = alone.run(
+                [&](int64_t begin, std::span<int32_t> ids) { std::copy_n(text.begin() + begin, ids.size(), ids.begin()); });
+            expected.tokens += e.tokens, expected.loss_sum += e.loss_sum, expected.correct += e.correct;
+            all.insert(all.end(), text.begin(), text.end());
+            ends.push_back(static_cast<int64_t>(all.size()));
+        }
+        for (const int64_t batch : {0, 1, 4}) {
+            Evaluator evaluator(backend_, config_, weights_, ends, {.batch = batch, .stride = stride});
+            const Evaluation result = evaluator.run(
+                [&](int64_t begin, std::span<int32_t> ids) { std::copy_n(all.begin() + begin, ids.size(), ids.begin()); });
+            EXPECT_EQ(result.tokens, expected.tokens);
+            EXPECT_EQ(result.correct, expected.correct);
+            EXPECT_NEAR(result.loss_sum, expected.loss_sum, 1e-4 * static_cast<double>(all.size()));
+        }
+    }
 }
 
 TEST_F(SessionTest, MemoryIsKnownBeforeItIsTaken) {
     EXPECT_EQ(Session::cache_bytes(config_, 3),
               static_cast<double>(3 * 2 * config_.layers * config_.context * config_.embd * 4));
     EXPECT_THROW(Session(backend_, config_, weights_, int64_t{1} << 60), Error);
-    Evaluator fits(backend_, config_, weights_, 1000, {.batch = 2, .memory = 1e9});
-    EXPECT_THROW(Evaluator(backend_, config_, weights_, 1000, {.batch = 2, .memory = 1000}), Error);
+    Evaluator fits(backend_, config_, weights_, {1000}, {.batch = 2, .memory = 1e9});
+    EXPECT_THROW(Evaluator(backend_, config_, weights_, {1000}, {.batch = 2, .memory = 1000}), Error);
 }
 
 class ModelFileTest : public SessionTest {

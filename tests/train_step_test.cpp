@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "cpu/backend.h"
 #include "cpu/isa.h"
+#include "io/memory_limit.h"
 #include "ref/kernels.h"
 #include "train/trainer.h"
 

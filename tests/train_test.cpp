@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "core/wrapped_backend.h"
+#include "io/memory_limit.h"
 #include "ref/kernels.h"
 #include "tiny_training.h"
 

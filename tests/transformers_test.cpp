@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <optional>
 #include <span>
 #include <string>
@@ -53,7 +54,7 @@ TEST_P(Transformers, LogitsLossAndGreedyText) {
                            [&](std::span<const float> rows) { logits.insert(logits.end(), rows.begin(), rows.end()); });
         EXPECT_LE(relative_error(logits, numbers<float>(expected, "logits")), 1e-5);
 
-        Evaluator evaluator(backend, model.config(), model.weights(), static_cast<int64_t>(ids.size()));
+        Evaluator evaluator(backend, model.config(), model.weights(), {static_cast<int64_t>(ids.size())});
         const Evaluation loss = evaluator.run([&](int64_t begin, std::span<int32_t> out) {
             std::copy_n(&ids[static_cast<size_t>(begin)], out.size(), out.begin());
         });
@@ -73,9 +74,35 @@ TEST_P(Transformers, LogitsLossAndGreedyText) {
     }
 }
 
+// Each name by itself, from the token 0 to the token 0, as makemore measures.
+struct Makemore : Transformers {};
+
+TEST_P(Makemore, LossOfNames) {
+    std::ifstream file(golden("transformers/names.txt"));
+    std::vector<int32_t> all;
+    std::vector<int64_t> ends;
+    for (std::string name; std::getline(file, name); ends.push_back(static_cast<int64_t>(all.size()))) {
+        all.push_back(0);
+        for (const char letter : name) all.push_back(letter - 'a' + 1);
+        all.push_back(0);
+    }
+    ASSERT_EQ(ends.size(), 13u);
+    for (const KernelTable* table : kernel_tables()) {
+        SCOPED_TRACE(table->name);
+        CpuBackend backend(*table, 2);
+        const LoadedModel model((folder / "m.gguf").string(), backend);
+        Evaluator evaluator(backend, model.config(), model.weights(), ends);
+        const Evaluation result = evaluator.run(
+            [&](int64_t begin, std::span<int32_t> out) { std::copy_n(all.begin() + begin, out.size(), out.begin()); });
+        EXPECT_NEAR(result.loss(), numbers<float>(expected, "names_loss")[0], 1e-5);
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(All, Transformers,
                          testing::Values(Case{"tied", "tied"}, Case{"untied_relu", "untied_relu"}, Case{"gelu", "gelu"},
-                                         Case{"names", "names.pt", 4}),
+                                         Case{"long", "long"}, Case{"names", "names.pt", 4}),
+                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(All, Makemore, testing::Values(Case{"names", "names.pt", 4}),
                          [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

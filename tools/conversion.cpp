@@ -6,9 +6,9 @@
 
 #include "console.h"
 #include "core/error.h"
+#include "io/progress.h"
 #include "model/encode.h"
 #include "options.h"
-#include "train/progress.h"
 
 namespace nib {
 namespace {
@@ -36,7 +36,8 @@ void add_conversion_options(CLI::App& app, bool& overwrite, int& threads) {
 
 DType weight_type(const char* option, const std::string& name) {
     if (const auto type = find_weight_type(name)) return *type;
-    fail("%s: there is no type `%s`; choose one of: %s", option, printable(name, 40).c_str(), weight_type_names().c_str());
+    fail_usage("%s: there is no type `%s`; choose one of: %s", option, printable(name, 40).c_str(),
+               weight_type_names().c_str());
 }
 
 void report_conversion(const std::string& output, const std::function<ConvertResult(const ConvertReports&)>& convert) {

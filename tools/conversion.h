@@ -12,7 +12,7 @@ namespace nib {
 /// Declares --overwrite and --threads, which is set to its default.
 void add_conversion_options(CLI::App& app, bool& overwrite, int& threads);
 
-/// The weight type that the user names as the value of `option`. Error lists the types.
+/// The weight type that the user names as the value of `option`. UsageError lists the types.
 DType weight_type(const char* option, const std::string& name);
 
 /// Runs a conversion with warnings and a progress line on standard error, and sums it up: "NAME: ...".

@@ -16,8 +16,8 @@ constexpr const char* kFooter =
     "SOURCE is a folder as on the Hugging Face hub (config.json, weights, tokenizer), or a file of weights: safetensors, "
     "with its config.json and tokenizer beside it, or what torch.save has written (.bin, .pt, .pth, .ckpt), such as a "
     "checkpoint of nanoGPT, minGPT or makemore. Nothing in it is executed.\n\n"
-    "Norms, biases and position embeddings are stored as f32 whatever the type. A matrix whose rows the blocks of a type "
-    "do not fill gets another type, which is said.\n\n"
+    "Norms, biases and position embeddings are stored as f32 whatever the type. Types in blocks need rows of whole blocks: "
+    "channels and feed-forward width divide by 256 for q6_k, q5_k and q4_k, by 32 for the other q types.\n\n"
     "--vocab names a folder with a tokenizer, a tokenizer.json, a vocab.json with a merges.txt beside it, or a vocab.json "
     "that lists characters: {\"a\": 0, \"b\": 1}; `none` leaves out one that nib does not know. Without a tokenizer the "
     "model takes and gives token numbers.\n\n"
@@ -37,7 +37,11 @@ void convert(Options& o) {
     request.output = model_file_to_write(request.output);
     if (!o.type.empty()) request.type = weight_type("--type", o.type);
     if (o.heads > 0) request.hints.heads = o.heads;
-    if (!o.act.empty()) request.hints.act = find_activation(o.act, "--activation");
+    try {
+        if (!o.act.empty()) request.hints.act = find_activation(o.act, "--activation");
+    } catch (const Error& error) {
+        fail_usage("%s", error.what());
+    }
     report_conversion(request.output, [&](const ConvertReports& reports) { return convert_checkpoint(request, reports); });
 }
 

@@ -24,7 +24,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kFooter =
     "vulkan:0 and so on are names for --device. A software device computes on the CPU, slower than nib's own kernels: it "
-    "is good for tests only.\n\n"
+    "is good for tests only, and --device auto does not take it.\n\n"
     "Examples:\n"
     "  nib devices\n"
     "  nib run model.gguf -p \"Once upon a time\" --device vulkan:0";

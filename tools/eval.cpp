@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <numbers>
 #include <string>
@@ -15,12 +16,12 @@
 #include "infer/evaluate.h"
 #include "input.h"
 #include "io/mapped_file.h"
+#include "io/memory_limit.h"
+#include "io/progress.h"
 #include "model/loaded_model.h"
 #include "options.h"
+#include "text/corpus.h"
 #include "text/token_numbers.h"
-#include "train/corpus.h"
-#include "train/memory.h"
-#include "train/progress.h"
 
 namespace nib {
 namespace {
@@ -33,27 +34,34 @@ constexpr const char* kFooter =
     "Loss is the mean cross-entropy in nats; perplexity is exp(loss). Bits per character (of character models) or byte are "
     "loss / ln 2 times the tokens per character or byte. Several texts follow each other; where tokens are not characters, "
     "each is encoded by itself.\n\n"
+    "With --lines each line is a text of its own, such as a name: it begins after the model's token for the beginning of a "
+    "text and is predicted up to its token for the end. Empty lines do not count.\n\n"
     "Examples:\n"
     "  nib eval shakespeare.gguf input.txt\n"
     "  nib eval shakespeare.gguf input.txt --val-fraction 0.1     # what nib train keeps for validation\n"
-    "  nib eval gpt2.gguf texts/ more.txt --stride 512 --json";
+    "  nib eval gpt2.gguf texts/ more.txt --stride 512 --json\n"
+    "  nib eval names.gguf names.txt --lines";
 
 struct Options {
     std::string model;
     std::vector<std::string> paths;
     double val_fraction = 0;
     EvaluationOptions evaluation;
-    EncodeOptions encode;
-    bool tokens = false, json = false;
+    EncodeOptions encode{.advice = "remove it or, if lines are texts of their own, use --lines"};
+    bool tokens = false, lines = false, json = false;
     BackendOptions backend;
 };
 
-// What is measured: tokens, the first of which is only given.
+// What is measured: tokens, the first of which is only given. With --lines that holds for each line.
 struct Text {
-    int64_t size = 0;
+    std::vector<int64_t> ends;  // of its parts, which are measured each by itself
     Evaluator::Reader read;
     bool characters = false;  // is what tokens are
     double bytes = 0;         // that they stand for; 0: not known
+    bool given = false;       // the first token of each part, which stands for none of the bytes
+
+    int64_t size() const { return ends.back(); }
+    int64_t predicted() const { return size() - static_cast<int64_t>(ends.size()); }
 };
 
 // The part of `size` tokens that counts.
@@ -70,44 +78,84 @@ Text open_characters(const Options& o, const CharTokenizer& tokenizer) {
     const auto corpus = std::make_shared<Corpus>(o.paths);
     corpus->require_known(tokenizer);
     const Span span = measured(corpus->size(), o.val_fraction, "characters");
-    return {span.size(),
+    return {{span.size()},
             [=, &tokenizer](int64_t begin, std::span<int32_t> ids) { corpus->read(span.begin + begin, ids, tokenizer); },
             true};
 }
 
-std::vector<int32_t> encode_file(const Options& o, const std::string& path, const Tokenizer& tokenizer) {
-    const MappedFile file(path);
-    const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-    try {
-        return o.tokens ? parse_token_numbers(text, tokenizer.vocab_size()) : tokenizer.encode(text, o.encode);
-    } catch (const Error& error) {
-        fail("%s: %s", printable(path).c_str(), error.what());
+using TextUse = std::function<void(std::string_view text)>;
+
+// Gives `use` the files of all paths, and puts their names before its errors.
+void for_each_file(const std::vector<std::string>& paths, const TextUse& use) {
+    for (const std::string& path : paths) {
+        std::error_code error;
+        const bool folder = std::filesystem::is_directory(path, error);
+        for (const std::string& name : folder ? text_files(path) : std::vector{path}) {
+            const MappedFile file(name);
+            try {
+                use({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+            } catch (const Error& e) {
+                fail("%s: %s", printable(name).c_str(), e.what());
+            }
+        }
     }
+}
+
+// The lines that are not empty, without their ends.
+void for_each_line(std::string_view text, const TextUse& use) {
+    for (size_t at = 0; at < text.size();) {
+        const size_t end = std::min(text.find('\n', at), text.size());
+        std::string_view line = text.substr(at, end - at);
+        if (line.ends_with('\r')) line.remove_suffix(1);
+        if (!line.empty()) use(line);
+        at = end + 1;
+    }
+}
+
+Evaluator::Reader reader_of(std::shared_ptr<const std::vector<int32_t>> ids, int64_t first = 0) {
+    return
+        [=](int64_t begin, std::span<int32_t> out) { std::copy_n(ids->begin() + first + begin, out.size(), out.begin()); };
 }
 
 Text open_tokens(const Options& o, const Tokenizer& tokenizer) {
     const auto all = std::make_shared<std::vector<int32_t>>();
-    for (const std::string& path : o.paths) {
-        std::error_code error;
-        const bool folder = std::filesystem::is_directory(path, error);
-        for (const std::string& file : folder ? text_files(path) : std::vector{path}) {
-            const std::vector<int32_t> ids = encode_file(o, file, tokenizer);
-            all->insert(all->end(), ids.begin(), ids.end());
-        }
-    }
+    for_each_file(o.paths, [&](std::string_view text) {
+        const std::vector<int32_t> ids =
+            o.tokens ? parse_token_numbers(text, tokenizer.vocab_size()) : tokenizer.encode(text, o.encode);
+        all->insert(all->end(), ids.begin(), ids.end());
+    });
     const Span span = measured(static_cast<int64_t>(all->size()), o.val_fraction, "tokens");
-    const auto begin = static_cast<size_t>(span.begin);
     double bytes = 0;
     const bool known = dynamic_cast<const TokenNumbers*>(&tokenizer) == nullptr;
-    for (size_t i = begin; known && i < all->size(); ++i) bytes += static_cast<double>(tokenizer.decode((*all)[i]).size());
-    return {span.size(),
-            [=](int64_t from, std::span<int32_t> ids) {
-                std::copy_n(all->begin() + span.begin + from, ids.size(), ids.begin());
-            },
-            false, bytes};
+    for (auto i = static_cast<size_t>(span.begin); known && i < all->size(); ++i)
+        bytes += static_cast<double>(tokenizer.decode((*all)[i]).size());
+    return {{span.size()}, reader_of(all, span.begin), false, bytes};
 }
 
-Text open_text(const Options& o, const Tokenizer& tokenizer) {
+Text open_lines(const Options& o, const Tokenizer& tokenizer, const std::string& model) {
+    if (tokenizer.end_token() < 0)
+        fail("%s: the model has no token for the end of a text; leave out --lines", printable(model).c_str());
+    const auto all = std::make_shared<std::vector<int32_t>>();
+    Text text;
+    text.given = true;
+    for_each_file(o.paths, [&](std::string_view file) {
+        for_each_line(file, [&](std::string_view line) {
+            const std::vector<int32_t> ids = tokenizer.encode(line, o.encode);
+            all->push_back(tokenizer.first_token());
+            all->insert(all->end(), ids.begin(), ids.end());
+            all->push_back(tokenizer.end_token());
+            text.ends.push_back(static_cast<int64_t>(all->size()));
+            text.bytes += static_cast<double>(line.size() + 1);
+        });
+    });
+    if (text.ends.empty()) fail("there is no line to measure");
+    text.read = reader_of(all);
+    return text;
+}
+
+Text open_text(const Options& o, const LoadedModel& model) {
+    const Tokenizer& tokenizer = model.tokenizer();
+    if (o.lines) return open_lines(o, tokenizer, model.file().name());
     const auto* characters = o.tokens ? nullptr : dynamic_cast<const CharTokenizer*>(&tokenizer);
     return characters != nullptr ? open_characters(o, *characters) : open_tokens(o, tokenizer);
 }
@@ -116,7 +164,8 @@ Text open_text(const Options& o, const Tokenizer& tokenizer) {
 void print_result(bool json, const Evaluation& result, const Text& text, double speed) {
     const double loss = result.loss(), bits = loss / std::numbers::ln2;
     const bool characters = text.characters, has_bytes = text.bytes > 0;
-    const double bits_per_byte = has_bytes ? bits * static_cast<double>(text.size) / text.bytes : 0;
+    const double bits_per_byte =
+        has_bytes ? bits * static_cast<double>(text.given ? text.predicted() : text.size()) / text.bytes : 0;
     if (json) {
         nlohmann::ordered_json object = {
             {"loss",       loss          },
@@ -153,13 +202,13 @@ struct Task {
     Task(const Options& o, std::unique_ptr<Backend> device)
         : backend(std::move(device)),
           model(model_file(o.model), *backend),
-          text(open_text(o, model.tokenizer())),
-          evaluator(*backend, model.config(), model.weights(), text.size, o.evaluation) {}
+          text(open_text(o, model)),
+          evaluator(*backend, model.config(), model.weights(), text.ends, o.evaluation) {}
 };
 
 void eval(Options& o) {
     if (!(o.val_fraction >= 0 && o.val_fraction < 1))
-        fail("--val-fraction is %g; it must be at least 0 and below 1", o.val_fraction);
+        fail_usage("--val-fraction is %g; it must be at least 0 and below 1", o.val_fraction);
     o.evaluation.memory = memory_limit();
     std::unique_ptr<Task> task;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) { task = std::make_unique<Task>(o, std::move(backend)); });
@@ -168,7 +217,7 @@ void eval(Options& o) {
     Progress progress(stderr, stderr_is_terminal(), 1);
     const auto speed = [&](const Evaluation& e) { return static_cast<double>(e.tokens) / (seconds_since_start() - start); };
     const Evaluation result = task->evaluator.run(text.read, [&](const Evaluation& e) {
-        const auto all = static_cast<double>(text.size - 1), done = static_cast<double>(e.tokens);
+        const auto all = static_cast<double>(text.predicted()), done = static_cast<double>(e.tokens);
         progress.status(strprintf("%.0f %%  loss %.4f  %.0f tok/s  %s left", 100 * done / all, e.loss(), speed(e),
                                   clock_text((all - done) / speed(e)).c_str()));
     });
@@ -190,16 +239,17 @@ void eval_command(CLI::App& app) {
         ->transform(whole_number(0))
         ->type_name("N")
         ->capture_default_str();
-    app.add_option("--val-fraction", o->val_fraction,
-                   "measure only the last part of the text: 0.1 is its last tenth; 0: all")
-        ->transform(real_number())
-        ->type_name("X")
-        ->capture_default_str();
+    auto* fraction = app.add_option("--val-fraction", o->val_fraction,
+                                    "measure only the last part of the text: 0.1 is its last tenth; 0: all")
+                         ->transform(real_number())
+                         ->type_name("X")
+                         ->capture_default_str();
     app.add_option("--batch", o->evaluation.batch, "windows evaluated together; 0: chosen")
         ->transform(whole_number(0, int64_t{1} << 20))
         ->type_name("N")
         ->capture_default_str();
-    app.add_flag("--tokens", o->tokens, "the files hold token numbers, as in \"1 2 3\", instead of text");
+    auto* tokens = app.add_flag("--tokens", o->tokens, "the files hold token numbers, as in \"1 2 3\", instead of text");
+    app.add_flag("--lines", o->lines, "each line is a text of its own")->excludes(tokens, fraction);
     add_special_option(app, o->encode);
     app.add_flag("--json", o->json, "print one JSON object");
     add_device_option(app, o->backend.device);

@@ -29,7 +29,7 @@ void export_folder(Options& o) {
     if (!o.type.empty()) {
         request.type = weight_type("--type", o.type);
         if (dtype_info(*request.type)->block_size > 1)
-            fail("--type: `%s` has no place in a safetensors file; choose f32, f16 or bf16", o.type.c_str());
+            fail_usage("--type: `%s` has no place in a safetensors file; choose f32, f16 or bf16", o.type.c_str());
     }
     report_conversion(request.output, [&](const ConvertReports& reports) { return export_model(request, reports); });
 }

@@ -53,20 +53,27 @@ int report(const char* message) {
     return kFailed;
 }
 
-// Help and version are not errors; wrong usage is one line and where to read on.
-int report_usage(const CLI::App& app, const CLI::ParseError& error) {
+// The command that was named, or nib itself.
+const CLI::App& named_command(const CLI::App& app) {
+    return app.get_subcommands().empty() || !app.remaining().empty() ? app : *app.get_subcommands().front();
+}
+
+// One line and where to read on.
+int report_usage(const CLI::App& command, const std::string& message) {
+    const std::string path = (command.get_parent() != nullptr ? "nib " : "") + command.get_name();
+    std::fflush(stdout);
+    std::fprintf(stderr, "nib: error: %s (see `%s --help`)\n", message.c_str(), path.c_str());
+    return kWrongUsage;
+}
+
+// Help and version are not errors.
+int report_parsing(const CLI::App& app, const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {
         print(error.get_name() == "CallForVersion" ? std::string(error.what()) + "\n" : app.help());
         return kDone;
     }
-    const CLI::App* command = &app;
-    std::string path = "nib";
-    if (!app.get_subcommands().empty() && app.remaining().empty()) {
-        command = app.get_subcommands().front();
-        path += " " + command->get_name();
-    }
-    std::fprintf(stderr, "nib: error: %s (see `%s --help`)\n", usage_message(*command, error).c_str(), path.c_str());
-    return kWrongUsage;
+    const CLI::App& command = named_command(app);
+    return report_usage(command, usage_message(command, error));
 }
 
 // The arguments after the program's name, last first as CLI11 takes them. `nib help run` is `nib run --help`.
@@ -106,7 +113,9 @@ int run(int argc, char** argv) {
         print("");  // flushes what a command has printed on its own
         return kDone;
     } catch (const CLI::ParseError& error) {
-        return report_usage(app, error);
+        return report_parsing(app, error);
+    } catch (const UsageError& error) {
+        return report_usage(named_command(app), error.what());
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "cpu/isa.h"
+#include "io/gguf.h"
 
 namespace nib {
 namespace {
@@ -89,14 +90,11 @@ std::string model_file(const std::string& path) {
 }
 
 std::string model_file_to_write(const std::string& path) {
-    const std::string ending = ".gguf";
-    const std::string stem = path.ends_with(ending) ? path.substr(0, path.size() - ending.size()) : path;
-    if (stem.empty() || stem.ends_with('/')) fail("the output `%s` has no file name", printable(path).c_str());
     std::error_code error;
     if (std::filesystem::is_directory(path, error))
         fail("%s: is a folder; give the name of the model file, for example %s", printable(path).c_str(),
              printable((std::filesystem::path(path) / "model.gguf").string()).c_str());
-    return stem + ending;
+    return gguf_name(path);
 }
 
 }  // namespace nib

@@ -53,7 +53,7 @@ void add_model_argument(CLI::App& app, std::string& path);
 /// The file that the user means: `path`, or `path`.gguf if only that exists, since nib train -o takes names without the
 /// ending as well.
 std::string model_file(const std::string& path);
-/// The file that nib writes when the user says `path`: with the ending .gguf. Error when it is a folder or has no name.
+/// The file that nib writes when the user says `path` (gguf_name()). Error when that is a folder.
 std::string model_file_to_write(const std::string& path);
 
 }  // namespace nib

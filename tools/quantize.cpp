@@ -11,8 +11,9 @@ namespace nib {
 namespace {
 
 constexpr const char* kFooter =
-    "Norms, biases and position embeddings stay as they are, and so do the tokenizer and all other data of the file. A "
-    "matrix whose rows the blocks of a type do not fill gets another type, which is said.\n\n"
+    "Norms, biases and position embeddings stay as they are, and so do the tokenizer and all other data of the file. Types "
+    "in blocks need rows of whole blocks: channels and feed-forward width divide by 256 for q6_k, q5_k and q4_k, by 32 for "
+    "the other q types.\n\n"
     "Examples:\n"
     "  nib quantize gpt2.gguf gpt2-q4.gguf q4_k\n"
     "  nib quantize gpt2.gguf gpt2-f16.gguf f16";

@@ -1,6 +1,7 @@
 #include "random_training.h"
 
 #include "core/philox.h"
+#include "io/memory_limit.h"
 #include "options.h"
 
 namespace nib {

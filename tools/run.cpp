@@ -11,11 +11,11 @@
 #include "core/error.h"
 #include "infer/generate.h"
 #include "input.h"
+#include "io/memory_limit.h"
 #include "model/loaded_model.h"
 #include "options.h"
 #include "text/token_numbers.h"
 #include "text/utf8.h"
-#include "train/memory.h"
 
 namespace nib {
 namespace {
@@ -125,7 +125,7 @@ Writer prepare(Options& o, std::unique_ptr<Backend> backend) {
         fail("%d samples need %s of memory for their keys and values, but this machine has %s; choose fewer --samples",
              o.samples, human_bytes(bytes).c_str(), human_bytes(limit).c_str());
     auto session = std::make_unique<Session>(*backend, model->config(), model->weights(), o.samples, cache);
-    session->reserve(static_cast<int64_t>(prompt.size()));
+    session->prepare_prefill(std::min(static_cast<int64_t>(prompt.size()), model->config().context));
     return {std::move(backend), std::move(model), std::move(prompt), std::move(shown), std::move(session)};
 }
 
@@ -138,7 +138,7 @@ void run(Options& o) {
     const int64_t context = w.model->config().context;
     if (!o.ignore_end) o.generate.end = tokenizer.end_token();
     if (static_cast<int64_t>(w.prompt.size()) > context)
-        std::fprintf(stderr, "nib: the prompt has %zu tokens; the model reads the last %lld\n", w.prompt.size(),
+        std::fprintf(stderr, "nib: warning: the prompt has %zu tokens; the model reads the last %lld\n", w.prompt.size(),
                      static_cast<long long>(context));
     const auto samples = static_cast<size_t>(o.samples);
     std::vector<std::string> texts(samples);  // what is not printed as it comes
@@ -148,8 +148,13 @@ void run(Options& o) {
     };
     if (!o.json) begin(0);
     double first_seconds = 0;
+    // Token numbers have a blank before each: one too many where nothing stands before it.
+    const bool after_text = dynamic_cast<const TokenNumbers*>(&tokenizer) == nullptr || (!w.shown.empty() && !o.no_echo);
+    std::vector<bool> begun(samples, after_text);
     const auto sink = [&](size_t s, std::string_view text) {
         if (first_seconds == 0) first_seconds = seconds_since_start();
+        if (!begun[s]) text.remove_prefix(1);
+        begun[s] = true;
         if (s == 0 && !o.json)
             print(text);
         else

@@ -38,7 +38,7 @@ constexpr int kThreads = 2;  // so that whole sequences and parts of them are sh
 
 struct Options {
     bool train = false;
-    std::string isa = "all", device = "cpu";
+    std::string isa = "all", device = "auto";
     TrainingSizes sizes;
 };
 
@@ -131,6 +131,7 @@ void selftest_command(CLI::App& app) {
     sizes.layers = 2, sizes.heads = 3, sizes.embd = 36, sizes.context = 24, sizes.batch = 8;
     sizes.dropout = 0.1, sizes.iters = 2;
     app.add_option("--isa", o->isa, "check only these kernels (nib run --help lists them); all: each set that runs here")
+        ->type_name("NAME")
         ->capture_default_str();
     auto* train = app.add_flag("--train", o->train, "check whole training steps");
     add_training_sizes(app, o->sizes, train);

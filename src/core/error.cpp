@@ -53,6 +53,14 @@ void fail(const char* format, ...) {
     throw Error(text);
 }
 
+void fail_usage(const char* format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    const std::string text = format_arguments(format, arguments);
+    va_end(arguments);
+    throw UsageError(text);
+}
+
 std::string printable(std::string_view text, size_t limit) {
     std::string out;
     for (size_t i = 0; i < text.size();) {

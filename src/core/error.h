@@ -1,7 +1,8 @@
 // The two ways in which nib reports that something is wrong.
 //
 // `Error` is for the outside world (files, text, options, machines): its message is one line that says what is wrong, where
-// (file, tensor, byte offset, option) and what to do about it; the command line prints it and exits with code 1.
+// (file, tensor, byte offset, option) and what to do about it; the command line prints it and exits with code 1, or 2 for a
+// `UsageError`: options that no file and no machine could make right.
 // `CHECK` is for broken invariants of nib itself: it names the condition and aborts.
 #pragma once
 
@@ -16,11 +17,19 @@ public:
     using std::runtime_error::runtime_error;
 };
 
+class UsageError : public Error {
+public:
+    using Error::Error;
+};
+
 /// printf into a std::string.
 [[gnu::format(printf, 1, 2)]] std::string strprintf(const char* format, ...);
 
 /// Throws Error with a printf-formatted message (one line, no "error:" prefix, no final newline).
 [[noreturn, gnu::format(printf, 1, 2)]] void fail(const char* format, ...);
+
+/// The same with UsageError.
+[[noreturn, gnu::format(printf, 1, 2)]] void fail_usage(const char* format, ...);
 
 /// Text that came from outside, made safe to print on one line of a terminal: control characters and bytes that are not
 /// UTF-8 become \xNN, and at most `limit` bytes are kept.

@@ -45,7 +45,9 @@ template <int MR, int NV>
     const bool whole = tail == kWidth;
     const float* from = start == Start::Add ? c : bias;
     const int64_t step = start == Start::Add ? ldc : 0;
+#pragma GCC unroll 8
     for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 4
         for (int j = 0; j < NV; ++j) {
             if (start == Start::Zero)
                 sum[i][j] = vf(0.0f);
@@ -67,13 +69,18 @@ template <int MR, int NV>
         }
         a.data += a.column;
     }
+    vf result[MR][NV];  // a copy, since what is indexed by a variable lives in memory
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 4
+        for (int j = 0; j < NV; ++j) result[i][j] = sum[i][j];
     for (int i = 0; i < MR; ++i)
         for (int j = 0; j < NV; ++j) {
             float* to = c + i * ldc + j * kWidth;
             if (j == NV - 1 && !whole)
-                store_tail(to, sum[i][j], tail);
+                store_tail(to, result[i][j], tail);
             else
-                store(to, sum[i][j]);
+                store(to, result[i][j]);
         }
 }
 

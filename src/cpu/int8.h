@@ -16,6 +16,13 @@ constexpr bool kBiased = true;
 constexpr bool kBiased = false;
 #endif
 
+// Whether an instruction multiplies matrices: two rows of eight bytes by two others.
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+constexpr bool kMatrices = true;
+#else
+constexpr bool kMatrices = false;
+#endif
+
 #if defined(__AVX512BW__)
 using vi = __m512i;
 #elif defined(__AVX2__)
@@ -93,6 +100,19 @@ using vi = int32x4_t;
     return vpadalq_s16(sum, vpaddq_s16(low, high));
 #endif
 }
+
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+/// sum (2,2) + x w^T, for two rows of eight bytes each in x and in w: exact as above.
+[[gnu::always_inline]] inline vi add_matrix(vi sum, vi x, vi w) {
+    return vmmlaq_s32(sum, vreinterpretq_s8_s32(x), vreinterpretq_s8_s32(w));
+}
+
+/// Row `row` of two matrices (2,2) side by side.
+[[gnu::always_inline]] inline vi matrix_row(int row, vi left, vi right) {
+    const int64x2_t a = vreinterpretq_s64_s32(left), b = vreinterpretq_s64_s32(right);
+    return vreinterpretq_s32_s64(row == 0 ? vzip1q_s64(a, b) : vzip2q_s64(a, b));
+}
+#endif
 
 /// a[g] * b[g] for the groups of 16 bytes of a vector, each in the four lanes of its group.
 [[gnu::always_inline]] inline vf spread_product(const float* a, const float* b) {

@@ -30,6 +30,9 @@ namespace sse42 {
 extern const KernelTable table;
 }
 #elif defined(__aarch64__)
+namespace neoni8mm {
+extern const KernelTable table;
+}
 namespace neondot {
 extern const KernelTable table;
 }
@@ -72,7 +75,10 @@ std::vector<const KernelTable*> kernel_tables() {
     }
     if (has(__builtin_cpu_supports("sse4.2"))) tables.push_back(&cpu::sse42::table);
 #elif defined(__aarch64__)
-    if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) tables.push_back(&cpu::neondot::table);
+    if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) {
+        if ((getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0) tables.push_back(&cpu::neoni8mm::table);
+        tables.push_back(&cpu::neondot::table);
+    }
     tables.push_back(&cpu::neon::table);
 #endif
     tables.push_back(&ref::table);

@@ -3,86 +3,19 @@
 // read from memory. For many rows, weights become panels of bytes, of which a tile's sums of one group make one float each.
 //
 // Compiled also for instruction sets that add to another one, such as VNNI to AVX-512.
+#include "cpu/byte_rows.h"
 #include "cpu/epilogue.h"
 #include "cpu/formats.h"
 #include "cpu/gemm.h"
-#include "cpu/int8.h"
 
 namespace nib::cpu::NIB_ISA {
 namespace {
 
-constexpr int64_t kGroup = 16;    // values with one scale, at least
 constexpr int64_t kWeights = 4;   // rows of w that are taken together
 constexpr int64_t kAhead = 8192;  // bytes: how far ahead memory is asked for weights
 
-// ---- rows of bytes ---------------------------------------------------------------------------------------------------
-
-// A row, padded with zeros to whole chunks: value i is scale[i / 16] * q[i], for w minus sum[i / 16]; for x, sum holds the
-// sums of the values of a group. Where kBiased, x also has -128 times its sums of four and of a group, as integers. What
-// belongs to a group of 32 stands at the first of its two places of 16, the second is zero (scale: both the same).
-struct Row {
-    int8_t* q;
-    float *scale, *sum;
-    int32_t *minus_fours, *minus_group;
-};
-
-struct Layout {
-    int64_t K;
-    explicit Layout(int64_t K_) : K(round_up(K_, kChunk)) {}
-    int64_t bytes() const { return K + K / kGroup * 4 * 3 + K; }
-    Row row(void* base, int64_t i) const {
-        char* at = static_cast<char*>(base) + i * bytes();
-        auto* scale = reinterpret_cast<float*>(at + K);
-        auto* integers = reinterpret_cast<int32_t*>(scale + K / kGroup * 2);
-        return {reinterpret_cast<int8_t*>(at), scale, scale + K / kGroup, integers + K / kGroup, integers};
-    }
-};
-
-// `count` values, one scale: the numbers of ref::quantize_activations, to the bit. Sums are those of groups of `group`.
-void quantize_run(const float* __restrict x, int64_t count, int64_t group, int8_t* __restrict q, float* __restrict scale,
-                  float* __restrict sum, int32_t* __restrict minus_group) {
-    int32_t most = 0;  // magnitudes are ordered as their bits are
-    for (int64_t i = 0; i < count; ++i) {
-        int32_t bits;
-        __builtin_memcpy(&bits, x + i, 4);
-        bits &= 0x7FFFFFFF;
-        most = bits > most ? bits : most;
-    }
-    float amax;
-    __builtin_memcpy(&amax, &most, 4);
-    const bool finite = most < 0x7F800000, zero = amax < 0x1p-100f;
-    const float unit = finite ? zero ? 0.0f : amax / 127 : __builtin_nanf("");
-    const float inverse = zero || !finite ? 0.0f : 127 / amax;
-    constexpr float kRound = 0x1.8p23f;  // adding it rounds to whole numbers
-    if (finite)
-        for (int64_t i = 0; i < count; ++i) q[i] = static_cast<int8_t>((x[i] * inverse + kRound) - kRound);
-    else
-        __builtin_memset(q, 0, static_cast<size_t>(count));
-    for (int64_t i = 0; i < count; i += kGroup) {
-        int32_t total = 0;
-        for (int64_t k = 0; k < kGroup; ++k) total += q[i + k];
-        minus_group[i / kGroup] = total;
-    }
-    for (int64_t g = 0; g < count / kGroup; ++g) {
-        if (group == 32) minus_group[g] = g % 2 ? 0 : minus_group[g] + minus_group[g + 1];
-        scale[g] = unit;
-        sum[g] = unit * static_cast<float>(minus_group[g]);
-        minus_group[g] *= -128;
-    }
-}
-
-template <int64_t run, int64_t group>
-[[gnu::noinline]] void quantize_row(const float* x, int64_t K, const Layout& layout, const Row& out) {
-    for (int64_t k = 0, g = 0; k < K; k += run, g = k / kGroup)
-        quantize_run(x + k, run, group, out.q + k, out.scale + g, out.sum + g, out.minus_group + g);
-    __builtin_memset(out.q + K, 0, static_cast<size_t>(layout.K - K));
-    for (int64_t g = K / kGroup; g < layout.K / kGroup; ++g) out.scale[g] = out.sum[g] = 0, out.minus_group[g] = 0;
-    if (kBiased)
-        for (int64_t k = 0; k < layout.K / 4; ++k)
-            out.minus_fours[k] = -128 * (out.q[4 * k] + out.q[4 * k + 1] + out.q[4 * k + 2] + out.q[4 * k + 3]);
-}
-
-// ---- few rows --------------------------------------------------------------------------------------------------------
+// Where products are of matrices, rows of x go by pairs, and all but one row are many.
+constexpr int64_t kFew = kMatrices ? 1 : kFewRows, kTogether = kMatrices ? 2 : 1;
 
 struct Product : LinearOperands {
     size_t row_bytes;  // of w
@@ -90,6 +23,8 @@ struct Product : LinearOperands {
     explicit Product(const Call& call) : LinearOperands(call), row_bytes(dtype_bytes(type, K)), layout(K) {}
     const uint8_t* weights(int64_t n) const { return static_cast<const uint8_t*>(w) + static_cast<size_t>(n) * row_bytes; }
 };
+
+// ---- few rows --------------------------------------------------------------------------------------------------------
 
 // A row of w; its offsets stand in `sum`.
 template <class F>
@@ -145,7 +80,7 @@ void few_rows(const Product& p, int64_t M, Range columns, void* scratch) {
         const int64_t count = least(kWeights, columns.end - n);
         for (int64_t j = 0; j < count; ++j) decode_row<F>(p.weights(n + j), p.K, p.layout.row(w_rows, j));
         int64_t r = 0;
-        for (; r + 2 <= M; r += 2) dot_rows<F::kOffset, 2>(p, scratch, w_rows, r, n, count);
+        for (; kFew > 1 && r + 2 <= M; r += 2) dot_rows<F::kOffset, 2>(p, scratch, w_rows, r, n, count);
         for (; r < M; ++r) dot_rows<F::kOffset, 1>(p, scratch, w_rows, r, n, count);
     }
 }
@@ -158,8 +93,8 @@ constexpr int kTileRows = 6, kTileVectors = 2;  // 12 sums of integers, 12 of fl
 constexpr int kTileRows = 4, kTileVectors = 1;
 #endif
 
-// kTileVectors * kWidth columns of the product: words of four bytes (K/4,columns), and for each group of 16 a scale and an
-// offset (K/16,columns).
+// kTileVectors * kWidth columns of the product: words of four bytes (K/4,columns) or, where kMatrices, pairs of them
+// (K/8,columns,2), and for each group of 16 a scale and an offset (K/16,columns).
 struct BytePanel {
     float *words, *scale, *offset;
     BytePanel(void* memory, int64_t K) : words(static_cast<float*>(memory)) {
@@ -172,6 +107,12 @@ struct BytePanel {
 
 [[gnu::noinline]] void pack_words(const float* from, int64_t depth, int64_t count, float* to) {
     pack_four_columns(from, depth, depth, count, kTileVectors * kWidth, to);
+}
+
+// The same by twos: eight bytes of a column, then of the next. Columns that do not exist are left as they are.
+[[gnu::noinline]] void pack_pairs(const float* from, int64_t depth, int64_t count, float* to) {
+    for (int64_t k = 0; k < depth; k += 2, to += 2 * kTileVectors * kWidth)
+        for (int64_t i = 0; i < least<int64_t>(4, count); ++i) __builtin_memcpy(to + 2 * i, from + i * depth + k, 8);
 }
 
 // The panel of columns n ... of which `count` exist. Bytes move as floats, by fours.
@@ -190,11 +131,68 @@ void pack_panel(const Product& p, int64_t n, int64_t count, const BytePanel& pan
                     __builtin_memcpy(q + b, &v, sizeof v);
                 }
             }
-            pack_words(words, kWords, count - c, panel.words + k / 4 * columns + c);
+            if (kMatrices)
+                pack_pairs(words, kWords, count - c, panel.words + k / 4 * columns + 2 * c);
+            else
+                pack_words(words, kWords, count - c, panel.words + k / 4 * columns + c);
             pack_words(scale, kGroups, count - c, panel.scale + k / kGroup * columns + c);
             if (F::kOffset) pack_words(offset, kGroups, count - c, panel.offset + k / kGroup * columns + c);
         }
 }
+
+// Sums of the products of a group's bytes, MR rows of x from byte k on by the columns of a panel.
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+template <int64_t group, int MR>
+[[gnu::always_inline]] inline void multiply_group(const Row* x, int64_t k, int64_t row_bytes, const float* words,
+                                                  vi (&total)[MR][kTileVectors]) {
+    constexpr int kRowPairs = (MR + 1) / 2, kColumnPairs = 2 * kTileVectors;
+    vi sum[kRowPairs][kColumnPairs];  // (2,2)
+#pragma GCC unroll 4
+    for (int i = 0; i < kRowPairs; ++i)
+#pragma GCC unroll 4
+        for (int j = 0; j < kColumnPairs; ++j) sum[i][j] = broadcast_word(0);
+#pragma GCC unroll 4
+    for (int64_t eight = 0; eight < group / 8; ++eight) {
+        vi w[kColumnPairs];
+#pragma GCC unroll 4
+        for (int j = 0; j < kColumnPairs; ++j) w[j] = load_words(words + (eight * kColumnPairs + j) * kWidth);
+#pragma GCC unroll 4
+        for (int i = 0; i < kRowPairs; ++i) {
+            const vi pair = load_words(x[2 * i].q + eight % 2 * row_bytes + k + eight / 2 * 16);
+#pragma GCC unroll 4
+            for (int j = 0; j < kColumnPairs; ++j) sum[i][j] = add_matrix(sum[i][j], pair, w[j]);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 2
+        for (int j = 0; j < kTileVectors; ++j) total[i][j] = matrix_row(i % 2, sum[i / 2][2 * j], sum[i / 2][2 * j + 1]);
+}
+#else
+template <int64_t group, int MR>
+[[gnu::always_inline]] inline void multiply_group(const Row* x, int64_t k, int64_t, const float* words,
+                                                  vi (&total)[MR][kTileVectors]) {
+    constexpr int NV = kTileVectors;
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 2
+        for (int j = 0; j < NV; ++j) total[i][j] = broadcast_word(kBiased ? x[i].minus_group[k / kGroup] : 0);
+    for (int64_t four = 0; four < group / 4; ++four) {
+        vi w[NV];
+#pragma GCC unroll 2
+        for (int j = 0; j < NV; ++j) w[j] = load_words(words + j * kWidth);
+        words += NV * kWidth;
+#pragma GCC unroll 8
+        for (int i = 0; i < MR; ++i) {
+            int32_t word;
+            __builtin_memcpy(&word, x[i].q + k + 4 * four, 4);
+            const vi values = broadcast_word(word);
+#pragma GCC unroll 2
+            for (int j = 0; j < NV; ++j) total[i][j] = add_products(total[i][j], w[j], values);
+        }
+    }
+}
+#endif
 
 // MR rows of x from `row` on by one panel, whose columns are n ...: `tail` of the last vector's exist.
 template <bool kOffset, int64_t group, int MR>
@@ -209,28 +207,11 @@ template <bool kOffset, int64_t group, int MR>
     for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 2
         for (int j = 0; j < NV; ++j) sum[i][j] = vf(0.0f);
-    const float *words = panel.words, *scale = panel.scale, *offset = panel.offset;
+    const float *scale = panel.scale, *offset = panel.offset;
     for (int64_t k = 0; k < p.layout.K; k += group) {
         const int64_t g = k / kGroup;
         vi total[MR][NV];
-#pragma GCC unroll 8
-        for (int i = 0; i < MR; ++i)
-#pragma GCC unroll 2
-            for (int j = 0; j < NV; ++j) total[i][j] = broadcast_word(kBiased ? x[i].minus_group[g] : 0);
-        for (int64_t four = 0; four < group / 4; ++four) {
-            vi w[NV];
-#pragma GCC unroll 2
-            for (int j = 0; j < NV; ++j) w[j] = load_words(words + j * kWidth);
-            words += columns;
-#pragma GCC unroll 8
-            for (int i = 0; i < MR; ++i) {
-                int32_t word;
-                __builtin_memcpy(&word, x[i].q + k + 4 * four, 4);
-                const vi values = broadcast_word(word);
-#pragma GCC unroll 2
-                for (int j = 0; j < NV; ++j) total[i][j] = add_products(total[i][j], w[j], values);
-            }
-        }
+        multiply_group<group>(x, k, p.layout.bytes(), panel.words + k / 4 * columns, total);
 #pragma GCC unroll 2
         for (int j = 0; j < NV; ++j) {
             const vf unit = load(scale + g * columns + j * kWidth);
@@ -242,14 +223,19 @@ template <bool kOffset, int64_t group, int MR>
             for (int i = 0; i < MR; ++i) sum[i][j] = nmadd(below, vf(x[i].sum[g]), sum[i][j]);
         }
     }
+    vf result[MR][NV];  // a copy, since what is indexed by a variable lives in memory
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 2
+        for (int j = 0; j < NV; ++j) result[i][j] = sum[i][j];
     for (int i = 0; i < MR; ++i)
         for (int j = 0; j < nv; ++j) {
             float* to = p.out + (row + i) * p.N + n + j * kWidth;
             const float* bias = p.bias ? p.bias + n + j * kWidth : nullptr;
             if (j == nv - 1 && tail < kWidth)
-                store_tail(to, bias ? sum[i][j] + load_tail(bias, tail) : sum[i][j], tail);
+                store_tail(to, bias ? result[i][j] + load_tail(bias, tail) : result[i][j], tail);
             else
-                store(to, bias ? sum[i][j] + load(bias) : sum[i][j]);
+                store(to, bias ? result[i][j] + load(bias) : result[i][j]);
         }
 }
 
@@ -273,17 +259,18 @@ void many_rows(const Product& p, int64_t M, Range columns, void* x_rows, void* s
 
 bool has_blocks(const Call& call) { return call.op == Op::Linear && dtype_info(call.p.type)->block_size > 1; }
 
-bool packs(const Call& call) { return has_blocks(call) && call.p.B * call.p.T > kFewRows; }
+bool packs(const Call& call) { return has_blocks(call) && call.p.B * call.p.T > kFew; }
 
 }  // namespace
 
 void linear(const Call& call, Range units, void* scratch) {
     const int64_t M = call.rows();
-    const bool few = call.p.by_columns && M <= kFewRows;
-    if (!has_blocks(call)) return (few ? NIB_BASE::linear_few_rows : NIB_BASE::linear_many_rows)(call, units, scratch);
+    if (!has_blocks(call))
+        return (call.p.by_columns && M <= kFewRows ? NIB_BASE::linear_few_rows : NIB_BASE::linear_many_rows)(call, units,
+                                                                                                             scratch);
     const Product p(call);
     with_format(call.p.type, [&]<class F>() {
-        if (few)
+        if (M <= kFew)
             few_rows<F>(p, M, units, scratch);
         else
             many_rows<F>(p, M, units, const_cast<void*>(call.packed), scratch);
@@ -294,22 +281,28 @@ void linear(const Call& call, Range units, void* scratch) {
 size_t linear_blocks_scratch_bytes(const Call& call) {
     if (!has_blocks(call)) return 0;
     const Layout layout(call.p.C);
-    const int64_t few = (least(kFewRows, call.p.B * call.p.T) + kWeights) * layout.bytes();
+    const int64_t few = (least(kFew, call.p.B * call.p.T) + kWeights) * layout.bytes();
     return static_cast<size_t>(largest(few, BytePanel::bytes(layout.K)));
 }
 
 size_t linear_blocks_packed_bytes(const Call& call) {
-    return packs(call) ? static_cast<size_t>(call.p.B * call.p.T * Layout(call.p.C).bytes()) : 0;
+    return static_cast<size_t>(linear_blocks_pack_units(call) * kTogether * Layout(call.p.C).bytes());
 }
 
-int64_t linear_blocks_pack_units(const Call& call) { return packs(call) ? call.p.B * call.p.T : 0; }
+int64_t linear_blocks_pack_units(const Call& call) {
+    return packs(call) ? round_up(call.p.B * call.p.T, kTogether) / kTogether : 0;
+}
 
-void linear_blocks_pack(const Call& call, Range rows, void* packed) {
+// Where rows are paired the last may be alone: nothing is made of what the other holds.
+void linear_blocks_pack(const Call& call, Range units, void* packed) {
     const Product p(call);
+    const Range rows{units.begin * kTogether, least(units.end * kTogether, call.rows())};
     with_format(call.p.type, [&]<class F>() {
-        for (int64_t r = rows.begin; r < least(rows.end, call.rows()); ++r)
+        for (int64_t r = rows.begin; r < rows.end; ++r)
             quantize_row<F::kBlock, F::kGroup>(p.x + r * p.K, p.K, p.layout, p.layout.row(packed, r));
     });
+    for (int64_t r = rows.begin; kMatrices && r < rows.end; r += kTogether)
+        pair_rows(p.layout.row(packed, r).q, p.layout.row(packed, r + 1).q, p.layout.K);
 }
 
 }  // namespace nib::cpu::NIB_ISA

@@ -1,6 +1,7 @@
 #include "infer/evaluate.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/error.h"
 
@@ -11,17 +12,23 @@ constexpr int64_t kRows = 4096, kMaxBatch = 64;  // of a batch, when the caller 
 
 }  // namespace
 
-Evaluator::Evaluator(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t tokens,
+Evaluator::Evaluator(Backend& backend, const GptConfig& config, const GptWeights& weights, std::vector<int64_t> ends,
                      const EvaluationOptions& options)
-    : tokens_(tokens) {
-    CHECK(tokens >= 2 && options.batch >= 0);
+    : ends_(std::move(ends)) {
+    CHECK(!ends_.empty() && options.batch >= 0);
+    int64_t longest = 0;
+    for (size_t i = 0; i < ends_.size(); ++i) {
+        const int64_t tokens = ends_[i] - (i > 0 ? ends_[i - 1] : 0);
+        CHECK(tokens >= 2);
+        longest = std::max(longest, tokens);
+    }
     const int64_t stride = options.stride;
     if (stride < 0 || stride > config.context || (stride > 0 && config.context < 2))
         fail("--stride is %lld; it must be at least 1 and at most the model's context of %lld",
              static_cast<long long>(stride), static_cast<long long>(config.context));
-    time_ = std::min(config.context - (stride > 0), tokens - 1);
+    time_ = std::min(config.context - (stride > 0), longest - 1);
     step_ = stride > 0 ? stride : time_;
-    batch_ = std::min(windows(), options.batch > 0 ? options.batch : std::clamp<int64_t>(kRows / time_, 1, kMaxBatch));
+    batch_ = windows(options.batch > 0 ? options.batch : std::clamp<int64_t>(kRows / time_, 1, kMaxBatch));
     const int64_t R = batch_ * time_;
     Graph g(Mode::Infer, batch_, time_);
     ids_ = g.input("ids", {R}, DType::I32);
@@ -40,22 +47,33 @@ Evaluator::Evaluator(Backend& backend, const GptConfig& config, const GptWeights
     plan_.set<int32_t>(positions_, positions);
 }
 
-// How many windows it takes until the last token is predicted, or would be with one more token in the window.
-int64_t Evaluator::windows() const {
-    const int64_t predicted = tokens_ - 1;
-    return 1 + (predicted > time_ ? (predicted - time_ + step_ - 1) / step_ : 0);
+// Goes on to the next window: until the last token of a text is predicted, or would be with one more in the window.
+bool Evaluator::next(Window& w) const {
+    if (w.at + time_ < size(w) - 1) {
+        w.at += step_;
+        return true;
+    }
+    w = {w.text + 1, ends_[w.text], 0};
+    return w.text < ends_.size();
 }
 
-// Rows of window `w` and which tokens they predict; those that an earlier window has predicted are ignored.
-void Evaluator::read_window(const Reader& read, int64_t w, std::span<int32_t> ids, std::span<int32_t> targets) const {
-    const int64_t begin = w * step_, size = std::min(time_ + 1, tokens_ - begin);  // tokens of the window
-    std::vector<int32_t> text(static_cast<size_t>(size));
-    read(begin, text);
-    const int64_t known = w == 0 ? 0 : time_ - step_;  // rows whose targets were predicted before
+// How many windows there are, counted up to `most`.
+int64_t Evaluator::windows(int64_t most) const {
+    int64_t count = 1;
+    for (Window w; count < most && next(w);) ++count;
+    return count;
+}
+
+// Rows of a window and which tokens they predict; those that an earlier window has predicted are ignored.
+void Evaluator::read_window(const Reader& read, const Window& w, std::span<int32_t> ids, std::span<int32_t> targets) const {
+    const int64_t tokens = std::min(time_ + 1, size(w) - w.at);  // of the window
+    std::vector<int32_t> text(static_cast<size_t>(tokens));
+    read(w.begin + w.at, text);
+    const int64_t known = w.at == 0 ? 0 : time_ - step_;  // rows whose targets were predicted before
     for (int64_t r = 0; r < time_; ++r) {
         const auto i = static_cast<size_t>(r);
-        ids[i] = r < size ? text[i] : 0;
-        targets[i] = r >= known && r + 1 < size ? text[i + 1] : kIgnore;
+        ids[i] = r < tokens ? text[i] : 0;
+        targets[i] = r >= known && r + 1 < tokens ? text[i + 1] : kIgnore;
     }
 }
 
@@ -64,13 +82,13 @@ Evaluation Evaluator::run(const Reader& read, const Progress& progress) {
     const auto T = static_cast<size_t>(time_), R = static_cast<size_t>(batch_) * T;
     std::vector<int32_t> ids(R), targets(R), predicted(R);
     std::vector<float> losses(R);
-    const int64_t count = windows();
-    for (int64_t first = 0; first < count; first += batch_) {
+    Window window;
+    for (bool more = true; more;) {
         std::fill(ids.begin(), ids.end(), 0);
         std::fill(targets.begin(), targets.end(), kIgnore);
-        for (int64_t w = first; w < std::min(first + batch_, count); ++w) {
-            const size_t row = static_cast<size_t>(w - first) * T;
-            read_window(read, w, std::span(ids).subspan(row, T), std::span(targets).subspan(row, T));
+        for (size_t row = 0; more && row < R; row += T) {
+            read_window(read, window, std::span(ids).subspan(row, T), std::span(targets).subspan(row, T));
+            more = next(window);
         }
         plan_.set<int32_t>(ids_, ids);
         plan_.set<int32_t>(targets_, targets);

@@ -34,24 +34,32 @@ struct EvaluationOptions {
 /// With a stride they are those of Hugging Face's guide to perplexity: T tokens, each window `stride` tokens after the
 /// last, and of each only what was not predicted before counts, which is its last `stride` tokens. With a stride of T the
 /// first token of every window is predicted by none.
+///
+/// Several texts are measured each by itself: no window reaches from one into the next.
 class Evaluator {
 public:
-    /// For texts of `tokens` tokens (2 at least). `weights` must outlive it. Error when an option makes no sense or more
-    /// memory is needed than allowed.
-    Evaluator(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t tokens,
+    /// For texts that end at these numbers of tokens, counted from the beginning of the first; each has 2 at least.
+    /// `weights` must outlive it. Error when an option makes no sense or more memory is needed than allowed.
+    Evaluator(Backend& backend, const GptConfig& config, const GptWeights& weights, std::vector<int64_t> ends,
               const EvaluationOptions& options = {});
 
-    /// Reads tokens [begin, begin + ids.size()) of the text.
+    /// Reads tokens [begin, begin + ids.size()) of the texts.
     using Reader = std::function<void(int64_t begin, std::span<int32_t> ids)>;
     /// Called now and then with the sums so far.
     using Progress = std::function<void(const Evaluation& so_far)>;
     Evaluation run(const Reader& read, const Progress& progress = {});
 
 private:
-    int64_t windows() const;
-    void read_window(const Reader& read, int64_t w, std::span<int32_t> ids, std::span<int32_t> targets) const;
+    struct Window {
+        size_t text = 0;
+        int64_t begin = 0, at = 0;  // of the text, of the window in it
+    };
+    int64_t size(const Window& w) const { return ends_[w.text] - w.begin; }  // of its text
+    bool next(Window& w) const;
+    int64_t windows(int64_t most) const;
+    void read_window(const Reader& read, const Window& w, std::span<int32_t> ids, std::span<int32_t> targets) const;
 
-    int64_t tokens_;
+    std::vector<int64_t> ends_;
     int64_t time_;  // T: tokens that a window predicts others from, or one less with a stride
     int64_t step_;  // from one window to the next
     int64_t batch_;

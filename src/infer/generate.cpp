@@ -48,7 +48,10 @@ public:
 
     GenerateResult run(std::span<const int32_t> prompt) {
         const Clock::time_point start = Clock::now();
-        read(prompt.last(std::min(prompt.size(), static_cast<size_t>(session_.context()))));
+        const auto tokens = std::min(static_cast<int64_t>(prompt.size()), session_.context());
+        if (options_.count > 1) session_.prepare_decode();  // now, so that nothing is allocated after the first token
+        if (options_.count > session_.context() + 1 - tokens) session_.prepare_prefill(kept());
+        read(prompt.last(static_cast<size_t>(tokens)));
         if (options_.count > 0) choose(0);
         const Clock::time_point first = Clock::now();
         for (int64_t i = 1; i < options_.count && !all_done(); ++i) {
@@ -80,10 +83,12 @@ private:
         result_.prompt_tokens = session_.position();
     }
 
-    // Each sample begins anew with the newer half of its context and the token that did not fit. Sequence 0, through which
-    // they all go, is the last.
+    // Tokens with which a sample begins anew: the newer half of its context and the one that did not fit.
+    int64_t kept() const { return session_.context() / 2 + 1; }
+
+    // Sequence 0, through which all samples go, is the last.
     void shift() {
-        const auto tokens = static_cast<size_t>(session_.context() / 2 + 1);
+        const auto tokens = static_cast<size_t>(kept());
         for (size_t s = streams_.size(); s-- > 0;) {
             if (streams_[s].done && s > 0) continue;
             session_.reset();

@@ -21,7 +21,7 @@ struct GenerateOptions {
     int32_t end = -1;               // or at this token; -1: none
 };
 
-/// Error that names the first option which makes no sense. generate() checks them, too.
+/// UsageError that names the first option which makes no sense. generate() checks them, too.
 void check_options(const GenerateOptions& options);
 
 struct GenerateResult {

@@ -31,7 +31,7 @@ double sample_uniform(uint64_t seed, uint32_t sample, uint64_t position) {
 
 void check_options(const SamplerOptions& o) {
     const auto require = [](bool good, const char* flag, double value, const char* range) {
-        if (!good) fail("%s is %g; it must be %s", flag, value, range);
+        if (!good) fail_usage("%s is %g; it must be %s", flag, value, range);
     };
     require(o.temperature >= 0 && std::isfinite(o.temperature), "--temp", o.temperature, "a number from 0 up");
     require(o.top_k >= 0, "--top-k", static_cast<double>(o.top_k), "at least 1, or 0 for no limit");

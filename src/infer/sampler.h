@@ -18,7 +18,7 @@ struct SamplerOptions {
     uint64_t seed = 0;
 };
 
-/// Error that names the first option which makes no sense.
+/// UsageError that names the first option which makes no sense.
 void check_options(const SamplerOptions& options);
 
 /// A uniform number in [0,1) from `seed` alone: number `position` of sample `sample`, the same on every machine.

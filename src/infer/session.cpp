@@ -80,7 +80,8 @@ void Session::compile_body(Chunk& c) {
     c.positions_values.resize(static_cast<size_t>(c.size));
 }
 
-void Session::compile_decode() {
+void Session::prepare_decode() {
+    if (decode_.plan.backend) return;
     const std::vector<KvCache> layers = caches();
     Graph g(Mode::Infer, sequences_, 1);
     decode_.ids = g.input("ids", {sequences_}, DType::I32);
@@ -111,24 +112,24 @@ void Session::run_body(Chunk& c, std::span<const int32_t> ids) {
     position_ += rows;
 }
 
-void Session::reserve(int64_t tokens) {
-    if (!decodes(tokens))
-        compiled(tokens, large_);
-    else if (!decode_.plan.backend)
-        compile_decode();
+void Session::prepare_prefill(int64_t tokens) {
+    if (is_decode(tokens)) return prepare_decode();
+    Chunk* c = nullptr;
+    for (; tokens > 0; tokens -= c->size) c = &prefill_chunk(tokens);
+    if (!c->last_head.backend) c->last_head = compile_head(c->body.locate(c->last_hidden), 1, c->last_logits);
 }
 
 std::span<const float> Session::prefill(std::span<const int32_t> ids) {
     check_room(ids, static_cast<int64_t>(ids.size()));
-    if (decodes(static_cast<int64_t>(ids.size()))) return decode(ids);
+    if (is_decode(static_cast<int64_t>(ids.size()))) return decode(ids);
+    prepare_prefill(static_cast<int64_t>(ids.size()));
     Chunk* c = nullptr;
     while (!ids.empty()) {
-        c = &compiled(static_cast<int64_t>(ids.size()), large_);
+        c = &prefill_chunk(static_cast<int64_t>(ids.size()));
         const size_t rows = std::min(ids.size(), static_cast<size_t>(c->size));
         run_body(*c, ids.first(rows));
         ids = ids.subspan(rows);
     }
-    if (!c->last_head.backend) c->last_head = compile_head(c->body.locate(c->last_hidden), 1, c->last_logits);
     c->last_head.run({});
     const std::span<float> logits = std::span(logits_).first(static_cast<size_t>(config_.vocab));
     c->last_head.get(c->last_logits, logits);
@@ -139,7 +140,7 @@ void Session::all_logits(std::span<const int32_t> ids, const std::function<void(
     check_room(ids, static_cast<int64_t>(ids.size()));
     std::vector<float> logits;
     while (!ids.empty()) {
-        Chunk& c = compiled(static_cast<int64_t>(ids.size()), medium_);
+        Chunk& c = compiled(static_cast<int64_t>(ids.size()) > small_.size ? medium_ : small_);
         const size_t count = std::min(ids.size(), static_cast<size_t>(c.size));
         run_body(c, ids.first(count));
         if (!c.all_heads.backend) c.all_heads = compile_head(c.body.locate(c.hidden), c.size, c.all_logits);
@@ -171,7 +172,7 @@ void Session::copy_to(int64_t sequence) {
 std::span<const float> Session::decode(std::span<const int32_t> ids) {
     CHECK(static_cast<int64_t>(ids.size()) == sequences_);
     check_room(ids, 1);
-    if (!decode_.plan.backend) compile_decode();
+    prepare_decode();
     std::fill(decode_.positions_values.begin(), decode_.positions_values.end(), static_cast<int32_t>(position_));
     decode_.plan.set<int32_t>(decode_.ids, ids);
     decode_.plan.set<int32_t>(decode_.positions, decode_.positions_values);

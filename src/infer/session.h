@@ -12,7 +12,7 @@
 namespace nib {
 
 /// One or more sequences of the same length that a model continues token by token. Plans are compiled when they are first
-/// needed; after that a token allocates nothing.
+/// needed, or prepared for; after that a token allocates nothing.
 class Session {
 public:
     /// `backend` and `weights` must outlive the session. Keys and values are kept as `cache_type`, F32 or F16. Error when
@@ -34,9 +34,10 @@ public:
     /// Empties all sequences.
     void reset() { position_ = 0; }
 
-    /// Compiles what prefill() of `tokens` tokens needs, which it does otherwise itself. Error when the backend lacks
-    /// memory or an op.
-    void reserve(int64_t tokens);
+    /// Compiles what prefill() of that many tokens needs, or decode().
+    void prepare_prefill(int64_t tokens);
+    void prepare_decode();
+
     /// Appends tokens (one at least) to sequence 0 and returns the logits (V) after the last one. The other sequences do
     /// not have these tokens until copy_to() gives them.
     std::span<const float> prefill(std::span<const int32_t> ids);
@@ -69,9 +70,8 @@ private:
     void check_room(std::span<const int32_t> ids, int64_t tokens) const;
     void compile_body(Chunk& chunk);
     Chunk& compiled(Chunk& chunk);
-    Chunk& compiled(int64_t tokens, Chunk& large) { return compiled(tokens > small_.size ? large : small_); }
-    bool decodes(int64_t tokens) const { return tokens == 1 && sequences_ == 1; }
-    void compile_decode();
+    Chunk& prefill_chunk(int64_t left) { return compiled(left > small_.size ? large_ : small_); }
+    bool is_decode(int64_t tokens) const { return tokens == 1 && sequences_ == 1; }
     Plan compile_head(Location hidden, int64_t rows, Tensor& logits);
     void run_body(Chunk& chunk, std::span<const int32_t> ids);
 

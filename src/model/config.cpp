@@ -31,14 +31,14 @@ const Preset& find_preset(const std::string& name) {
         if (name == preset.name) return preset;
         names += (names.empty() ? "" : ", ") + std::string(preset.name);
     }
-    fail("there is no preset `%s`; choose one of: %s", printable(name).c_str(), names.c_str());
+    fail_usage("there is no preset `%s`; choose one of: %s", printable(name).c_str(), names.c_str());
 }
 
 void check_config(const GptConfig& c) {
     const auto check = [](const char* what, int64_t value, int64_t limit) {
         if (value < 1 || value > limit)
-            fail("%s %lld is out of range; it must be between 1 and %lld", what, static_cast<long long>(value),
-                 static_cast<long long>(limit));
+            fail_usage("%s %lld is out of range; it must be between 1 and %lld", what, static_cast<long long>(value),
+                       static_cast<long long>(limit));
     };
     check("number of layers", c.layers, kMaxLayers);
     check("number of heads", c.heads, kMaxSize);
@@ -47,8 +47,8 @@ void check_config(const GptConfig& c) {
     check("vocabulary", c.vocab, kMaxSize);
     check("feed-forward width", c.feed_forward(), 4 * kMaxSize);
     if (c.embd % c.heads != 0)
-        fail("%lld heads do not divide %lld channels; choose --embd as a multiple of --heads",
-             static_cast<long long>(c.heads), static_cast<long long>(c.embd));
+        fail_usage("%lld heads do not divide %lld channels; choose --embd as a multiple of --heads",
+                   static_cast<long long>(c.heads), static_cast<long long>(c.embd));
 }
 
 int64_t parameter_count(const GptConfig& config) {

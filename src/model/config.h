@@ -32,10 +32,10 @@ struct Preset {
     int64_t layers, heads, embd;
 };
 std::span<const Preset> presets();
-/// Error that lists the names when there is no such preset.
+/// UsageError that lists the names when there is no such preset.
 const Preset& find_preset(const std::string& name);
 
-/// Error when a size is zero, too large to count, or the heads do not divide the channels.
+/// UsageError when a size is zero, too large to count, or the heads do not divide the channels.
 void check_config(const GptConfig& config);
 
 /// Number of trained values.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <system_error>
 #include <utility>
@@ -45,37 +44,12 @@ DType type_of(const ImportedGpt& gpt) {
     return type == SourceType::F16 ? DType::F16 : type == SourceType::BF16 ? DType::BF16 : DType::F32;
 }
 
-// Says once per kind of fallback which tensors are stored otherwise than asked for.
-class Fallbacks {
-public:
-    void note(DType asked, DType stored, const std::string& name, const std::vector<int64_t>& shape) {
-        if (shape.size() != 2 || stored == asked || stored == DType::F32) return;
-        auto& [count, first, row] = kinds_[stored];
-        if (count++ == 0) first = name, row = shape.back();
-    }
-    void report(DType asked, const std::function<void(const std::string&)>& warn) const {
-        for (const auto& [stored, kind] : kinds_)
-            warn(strprintf("%lld matrices are stored as %s, since blocks of %s do not fill their rows (`%s`: %lld)",
-                           static_cast<long long>(kind.count), dtype_info(stored)->name, dtype_info(asked)->name,
-                           printable(kind.first).c_str(), static_cast<long long>(kind.row)));
-    }
-
-private:
-    struct Kind {
-        int64_t count = 0;
-        std::string first;
-        int64_t row = 0;
-    };
-    std::map<DType, Kind> kinds_;
-};
-
 // Writes all that has been added to `writer`, and says what came up.
 ConvertResult write_file(const GgufWriter& writer, const ConvertRequest& request, DType type, int64_t elements,
-                         const Encoder& encoder, const Fallbacks& fallbacks, const ConvertReports& reports) {
+                         const Encoder& encoder, const ConvertReports& reports) {
     AtomicFile file(request.output);
     writer.write(file);
     file.publish();
-    fallbacks.report(type, reports.warn);
     for (const std::string& finding : encoder.findings()) reports.warn(finding);
     std::error_code error;
     return {type, elements, fs::file_size(request.output, error)};
@@ -123,17 +97,15 @@ ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertRep
         reports.warn("llama.cpp knows no other activation than gelu_new for GPT-2: this file is for nib only");
     const int64_t parameters = parameter_count(gpt.config);
     Encoder encoder(request.threads, parameters, reports.progress);
-    Fallbacks fallbacks;
     for (const ImportedTensor& tensor : gpt.tensors) {
         const DType stored = stored_type(type, tensor.name, tensor.shape);
-        fallbacks.note(type, stored, tensor.name, tensor.shape);
         writer.add(tensor.name, stored, tensor.shape, [&, stored](const GgufWriter::Sink& sink) {
             const auto read = [&](int64_t first, std::span<float> out) { read_imported(tensor, first, out); };
             encoder.encode(tensor.name, stored, tensor.shape, read, sink);
             if (tensor.from) source.release(*tensor.from);
         });
     }
-    return write_file(writer, request, type, parameters, encoder, fallbacks, reports);
+    return write_file(writer, request, type, parameters, encoder, reports);
 }
 
 ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports& reports) {
@@ -147,18 +119,16 @@ ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports&
     GgufWriter writer;
     for (const GgufEntry& entry : file.metadata()) writer.set(entry.key, entry.value);
     write_file_type(writer, type);
-    int64_t elements = 0, coarse = 0;
+    int64_t elements = 0, requantized = 0;
     for (const GgufTensor& tensor : file.tensors()) elements += elements_of(tensor.shape);
     Encoder encoder(request.threads, elements, reports.progress);
-    Fallbacks fallbacks;
     for (const GgufTensor& tensor : file.tensors()) {
         const DType stored = stored_type(type, tensor.name, tensor.shape);
         if (tensor.shape.size() != 2 || stored == tensor.type || !ref::can_unpack(tensor.type)) {
             writer.add(tensor.name, tensor.type, tensor.shape, tensor.data);
             continue;
         }
-        coarse += dtype_info(tensor.type)->block_size > 1 && dtype_info(stored)->block_size > 1;
-        fallbacks.note(type, stored, tensor.name, tensor.shape);
+        requantized += dtype_info(tensor.type)->block_size > 1 && dtype_info(stored)->block_size > 1;
         writer.add(tensor.name, stored, tensor.shape, [&, stored](const GgufWriter::Sink& sink) {
             const auto read = [&](int64_t first, std::span<float> out) {
                 ref::unpack(tensor.type, tensor.data.data() + dtype_bytes(tensor.type, first),
@@ -168,12 +138,12 @@ ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports&
             file.release(tensor);
         });
     }
-    if (coarse > 0)
+    if (requantized > 0)
         reports.warn(
             strprintf("%lld matrices are quantized already: what they lost stays lost, and more is added; better "
                       "start from the original",
-                      static_cast<long long>(coarse)));
-    return write_file(writer, request, type, elements, encoder, fallbacks, reports);
+                      static_cast<long long>(requantized)));
+    return write_file(writer, request, type, elements, encoder, reports);
 }
 
 }  // namespace nib

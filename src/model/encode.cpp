@@ -14,31 +14,32 @@ namespace {
 constexpr int64_t kPiece = int64_t{1} << 18;  // elements that a thread packs at a time, about
 constexpr int64_t kRows = 16;                 // a transposed matrix is read in groups of as many rows
 
-// Types that weights can have, with llama.cpp's number for a file of them (its llama_ftype) and what it takes instead where
-// blocks do not fill a row.
+// Types that weights can have, with llama.cpp's number for a file of them (its llama_ftype).
 struct WeightType {
     DType type;
     uint32_t file_type;
-    DType otherwise;
 };
 constexpr WeightType kTypes[] = {
-    {DType::F32,  0,  DType::F32 },
-    {DType::F16,  1,  DType::F16 },
-    {DType::BF16, 32, DType::BF16},
-    {DType::Q8_0, 7,  DType::F16 },
-    {DType::Q6_K, 18, DType::Q8_0},
-    {DType::Q5_K, 16, DType::Q5_1},
-    {DType::Q5_1, 9,  DType::F16 },
-    {DType::Q5_0, 8,  DType::F16 },
-    {DType::Q4_K, 14, DType::Q5_0},
-    {DType::Q4_1, 3,  DType::F16 },
-    {DType::Q4_0, 2,  DType::F16 },
+    {DType::F32,  0 },
+    {DType::F16,  1 },
+    {DType::BF16, 32},
+    {DType::Q8_0, 7 },
+    {DType::Q6_K, 18},
+    {DType::Q5_K, 16},
+    {DType::Q5_1, 9 },
+    {DType::Q5_0, 8 },
+    {DType::Q4_K, 14},
+    {DType::Q4_1, 3 },
+    {DType::Q4_0, 2 },
 };
 
-const WeightType& entry_of(DType type) {
-    const auto* found = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const auto& t) { return t.type == type; });
-    CHECK(found != std::end(kTypes));
-    return *found;
+// "f32, f16, ...": the types whose blocks fill rows of `row` numbers; all types for 0.
+std::string names_for(int64_t row) {
+    std::string names;
+    for (const WeightType& t : kTypes)
+        if (row % dtype_info(t.type)->block_size == 0)
+            names += (names.empty() ? "" : ", ") + std::string(dtype_info(t.type)->name);
+    return names;
 }
 
 // How many of the values have this magnitude or more, given as bits of a float; NaN counts.
@@ -58,20 +59,22 @@ std::optional<DType> find_weight_type(const std::string& name) {
     return std::nullopt;
 }
 
-std::string weight_type_names() {
-    std::string names;
-    for (const WeightType& t : kTypes) names += (names.empty() ? "" : ", ") + std::string(dtype_info(t.type)->name);
-    return names;
-}
+std::string weight_type_names() { return names_for(0); }
 
 DType stored_type(DType type, const std::string& name, std::span<const int64_t> shape) {
     if (shape.size() != 2 || name == "position_embd.weight") return DType::F32;
-    while (shape.back() % dtype_info(type)->block_size != 0) type = entry_of(type).otherwise;
+    const int64_t row = shape.back(), block = dtype_info(type)->block_size;
+    if (row % block != 0)
+        fail("tensor `%s` cannot be %s: its rows of %lld numbers are no whole number of blocks of %lld; choose one of: %s",
+             printable(name).c_str(), dtype_info(type)->name, static_cast<long long>(row), static_cast<long long>(block),
+             names_for(row).c_str());
     return type;
 }
 
 void write_file_type(GgufWriter& file, DType type) {
-    file.set("general.file_type", entry_of(type).file_type);
+    const auto* found = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const auto& t) { return t.type == type; });
+    CHECK(found != std::end(kTypes));
+    file.set("general.file_type", found->file_type);
     file.set("general.quantization_version", uint32_t{2});
 }
 

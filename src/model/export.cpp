@@ -26,17 +26,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kWeightsFile = "model.safetensors";
+constexpr const char* kConfigFile = "config.json";
 // All that an export may write, and what would be taken instead of it.
-constexpr const char* kFiles[] = {"config.json",
-                                  kWeightsFile,
-                                  "tokenizer.json",
-                                  "tokenizer_config.json",
-                                  "vocab.json",
-                                  "merges.txt",
-                                  "added_tokens.json",
-                                  "special_tokens_map.json",
-                                  "generation_config.json",
-                                  "model.safetensors.index.json"};
+constexpr const char* kFiles[] = {
+    kConfigFile,  kWeightsFile,        "tokenizer.json",          "tokenizer_config.json",  "vocab.json",
+    "merges.txt", "added_tokens.json", "special_tokens_map.json", "generation_config.json", "model.safetensors.index.json"};
 
 // The output folder: made if it is not there, and gone again unless something was kept in it.
 class OutputFolder {
@@ -66,7 +60,7 @@ private:
     bool made_ = false;
 };
 
-// The files of one export: each complete under its temporary name before the first gets its own.
+// The files of one export, config.json the last: each complete under its temporary name before the first gets its own.
 class OutputFiles {
 public:
     explicit OutputFiles(const OutputFolder& folder) : folder_(folder) {}
@@ -77,13 +71,15 @@ public:
     }
     void add(const std::string& name, const std::string& text) { add(name).write(std::as_bytes(std::span(text))); }
 
-    // Also removes what an earlier model has left there.
+    // Removes what an earlier model has left there. config.json, without which nobody takes the folder for a model, goes
+    // first and comes last, so that the files of two models are never read as one.
     void publish() {
         for (const auto& file : files_) file->finish();
-        for (const auto& file : files_) file->publish();
         std::error_code error;
         for (const char* name : kFiles)
-            if (std::find(names_.begin(), names_.end(), name) == names_.end()) fs::remove(folder_.file(name), error);
+            if (name == kConfigFile || std::find(names_.begin(), names_.end(), name) == names_.end())
+                fs::remove(folder_.file(name), error);
+        for (const auto& file : files_) file->publish();
     }
 
 private:
@@ -210,7 +206,7 @@ ConvertResult export_model(const ExportRequest& request, const ConvertReports& r
     if (tokenizer != nullptr)
         for (const auto& [name, text] : tokenizer_files(*tokenizer, config.context)) files.add(name, text);
     const std::string name = printable(file.get_or<std::string>("general.name", "gpt2"));
-    files.add("config.json", hf_config_text(config, name, torch_name(type), begin, end));
+    files.add(kConfigFile, hf_config_text(config, name, torch_name(type), begin, end));
     files.publish();
     for (const std::string& finding : encoder.findings()) reports.warn(finding);
     return {type, parameters, bytes};

@@ -31,87 +31,98 @@ Params shape(int64_t B, int64_t T, int64_t C, int64_t N, int64_t H, int64_t S) {
     return p;
 }
 
-// Sets the options that the op has, from a number; returns how many combinations there are.
-uint64_t choose_options(OpCase& c, uint64_t number) {
-    Choice choice(number);
-    c.step.seed = 0x123456789ABCDEFull;
-    c.step.index = 7;
-    c.step.loss_scale = 0.125f;
-    c.p.stream = 5;
-    c.p.eps = 1e-5f;
-    const auto optional_in = [&](int i) { c.without_in |= choice.flag() ? 1u << i : 0; };
-    const auto optional_out = [&](int i) { c.without_out |= choice.flag() ? 1u << i : 0; };
-    const auto dropout = [&] { c.p.dropout = static_cast<uint32_t>(std::array{0, 6554, 32768}[choice.pick(3)]); };
-    const auto weight_gradient = [&] {
-        // = everywhere, += by node for each of the outputs, += by step
-        const int how = choice.pick(3);
-        c.accumulate = static_cast<uint8_t>(how == 1 ? 3 & ~c.without_out : 0);
-        c.step.accumulate = how == 2;
-    };
-    c.misaligned = choice.flag();
-    switch (c.op) {
-        case Op::Embed:
-            dropout();
-            optional_in(3);
-            if (c.without_in & 8) c.p.S = 0, c.without_in |= choice.flag() ? 2 : 0;
-            break;
-        case Op::EmbedBackward:
-            dropout();
-            optional_out(1);
-            if (c.without_out & 2) c.p.S = 0, c.without_in |= choice.flag() ? 4 : 0;
-            weight_gradient();
-            break;
-        case Op::Norm:
-            optional_in(2);
-            if (choice.flag()) c.without_out = 6;
-            break;
-        case Op::NormBackward: c.accumulate = choice.flag(); break;
-        case Op::NormBackwardWeight:
-            optional_out(1);
-            weight_gradient();
-            break;
-        case Op::Linear:
-            c.p.by_columns = choice.flag();
-            optional_in(2), optional_in(3);
-            dropout();
-            c.p.act = static_cast<Act>(choice.pick(4));
-            optional_out(1);
-            if (c.p.act == Act::None) c.without_out = 2;  // y says it all; no graph asks for both
-            break;
-        case Op::LinearBackwardEpilogue:
-            c.in_place = choice.flag();
-            dropout();
-            c.p.act = static_cast<Act>(choice.pick(4));
-            if (c.p.act == Act::None) c.without_in = 2;
-            break;
-        case Op::LinearBackward:
-            c.p.by_columns = choice.flag();
-            c.accumulate = choice.flag();
-            break;
-        case Op::LinearBackwardWeight:
-            optional_out(1);
-            weight_gradient();
-            break;
-        case Op::Attention:
-        case Op::AttentionBackward: dropout(); break;
-        case Op::CrossEntropy:
-            optional_out(2);
-            c.in_place = choice.flag();
-            if (!c.in_place) optional_out(1);
-            break;
-        case Op::ClipFactor: c.step.clip = std::array{0.0f, 1.0f, 1000.0f}[choice.pick(3)]; break;
-        case Op::AdamW:
-        case Op::Sgd:
-            if (c.op == Op::Sgd) optional_out(1);
-            c.p.decay = choice.flag();
-            c.step.lr = 0.01f, c.step.beta1 = 0.9f, c.step.beta2 = 0.95f, c.step.eps = 1e-8f;
-            c.step.weight_decay = 0.1f, c.step.momentum = 0.9f;
-            c.step.correction1 = 0.271f, c.step.correction2 = 0.142625f;
-            break;
-        default: break;
+// Sets the options that a case's op has, from a number.
+class OptionChoice {
+public:
+    OptionChoice(OpCase& c, uint64_t number) : c_(c), choice_(number) {
+        c.step.seed = 0x123456789ABCDEFull;
+        c.step.index = 7;
+        c.step.loss_scale = 0.125f;
+        c.p.stream = 5;
+        c.p.eps = 1e-5f;
+        c.misaligned = choice_.flag();
+        choose();
     }
-    return choice.count();
-}
+    uint64_t combinations() const { return choice_.count(); }
+
+private:
+    void choose() {
+        switch (c_.op) {
+            case Op::Embed: return embed();
+            case Op::EmbedBackward: return embed_backward();
+            case Op::Norm:
+                optional_in(2);
+                if (choice_.flag()) c_.without_out = 6;
+                return;
+            case Op::NormBackward: c_.accumulate = choice_.flag(); return;
+            case Op::Linear: return linear();
+            case Op::LinearBackwardEpilogue: return linear_backward_epilogue();
+            case Op::LinearBackward:
+                c_.p.by_columns = choice_.flag();
+                c_.accumulate = choice_.flag();
+                return;
+            case Op::NormBackwardWeight:
+            case Op::LinearBackwardWeight: optional_out(1); return weight_gradient();
+            case Op::Attention:
+            case Op::AttentionBackward: return dropout();
+            case Op::CrossEntropy:
+                optional_out(2);
+                c_.in_place = choice_.flag();
+                if (!c_.in_place) optional_out(1);
+                return;
+            case Op::ClipFactor: c_.step.clip = std::array{0.0f, 1.0f, 1000.0f}[choice_.pick(3)]; return;
+            case Op::AdamW:
+            case Op::Sgd: return optimizer();
+            default: return;
+        }
+    }
+
+    void embed() {
+        dropout();
+        optional_in(3);
+        if (c_.without_in & 8) c_.p.S = 0, c_.without_in |= choice_.flag() ? 2 : 0;
+    }
+    void embed_backward() {
+        dropout();
+        optional_out(1);
+        if (c_.without_out & 2) c_.p.S = 0, c_.without_in |= choice_.flag() ? 4 : 0;
+        weight_gradient();
+    }
+    void linear() {
+        c_.p.by_columns = choice_.flag();
+        optional_in(2), optional_in(3);
+        dropout();
+        c_.p.act = static_cast<Act>(choice_.pick(4));
+        optional_out(1);
+        if (c_.p.act == Act::None) c_.without_out = 2;  // y says it all; no graph asks for both
+    }
+    void linear_backward_epilogue() {
+        c_.in_place = choice_.flag();
+        dropout();
+        c_.p.act = static_cast<Act>(choice_.pick(4));
+        if (c_.p.act == Act::None) c_.without_in = 2;
+    }
+    void optimizer() {
+        if (c_.op == Op::Sgd) optional_out(1);
+        c_.p.decay = choice_.flag();
+        c_.step.lr = 0.01f, c_.step.beta1 = 0.9f, c_.step.beta2 = 0.95f, c_.step.eps = 1e-8f;
+        c_.step.weight_decay = 0.1f, c_.step.momentum = 0.9f;
+        c_.step.correction1 = 0.271f, c_.step.correction2 = 0.142625f;
+    }
+
+    void optional_in(int i) { c_.without_in |= choice_.flag() ? 1u << i : 0; }
+    void optional_out(int i) { c_.without_out |= choice_.flag() ? 1u << i : 0; }
+    void dropout() { c_.p.dropout = static_cast<uint32_t>(std::array{0, 6554, 32768}[choice_.pick(3)]); }
+    // = everywhere, += by node for each of the outputs, += by step
+    void weight_gradient() {
+        const int how = choice_.pick(3);
+        c_.accumulate = static_cast<uint8_t>(how == 1 ? 3 & ~c_.without_out : 0);
+        c_.step.accumulate = how == 2;
+    }
+
+    OpCase& c_;
+    Choice choice_;
+};
 
 }  // namespace
 
@@ -135,7 +146,7 @@ OpCase make_case(Op op, int64_t B, int64_t T, int64_t C, int64_t N, int64_t H, i
     c.op = op;
     c.p = shape(B, T, C, N, H, S);
     c.seed = options + 1;
-    choose_options(c, options);
+    OptionChoice(c, options);
     return c;
 }
 
@@ -147,7 +158,7 @@ void for_each_case(Op op, const std::vector<int64_t>& sizes, const std::function
         c.op = op;
         c.p = p;
         c.seed = seed++;
-        const uint64_t combinations = choose_options(c, options);
+        const uint64_t combinations = OptionChoice(c, options).combinations();
         body(c);
         return combinations;
     };

@@ -5,7 +5,7 @@
 //  1. For each group, the best scale and minimum as real numbers: from several grids, round x to levels and solve the
 //     linear least squares for scale and minimum; repeat that from the best.
 //  2. d and dmin such that the largest scale and minimum fit in their bits.
-//  3. With d and dmin fixed, each group tries the integers around its scale and minimum and keeps the best.
+//  3. With d and dmin fixed, each group tries the integers beside its scale and beside its minimum and keeps the best.
 //  4. With all integers fixed, solve for d and dmin, and go to 3; keep the best of all rounds.
 #include <algorithm>
 #include <cmath>
@@ -25,25 +25,43 @@ constexpr float kLimit = 65504.0f * 63;
 constexpr int kRounds = 3;
 constexpr float kTiny = 0x1p-25f;  // all |x| below: zero is nearest, since the smallest step is 2^-24
 
-// The sum of v, which is overwritten: its second half onto its first, and so on, for vectors and for accuracy.
-template <int N>
-float total(float* v) {
-    if constexpr (N == 1) {
-        return v[0];
+// Four values at a time, whatever the machine: each operation is done value by value, so that all compilers give the same.
+typedef float Float4 __attribute__((vector_size(16)));
+typedef int32_t Int4 __attribute__((vector_size(16)));
+
+Float4 load(const float* from) {
+    Float4 v;
+    std::memcpy(&v, from, sizeof v);
+    return v;
+}
+
+// The sum of v, which is overwritten: its second half onto its first, and so on, for accuracy.
+template <int n>
+float total(Float4* v) {
+    if constexpr (n == 1) {
+        return ((*v)[0] + (*v)[2]) + ((*v)[1] + (*v)[3]);
     } else {
-        for (int i = 0; i < N / 2; ++i) v[i] += v[i + N / 2];
-        return total<N / 2>(v);
+        for (int i = 0; i < n / 2; ++i) v[i] += v[i + n / 2];
+        return total<n / 2>(v);
     }
 }
 
 // Levels q = round(x * inverse + shift), kept within [low, high].
+template <int low, int high>
+Float4 round_to_levels(Float4 x, float inverse, float shift) {
+    const Float4 least = Float4{} + 1.0f * low, most = Float4{} + 1.0f * high;
+    Float4 q = x * inverse + shift;
+    q = q < least ? least : q;
+    q = q > most ? most : q;
+    return __builtin_convertvector(__builtin_convertvector(q + (0.5f - low), Int4) + low, Float4);  // q - low >= 0
+}
+
 template <int N, int low, int high>
-void round_to_levels(const float* x, float inverse, float shift, float* __restrict q) {
-    // Apart, each of these loops becomes vectors.
-    for (int i = 0; i < N; ++i) q[i] = x[i] * inverse + shift;
-    for (int i = 0; i < N; ++i) q[i] = q[i] < low ? low : q[i];
-    for (int i = 0; i < N; ++i) q[i] = q[i] > high ? high : q[i];
-    for (int i = 0; i < N; ++i) q[i] = static_cast<float>(static_cast<int32_t>(q[i] + (0.5f - low)) + low);  // q - low >= 0
+void round_to_levels(const float* x, float inverse, float shift, float* q) {
+    for (int i = 0; i < N; i += 4) {
+        const Float4 levels = round_to_levels<low, high>(load(x + i), inverse, shift);
+        std::memcpy(q + i, &levels, sizeof levels);
+    }
 }
 
 // Weighted sums of levels.
@@ -53,34 +71,34 @@ struct Moments {
 
 template <int N, int low, int high>
 Moments moments(const float* x, const float* w, float inverse, float shift) {
-    float levels[N], q[N], qq[N], qx[N];
-    round_to_levels<N, low, high>(x, inverse, shift, levels);
-    for (int i = 0; i < N; ++i) {
-        q[i] = w[i] * levels[i];
-        qq[i] = q[i] * levels[i];
-        qx[i] = q[i] * x[i];
+    Float4 q[N / 4], qq[N / 4], qx[N / 4];
+    for (int i = 0; i < N / 4; ++i) {
+        const Float4 values = load(x + 4 * i), levels = round_to_levels<low, high>(values, inverse, shift);
+        q[i] = load(w + 4 * i) * levels;
+        qq[i] = q[i] * levels;
+        qx[i] = q[i] * values;
     }
-    return {total<N>(q), total<N>(qq), total<N>(qx)};
+    return {total<N / 4>(q), total<N / 4>(qq), total<N / 4>(qx)};
 }
 
 // sum w (scale q - minimum - x)^2 for the nearest levels q.
 template <int N, int low, int high>
 float error(const float* x, const float* w, float scale, float minimum) {
     const float inverse = scale != 0 ? 1 / scale : 0;
-    float v[N];
-    round_to_levels<N, low, high>(x, inverse, minimum * inverse, v);
-    for (int i = 0; i < N; ++i) {
-        const float e = scale * v[i] - minimum - x[i];
-        v[i] = w[i] * e * e;
+    Float4 v[N / 4];
+    for (int i = 0; i < N / 4; ++i) {
+        const Float4 values = load(x + 4 * i);
+        const Float4 e = scale * round_to_levels<low, high>(values, inverse, minimum * inverse) - minimum - values;
+        v[i] = load(w + 4 * i) * e * e;
     }
-    return total<N>(v);
+    return total<N / 4>(v);
 }
 
 template <int N>
 void weigh(const float* x, float* w) {
-    float squares[N];
-    for (int i = 0; i < N; ++i) squares[i] = x[i] * x[i];
-    const float deviation = std::sqrt(total<N>(squares) / N);
+    Float4 squares[N / 4];
+    for (int i = 0; i < N / 4; ++i) squares[i] = load(x + 4 * i) * load(x + 4 * i);
+    const float deviation = std::sqrt(total<N / 4>(squares) / N);
     for (int i = 0; i < N; ++i) w[i] = deviation + std::abs(x[i]);
 }
 
@@ -127,8 +145,8 @@ Fit fit_affine(const float* x, const float* w, double sum_w, double sum_wx) {
     Fit fit{0, -low};
     if (high - low < kTiny) return fit;
     double best = -1;
-    for (int step = -10; step <= 10; ++step) {
-        const float inverse = (top + 0.2f * static_cast<float>(step)) / (high - low);
+    for (int step = -5; step <= 5; ++step) {
+        const float inverse = (top + 0.4f * static_cast<float>(step)) / (high - low);
         improve_affine<N, top>(x, w, sum_w, sum_wx, inverse, -low * inverse, 1, fit, best);
     }
     const float inverse = fit.scale > 0 ? 1 / fit.scale : 0;
@@ -186,13 +204,13 @@ struct Affine {
     explicit Affine(const float* values) : x(values) {
         for (int g = 0; g < kGroups; ++g) {
             weigh<N>(x + g * N, w + g * N);
-            float weights[N], products[N];
-            for (int i = 0; i < N; ++i) {
-                weights[i] = w[g * N + i];
-                products[i] = w[g * N + i] * x[g * N + i];
+            Float4 weights[N / 4], products[N / 4];
+            for (int i = 0; i < N / 4; ++i) {
+                weights[i] = load(w + g * N + 4 * i);
+                products[i] = weights[i] * load(x + g * N + 4 * i);
             }
-            sum_w[g] = total<N>(weights);
-            sum_wx[g] = total<N>(products);
+            sum_w[g] = total<N / 4>(weights);
+            sum_wx[g] = total<N / 4>(products);
             fits[g] = fit_affine<top>(x + g * N, w + g * N, sum_w[g], sum_wx[g]);
         }
     }
@@ -204,7 +222,7 @@ struct Affine {
             double best = -1;
             for (const int s : {s0, s0 - 1, s0 + 1})
                 for (const int m : {m0, m0 - 1, m0 + 1}) {
-                    if (std::min(s, m) < 0 || std::max(s, m) > 63) continue;
+                    if ((s != s0 && m != m0) || std::min(s, m) < 0 || std::max(s, m) > 63) continue;  // one at a time
                     const double e =
                         error<N, 0, top>(x + g * N, w + g * N, d * static_cast<float>(s), dmin * static_cast<float>(m));
                     if (best >= 0 && !(e < best)) continue;

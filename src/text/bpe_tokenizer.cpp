@@ -221,7 +221,9 @@ void BpeTokenizer::merge_piece(std::string_view piece, Work& work) const {
         int32_t id = byte_ids_[byte];
         if (id < 0) id = specials_.unknown;
         if (id < 0 && work.options.skip_unknown) continue;
-        if (id < 0) fail("the model has no token for byte 0x%02X, and none for unknown text", static_cast<unsigned>(byte));
+        if (id < 0)
+            fail("the model has no token for byte 0x%02X, and none for unknown text; %s", static_cast<unsigned>(byte),
+                 work.options.advice);
         work.symbols.push_back(id);
     }
     merges_.apply(work.symbols, work.scratch);

@@ -5,7 +5,7 @@
 #include <span>
 
 #include "text/char_tokenizer.h"
-#include "train/corpus.h"
+#include "text/corpus.h"
 
 namespace nib {
 

@@ -137,14 +137,13 @@ std::unique_ptr<CharTokenizer> character_tokenizer(const GgufFile& model, const 
 
 RunFiles::RunFiles(const std::string& output) {
     const std::string ending = ".gguf";
-    const std::string stem = output.ends_with(ending) ? output.substr(0, output.size() - ending.size()) : output;
-    if (stem.empty() || stem.ends_with('/')) fail("--output `%s` has no file name", printable(output).c_str());
+    model = gguf_name(output);
+    const std::string stem = model.substr(0, model.size() - ending.size());
     if (stem.ends_with(".state") || stem.ends_with(".best"))
         fail(
             "--output %s: names that end in .state.gguf or .best.gguf are those that nib gives itself; give the model's "
             "name",
             printable(output).c_str());
-    model = stem + ending;
     state = stem + ".state" + ending;
     best = stem + ".best" + ending;
     log = stem + ".log.jsonl";

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "train/corpus.h"
+#include "text/corpus.h"
 
 namespace nib {
 

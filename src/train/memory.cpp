@@ -1,11 +1,6 @@
 #include "train/memory.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <fstream>
-#include <limits>
-#include <sstream>
 #include <string>
 
 #include "core/error.h"
@@ -46,46 +41,6 @@ GptWeights weights_anywhere(const ParameterLayout& layout, const GptConfig& conf
         "training this model needs %s %s of memory, but this machine has %s available; choose a smaller --layers, --embd, "
         "--context or --batch",
         about, human_bytes(bytes).c_str(), human_bytes(limit).c_str());
-}
-
-constexpr double kNoLimit = std::numeric_limits<double>::infinity();
-
-// What can be had without pushing others out: free memory, what files occupy, and swap.
-double available_memory(const std::string& meminfo) {
-    std::ifstream file(meminfo);
-    double available = kNoLimit, swap = 0;
-    for (std::string line, name; std::getline(file, line);) {
-        double kib = 0;
-        if (!(std::istringstream(line) >> name >> kib)) continue;
-        if (name == "MemAvailable:") available = 1024 * kib;
-        if (name == "SwapFree:") swap = 1024 * kib;
-    }
-    return available + swap;
-}
-
-// The lowest limit on the way from the group `path` up to the root. In a container the path may be the host's, which cannot
-// be seen there; the root is then the container's own group.
-double lowest_limit(const std::string& mount, std::string path, const char* file) {
-    for (double lowest = kNoLimit;;) {
-        double bytes = 0;  // "max" is no number: no limit
-        if (std::ifstream(mount + path + "/" + file) >> bytes && bytes > 0) lowest = std::min(lowest, bytes);
-        if (path.empty()) return lowest;
-        path.resize(std::min(path.rfind('/'), path.size() - 1));
-    }
-}
-
-// Lines of /proc/self/cgroup are NUMBER:CONTROLLERS:PATH; version 2 is number 0 and names no controllers.
-double group_limit(const std::string& root) {
-    const std::string mount = root + "/sys/fs/cgroup";
-    double limit = kNoLimit;
-    std::ifstream groups(root + "/proc/self/cgroup");
-    for (std::string number, controllers, path;
-         std::getline(groups, number, ':') && std::getline(groups, controllers, ':') && std::getline(groups, path);) {
-        if (controllers.empty()) limit = std::min(limit, lowest_limit(mount, path, "memory.max"));
-        if (("," + controllers + ",").find(",memory,") != std::string::npos)
-            limit = std::min(limit, lowest_limit(mount + "/memory", path, "memory.limit_in_bytes"));
-    }
-    return limit;
 }
 
 }  // namespace
@@ -133,14 +88,9 @@ TrainingMemory training_memory(const GptConfig& config, const TrainShape& shape,
     return memory;
 }
 
-double memory_limit(const std::string& root) {
-    const double machine = static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
-    return std::min({machine, available_memory(root + "/proc/meminfo"), group_limit(root)});
-}
-
 void check_sizes(const GptConfig& config, const TrainShape& shape, double limit) {
     const auto positive = [](const char* flag, int64_t value) {
-        if (value < 1) fail("%s is %lld; it must be 1 or more", flag, static_cast<long long>(value));
+        if (value < 1) fail_usage("%s is %lld; it must be 1 or more", flag, static_cast<long long>(value));
     };
     positive("--layers", config.layers);
     positive("--heads", config.heads);

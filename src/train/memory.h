@@ -53,10 +53,6 @@ struct TrainingMemory {
 };
 TrainingMemory training_memory(const GptConfig& config, const TrainShape& shape, int workers);
 
-/// Bytes of memory that this process may use: what the machine has and what is available of it, swap included, or the
-/// limit of a control group (version 1 or 2) that the process is in, if that is lower. `root` is where /proc and /sys are.
-double memory_limit(const std::string& root = "");
-
 /// Error when a size is zero or absurd or the heads do not divide the channels: quick, whatever the sizes.
 void check_sizes(const GptConfig& config, const TrainShape& shape, double limit);
 

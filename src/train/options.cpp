@@ -73,15 +73,16 @@ std::string text_of(const TrainOptions& options, const OptionField::Member& memb
 
 void check_range(const char* flag, double value, double low, double high, bool open = false) {
     if (value >= low && (open ? value < high : value <= high)) return;
-    if (high == std::numeric_limits<double>::max()) fail("%s is %g; it must be a number of %g or more", flag, value, low);
-    fail("%s is %g; it must be at least %g and %s %g", flag, value, low, open ? "below" : "at most", high);
+    if (high == std::numeric_limits<double>::max())
+        fail_usage("%s is %g; it must be a number of %g or more", flag, value, low);
+    fail_usage("%s is %g; it must be at least %g and %s %g", flag, value, low, open ? "below" : "at most", high);
 }
 
 void check_count(const char* flag, int64_t value, int64_t low) {
     constexpr int64_t kMost = int64_t{1} << 31;
     if (value < low || value > kMost)
-        fail("%s is %lld; it must be between %lld and %lld", flag, static_cast<long long>(value),
-             static_cast<long long>(low), static_cast<long long>(kMost));
+        fail_usage("%s is %lld; it must be between %lld and %lld", flag, static_cast<long long>(value),
+                   static_cast<long long>(low), static_cast<long long>(kMost));
 }
 
 }  // namespace
@@ -122,19 +123,20 @@ void check_options(const TrainOptions& o) {
     check_count("--iters", o.iters, 1);
     check_count("--accumulate", o.accumulate, 1);
     if (o.iters * o.accumulate > std::numeric_limits<uint32_t>::max())
-        fail("--iters %lld times --accumulate %lld is too large; at most 4294967295 batches are possible",
-             static_cast<long long>(o.iters), static_cast<long long>(o.accumulate));
+        fail_usage("--iters %lld times --accumulate %lld is too large; at most 4294967295 batches are possible",
+                   static_cast<long long>(o.iters), static_cast<long long>(o.accumulate));
     check_range("--dropout", o.dropout, 0, 1, true);
-    if (std::lround(o.dropout * 65536) > 65535) fail("--dropout is %g; it is too close to 1", o.dropout);
-    if (o.batch < 1) fail("--batch is %lld; it must be 1 or more", static_cast<long long>(o.batch));
+    if (std::lround(o.dropout * 65536) > 65535) fail_usage("--dropout is %g; it is too close to 1", o.dropout);
+    if (o.batch < 1) fail_usage("--batch is %lld; it must be 1 or more", static_cast<long long>(o.batch));
     check_range("--seed", static_cast<double>(o.seed), 0, kAny);
     check_range("--val-fraction", o.val_fraction, 0, 1, true);
     check_schedule(o.learning_rate());
     if (o.optimizer != "adamw" && o.optimizer != "sgd")
-        fail("--optimizer is `%s`; choose adamw or sgd", printable(o.optimizer).c_str());
+        fail_usage("--optimizer is `%s`; choose adamw or sgd", printable(o.optimizer).c_str());
     check_range("--beta1", o.beta1, 0, 1, true);
     check_range("--beta2", o.beta2, 0, 1, true);
-    if (!(o.adam_eps >= 1e-30 && o.adam_eps <= 1)) fail("--adam-eps is %g; it must be between 1e-30 and 1", o.adam_eps);
+    if (!(o.adam_eps >= 1e-30 && o.adam_eps <= 1))
+        fail_usage("--adam-eps is %g; it must be between 1e-30 and 1", o.adam_eps);
     check_range("--momentum", o.momentum, 0, 1, true);
     check_range("--weight-decay", o.weight_decay, 0, kAny);
     check_range("--clip", o.clip, 0, kAny);

@@ -72,7 +72,7 @@ using GivenFlags = std::set<std::string>;
 /// Fills in the defaults that depend on other options.
 void resolve_defaults(TrainOptions& options, const GivenFlags& given);
 
-/// Error that names the first option whose value is impossible. Sizes of the model are checked elsewhere
+/// UsageError that names the first option whose value is impossible. Sizes of the model are checked elsewhere
 /// (check_memory, check_config).
 void check_options(const TrainOptions& options);
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "core/error.h"
+#include "io/memory_limit.h"
 #include "text/utf8.h"
 
 namespace nib {
@@ -48,15 +49,15 @@ void check_writable(const RunFiles& files) {
 
 void check_together(const TrainOptions& o, const TrainSetup& setup) {
     if (o.patience > 0 && setup.data.val.size() == 0)
-        fail("--patience needs validation: give --val FILE or a --val-fraction above 0");
+        fail_usage("--patience needs validation: give --val FILE or a --val-fraction above 0");
     if (o.low_memory && o.accumulate > 1)
-        fail("--low-memory keeps no gradients, so --accumulate has nothing to add them to");
+        fail_usage("--low-memory keeps no gradients, so --accumulate has nothing to add them to");
     if (static_cast<double>(o.batch) * static_cast<double>(o.accumulate) > 4294967295.0)
-        fail("--batch %lld times --accumulate %lld is too large", static_cast<long long>(o.batch),
-             static_cast<long long>(o.accumulate));
+        fail_usage("--batch %lld times --accumulate %lld is too large", static_cast<long long>(o.batch),
+                   static_cast<long long>(o.accumulate));
     for (size_t at = 0; at < o.sample_prompt.size();) {
         const Decoded next = decode_utf8(o.sample_prompt, at);
-        if (next.length == 0) fail("--sample-prompt is not UTF-8 text: malformed at byte offset %zu", at);
+        if (next.length == 0) fail_usage("--sample-prompt is not UTF-8 text: malformed at byte offset %zu", at);
         if (setup.tokenizer->id_of(next.code) < 0)
             fail("--sample-prompt has the character %s (byte offset %zu), which is not in the training text",
                  describe(next.code).c_str(), at);
@@ -129,7 +130,7 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request) {
 
 TrainSetup prepare_training(const TrainRequest& request, int workers) {
     TrainSetup setup{RunFiles(request.output), {}, {}, {}, {}, {}, {}, {}, {}, {}};
-    if (request.resume && request.overwrite) fail("--resume and --overwrite exclude each other");
+    if (request.resume && request.overwrite) fail_usage("--resume and --overwrite exclude each other");
     check_output(request, setup.files);
     setup.lock =
         std::make_unique<FileLock>(setup.files.lock, setup.files.model, "another process is training under this name");

@@ -21,10 +21,10 @@ struct Schedule {
     double at(int64_t k) const;
 };
 
-/// "constant", "linear", "step" or "cosine"; Error that lists them for anything else.
+/// "constant", "linear", "step" or "cosine"; UsageError that lists them for anything else.
 Schedule::Kind schedule_kind(const std::string& name);
 
-/// Error when a value is NaN, infinite, negative or makes no sense; the message names the option.
+/// UsageError when a value is NaN, infinite, negative or makes no sense; the message names the option.
 void check_schedule(const Schedule& schedule);
 
 }  // namespace nib

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "io/progress.h"
 #include "train/batches.h"
 #include "train/prepare.h"
-#include "train/progress.h"
 #include "train/train_log.h"
 #include "train/train_step.h"
 

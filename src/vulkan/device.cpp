@@ -7,9 +7,9 @@
 namespace nib::vulkan {
 namespace {
 
-// Within this a command buffer must be done. Each has work for a second or so of a small GPU; software devices on busy
-// machines take minutes.
-constexpr uint64_t kPatience = uint64_t{600} * 1'000'000'000;  // ns
+// Within so many ns a command buffer must be done. Each has work for a second or so of a small GPU; software devices on
+// busy machines take minutes.
+constexpr uint64_t kPatience = 60'000'000'000, kPatienceWithSoftware = 10 * kPatience;
 
 // The device to take when nobody says which: a graphics card, then a built-in one, software last.
 int rank(const DeviceInfo& d) {
@@ -214,7 +214,8 @@ VkResult Device::run(VkCommandBuffer first, std::span<const VkCommandBuffer> res
     for (const VkCommandBuffer& commands : rest) add(commands);
     failure_ = vk().vkQueueSubmit(queue_, static_cast<uint32_t>(submits_.size()), submits_.data(), fence_);
     if (failure_ != VK_SUCCESS) return failure_;
-    failure_ = vk().vkWaitForFences(device_, 1, &fence_, VK_TRUE, kPatience * submits_.size());
+    const uint64_t patience = submits_.size() * (info_.software ? kPatienceWithSoftware : kPatience);
+    failure_ = vk().vkWaitForFences(device_, 1, &fence_, VK_TRUE, patience);
     hangs_ = failure_ != VK_SUCCESS && failure_ != VK_ERROR_DEVICE_LOST;
     if (failure_ == VK_SUCCESS) failure_ = vk().vkResetFences(device_, 1, &fence_);
     return failure_;

@@ -253,6 +253,7 @@ bool supports(const Node& node) {
     switch (node.op) {
         case Op::Embed: return is_number(p.type) && is_number(p.position_type);
         case Op::Linear: return is_number(p.type);
+        case Op::LinearBackward: return p.type == DType::F32;
         case Op::Attention:
         case Op::AttentionBackward: return p.C / p.H <= kMaxHeadSize;
         case Op::AttentionCached: return p.C / p.H <= kMaxHeadSize && (p.type == DType::F32 || p.type == DType::F16);

@@ -11,12 +11,16 @@ constexpr uint64_t kStagingBytes = 4 << 20;
 
 }  // namespace
 
-Transfers::Transfers(Device& device)
-    : device_(device), staging_(device.allocate(kStagingBytes, true)), commands_(device.new_commands()) {}
+Transfers::Transfers(Device& device) : device_(device), commands_(device.new_commands()) {}
 
 Transfers::~Transfers() {
     device_.free(commands_);
     device_.release(staging_);
+}
+
+const Buffer& Transfers::staging() {
+    if (staging_.buffer == nullptr) staging_ = device_.allocate(kStagingBytes, true);
+    return staging_;
 }
 
 VkCommandBuffer Transfers::recording() {
@@ -44,7 +48,7 @@ void Transfers::upload(const Buffer& to, uint64_t offset, std::span<const std::b
     while (!bytes.empty()) {
         if (used_ == kStagingBytes) finish();
         const auto count = std::min<uint64_t>(bytes.size(), kStagingBytes - used_);
-        std::memcpy(staging_.host + used_, bytes.data(), count);
+        std::memcpy(staging().host + used_, bytes.data(), count);
         const VkBufferCopy copy{used_, offset, count};
         const VkCommandBuffer commands = recording();
         device_.vk().vkCmdCopyBuffer(commands, staging_.buffer, to.buffer, 1, &copy);
@@ -75,7 +79,7 @@ void Transfers::download(const Buffer& from, uint64_t offset, std::span<std::byt
         const auto count = std::min<uint64_t>(bytes.size(), kStagingBytes);
         const VkBufferCopy copy{offset, 0, count};
         const VkCommandBuffer commands = recording();
-        device_.vk().vkCmdCopyBuffer(commands, from.buffer, staging_.buffer, 1, &copy);
+        device_.vk().vkCmdCopyBuffer(commands, from.buffer, staging().buffer, 1, &copy);
         device_.barrier(commands);
         finish();
         std::memcpy(bytes.data(), staging_.host, count);

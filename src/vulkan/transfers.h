@@ -28,6 +28,7 @@ public:
     void run_before(std::span<const VkCommandBuffer> commands);
 
 private:
+    const Buffer& staging();  // made when it is first needed, which may be never
     VkCommandBuffer recording();
 
     Device& device_;

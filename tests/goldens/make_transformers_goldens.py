@@ -7,6 +7,7 @@ NAME/ or NAME.pt is a model (GPT2LMHeadModel.save_pretrained, or a state dict of
     ids (T) int32, logits (T,V)   computed in double
     greedy (N) int32              what greedy generation appends to the first 3 ids
     loss (1)                      mean negative log-likelihood of ids 1 ... T-1, each given those before it
+names.gguf also has names_loss (1), that of the letters of names.txt and the end of each name, as makemore counts it.
 """
 import pathlib
 
@@ -28,18 +29,35 @@ def model(seed, **config):
     return m
 
 
-def write_expected(name, m):
+def names_loss(m):
+    """0 comes before and after a name, letters are 1 to 26; each name is predicted from its own beginning."""
+    total, count = 0, 0
+    for name in (OUT / "names.txt").read_text().split():
+        ids = torch.tensor([0] + [ord(c) - ord("a") + 1 for c in name] + [0])
+        total += F.cross_entropy(m(ids[None, :-1]).logits[0], ids[1:], reduction="sum")
+        count += len(name) + 1
+    return total / count
+
+
+def write_expected(name, m, length=None):
+    """`length`: of ids and logits, if less than the context."""
     config = m.config
     double = GPT2LMHeadModel(config).eval().double()
     double.load_state_dict(m.state_dict())
-    ids = torch.randint(config.vocab_size, (config.n_positions,))
+    ids = torch.randint(config.vocab_size, (length or config.n_positions,))
     greedy = ids[:3]
     with torch.no_grad():
         logits = double(ids[None]).logits[0]
         while len(greedy) < config.n_positions:
-            greedy = torch.cat([greedy, double(greedy[None]).logits[0, -1:].argmax(-1)])
-    write_gguf(OUT / (name + ".gguf"), {"general.architecture": "golden"}, {
-        "ids": ids, "logits": logits, "greedy": greedy[3:], "loss": F.cross_entropy(logits[:-1], ids[1:]).reshape(1)})
+            next_logits = double(greedy[None]).logits[0, -1]
+            best = next_logits.topk(2).values
+            assert best[0] - best[1] > 0.01, "a choice that rounding could turn"
+            greedy = torch.cat([greedy, next_logits.argmax(-1, keepdim=True)])
+        expected = {"ids": ids, "logits": logits, "greedy": greedy[3:],
+                    "loss": F.cross_entropy(logits[:-1], ids[1:]).reshape(1)}
+        if name == "names":
+            expected["names_loss"] = names_loss(double).reshape(1)
+    write_gguf(OUT / (name + ".gguf"), {"general.architecture": "golden"}, expected)
 
 
 def makemore(state):
@@ -67,6 +85,11 @@ def main():
         m.save_pretrained(OUT / name)
         (OUT / name / "generation_config.json").unlink()
         write_expected(name, m)
+    long = model(16, n_layer=2, n_embd=16, n_positions=203, n_head=2, vocab_size=40)
+    long.transformer.wpe.weight.data.mul_(4)  # or it repeats itself
+    long.save_pretrained(OUT / "long")
+    (OUT / "long" / "generation_config.json").unlink()
+    write_expected("long", long, 20)
     m = model(4, n_layer=2, n_embd=16, n_positions=16, n_head=4, vocab_size=27, tie_word_embeddings=False)
     torch.save(makemore(m.state_dict()), OUT / "names.pt")
     write_expected("names", m)

@@ -1,4 +1,4 @@
-// The text a model trains on: files mapped into memory, addressed by character.
+// The text a model trains on or is measured with: files mapped into memory, addressed by character.
 //
 // Every Unicode code point is a character as it stands: line ends, byte order marks and emoji are not touched.
 #pragma once

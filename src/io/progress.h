@@ -1,4 +1,4 @@
-// What a training run shows while it works: one live line on a terminal, plain lines elsewhere.
+// What long work shows while it lasts: one live line on a terminal, plain lines elsewhere.
 #pragma once
 
 #include <chrono>

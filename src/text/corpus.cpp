@@ -1,4 +1,4 @@
-#include "train/corpus.h"
+#include "text/corpus.h"
 
 #include <algorithm>
 #include <array>
