@@ -170,7 +170,7 @@ $(OBJ)/shaders/%.inc: shaders/%.comp $(wildcard shaders/*.glsl) Makefile | $(DEP
 	$(Q)glslc --target-env=vulkan1.1 -Os -Werror $< -o $@.spv && spirv-val --target-env vulkan1.1 $@.spv
 	$(Q)od -An -v -tu4 $@.spv | awk '{ for (i = 1; i <= NF; ++i) { \
 	    for (w = $$i; w >= 128; w = int(w / 128)) printf "%d,", w % 128 + 128; print w "," } }' > $@
-$(OBJ)/src/vulkan/dispatch.o: $(SHADERS)
+$(OBJ)/src/vulkan/shaders.o: $(SHADERS)
 
 define kernel_rule
 $(OBJ)/%.$(1).o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK)

@@ -5,7 +5,9 @@ layout(constant_id = 1) const uint D = 64;             // the shader says what i
 layout(constant_id = 2) const uint kType = 0;          // DType of the tensors that Params::type speaks of
 layout(constant_id = 3) const uint kPositionType = 0;  // the same for Params::position_type
 layout(constant_id = 4) const uint kFours = 0;         // bit i: tensor i can be read and written four numbers at once
+layout(constant_id = 5) const uint kDrops = 0;         // of attention: 1 where there is dropout
 
+// Both are read once: drivers for CPUs read them anew for each invocation wherever they are named.
 struct Push {
     uint B, T, C, N, H, S;
     uint present;     // bit i: tensor i is there
@@ -18,14 +20,16 @@ struct Push {
     uint shift[8];  // elements between the start of a binding and its tensor; of tensors in blocks, bytes
 };
 layout(push_constant, std430) uniform PushBlock { Push push; };
-Push p = push;  // read once: drivers for CPUs read them anew for each invocation wherever they are named
+Push p = push;
 
-layout(binding = 0, std430) readonly buffer StepBlock {
+struct StepValues {
     uint seed[2];  // low word first
     uint index, accumulate, rows;
     float loss_scale, clip;
     float lr, beta1, beta2, eps, weight_decay, momentum, correction1, correction2;
-} step_values;
+};
+layout(binding = 0, std430) readonly buffer StepBlock { StepValues step_block; };
+StepValues step_values = step_block;
 
 // Tensor i of the op: inputs are 0 to 4, outputs 5 to 7.
 #define TENSOR(i, type, name) \

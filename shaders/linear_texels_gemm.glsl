@@ -1,7 +1,8 @@
 // The product behind linear and its gradients for devices that are CPUs, of tensors of texels.glsl: STORE(i, j, sums over
-// k < K of left times right for columns j to j + 3) for i < I, j < J. Every invocation reads for itself what it needs for D x 8
-// sums; those of a workgroup lie side by side, or if D is 8, in rows of two. LEFT_ROWS: LEFT(i,k) has four numbers k to k + 3,
-// otherwise LEFT(k,i) has i to i + 3; the same for RIGHT with j. ROW_SUM(i, sum over k < K of left) where it is defined.
+// k < K of left times right for columns j to j + 3) for i < I, j < J. Every invocation reads for itself what it needs for
+// D x 8 sums; those of a workgroup lie side by side, or from D = 8 on in rows of two. LEFT_ROWS: LEFT(i,k) has the numbers k to
+// k + 3, otherwise LEFT(k,i) has i to i + 3; the same for RIGHT with j. Where ROW_SUM(i, sum) is defined, it gets the sums over
+// k < K of left.
 const uint kAcross = D >= 8 ? 2 : W;
 
 void gemm(uint I, uint J, uint K) {

@@ -17,3 +17,9 @@
         return four;                                                                              \
     }                                                                                             \
     vec4 get_##name(uint at, uint end) { return name(0, 0, at, end); }
+
+/// The first `count` of four numbers, and zeros.
+vec4 first_of(vec4 four, uint count) {
+    for (uint q = 0; q < 4; ++q) four[q] = q < count ? four[q] : 0.0;
+    return four;
+}

@@ -1,5 +1,7 @@
 #!/bin/bash
 # vulkan_cli_test.sh [NIB]: nib devices and --device, with and without a Vulkan driver.
+# What Mesa has compiled before need not be compiled again.
+export MESA_SHADER_CACHE_DIR=${MESA_SHADER_CACHE_DIR-${XDG_CACHE_HOME-$HOME/.cache}}
 drivers=${VK_ICD_FILENAMES-} newer_drivers=${VK_DRIVER_FILES-} # of whoever runs this
 source "$(dirname "$0")/cli_helpers.bash"
 export VK_ICD_FILENAMES=$drivers VK_DRIVER_FILES=$newer_drivers

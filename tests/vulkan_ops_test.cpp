@@ -1,4 +1,6 @@
 // The shaders against the scalar reference.
+#include <algorithm>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -25,9 +27,17 @@ struct VulkanOps : Vulkan, testing::WithParamInterface<Op> {
     int cases_ = 0;
 };
 
+// Attention's shaders take long to compile on a CPU, and there is one for each head size.
+bool has_head_size(const OpCase& c, std::initializer_list<int64_t> sizes) {
+    const bool attention = c.op == Op::Attention || c.op == Op::AttentionBackward;
+    return !attention || std::find(sizes.begin(), sizes.end(), c.p.C / c.p.H) != sizes.end();
+}
+
 TEST_P(VulkanOps, AllTailsAndOptions) {
     for_each_case(GetParam(), {1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 31, 32, 33, 63, 64, 65, 127, 129, 192, 768},
-                  [&](const OpCase& c) { check(c); });
+                  [&](const OpCase& c) {
+                      if (has_head_size(c, {1, 3, 4, 8, 12, 32, 64, 80})) check(c);
+                  });
     EXPECT_GT(cases_, 30);
 }
 
@@ -48,7 +58,9 @@ TEST_P(VulkanOps, ShadersForGpus) {
     vulkan::Overrides overrides;
     overrides.software = false;
     const std::unique_ptr<Backend> gpu = open(overrides);
-    for_each_case(GetParam(), {1, 3, 8, 31, 33, 65, 129}, [&](const OpCase& c) { check(c, *gpu); });
+    for_each_case(GetParam(), {1, 3, 8, 31, 33, 65, 129}, [&](const OpCase& c) {
+        if (has_head_size(c, {3, 4, 32, 64})) check(c, *gpu);
+    });
     ref::for_each_large_case(GetParam(), [&](const OpCase& c) { check(c, *gpu); });
     EXPECT_GT(cases_, 15);
 }

@@ -100,6 +100,15 @@ Dispatch by_rows(const Shader& shader, const Limits& limits, const Node& node, i
     return in_groups(by_rows(shader, limits, node), node, rows);
 }
 
+// A workgroup for each row; on a CPU an invocation.
+Dispatch norm(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
+    const int64_t R = node.p.B * node.p.T, C = node.p.C;
+    if (!limits.software || static_cast<uint64_t>(R * C) > limits.max_texels) return by_rows(shader, limits, node, R);
+    Dispatch d = by_rows(texels, limits, node);
+    if (C % 4 == 0) d.constants.fours = texels.texels | 1 << kMaxIn;
+    return in_groups(d, node, groups_of(R, d));
+}
+
 // What shaders/number.glsl reads.
 bool is_number(DType type) {
     using enum DType;
@@ -116,15 +125,19 @@ std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
 }
 
 // Each invocation computes some rows of a head, as many as registers may have room for (shaders/heads.glsl).
-Dispatch by_head(const Shader& shader, const Node& node, const Limits& limits) {
-    Dispatch d = by_rows(shader, limits, node);
+Dispatch by_head(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
+    const bool software = limits.software && static_cast<uint64_t>(node.p.B * node.p.T * 3 * node.p.C) <= limits.max_texels;
+    Dispatch d = by_rows(software ? texels : shader, limits, node);
     const int64_t D = node.p.C / node.p.H, rows = D > 32 ? 1 : D > 16 ? 2 : 4;
     d.constants.D = static_cast<uint32_t>(D);
+    d.constants.drops = node.p.dropout != 0;
+    if (software && D % 4 == 0) d.constants.fours = texels.texels | 1u << kMaxIn;
     return in_groups(d, node, node.p.B * node.p.H * groups_of((node.p.T + rows - 1) / rows, d));
 }
 
 std::vector<Dispatch> attention_backward(const Node& node, const Limits& limits) {
-    Dispatch queries = by_head(kAttentionBackward, node, limits), keys = by_head(kAttentionBackwardKeys, node, limits);
+    Dispatch queries = by_head(kAttentionBackward, kAttentionBackwardTexels, node, limits);
+    Dispatch keys = by_head(kAttentionBackwardKeys, kAttentionBackwardKeysTexels, node, limits);
     queries.scratch = kMaxIn + 1;
     keys.scratch = 4;
     keys.waits = true;
@@ -240,6 +253,7 @@ bool supports(const Node& node) {
     switch (node.op) {
         case Op::Embed: return is_number(p.type) && is_number(p.position_type);
         case Op::Linear: return is_number(p.type);
+        case Op::LinearBackward: return p.type == DType::F32;
         case Op::Attention:
         case Op::AttentionBackward: return p.C / p.H <= kMaxHeadSize;
         case Op::AttentionCached: return p.C / p.H <= kMaxHeadSize && (p.type == DType::F32 || p.type == DType::F16);
@@ -252,14 +266,14 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
     switch (node.op) {
         case Op::Embed: return embed(node, limits);
         case Op::EmbedBackward: return embed_backward(node, limits);
-        case Op::Norm: return {by_rows(kNorm, limits, node, R)};
-        case Op::NormBackward: return {by_rows(kNormBackward, limits, node, R)};
+        case Op::Norm: return {norm(kNorm, kNormTexels, node, limits)};
+        case Op::NormBackward: return {norm(kNormBackward, kNormBackwardTexels, node, limits)};
         case Op::NormBackwardWeight: return norm_backward_weight(node);
         case Op::Linear: return linear(node, limits);
         case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node, limits);
         case Op::LinearBackward: return linear_backward(node, limits);
         case Op::LinearBackwardWeight: return linear_backward_weight(node, limits);
-        case Op::Attention: return {by_head(kAttention, node, limits)};
+        case Op::Attention: return {by_head(kAttention, kAttentionTexels, node, limits)};
         case Op::AttentionBackward: return attention_backward(node, limits);
         case Op::AttentionCached: return attention_cached(node);
         case Op::GatherRows: return {by_rows(kGatherRows, limits, node, node.p.N)};

@@ -20,6 +20,7 @@ constexpr int kTensors = kMaxIn + kMaxOut;
 struct Constants {
     uint32_t group = kGroup, D = 1, type = 0, position_type = 0;
     uint32_t fours = 0;  // a tensor's bit is cleared when it is bound at no multiple of four numbers
+    uint32_t drops = 0;  // of attention: 1 where there is dropout
     auto operator<=>(const Constants&) const = default;
 };
 

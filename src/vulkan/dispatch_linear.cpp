@@ -76,7 +76,8 @@ Dispatch epilogue(Dispatch d, const Node& node) {
     return in_groups(d, node, (p.B * p.T * p.N + elements - 1) / elements);
 }
 
-bool has_epilogue(const Node& node) { return node.p.act != Act::None || node.p.dropout != 0 || node.in[3]; }
+// Whether y is another than the product.
+bool has_epilogue(const Node& node) { return node.p.act != Act::None || node.p.dropout != 0 || node.in[3] || node.out[1]; }
 
 }  // namespace
 

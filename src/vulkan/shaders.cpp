@@ -10,6 +10,9 @@ constexpr uint8_t kEmbedCode[] = {
 constexpr uint8_t kNormCode[] = {
 #include "shaders/norm.inc"
 };
+constexpr uint8_t kNormTexelsCode[] = {
+#include "shaders/norm_texels.inc"
+};
 constexpr uint8_t kLinearCode[] = {
 #include "shaders/linear.inc"
 };
@@ -43,6 +46,9 @@ constexpr uint8_t kLinearFewRowsCode[] = {
 constexpr uint8_t kAttentionCode[] = {
 #include "shaders/attention.inc"
 };
+constexpr uint8_t kAttentionTexelsCode[] = {
+#include "shaders/attention_texels.inc"
+};
 constexpr uint8_t kAttentionStoreCode[] = {
 #include "shaders/attention_store.inc"
 };
@@ -70,8 +76,14 @@ constexpr uint8_t kAdamWCode[] = {
 constexpr uint8_t kAttentionBackwardCode[] = {
 #include "shaders/attention_backward.inc"
 };
+constexpr uint8_t kAttentionBackwardTexelsCode[] = {
+#include "shaders/attention_backward_texels.inc"
+};
 constexpr uint8_t kAttentionBackwardKeysCode[] = {
 #include "shaders/attention_backward_keys.inc"
+};
+constexpr uint8_t kAttentionBackwardKeysTexelsCode[] = {
+#include "shaders/attention_backward_keys_texels.inc"
 };
 constexpr uint8_t kClipFactorCode[] = {
 #include "shaders/clip_factor.inc"
@@ -87,6 +99,9 @@ constexpr uint8_t kEmbedBackwardLinksCode[] = {
 };
 constexpr uint8_t kNormBackwardCode[] = {
 #include "shaders/norm_backward.inc"
+};
+constexpr uint8_t kNormBackwardTexelsCode[] = {
+#include "shaders/norm_backward_texels.inc"
 };
 constexpr uint8_t kNormBackwardWeightCode[] = {
 #include "shaders/norm_backward_weight.inc"
@@ -106,8 +121,11 @@ constexpr uint8_t kSumSquaresCode[] = {
 // A tensor's bit is 1 << its number in the shader.
 const Shader kAdamW{kAdamWCode, 0b11100011};
 const Shader kAttention{kAttentionCode, 0b01100001};
+const Shader kAttentionTexels{kAttentionTexelsCode, 0b01100001, 0b00000001};
 const Shader kAttentionBackward{kAttentionBackwardCode, 0b01101111};
+const Shader kAttentionBackwardTexels{kAttentionBackwardTexelsCode, 0b01101111, 0b00000111};
 const Shader kAttentionBackwardKeys{kAttentionBackwardKeysCode, 0b00111011};
+const Shader kAttentionBackwardKeysTexels{kAttentionBackwardKeysTexelsCode, 0b00111011, 0b00000011};
 const Shader kAttentionCached{kAttentionCachedCode, 0b11100011};
 const Shader kAttentionStore{kAttentionStoreCode, 0b11000011};
 const Shader kClipFactor{kClipFactorCode, 0b00100001};
@@ -128,7 +146,9 @@ const Shader kLinearBackwardWeightTexels{kLinearBackwardWeightTexelsCode, 0b0110
 const Shader kLinearEpilogue{kLinearEpilogueCode, 0b01101000, 0b01001000};
 const Shader kLinearFewRows{kLinearFewRowsCode, 0b01101111};
 const Shader kNorm{kNormCode, 0b11100111};
+const Shader kNormTexels{kNormTexelsCode, 0b11100111, 0b111};
 const Shader kNormBackward{kNormBackwardCode, 0b00111111};
+const Shader kNormBackwardTexels{kNormBackwardTexelsCode, 0b00111111, 0b111};
 const Shader kNormBackwardWeight{kNormBackwardWeightCode, 0b00101111};
 const Shader kNormBackwardWeightSum{kNormBackwardWeightSumCode, 0b01100001};
 const Shader kQuantizeRows{kQuantizeRowsCode, 0b00100001};
