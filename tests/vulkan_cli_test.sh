@@ -24,6 +24,7 @@ wrong_usage '`vulkan:` is no device' run m.gguf --device vulkan:
 wrong_usage '`vulkan:-1` is no device' eval m.gguf text.txt --device vulkan:-1
 wrong_usage '`vulkan:99999999999` is no device' logits m.gguf -p The -o l.npy --device vulkan:99999999999
 wrong_usage 'exclude each other' selftest --train --device vulkan
+wrong_usage 'exclude each other' selftest --isa ref --device vulkan
 wrong_usage '--isa and --device=vulkan exclude each other' run m.gguf -p The --isa ref --device vulkan
 wrong_usage '--threads and --device=vulkan:0 exclude each other' train text.txt -o t.gguf --threads 2 --device vulkan:0
 refuses 'Vulkan: ' run m.gguf -p The --device vulkan:99
