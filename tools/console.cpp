@@ -1,6 +1,5 @@
 #include "console.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,6 +17,14 @@ namespace {
 
 const auto program_start = std::chrono::steady_clock::now();
 
+// A field of /proc/self/status in bytes; 0 where there is none.
+double memory_field(const char* name) {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);)
+        if (line.starts_with(name)) return std::strtod(line.c_str() + std::strlen(name), nullptr) * 1024;
+    return 0;
+}
+
 }  // namespace
 
 void print(std::string_view text) {
@@ -33,18 +40,10 @@ void print_json(const nlohmann::ordered_json& json) {
 
 bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
 
-double peak_memory() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    return static_cast<double>(usage.ru_maxrss) * 1024;
-}
+// Not getrusage(): what that calls the peak includes the program that started this one.
+double peak_memory() { return memory_field("VmHWM:"); }
 
-double anonymous_memory() {
-    std::ifstream status("/proc/self/status");
-    for (std::string line; std::getline(status, line);)
-        if (line.starts_with("RssAnon:")) return std::strtod(line.c_str() + 8, nullptr) * 1024;
-    return 0;
-}
+double anonymous_memory() { return memory_field("RssAnon:"); }
 
 double seconds_since_start() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - program_start).count();
