@@ -125,12 +125,20 @@ echo '["a"]' > list.json && refuses "list.json: is array where nib expects" conv
 echo '{"a": ' > half.json && refuses "half.json: not valid JSON" convert hf -o x --vocab half.json
 { printf '{"<s>": 0' && for i in $(seq 200); do printf ', "w%s": %s' $i $i; done && echo '}'; } > large.json
 refuses "the tokenizer has 201 tokens, but the embedding has only" convert hf -o x --vocab large.json
-echo '{"<.>": 0, "a": 1, "b": 2}' > small.json
+echo '{"model": {"dropout": 0.1}}' > other.json && refuses "other.json: model: dropout is not supported" convert hf -o x --vocab other.json
+echo '{"<.>": 0, "a": 1, "b": 2}' > small.json && rows=$(sed -n 's/.*"vocab_size": \([0-9]*\).*/\1/p' hf/config.json)
 works convert hf -o small.gguf --vocab small.json
-check "fewer tokens than rows" test ! -s "$err" -o "$(wc -l < "$err")" = 1
+check "fewer tokens than rows" grep -q "^nib: warning: the tokenizer has 3 tokens, the model $rows: the others write nothing$" "$err"
+works info small.gguf
+check "tells both" grep -q "^tokenizer  *bpe, 3 tokens for $rows ids: " "$out"
+works run small.gguf -p ab -n 30 --temp 9 --top-k 0 --top-p 1 --seed 1 --ignore-eos --json
+check "ids without a token are never written" grep -q '"ids":\[[012]\(,[012]\)\{29\}\]' "$out"
 mkdir bare && cp hf/config.json hf/model.safetensors bare
 works convert bare -o bare.gguf
 check "says that there is no tokenizer" grep -q 'warning: there is no tokenizer: .*--vocab adds one' "$err"
+echo '{"a": 0, "b": 1}' > bare/vocab.json && works convert bare -o named.gguf
+check "names a list of characters beside it" grep -q 'token numbers only; --vocab bare/vocab.json adds one' "$err"
+rm bare/vocab.json
 works export bare.gguf -o bare2 && works convert bare2 -o bare3.gguf
 check "also without a tokenizer the same file" same bare.gguf bare3.gguf
 

@@ -115,9 +115,10 @@ Json describe_tokenizer(const GgufFile& file) {
     for (int32_t id = 0; id < tokenizer->vocab_size() && text.size() < kShownCharacters; ++id)
         text += tokenizer->decode(id);
     return {
-        {"kind",         tokenizer->kind()      },
-        {"size",         tokenizer->vocab_size()},
-        {"first_tokens", text                   }
+        {"kind",         tokenizer->kind()       },
+        {"size",         tokenizer->vocab_size() },
+        {"tokens",       tokenizer->token_count()},
+        {"first_tokens", text                    }
     };
 }
 
@@ -195,8 +196,10 @@ std::string text_of_file(const GgufFile& file, const Json& json) {
         if (tokenizer.is_null())
             line("tokenizer", "none: the model runs on token numbers (--tokens)");
         else
-            line("tokenizer", text_of(tokenizer["kind"]) + ", " + text_of(tokenizer["size"]) +
-                                  " tokens: " + text_of(tokenizer["first_tokens"]));
+            line("tokenizer",
+                 text_of(tokenizer["kind"]) + ", " + text_of(tokenizer["tokens"]) + " tokens" +
+                     (tokenizer["tokens"] != tokenizer["size"] ? " for " + text_of(tokenizer["size"]) + " ids" : "") +
+                     ": " + text_of(tokenizer["first_tokens"]));
     }
     for (const Json& problem : json.value("problems", Json::array())) line("problem", text_of(problem));
     text += "metadata\n";
