@@ -84,10 +84,11 @@ void describe_weights(const GgufFile& file, Json& json) {
     json["types"] = types;
 }
 
+// As --activation calls it.
 const char* act_name(Act act) {
     switch (act) {
-        case Act::GeluTanh: return "gelu_tanh";
-        case Act::GeluErf: return "gelu_erf";
+        case Act::GeluTanh: return "gelu_new";
+        case Act::GeluErf: return "gelu";
         case Act::Relu: return "relu";
         case Act::None: break;
     }
@@ -131,7 +132,8 @@ std::string missing_tensors(const GgufFile& file) {
     for (const ParameterSpec& spec : gpt_parameters(config))
         if (file.find(spec.name) == nullptr && ++missing <= kNamed) names += (missing > 1 ? ", `" : "`") + spec.name + "`";
     if (missing == 0) return "";
-    return strprintf("%d tensors are missing: ", missing) + names + (missing > kNamed ? ", ..." : "");
+    return strprintf("%d tensor%s missing: ", missing, missing == 1 ? " is" : "s are") + names +
+           (missing > kNamed ? ", ..." : "");
 }
 
 // What a model file says about itself, and what keeps it from running, for instance a missing key. Of other GGUF files only

@@ -158,9 +158,9 @@ ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports&
     }
     if (requantized > 0)
         reports.warn(
-            strprintf("%lld matrices are quantized already: what they lost stays lost, and more is added; better "
+            strprintf("%lld matri%s quantized already: what was lost stays lost, and more is added; better "
                       "start from the original",
-                      static_cast<long long>(requantized)));
+                      static_cast<long long>(requantized), requantized == 1 ? "x is" : "ces are"));
     return write_file(writer, request, type, elements, encoder, reports);
 }
 

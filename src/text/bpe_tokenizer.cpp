@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "text/byte_alphabet.h"
+#include "text/utf8.h"
 
 namespace nib {
 namespace {
