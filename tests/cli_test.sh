@@ -60,7 +60,10 @@ wrong_usage "exclude each other" run good.gguf -p A --prompt-file text.txt
 wrong_usage "exclude each other" logits good.gguf -p A --tokens 1 -o x.npy
 wrong_usage "--tokens or --prompt is required" logits good.gguf -o x.npy
 wrong_usage "works only with --train" bench --layers 2
-refuses "it has: " run good.gguf --isa abacus
+wrong_usage "there is no instruction set \`abacus\`; this machine has: " run good.gguf --isa abacus
+works devices
+grep -q 'kernels .*neon' "$out" && foreign=sse42 || foreign=neon
+refuses "no instruction set \`$foreign\` on this machine; it has: " run good.gguf --isa $foreign
 
 # ---- training: bad texts, sizes, numbers, names ----------------------------------------------------------------------
 
@@ -98,7 +101,7 @@ wrong_usage "vocabulary 0" bench --train --vocab 0
 wrong_usage "--batch is 0" bench --train --batch 0
 wrong_usage "--dropout is nan" bench --train --dropout nan
 refuses "iB of memory, but this machine has" bench --train --embd 5000000
-refuses "abacus" selftest --isa abacus
+wrong_usage "abacus" selftest --isa abacus
 
 value() { wrong_usage "$2 is ${4:-$3}" train text.txt "${new[@]}" --iters $1 $2 "$3"; }
 for number in nan inf -1 0; do value 1 --lr $number; done
@@ -122,9 +125,8 @@ name "good.gguf: already exists; add --resume" good
 name "good.gguf: already exists; add --resume" ./good.gguf
 name "folder: is a folder" folder
 name ".: is a folder" .
-name "has no file name" folder/
-name "has no file name" ""
-name "new.bin: nib writes GGUF files" new.bin
+for output in folder/ ""; do wrong_usage "has no file name" train text.txt "${tiny[@]}" --iters 1 -o "$output"; done
+wrong_usage "new.bin: nib writes GGUF files" train text.txt "${tiny[@]}" --iters 1 -o new.bin
 name "cannot create" /nowhere/new
 name "cannot create" text.txt/new
 name "cannot create" "$(printf 'x%.0s' $(seq 300))"
@@ -248,11 +250,13 @@ wrong_usage "--top-k is -1" run good.gguf -p The --top-k -1
 wrong_usage "--repeat-last is -2" run good.gguf -p The --repeat-last -2
 wrong_usage "--stop is empty" run good.gguf -p The --stop ""
 
-for ids in $vocab -1 1.5 x 99999999999; do
-    refuses "\`$ids\` is not a token; tokens are whole numbers from 0 to $((vocab - 1))" logits good.gguf -o x.npy --tokens "1 $ids"
+refuses "\`$vocab\` is not a token; tokens are whole numbers from 0 to $((vocab - 1))" logits good.gguf -o x.npy --tokens "1 $vocab"
+for ids in -1 1.5 x 99999999999; do
+    wrong_usage "--tokens: \`$ids\` is not a token; tokens are whole numbers from 0" logits good.gguf -o x.npy --tokens "1 $ids"
+    wrong_usage "--tokens: \`$ids\` is not a token; tokens are whole numbers from 0" run good.gguf --tokens "1 $ids"
 done
 refuses "9 tokens, but the model's context has room for 8" logits good.gguf -o x.npy --tokens "1 2 3 4 5 6 7 8 9"
-refuses "there are no tokens" logits good.gguf -o x.npy --tokens " "
+wrong_usage "there are no tokens" logits good.gguf -o x.npy --tokens " "
 refuses "there are no tokens" logits good.gguf -o x.npy --prompt ""
 refuses "\"€\" (U+20AC), character 1 (byte offset 0); remove it" logits good.gguf -o x.npy --prompt "€"
 refuses "cannot create" logits good.gguf --tokens 1 -o /nowhere/x.npy
@@ -278,6 +282,9 @@ check "a prompt, the head, a token" test "$(grep -c '^# [0-9]* nodes\? in ' "$ou
 check "writes to the cache" test "$(grep -c ' attention_cached .*, keys f32(1,2,8,4), .* <- ' "$out")" = 2
 works bench --train "${tiny[@]}" --dump-plan
 check "the gradients of a step" test "$(grep -c ' d blk.0.ffn_up.weight f32(32,8), d blk.0.ffn_up.bias f32(32) .*<- ' "$out")" = 1
+works bench good.gguf --prefill 6 --threads 1
+works bench good.gguf --prefill 6 --threads 1 --json && is_json
+refuses "are more than the model's context of 8 tokens" bench good.gguf --prefill 6 --decode 3 --threads 1
 works selftest --train "${tiny[@]:0:10}" --isa ref
 check "checks nodes" grep -q '^ref .* nodes checked, .* 0.0e+00  ok$' "$out"
 works info good
@@ -300,7 +307,8 @@ works run good.gguf -p "The" -n 40 --seed 7 --stop "$stop" --stop "@@"
 check "--stop ends before its text" test "$(cat "$out")" = "The$(tail -c +4 first | sed "s/$stop.*//;q")"
 works run good.gguf -p "The" -n 20 --samples 3 --seed 7
 check "three samples" test "$(grep -c '^=== sample [123] of 3 ===$' "$out")" = 3
-works run good.gguf -p "The" -n 20 --samples 3 --json --seed 7 && is_json
+works run good.gguf -p "The" -n 20 --samples 3 --json --seed 7 --isa ref --threads 1 && is_json
+check "tells what computed" grep -q '"backend":"cpu ref, 1 thread"' "$out"
 works run good.gguf -p 'The' -n 5 -v
 check "-v shows the speed" grep -q '^\[prompt 3 tokens, .* tok/s; first token after .* ms; .*--seed ' "$err"
 works run good.gguf -n 5 && works run good.gguf -n 5 -p ""

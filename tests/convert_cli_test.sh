@@ -50,7 +50,7 @@ works quantize first later q5_0 --overwrite
 works quantize later.gguf again.gguf q4_0
 check "says that it is quantized already" grep -q 'warning: 9 matrices are quantized already' "$err"
 works export later.gguf -o dequantized
-check "says that it is not quantized then" grep -q 'warning: 9 tensors are quantized; they are written as f32' "$err"
+check "says that it is not quantized then" grep -q 'warning: 9 tensors are quantized, written as f32' "$err"
 works convert dequantized -o d.gguf --type q5_0
 works export first -o half --type f16
 check "half the size" test "$(stat -c %s half/model.safetensors)" -lt $(($(stat -c %s hf/model.safetensors) / 2 + 3000))
@@ -68,9 +68,9 @@ cp hf/model.safetensors weights.gguf && cp hf/config.json .
 refuses "weights.gguf: is both read and written" convert weights.gguf -o weights.gguf --overwrite
 rm config.json weights.gguf
 refuses "hf: is a folder; give the name of the model file" convert hf -o hf
-refuses "has no file name" convert hf -o ""
-refuses "x.bin: nib writes GGUF files; give a name that ends in .gguf" convert hf -o x.bin
-refuses "x.safetensors: nib writes GGUF files" quantize first x.safetensors q8_0
+wrong_usage "has no file name" convert hf -o ""
+wrong_usage "x.bin: nib writes GGUF files; give a name that ends in .gguf" convert hf -o x.bin
+wrong_usage "x.safetensors: nib writes GGUF files" quantize first x.safetensors q8_0
 refuses "cannot create" convert hf -o nowhere/x.gguf
 refuses "hf: already exists and is not empty" export first -o hf
 refuses "text.txt: is not a folder" export first -o text.txt
@@ -115,6 +115,7 @@ wrong_usage "there is no type \`q2_k\`" quantize first x q2_k
 wrong_usage "\`q8_0\` has no place in a safetensors file" export first -o x --type q8_0
 wrong_usage "--activation: activation \`silu\` is not supported; nib knows gelu_new" convert hf -o x --activation silu
 refuses "--activation contradicts what config.json says" convert hf -o x --activation relu
+refuses "5 heads do not divide 16 channels, which must be a multiple of them; choose other --heads" convert "$goldens/names.pt" -o x --heads 5
 refuses "--heads 4 contradicts the 2 heads that the files say" convert hf -o x --heads 4
 refuses "nowhere.json: cannot open" convert hf -o x --vocab nowhere.json
 mkdir empty_folder
@@ -125,12 +126,20 @@ echo '["a"]' > list.json && refuses "list.json: is array where nib expects" conv
 echo '{"a": ' > half.json && refuses "half.json: not valid JSON" convert hf -o x --vocab half.json
 { printf '{"<s>": 0' && for i in $(seq 200); do printf ', "w%s": %s' $i $i; done && echo '}'; } > large.json
 refuses "the tokenizer has 201 tokens, but the embedding has only" convert hf -o x --vocab large.json
-echo '{"<.>": 0, "a": 1, "b": 2}' > small.json
+echo '{"model": {"type": "BPE", "dropout": 0.1}}' > other.json && refuses "other.json: model: dropout is not supported" convert hf -o x --vocab other.json
+echo '{"<.>": 0, "a": 1, "b": 2}' > small.json && rows=$(sed -n 's/.*"vocab_size": \([0-9]*\).*/\1/p' hf/config.json)
 works convert hf -o small.gguf --vocab small.json
-check "fewer tokens than rows" test ! -s "$err" -o "$(wc -l < "$err")" = 1
+check "fewer tokens than rows" grep -q "^nib: warning: the tokenizer has 3 tokens, the model $rows: the others write nothing$" "$err"
+works info small.gguf
+check "tells both" grep -q "^tokenizer  *bpe, 3 tokens for $rows ids: " "$out"
+works run small.gguf -p ab -n 30 --temp 9 --top-k 0 --top-p 1 --seed 1 --ignore-eos --json
+check "ids without a token are never written" grep -q '"ids":\[[012]\(,[012]\)\{29\}\]' "$out"
 mkdir bare && cp hf/config.json hf/model.safetensors bare
 works convert bare -o bare.gguf
 check "says that there is no tokenizer" grep -q 'warning: there is no tokenizer: .*--vocab adds one' "$err"
+echo '{"a": 0, "b": 1}' > bare/vocab.json && works convert bare -o named.gguf
+check "names a list of characters beside it" grep -q 'token numbers only; --vocab bare/vocab.json adds one' "$err"
+rm bare/vocab.json
 works export bare.gguf -o bare2 && works convert bare2 -o bare3.gguf
 check "also without a tokenizer the same file" same bare.gguf bare3.gguf
 
@@ -146,7 +155,10 @@ check "bytes of the file" test "$(field bytes)" = "$(stat -c %s "$goldens/names.
 printf 'emma\r\n\r\nolivia\n\nava' > some.txt && works eval names some.txt --lines --json && cp "$out" json
 printf 'emma\nolivia\nava\n' > some.txt && works eval names some.txt --lines --json
 check "line ends and empty lines do not count" test "$(field loss)" = "$(sed -E 's/.*"loss":([^,]*).*/\1/' json)"
-refuses "names.txt: the model has no token for byte 0x0A, and none for unknown text; remove it or, if lines are texts of their own, use --lines" eval names "$goldens/names.txt"
+refuses "names.txt: the model has no token for U+000A, and none for unknown text; remove it or, if lines are texts of their own, use --lines" eval names "$goldens/names.txt"
+printf 'emma\n\nolivIa\n' > capital.txt
+refuses "capital.txt: line 3: the model has no token for \"I\" (U+0049), and none for unknown text; remove it" eval names capital.txt --lines
+check "does not name the option that is there" test "$(grep -c -e --lines "$err")" = 0
 printf '\n\r\n' > blank.txt && refuses "there is no line to measure" eval names blank.txt --lines
 refuses "the model has no token for the end of a text; leave out --lines" eval first text.txt --lines
 wrong_usage "exclude each other" eval names some.txt --lines --val-fraction 0.1
@@ -161,8 +173,8 @@ mkdir no_config no_weights && cp hf/model.safetensors no_config && cp hf/config.
 refuses "nowhere: cannot open: No such file" convert nowhere -o x
 refuses "no_config: the folder has no config.json" convert no_config -o x
 refuses "no_weights: the folder holds no weights: expected model.safetensors" convert no_weights -o x
-refuses "text.txt: is not a safetensors file" convert text.txt -o x
-refuses "first.gguf: is a GGUF file already" convert first.gguf -o x
+refuses "text.txt: is neither a safetensors file nor a PyTorch checkpoint" convert text.txt -o x
+refuses "first.gguf: is a GGUF file already; use nib run or nib quantize" convert first.gguf -o x
 refuses "hf/tokenizer.json: is JSON, not weights" convert hf/tokenizer.json -o x
 refuses "no file says how many attention heads the model has; give --heads" convert no_config/model.safetensors -o x
 edited "architecture \`llama\` is not supported; nib converts gpt2" 's/"gpt2"/"llama"/'
@@ -206,7 +218,7 @@ refuses "the file \`a.safetensors\` that it names is missing" convert edited -o 
 rm -rf edited && cp -r bare edited
 printf '\xff\xff\xff\xff' | dd of=edited/model.safetensors bs=1 seek=$((size - 4)) conv=notrunc status=none
 works convert edited -o nan.gguf
-check "weights that are no numbers" grep -q 'warning: 1 weights are not numbers (NaN or infinite); the first of them is in' "$err"
+check "weights that are no numbers" grep -q 'warning: 1 weight is NaN or infinite, first in' "$err"
 
 for file in text.txt /dev/null hf nowhere; do
     nib quantize $file x q8_0

@@ -1,8 +1,11 @@
 // Which type a tensor gets, and its bytes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "model/encode.h"
@@ -61,6 +64,23 @@ TEST(Encoder, GivesTheSameBytesForAnyThreads) {
             EXPECT_TRUE(encoder.findings().empty());
         }
     }
+}
+
+TEST(Encoder, SaysWhatBecameOfOddNumbers) {
+    const auto findings = [](DType type) {
+        Encoder encoder(1, 32, [](double) {});
+        encoder.encode(
+            "x", type, std::vector<int64_t>{1, 32},
+            [](int64_t, std::span<float> out) {
+                std::fill(out.begin(), out.end(), 1.0f);
+                out[3] = std::numeric_limits<float>::quiet_NaN();
+            },
+            [](std::span<const std::byte>) {});
+        return encoder.findings();
+    };
+    EXPECT_EQ(findings(DType::F32), std::vector<std::string>{"1 weight is NaN or infinite, first in `x`"});
+    EXPECT_EQ(findings(DType::Q4_0),
+              std::vector<std::string>{"1 weight is NaN or infinite and became 0 or the largest number, first in `x`"});
 }
 
 }  // namespace

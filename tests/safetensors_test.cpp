@@ -335,15 +335,15 @@ TEST(CheckpointFolder, BrokenIndex) {
 TEST(CheckpointFolder, FilesOfOtherKinds) {
     const Folder folder;
     const std::pair<std::string, const char*> cases[] = {
-        {"",                                                           "is empty"                       },
-        {"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer"           },
-        {"<!DOCTYPE html><html></html>",                               "is a web page"                  },
-        {"GGUF\3",                                                     "is a GGUF file already"         },
-        {"\x89HDF\r\n",                                                "is an HDF5 file"                },
-        {"\x1f\x8b\x08",                                               "is a gzip archive"              },
-        {"nonsense nonsense",                                          "is not a safetensors file"      },
-        {std::string(257,                                              'a') + "ustar " + std::string(300, 'a'), "is a tar archive, the format of PyTorch before 0.2"},
-        {"\x80\x04K\x01.",        "is a bare Python pickle"                                        },
+        {"",                                                           "is empty"                                              },
+        {"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer"                                  },
+        {"<!DOCTYPE html><html></html>",                               "is a web page"                                         },
+        {"GGUF\3",                                                     "is a GGUF file already"                                },
+        {"\x89HDF\r\n",                                                "is an HDF5 file"                                       },
+        {"\x1f\x8b\x08",                                               "is a gzip archive"                                     },
+        {"nonsense nonsense",                                          "is neither a safetensors file nor a PyTorch checkpoint"},
+        {std::string(257,                                              'a') + "ustar " + std::string(300,                        'a'), "is a tar archive, the format of PyTorch before 0.2"},
+        {"\x80\x04K\x01.",        "is a bare Python pickle"                                                               },
     };
     for (const auto& [bytes, part] : cases) {
         folder.write("model.safetensors", bytes);

@@ -15,6 +15,8 @@
 namespace nib {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 constexpr int kRepeats = 3;
 
 std::vector<int32_t> random_tokens(int64_t count, int64_t vocab) {
@@ -46,7 +48,8 @@ CLI::Option* add_model_bench_options(CLI::App& app, ModelBenchOptions& o) {
     };
     number("--prefill", o.prefill, INT32_MAX,
            "tokens to evaluate at once (default: 512, or what the context has room for)");
-    number("--decode", o.decode, INT32_MAX, "single tokens to evaluate after them (default: 64, or half of the context)");
+    number("--decode", o.decode, INT32_MAX,
+           "single tokens to evaluate after them (default: 64, or what the context has room for)");
     number("--samples", o.samples, 4096, "sequences that are decoded side by side")->capture_default_str();
     add_cache_option(app, o.cache)->needs(model)->group("Model");
     return model;
@@ -55,7 +58,8 @@ CLI::Option* add_model_bench_options(CLI::App& app, ModelBenchOptions& o) {
 void bench_model(Backend& backend, const ModelBenchOptions& o) {
     const GgufFile file = GgufFile::open(model_file(o.path));
     const GptConfig config = read_config(file);
-    const int64_t steps_wanted = o.decode.value_or(std::min<int64_t>(64, config.context / 2));
+    const int64_t room = o.prefill ? std::max<int64_t>(config.context - *o.prefill, 1) : config.context / 2;
+    const int64_t steps_wanted = o.decode.value_or(std::min<int64_t>(64, room));
     const int64_t prompt_wanted = o.prefill.value_or(std::clamp<int64_t>(config.context - steps_wanted, 1, 512));
     if (steps_wanted < 1 || prompt_wanted + steps_wanted > config.context)
         fail("--prefill %lld and --decode %lld are more than the model's context of %lld tokens",
@@ -88,21 +92,23 @@ void bench_model(Backend& backend, const ModelBenchOptions& o) {
     const double steps = static_cast<double>(steps_wanted) / median(decode);
     const double decode_rate = steps * static_cast<double>(o.samples), bytes = steps * decode_bytes(config, file);
     const double bandwidth = measure_peak(backend).bandwidth;
+    const bool from_cache = bytes > bandwidth;
     if (o.json)
         return print_json({
-            {"backend",            backend.name()   },
-            {"prefill_tok_s",      prefill_rate     },
-            {"decode_tok_s",       decode_rate      },
-            {"bytes_per_s",        bytes            },
-            {"read_bytes_per_s",   bandwidth        },
-            {"share_of_bandwidth", bytes / bandwidth},
-            {"memory_bytes",       memory           }
+            {"backend",            backend.name()                               },
+            {"prefill_tok_s",      prefill_rate                                 },
+            {"decode_tok_s",       decode_rate                                  },
+            {"bytes_per_s",        bytes                                        },
+            {"read_bytes_per_s",   bandwidth                                    },
+            {"share_of_bandwidth", from_cache ? Json() : Json(bytes / bandwidth)},
+            {"memory_bytes",       memory                                       }
         });
+    const std::string share = from_cache
+                                  ? strprintf("from the cache; the bandwidth is %.1f", bandwidth / 1e9)
+                                  : strprintf("%.0f %% of the bandwidth of %.1f", 100 * bytes / bandwidth, bandwidth / 1e9);
     print(
-        strprintf("%s: prefill %.1f tok/s, decode %.1f tok/s (%.1f GB/s of weights, %.0f %% of the bandwidth of %.1f), "
-                  "memory beyond the file %.0f MiB\n",
-                  backend.name().c_str(), prefill_rate, decode_rate, bytes / 1e9, 100 * bytes / bandwidth, bandwidth / 1e9,
-                  memory / (1 << 20)));
+        strprintf("%s: prefill %.1f tok/s, decode %.1f tok/s (%.1f GB/s of weights, %s), memory beyond the file %.0f MiB\n",
+                  backend.name().c_str(), prefill_rate, decode_rate, bytes / 1e9, share.c_str(), memory / (1 << 20)));
 }
 
 }  // namespace nib

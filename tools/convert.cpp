@@ -53,7 +53,8 @@ void convert_command(CLI::App& app) {
     app.add_option("-o,--output", o->request.output, "model file to write (GGUF)")->required()->type_name("FILE");
     app.add_option("--type", o->type, "type of the weights: " + weight_type_names() + " (default: as in SOURCE)")
         ->type_name("TYPE");
-    app.add_option("--vocab", o->request.vocab, "the tokenizer (default: the one beside config.json)")->type_name("PATH");
+    app.add_option("--vocab", o->request.vocab, "the tokenizer (default: Hugging Face's beside config.json)")
+        ->type_name("PATH");
     app.add_option("--heads", o->heads, "number of attention heads, where no file says it")
         ->transform(whole_number(1, int64_t{1} << 24))
         ->type_name("N");

@@ -47,7 +47,7 @@ struct Options {
     std::vector<std::string> paths;
     double val_fraction = 0;
     EvaluationOptions evaluation;
-    EncodeOptions encode{.advice = "remove it or, if lines are texts of their own, use --lines"};
+    EncodeOptions encode;
     bool tokens = false, lines = false, json = false;
     BackendOptions backend;
 };
@@ -101,13 +101,19 @@ void for_each_file(const std::vector<std::string>& paths, const TextUse& use) {
     }
 }
 
-// The lines that are not empty, without their ends.
+// The lines that are not empty, without their ends. Puts their numbers before errors.
 void for_each_line(std::string_view text, const TextUse& use) {
+    int64_t number = 0;
     for (size_t at = 0; at < text.size();) {
         const size_t end = std::min(text.find('\n', at), text.size());
         std::string_view line = text.substr(at, end - at);
         if (line.ends_with('\r')) line.remove_suffix(1);
-        if (!line.empty()) use(line);
+        ++number;
+        try {
+            if (!line.empty()) use(line);
+        } catch (const Error& e) {
+            fail("line %lld: %s", static_cast<long long>(number), e.what());
+        }
         at = end + 1;
     }
 }
@@ -119,9 +125,11 @@ Evaluator::Reader reader_of(std::shared_ptr<const std::vector<int32_t>> ids, int
 
 Text open_tokens(const Options& o, const Tokenizer& tokenizer) {
     const auto all = std::make_shared<std::vector<int32_t>>();
+    EncodeOptions encode = o.encode;
+    if (tokenizer.end_token() >= 0) encode.advice = "remove it or, if lines are texts of their own, use --lines";
     for_each_file(o.paths, [&](std::string_view text) {
         const std::vector<int32_t> ids =
-            o.tokens ? parse_token_numbers(text, tokenizer.vocab_size()) : tokenizer.encode(text, o.encode);
+            o.tokens ? parse_token_numbers(text, tokenizer.vocab_size()) : tokenizer.encode(text, encode);
         all->insert(all->end(), ids.begin(), ids.end());
     });
     const Span span = measured(static_cast<int64_t>(all->size()), o.val_fraction, "tokens");

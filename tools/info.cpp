@@ -84,10 +84,11 @@ void describe_weights(const GgufFile& file, Json& json) {
     json["types"] = types;
 }
 
+// As --activation calls it.
 const char* act_name(Act act) {
     switch (act) {
-        case Act::GeluTanh: return "gelu_tanh";
-        case Act::GeluErf: return "gelu_erf";
+        case Act::GeluTanh: return "gelu_new";
+        case Act::GeluErf: return "gelu";
         case Act::Relu: return "relu";
         case Act::None: break;
     }
@@ -115,9 +116,10 @@ Json describe_tokenizer(const GgufFile& file) {
     for (int32_t id = 0; id < tokenizer->vocab_size() && text.size() < kShownCharacters; ++id)
         text += tokenizer->decode(id);
     return {
-        {"kind",         tokenizer->kind()      },
-        {"size",         tokenizer->vocab_size()},
-        {"first_tokens", text                   }
+        {"kind",         tokenizer->kind()       },
+        {"size",         tokenizer->vocab_size() },
+        {"tokens",       tokenizer->token_count()},
+        {"first_tokens", text                    }
     };
 }
 
@@ -130,7 +132,8 @@ std::string missing_tensors(const GgufFile& file) {
     for (const ParameterSpec& spec : gpt_parameters(config))
         if (file.find(spec.name) == nullptr && ++missing <= kNamed) names += (missing > 1 ? ", `" : "`") + spec.name + "`";
     if (missing == 0) return "";
-    return strprintf("%d tensors are missing: ", missing) + names + (missing > kNamed ? ", ..." : "");
+    return strprintf("%d tensor%s missing: ", missing, missing == 1 ? " is" : "s are") + names +
+           (missing > kNamed ? ", ..." : "");
 }
 
 // What a model file says about itself, and what keeps it from running, for instance a missing key. Of other GGUF files only
@@ -195,8 +198,10 @@ std::string text_of_file(const GgufFile& file, const Json& json) {
         if (tokenizer.is_null())
             line("tokenizer", "none: the model runs on token numbers (--tokens)");
         else
-            line("tokenizer", text_of(tokenizer["kind"]) + ", " + text_of(tokenizer["size"]) +
-                                  " tokens: " + text_of(tokenizer["first_tokens"]));
+            line("tokenizer",
+                 text_of(tokenizer["kind"]) + ", " + text_of(tokenizer["tokens"]) + " tokens" +
+                     (tokenizer["tokens"] != tokenizer["size"] ? " for " + text_of(tokenizer["size"]) + " ids" : "") +
+                     ": " + text_of(tokenizer["first_tokens"]));
     }
     for (const Json& problem : json.value("problems", Json::array())) line("problem", text_of(problem));
     text += "metadata\n";

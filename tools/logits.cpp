@@ -40,7 +40,7 @@ void logits(const Options& o, Backend& backend) {
     const std::vector<int32_t> ids =
         o.has_tokens ? parse_token_numbers(o.tokens, V) : model.tokenizer().encode(o.prompt, o.encode);
     const auto T = static_cast<int64_t>(ids.size());
-    if (T == 0) fail("there are no tokens; name one at least");
+    if (T == 0) (o.has_tokens ? fail_usage : fail)("there are no tokens; name one at least");
     if (T > context)
         fail("there are %lld tokens, but the model's context has room for %lld; leave some out", static_cast<long long>(T),
              static_cast<long long>(context));
@@ -58,7 +58,8 @@ void logits(const Options& o, Backend& backend) {
 void logits_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     add_model_argument(app, o->model);
-    auto* tokens = app.add_option("--tokens", o->tokens, "token numbers, as in \"1 2 3\"")->type_name("IDS");
+    auto* tokens =
+        app.add_option("--tokens", o->tokens, "token numbers, as in \"1 2 3\"")->check(token_list())->type_name("IDS");
     auto* prompt =
         app.add_option("-p,--prompt", o->prompt, "text, instead of --tokens")->type_name("TEXT")->excludes(tokens);
     app.add_option("-o,--output", o->out, "file to write")->required()->type_name("FILE");

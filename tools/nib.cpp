@@ -89,7 +89,10 @@ std::vector<std::string> arguments(int argc, char** argv) {
 }
 
 int run(int argc, char** argv) {
-    CLI::App app("nib trains small language models on your own text and writes with them, on any CPU.", "nib");
+    CLI::App app(
+        "nib trains small language models on your own text, converts those of others, and writes with both, on any CPU "
+        "and on GPUs.",
+        "nib");
     app.formatter(std::make_shared<HelpFormatter>());
     app.set_version_flag("--version", "nib " NIB_VERSION, "show the version and exit");
     app.set_help_flag("-h,--help", "show this help and exit");

@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "cpu/isa.h"
 #include "io/gguf.h"
+#include "text/token_numbers.h"
 
 namespace nib {
 namespace {
@@ -62,6 +63,18 @@ CLI::Validator real_number() {
                 const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
                 const bool good = error != std::errc::invalid_argument && end == text.data() + text.size();
                 return good ? "" : "`" + printable(text, 40) + "` is not a number";
+            },
+            ""};
+}
+
+CLI::Validator token_list() {
+    return {[](const std::string& text) -> std::string {
+                try {
+                    if (text != "-") parse_token_numbers(text, INT32_MAX);
+                } catch (const Error& error) {
+                    return error.what();
+                }
+                return "";
             },
             ""};
 }

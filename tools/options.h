@@ -42,6 +42,8 @@ void on_device(const BackendOptions& options, const std::function<void(std::uniq
 CLI::Validator whole_number(int64_t low = INT64_MIN, int64_t high = INT64_MAX);
 /// The same for other numbers, also nan and inf.
 CLI::Validator real_number();
+/// Accepts token numbers as in "1 2 3", of any vocabulary, and "-".
+CLI::Validator token_list();
 
 /// Declares --cache, the type of keys and values.
 CLI::Option* add_cache_option(CLI::App& app, std::string& type);

@@ -66,8 +66,8 @@ const std::string& prompt_text(Options& o) {
     return o.prompt;
 }
 
-void print_json_result(const Options& o, const std::string& prompt, const std::vector<std::string>& texts,
-                       const GenerateResult& result, double first_seconds) {
+void print_json_result(const Options& o, const std::string& backend, const std::string& prompt,
+                       const std::vector<std::string>& texts, const GenerateResult& result, double first_seconds) {
     nlohmann::ordered_json json = {
         {"prompt",  prompt                         },
         {"seed",    o.generate.sampler.seed        },
@@ -84,6 +84,7 @@ void print_json_result(const Options& o, const std::string& prompt, const std::v
     json["prompt_tok_s"] = static_cast<double>(result.prompt_tokens) / result.prompt_seconds;
     if (result.decoded_tokens > 0)
         json["decode_tok_s"] = static_cast<double>(result.decoded_tokens) / result.decode_seconds;
+    json["backend"] = backend;
     json["first_token_ms"] = first_seconds * 1e3;
     json["peak_memory_bytes"] = static_cast<int64_t>(peak_memory());
     print_json(json);
@@ -162,7 +163,7 @@ void run(Options& o) {
     };
     const GenerateResult result = generate(*w.session, tokenizer, w.prompt, o.generate, sink);
     if (first_seconds == 0) first_seconds = seconds_since_start();
-    if (o.json) return print_json_result(o, w.shown, texts, result, first_seconds);
+    if (o.json) return print_json_result(o, w.backend->name(), w.shown, texts, result, first_seconds);
     print("\n");
     for (size_t s = 1; s < samples; ++s) {
         begin(s);
@@ -183,6 +184,7 @@ void run_command(CLI::App& app) {
             ->type_name("FILE")
             ->excludes(prompt);
     auto* tokens = app.add_option("--tokens", o->tokens, "token numbers to continue, as in \"1 2 3\", instead of a text")
+                       ->check(token_list())
                        ->type_name("IDS")
                        ->excludes(prompt, file);
     app.add_option("-n,--length", o->generate.count, "tokens to write, at most (of a character model: characters)")

@@ -68,6 +68,7 @@ void tokenize_command(CLI::App& app) {
     auto* tokens =
         app.add_option("--decode", o->tokens,
                        "write the text of these tokens, as in \"1 2 3\", instead; - reads them from standard input")
+            ->check(token_list())
             ->type_name("IDS")
             ->excludes(text, file);
     add_special_option(app, o->encode);

@@ -7,6 +7,9 @@
 #include <sys/auxv.h>
 #endif
 
+#include <algorithm>
+#include <iterator>
+
 #include "core/error.h"
 #include "ref/kernels.h"
 
@@ -43,6 +46,9 @@ extern const KernelTable table;
 }  // namespace cpu
 
 namespace {
+
+// Of all machines: any other name is a mistake, whatever the machine.
+constexpr const char* kNames[] = {"avx512vnni", "avx512", "avx2vnni", "avx2", "sse42", "neoni8mm", "neondot", "neon"};
 
 #if defined(__x86_64__)
 // Features that the compilers' __builtin_cpu_supports does not know.
@@ -91,7 +97,9 @@ const KernelTable& kernel_table(const std::string& name) {
         if (name == "auto" || name == table->name) return *table;
         names += (names.empty() ? "" : ", ") + std::string(table->name);
     }
-    fail("no instruction set `%s` on this machine; it has: %s", printable(name).c_str(), names.c_str());
+    if (std::find(std::begin(kNames), std::end(kNames), name) == std::end(kNames))
+        fail_usage("there is no instruction set `%s`; this machine has: %s", printable(name).c_str(), names.c_str());
+    fail("no instruction set `%s` on this machine; it has: %s", name.c_str(), names.c_str());
 }
 
 }  // namespace nib

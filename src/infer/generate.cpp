@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "core/error.h"
 #include "infer/stop_filter.h"
@@ -44,6 +45,8 @@ public:
             streams_[s].history.assign(prompt.begin(), prompt.end());
             streams_[s].characters.push(begun);
         }
+        for (int32_t id = 0; id < tokenizer.vocab_size(); ++id)
+            if (!tokenizer.has_token(id)) never_.push_back(static_cast<size_t>(id));
     }
 
     GenerateResult run(std::span<const int32_t> prompt) {
@@ -108,8 +111,9 @@ private:
         for (size_t s = 0; s < streams_.size(); ++s) {
             Stream& stream = streams_[s];
             if (stream.done) continue;  // the last token again, and nobody reads what follows it
-            next_[s] = sampler_.sample(std::span(logits_).subspan(s * V, V), stream.history, static_cast<uint32_t>(s),
-                                       static_cast<uint64_t>(i));
+            const auto logits = std::span(logits_).subspan(s * V, V);
+            for (const size_t id : never_) logits[id] = -INFINITY;
+            next_[s] = sampler_.sample(logits, stream.history, static_cast<uint32_t>(s), static_cast<uint64_t>(i));
             stream.history.push_back(next_[s]);
             result_.decoded_tokens += i > 0;
             if (next_[s] == options_.end) {
@@ -142,6 +146,7 @@ private:
     const GenerateOptions& options_;
     const TextSink& sink_;
     Sampler sampler_;
+    std::vector<size_t> never_;  // chosen: ids without a token
     std::vector<Stream> streams_;
     std::vector<int32_t> next_;  // (B) the newest token of each sample
     std::vector<float> logits_;  // (B,V) after it

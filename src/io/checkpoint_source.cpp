@@ -89,8 +89,9 @@ std::string_view text_of(std::span<const std::byte> bytes) {
 void refuse_known_format(std::string_view text, const std::string& file) {
     const auto starts = [&](std::string_view magic) { return text.starts_with(magic); };
     const char* what = nullptr;
-    if (text.empty()) what = "is empty";
-    if (starts("version https://git-lfs")) {
+    if (text.empty()) {
+        what = "is empty";
+    } else if (starts("version https://git-lfs")) {
         what = "is a Git LFS pointer instead of the weights: fetch them with `git lfs pull`";
     } else if (starts("<!DOCTYPE") || starts("<!doctype") || starts("<html")) {
         what = "is a web page: the download went wrong";
@@ -105,11 +106,13 @@ void refuse_known_format(std::string_view text, const std::string& file) {
     } else if (starts("{") && text.substr(0, 8).find('\0') == std::string_view::npos) {
         what = "is JSON, not weights: name the folder or the file with the weights";
     } else if (starts("GGUF")) {
-        what = "is a GGUF file already";
+        what = "is a GGUF file already; use nib run or nib quantize";
     } else if (starts("\x89HDF")) {
         what = "is an HDF5 file (TensorFlow weights); nib reads safetensors and PyTorch files";
     } else if (starts("\x1f\x8b")) {
         what = "is a gzip archive: unpack it first";
+    } else if (text.size() <= 8 || text[8] != '{') {
+        what = "is neither a safetensors file nor a PyTorch checkpoint";
     }
     if (what != nullptr) fail("%s: %s", file.c_str(), what);
 }

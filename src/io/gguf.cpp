@@ -140,13 +140,13 @@ double GgufFile::real(std::string_view key, double limit) const {
 std::string gguf_name(const std::string& name) {
     const std::filesystem::path path(name);
     if (!path.has_filename() || path.filename() == ".gguf")
-        fail("the output `%s` has no file name", printable(name).c_str());
+        fail_usage("the output `%s` has no file name", printable(name).c_str());
     const std::string ending = path.extension().string();
     if (ending == ".gguf") return name;
     const auto letter = [](unsigned char c) { return std::isalpha(c) != 0; };  // others are part of the name: v1.5
     if (ending.size() > 1 && std::all_of(ending.begin() + 1, ending.end(), letter))
-        fail("%s: nib writes GGUF files; give a name that ends in .gguf, or one without an ending",
-             printable(name).c_str());
+        fail_usage("%s: nib writes GGUF files; give a name that ends in .gguf, or one without an ending",
+                   printable(name).c_str());
     return name + ".gguf";
 }
 

@@ -170,8 +170,8 @@ const std::vector<T>& GgufFile::array(std::string_view key) const {
     wrong_type(key, gguf_type_name(std::vector<T>()));
 }
 
-/// The name of the file that nib writes when the user says `name`: with the ending .gguf. Error when it is no file's name,
-/// or ends as files of another format do.
+/// The name of the file that nib writes when the user says `name`: with the ending .gguf. UsageError when it is no file's
+/// name, or ends as files of another format do.
 std::string gguf_name(const std::string& name);
 
 }  // namespace nib

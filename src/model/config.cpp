@@ -42,12 +42,12 @@ void check_config(const GptConfig& c) {
     };
     check("number of layers", c.layers, kMaxLayers);
     check("number of heads", c.heads, kMaxSize);
-    check("number of channels (--embd)", c.embd, kMaxSize);
+    check("number of channels", c.embd, kMaxSize);
     check("context", c.context, kMaxSize);
     check("vocabulary", c.vocab, kMaxSize);
     check("feed-forward width", c.feed_forward(), 4 * kMaxSize);
     if (c.embd % c.heads != 0)
-        fail_usage("%lld heads do not divide %lld channels; choose --embd as a multiple of --heads",
+        fail_usage("%lld heads do not divide %lld channels, which must be a multiple of them",
                    static_cast<long long>(c.heads), static_cast<long long>(c.embd));
 }
 

@@ -55,6 +55,14 @@ ConvertResult write_file(const GgufWriter& writer, const ConvertRequest& request
     return {type, elements, fs::file_size(request.output, error)};
 }
 
+// Vocabularies are padded to multiples of 64 or 128 for speed, as nanoGPT's is; anything else is worth a word.
+void warn_of_missing_tokens(int64_t tokens, int64_t rows, const ConvertReports& reports) {
+    const auto padded_to = [&](int64_t multiple) { return (tokens + multiple - 1) / multiple * multiple; };
+    if (rows > tokens && rows != padded_to(64) && rows != padded_to(128))
+        reports.warn(strprintf("the tokenizer has %lld tokens, the model %lld: the others write nothing",
+                               static_cast<long long>(tokens), static_cast<long long>(rows)));
+}
+
 void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const ImportedGpt& gpt,
                       const ConvertReports& reports) {
     std::unique_ptr<Tokenizer> tokenizer;
@@ -64,8 +72,18 @@ void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const I
         tokenizer = open_vocabulary(request.vocab, gpt.begin, gpt.end);
     else if (!gpt.folder.empty())
         tokenizer = load_tokenizer(gpt.folder);
-    if (tokenizer != nullptr) return write_tokenizer(writer, *padded(std::move(tokenizer), gpt.config.vocab));
-    reports.warn("there is no tokenizer: the model will take and give token numbers only; --vocab adds one");
+    if (tokenizer != nullptr) {
+        const int64_t tokens = tokenizer->token_count();
+        tokenizer = padded(std::move(tokenizer), gpt.config.vocab);
+        warn_of_missing_tokens(tokens, gpt.config.vocab, reports);
+        return write_tokenizer(writer, *tokenizer);
+    }
+    const fs::path folder = gpt.folder.empty() ? fs::path(request.input).parent_path() : fs::path(gpt.folder);
+    const fs::path list = folder / "vocab.json";  // of characters, perhaps: that is for the user to say
+    std::error_code error;
+    const bool there = request.vocab.empty() && fs::exists(list, error);
+    reports.warn(strprintf("there is no tokenizer: the model will take and give token numbers only; --vocab %sadds one",
+                           there ? (printable(list.string(), 400) + " ").c_str() : ""));
     writer.set("tokenizer.ggml.model", std::string("none"));
     writer.set("gpt2.vocab_size", static_cast<uint32_t>(gpt.config.vocab));
     if (gpt.begin >= 0) writer.set("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(gpt.begin));
@@ -140,9 +158,9 @@ ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports&
     }
     if (requantized > 0)
         reports.warn(
-            strprintf("%lld matrices are quantized already: what they lost stays lost, and more is added; better "
+            strprintf("%lld matri%s quantized already: what was lost stays lost, and more is added; better "
                       "start from the original",
-                      static_cast<long long>(requantized)));
+                      static_cast<long long>(requantized), requantized == 1 ? "x is" : "ces are"));
     return write_file(writer, request, type, elements, encoder, reports);
 }
 

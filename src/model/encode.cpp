@@ -110,7 +110,7 @@ void Encoder::encode(const std::string& name, DType type, std::span<const int64_
         });
         for (Part& part : parts_) {
             sink(part.packed);
-            add(not_finite_, part.not_finite, name);
+            add(dtype_info(type)->block_size > 1 ? replaced_ : not_finite_, part.not_finite, name);
             add(too_large_, part.too_large, name);
         }
         const int64_t next = range(parts_.size() - 1).second;
@@ -128,10 +128,11 @@ std::vector<std::string> Encoder::findings() const {
     std::vector<std::string> lines;
     const auto line = [&](const Count& count, const char* what) {
         if (count.values > 0)
-            lines.push_back(strprintf("%lld weights are %s; the first of them is in `%s`",
-                                      static_cast<long long>(count.values), what, printable(count.first).c_str()));
+            lines.push_back(strprintf("%lld weight%s %s, first in `%s`", static_cast<long long>(count.values),
+                                      count.values == 1 ? " is" : "s are", what, printable(count.first).c_str()));
     };
-    line(not_finite_, "not numbers (NaN or infinite)");
+    line(not_finite_, "NaN or infinite");
+    line(replaced_, "NaN or infinite and became 0 or the largest number");
     line(too_large_, "too large for f16 and became infinite");
     return lines;
 }

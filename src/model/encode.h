@@ -39,7 +39,8 @@ public:
     void encode(const std::string& name, DType type, std::span<const int64_t> shape, const ReadValues& read,
                 const std::function<void(std::span<const std::byte>)>& sink);
 
-    /// What is to be said about the numbers so far, a line each: NaN, infinities, and those too large for f16.
+    /// What is to be said about the numbers so far, a line each: NaN and infinities, where they stay and where blocks have
+    /// no room for them, and those too large for f16.
     std::vector<std::string> findings() const;
 
 private:
@@ -58,7 +59,7 @@ private:
     std::vector<Part> parts_;
     std::function<void(double)> progress_;
     int64_t elements_, done_ = 0;
-    Count not_finite_, too_large_;
+    Count not_finite_, replaced_, too_large_;
 };
 
 }  // namespace nib

@@ -195,8 +195,8 @@ ConvertResult export_model(const ExportRequest& request, const ConvertReports& r
         std::count_if(tensors.begin(), tensors.end(), [](const auto& t) { return !is_plain(t.from->type); });
     const DType type = tensors.front().type;
     if (quantized > 0)
-        reports.warn(strprintf("%lld tensors are quantized; they are written as %s", static_cast<long long>(quantized),
-                               dtype_info(type)->name));
+        reports.warn(strprintf("%lld tensor%s quantized, written as %s", static_cast<long long>(quantized),
+                               quantized == 1 ? " is" : "s are", dtype_info(type)->name));
 
     const OutputFolder folder(request.output, request.overwrite);
     OutputFiles files(folder);

@@ -228,7 +228,7 @@ ImportedGpt import_gpt(const CheckpointSource& source, const ImportHints& hints)
     try {
         check_config(c);
     } catch (const Error& error) {
-        fail("%s: %s", tensors.path().c_str(), error.what());
+        fail("%s: %s%s", tensors.path().c_str(), error.what(), hints.heads ? "; choose other --heads" : "");
     }
     gpt.name = model_name(source, config);
     const bool conv1d = tensors.conv1d(), has_biases = tensors.has_biases();

@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "text/byte_alphabet.h"
+#include "text/utf8.h"
 
 namespace nib {
 namespace {
@@ -222,7 +223,8 @@ void BpeTokenizer::merge_piece(std::string_view piece, Work& work) const {
         if (id < 0) id = specials_.unknown;
         if (id < 0 && work.options.skip_unknown) continue;
         if (id < 0)
-            fail("the model has no token for byte 0x%02X, and none for unknown text; %s", static_cast<unsigned>(byte),
+            fail("the model has no token for %s, and none for unknown text; %s",
+                 byte < 0x80 ? describe(byte).c_str() : strprintf("byte 0x%02X", static_cast<unsigned>(byte)).c_str(),
                  work.options.advice);
         work.symbols.push_back(id);
     }

@@ -68,6 +68,7 @@ public:
     std::string decode(std::span<const int32_t> ids) const override;
 
     int32_t vocab_size() const override { return static_cast<int32_t>(types_.size()); }
+    bool has_token(int32_t id) const override { return type(id) != TokenType::Unused; }
     const char* kind() const override { return "bpe"; }
     int32_t first_token() const override;
     bool begins_texts() const override { return specials_.add_begin && specials_.begin >= 0; }

@@ -37,6 +37,15 @@ public:
     /// Number of tokens; ids are 0 to vocab_size() - 1.
     virtual int32_t vocab_size() const = 0;
 
+    /// Whether `id`, one of the vocabulary, has a token: others only fill a model's embedding up to its size.
+    virtual bool has_token(int32_t) const { return true; }
+    /// How many ids have one.
+    int32_t token_count() const {
+        int32_t count = 0;
+        for (int32_t id = 0; id < vocab_size(); ++id) count += has_token(id);
+        return count;
+    }
+
     /// Which tokenizer this is, in a word for people: "char", ...
     virtual const char* kind() const = 0;
 

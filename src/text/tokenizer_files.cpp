@@ -332,10 +332,12 @@ void set_specials(const Named& named, const std::optional<Value>& config, BpeMod
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> parse_tokenizer(const Files& files, const std::string& folder) {
+std::unique_ptr<Tokenizer> parse_tokenizer(const Files& files, const std::string& folder, const std::string& only) {
     const bool whole = files.contains("tokenizer.json");
     if (!whole && !files.contains("merges.txt")) return nullptr;
-    const auto path = [&](const char* name) { return printable(folder, 400) + "/" + name; };
+    const auto path = [&](const char* name) {
+        return only.empty() ? printable(folder, 400) + "/" + name : printable(only, 400);
+    };
     if (!whole && !files.contains("vocab.json")) fail("%s is missing beside merges.txt", path("vocab.json").c_str());
 
     std::map<std::string, json> parsed;

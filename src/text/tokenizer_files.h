@@ -15,7 +15,9 @@ namespace nib {
 /// enough). Error, naming the file, when they are damaged or ask for what nib does not do.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::string& folder);
 
-/// The same for files in memory, by their names ("tokenizer.json"); `folder` is for messages.
-std::unique_ptr<Tokenizer> parse_tokenizer(const std::map<std::string, std::string_view>& files, const std::string& folder);
+/// The same for files in memory, by their names ("tokenizer.json"). For messages: `folder`, or the path of the only file,
+/// which may have another name.
+std::unique_ptr<Tokenizer> parse_tokenizer(const std::map<std::string, std::string_view>& files, const std::string& folder,
+                                           const std::string& only = "");
 
 }  // namespace nib

@@ -114,7 +114,7 @@ std::unique_ptr<Tokenizer> open_vocabulary(const std::string& path, int32_t begi
             {
                 {"tokenizer.json", text}
         },
-            folder.empty() ? "." : folder.string());
+            "", path);
     return character_tokenizer(read_list(root), begin, end, root.where());
 }
 
