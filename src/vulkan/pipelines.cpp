@@ -88,13 +88,15 @@ Pipelines::~Pipelines() {
     } catch (const std::exception&) {
         // They will be compiled again.
     }
+    for (auto& [key, p] : pipelines_) destroy(p);
+    device_.vk().vkDestroyPipelineCache(device_.handle(), cache_, nullptr);
+}
+
+void Pipelines::destroy(Pipeline& p) const {
     const Functions& vk = device_.vk();
-    for (auto& [key, p] : pipelines_) {
-        vk.vkDestroyPipeline(device_.handle(), p.pipeline, nullptr);
-        vk.vkDestroyPipelineLayout(device_.handle(), p.layout, nullptr);
-        vk.vkDestroyDescriptorSetLayout(device_.handle(), p.set_layout, nullptr);
-    }
-    vk.vkDestroyPipelineCache(device_.handle(), cache_, nullptr);
+    vk.vkDestroyPipeline(device_.handle(), p.pipeline, nullptr);
+    vk.vkDestroyPipelineLayout(device_.handle(), p.layout, nullptr);
+    vk.vkDestroyDescriptorSetLayout(device_.handle(), p.set_layout, nullptr);
 }
 
 void Pipelines::save() const {
@@ -119,8 +121,18 @@ VkDescriptorType descriptor_type(const Shader& shader, uint32_t binding) {
 
 const Pipeline& Pipelines::get(const Shader& shader, const Constants& constants) {
     const auto [known, is_new] = pipelines_.try_emplace({&shader, constants});
-    Pipeline& p = known->second;
-    if (!is_new && p.pipeline != nullptr) return p;
+    if (!is_new) return known->second;
+    try {
+        make(known->second, shader, constants);
+    } catch (...) {
+        destroy(known->second);
+        pipelines_.erase(known);
+        throw;
+    }
+    return known->second;
+}
+
+void Pipelines::make(Pipeline& p, const Shader& shader, const Constants& constants) const {
     const Functions& vk = device_.vk();
     std::vector<VkDescriptorSetLayoutBinding> bindings;
     for (uint32_t i = 0; i <= kTensors; ++i)
@@ -162,7 +174,6 @@ const Pipeline& Pipelines::get(const Shader& shader, const Constants& constants)
     const VkResult result = vk.vkCreateComputePipelines(device_.handle(), cache_, 1, &info, nullptr, &p.pipeline);
     vk.vkDestroyShaderModule(device_.handle(), module, nullptr);
     check(result, "compiling a shader");
-    return p;
 }
 
 }  // namespace nib::vulkan
