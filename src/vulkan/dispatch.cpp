@@ -74,7 +74,7 @@ void add_groups(std::vector<Dispatch>& list, Dispatch d, const Node& node, const
         d.push.first = static_cast<uint32_t>(first);
         d.work = static_cast<double>(groups) * work;
         list.push_back(in_groups(d, node, groups));
-        d.waits = false;
+        d.waits = true;  // costs nothing beside so much work, and the validation layer sees no race in place
     }
 }
 

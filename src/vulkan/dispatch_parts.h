@@ -21,7 +21,7 @@ void set_groups(Dispatch& d, const Node& node, int64_t x, int64_t y);
 Dispatch in_groups(Dispatch d, const Node& node, int64_t count);
 
 /// Appends launches of `count` workgroups in all, of about `work` multiply-adds each, as many in one as limits.max_work
-/// allows. They do not wait for each other.
+/// allows; each waits for the one before.
 void add_groups(std::vector<Dispatch>& list, Dispatch d, const Node& node, const Limits& limits, int64_t count,
                 double work);
 
