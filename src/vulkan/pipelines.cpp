@@ -11,14 +11,7 @@ namespace {
 
 std::vector<uint32_t> unpack(std::span<const uint8_t> code) {
     std::vector<uint32_t> words;
-    uint32_t word = 0;
-    for (unsigned shift = 0; const uint8_t byte : code) {
-        word |= (byte & 127u) << shift;
-        shift += 7;
-        if (byte & 128) continue;
-        words.push_back(word);
-        word = shift = 0;
-    }
+    while (!code.empty()) words.push_back(take_word(code));
     return words;
 }
 
