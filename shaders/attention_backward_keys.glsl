@@ -1,6 +1,6 @@
 // The other half of attention_backward:  dk_s = sum_t dS q_t / sqrt(D),  dv_s = sum_t P M dy_t. A workgroup computes W kRows
-// keys of a head; D is the head size. An invocation needs registers for kRows D numbers of key, value, dk for dk and of key, dv
-// for dv: at most 192 up to head sizes of 64. Both would need 256, more than GPUs have: there one launch computes dk, another dv.
+// keys of a head; D is the head size. An invocation holds kRows D numbers each of key, value and dk for dk, of key and dv for dv:
+// up to a head size of 64 these are 192 registers, but 256 for both, which GPUs lack. There one launch is for dk, one for dv.
 #include "heads.glsl"
 
 ROWS(0, dy)              // (R,C)
@@ -9,11 +9,6 @@ TENSOR(3, float, lse);   // (B,H,T)
 TENSOR(4, float, own);   // (B,H,T)
 RESULT(5, dqkv)          // (R,3C)
 
-#ifdef TEXELS
-const bool kHolds = true;  // query and dy are read once
-#else
-const bool kHolds = false;  // again: the whole workgroup reads the same
-#endif
 const bool kKeys = (kParts & 1) != 0, kValues = (kParts & 2) != 0;
 
 void main() {
