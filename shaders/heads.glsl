@@ -5,8 +5,9 @@
 const uint kQuads = (D + 3) / 4;
 const uint kRows = D > 32 ? 1 : D > 16 ? 2 : 4;  // as in dispatch.cpp
 
-/// kHolds: whether what is needed twice of the other rows is held in between. GPUs need the registers for other things, and read
-/// fast what the whole workgroup reads.
+// kHolds: whether what is needed twice of the other rows is held in between, not read again. GPUs need the registers for more,
+// and read fast what the whole workgroup reads.
+
 /// A tensor i that is read (ROWS) or written (RESULT) by numbers 4 j to 4 j + 3 of the D from `start` on; what is behind the
 /// last reads as zeros.
 #ifdef TEXELS
