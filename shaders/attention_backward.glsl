@@ -45,7 +45,10 @@ void main() {
             const uint t = t0 + W * a;
             const float P = s <= t ? exp_of(score[a] - lse_t[a]) : 0.0;
             dS[a] = scale * P * (dS[a] * factor(at, t, s) - own_t[a]);
-            for (uint j = 0; j < kQuads; ++j) sums[a][j] += dS[a] * k[j];
+        }
+        for (uint j = 0; j < kQuads; ++j) {
+            const vec4 again = kHolds ? k[j] : QUAD(1, qkv, key, j);
+            for (uint a = 0; a < kRows; ++a) sums[a][j] += dS[a] * again;
         }
     }
     for (uint a = 0; a < kRows; ++a) {

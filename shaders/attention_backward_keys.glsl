@@ -1,5 +1,6 @@
 // The other half of attention_backward:  dk_s = sum_t dS q_t / sqrt(D),  dv_s = sum_t P M dy_t. A workgroup computes W kRows
-// keys of a head; D is the head size.
+// keys of a head; D is the head size. An invocation holds kRows D numbers each of key, value and dk for dk, of key and dv for dv:
+// up to a head size of 64 these are 192 registers, but 256 for both, which GPUs lack. There one launch is for dk, one for dv.
 #include "heads.glsl"
 
 ROWS(0, dy)              // (R,C)
@@ -7,6 +8,8 @@ ROWS(1, qkv)             // (R,3C)
 TENSOR(3, float, lse);   // (B,H,T)
 TENSOR(4, float, own);   // (B,H,T)
 RESULT(5, dqkv)          // (R,3C)
+
+const bool kKeys = (kParts & 1) != 0, kValues = (kParts & 2) != 0;
 
 void main() {
     const Place at = place();
@@ -18,7 +21,7 @@ void main() {
         const uint mine = row_of(at, min(s0 + W * a, at.end - 1)) + p.C;
         for (uint j = 0; j < kQuads; ++j) {
             key[a][j] = scale * QUAD(1, qkv, mine, j);
-            value[a][j] = QUAD(1, qkv, mine + p.C, j);
+            if (kKeys) value[a][j] = QUAD(1, qkv, mine + p.C, j);
             dk[a][j] = dv[a][j] = vec4(0.0);
         }
     }
@@ -32,7 +35,7 @@ void main() {
             dyt[j] = QUAD(0, dy, row_of_y(at, t), j);
             for (uint a = 0; a < kRows; ++a) {
                 score[a] += dot(key[a][j], query[j]);
-                dS[a] += dot(value[a][j], dyt[j]);
+                if (kKeys) dS[a] += dot(value[a][j], dyt[j]);
             }
         }
         const float lse_t = AT(3, lse, row), own_t = AT(4, own, row);
@@ -40,9 +43,14 @@ void main() {
             const uint s = s0 + W * a;
             const float M = factor(at, t, s), P = s <= t ? exp_of(score[a] - lse_t) : 0.0;
             dS[a] = P * (dS[a] * M - own_t);
-            for (uint j = 0; j < kQuads; ++j) {
-                dk[a][j] += dS[a] * query[j];
-                dv[a][j] += P * M * dyt[j];
+            score[a] = P * M;
+        }
+        for (uint j = 0; j < kQuads; ++j) {
+            const vec4 q = kHolds ? query[j] : QUAD(1, qkv, row_of(at, t), j);
+            const vec4 d = kHolds ? dyt[j] : QUAD(0, dy, row_of_y(at, t), j);
+            for (uint a = 0; a < kRows; ++a) {
+                if (kKeys) dk[a][j] += dS[a] * q;
+                if (kValues) dv[a][j] += score[a] * d;
             }
         }
     }
@@ -50,8 +58,8 @@ void main() {
         const uint s = s0 + W * a;
         if (s >= at.end) continue;
         for (uint j = 0; j < kQuads; ++j) {
-            STORE_QUAD(5, dqkv, row_of(at, s) + p.C, j, scale * dk[a][j]);
-            STORE_QUAD(5, dqkv, row_of(at, s) + 2 * p.C, j, dv[a][j]);
+            if (kKeys) STORE_QUAD(5, dqkv, row_of(at, s) + p.C, j, scale * dk[a][j]);
+            if (kValues) STORE_QUAD(5, dqkv, row_of(at, s) + 2 * p.C, j, dv[a][j]);
         }
     }
 }

@@ -6,6 +6,7 @@ layout(constant_id = 2) const uint kType = 0;          // DType of the tensors t
 layout(constant_id = 3) const uint kPositionType = 0;  // the same for Params::position_type
 layout(constant_id = 4) const uint kFours = 0;         // bit i: tensor i can be read and written four numbers at once
 layout(constant_id = 5) const uint kDrops = 0;         // of attention: 1 where there is dropout
+layout(constant_id = 6) const uint kParts = 3;         // of attention_backward_keys: bit 0: computes dk, bit 1: dv
 
 // Both are read once: drivers for CPUs read them anew for each invocation wherever they are named.
 struct Push {
@@ -16,6 +17,7 @@ struct Push {
     uint dropout;     // probability in 1/65536
     uint stream;      // which dropout mask
     uint begin, end;  // rows of the matrix that this dispatch binds, of (N,C)
+    uint first;       // workgroup of this dispatch
     float eps;
     uint shift[8];  // elements between the start of a binding and its tensor; of tensors in blocks, bytes
 };
@@ -56,7 +58,7 @@ uint run_rows() {
 }
 
 /// Number of this workgroup.
-uint group() { return gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
+uint group() { return p.first + gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
 
 float from_f16(uint h) {
     const uint exponent = h >> 10 & 31, sign = (h & 0x8000u) << 16;

@@ -5,14 +5,19 @@
 const uint kQuads = (D + 3) / 4;
 const uint kRows = D > 32 ? 1 : D > 16 ? 2 : 4;  // as in dispatch.cpp
 
+// kHolds: whether what is needed twice of the other rows is held in between, not read again. GPUs need the registers for more,
+// and read fast what the whole workgroup reads.
+
 /// A tensor i that is read (ROWS) or written (RESULT) by numbers 4 j to 4 j + 3 of the D from `start` on; what is behind the
 /// last reads as zeros.
 #ifdef TEXELS
+const bool kHolds = true;
 #define ROWS(i, name) TEXELS(i, name)
 #define RESULT(i, name) FOURS(i, name)
 #define QUAD(i, name, start, j) name(0, 0, (start) + 4 * (j), (start) + D)
 #define STORE_QUAD(i, name, start, j, four) put_##name((start) + 4 * (j), (start) + D, four)
 #else
+const bool kHolds = false;
 #define ROWS(i, name) TENSOR(i, float, name);
 #define RESULT(i, name) TENSOR(i, float, name);
 #define QUAD(i, name, start, j)                                                                      \

@@ -10,8 +10,9 @@ TENSOR(3, float, rstd);  // (R)
 TENSOR(5, float, sums);  // (ceil(R/D),2,C)
 
 void main() {
-    const uint c = gl_WorkGroupID.x * W + gl_LocalInvocationIndex, chunk = gl_WorkGroupID.y;
-    if (c >= p.C) return;
+    const uint blocks = (p.C + W - 1) / W, chunk = group() / blocks;
+    const uint c = group() % blocks * W + gl_LocalInvocationIndex;
+    if (c >= p.C || chunk * D >= p.B * p.T) return;
     float gain = 0.0, bias = 0.0;
     for (uint r = chunk * D; r < min((chunk + 1) * D, p.B * p.T); ++r) {
         const float d = AT(0, dy, r * p.C + c);

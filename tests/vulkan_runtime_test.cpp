@@ -19,6 +19,7 @@
 #include "train/train_step.h"
 #include "vulkan/backend.h"
 #include "vulkan/devices.h"
+#include "vulkan/instance.h"
 #include "vulkan/loader.h"
 
 namespace nib {
@@ -31,6 +32,8 @@ using vulkan::ShaderStore;
 // Vulkan's own functions, and what ours have counted.
 vulkan::Functions real;
 int submissions, command_buffers, waits, allocated_commands;
+uint64_t patience;    // of the last wait, in ns
+int works_so_often;   // until a function fails, once
 size_t stored_bytes;  // that the driver was given
 
 VkResult counted_submit(VkQueue queue, uint32_t count, const VkSubmitInfo* infos, VkFence fence) {
@@ -40,6 +43,7 @@ VkResult counted_submit(VkQueue queue, uint32_t count, const VkSubmitInfo* infos
 }
 VkResult counted_wait(VkDevice device, uint32_t count, const VkFence* fences, VkBool32 all, uint64_t timeout) {
     ++waits;
+    patience = timeout;
     return real.vkWaitForFences(device, count, fences, all, timeout);
 }
 VkResult counted_commands(VkDevice device, const VkCommandBufferAllocateInfo* info, VkCommandBuffer* out) {
@@ -62,6 +66,21 @@ VkResult endless_wait(VkDevice device, uint32_t count, const VkFence* fences, Vk
 }
 VkResult no_memory(VkDevice, const VkMemoryAllocateInfo*, const VkAllocationCallbacks*, VkDeviceMemory*) {
     return VK_ERROR_OUT_OF_DEVICE_MEMORY;
+}
+
+VkResult memory_once_full(VkDevice device, const VkMemoryAllocateInfo* info, const VkAllocationCallbacks* callbacks,
+                          VkDeviceMemory* out) {
+    return works_so_often-- == 0 ? VK_ERROR_OUT_OF_DEVICE_MEMORY : real.vkAllocateMemory(device, info, callbacks, out);
+}
+void unfit_once(VkDevice device, VkBuffer buffer, VkMemoryRequirements* out) {
+    real.vkGetBufferMemoryRequirements(device, buffer, out);
+    if (works_so_often-- == 0) out->memoryTypeBits = 0;
+}
+VkResult broken_compiler_once(VkDevice device, VkPipelineCache cache, uint32_t count,
+                              const VkComputePipelineCreateInfo* infos, const VkAllocationCallbacks* callbacks,
+                              VkPipeline* out) {
+    if (works_so_often-- == 0) return VK_ERROR_OUT_OF_HOST_MEMORY;
+    return real.vkCreateComputePipelines(device, cache, count, infos, callbacks, out);
 }
 
 void count(vulkan::Functions& f) {
@@ -260,6 +279,55 @@ TEST_F(VulkanRuntime, LongPlansComeInSeveralCommandBuffers) {
     session.decode(std::vector<int32_t>{1});
     EXPECT_EQ(submissions, 1);
     EXPECT_GT(command_buffers, 4);
+}
+
+TEST_F(VulkanRuntime, HangsAreReportedInMinutes) {
+    const auto backend = open({.software = false, .max_work = 1000, .change_functions = count});
+    logits_on(*backend);
+    EXPECT_GE(patience, 60'000'000'000u);
+    EXPECT_LE(patience, 60'000'000'000u + static_cast<uint64_t>(command_buffers) * 5'000'000'000u);
+}
+
+// What would stay is reported by the validation layer when the device is closed.
+TEST_F(VulkanRuntime, NothingStaysAfterFailures) {
+    const Overrides small{.max_allocation = 1 << 20, .memory = 7 << 19};
+    Overrides full = small, unfit = small, broken;
+    full.change_functions = [](vulkan::Functions& f) { real = f, f.vkAllocateMemory = memory_once_full; };
+    unfit.change_functions = [](vulkan::Functions& f) { real = f, f.vkGetBufferMemoryRequirements = unfit_once; };
+    broken.change_functions = [](vulkan::Functions& f) { real = f, f.vkCreateComputePipelines = broken_compiler_once; };
+    const std::vector<std::byte> bytes(3 << 20);
+    const std::vector<size_t> cuts = {1 << 20, 2 << 20};
+    for (const auto& [overrides, text] : {
+             std::pair{full,  "not enough memory"    },
+             std::pair{unfit, "no memory of the kind"}
+    })
+        for (const bool weights : {false, true}) {
+            works_so_often = 3;  // for what a step reads and two segments
+            const auto backend = open(overrides);
+            const auto allocate = [&] {
+                return weights ? backend->map_weights(bytes, cuts) : backend->allocate(bytes.size());
+            };
+            EXPECT_MENTIONS(error_of(allocate), text);
+            backend->release(allocate());
+        }
+    works_so_often = 5;
+    const auto backend = open(broken);
+    EXPECT_MENTIONS(error_of([&] { logits_on(*backend); }), "compiling a shader");
+    EXPECT_EQ(logits_on(*backend), logits_on(*open()));
+}
+
+TEST(VulkanDevices, ComputeBesideTheDesktopWhereTheyCan) {
+    const auto chosen = [](std::initializer_list<VkQueueFlags> flags) {
+        std::vector<VkQueueFamilyProperties> families;
+        for (const VkQueueFlags f : flags) families.push_back({f, 1, 0, {}});
+        return vulkan::compute_family(families);
+    };
+    constexpr VkQueueFlags kCompute = VK_QUEUE_COMPUTE_BIT, kBoth = kCompute | VK_QUEUE_GRAPHICS_BIT,
+                           kCopy = VK_QUEUE_TRANSFER_BIT;
+    EXPECT_EQ(chosen({kBoth, kCopy, kCompute | kCopy, kCompute}), 2);
+    EXPECT_EQ(chosen({kCopy, VK_QUEUE_GRAPHICS_BIT, kBoth}), 2);
+    EXPECT_EQ(chosen({kCopy, VK_QUEUE_GRAPHICS_BIT}), -1);
+    EXPECT_EQ(chosen({}), -1);
 }
 
 TEST_F(VulkanRuntime, FaultsAreOneLineAndNothingHangs) {

@@ -19,7 +19,8 @@ public:
           memory_(device_, transfers_),
           pipelines_(device_, std::move(store)),
           step_(device_.allocate(sizeof(StepValues), true)),
-          max_work_(overrides.max_work > 0 ? overrides.max_work : kMaxWork) {}
+          max_work_(overrides.max_work > 0 ? overrides.max_work : kMaxWork),
+          max_launch_(overrides.max_launch > 0 ? overrides.max_launch : kMaxLaunch) {}
     ~VulkanBackend() override { device_.release(step_); }
 
     std::string name() const override { return "vulkan " + device_.info().name; }
@@ -43,14 +44,14 @@ public:
     }
 
 private:
-    RecordingContext context() { return {device_, pipelines_, memory_, step_, max_work_}; }
+    RecordingContext context() { return {device_, pipelines_, memory_, step_, max_work_, max_launch_}; }
 
     Device device_;
     Transfers transfers_;
     Memory memory_;
     Pipelines pipelines_;
     Buffer step_;  // StepValues
-    const double max_work_;
+    const double max_work_, max_launch_;
     std::weak_ptr<const Results> last_;  // of the last run, unless something has changed since then
 };
 

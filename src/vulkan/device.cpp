@@ -7,9 +7,9 @@
 namespace nib::vulkan {
 namespace {
 
-// Within so many ns a command buffer must be done. Each has work for a second or so of a small GPU; software devices on
-// busy machines take minutes.
-constexpr uint64_t kPatience = 60'000'000'000, kPatienceWithSoftware = 10 * kPatience;
+// Within so many ns commands must be done, and so many more for each command buffer, which has work for a second or so of a
+// small GPU. Software devices on busy machines take minutes for it.
+constexpr uint64_t kPatience = 60'000'000'000, kPatienceForEach = 5'000'000'000, kPatienceWithSoftware = 10 * kPatience;
 
 // The device to take when nobody says which: a graphics card, then a built-in one, software last.
 int rank(const DeviceInfo& d) {
@@ -141,13 +141,24 @@ Buffer Device::allocate(uint64_t bytes, bool host) {
     Buffer b;
     b.bytes = std::max<uint64_t>(bytes, 1);
     b.bytes += -b.bytes % 64;  // shaders read whole words
+    allocated_ += b.bytes;
+    try {
+        make(b, host);
+    } catch (...) {
+        release(b);
+        throw;
+    }
+    return b;
+}
+
+void Device::make(Buffer& b, bool host) const {
+    const std::string what = "a buffer of " + human_bytes(static_cast<double>(b.bytes));
     VkBufferCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
     info.size = b.bytes;
     info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
                  VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
-    VkResult result = vk().vkCreateBuffer(device_, &info, nullptr, &b.buffer);
-    check(result, "making a buffer");
+    check(vk().vkCreateBuffer(device_, &info, nullptr, &b.buffer), what.c_str());
     VkMemoryRequirements needs{};
     vk().vkGetBufferMemoryRequirements(device_, b.buffer, &needs);
     VkMemoryAllocateInfo memory{};
@@ -156,16 +167,12 @@ Buffer Device::allocate(uint64_t bytes, bool host) {
     memory.memoryTypeIndex = memory_type(needs.memoryTypeBits, host);
     const VkMemoryPropertyFlags flags = memory_.memoryTypes[memory.memoryTypeIndex].propertyFlags;
     const bool seen = host || (info_.unified && (flags & kHostMemory) == kHostMemory);
-    result = vk().vkAllocateMemory(device_, &memory, nullptr, &b.memory);
-    if (result == VK_SUCCESS) result = vk().vkBindBufferMemory(device_, b.buffer, b.memory, 0);
+    check(vk().vkAllocateMemory(device_, &memory, nullptr, &b.memory), what.c_str());
+    check(vk().vkBindBufferMemory(device_, b.buffer, b.memory, 0), what.c_str());
     void* place = nullptr;
-    if (result == VK_SUCCESS && seen) result = vk().vkMapMemory(device_, b.memory, 0, VK_WHOLE_SIZE, 0, &place);
+    if (seen) check(vk().vkMapMemory(device_, b.memory, 0, VK_WHOLE_SIZE, 0, &place), what.c_str());
     b.host = static_cast<std::byte*>(place);
     b.cached = (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
-    allocated_ += b.bytes;
-    if (result != VK_SUCCESS) release(b);
-    check(result, ("a buffer of " + human_bytes(static_cast<double>(bytes))).c_str());
-    return b;
 }
 
 void Device::release(Buffer& b) {
@@ -214,7 +221,7 @@ VkResult Device::run(VkCommandBuffer first, std::span<const VkCommandBuffer> res
     for (const VkCommandBuffer& commands : rest) add(commands);
     failure_ = vk().vkQueueSubmit(queue_, static_cast<uint32_t>(submits_.size()), submits_.data(), fence_);
     if (failure_ != VK_SUCCESS) return failure_;
-    const uint64_t patience = submits_.size() * (info_.software ? kPatienceWithSoftware : kPatience);
+    const uint64_t patience = kPatience + submits_.size() * (info_.software ? kPatienceWithSoftware : kPatienceForEach);
     failure_ = vk().vkWaitForFences(device_, 1, &fence_, VK_TRUE, patience);
     hangs_ = failure_ != VK_SUCCESS && failure_ != VK_ERROR_DEVICE_LOST;
     if (failure_ == VK_SUCCESS) failure_ = vk().vkResetFences(device_, 1, &fence_);

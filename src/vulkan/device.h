@@ -58,6 +58,7 @@ public:
 private:
     void open();
     uint32_t memory_type(uint32_t allowed, bool host) const;
+    void make(Buffer& b, bool host) const;
     uint64_t room() const;
 
     Instance instance_;

@@ -28,7 +28,7 @@ StepValues::StepValues(const Step& s)
 namespace {
 
 constexpr int64_t kMaxGroups = 65535;  // in one dimension, the least that Vulkan promises
-constexpr int64_t kMaxHeadSize = 1024;
+constexpr int64_t kMaxHeadSize = 256;  // what invocations of attention hold of a head must fit into registers or caches
 
 }  // namespace
 
@@ -64,6 +64,20 @@ Dispatch in_groups(Dispatch d, const Node& node, int64_t count) {
     return d;
 }
 
+void add_groups(std::vector<Dispatch>& list, Dispatch d, const Node& node, const Limits& limits, int64_t count,
+                double work) {
+    in_groups(d, node, count);  // refuses more than shaders can number
+    auto most = std::max<int64_t>(static_cast<int64_t>(std::min(limits.max_work / work, static_cast<double>(count))), 1);
+    if (most > kMaxGroups) most -= most % kMaxGroups;  // a rectangle with no group too many, which the next launch has
+    for (int64_t first = 0; first < count; first += most) {
+        const int64_t groups = std::min(most, count - first);
+        d.push.first = static_cast<uint32_t>(first);
+        d.work = static_cast<double>(groups) * work;
+        list.push_back(in_groups(d, node, groups));
+        d.waits = true;  // costs nothing beside so much work, and the validation layer sees no race in place
+    }
+}
+
 void for_pieces(const Dispatch& whole, uint32_t pieces, int64_t rows, int64_t row_elements, DType type,
                 const Limits& limits, const std::function<void(Dispatch, int64_t)>& body) {
     const auto row_bytes = static_cast<uint64_t>(dtype_bytes(type, row_elements));
@@ -96,17 +110,25 @@ Dispatch by_rows(const Shader& shader, const Limits& limits, const Node& node) {
     return d;
 }
 
-Dispatch by_rows(const Shader& shader, const Limits& limits, const Node& node, int64_t rows) {
-    return in_groups(by_rows(shader, limits, node), node, rows);
+// The same on `rows` rows, `work` for each.
+std::vector<Dispatch> by_rows(const Shader& shader, const Limits& limits, const Node& node, int64_t rows, double work) {
+    std::vector<Dispatch> list;
+    add_groups(list, by_rows(shader, limits, node), node, limits, rows, work);
+    return list;
 }
 
+double real(int64_t n) { return static_cast<double>(std::max<int64_t>(n, 1)); }
+
 // A workgroup for each row; on a CPU an invocation.
-Dispatch norm(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
+std::vector<Dispatch> norm(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
     const int64_t R = node.p.B * node.p.T, C = node.p.C;
-    if (!limits.software || static_cast<uint64_t>(R * C) > limits.max_texels) return by_rows(shader, limits, node, R);
+    const double work = 4 * kMove * real(C);
+    if (!limits.software || static_cast<uint64_t>(R * C) > limits.max_texels) return by_rows(shader, limits, node, R, work);
     Dispatch d = by_rows(texels, limits, node);
     if (C % 4 == 0) d.constants.fours = texels.texels | 1 << kMaxIn;
-    return in_groups(d, node, groups_of(R, d));
+    std::vector<Dispatch> list;
+    add_groups(list, d, node, limits, groups_of(R, d), d.constants.group * work);
+    return list;
 }
 
 // What shaders/number.glsl reads.
@@ -120,19 +142,33 @@ std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     std::vector<Dispatch> list;
     for_pieces(by_rows(kEmbed, limits, node), 1 << 2, p.N, p.C, p.type, limits,
-               [&](Dispatch d, int64_t) { list.push_back(in_groups(d, node, p.B * p.T)); });
+               [&](Dispatch d, int64_t) { add_groups(list, d, node, limits, p.B * p.T, 3 * kMove * real(p.C)); });
     return list;
 }
 
-// Each invocation computes some rows of a head, as many as registers may have room for (shaders/heads.glsl).
+// Each invocation computes some rows of a head, as many as registers may have room for (shaders/heads.glsl). `products`: of
+// numbers of a head, for each query and key.
+void add_heads(std::vector<Dispatch>& list, Dispatch d, const Node& node, const Limits& limits, double products) {
+    const int64_t D = d.constants.D, rows = D > 32 ? 1 : D > 16 ? 2 : 4;
+    const double work = products * real(node.p.T) * static_cast<double>(rows * D * d.constants.group);
+    add_groups(list, d, node, limits, node.p.B * node.p.H * groups_of((node.p.T + rows - 1) / rows, d), work);
+}
+
+// On a CPU, shaders that read texels.
 Dispatch by_head(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
     const bool software = limits.software && static_cast<uint64_t>(node.p.B * node.p.T * 3 * node.p.C) <= limits.max_texels;
     Dispatch d = by_rows(software ? texels : shader, limits, node);
-    const int64_t D = node.p.C / node.p.H, rows = D > 32 ? 1 : D > 16 ? 2 : 4;
+    const int64_t D = node.p.C / node.p.H;
     d.constants.D = static_cast<uint32_t>(D);
     d.constants.drops = node.p.dropout != 0;
     if (software && D % 4 == 0) d.constants.fours = texels.texels | 1u << kMaxIn;
-    return in_groups(d, node, node.p.B * node.p.H * groups_of((node.p.T + rows - 1) / rows, d));
+    return d;
+}
+
+std::vector<Dispatch> attention(const Node& node, const Limits& limits) {
+    std::vector<Dispatch> list;
+    add_heads(list, by_head(kAttention, kAttentionTexels, node, limits), node, limits, 2);
+    return list;
 }
 
 std::vector<Dispatch> attention_backward(const Node& node, const Limits& limits) {
@@ -141,16 +177,30 @@ std::vector<Dispatch> attention_backward(const Node& node, const Limits& limits)
     queries.scratch = kMaxIn + 1;
     keys.scratch = 4;
     keys.waits = true;
-    return {queries, keys};
+    std::vector<Dispatch> list;
+    add_heads(list, queries, node, limits, 3);
+    if (limits.software) {
+        add_heads(list, keys, node, limits, 4);
+    } else {  // whose registers have no room for both dk and dv
+        keys.constants.parts = 1;
+        add_heads(list, keys, node, limits, 3);
+        keys.constants.parts = 2;
+        keys.waits = false;
+        add_heads(list, keys, node, limits, 2);
+    }
+    return list;
 }
 
-std::vector<Dispatch> attention_cached(const Node& node) {
-    const int64_t R = node.p.B * node.p.T;
-    Dispatch store = in_groups(base(kAttentionStore, node), node, R);
-    Dispatch attend = in_groups(base(kAttentionCached, node), node, R * node.p.H);
-    store.constants.D = attend.constants.D = static_cast<uint32_t>(node.p.C / node.p.H);
+std::vector<Dispatch> attention_cached(const Node& node, const Limits& limits) {
+    const Params& p = node.p;
+    const int64_t R = p.B * p.T, D = p.C / p.H;
+    Dispatch store = base(kAttentionStore, node), attend = base(kAttentionCached, node);
+    store.constants.D = attend.constants.D = static_cast<uint32_t>(D);
     attend.waits = true;
-    return {store, attend};
+    std::vector<Dispatch> list;
+    add_groups(list, store, node, limits, R, 4 * kMove * real(p.C));
+    add_groups(list, attend, node, limits, R * p.H, 2 * real(p.S) * real(D));
+    return list;
 }
 
 std::vector<Dispatch> embed_backward(const Node& node, const Limits& limits) {
@@ -159,15 +209,17 @@ std::vector<Dispatch> embed_backward(const Node& node, const Limits& limits) {
     std::vector<Dispatch> list;
     for_pieces(by_rows(kEmbedBackwardClear, limits, node), 1 << kMaxIn, p.N, p.C, DType::F32, limits,
                [&](Dispatch d, int64_t rows) {
-                   list.push_back(in_groups(d, node, d.push.begin == 0 ? std::max(rows, p.S) : rows));
+                   const int64_t count = d.push.begin == 0 ? std::max(rows, p.S) : rows;
+                   add_groups(list, d, node, limits, count, 2 * kMove * real(p.C));
                });
     Dispatch links = base(kEmbedBackwardLinks, node), whole = by_rows(kEmbedBackward, limits, node);
     links.scratch = kMaxIn + 2;
     whole.scratch = 4;
-    list.push_back(in_groups(links, node, groups_of(R, links)));
+    // Two searches, each step of which reads what caches have.
+    add_groups(list, links, node, limits, groups_of(R, links), 2 * 4 * real(R) * links.constants.group);
     const size_t sums = list.size();
     for_pieces(whole, 1 << kMaxIn, p.N, p.C, DType::F32, limits,
-               [&](Dispatch d, int64_t) { list.push_back(in_groups(d, node, R)); });
+               [&](Dispatch d, int64_t) { add_groups(list, d, node, limits, R, 4 * kMove * real(p.C)); });
     list[sums].waits = true;
     return list;
 }
@@ -176,14 +228,17 @@ constexpr int64_t kRowsOfSum = 64;  // norm_backward_weight.comp: D
 
 int64_t norm_sums(const Params& p) { return (p.B * p.T + kRowsOfSum - 1) / kRowsOfSum; }
 
-std::vector<Dispatch> norm_backward_weight(const Node& node) {
+std::vector<Dispatch> norm_backward_weight(const Node& node, const Limits& limits) {
     Dispatch sums = base(kNormBackwardWeight, node), sum = base(kNormBackwardWeightSum, node);
     sums.constants.D = sum.constants.D = static_cast<uint32_t>(kRowsOfSum);
     sums.scratch = kMaxIn;
     sum.scratch = 0;
     sum.waits = true;
-    set_groups(sums, node, groups_of(node.p.C, sums), norm_sums(node.p));
-    return {sums, in_groups(sum, node, groups_of(node.p.C, sum))};
+    const int64_t chunks = norm_sums(node.p), columns = groups_of(node.p.C, sums);
+    std::vector<Dispatch> list;
+    add_groups(list, sums, node, limits, chunks * columns, 2 * kMove * kRowsOfSum * sums.constants.group);
+    add_groups(list, sum, node, limits, columns, 2 * kMove * real(chunks) * sum.constants.group);
+    return list;
 }
 
 // Launches on C elements in pieces, of which each but the last has whole blocks of SumSquares. `pieces` as in for_pieces().
@@ -204,7 +259,7 @@ void for_elements(const Dispatch& whole, uint32_t pieces, int64_t C, const Limit
 std::vector<Dispatch> sum_squares(const Node& node, const Limits& limits) {
     std::vector<Dispatch> list;
     for_elements(base(kSumSquares, node), 1, node.p.C, limits, [&](const Dispatch& d, int64_t elements) {
-        list.push_back(in_groups(d, node, (elements + kSumBlock - 1) / kSumBlock));
+        add_groups(list, d, node, limits, (elements + kSumBlock - 1) / kSumBlock, kMove * kSumBlock);
     });
     return list;
 }
@@ -216,8 +271,9 @@ std::vector<Dispatch> update(const Node& node, const Limits& limits) {
     for (int i = 0; i < kMaxOut; ++i)
         pieces |= uint32_t{static_cast<bool>(node.out[static_cast<size_t>(i)])} << (kMaxIn + i);
     std::vector<Dispatch> list;
-    for_elements(whole, pieces, node.p.C, limits,
-                 [&](const Dispatch& d, int64_t elements) { list.push_back(in_groups(d, node, groups_of(elements, d))); });
+    for_elements(whole, pieces, node.p.C, limits, [&](const Dispatch& d, int64_t elements) {
+        add_groups(list, d, node, limits, groups_of(elements, d), 7 * kMove * d.constants.group);
+    });
     return list;
 }
 
@@ -262,22 +318,23 @@ bool supports(const Node& node) {
 }
 
 std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
-    const int64_t R = node.p.B * node.p.T;
+    const Params& p = node.p;
+    const int64_t R = p.B * p.T;
     switch (node.op) {
         case Op::Embed: return embed(node, limits);
         case Op::EmbedBackward: return embed_backward(node, limits);
-        case Op::Norm: return {norm(kNorm, kNormTexels, node, limits)};
-        case Op::NormBackward: return {norm(kNormBackward, kNormBackwardTexels, node, limits)};
-        case Op::NormBackwardWeight: return norm_backward_weight(node);
+        case Op::Norm: return norm(kNorm, kNormTexels, node, limits);
+        case Op::NormBackward: return norm(kNormBackward, kNormBackwardTexels, node, limits);
+        case Op::NormBackwardWeight: return norm_backward_weight(node, limits);
         case Op::Linear: return linear(node, limits);
         case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node, limits);
         case Op::LinearBackward: return linear_backward(node, limits);
         case Op::LinearBackwardWeight: return linear_backward_weight(node, limits);
-        case Op::Attention: return {by_head(kAttention, kAttentionTexels, node, limits)};
+        case Op::Attention: return attention(node, limits);
         case Op::AttentionBackward: return attention_backward(node, limits);
-        case Op::AttentionCached: return attention_cached(node);
-        case Op::GatherRows: return {by_rows(kGatherRows, limits, node, node.p.N)};
-        case Op::CrossEntropy: return {by_rows(kCrossEntropy, limits, node, R)};
+        case Op::AttentionCached: return attention_cached(node, limits);
+        case Op::GatherRows: return by_rows(kGatherRows, limits, node, p.N, 2 * kMove * real(p.C));
+        case Op::CrossEntropy: return by_rows(kCrossEntropy, limits, node, R, 4 * kMove * real(p.N));
         case Op::SumSquares: return sum_squares(node, limits);
         case Op::ClipFactor: return {base(kClipFactor, node)};
         case Op::AdamW:

@@ -16,11 +16,15 @@ constexpr uint32_t kGroup = 64;       // invocations of a workgroup
 constexpr uint32_t kMaxBindings = 7;  // storage buffers of a shader, with the step's values
 constexpr int kTensors = kMaxIn + kMaxOut;
 
+/// Multiply-adds of one launch: a tenth of a second of a slow built-in GPU, long before any driver loses its patience.
+constexpr double kMaxLaunch = 1e10;
+
 /// Specialization constants, in the order of their numbers (shaders/common.glsl).
 struct Constants {
     uint32_t group = kGroup, D = 1, type = 0, position_type = 0;
     uint32_t fours = 0;  // a tensor's bit is cleared when it is bound at no multiple of four numbers
     uint32_t drops = 0;  // of attention: 1 where there is dropout
+    uint32_t parts = 3;  // of attention_backward_keys: bit 0: computes dk, bit 1: dv
     auto operator<=>(const Constants&) const = default;
 };
 
@@ -30,6 +34,7 @@ struct Push {
     uint32_t present = 0, act = 0;
     uint32_t adds = 0, dropout = 0, stream = 0;
     uint32_t begin = 0, end = 0;
+    uint32_t first = 0;
     float eps = 0;
     std::array<uint32_t, kTensors> shift{};
 };
@@ -49,6 +54,7 @@ struct Dispatch {
     Constants constants;
     Push push;  // its shifts are set when tensors are bound
     uint32_t groups_x = 1, groups_y = 1;
+    double work = 0;           // multiply-adds, at most about
     uint32_t pieces = 0;       // bit i: tensor i is bound from row push.begin to push.end only
     int64_t row_elements = 0;  // of such a row
     int scratch = -1;          // tensor that is bound to the node's scratch instead; -1: none
@@ -60,6 +66,7 @@ struct Limits {
     uint64_t max_range = 0;   // bytes that a shader may bind of a tensor
     bool software = false;    // the device is a CPU
     uint64_t max_texels = 0;  // elements of a texel buffer
+    double max_work = kMaxLaunch;
 };
 
 /// Bytes between dispatches of this node, which they keep in scratch.
@@ -68,8 +75,9 @@ uint64_t scratch_bytes(const Node& node);
 /// Whether there are shaders for this node.
 bool supports(const Node& node);
 
-/// The launches of a node. Matrices of weights and their gradients come in pieces of at most `limits.max_range` bytes.
-/// Error when a row has more, or the node needs more workgroups than Vulkan promises.
+/// The launches of a node, each of at most `limits.max_work` unless one workgroup has more. Matrices of weights and their
+/// gradients come in pieces of at most `limits.max_range` bytes. Error when a row has more, or the node needs more
+/// workgroups than Vulkan promises.
 std::vector<Dispatch> dispatches(const Node& node, const Limits& limits);
 
 }  // namespace nib::vulkan

@@ -11,19 +11,20 @@ constexpr int64_t kFewestRows = 4;  // up to here linear_few_rows
 constexpr int64_t kTexelsGroup = 8, kTexelsColumns = 8, kTexelsAcross = 2;  // linear_texels_gemm.glsl
 constexpr int64_t kEpilogueGroup = 32, kEpilogueElements = 32;              // dropout_fours.glsl: whole groups of a mask
 
-// Multiply-adds of one launch: a tenth of a second of a slow built-in GPU, long before any driver loses its patience.
-constexpr double kMaxWork = 1e10;
-
 // The pieces of w or dw (N,C), of a multiple of four rows unless that is too much, and none too much for one launch.
 void for_weight_pieces(const Dispatch& whole, uint32_t pieces, const Node& node, Limits limits,
                        const std::function<void(Dispatch d, int64_t rows)>& body) {
     const Params& p = node.p;
     const uint64_t row_bytes = dtype_bytes(p.type, p.C);
-    uint64_t rows = static_cast<uint64_t>(std::max(1.0, kMaxWork / static_cast<double>(p.B * p.T * p.C)));
+    const auto work = static_cast<double>(p.B * p.T * p.C);  // of a row
+    uint64_t rows = static_cast<uint64_t>(std::max(1.0, limits.max_work / work));
     rows = std::min(rows, limits.max_range / row_bytes);
     if (rows >= 4) rows -= rows % 4;
     if (rows > 0) limits.max_range = rows * row_bytes;
-    for_pieces(whole, pieces, p.N, p.C, p.type, limits, body);
+    for_pieces(whole, pieces, p.N, p.C, p.type, limits, [&](Dispatch d, int64_t piece) {
+        d.work = work * static_cast<double>(piece);
+        body(std::move(d), piece);
+    });
 }
 
 // Invocations of linear_gemm.glsl compute squares of this side: large ones read less, small ones leave less idle and, where
@@ -67,13 +68,14 @@ Dispatch base(const Shader& shader, const Shader& texels, const Node& node, cons
     return d;
 }
 
-// A launch on all elements of (R,N).
-Dispatch epilogue(Dispatch d, const Node& node) {
+// Launches on all elements of (R,N).
+void add_epilogue(std::vector<Dispatch>& list, Dispatch d, const Node& node, const Limits& limits) {
     const Params& p = node.p;
     d.constants.D = static_cast<uint32_t>(p.act) + (p.dropout != 0 ? 4 : 0);
     d.constants.group = kEpilogueGroup;
     const int64_t elements = kEpilogueGroup * kEpilogueElements;
-    return in_groups(d, node, (p.B * p.T * p.N + elements - 1) / elements);
+    add_groups(list, d, node, limits, (p.B * p.T * p.N + elements - 1) / elements,
+               4 * kMove * static_cast<double>(elements));
 }
 
 // Whether y is another than the product.
@@ -88,21 +90,25 @@ std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
     Dispatch whole = base(few ? kLinearFewRows : kLinear, kLinearTexels, node, limits, 0b1100100, 0b11);
     std::vector<Dispatch> list;
     if (const int64_t run = dtype_info(p.type)->block_size; run > 1) {
-        list.push_back(in_groups(base(kQuantizeRows, node), node, (R * p.C / run + kGroup - 1) / kGroup));
-        list.back().constants.D = static_cast<uint32_t>(run);
-        list.back().scratch = kMaxIn;
+        Dispatch quantize = base(kQuantizeRows, node);
+        quantize.constants.D = static_cast<uint32_t>(run);
+        quantize.scratch = kMaxIn;
+        add_groups(list, quantize, node, limits, (R * p.C / run + kGroup - 1) / kGroup,
+                   3 * kMove * static_cast<double>(kGroup * run));
         whole.scratch = 0;
         whole.waits = true;
     }
+    const size_t products = list.size();
     for_weight_pieces(whole, 1 << 1, node, limits, [&](Dispatch d, int64_t columns) {
         if (d.shader != &kLinearFewRows) return list.push_back(product(d, node, R, columns));
         d.constants.D = static_cast<uint32_t>(R);
         list.push_back(in_groups(d, node, (columns + kColumns - 1) / kColumns));
     });
-    for (size_t i = 2; i < list.size(); ++i) list[i].waits = false;  // pieces do not wait for each other
+    for (size_t i = products + 1; i < list.size(); ++i) list[i].waits = false;  // pieces do not wait for each other
     if (whole.shader == &kLinearTexels && has_epilogue(node)) {
-        list.push_back(epilogue(base(kLinearEpilogue, kLinearEpilogue, node, limits, 0b1101000, 0), node));
-        list.back().waits = true;
+        Dispatch d = base(kLinearEpilogue, kLinearEpilogue, node, limits, 0b1101000, 0);
+        d.waits = true;
+        add_epilogue(list, d, node, limits);
     }
     return list;
 }
@@ -110,7 +116,9 @@ std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
 std::vector<Dispatch> linear_backward_epilogue(const Node& node, const Limits& limits) {
     Dispatch d = base(kLinearBackwardEpilogue, kLinearBackwardEpilogueTexels, node, limits, 0b100011, 0);
     d.constants.fours = fours(node.p, 0b100011, 0);
-    return {epilogue(d, node)};
+    std::vector<Dispatch> list;
+    add_epilogue(list, d, node, limits);
+    return list;
 }
 
 std::vector<Dispatch> linear_backward(const Node& node, const Limits& limits) {

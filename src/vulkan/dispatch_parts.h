@@ -7,6 +7,9 @@
 
 namespace nib::vulkan {
 
+/// What reading or writing a number takes, in multiply-adds.
+constexpr double kMove = 16;
+
 /// A launch of `shader` with the node's dimensions and options, still of one workgroup.
 Dispatch base(const Shader& shader, const Node& node);
 
@@ -16,6 +19,11 @@ void set_groups(Dispatch& d, const Node& node, int64_t x, int64_t y);
 /// `count` workgroups, in a rectangle of them if there are many: shaders number them in rows and end where there is no
 /// work.
 Dispatch in_groups(Dispatch d, const Node& node, int64_t count);
+
+/// Appends launches of `count` workgroups in all, of about `work` multiply-adds each, as many in one as limits.max_work
+/// allows; each waits for the one before.
+void add_groups(std::vector<Dispatch>& list, Dispatch d, const Node& node, const Limits& limits, int64_t count,
+                double work);
 
 /// Cuts `rows` rows of `row_elements` numbers of `type` where a piece would exceed limits.max_range, and calls
 /// body(dispatch, rows of the piece) for each, with the tensors of the mask `pieces` bound to the piece only.

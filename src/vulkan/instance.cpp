@@ -63,6 +63,18 @@ uint32_t largest_heap(const VkPhysicalDeviceMemoryProperties& memory) {
     return static_cast<uint32_t>(std::max_element(memory.memoryHeaps, end, less) - memory.memoryHeaps);
 }
 
+int compute_family(std::span<const VkQueueFamilyProperties> families) {
+    const auto find = [&](VkQueueFlags without) {
+        const auto fits = [&](const VkQueueFamilyProperties& f) {
+            return (f.queueFlags & (VK_QUEUE_COMPUTE_BIT | without)) == VK_QUEUE_COMPUTE_BIT;
+        };
+        const auto found = std::find_if(families.begin(), families.end(), fits);
+        return found == families.end() ? -1 : static_cast<int>(found - families.begin());
+    };
+    const int alone = find(VK_QUEUE_GRAPHICS_BIT);
+    return alone >= 0 ? alone : find(0);
+}
+
 Instance::Instance(Messages messages) : messages_(std::move(messages)) {
     if (const std::string problem = load(vk); !problem.empty()) fail("Vulkan: %s", problem.c_str());
     VkApplicationInfo application{};
@@ -115,9 +127,7 @@ int Instance::compute_family(VkPhysicalDevice device) const {
     vk.vkGetPhysicalDeviceQueueFamilyProperties(device, &count, nullptr);
     std::vector<VkQueueFamilyProperties> families(count);
     vk.vkGetPhysicalDeviceQueueFamilyProperties(device, &count, families.data());
-    const auto computes = [](const VkQueueFamilyProperties& f) { return (f.queueFlags & VK_QUEUE_COMPUTE_BIT) != 0; };
-    const auto found = std::find_if(families.begin(), families.end(), computes);
-    return found == families.end() ? -1 : static_cast<int>(found - families.begin());
+    return vulkan::compute_family(families);
 }
 
 DeviceInfo Instance::describe(VkPhysicalDevice device) const {

@@ -1,6 +1,7 @@
 // The connection to Vulkan: an instance and its physical devices.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ constexpr VkMemoryPropertyFlags kUnifiedMemory = kHostMemory | VK_MEMORY_PROPERT
 /// The largest heap that is the device's own.
 uint32_t largest_heap(const VkPhysicalDeviceMemoryProperties& memory);
 
+/// Number of the family to compute on; -1: none. One without graphics leaves a desktop usable.
+int compute_family(std::span<const VkQueueFamilyProperties> families);
+
 class Instance {
 public:
     /// Error where there is no loader or driver, or if messages are wanted and the validation layer is not installed.
@@ -29,7 +33,7 @@ public:
 
     const std::vector<VkPhysicalDevice>& devices() const { return devices_; }
     DeviceInfo describe(VkPhysicalDevice device) const;
-    /// Number of a queue family that computes; -1: none.
+    /// The same of a device.
     int compute_family(VkPhysicalDevice device) const;
 
     Functions vk;

@@ -22,32 +22,46 @@ size_t Memory::segment() const {
     return std::max(most - most % kPage, kPage);
 }
 
+// A buffer of the segments that fill(them) allocates, or after an error of none.
+template <class Fill>
+int Memory::make(const Fill& fill) {
+    const int buffer = static_cast<int>(buffers_.size());
+    try {
+        fill(buffers_.emplace_back());
+    } catch (...) {
+        release(buffer);
+        throw;
+    }
+    return buffer;
+}
+
 int Memory::allocate(size_t bytes) {
     device_.check_room(bytes);
-    Segments& segments = buffers_.emplace_back();
-    for (size_t begin = 0; begin == 0 || begin < bytes; begin += segment()) {
-        segments[begin] = device_.allocate(std::min(bytes - begin, segment()), false);
-        transfers_.clear(segments[begin]);
-    }
-    return static_cast<int>(buffers_.size()) - 1;
+    return make([&](Segments& segments) {
+        for (size_t begin = 0; begin == 0 || begin < bytes; begin += segment()) {
+            segments[begin] = device_.allocate(std::min(bytes - begin, segment()), false);
+            transfers_.clear(segments[begin]);
+        }
+    });
 }
 
 int Memory::map_weights(std::span<const std::byte> bytes, std::span<const size_t> cuts) {
     device_.check_room(bytes.size());
-    Segments& segments = buffers_.emplace_back();
-    for (size_t begin = 0, end = 0; begin < bytes.size(); begin = end) {
-        end = bytes.size();
-        if (end - begin > segment()) {  // up to the last cut that leaves it small enough
-            const auto after = std::upper_bound(cuts.begin(), cuts.end(), begin + segment());
-            end = after == cuts.begin() ? 0 : *std::prev(after);
-            if (end <= begin)
-                fail("one of the weights needs more than the %s of memory that %s gives at once; choose a smaller model",
-                     human_bytes(static_cast<double>(segment())).c_str(), device_.info().name.c_str());
+    return make([&](Segments& segments) {
+        for (size_t begin = 0, end = 0; begin < bytes.size(); begin = end) {
+            end = bytes.size();
+            if (end - begin > segment()) {  // up to the last cut that leaves it small enough
+                const auto after = std::upper_bound(cuts.begin(), cuts.end(), begin + segment());
+                end = after == cuts.begin() ? 0 : *std::prev(after);
+                if (end <= begin)
+                    fail(
+                        "one of the weights needs more than the %s of memory that %s gives at once; choose a smaller model",
+                        human_bytes(static_cast<double>(segment())).c_str(), device_.info().name.c_str());
+            }
+            segments[begin] = device_.allocate(end - begin, false);
+            transfers_.upload(segments[begin], 0, bytes.subspan(begin, end - begin));
         }
-        segments[begin] = device_.allocate(end - begin, false);
-        transfers_.upload(segments[begin], 0, bytes.subspan(begin, end - begin));
-    }
-    return static_cast<int>(buffers_.size()) - 1;
+    });
 }
 
 void Memory::release(int buffer) {

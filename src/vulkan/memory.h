@@ -35,6 +35,9 @@ public:
 private:
     using Segments = std::map<uint64_t, Buffer>;  // by the offset at which they begin
 
+    template <class Fill>
+    int make(const Fill& fill);
+
     Device& device_;
     Transfers& transfers_;
     std::vector<Segments> buffers_;

@@ -11,14 +11,7 @@ namespace {
 
 std::vector<uint32_t> unpack(std::span<const uint8_t> code) {
     std::vector<uint32_t> words;
-    uint32_t word = 0;
-    for (unsigned shift = 0; const uint8_t byte : code) {
-        word |= (byte & 127u) << shift;
-        shift += 7;
-        if (byte & 128) continue;
-        words.push_back(word);
-        word = shift = 0;
-    }
+    while (!code.empty()) words.push_back(take_word(code));
     return words;
 }
 
@@ -88,13 +81,15 @@ Pipelines::~Pipelines() {
     } catch (const std::exception&) {
         // They will be compiled again.
     }
+    for (auto& [key, p] : pipelines_) destroy(p);
+    device_.vk().vkDestroyPipelineCache(device_.handle(), cache_, nullptr);
+}
+
+void Pipelines::destroy(Pipeline& p) const {
     const Functions& vk = device_.vk();
-    for (auto& [key, p] : pipelines_) {
-        vk.vkDestroyPipeline(device_.handle(), p.pipeline, nullptr);
-        vk.vkDestroyPipelineLayout(device_.handle(), p.layout, nullptr);
-        vk.vkDestroyDescriptorSetLayout(device_.handle(), p.set_layout, nullptr);
-    }
-    vk.vkDestroyPipelineCache(device_.handle(), cache_, nullptr);
+    vk.vkDestroyPipeline(device_.handle(), p.pipeline, nullptr);
+    vk.vkDestroyPipelineLayout(device_.handle(), p.layout, nullptr);
+    vk.vkDestroyDescriptorSetLayout(device_.handle(), p.set_layout, nullptr);
 }
 
 void Pipelines::save() const {
@@ -119,8 +114,18 @@ VkDescriptorType descriptor_type(const Shader& shader, uint32_t binding) {
 
 const Pipeline& Pipelines::get(const Shader& shader, const Constants& constants) {
     const auto [known, is_new] = pipelines_.try_emplace({&shader, constants});
-    Pipeline& p = known->second;
-    if (!is_new && p.pipeline != nullptr) return p;
+    if (!is_new) return known->second;
+    try {
+        make(known->second, shader, constants);
+    } catch (...) {
+        destroy(known->second);
+        pipelines_.erase(known);
+        throw;
+    }
+    return known->second;
+}
+
+void Pipelines::make(Pipeline& p, const Shader& shader, const Constants& constants) const {
     const Functions& vk = device_.vk();
     std::vector<VkDescriptorSetLayoutBinding> bindings;
     for (uint32_t i = 0; i <= kTensors; ++i)
@@ -162,7 +167,6 @@ const Pipeline& Pipelines::get(const Shader& shader, const Constants& constants)
     const VkResult result = vk.vkCreateComputePipelines(device_.handle(), cache_, 1, &info, nullptr, &p.pipeline);
     vk.vkDestroyShaderModule(device_.handle(), module, nullptr);
     check(result, "compiling a shader");
-    return p;
 }
 
 }  // namespace nib::vulkan

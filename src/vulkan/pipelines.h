@@ -34,6 +34,8 @@ public:
 
 private:
     void save() const;
+    void make(Pipeline& p, const Shader& shader, const Constants& constants) const;
+    void destroy(Pipeline& p) const;
 
     Device& device_;
     const ShaderStore store_;

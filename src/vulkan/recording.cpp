@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/error.h"
+#include "core/ops.h"
 
 namespace nib::vulkan {
 namespace {
@@ -14,23 +15,6 @@ constexpr uint64_t kMaxResult = uint64_t{1} << 20;  // of what is copied at the 
 constexpr uint64_t kMaxSmall = 64;                  // and of what has a place of its own, such as the gradient's norm
 
 uint64_t align_up(uint64_t bytes) { return (bytes + kScratchAlign - 1) / kScratchAlign * kScratchAlign; }
-
-// Multiply-adds of a node, about; of what only moves numbers, their number.
-double work(const Node& node) {
-    const Params& p = node.p;
-    const auto real = [](int64_t n) { return static_cast<double>(std::max<int64_t>(n, 1)); };
-    const double R = real(p.B) * real(p.T), C = real(p.C);
-    switch (node.op) {
-        case Op::Linear:
-        case Op::LinearBackward:
-        case Op::LinearBackwardWeight: return R * C * real(p.N);
-        case Op::Attention: return 2 * R * C * real(p.T);
-        case Op::AttentionBackward: return 5 * R * C * real(p.T);
-        case Op::AttentionCached: return 2 * R * C * real(p.S);
-        case Op::CrossEntropy: return R * real(p.N);
-        default: return R * C;
-    }
-}
 
 // One node on its way into a plan.
 struct Part {
@@ -163,12 +147,19 @@ std::vector<uint64_t> Recorder::make_scratch() {
     uint64_t end = 0;
     for (const Stage& stage : plan_.stages)
         for (uint64_t at = 0; const int index : stage.nodes) {
+            const Node& node = plan_.nodes[static_cast<size_t>(index)];
+            const uint64_t bytes = scratch_bytes(node),
+                           most = std::min(c_.memory.segment(), c_.device.info().max_buffer_range);
             begin[static_cast<size_t>(index)] = at;
-            at += align_up(scratch_bytes(plan_.nodes[static_cast<size_t>(index)]));
+            at += align_up(bytes);
+            if (bytes > most || at > c_.memory.segment())
+                fail("op `%s` needs %s beside its tensors, but %s gives at most %s; choose a smaller batch or context",
+                     op_name(node.op), human_bytes(static_cast<double>(bytes > most ? bytes : at)).c_str(),
+                     c_.device.info().name.c_str(),
+                     human_bytes(static_cast<double>(bytes > most ? most : c_.memory.segment())).c_str());
             end = std::max(end, at);
         }
     if (end > 0) {
-        fit_segment(0, end, c_.memory.segment(), "");
         c_.device.check_room(end);
         made_.scratch = c_.device.allocate(end, false);
     }
@@ -237,7 +228,7 @@ void Recorder::run(std::vector<std::vector<Dispatch>> launches) {
             const Node& node = plan_.nodes[index];
             const VkDescriptorBufferInfo scratch{made_.scratch.buffer, scratch_at[index], scratch_bytes(node)};
             for (Dispatch& d : launches[index]) {
-                begin(work(node) / static_cast<double>(launches[index].size()));
+                begin(d.work);
                 launch({plan_, node, scratch}, d);
             }
         }
@@ -268,7 +259,7 @@ std::unique_ptr<Recording> record(const Plan& plan, const RecordingContext& cont
     const DeviceInfo& device = context.device.info();
     // A binding may begin up to an alignment before its rows.
     const Limits limits{std::min(device.max_buffer_range, kMaxPiece) - context.device.offset_alignment(), device.software,
-                        context.device.properties().limits.maxTexelBufferElements};
+                        context.device.properties().limits.maxTexelBufferElements, context.max_launch};
     std::vector<std::vector<Dispatch>> launches;
     for (const Node& node : plan.nodes) launches.push_back(dispatches(node, limits));
     return record(plan, std::move(launches), context);

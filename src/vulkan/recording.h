@@ -47,8 +47,8 @@ struct RecordingContext {
     Device& device;
     Pipelines& pipelines;
     const Memory& memory;
-    const Buffer& step;   // StepValues
-    double max_work = 0;  // multiply-adds of a command buffer
+    const Buffer& step;                   // StepValues
+    double max_work = 0, max_launch = 0;  // multiply-adds of a command buffer, of a launch
 };
 
 /// Error when the plan needs more than the device gives.

@@ -12,6 +12,17 @@ struct Shader {
     unsigned texels = 0;            // bit i: which is a texel buffer, of floats
 };
 
+/// Takes the first word of a shader's code.
+constexpr uint32_t take_word(std::span<const uint8_t>& code) {
+    uint32_t word = 0;
+    for (unsigned shift = 0;; shift += 7) {
+        const uint8_t byte = code.front();
+        code = code.subspan(1);
+        word |= (byte & 127u) << shift;
+        if (byte < 128) return word;
+    }
+}
+
 extern const Shader kAdamW;
 extern const Shader kAttention;
 extern const Shader kAttentionBackward;
