@@ -57,11 +57,12 @@ Trained train(Backend& backend, const GptConfig& config, const TrainShape& shape
     return result;
 }
 
-struct VulkanTraining : Vulkan, TrainingFolder {
+struct VulkanTraining : VulkanShaders, TrainingFolder {
     CpuBackend cpu_{kernel_table("auto"), 2};
 };
+INSTANTIATE_TEST_SUITE_P(All, VulkanTraining, testing::Bool(), shaders_name);
 
-TEST_F(VulkanTraining, FiftyStepsGiveTheLossesOfTheCpu) {
+TEST_P(VulkanTraining, FiftyStepsGiveTheLossesOfTheCpu) {
     for (const bool tied : {true, false}) {
         const TrainShape shape{4, 16, 0.2f, Optimizer::AdamW};
         const Trained expected = train(cpu_, small_config(tied), shape, 50),
@@ -73,7 +74,7 @@ TEST_F(VulkanTraining, FiftyStepsGiveTheLossesOfTheCpu) {
     }
 }
 
-TEST_F(VulkanTraining, OtherOptimizers) {
+TEST_P(VulkanTraining, OtherOptimizers) {
     for (const Optimizer optimizer : {Optimizer::Sgd, Optimizer::SgdMomentum}) {
         const TrainShape shape{2, 16, 0, optimizer};
         const Trained expected = train(cpu_, small_config(true), shape, 5),
@@ -82,7 +83,7 @@ TEST_F(VulkanTraining, OtherOptimizers) {
     }
 }
 
-TEST_F(VulkanTraining, TheSameBitsEachTimeAndWithLessMemory) {
+TEST_P(VulkanTraining, TheSameBitsEachTimeAndWithLessMemory) {
     TrainShape shape{3, 16, 0.1f, Optimizer::AdamW};
     const Trained first = train(backend(), small_config(true), shape, 3),
                   again = train(backend(), small_config(true), shape, 3);
@@ -93,7 +94,7 @@ TEST_F(VulkanTraining, TheSameBitsEachTimeAndWithLessMemory) {
     EXPECT_LT(relative_l2(low.weights, low_cpu.weights), 1e-4);
 }
 
-TEST_F(VulkanTraining, CheckpointsGoFromOneDeviceToTheOther) {
+TEST_P(VulkanTraining, CheckpointsGoFromOneDeviceToTheOther) {
     const auto of = [&](const char* name) {
         TrainRequest r = request(name);
         r.options.batch = 4;
