@@ -64,10 +64,11 @@ float from_f16(uint h) {
     return uintBitsToFloat(sign | (exponent == 31 ? 0x7F800000u : exponent + 112 << 23) | (h & 1023) << 13);
 }
 
-/// Whether x is not a number. Drivers may take isnan() for false, and max, min and clamp give either argument.
+/// Whether x is not a number. Drivers may take isnan() for false, and of NaN and a number max, min and clamp give either:
+/// whatever a softmax has for its largest, a score that is NaN has such a weight.
 bool is_nan(float x) { return (floatBitsToUint(x) & 0x7FFFFFFFu) > 0x7F800000u; }
 
-/// e^x, relative error 2e-7; 0 where it is below the normal numbers, infinity above 88.3, NaN for NaN.
+/// e^x, relative error 2e-7; 0 below -87.7, infinity above 88.4, NaN for NaN.
 float exp_of(float x) {
     const float c = clamp(x, -88.0, 89.0), n = round(c * 1.44269504);
     const float r = fma(n, 2.12194440e-4, fma(n, -0.693359375, c));

@@ -4,9 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
-#include <span>
 #include <string>
 #include <utility>
 
@@ -65,15 +63,5 @@ struct VulkanShaders : Vulkan, testing::WithParamInterface<bool> {
     static Backend& backend() { return Vulkan::backend(GetParam()); }
 };
 inline std::string shaders_name(const testing::TestParamInfo<bool>& info) { return info.param ? "ForGpus" : "ForCpus"; }
-
-/// |got - expected| / |expected|.
-inline double relative_l2(std::span<const float> got, std::span<const float> expected) {
-    double error = 0, squares = 0;
-    for (size_t i = 0; i < expected.size(); ++i) {
-        error += std::pow(static_cast<double>(got[i]) - expected[i], 2);
-        squares += std::pow(static_cast<double>(expected[i]), 2);
-    }
-    return std::sqrt(error / squares);
-}
 
 }  // namespace nib::test

@@ -1,5 +1,6 @@
 // The shaders against the scalar reference.
 #include <algorithm>
+#include <cmath>
 #include <initializer_list>
 #include <memory>
 #include <optional>

@@ -1,5 +1,6 @@
 // Models on a Vulkan device against the CPU.
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "cpu/isa.h"
 #include "gpt_case.h"
 #include "infer/session.h"
+#include "numbers.h"
 #include "vulkan_device.h"
 
 // Drivers keep some memory to themselves. Objects of theirs that nib forgets are reported by the validation layer.
@@ -88,8 +90,8 @@ TEST_P(VulkanModels, SessionsGiveTheLogitsOfTheCpu) {
                 decoded[i].insert(decoded[i].end(), row.begin(), row.end());
             }
         }
-        EXPECT_LT(relative_l2(logits[1], logits[0]), cache == DType::F32 ? 1e-5 : 1e-4);
-        EXPECT_LT(relative_l2(decoded[1], decoded[0]), cache == DType::F32 ? 1e-5 : 1e-4);
+        EXPECT_LT(relative_error(logits[1], logits[0]), cache == DType::F32 ? 1e-5 : 1e-4);
+        EXPECT_LT(relative_error(decoded[1], decoded[0]), cache == DType::F32 ? 1e-5 : 1e-4);
     }
 }
 
@@ -104,7 +106,7 @@ std::vector<float> losses_of(const GptCase& model, const std::vector<int32_t>& i
 TEST_P(VulkanModels, EvaluationGivesTheLossesOfTheCpu) {
     const TwoModels models(backend(), tiny_config());
     const std::vector<int32_t> ids = random_tokens(96, 17, 1), targets = random_tokens(96, 17, 2);
-    EXPECT_LT(relative_l2(losses_of(models.got, ids, targets), losses_of(models.expected, ids, targets)), 1e-5);
+    EXPECT_LT(relative_error(losses_of(models.got, ids, targets), losses_of(models.expected, ids, targets)), 1e-5);
 }
 
 // A weight that is not a number makes every loss that it takes part in none, whatever lies between.

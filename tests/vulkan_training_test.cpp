@@ -1,6 +1,7 @@
 // Training on a Vulkan device: the CPU's losses, the same bits each time, checkpoints that go from one to the other.
 #include <vector>
 
+#include "numbers.h"
 #include "tiny_training.h"
 #include "vulkan_device.h"
 
@@ -70,7 +71,7 @@ TEST_P(VulkanTraining, FiftyStepsGiveTheLossesOfTheCpu) {
         ASSERT_EQ(got.losses.size(), 101u);
         for (size_t i = 0; i < got.losses.size(); ++i) ASSERT_NEAR(got.losses[i], expected.losses[i], 1e-3) << i;
         EXPECT_LT(expected.losses.back(), 3);
-        EXPECT_LT(relative_l2(got.weights, expected.weights), 1e-3);
+        EXPECT_LT(relative_error(got.weights, expected.weights), 1e-3);
     }
 }
 
@@ -79,7 +80,7 @@ TEST_P(VulkanTraining, OtherOptimizers) {
         const TrainShape shape{2, 16, 0, optimizer};
         const Trained expected = train(cpu_, small_config(true), shape, 5),
                       got = train(backend(), small_config(true), shape, 5);
-        EXPECT_LT(relative_l2(got.weights, expected.weights), 1e-5);
+        EXPECT_LT(relative_error(got.weights, expected.weights), 1e-5);
     }
 }
 
@@ -91,7 +92,7 @@ TEST_P(VulkanTraining, TheSameBitsEachTimeAndWithLessMemory) {
     EXPECT_EQ(first.weights, again.weights);
     shape.low_memory = true;
     const Trained low = train(backend(), small_config(true), shape, 3), low_cpu = train(cpu_, small_config(true), shape, 3);
-    EXPECT_LT(relative_l2(low.weights, low_cpu.weights), 1e-4);
+    EXPECT_LT(relative_error(low.weights, low_cpu.weights), 1e-4);
 }
 
 TEST_P(VulkanTraining, CheckpointsGoFromOneDeviceToTheOther) {
