@@ -1,4 +1,5 @@
-// Activations and their derivatives, as src/cpu/vecmath.h has them; act is Act.
+// Activations and their derivatives, as src/cpu/vecmath.h has them; act is Act. Only activate and activate_derivative keep
+// NaN.
 
 /// exp(-2u), u = sqrt(2/pi) (c + 0.044715 c^3).
 float gelu_exp(float c) { return exp_of(c * fma(c * c, -1.59576912 * 0.044715, -1.59576912)); }
@@ -29,10 +30,10 @@ float probability_beyond(float a, float bell) {
     return q * t * bell;
 }
 
-/// x (1 - Q(|x|)) or x Q(|x|).
+/// max(x, 0) - |x| Q(|x|).
 float gelu_erf(float x) {
     const float a = min(abs(x), 13.0), q = probability_beyond(a, exp_of(a * a * -0.5));
-    return x > 0.0 ? x - x * q : -a * q;
+    return fma(-a, q, max(x, 0.0));
 }
 
 /// P(X < x) + x exp(-x^2/2) / sqrt(2 pi).
@@ -43,13 +44,12 @@ float gelu_erf_derivative(float x) {
 }
 
 float activate(uint act, float x) {
-    if (act == 1) return gelu_tanh(x);
-    if (act == 2) return gelu_erf(x);
-    return act == 3 ? max(x, 0.0) : x;
+    if (act == 0) return x;
+    return mix(act == 1 ? gelu_tanh(x) : act == 2 ? gelu_erf(x) : max(x, 0.0), x, is_nan(x));
 }
 
 float activate_derivative(uint act, float x) {
-    if (act == 1) return gelu_tanh_derivative(x);
-    if (act == 2) return gelu_erf_derivative(x);
-    return act == 3 && !(x > 0.0) ? 0.0 : 1.0;
+    if (act == 0) return 1.0;
+    if (act == 3) return x > 0.0 && !is_nan(x) ? 1.0 : 0.0;
+    return mix(act == 1 ? gelu_tanh_derivative(x) : gelu_erf_derivative(x), x, is_nan(x));
 }

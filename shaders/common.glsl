@@ -66,18 +66,21 @@ float from_f16(uint h) {
     return uintBitsToFloat(sign | (exponent == 31 ? 0x7F800000u : exponent + 112 << 23) | (h & 1023) << 13);
 }
 
-/// e^x, relative error 2e-7; x is clamped to what has a normal result.
+/// Whether x is not a number. Drivers may take isnan() for false, and of NaN and a number max, min and clamp give either:
+/// whatever a softmax has for its largest, a score that is NaN has such a weight.
+bool is_nan(float x) { return (floatBitsToUint(x) & 0x7FFFFFFFu) > 0x7F800000u; }
+
+/// e^x, relative error 2e-7; 0 below -87.7, infinity above 88.4, NaN for NaN.
 float exp_of(float x) {
-    x = clamp(x, -87.0, 88.0);
-    const float n = round(x * 1.44269504);
-    const float r = fma(n, 2.12194440e-4, fma(n, -0.693359375, x));
+    const float c = clamp(x, -88.0, 89.0), n = round(c * 1.44269504);
+    const float r = fma(n, 2.12194440e-4, fma(n, -0.693359375, c));
     float y = 1.9875691500e-4;
     y = fma(y, r, 1.3981999507e-3);
     y = fma(y, r, 8.3334519073e-3);
     y = fma(y, r, 4.1665795894e-2);
     y = fma(y, r, 1.6666665459e-1);
     y = fma(y, r, 5.0000001201e-1);
-    return fma(y * r, r, r + 1.0) * uintBitsToFloat(uint(int(n) + 127) << 23);
+    return mix(fma(y * r, r, r + 1.0) * uintBitsToFloat(uint(int(n) + 127) << 23), x, is_nan(x));
 }
 
 shared float reduced[W];
@@ -95,7 +98,7 @@ float sum_of_group(float x) {
     return reduced[0];
 }
 
-/// The same for the largest.
+/// The same for the largest; any of the numbers if one is NaN.
 float max_of_group(float x) {
     const uint i = gl_LocalInvocationIndex;
     barrier();

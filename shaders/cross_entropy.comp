@@ -14,15 +14,17 @@ TENSOR(7, int, predicted);  // (R)
 const int kIgnore = -1;
 
 shared uint first_largest;
+shared float chosen;  // logits[target], read before dlogits may overwrite it
 
 void main() {
     const uint r = group(), i = gl_LocalInvocationIndex, row = r * p.N;
     if (r >= run_rows()) return;
     const int target = AT(1, targets, r);
-    float mine = kLowest, sum = 0.0;
+    float mine = uintBitsToFloat(0xFF800000u), sum = 0.0;
     uint at = p.N;
     for (uint v = i; v < p.N; v += W) {
         const float x = AT(0, logits, row + v);
+        if (int(v) == target) chosen = x;
         if (at == p.N || x > mine) {
             mine = x;
             at = v;
@@ -34,14 +36,12 @@ void main() {
     for (uint v = i; v < p.N; v += W) sum += exp_of(AT(0, logits, row + v) - largest);
     const float lse = largest + log_of(sum_of_group(sum));  // whose barriers also come before dlogits
     if (i == 0) {
-        AT(5, loss, r) = target == kIgnore ? 0.0 : lse - AT(0, logits, row + uint(target));
-        if (has(7)) AT(7, predicted, r) = int(first_largest);
+        AT(5, loss, r) = target == kIgnore ? 0.0 : lse - chosen;
+        if (has(7)) AT(7, predicted, r) = first_largest < p.N ? int(first_largest) : 0;  // none is equal to NaN
     }
     if (!has(6)) return;
-    barrier();
-    const float scale = target == kIgnore ? 0.0 : step_values.loss_scale;
     for (uint v = i; v < p.N; v += W) {
-        const float softmax = exp_of(AT(0, logits, row + v) - lse);
-        AT(6, dlogits, row + v) = scale * (int(v) == target ? softmax - 1.0 : softmax);
+        const float softmax = exp_of(AT(0, logits, row + v) - lse), scale = step_values.loss_scale;
+        AT(6, dlogits, row + v) = target == kIgnore ? 0.0 : scale * (int(v) == target ? softmax - 1.0 : softmax);
     }
 }

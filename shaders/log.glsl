@@ -1,4 +1,4 @@
-/// log(x) of a normal x > 0: error 1e-7 max(1, |log x|), as in Cephes.
+/// log(x) of a normal x > 0: error 1e-7 max(1, |log x|), as in Cephes. Infinity and NaN stay what they are.
 float log_of(float x) {
     int e = int(floatBitsToUint(x) >> 23) - 126;
     float m = uintBitsToFloat(floatBitsToUint(x) & 0x7FFFFFu | 0x3F000000u);  // [0.5, 1)
@@ -17,5 +17,6 @@ float log_of(float x) {
     y = fma(y, m, -2.4999993993e-1);
     y = fma(y, m, 3.3333331174e-1);
     y = fma(y * m * m, m, -0.5 * m * m);
-    return fma(float(e), 0.693359375, m + fma(float(e), -2.12194440e-4, y));
+    y = fma(float(e), 0.693359375, m + fma(float(e), -2.12194440e-4, y));
+    return mix(y, x, floatBitsToUint(x) >= 0x7F800000u);
 }

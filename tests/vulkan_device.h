@@ -4,9 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
 #include <memory>
-#include <span>
 #include <string>
 #include <utility>
 
@@ -16,56 +14,54 @@
 
 namespace nib::test {
 
-// A backend on a software device, or what there is. Made once: drivers take their time to start.
-class Vulkan : public testing::Test {
+// A software device, or what there is.
+class VulkanDevice : public testing::Test {
 protected:
     static void SetUpTestSuite() {
         // LeakSanitizer knows whose memory it is only while the driver is loaded.
         if (static Backend* kept = nullptr; kept == nullptr)
-            error_of([&] { kept = vulkan::open_backend(-1, [](const char*) {}).release(); });
+            problem_ = error_of([&] { kept = vulkan::open_backend(vulkan::kBest, [](const char*) {}).release(); });
         const vulkan::DeviceList list = vulkan::list_devices();
-        const auto software =
-            std::find_if(list.devices.begin(), list.devices.end(), [](const auto& d) { return d.software; });
-        if (list.devices.empty()) {
-            problem_ = list.problem.empty() ? "there is no Vulkan device" : list.problem;
-            return;
-        }
-        device_ = software == list.devices.end() ? 0 : static_cast<int>(software - list.devices.begin());
-        try {
-            backend_ = open();
-        } catch (const Error& error) {
-            problem_ = error.what();
-        }
-    }
-    static void TearDownTestSuite() {
-        backend_.reset();
-        EXPECT_EQ(messages_, "") << "when the backend was closed";
+        const auto found = std::find_if(list.devices.begin(), list.devices.end(), [](const auto& d) { return d.software; });
+        software_ = found != list.devices.end();
+        device_ = software_ ? static_cast<int>(found - list.devices.begin()) : 0;
     }
     void SetUp() override {
-        if (!backend_) GTEST_SKIP() << "not tested: " << problem_;
+        if (!problem_.empty()) GTEST_SKIP() << "not tested: " << problem_;
     }
     void TearDown() override { EXPECT_EQ(std::exchange(messages_, ""), ""); }
-    static Backend& backend() { return *backend_; }
-    static std::unique_ptr<Backend> open(const vulkan::Overrides& overrides = {}) {
-        return vulkan::open_backend(device_, note, overrides);
+    static std::unique_ptr<Backend> open(const vulkan::Overrides& overrides = {}, vulkan::ShaderStore store = {},
+                                         int index = device_) {
+        return vulkan::open_backend(
+            index, [](const char* text) { messages_ += std::string(text) + "\n"; }, overrides, std::move(store));
     }
-    static void note(const char* text) { messages_ += std::string(text) + "\n"; }
 
-    static inline int device_ = -1;
-
-private:
-    static inline std::unique_ptr<Backend> backend_;
-    static inline std::string messages_, problem_;
+    static inline int device_ = 0;
+    static inline bool software_ = false;
+    static inline std::string problem_, messages_;
 };
 
-/// |got - expected| / |expected|.
-inline double relative_l2(std::span<const float> got, std::span<const float> expected) {
-    double error = 0, squares = 0;
-    for (size_t i = 0; i < expected.size(); ++i) {
-        error += std::pow(static_cast<double>(got[i]) - expected[i], 2);
-        squares += std::pow(static_cast<double>(expected[i]), 2);
+// Backends on it: as it is, and taken for a GPU, which has shaders of its own. Made once: drivers take their time to start.
+class Vulkan : public VulkanDevice {
+protected:
+    static void TearDownTestSuite() {
+        for (auto& backend : backends_) backend.reset();
+        EXPECT_EQ(std::exchange(messages_, ""), "") << "when the backends were closed";
     }
-    return std::sqrt(error / squares);
-}
+    static Backend& backend(bool gpu = false) {
+        auto& backend = backends_[gpu];
+        if (!backend) backend = gpu ? open({.software = false}) : open();
+        return *backend;
+    }
+
+private:
+    static inline std::unique_ptr<Backend> backends_[2];
+};
+
+// Whole models, on the shaders for CPUs and on those for GPUs.
+struct VulkanShaders : Vulkan, testing::WithParamInterface<bool> {
+    static Backend& backend() { return Vulkan::backend(GetParam()); }
+};
+inline std::string shaders_name(const testing::TestParamInfo<bool>& info) { return info.param ? "ForGpus" : "ForCpus"; }
 
 }  // namespace nib::test

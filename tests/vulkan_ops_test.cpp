@@ -1,10 +1,14 @@
 // The shaders against the scalar reference.
 #include <algorithm>
+#include <cmath>
 #include <initializer_list>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "core/plan.h"
+#include "cpu/backend.h"
+#include "cpu/isa.h"
 #include "op_cases.h"
 #include "ref/node_check.h"
 #include "vulkan_device.h"
@@ -52,16 +56,75 @@ TEST_P(VulkanOps, LargeShapesAndFewerRows) {
     EXPECT_EQ(cases_ > 0, GetParam() != Op::Attention && GetParam() != Op::AttentionBackward);
 }
 
-// A software device that is taken for a GPU.
 TEST_P(VulkanOps, ShadersForGpus) {
-    vulkan::Overrides overrides;
-    overrides.software = false;
-    const std::unique_ptr<Backend> gpu = open(overrides);
+    const auto check_gpu = [&](const OpCase& c) { check(c, backend(true)); };
     for_each_case(GetParam(), {1, 3, 8, 31, 33, 65, 129}, [&](const OpCase& c) {
-        if (has_head_size(c, {3, 4, 32, 64})) check(c, *gpu);
+        if (has_head_size(c, {3, 4, 32, 64})) check_gpu(c);
     });
-    ref::for_each_large_case(GetParam(), [&](const OpCase& c) { check(c, *gpu); });
+    ref::for_each_typed_case(GetParam(), check_gpu);
+    ref::for_each_large_case(GetParam(), check_gpu);
+    ref::for_each_case_of_fewer_rows(GetParam(), check_gpu);
     EXPECT_GT(cases_, 15);
+}
+
+// The largest, the smaller and the exponential of NaN are what a driver wants, so the shaders see to it.
+TEST_P(VulkanOps, NotANumberStaysNone) {
+    for_each_case(GetParam(), {3, 33}, [&](OpCase c) {
+        if (!has_head_size(c, {3, 4, 32, 64})) return;
+        c.special = NAN;
+        for (c.special_in = 0; c.special_in < kMaxIn; ++c.special_in)
+            if (Operands<float>(c).in[c.special_in].present())
+                for (const bool gpu : {false, true}) check(c, backend(gpu));
+    });
+    EXPECT_GT(cases_, 15);
+}
+
+TEST_F(Vulkan, InfiniteLogits) {
+    for (const bool gpu : {false, true})
+        for_each_case(Op::CrossEntropy, {1, 2, 33, 65}, [&](OpCase c) {
+            c.special_in = 0;
+            for (const float infinity : {INFINITY, -INFINITY}) {
+                c.special = infinity;
+                ASSERT_EQ(ref::check_op(c, backend(gpu))->mismatch, "");
+            }
+        });
+}
+
+TEST_F(Vulkan, ActivationsOfExtremesAreThoseOfTheCpu) {
+    const std::vector<float> one{1},
+        x{-INFINITY, -3e38f, -1e10f, -100, -13.5f, -9.6f, 0, 9.6f, 13.5f, 100, 3e38f, INFINITY};
+    const auto R = static_cast<int64_t>(x.size());
+    CpuBackend cpu(kernel_table("auto"), 1);
+    for (const Act act : {Act::None, Act::GeluTanh, Act::GeluErf, Act::Relu}) {
+        const auto run = [&](Backend& backend) {
+            const int weights = backend.map_weights(std::as_bytes(std::span(one)));
+            Graph g(Mode::Infer, 1, R);
+            const Tensor in = g.input("x", {R, 1}, DType::F32);
+            const Weight w{
+                "w", {1,  1},
+                 DType::F32, {weights,  0},
+                 {  }
+            };
+            const Tensor y = g.output(g.linear(in, {w, {}}, {.act = act}));
+            std::vector<float> result(x.size());
+            {
+                const Plan plan = compile(std::move(g), backend);
+                plan.set<float>(in, x);
+                plan.run({});
+                plan.get(y, std::span(result));
+            }
+            backend.release(weights);
+            return result;
+        };
+        const std::vector<float> expected = run(cpu);
+        for (const bool gpu : {false, true}) {
+            const std::vector<float> got = run(backend(gpu));
+            for (size_t i = 0; i < x.size(); ++i)
+                EXPECT_TRUE(got[i] == expected[i] ||
+                            std::abs(got[i] - expected[i]) <= 1e-6f * std::abs(expected[i]) + 1e-7f)
+                    << static_cast<int>(act) << " of " << x[i] << ": " << got[i] << ", not " << expected[i];
+        }
+    }
 }
 
 std::vector<Op> all_ops() {

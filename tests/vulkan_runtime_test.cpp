@@ -13,14 +13,12 @@
 #include "infer/session.h"
 #include "io/atomic_file.h"
 #include "io/gguf.h"
-#include "test_errors.h"
 #include "test_files.h"
 #include "train/memory.h"
 #include "train/train_step.h"
-#include "vulkan/backend.h"
-#include "vulkan/devices.h"
 #include "vulkan/instance.h"
 #include "vulkan/loader.h"
+#include "vulkan_device.h"
 
 namespace nib {
 namespace {
@@ -91,33 +89,11 @@ void count(vulkan::Functions& f) {
     submissions = command_buffers = waits = allocated_commands = 0;
 }
 
-class VulkanRuntime : public testing::Test {
-protected:
-    static void SetUpTestSuite() {
-        // LeakSanitizer knows whose memory it is only while the driver is loaded.
-        if (static Backend* kept = nullptr; kept == nullptr)
-            problem_ = error_of([&] { kept = vulkan::open_backend(vulkan::kBest, [](const char*) {}).release(); });
-        const vulkan::DeviceList list = vulkan::list_devices();
-        const auto software =
-            std::find_if(list.devices.begin(), list.devices.end(), [](const auto& d) { return d.software; });
-        if (software != list.devices.end())
-            device_ = static_cast<int>(software - list.devices.begin());
-        else if (problem_.empty())
-            problem_ = "there is no software device";
-    }
+struct VulkanRuntime : VulkanDevice {
     void SetUp() override {
-        if (!problem_.empty()) GTEST_SKIP() << "not tested: " << problem_;
+        VulkanDevice::SetUp();
+        if (!IsSkipped() && !software_) GTEST_SKIP() << "not tested: there is no software device";
     }
-    void TearDown() override { EXPECT_EQ(messages_, ""); }
-    std::unique_ptr<Backend> open(const Overrides& overrides = {}, ShaderStore store = {}, int index = device_) {
-        return vulkan::open_backend(
-            index, [this](const char* text) { messages_ += std::string(text) + "\n"; }, overrides, std::move(store));
-    }
-    static inline int device_ = 0;
-
-private:
-    static inline std::string problem_;
-    std::string messages_;
 };
 
 // A model in a buffer that may be cut, and sessions on it.

@@ -1,6 +1,7 @@
 // Training on a Vulkan device: the CPU's losses, the same bits each time, checkpoints that go from one to the other.
 #include <vector>
 
+#include "numbers.h"
 #include "tiny_training.h"
 #include "vulkan_device.h"
 
@@ -57,11 +58,12 @@ Trained train(Backend& backend, const GptConfig& config, const TrainShape& shape
     return result;
 }
 
-struct VulkanTraining : Vulkan, TrainingFolder {
+struct VulkanTraining : VulkanShaders, TrainingFolder {
     CpuBackend cpu_{kernel_table("auto"), 2};
 };
+INSTANTIATE_TEST_SUITE_P(All, VulkanTraining, testing::Bool(), shaders_name);
 
-TEST_F(VulkanTraining, FiftyStepsGiveTheLossesOfTheCpu) {
+TEST_P(VulkanTraining, FiftyStepsGiveTheLossesOfTheCpu) {
     for (const bool tied : {true, false}) {
         const TrainShape shape{4, 16, 0.2f, Optimizer::AdamW};
         const Trained expected = train(cpu_, small_config(tied), shape, 50),
@@ -69,20 +71,20 @@ TEST_F(VulkanTraining, FiftyStepsGiveTheLossesOfTheCpu) {
         ASSERT_EQ(got.losses.size(), 101u);
         for (size_t i = 0; i < got.losses.size(); ++i) ASSERT_NEAR(got.losses[i], expected.losses[i], 1e-3) << i;
         EXPECT_LT(expected.losses.back(), 3);
-        EXPECT_LT(relative_l2(got.weights, expected.weights), 1e-3);
+        EXPECT_LT(relative_error(got.weights, expected.weights), 1e-3);
     }
 }
 
-TEST_F(VulkanTraining, OtherOptimizers) {
+TEST_P(VulkanTraining, OtherOptimizers) {
     for (const Optimizer optimizer : {Optimizer::Sgd, Optimizer::SgdMomentum}) {
         const TrainShape shape{2, 16, 0, optimizer};
         const Trained expected = train(cpu_, small_config(true), shape, 5),
                       got = train(backend(), small_config(true), shape, 5);
-        EXPECT_LT(relative_l2(got.weights, expected.weights), 1e-5);
+        EXPECT_LT(relative_error(got.weights, expected.weights), 1e-5);
     }
 }
 
-TEST_F(VulkanTraining, TheSameBitsEachTimeAndWithLessMemory) {
+TEST_P(VulkanTraining, TheSameBitsEachTimeAndWithLessMemory) {
     TrainShape shape{3, 16, 0.1f, Optimizer::AdamW};
     const Trained first = train(backend(), small_config(true), shape, 3),
                   again = train(backend(), small_config(true), shape, 3);
@@ -90,10 +92,10 @@ TEST_F(VulkanTraining, TheSameBitsEachTimeAndWithLessMemory) {
     EXPECT_EQ(first.weights, again.weights);
     shape.low_memory = true;
     const Trained low = train(backend(), small_config(true), shape, 3), low_cpu = train(cpu_, small_config(true), shape, 3);
-    EXPECT_LT(relative_l2(low.weights, low_cpu.weights), 1e-4);
+    EXPECT_LT(relative_error(low.weights, low_cpu.weights), 1e-4);
 }
 
-TEST_F(VulkanTraining, CheckpointsGoFromOneDeviceToTheOther) {
+TEST_P(VulkanTraining, CheckpointsGoFromOneDeviceToTheOther) {
     const auto of = [&](const char* name) {
         TrainRequest r = request(name);
         r.options.batch = 4;

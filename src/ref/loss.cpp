@@ -25,9 +25,11 @@ void cross_entropy(const Call& call, Range rows, void*) {
         loss[r] = static_cast<Real>(target == kIgnore ? 0 : lse - logits[target]);
         if (predicted) predicted[r] = static_cast<int32_t>(best);
         if (!dlogits) continue;
-        const double scale = target == kIgnore ? 0 : static_cast<double>(call.step->loss_scale);
-        for (int64_t v = 0; v < V; ++v)
-            dlogits[v] = static_cast<Real>(scale * (std::exp(logits[v] - lse) - (v == target ? 1 : 0)));
+        const auto scale = static_cast<double>(call.step->loss_scale);
+        for (int64_t v = 0; v < V; ++v) {
+            const double d = scale * (std::exp(logits[v] - lse) - (v == target ? 1 : 0));
+            dlogits[v] = static_cast<Real>(target == kIgnore ? 0 : d);  // even of NaN
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/error.h"
 #include "core/ops.h"
 #include "core/philox.h"
 
@@ -138,7 +139,8 @@ std::string OpCase::text() const {
            n(static_cast<int>(p.act)) + " dropout " + n(p.dropout) + "/65536" + (p.by_columns ? " by columns" : "") +
            (p.decay ? " decay" : "") + " accumulate " + n(accumulate) + (step.accumulate ? " (and step)" : "") +
            " without in " + n(without_in) + " out " + n(without_out) + (in_place ? " in place" : "") +
-           (misaligned ? " misaligned" : "") + " rows " + n(step.rows);
+           (misaligned ? " misaligned" : "") + " rows " + n(step.rows) +
+           (special_in < 0 ? "" : strprintf(" in[%d] has %g", special_in, static_cast<double>(special)));
 }
 
 OpCase make_case(Op op, int64_t B, int64_t T, int64_t C, int64_t N, int64_t H, int64_t S, uint64_t options) {

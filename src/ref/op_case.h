@@ -39,6 +39,8 @@ struct OpCase {
     bool in_place = false;                     // LinearBackwardEpilogue, CrossEntropy: the gradient replaces its input
     bool misaligned = false;                   // tensors begin one element after an aligned address
     uint64_t seed = 1;                         // of the values
+    int special_in = -1;                       // one number of this input, if there is one of floats, is `special`
+    float special = 0;
 
     std::string text() const;
 };

@@ -13,7 +13,8 @@ struct Tolerance {
     double l2 = 1e-6, max = 4e-6, scale = 1e-3;
 };
 
-/// For kernels that sum float products in float, against the reference's sums in double, on numbers of the size of 1.
+/// For kernels that sum float products in float, against the reference's sums in double, on numbers of the size of 1. Where
+/// one is NaN, anything that is NaN where the reference is.
 Tolerance op_tolerance(const OpCase& c);
 
 /// Numbers of one type: F32, F64, F16 or I32.
@@ -25,7 +26,7 @@ struct Numbers {
 };
 
 /// What lies between two outputs, relative as in Tolerance. Infinite for a NaN where a number is expected, and for integers
-/// that differ.
+/// and infinities that differ.
 struct Difference {
     double l2 = 0, max = 0;
     bool untouched_differ = false;  // what the expected run did not touch (still NaN), the other has written

@@ -72,9 +72,10 @@ Operands<Real>::Operands(const OpCase& c) : case_(c) {
         if (in[i].present()) call_.in[i] = in[i].data();
     for (int i = 0; i < kMaxOut; ++i)
         if (out[i].present()) call_.out[i] = out[i].data();
-    if (c.in_place && c.op == Op::LinearBackwardEpilogue) call_.in[0] = call_.out[0];
-    if (c.in_place && c.op == Op::CrossEntropy) call_.in[0] = call_.out[1];
     fill();
+    if (c.special_in >= 0 && in[c.special_in].present()) fill_special(in[c.special_in]);
+    if (c.in_place && c.op == Op::LinearBackwardEpilogue) replace(0);
+    if (c.in_place && c.op == Op::CrossEntropy) replace(1);
 }
 
 // The table in core/op.h.
@@ -141,12 +142,12 @@ void Operands<Real>::fill() {
         case Op::EmbedBackward: return fill_indices(in[1], p.N), fill_indices(in[2], p.S);
         case Op::NormBackward: return fill_norm_statistics(in[1], in[3], in[4]);
         case Op::NormBackwardWeight: return fill_norm_statistics(in[1], in[2], in[3]);
-        case Op::LinearBackwardEpilogue: return fill(in[1], -4, 4), replace(0);
+        case Op::LinearBackwardEpilogue: return fill(in[1], -4, 4);
         case Op::Attention: return fill(in[0], -2, 2);
         case Op::AttentionBackward: return fill(in[1], -2, 2), fill_attention_result();
         case Op::AttentionCached: return fill_cache();
         case Op::GatherRows: return fill_indices(in[1], p.B * p.T);
-        case Op::CrossEntropy: return fill_logits(), replace(1);
+        case Op::CrossEntropy: return fill_logits();
         case Op::ClipFactor:
             for (size_t i = 0; i < in[0].count(); ++i) in[0].template as<double>()[i] = random_.uniform(0, 3);
             return;
@@ -238,10 +239,18 @@ void Operands<Real>::fill_logits() {
         if (random_.below(5) == 0) in[1].template as<int32_t>()[r] = kIgnore;
 }
 
+template <class Real>
+void Operands<Real>::fill_special(GuardedTensor& t) {
+    const int64_t at = random_.below(static_cast<int64_t>(t.count()));
+    if (t.type() == DType::F64) t.template as<double>()[at] = case_.special;
+    if (t.type() == DType::F32) t.template as<float>()[at] = case_.special;
+}
+
 // In place: the values of in[0] stand in out[i].
 template <class Real>
 void Operands<Real>::replace(int i) {
-    if (case_.in_place) std::memcpy(out[i].data(), in[0].data(), in[0].bytes());
+    std::memcpy(out[i].data(), in[0].data(), in[0].bytes());
+    call_.in[0] = call_.out[i];
 }
 
 // ---- runs ------------------------------------------------------------------------------------------------------------

@@ -82,6 +82,7 @@ private:
     void fill_attention_result();
     void fill_cache();
     void fill_logits();
+    void fill_special(GuardedTensor& t);
     void replace(int i);
 
     OpCase case_;

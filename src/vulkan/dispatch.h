@@ -48,6 +48,7 @@ struct StepValues {
     float lr = 0, beta1 = 0, beta2 = 0, eps = 0, weight_decay = 0, momentum = 0, correction1 = 1, correction2 = 1;
     explicit StepValues(const Step& step);
 };
+static_assert(sizeof(StepValues) == 15 * 4);  // as std430 lays it out: no gaps
 
 struct Dispatch {
     const Shader* shader = nullptr;
