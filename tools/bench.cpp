@@ -27,8 +27,8 @@ constexpr const char* kFooter =
     "larger "
     "than the cache (the gpt2 preset, random weights) as shares of them.\n\n"
     "With MODEL: the median of three evaluations of --prefill random tokens and, after them, of --decode single tokens; "
-    "the bytes of weights that decoding reads per second, as a share of the bandwidth unless they come from the cache; "
-    "and the memory that the process uses beyond the mapped file.\n\n"
+    "the bytes of weights that decoding reads per second, as a share of the bandwidth (above 100 % if they lie in the "
+    "cache); and the memory that the process uses beyond the mapped file.\n\n"
     "With --train: the time of a training step (forward, backward, clipping, AdamW) on random tokens: median of --iters "
     "steps after two that do not count, tokens per second, share of the peak (operations of the matrix products of forward "
     "and backward over the whole step's time) and the peak memory of the process.\n\n";

@@ -15,8 +15,6 @@
 namespace nib {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr int kRepeats = 3;
 
 std::vector<int32_t> random_tokens(int64_t count, int64_t vocab) {
@@ -92,23 +90,21 @@ void bench_model(Backend& backend, const ModelBenchOptions& o) {
     const double steps = static_cast<double>(steps_wanted) / median(decode);
     const double decode_rate = steps * static_cast<double>(o.samples), bytes = steps * decode_bytes(config, file);
     const double bandwidth = measure_peak(backend).bandwidth;
-    const bool from_cache = bytes > bandwidth;
     if (o.json)
         return print_json({
-            {"backend",            backend.name()                               },
-            {"prefill_tok_s",      prefill_rate                                 },
-            {"decode_tok_s",       decode_rate                                  },
-            {"bytes_per_s",        bytes                                        },
-            {"read_bytes_per_s",   bandwidth                                    },
-            {"share_of_bandwidth", from_cache ? Json() : Json(bytes / bandwidth)},
-            {"memory_bytes",       memory                                       }
+            {"backend",            backend.name()   },
+            {"prefill_tok_s",      prefill_rate     },
+            {"decode_tok_s",       decode_rate      },
+            {"bytes_per_s",        bytes            },
+            {"read_bytes_per_s",   bandwidth        },
+            {"share_of_bandwidth", bytes / bandwidth},
+            {"memory_bytes",       memory           }
         });
-    const std::string share = from_cache
-                                  ? strprintf("from the cache; the bandwidth is %.1f", bandwidth / 1e9)
-                                  : strprintf("%.0f %% of the bandwidth of %.1f", 100 * bytes / bandwidth, bandwidth / 1e9);
     print(
-        strprintf("%s: prefill %.1f tok/s, decode %.1f tok/s (%.1f GB/s of weights, %s), memory beyond the file %.0f MiB\n",
-                  backend.name().c_str(), prefill_rate, decode_rate, bytes / 1e9, share.c_str(), memory / (1 << 20)));
+        strprintf("%s: prefill %.1f tok/s, decode %.1f tok/s (%.1f GB/s of weights, %.0f %% of the bandwidth of %.1f), "
+                  "memory beyond the file %.0f MiB\n",
+                  backend.name().c_str(), prefill_rate, decode_rate, bytes / 1e9, 100 * bytes / bandwidth, bandwidth / 1e9,
+                  memory / (1 << 20)));
 }
 
 }  // namespace nib
