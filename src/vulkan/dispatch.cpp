@@ -119,11 +119,16 @@ std::vector<Dispatch> by_rows(const Shader& shader, const Limits& limits, const 
 
 double real(int64_t n) { return static_cast<double>(std::max<int64_t>(n, 1)); }
 
+// Whether activations (R,C) are read through texel buffers.
+bool takes_texels(const Node& node, const Limits& limits) {
+    return limits.software && static_cast<uint64_t>(node.p.B * node.p.T * node.p.C) <= limits.max_texels;
+}
+
 // A workgroup for each row; on a CPU an invocation.
 std::vector<Dispatch> norm(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
     const int64_t R = node.p.B * node.p.T, C = node.p.C;
     const double work = 4 * kMove * real(C);
-    if (!limits.software || static_cast<uint64_t>(R * C) > limits.max_texels) return by_rows(shader, limits, node, R, work);
+    if (!takes_texels(node, limits)) return by_rows(shader, limits, node, R, work);
     Dispatch d = by_rows(texels, limits, node);
     if (C % 4 == 0) d.constants.fours = texels.texels | 1 << kMaxIn;
     std::vector<Dispatch> list;
@@ -229,14 +234,18 @@ constexpr int64_t kRowsOfSum = 64;  // norm_backward_weight.comp: D
 int64_t norm_sums(const Params& p) { return (p.B * p.T + kRowsOfSum - 1) / kRowsOfSum; }
 
 std::vector<Dispatch> norm_backward_weight(const Node& node, const Limits& limits) {
-    Dispatch sums = base(kNormBackwardWeight, node), sum = base(kNormBackwardWeightSum, node);
+    const bool software = takes_texels(node, limits);
+    Dispatch sums = by_rows(software ? kNormBackwardWeightTexels : kNormBackwardWeight, limits, node);
+    Dispatch sum = base(kNormBackwardWeightSum, node);
+    if (software && node.p.C % 4 == 0) sums.constants.fours = kNormBackwardWeightTexels.texels | 1 << kMaxIn;
     sums.constants.D = sum.constants.D = static_cast<uint32_t>(kRowsOfSum);
     sums.scratch = kMaxIn;
     sum.scratch = 0;
     sum.waits = true;
-    const int64_t chunks = norm_sums(node.p), columns = groups_of(node.p.C, sums);
+    const int64_t chunks = norm_sums(node.p), columns = groups_of(node.p.C, sum);
+    const int64_t blocks = groups_of(software ? (node.p.C + 3) / 4 : node.p.C, sums);
     std::vector<Dispatch> list;
-    add_groups(list, sums, node, limits, chunks * columns, 2 * kMove * kRowsOfSum * sums.constants.group);
+    add_groups(list, sums, node, limits, chunks * blocks, 2 * kMove * kRowsOfSum * sums.constants.group);
     add_groups(list, sum, node, limits, columns, 2 * kMove * real(chunks) * sum.constants.group);
     return list;
 }

@@ -130,6 +130,9 @@ constexpr uint8_t kNormBackwardWeightCode[] = {
 constexpr uint8_t kNormBackwardWeightSumCode[] = {
 #include "shaders/norm_backward_weight_sum.inc"
 };
+constexpr uint8_t kNormBackwardWeightTexelsCode[] = {
+#include "shaders/norm_backward_weight_texels.inc"
+};
 constexpr uint8_t kNormTexelsCode[] = {
 #include "shaders/norm_texels.inc"
 };
@@ -180,6 +183,7 @@ constinit const Shader kNormBackward = shader(kNormBackwardCode);
 constinit const Shader kNormBackwardTexels = shader(kNormBackwardTexelsCode);
 constinit const Shader kNormBackwardWeight = shader(kNormBackwardWeightCode);
 constinit const Shader kNormBackwardWeightSum = shader(kNormBackwardWeightSumCode);
+constinit const Shader kNormBackwardWeightTexels = shader(kNormBackwardWeightTexelsCode);
 constinit const Shader kNormTexels = shader(kNormTexelsCode);
 constinit const Shader kPeak = shader(kPeakCode);
 constinit const Shader kQuantizeRows = shader(kQuantizeRowsCode);

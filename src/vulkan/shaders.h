@@ -55,6 +55,7 @@ extern const Shader kNormBackward;
 extern const Shader kNormBackwardTexels;
 extern const Shader kNormBackwardWeight;
 extern const Shader kNormBackwardWeightSum;
+extern const Shader kNormBackwardWeightTexels;
 extern const Shader kQuantizeRows;
 extern const Shader kPeak;
 extern const Shader kCopy;
