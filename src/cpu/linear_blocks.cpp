@@ -14,8 +14,7 @@ namespace {
 constexpr int64_t kWeights = 4;   // rows of w that are taken together
 constexpr int64_t kAhead = 8192;  // bytes: how far ahead memory is asked for weights
 
-// Where products are of matrices, rows of x go by pairs, and all but one row are many.
-constexpr int64_t kFew = kMatrices ? 1 : kFewRows, kTogether = kMatrices ? 2 : 1;
+constexpr int64_t kTogether = kMatrices ? 2 : 1;  // rows of x that are packed together
 
 struct Product : LinearOperands {
     size_t row_bytes;  // of w
@@ -80,7 +79,7 @@ void few_rows(const Product& p, int64_t M, Range columns, void* scratch) {
         const int64_t count = least(kWeights, columns.end - n);
         for (int64_t j = 0; j < count; ++j) decode_row<F>(p.weights(n + j), p.K, p.layout.row(w_rows, j));
         int64_t r = 0;
-        for (; kFew > 1 && r + 2 <= M; r += 2) dot_rows<F::kOffset, 2>(p, scratch, w_rows, r, n, count);
+        for (; r + 2 <= M; r += 2) dot_rows<F::kOffset, 2>(p, scratch, w_rows, r, n, count);
         for (; r < M; ++r) dot_rows<F::kOffset, 1>(p, scratch, w_rows, r, n, count);
     }
 }
@@ -259,7 +258,7 @@ void many_rows(const Product& p, int64_t M, Range columns, void* x_rows, void* s
 
 bool has_blocks(const Call& call) { return call.op == Op::Linear && dtype_info(call.p.type)->block_size > 1; }
 
-bool packs(const Call& call) { return has_blocks(call) && call.p.B * call.p.T > kFew; }
+bool packs(const Call& call) { return has_blocks(call) && call.p.B * call.p.T > kFewRows; }
 
 }  // namespace
 
@@ -270,7 +269,7 @@ void linear(const Call& call, Range units, void* scratch) {
                                                                                                              scratch);
     const Product p(call);
     with_format(call.p.type, [&]<class F>() {
-        if (M <= kFew)
+        if (M <= kFewRows)
             few_rows<F>(p, M, units, scratch);
         else
             many_rows<F>(p, M, units, const_cast<void*>(call.packed), scratch);
@@ -281,7 +280,7 @@ void linear(const Call& call, Range units, void* scratch) {
 size_t linear_blocks_scratch_bytes(const Call& call) {
     if (!has_blocks(call)) return 0;
     const Layout layout(call.p.C);
-    const int64_t few = (least(kFew, call.p.B * call.p.T) + kWeights) * layout.bytes();
+    const int64_t few = (least(kFewRows, call.p.B * call.p.T) + kWeights) * layout.bytes();
     return static_cast<size_t>(largest(few, BytePanel::bytes(layout.K)));
 }
 
