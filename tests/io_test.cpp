@@ -14,6 +14,7 @@
 
 #include "io/atomic_file.h"
 #include "io/mapped_file.h"
+#include "io/npy.h"
 #include "io/read_file.h"
 #include "test_errors.h"
 #include "test_files.h"
@@ -314,6 +315,18 @@ TEST_F(AtomicFileTest, WorksInTheCurrentFolder) {
     write_file_atomically("log", "text");
     fs::current_path(before);
     EXPECT_EQ(text_of("log"), "text");
+}
+
+TEST(Npy, Header) {
+    const int64_t shape[] = {3, 65};
+    const std::string header = npy_header(shape);
+    EXPECT_EQ(header.size() % 64, 0u);
+    EXPECT_EQ(header.substr(0, 8), std::string("\x93NUMPY\x01\x00", 8));
+    EXPECT_EQ(static_cast<unsigned char>(header[8]) + 256u * static_cast<unsigned char>(header[9]), header.size() - 10);
+    EXPECT_EQ(header.back(), '\n');
+    EXPECT_NE(header.find("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 65), }"), std::string::npos);
+    const int64_t one[] = {7};
+    EXPECT_NE(npy_header(one).find("'shape': (7,), }"), std::string::npos);
 }
 
 }  // namespace

@@ -13,7 +13,6 @@
 #include "infer/evaluate.h"
 #include "infer/generate.h"
 #include "infer/session.h"
-#include "io/npy.h"
 #include "model/loaded_model.h"
 #include "ref/kernels.h"
 #include "test_errors.h"
@@ -497,18 +496,6 @@ TEST_F(ModelFileTest, SaysWhatIsWrong) {
     has(error_of([](GgufWriter& w) { w.set("tokenizer.ggml.tokens", std::vector<std::string>{"a", "b"}); }), "2 tokens");
     has(error_of([](GgufWriter& w) { w.set("tokenizer.ggml.tokens", std::vector<std::string>{"b", "a"}); }), "token 1");
     has(error_of([](GgufWriter& w) { w.set("tokenizer.ggml.tokens", uint32_t{1}); }), "tokenizer.ggml.tokens");
-}
-
-TEST(Npy, Header) {
-    const int64_t shape[] = {3, 65};
-    const std::string header = npy_header(shape);
-    EXPECT_EQ(header.size() % 64, 0u);
-    EXPECT_EQ(header.substr(0, 8), std::string("\x93NUMPY\x01\x00", 8));
-    EXPECT_EQ(static_cast<unsigned char>(header[8]) + 256u * static_cast<unsigned char>(header[9]), header.size() - 10);
-    EXPECT_EQ(header.back(), '\n');
-    EXPECT_NE(header.find("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 65), }"), std::string::npos);
-    const int64_t one[] = {7};
-    EXPECT_NE(npy_header(one).find("'shape': (7,), }"), std::string::npos);
 }
 
 }  // namespace

@@ -85,26 +85,25 @@ Memory::Place Memory::find(Location where) const {
     return {buffer, offset, end - offset};
 }
 
-void Memory::upload(Location to, std::span<const std::byte> bytes) const {
+// Calls copy(place, bytes of it) for each segment that `bytes` at `where` lie in.
+template <class Bytes, class Copy>
+void Memory::by_segment(Location where, Bytes bytes, const Copy& copy) const {
     while (!bytes.empty()) {
-        const Place place = find(to);
+        const Place place = find(where);
         const size_t count = std::min<uint64_t>(bytes.size(), place.left);
         CHECK(count > 0);
-        transfers_.upload(place.buffer, place.offset, bytes.first(count));
-        to.offset += count;
+        copy(place, bytes.first(count));
+        where.offset += count;
         bytes = bytes.subspan(count);
     }
 }
 
+void Memory::upload(Location to, std::span<const std::byte> bytes) const {
+    by_segment(to, bytes, [&](const Place& at, auto part) { transfers_.upload(at.buffer, at.offset, part); });
+}
+
 void Memory::download(Location from, std::span<std::byte> bytes) const {
-    while (!bytes.empty()) {
-        const Place place = find(from);
-        const size_t count = std::min<uint64_t>(bytes.size(), place.left);
-        CHECK(count > 0);
-        transfers_.download(place.buffer, place.offset, bytes.first(count));
-        from.offset += count;
-        bytes = bytes.subspan(count);
-    }
+    by_segment(from, bytes, [&](const Place& at, auto part) { transfers_.download(at.buffer, at.offset, part); });
 }
 
 }  // namespace nib::vulkan

@@ -37,6 +37,8 @@ private:
 
     template <class Fill>
     int make(const Fill& fill);
+    template <class Bytes, class Copy>
+    void by_segment(Location where, Bytes bytes, const Copy& copy) const;
 
     Device& device_;
     Transfers& transfers_;
