@@ -31,15 +31,13 @@ void wait_while(const std::atomic<T>& value, T old) {
 
 }  // namespace
 
-void Barrier::wait() {
-    if (threads_ == 1) return;
-    const uint32_t phase = phase_.load(std::memory_order_acquire);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) {
-        arrived_.store(0, std::memory_order_relaxed);
-        phase_.store(phase + 1, std::memory_order_release);
-        phase_.notify_all();
-        return;
-    }
+void Barrier::open(uint32_t phase) {
+    arrived_.store(0, std::memory_order_relaxed);
+    phase_.store(phase + 1, std::memory_order_release);
+    phase_.notify_all();
+}
+
+void Barrier::wait_for_others(uint32_t phase) {
     while (phase_.load(std::memory_order_acquire) == phase) wait_while(phase_, phase);
 }
 

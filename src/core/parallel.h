@@ -13,9 +13,23 @@ namespace nib {
 class Barrier {
 public:
     explicit Barrier(int threads) : threads_(threads) {}
-    void wait();
+    void wait() {
+        wait([] { return false; });
+    }
+    /// Calls idle() again and again while others are missing, until it returns false: work that may be left undone.
+    template <class Idle>
+    void wait(Idle idle) {
+        if (threads_ == 1) return;
+        const uint32_t phase = phase_.load(std::memory_order_acquire);
+        if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == threads_) return open(phase);
+        while (phase_.load(std::memory_order_acquire) == phase)
+            if (!idle()) return wait_for_others(phase);
+    }
 
 private:
+    void open(uint32_t phase);
+    void wait_for_others(uint32_t phase);
+
     const int threads_;
     std::atomic<int> arrived_{0};
     std::atomic<uint32_t> phase_{0};

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstring>
 #include <functional>
+#include <utility>
 
 #include "core/ops.h"
 #include "core/plan.h"
@@ -14,10 +15,61 @@ namespace nib {
 namespace {
 
 constexpr int64_t kPiecesPerThread = 4;  // small enough pieces that a thread which is held up does not hold up the others
-constexpr size_t kAlign = 64;
+constexpr size_t kAlign = 64, kLine = 64;
+constexpr size_t kPieceBytes = 64 << 10;  // of weights that are read once: so little that no thread waits long for the last
+constexpr size_t kFetch = 512 << 10;  // bytes of weights to fetch ahead at most: they must stay in the second-level cache
 
-struct alignas(64) Counter {
-    std::atomic<int64_t> next{0};
+// What is left of a thread's share of a stage, items [begin,end). The thread takes them front to back, so that it reads
+// memory on and on; others that are done before take from the back.
+class alignas(kLine) Share {
+public:
+    void set(Range items) { left_.store(pack(items), std::memory_order_relaxed); }
+    int64_t take_first() {
+        return take([](Range& left) { return left.begin++; });
+    }
+    int64_t take_last() {
+        return take([](Range& left) { return --left.end; });
+    }
+
+private:
+    static uint64_t pack(Range items) {
+        return static_cast<uint64_t>(items.begin) << 32 | static_cast<uint64_t>(items.end);
+    }
+    // -1 when nothing is left.
+    template <class Pick>
+    int64_t take(Pick pick) {
+        for (uint64_t left = left_.load(std::memory_order_relaxed);;) {
+            Range items{static_cast<int64_t>(left >> 32), static_cast<int64_t>(left & UINT32_MAX)};
+            if (items.begin >= items.end) return -1;
+            const int64_t item = pick(items);
+            if (left_.compare_exchange_weak(left, pack(items), std::memory_order_relaxed)) return item;
+        }
+    }
+
+    std::atomic<uint64_t> left_{0};  // begin and end, 32 bits each
+};
+
+Range share_of(int64_t items, int thread, int threads) {
+    return {items * thread / threads, items * (thread + 1) / threads};
+}
+
+// The shares of a stage, one for each thread.
+class Shares {
+public:
+    Shares(Share* shares, int threads) : shares_(shares), threads_(threads) {}
+    void deal(int64_t items) const {
+        for (int t = 0; t < threads_; ++t) shares_[t].set(share_of(items, t, threads_));
+    }
+    /// The next item for a thread; -1 when none is left.
+    int64_t take(int thread) const {
+        int64_t item = shares_[thread].take_first();
+        for (int t = 1; item < 0 && t < threads_; ++t) item = shares_[(thread + t) % threads_].take_last();
+        return item;
+    }
+
+private:
+    Share* shares_;
+    int threads_;
 };
 
 // A range of a call's units that one thread takes at a time.
@@ -31,20 +83,36 @@ struct Packing {
     int64_t units;
 };
 
+// Weights that a thread is going to read once, straight from memory. It fetches them into its cache while it waits for
+// others, so that memory is never idle.
+struct Weights {
+    const std::byte *next = nullptr, *end = nullptr;
+
+    bool fetch() {
+        if (next >= end) return false;
+        for (int line = 0; line < 4; ++line, next += kLine) __builtin_prefetch(next, 0, 2);
+        return true;
+    }
+};
+
 struct CompiledStage {
     std::vector<Packing> packs;  // done by all threads together, before
     std::vector<int> calls;      // by sequence
     int64_t sequences = 0;
     std::vector<Piece> pieces;  // shared out
+    int64_t items() const { return sequences > 0 ? sequences : static_cast<int64_t>(pieces.size()); }
+    std::vector<Weights>
+        ahead;  // of a stage that reads weights once: by thread, what it reads first in the next such stage
 };
 
 struct CpuPlan : Executable {
     std::vector<Call> calls;
     std::vector<int64_t> units_per_sequence;  // by call
     std::vector<CompiledStage> stages;
-    std::unique_ptr<Counter[]> counters;  // one per stage
-    size_t scratch_bytes = 0;             // per thread
-    int scratch = -1, packed = -1;        // buffers
+    std::vector<Weights> ahead;       // of the first stage that reads weights once
+    std::unique_ptr<Share[]> shares;  // by stage and thread
+    size_t scratch_bytes = 0;         // per thread
+    int scratch = -1, packed = -1;    // buffers
     CpuBackend* backend = nullptr;
     Step step;
     ~CpuPlan() override {
@@ -67,6 +135,9 @@ Call resolve(const CpuBackend& backend, const Plan& plan, const Node& node) {
     return call;
 }
 
+// Whether a call reads its weights straight from memory, once.
+bool reads_weights_once(const Call& call) { return call.op == Op::Linear && call.p.B * call.p.T <= kFewRows; }
+
 std::vector<Piece> cut(const KernelTable& kernels, const std::vector<Call>& calls, const std::vector<int>& nodes,
                        int threads) {
     std::vector<Piece> pieces;
@@ -75,7 +146,10 @@ std::vector<Piece> cut(const KernelTable& kernels, const std::vector<Call>& call
         const int64_t units = op_units(call.op, call.p), grain = kernels.grain ? kernels.grain(call) : 1;
         const int64_t grains = (units + grain - 1) / grain;
         // A piece of a weight gradient reads all activations: as few as possible.
-        const int64_t wanted = threads == 1 || op_is_weight_gradient(call.op) ? threads : threads * kPiecesPerThread;
+        int64_t wanted = threads == 1 || op_is_weight_gradient(call.op) ? threads : threads * kPiecesPerThread;
+        // Beside weights in blocks each piece quantizes the rows of x anew.
+        if (reads_weights_once(call) && dtype_info(call.p.type)->block_size == 1)
+            wanted = std::max(wanted, static_cast<int64_t>(dtype_bytes(call.p.type, call.p.C * call.p.N) / kPieceBytes));
         const int64_t count = std::min(grains, wanted);
         for (int64_t i = 0; i < count; ++i)
             pieces.push_back({
@@ -83,6 +157,22 @@ std::vector<Piece> cut(const KernelTable& kernels, const std::vector<Call>& call
             });
     }
     return pieces;
+}
+
+// What each thread reads first in a stage of linear layers of few rows; nothing otherwise.
+std::vector<Weights> first_weights(const CompiledStage& stage, const std::vector<Call>& calls, int threads) {
+    std::vector<Weights> weights;
+    for (int t = 0; t < threads; ++t) {
+        const Range share = share_of(stage.items(), t, threads);
+        if (stage.sequences > 0 || share.begin >= share.end) return {};
+        const Piece& piece = stage.pieces[static_cast<size_t>(share.begin)];
+        const Call& call = calls[static_cast<size_t>(piece.call)];
+        if (!reads_weights_once(call)) return {};
+        const size_t row = dtype_bytes(call.p.type, call.p.C), first = row * static_cast<size_t>(piece.units.begin);
+        const auto* w = static_cast<const std::byte*>(call.in[1]);
+        weights.push_back({w + first, w + std::min(first + kFetch, row * static_cast<size_t>(call.p.N))});
+    }
+    return weights;
 }
 
 }  // namespace
@@ -167,10 +257,14 @@ void CpuBackend::prepare(Plan& plan) {
             compiled.pieces = cut(kernels_, made->calls, stage.nodes, pool_.size());
         made->stages.push_back(std::move(compiled));
     }
+    made->ahead.resize(static_cast<size_t>(pool_.size()));
+    for (size_t s = made->stages.size(); s-- > 0;)
+        if (auto first = first_weights(made->stages[s], made->calls, pool_.size()); !first.empty())
+            made->stages[s].ahead = std::exchange(made->ahead, std::move(first));
     if (packed_bytes > 0) made->packed = allocate(packed_bytes);
     for (size_t i = 0; i < packed_at.size(); ++i)
         if (packed_at[i] != SIZE_MAX) made->calls[i].packed = address({made->packed, packed_at[i]});
-    made->counters = std::make_unique<Counter[]>(made->stages.size());
+    made->shares = std::make_unique<Share[]>(made->stages.size() * static_cast<size_t>(pool_.size()));
     if (made->scratch_bytes > 0) made->scratch = allocate(made->scratch_bytes * static_cast<size_t>(pool_.size()));
     plan.executable = std::move(made);
 }
@@ -178,8 +272,9 @@ void CpuBackend::prepare(Plan& plan) {
 void CpuBackend::run(const Plan& plan, const Step& step) {
     auto& compiled = static_cast<CpuPlan&>(*plan.executable);
     compiled.step = step;
-    for (size_t i = 0; i < compiled.stages.size(); ++i) compiled.counters[i].next.store(0, std::memory_order_relaxed);
     const int threads = pool_.size();
+    const auto shares = [&](size_t s) { return Shares(&compiled.shares[s * static_cast<size_t>(threads)], threads); };
+    for (size_t s = 0; s < compiled.stages.size(); ++s) shares(s).deal(compiled.stages[s].items());
     const auto kernel = [&](const Call& call, Range units, void* scratch) {
         units.end = std::min(units.end, op_units(call));
         if (units.begin < units.end) kernels_.run[static_cast<size_t>(call.op)](call, units, scratch);
@@ -188,29 +283,29 @@ void CpuBackend::run(const Plan& plan, const Step& step) {
         void* scratch = compiled.scratch < 0
                             ? nullptr
                             : address({compiled.scratch, compiled.scratch_bytes * static_cast<size_t>(thread)});
+        Weights ahead = compiled.ahead[static_cast<size_t>(thread)];
+        const auto wait = [&] { pool_.barrier().wait([&] { return ahead.fetch(); }); };
         for (size_t s = 0; s < compiled.stages.size(); ++s) {
             const CompiledStage& stage = compiled.stages[s];
             for (const Packing& pack : stage.packs) {
                 const Call& call = compiled.calls[static_cast<size_t>(pack.call)];
-                const Range part{pack.units * thread / threads, pack.units * (thread + 1) / threads};
+                const Range part = share_of(pack.units, thread, threads);
                 if (part.begin < part.end) kernels_.pack(call, part, const_cast<void*>(call.packed));
             }
-            if (!stage.packs.empty()) pool_.barrier().wait();
-            std::atomic<int64_t>& next = compiled.counters[s].next;
-            if (stage.sequences > 0) {
-                for (int64_t b; (b = next.fetch_add(1, std::memory_order_relaxed)) < stage.sequences;)
+            if (!stage.packs.empty()) wait();
+            for (int64_t i; (i = shares(s).take(thread)) >= 0;) {
+                if (stage.sequences > 0) {
                     for (const int index : stage.calls) {
                         const int64_t units = compiled.units_per_sequence[static_cast<size_t>(index)];
-                        kernel(compiled.calls[static_cast<size_t>(index)], {b * units, (b + 1) * units}, scratch);
+                        kernel(compiled.calls[static_cast<size_t>(index)], {i * units, (i + 1) * units}, scratch);
                     }
-            } else {
-                const auto pieces = static_cast<int64_t>(stage.pieces.size());
-                for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < pieces;) {
+                } else {
                     const Piece& piece = stage.pieces[static_cast<size_t>(i)];
                     kernel(compiled.calls[static_cast<size_t>(piece.call)], piece.units, scratch);
                 }
             }
-            pool_.barrier().wait();
+            if (!stage.ahead.empty()) ahead = stage.ahead[static_cast<size_t>(thread)];
+            wait();
         }
     };
     pool_.run(std::cref(work));  // by reference: a copy of this closure would be allocated
