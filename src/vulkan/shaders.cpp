@@ -55,6 +55,9 @@ constexpr uint8_t kAttentionBackwardTexelsCode[] = {
 constexpr uint8_t kAttentionCachedCode[] = {
 #include "shaders/attention_cached.inc"
 };
+constexpr uint8_t kAttentionMaskCode[] = {
+#include "shaders/attention_mask.inc"
+};
 constexpr uint8_t kAttentionStoreCode[] = {
 #include "shaders/attention_store.inc"
 };
@@ -158,6 +161,7 @@ constinit const Shader kAttentionBackwardKeys = shader(kAttentionBackwardKeysCod
 constinit const Shader kAttentionBackwardKeysTexels = shader(kAttentionBackwardKeysTexelsCode);
 constinit const Shader kAttentionBackwardTexels = shader(kAttentionBackwardTexelsCode);
 constinit const Shader kAttentionCached = shader(kAttentionCachedCode);
+constinit const Shader kAttentionMask = shader(kAttentionMaskCode);
 constinit const Shader kAttentionStore = shader(kAttentionStoreCode);
 constinit const Shader kAttentionTexels = shader(kAttentionTexelsCode);
 constinit const Shader kClipFactor = shader(kClipFactorCode);

@@ -30,6 +30,7 @@ extern const Shader kAttentionBackwardKeys;
 extern const Shader kAttentionBackwardKeysTexels;
 extern const Shader kAttentionBackwardTexels;
 extern const Shader kAttentionCached;
+extern const Shader kAttentionMask;
 extern const Shader kAttentionStore;
 extern const Shader kAttentionTexels;
 extern const Shader kClipFactor;
