@@ -1,8 +1,8 @@
 // The product behind linear and its gradients for devices that are CPUs, of tensors of texels.glsl: STORE(i, j, sums over
 // k < K of left times right for columns j to j + 3) for i < I, j < J. Every invocation reads for itself what it needs for
-// D x 4 kColumnFours sums; those of a workgroup lie side by side, or from D = 8 on in rows of sixteen columns. LEFT_ROWS: LEFT(i,k) has the numbers k to
-// k + 3, otherwise LEFT(k,i) has i to i + 3; the same for RIGHT with j. Where ROW_SUM(i, sum) is defined, it gets the sums over
-// k < K of left.
+// D x 4 kColumnFours sums; those of a workgroup lie side by side, or from D = 8 on in rows of sixteen columns. LEFT_ROWS:
+// LEFT(i,k) has the numbers k to k + 3, otherwise LEFT(k,i) has i to i + 3; the same for RIGHT with j. Where ROW_SUM(i, sum) is
+// defined, it gets the sums over k < K of left.
 const uint kAcross = D >= 8 ? 4 / kColumnFours : W;
 
 void gemm(uint I, uint J, uint K) {

@@ -67,10 +67,17 @@ void Device::open() {
     queue.queueFamilyIndex = family;
     queue.queueCount = 1;
     queue.pQueuePriorities = &priority;
+    VkPhysicalDeviceFeatures2 features{};
+    features.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+    vk().vkGetPhysicalDeviceFeatures2(physical_, &features);
+    VkPhysicalDeviceFeatures wanted{};
+    wanted.shaderInt64 = features.features.shaderInt64;
+    long_integers_ = wanted.shaderInt64 == VK_TRUE;
     VkDeviceCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
     info.queueCreateInfoCount = 1;
     info.pQueueCreateInfos = &queue;
+    info.pEnabledFeatures = &wanted;
     check(vk().vkCreateDevice(physical_, &info, nullptr, &device_), "opening the device");
     load(instance_.vk, device_);
     vk().vkGetDeviceQueue(device_, family, 0, &queue_);
