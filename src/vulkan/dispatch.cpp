@@ -130,7 +130,7 @@ std::vector<Dispatch> norm(const Shader& shader, const Shader& texels, const Nod
     const double work = 4 * kMove * real(C);
     if (!takes_texels(node, limits)) return by_rows(shader, limits, node, R, work);
     Dispatch d = by_rows(texels, limits, node);
-    if (C % 4 == 0) d.constants.fours = texels.texels | 1 << kMaxIn;
+    if (C % 4 == 0) d.constants.fours = texels.texels() | 1 << kMaxIn;
     std::vector<Dispatch> list;
     add_groups(list, d, node, limits, groups_of(R, d), d.constants.group * work);
     return list;
@@ -166,7 +166,7 @@ Dispatch by_head(const Shader& shader, const Shader& texels, const Node& node, c
     const int64_t D = node.p.C / node.p.H;
     d.constants.D = static_cast<uint32_t>(D);
     d.constants.drops = node.p.dropout != 0;
-    if (software && D % 4 == 0) d.constants.fours = texels.texels | 1u << kMaxIn;
+    if (software && D % 4 == 0) d.constants.fours = texels.texels() | 1u << kMaxIn;
     return d;
 }
 
@@ -237,7 +237,7 @@ std::vector<Dispatch> norm_backward_weight(const Node& node, const Limits& limit
     const bool software = takes_texels(node, limits);
     Dispatch sums = by_rows(software ? kNormBackwardWeightTexels : kNormBackwardWeight, limits, node);
     Dispatch sum = base(kNormBackwardWeightSum, node);
-    if (software && node.p.C % 4 == 0) sums.constants.fours = kNormBackwardWeightTexels.texels | 1 << kMaxIn;
+    if (software && node.p.C % 4 == 0) sums.constants.fours = kNormBackwardWeightTexels.texels() | 1 << kMaxIn;
     sums.constants.D = sum.constants.D = static_cast<uint32_t>(kRowsOfSum);
     sums.scratch = kMaxIn;
     sum.scratch = 0;
@@ -274,7 +274,7 @@ std::vector<Dispatch> sum_squares(const Node& node, const Limits& limits) {
 }
 
 std::vector<Dispatch> update(const Node& node, const Limits& limits) {
-    Dispatch whole = base(node.op == Op::AdamW ? kAdamW : kSgd, node);
+    Dispatch whole = base(node.op == Op::AdamW ? kAdamw : kSgd, node);
     whole.constants.D = node.p.decay;
     uint32_t pieces = 1;  // all but stats
     for (int i = 0; i < kMaxOut; ++i)
