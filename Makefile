@@ -165,12 +165,16 @@ $(OBJ)/%.o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK) $(OBJ)/shaders/names.inc
 	$(compile)
 	$(Q)$(CXX_O) $(if $(filter $(SMALL),$<),$(SMALL_MODE)) $(CXXFLAGS) -c $< -o $@
 
-# Shaders become SPIR-V, and all of it a gzip file, as numbers for the compiler to include.
-$(OBJ)/shaders/%.spv: shaders/%.comp $(wildcard shaders/*.glsl) Makefile | $(DEPS_OK)
-	@mkdir -p $(@D); $(if $(V),,echo "  GLSL $<")
-	$(Q)glslc --target-env=vulkan1.1 -Os -Werror $< -o $@ && spirv-opt --compact-ids $@ -o $@ && \
-	    spirv-val --target-env vulkan1.1 $@
-$(OBJ)/shaders/code.inc: mk/pack_shaders.pl $(BUILD)/.shaders $(SHADERS)
+# Shaders become SPIR-V, without and with sums over subgroups, and all of it a gzip file, as numbers for the compiler to include.
+define shader_rule
+$(OBJ)/shaders/%$(1).spv: shaders/%.comp $(wildcard shaders/*.glsl) Makefile | $(DEPS_OK)
+	@mkdir -p $$(@D); $(if $(V),,echo "  GLSL $$(@:$(OBJ)/%=%)")
+	$$(Q)glslc --target-env=vulkan1.1 -Os -Werror $(2) $$< -o $$@ && spirv-opt --compact-ids $$@ -o $$@ && \
+	    spirv-val --target-env vulkan1.1 $$@
+endef
+$(eval $(call shader_rule,,))
+$(eval $(call shader_rule,.subgroups,-DSUBGROUPS))
+$(OBJ)/shaders/code.inc: mk/pack_shaders.pl $(BUILD)/.shaders $(SHADERS) $(SHADERS:.spv=.subgroups.spv)
 	$(Q)perl $< $(SHADERS) | gzip -9n | od -An -v -tu1 | sed 's/ *\([0-9][0-9]*\)/\1,/g' > $@
 $(OBJ)/src/vulkan/shaders.o: $(OBJ)/shaders/code.inc
 

@@ -142,8 +142,9 @@ void Pipelines::make(Pipeline& p, const Shader& shader, const Constants& constan
 
     VkShaderModuleCreateInfo code{};
     code.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
-    code.codeSize = shader.code().size_bytes();
-    code.pCode = shader.code().data();
+    const std::span<const uint32_t> words = shader.code(device_.info().subgroup_arithmetic);
+    code.codeSize = words.size_bytes();
+    code.pCode = words.data();
     VkShaderModule module = nullptr;
     check(vk.vkCreateShaderModule(device_.handle(), &code, nullptr, &module), "preparing a shader");
     std::array<VkSpecializationMapEntry, sizeof constants / 4> entries;

@@ -20,7 +20,8 @@ constexpr uint8_t kPacked[] = {
 };
 constexpr size_t kGzipHeader = 10, kGzipSize = 4;  // bytes; of the size at the end
 
-// The words of shaders, each shader's after their number. The file has the lowest bytes of all first, then the second ones.
+// The words of shaders, each shader's after their number, and then those for subgroups, if they are others. The file has
+// the lowest bytes of all first, then the second ones.
 struct Words {
     std::vector<uint32_t> words;
     size_t at = 0;       // the next byte's word
@@ -56,7 +57,7 @@ std::vector<uint32_t> unpack() {
 }
 
 struct Module {
-    std::span<const uint32_t> code;
+    std::span<const uint32_t> code, subgroups;
     unsigned tensors = 0, texels = 0;
 };
 
@@ -65,8 +66,8 @@ constexpr uint32_t kHeaderWords = 5, kVariable = 59, kDecorate = 71, kBinding = 
 
 // A shader with what its code says of bindings: `OpDecorate id Binding number`, and of those of texels alone later
 // `OpVariable type id UniformConstant`.
-Module module_of(std::span<const uint32_t> code) {
-    Module m{code};
+Module module_of(std::span<const uint32_t> code, std::span<const uint32_t> subgroups) {
+    Module m{code, subgroups.empty() ? code : subgroups};
     uint32_t ids[8] = {};  // of the tensors' variables
     for (size_t at = kHeaderWords; at < code.size(); at += code[at] >> 16) {
         const uint32_t op = code[at] & 0xFFFF;
@@ -85,8 +86,16 @@ const Module& module_of(size_t number) {
     static const std::vector<uint32_t> words = unpack();
     static const std::vector<Module> modules = [] {
         std::vector<Module> all;
-        for (std::span<const uint32_t> rest = words; !rest.empty(); rest = rest.subspan(1 + rest[0]))
-            all.push_back(module_of(rest.subspan(1, rest[0])));
+        std::span<const uint32_t> rest = words;
+        const auto take = [&] {
+            const std::span<const uint32_t> code = rest.subspan(1, rest[0]);
+            rest = rest.subspan(1 + rest[0]);
+            return code;
+        };
+        while (!rest.empty()) {
+            const std::span<const uint32_t> code = take();
+            all.push_back(module_of(code, take()));
+        }
         return all;
     }();
     return modules[number];
@@ -94,7 +103,10 @@ const Module& module_of(size_t number) {
 
 }  // namespace
 
-std::span<const uint32_t> Shader::code() const { return module_of(number_).code; }
+std::span<const uint32_t> Shader::code(bool subgroup_arithmetic) const {
+    const Module& m = module_of(number_);
+    return subgroup_arithmetic ? m.subgroups : m.code;
+}
 unsigned Shader::tensors() const { return module_of(number_).tensors; }
 unsigned Shader::texels() const { return module_of(number_).texels; }
 

@@ -11,7 +11,8 @@ namespace nib::vulkan {
 class Shader {
 public:
     constexpr explicit Shader(size_t number) : number_(number) {}
-    std::span<const uint32_t> code() const;  // SPIR-V
+    /// SPIR-V, for devices that sum over subgroups or for all.
+    std::span<const uint32_t> code(bool subgroup_arithmetic) const;
     unsigned tensors() const;  // bit i: it has a binding i + 1 for tensor i; inputs are 0 to 4, outputs 5 to 7
     unsigned texels() const;   // bit i: which is a texel buffer, of floats
 
