@@ -147,8 +147,7 @@ std::vector<Piece> cut(const KernelTable& kernels, const std::vector<Call>& call
         const int64_t grains = (units + grain - 1) / grain;
         // A piece of a weight gradient reads all activations: as few as possible.
         int64_t wanted = threads == 1 || op_is_weight_gradient(call.op) ? threads : threads * kPiecesPerThread;
-        // Beside weights in blocks each piece quantizes the rows of x anew.
-        if (reads_weights_once(call) && dtype_info(call.p.type)->block_size == 1)
+        if (reads_weights_once(call))
             wanted = std::max(wanted, static_cast<int64_t>(dtype_bytes(call.p.type, call.p.C * call.p.N) / kPieceBytes));
         const int64_t count = std::min(grains, wanted);
         for (int64_t i = 0; i < count; ++i)
@@ -293,6 +292,7 @@ void CpuBackend::run(const Plan& plan, const Step& step) {
                 if (part.begin < part.end) kernels_.pack(call, part, const_cast<void*>(call.packed));
             }
             if (!stage.packs.empty()) wait();
+            int prepared = -1;
             for (int64_t i; (i = shares(s).take(thread)) >= 0;) {
                 if (stage.sequences > 0) {
                     for (const int index : stage.calls) {
@@ -301,7 +301,10 @@ void CpuBackend::run(const Plan& plan, const Step& step) {
                     }
                 } else {
                     const Piece& piece = stage.pieces[static_cast<size_t>(i)];
-                    kernel(compiled.calls[static_cast<size_t>(piece.call)], piece.units, scratch);
+                    const Call& call = compiled.calls[static_cast<size_t>(piece.call)];
+                    if (kernels_.prepare && std::exchange(prepared, piece.call) != piece.call)
+                        kernels_.prepare(call, scratch);
+                    kernel(call, piece.units, scratch);
                 }
             }
             if (!stage.ahead.empty()) ahead = stage.ahead[static_cast<size_t>(thread)];
