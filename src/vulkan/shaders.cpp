@@ -3,6 +3,7 @@
 #include <array>
 #include <cstring>
 #include <iterator>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -50,7 +51,7 @@ std::vector<uint32_t> unpack() {
         static_cast<Words*>(to)->add({bytes, count});
         return 0;
     };
-    CHECK(inflateBackInit(&stream, MAX_WBITS, window.data()) == Z_OK);
+    if (inflateBackInit(&stream, MAX_WBITS, window.data()) != Z_OK) throw std::bad_alloc();
     CHECK(inflateBack(&stream, no_more, nullptr, add, &unpacked) == Z_STREAM_END && unpacked.shift == 32);
     inflateBackEnd(&stream);
     return std::move(unpacked.words);
