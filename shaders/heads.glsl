@@ -1,23 +1,31 @@
 // What the shaders of attention share: which rows an invocation computes, kRows of them side by side so that what is read of
-// the other rows is used often, and the D numbers of a head's part of a row as kQuads vectors in registers.
-#include "dropout.glsl"
+// the other rows is used often, and the D numbers of a head's part of a row as kQuads vectors in registers. ROWS_IN_FOURS: the
+// bits of the tensors that ROWS and RESULT name.
 
 const uint kQuads = (D + 3) / 4;
-const uint kRows = D > 32 ? 1 : D > 16 ? 2 : 4;  // as in dispatch.cpp
 
+// kUnits: heads of sequences side by side in a workgroup. On GPUs its invocations share what they read; those of CPUs, where each
+// reads for itself, use it for more rows instead.
 // kHolds: whether what is needed twice of the other rows is held in between, not read again. GPUs need the registers for more,
 // and read fast what the whole workgroup reads.
+const uint kFewRows = D > 32 ? 1 : D > 16 ? 2 : 4;  // as in dispatch.cpp
+#ifdef TEXELS
+const uint kUnits = W, kTileRows = kFewRows * (D % 4 == 0 && D <= 64 ? 4 : 1);
+const uint kRows = (kFours & ROWS_IN_FOURS) == ROWS_IN_FOURS ? kTileRows : kFewRows;  // otherwise reading is much code
+const bool kHolds = true;
+#else
+const uint kUnits = 1, kTileRows = kFewRows, kRows = kFewRows;
+const bool kHolds = false;
+#endif
 
 /// A tensor i that is read (ROWS) or written (RESULT) by numbers 4 j to 4 j + 3 of the D from `start` on; what is behind the
 /// last reads as zeros.
 #ifdef TEXELS
-const bool kHolds = true;
 #define ROWS(i, name) TEXELS(i, name)
 #define RESULT(i, name) FOURS(i, name)
 #define QUAD(i, name, start, j) name(0, 0, (start) + 4 * (j), (start) + D)
 #define STORE_QUAD(i, name, start, j, four) put_##name((start) + 4 * (j), (start) + D, four)
 #else
-const bool kHolds = false;
 #define ROWS(i, name) TENSOR(i, float, name);
 #define RESULT(i, name) TENSOR(i, float, name);
 #define QUAD(i, name, start, j)                                                                      \
@@ -34,20 +42,32 @@ const bool kHolds = false;
     }
 #endif
 
-/// A workgroup's head `unit` = (b,h), the first row of its sequence, where the head's part of a row begins, and the times
-/// [begin, end) that it computes: invocation i those at begin + i + W a, a < kRows.
+/// An invocation's head `unit` = (b,h), the first row of its sequence, where the head's part of a row begins, and the times
+/// [begin, end) that its workgroup computes: it computes those at own + kStep a, a < kRows. A workgroup has parts of kTileRows
+/// kStep times in all.
 struct Place {
-    uint unit, first, column, begin, end;
+    uint unit, first, column, begin, end, own;
 };
+const uint kStep = W / kUnits;
 
-Place place() {
-    const uint blocks = (p.T + kRows * W - 1) / (kRows * W), unit = group() / blocks, begin = group() % blocks * kRows * W;
-    return Place(unit, unit / p.H * p.T, unit % p.H * D, begin, min(begin + kRows * W, p.T));
+Place place(uint part) {
+    const uint times = kTileRows * kStep, blocks = (p.T + times - 1) / times, i = gl_LocalInvocationIndex;
+    const uint unit = group() / blocks * kUnits + i % kUnits, begin = group() % blocks * times + part * kRows * kStep;
+    return Place(unit, unit / p.H * p.T, unit % p.H * D, begin, min(begin + kRows * kStep, p.T), begin + i / kUnits);
 }
 
 /// Where row `time` of q begins in qkv; k and v are C and 2 C beyond.
 uint row_of(Place at, uint time) { return (at.first + time) * 3 * p.C + at.column; }
 uint row_of_y(Place at, uint time) { return (at.first + time) * p.C + at.column; }
 
-/// Factor of the weight of key s for query t.
-float factor(Place at, uint t, uint s) { return kDrops == 0 ? 1.0 : dropout_factor((at.unit * p.T + t) * p.T + s); }
+/// Words of dropout's mask, with some that drops.glsl reads for nothing.
+uint mask_words() { return kDrops == 0 ? 0 : 4 * ((p.B * p.H * p.T * p.T - 1) / 128 + 2); }
+
+/// The factor of a weight whose bit is the lowest.
+float factor(uint drops) { return kDrops == 0 ? 1.0 : (drops & 1) != 0 ? 0.0 : 65536.0 / float(65536 - p.dropout); }
+
+/// Of attention_backward for attention_backward_keys: query t's lse and own, and the bits of 64 keys with s. They follow the mask
+/// in memory.
+uint record(Place at, uint t, uint s) {
+    return mask_words() / 4 + (at.unit * p.T + t) * (kDrops == 0 ? 1 : (p.T + 63) / 64) + (kDrops == 0 ? 0 : s / 64);
+}

@@ -116,7 +116,8 @@ TEST_P(VulkanModels, NotANumberStaysNone) {
     for (size_t i = 0; i < models.got.specs.size(); ++i) {
         const std::vector<float> whole = models.got.value(i);
         std::vector<float> holed = whole;
-        holed[holed.size() / 2] = NAN;
+        // Of positions the first, which all see: others are masked, as zeros times not a number or not at all.
+        holed[models.got.specs[i].name == "position_embd.weight" ? 0 : holed.size() / 2] = NAN;
         for (const GptCase* model : {&models.expected, &models.got}) model->set_value(i, holed);
         const std::vector<float> expected = losses_of(models.expected, ids, targets),
                                  got = losses_of(models.got, ids, targets);

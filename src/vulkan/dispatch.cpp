@@ -154,9 +154,12 @@ std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
 // Each invocation computes some rows of a head, as many as registers may have room for (shaders/heads.glsl). `products`: of
 // numbers of a head, for each query and key.
 void add_heads(std::vector<Dispatch>& list, Dispatch d, const Node& node, const Limits& limits, double products) {
-    const int64_t D = d.constants.D, rows = D > 32 ? 1 : D > 16 ? 2 : 4;
-    const double work = products * real(node.p.T) * static_cast<double>(rows * D * d.constants.group);
-    add_groups(list, d, node, limits, node.p.B * node.p.H * groups_of((node.p.T + rows - 1) / rows, d), work);
+    const bool texels = d.shader->texels() != 0;
+    const int64_t D = d.constants.D, group = d.constants.group, units = node.p.B * node.p.H;
+    const int64_t rows = (D > 32 ? 1 : D > 16 ? 2 : 4) * (texels && D % 4 == 0 && D <= 64 ? 4 : 1);
+    const int64_t times = texels ? rows : rows * group, together = texels ? group : 1;
+    add_groups(list, d, node, limits, (units + together - 1) / together * ((node.p.T + times - 1) / times),
+               products * real(node.p.T) * static_cast<double>(rows * D * group));
 }
 
 // On a CPU, shaders that read texels.
@@ -170,9 +173,30 @@ Dispatch by_head(const Shader& shader, const Shader& texels, const Node& node, c
     return d;
 }
 
+// Groups of attention's weights that the same blocks of random numbers decide over.
+int64_t mask_groups(const Params& p) { return (p.B * p.H * p.T * p.T + 127) / 128; }
+
+// Words of its dropout mask, as in shaders/heads.glsl.
+int64_t mask_words(const Params& p) { return p.dropout != 0 ? 4 * (mask_groups(p) + 1) : 0; }
+
+// Words of what attention_backward leaves for attention_backward_keys, as there.
+int64_t record_words(const Params& p) { return 4 * p.B * p.H * p.T * (p.dropout != 0 ? (p.T + 63) / 64 : 1); }
+
+// What attention's launches need first: the dropout mask, in scratch.
+void add_mask(std::vector<Dispatch>& list, const Node& node, const Limits& limits) {
+    if (node.p.dropout == 0) return;
+    Dispatch d = by_rows(kAttentionMask, limits, node);
+    d.scratch = kMaxIn + 2;
+    add_groups(list, d, node, limits, groups_of(mask_groups(node.p), d), 128 * kMove * d.constants.group);
+}
+
 std::vector<Dispatch> attention(const Node& node, const Limits& limits) {
     std::vector<Dispatch> list;
-    add_heads(list, by_head(kAttention, kAttentionTexels, node, limits), node, limits, 2);
+    add_mask(list, node, limits);
+    Dispatch d = by_head(kAttention, kAttentionTexels, node, limits);
+    if (!list.empty()) d.scratch = kMaxIn + 2;
+    d.waits = !list.empty();
+    add_heads(list, d, node, limits, 2);
     return list;
 }
 
@@ -181,8 +205,11 @@ std::vector<Dispatch> attention_backward(const Node& node, const Limits& limits)
     Dispatch keys = by_head(kAttentionBackwardKeys, kAttentionBackwardKeysTexels, node, limits);
     queries.scratch = kMaxIn + 1;
     keys.scratch = 4;
+    keys.constants.fours |= 1u << keys.scratch;
     keys.waits = true;
     std::vector<Dispatch> list;
+    add_mask(list, node, limits);
+    queries.waits = !list.empty();
     add_heads(list, queries, node, limits, 3);
     if (limits.software) {
         add_heads(list, keys, node, limits, 4);
@@ -304,7 +331,8 @@ uint64_t scratch_bytes(const Node& node) {
     const Params& p = node.p;
     switch (node.op) {
         case Op::Linear: return dtype_info(p.type)->block_size > 1 ? dtype_bytes(DType::F32, p.B * p.T * p.C) : 0;
-        case Op::AttentionBackward: return dtype_bytes(DType::F32, p.B * p.H * p.T);
+        case Op::Attention: return dtype_bytes(DType::I32, mask_words(p));
+        case Op::AttentionBackward: return dtype_bytes(DType::I32, mask_words(p) + record_words(p));
         case Op::EmbedBackward: return dtype_bytes(DType::I32, 2 * p.B * p.T);
         case Op::NormBackwardWeight: return dtype_bytes(DType::F32, norm_sums(p) * 2 * p.C);
         default: return 0;
