@@ -65,7 +65,7 @@ NIB_SRC    := $(filter-out $(KERNEL_SRC),$(shell find src -name '*.cpp' | LC_ALL
 KERNEL_OBJ := $(foreach isa,$(ISAS),$(KERNEL_SRC:%.cpp=$(OBJ)/%.$(isa).o)) \
               $(foreach isa,$(ADDED),$(ADDED_SRC:%.cpp=$(OBJ)/%.$(isa).o))
 NIB_OBJ    := $(NIB_SRC:%.cpp=$(OBJ)/%.o) $(KERNEL_OBJ)
-SHADERS    := $(patsubst %.comp,$(OBJ)/%.inc,$(wildcard shaders/*.comp))
+SHADERS    := $(patsubst %.comp,$(OBJ)/%.spv,$(sort $(wildcard shaders/*.comp)))
 TOOL_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard tools/*.cpp))
 TEST_OBJ   := $(patsubst %.cpp,$(OBJ)/%.o,$(filter-out tests/fuzz_%,$(wildcard tests/*.cpp)))
 FUZZERS    := $(patsubst tests/%.cpp,$(BUILD)/%,$(wildcard tests/fuzz_*.cpp))
@@ -102,7 +102,7 @@ MAX_BYTES := 4194304
 
 # The full path of a static library, for the target; looked up when it is needed, since it may have to be installed first.
 static_lib = $(if $(CROSS),$(SYSROOT)/usr/lib/$(CROSS)/$1,$(shell $(CXX) -print-file-name=$1))
-NIB_LIBS   = $(call static_lib,libutf8proc.a) $(call static_lib,libpcre2-8.a)
+NIB_LIBS   = $(call static_lib,libutf8proc.a) $(call static_lib,libpcre2-8.a) $(call static_lib,libz.a)
 TEST_LIBS  = $(call static_lib,libgtest_main.a) $(call static_lib,libgtest.a)
 
 # ---- Debian packages: package=header, package=command or package=file, only what the goals need -----------------------------------
@@ -111,7 +111,7 @@ CXX_PACKAGE := $(if $(findstring clang,$(CXX)),clang-14,$(subst _,-,g++$(CROSS:%
 ifneq ($(filter-out clean help format,$(GOALS)),)
 NEED := $(CXX_PACKAGE)=$(CXX) glslc=glslc spirv-tools=spirv-val
 LIBS := libxsimd-dev=xsimd/xsimd.hpp libcli11-dev=CLI/CLI.hpp nlohmann-json3-dev=nlohmann/json.hpp \
-        libutf8proc-dev=utf8proc.h libpcre2-dev=pcre2.h libvulkan-dev=vulkan/vulkan.h \
+        libutf8proc-dev=utf8proc.h libpcre2-dev=pcre2.h zlib1g-dev=zlib.h libvulkan-dev=vulkan/vulkan.h \
         $(if $(TESTING)$(CROSS),libgtest-dev=gtest/gtest.h)
 NEED += $(if $(CROSS),$(if $(TESTING),qemu-user=qemu-$(ARCH)),$(LIBS))
 endif
@@ -152,7 +152,8 @@ FORCE:
 $(BUILD)/.flags:   TEXT = $(CXX) $(BASE) $(MODE) $(KERNEL_MODE) $(SMALL_MODE) $(CXXFLAGS)
 $(BUILD)/.sources: TEXT = $(LINK_MODE) $(LDFLAGS) $(NIB_OBJ) $(TOOL_OBJ) $(TEST_OBJ)
 $(BUILD)/.libs:    TEXT = $(LIBS)
-$(BUILD)/.flags $(BUILD)/.sources $(BUILD)/.libs: FORCE | $(filter clean,$(MAKECMDGOALS))
+$(BUILD)/.shaders: TEXT = $(notdir $(basename $(SHADERS)))
+$(BUILD)/.flags $(BUILD)/.sources $(BUILD)/.libs $(BUILD)/.shaders: FORCE | $(filter clean,$(MAKECMDGOALS))
 	@mkdir -p $(@D); echo '$(TEXT)' | cmp -s - $@ || echo '$(TEXT)' > $@
 
 compile = @mkdir -p $(@D); $(if $(V),,echo "  CXX  $(@:$(OBJ)/%=%)";)
@@ -160,17 +161,27 @@ link    = $(if $(V),,@echo "  LINK $@")
 CXX_O   = $(CXX) $(BASE) $(MODE) -MMD -MP
 LINK_O  = $(CXX) $(MODE) $(LINK_MODE) -pthread $(filter %.o,$^)
 
-$(OBJ)/%.o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK)
+$(OBJ)/%.o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK) $(OBJ)/shaders/names.inc
 	$(compile)
 	$(Q)$(CXX_O) $(if $(filter $(SMALL),$<),$(SMALL_MODE)) $(CXXFLAGS) -c $< -o $@
 
-# Shaders become SPIR-V, and its words numbers of 7 bits a byte, the lowest first, for the compiler to include: half the size.
-$(OBJ)/shaders/%.inc: shaders/%.comp $(wildcard shaders/*.glsl) Makefile | $(DEPS_OK)
-	@mkdir -p $(@D); $(if $(V),,echo "  GLSL $<")
-	$(Q)glslc --target-env=vulkan1.1 -Os -Werror $< -o $@.spv && spirv-val --target-env vulkan1.1 $@.spv
-	$(Q)od -An -v -tu4 $@.spv | awk '{ for (i = 1; i <= NF; ++i) { \
-	    for (w = $$i; w >= 128; w = int(w / 128)) printf "%d,", w % 128 + 128; print w "," } }' > $@
-$(OBJ)/src/vulkan/shaders.o: $(SHADERS)
+# Shaders become SPIR-V, without and with sums over subgroups, and all of it a gzip file, as numbers for the compiler to include.
+define shader_rule
+$(OBJ)/shaders/%$(1).spv: shaders/%.comp $(wildcard shaders/*.glsl) Makefile | $(DEPS_OK)
+	@mkdir -p $$(@D); $(if $(V),,echo "  GLSL $$(@:$(OBJ)/%=%)")
+	$$(Q)glslc --target-env=vulkan1.1 -Os -Werror $(2) $$< -o $$@ && spirv-opt --compact-ids $$@ -o $$@ && \
+	    spirv-val --target-env vulkan1.1 $$@
+endef
+$(eval $(call shader_rule,,))
+$(eval $(call shader_rule,.subgroups,-DSUBGROUPS))
+$(OBJ)/shaders/code.inc: mk/pack_shaders.pl $(BUILD)/.shaders $(SHADERS) $(SHADERS:.spv=.subgroups.spv)
+	$(Q)perl $< $(SHADERS) | gzip -9n | od -An -v -tu1 | sed 's/ *\([0-9][0-9]*\)/\1,/g' > $@
+$(OBJ)/src/vulkan/shaders.o: $(OBJ)/shaders/code.inc
+
+# What src/vulkan/shaders.h says of them: embed_backward is kEmbedBackward.
+$(OBJ)/shaders/names.inc: $(BUILD)/.shaders
+	@mkdir -p $(@D); tr ' ' '\n' < $< | sed -E 's/(^|_)(.)/\U\2/g' | \
+	    awk '{ print "inline constexpr Shader k" $$0 "{" NR - 1 "};" }' > $@
 
 define kernel_rule
 $(OBJ)/%.$(1).o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK)

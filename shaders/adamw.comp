@@ -12,7 +12,7 @@ TENSOR(7, float, v);      // (C)
 
 void main() {
     const uint i = group() * W + gl_LocalInvocationIndex;
-    if (i >= p.end - p.begin) return;
+    if (i >= p.end - p.begin || AT(1, stats, 1) == 0.0) return;
     const float gi = AT(0, g, i) * AT(1, stats, 1), beta1 = step_values.beta1, beta2 = step_values.beta2;
     const float mi = fma(1.0 - beta1, gi, beta1 * AT(6, m, i)), vi = fma((1.0 - beta2) * gi, gi, beta2 * AT(7, v, i));
     AT(6, m, i) = mi;

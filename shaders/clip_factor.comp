@@ -1,4 +1,5 @@
-// norm = sqrt(sum of partial),  factor = min(1, clip / (norm + 1e-6)), or 1 without clipping. One workgroup.
+// norm = sqrt(sum of partial),  factor = min(1, clip / (norm + 1e-6)), or 1 without clipping; 0 when the norm is not finite. One
+// workgroup.
 #version 450
 #include "common.glsl"
 #include "double.glsl"
@@ -12,5 +13,6 @@ void main() {
     const float norm = sqrt(sum_of_group(sum)), factor = step_values.clip / (norm + 1e-6);
     if (gl_LocalInvocationIndex > 0) return;
     AT(5, stats, 0) = norm;
-    AT(5, stats, 1) = step_values.clip > 0.0 && factor < 1.0 ? factor : 1.0;
+    const bool finite = (floatBitsToUint(norm) & 0x7F800000u) != 0x7F800000u;  // drivers may take isnan() for false
+    AT(5, stats, 1) = !finite ? 0.0 : step_values.clip > 0.0 && factor < 1.0 ? factor : 1.0;
 }

@@ -1,4 +1,9 @@
 // What every shader shares: the constants and inputs that src/vulkan/dispatch.h describes, reductions and exponentials.
+// SUBGROUPS is defined for devices that sum over subgroups, of any size, not all of them full.
+#ifdef SUBGROUPS
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#endif
+
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint W = 64;             // invocations of a workgroup
 layout(constant_id = 1) const uint D = 64;             // the shader says what it is
@@ -86,7 +91,33 @@ float exp_of(float x) {
 
 shared float reduced[W];
 
+#ifdef SUBGROUPS
+
+/// Shows what each subgroup has to all.
+void show(float of_subgroup) {
+    barrier();  // who still reads the last result
+    if (subgroupElect()) reduced[gl_SubgroupID] = of_subgroup;
+    barrier();
+}
+
 /// The sum over the workgroup, for all its invocations.
+float sum_of_group(float x) {
+    show(subgroupAdd(x));
+    float sum = reduced[0];
+    for (uint i = 1; i < gl_NumSubgroups; ++i) sum += reduced[i];
+    return sum;
+}
+
+/// The same for the largest; any of the numbers if one is NaN.
+float max_of_group(float x) {
+    show(subgroupMax(x));
+    float largest = reduced[0];
+    for (uint i = 1; i < gl_NumSubgroups; ++i) largest = max(largest, reduced[i]);
+    return largest;
+}
+
+#else
+
 float sum_of_group(float x) {
     const uint i = gl_LocalInvocationIndex;
     barrier();  // who still reads the last result
@@ -99,7 +130,6 @@ float sum_of_group(float x) {
     return reduced[0];
 }
 
-/// The same for the largest; any of the numbers if one is NaN.
 float max_of_group(float x) {
     const uint i = gl_LocalInvocationIndex;
     barrier();
@@ -111,3 +141,5 @@ float max_of_group(float x) {
     barrier();
     return reduced[0];
 }
+
+#endif

@@ -10,7 +10,7 @@ TENSOR(6, float, m);      // (C)
 
 void main() {
     const uint i = group() * W + gl_LocalInvocationIndex;
-    if (i >= p.end - p.begin) return;
+    if (i >= p.end - p.begin || AT(1, stats, 1) == 0.0) return;
     float change = AT(0, g, i) * AT(1, stats, 1);
     if (has(6)) {
         change = fma(step_values.momentum, AT(6, m, i), change);

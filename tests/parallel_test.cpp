@@ -15,6 +15,7 @@
 
 #include "core/error.h"
 #include "core/parallel.h"
+#include "core/shares.h"
 
 namespace nib {
 namespace {
@@ -41,6 +42,45 @@ TEST(Parallel, TasksMayDiffer) {
         pool.run([&sum, i](int thread) { sum += i * (thread + 1); });
         ASSERT_EQ(sum, 6 * i);
     }
+}
+
+TEST(Parallel, SharesGiveEachItemToOneThread) {
+    for (const int threads : {1, 2, 3, 4})
+        for (const int64_t items : {0, 1, 2, 7, 1000}) {
+            std::vector<Share> memory(static_cast<size_t>(threads));
+            const Shares shares(memory.data(), threads);
+            shares.deal(items);
+            std::vector<std::atomic<int>> taken(static_cast<size_t>(items));
+            ThreadPool pool(threads);
+            pool.run([&](int thread) {
+                for (int64_t i; (i = shares.take(thread)) >= 0;) ++taken[static_cast<size_t>(i)];
+            });
+            for (const auto& times : taken) ASSERT_EQ(times, 1);
+            for (int t = 0; t < threads; ++t) ASSERT_EQ(shares.take(t), -1);
+        }
+}
+
+TEST(Parallel, ASharesOwnerTakesFromTheFrontAndOthersFromTheBack) {
+    Share memory[2];
+    const Shares shares(memory, 2);
+    shares.deal(5);
+    EXPECT_EQ(shares.take(0), 0);
+    EXPECT_EQ(shares.take(0), 1);
+    EXPECT_EQ(shares.take(0), 4);
+    EXPECT_EQ(shares.take(1), 2);
+    EXPECT_EQ(shares.take(0), 3);
+    EXPECT_EQ(shares.take(1), -1);
+}
+
+TEST(Parallel, BarriersLetThoseWhoWaitDoSomething) {
+    ThreadPool pool(2);
+    std::atomic<int> idle{0};
+    pool.run([&](int thread) {
+        while (thread == 1 && idle < 3) {
+        }
+        pool.barrier().wait([&] { return ++idle < 3; });
+    });
+    EXPECT_GE(idle, 3);
 }
 
 TEST(Parallel, BarrierKeepsThreadsTogether) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "core/error.h"
 #include "cpu/backend.h"
@@ -103,7 +104,7 @@ TEST(TrainStep, LowMemoryGivesTheSameBitsWithAChunkedLoss) {
     }
 }
 
-TEST(TrainStep, LowMemoryGivesTheSameBits) {
+TEST(TrainStep, AllAtOnceAndLowMemoryGiveTheSameBits) {
     for (const KernelTable* table : kernel_tables())
         for (const bool tied : {true, false})
             for (const Optimizer optimizer : {Optimizer::AdamW, Optimizer::Sgd, Optimizer::SgdMomentum}) {
@@ -113,27 +114,31 @@ TEST(TrainStep, LowMemoryGivesTheSameBits) {
                 GptConfig config = tiny_config();
                 config.tied = tied;
                 TrainShape shape{3, 8, 0.2f, optimizer};
-                TrainStep usual(backend, config, shape);
+                TrainStep usual(backend, config, shape), once(backend, config, shape);
                 shape.low_memory = true;
                 TrainStep low(backend, config, shape);
-                usual.initialise(7);
-                low.initialise(7);
+                for (TrainStep* train : {&usual, &once, &low}) train->initialise(7);
                 std::vector<int32_t> ids(24), targets(24);
                 for (uint32_t step = 0; step < 10; ++step) {
                     for (size_t i = 0; i < ids.size(); ++i) {
                         ids[i] = static_cast<int32_t>((i * i + step) % 11);
                         targets[i] = static_cast<int32_t>((i * 3 + step) % 11);
                     }
+                    const TrainStep::Update update{step, 0.05, 0.1, 0.9, 0.99, 1e-8, 0.9};
                     std::vector<double> results;
                     for (TrainStep* train : {&usual, &low}) {
                         results.push_back(train->micro_step(ids, targets, {.seed = 5, .index = step}));
                         results.push_back(train->gradient_norm(0.1));  // clips
-                        train->update({step, 0.05, 0.1, 0.9, 0.99, 1e-8, 0.9});
+                        train->update(update);
                     }
+                    const auto at_once = once.last_micro_step(ids, targets, {.seed = 5, .index = step}, 0.1, update);
                     ASSERT_GT(results[1], 0.1);
                     ASSERT_EQ(results[0], results[2]) << "loss of step " << step;
                     ASSERT_EQ(results[1], results[3]) << "norm of step " << step;
                     ASSERT_EQ(weights(usual), weights(low)) << "after step " << step;
+                    ASSERT_EQ(results[0], at_once.loss) << "loss of step " << step;
+                    ASSERT_EQ(results[1], at_once.norm) << "norm of step " << step;
+                    ASSERT_EQ(weights(usual), weights(once)) << "after step " << step;
                 }
             }
 }
@@ -177,6 +182,46 @@ TEST(TrainStep, UpdateIsAdamW) {
             const double clipped = g[at] * factor, step = clipped / (std::abs(clipped) + 1e-8);  // m / sqrt(v) at step 1
             ASSERT_NEAR(after[at], before[at] * (1 - (spec.decay ? 0.005 : 0)) - 0.01 * step, 1e-4) << spec.name;
         }
+}
+
+TEST(TrainStep, GradientsThatAreNotFiniteChangeNothing) {
+    for (const KernelTable* table : kernel_tables())
+        for (const Optimizer optimizer : {Optimizer::AdamW, Optimizer::Sgd, Optimizer::SgdMomentum})
+            for (const float bad : {NAN, INFINITY}) {
+                SCOPED_TRACE(strprintf("%s, optimizer %d, %g", table->name, static_cast<int>(optimizer), bad));
+                CpuBackend backend(*table, 1);
+                TrainStep train(backend, tiny_config(), {1, 8, 0, optimizer});
+                train.initialise(1);
+                backend.upload(train.locate(0, 0), std::as_bytes(std::span(&bad, 1)));
+                const std::vector<float> before = weights(train);
+                const std::vector<int32_t> ids{0, 1, 2, 3, 4, 5, 6, 7};
+                const TrainStep::Outcome outcome =
+                    train.last_micro_step(ids, ids, {}, 1, {0, 0.01, 0.5, 0.9, 0.99, 1e-8, 0.9});
+                EXPECT_FALSE(std::isfinite(outcome.norm));
+                const std::vector<float> after = weights(train);
+                EXPECT_EQ(std::memcmp(after.data(), before.data(), before.size() * sizeof(float)), 0);
+            }
+}
+
+TEST(ParameterLayout, RunsHoldAllThatIsUpdatedAlike) {
+    const ParameterLayout together(tiny_config());
+    ASSERT_EQ(together.runs.size(), 2u);
+    EXPECT_TRUE(together.runs[0].decay);
+    EXPECT_FALSE(together.runs[1].decay);
+    for (const size_t segment : {SIZE_MAX, size_t{8192}}) {
+        const ParameterLayout layout(tiny_config(), segment);
+        EXPECT_EQ(layout.runs.size() > 2, segment == 8192);
+        for (size_t i = 0; i < layout.specs.size(); ++i) {
+            const size_t begin = layout.offsets[i], end = begin + static_cast<size_t>(layout.specs[i].shape.elements()) * 4;
+            const auto holds = [&](const ParameterLayout::Run& run) {
+                return run.decay == layout.specs[i].decay && run.offset <= begin &&
+                       end <= run.offset + static_cast<size_t>(run.elements) * 4;
+            };
+            EXPECT_EQ(std::count_if(layout.runs.begin(), layout.runs.end(), holds), 1) << layout.specs[i].name;
+        }
+        for (const ParameterLayout::Run& run : layout.runs)
+            EXPECT_EQ(run.offset / segment, (run.offset + static_cast<size_t>(run.elements) * 4 - 1) / segment);
+    }
 }
 
 TEST(TrainingMemory, EstimateIsWhatIsAllocated) {

@@ -41,7 +41,8 @@ protected:
     static inline std::string problem_, messages_;
 };
 
-// Backends on it: as it is, and taken for a GPU, which has shaders of its own. Made once: drivers take their time to start.
+// Backends on it: as it is, and taken for a GPU, which has shaders of its own, or for a simple one. Made once: drivers take
+// their time to start.
 class Vulkan : public VulkanDevice {
 protected:
     static void TearDownTestSuite() {
@@ -53,9 +54,14 @@ protected:
         if (!backend) backend = gpu ? open({.software = false}) : open();
         return *backend;
     }
+    static Backend& simple_gpu() {
+        auto& backend = backends_[2];
+        if (!backend) backend = open({.software = false, .subgroup_arithmetic = false});
+        return *backend;
+    }
 
 private:
-    static inline std::unique_ptr<Backend> backends_[2];
+    static inline std::unique_ptr<Backend> backends_[3];
 };
 
 // Whole models, on the shaders for CPUs and on those for GPUs.

@@ -67,6 +67,15 @@ TEST_P(VulkanOps, ShadersForGpus) {
     EXPECT_GT(cases_, 15);
 }
 
+TEST_P(VulkanOps, WithoutSubgroupArithmetic) {
+    const auto check_simple = [&](const OpCase& c) { check(c, simple_gpu()); };
+    for_each_case(GetParam(), {1, 8, 33, 129}, [&](const OpCase& c) {
+        if (has_head_size(c, {4})) check_simple(c);
+    });
+    ref::for_each_typed_case(GetParam(), check_simple);
+    EXPECT_GT(cases_, 5);
+}
+
 // The largest, the smaller and the exponential of NaN are what a driver wants, so the shaders see to it.
 TEST_P(VulkanOps, NotANumberStaysNone) {
     for_each_case(GetParam(), {3, 33}, [&](OpCase c) {

@@ -22,10 +22,8 @@ namespace {
 
 constexpr const char* kFooter =
     "Without MODEL and --train: the limits of the device, which are memory bandwidth (of reading by a CPU's threads, of "
-    "copying "
-    "on a GPU, both directions counted) and peak of fused multiply-adds; then matrix products and decoding of a model "
-    "larger "
-    "than the cache (the gpt2 preset, random weights) as shares of them.\n\n"
+    "copying on a GPU, both directions counted) and peak of fused multiply-adds; then matrix products, a prefill of 512 "
+    "tokens and decoding of a model larger than the cache (the gpt2 preset, random weights) as shares of them.\n\n"
     "With MODEL: the median of three evaluations of --prefill random tokens and, after them, of --decode single tokens; "
     "the bytes of weights that decoding reads per second, as a share of the bandwidth (above 100 % if they lie in the "
     "cache); and the memory that the process uses beyond the mapped file.\n\n"
@@ -93,12 +91,15 @@ double product_flops(Backend& backend, const Product& product) {
     return 2 * real(product.M) * real(product.C) * real(product.N) / time_of([&] { plan.run(Step{}); });
 }
 
-struct Decoding {
-    double tokens_per_second = 0;
-    double bytes_per_token = 0;  // of weights
+constexpr int64_t kPrefill = 512;
+
+struct Inference {
+    double prefill_tokens_per_second = 0, prefill_flops = 0;  // operations per second
+    double decode_tokens_per_second = 0, decode_bytes = 0;    // of weights per second
 };
 
-Decoding measure_decoding(Backend& backend) {
+// Of the gpt2 preset.
+Inference measure_inference(Backend& backend) {
     const Preset& preset = find_preset("gpt2");
     GptConfig config;
     config.layers = preset.layers;
@@ -123,19 +124,26 @@ Decoding measure_decoding(Backend& backend) {
         };
     });
     Session session(backend, config, weights);
-    const std::vector<int32_t> prompt(5, 1);
-    session.prefill(prompt);
+    const std::vector<int32_t> prompt(kPrefill, 1);
+    const auto prefill = [&](int64_t tokens) {
+        session.reset();
+        session.prefill(std::span(prompt).first(static_cast<size_t>(tokens)));
+    };
+    Inference result;
+    const double prefills = 1 / time_of([&] { prefill(kPrefill); }, 2);
+    result.prefill_tokens_per_second = static_cast<double>(kPrefill) * prefills;
+    result.prefill_flops = prefill_flops(config, kPrefill) * prefills;
+    prefill(5);
     int32_t token = 0;
-    Decoding decoding;
-    decoding.tokens_per_second = 1 / time_of(
-                                         [&] {
-                                             session.decode(std::span(&token, 1));
-                                             ++token;
-                                         },
-                                         20);
+    const auto decode = [&] {
+        session.decode(std::span(&token, 1));
+        ++token;
+    };
+    result.decode_tokens_per_second = 1 / time_of(decode, 20);
     // All matrices and the head are read for each token; of the position table, one row.
-    decoding.bytes_per_token = 4.0 * static_cast<double>(parameter_count(config) - config.context * config.embd);
-    return decoding;
+    result.decode_bytes =
+        4.0 * static_cast<double>(parameter_count(config) - config.context * config.embd) * result.decode_tokens_per_second;
+    return result;
 }
 
 void bench_machine(const Options& o, Backend& backend) {
@@ -160,17 +168,27 @@ void bench_machine(const Options& o, Backend& backend) {
             print(
                 strprintf("%-36s %8.1f GFLOP/s  %3.0f %% of peak\n", product.name, flops / 1e9, 100 * flops / peak.flops));
     }
-    const Decoding decoding = measure_decoding(backend);
-    const double bytes = decoding.tokens_per_second * decoding.bytes_per_token;
+    const Inference inference = measure_inference(backend);
+    const double prefill_share = inference.prefill_flops / peak.flops;
+    const double decode_share = inference.decode_bytes / peak.bandwidth;
+    json["prefill"] = {
+        {"model",         "gpt2 f32"                         },
+        {"tokens",        kPrefill                           },
+        {"tok_s",         inference.prefill_tokens_per_second},
+        {"flop_per_s",    inference.prefill_flops            },
+        {"share_of_peak", prefill_share                      }
+    };
     json["decode"] = {
-        {"model",              "gpt2 f32"                },
-        {"tok_s",              decoding.tokens_per_second},
-        {"bytes_per_s",        bytes                     },
-        {"share_of_bandwidth", bytes / peak.bandwidth    }
+        {"model",              "gpt2 f32"                        },
+        {"tok_s",              inference.decode_tokens_per_second},
+        {"bytes_per_s",        inference.decode_bytes            },
+        {"share_of_bandwidth", decode_share                      }
     };
     if (o.model.json) return print_json(json);
-    print(strprintf("%-36s %8.1f tok/s   %5.1f GB/s, %3.0f %% of bandwidth\n", "decode gpt2 preset, f32",
-                    decoding.tokens_per_second, bytes / 1e9, 100 * bytes / peak.bandwidth));
+    print(strprintf("%-36s %8.1f GFLOP/s  %3.0f %% of peak, %.1f tok/s\n", "prefill 512, gpt2 preset, f32",
+                    inference.prefill_flops / 1e9, 100 * prefill_share, inference.prefill_tokens_per_second));
+    print(strprintf("%-36s %8.1f GB/s     %3.0f %% of bandwidth, %.1f tok/s\n", "decode, gpt2 preset, f32",
+                    inference.decode_bytes / 1e9, 100 * decode_share, inference.decode_tokens_per_second));
 }
 
 void bench_training(const Options& o, Backend& backend) {

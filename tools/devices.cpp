@@ -71,8 +71,9 @@ std::string device_text(size_t number, const vulkan::DeviceInfo& d) {
     line(strprintf("workgroups of %u, subgroups of %u, shared memory ", d.max_group, d.subgroup) + bytes(d.shared_memory));
     std::string features;
     for (const auto& [has, name] :
-         {std::pair(d.f16, "f16 arithmetic"), std::pair(d.f16_storage, "f16 storage"),
-          std::pair(d.i8_dot, "int8 dot product"), std::pair(d.cooperative_matrix, "cooperative matrices")})
+         {std::pair(d.subgroup_arithmetic, "subgroup arithmetic"), std::pair(d.f16, "f16 arithmetic"),
+          std::pair(d.f16_storage, "f16 storage"), std::pair(d.i8_dot, "int8 dot product"),
+          std::pair(d.cooperative_matrix, "cooperative matrices")})
         if (has) features += (features.empty() ? "" : ", ") + std::string(name);
     line("features " + (features.empty() ? "none of interest" : features));
     if (!d.missing.empty()) line("cannot be used: it lacks " + d.missing);
@@ -108,6 +109,7 @@ void print_object(const vulkan::DeviceList& list) {
         device["max_buffer_range"] = d.max_buffer_range;
         device["max_workgroup"] = d.max_group;
         device["subgroup"] = d.subgroup;
+        device["subgroup_arithmetic"] = d.subgroup_arithmetic;
         device["shared_memory_bytes"] = d.shared_memory;
         device["f16"] = d.f16;
         device["f16_storage"] = d.f16_storage;

@@ -80,10 +80,9 @@ void RandomTraining::draw() {
 
 double RandomTraining::step() {
     const uint32_t index = batches_ - 1;
-    const double loss = train_.micro_step(ids_, targets_, {.seed = 1, .index = index});
-    train_.gradient_norm(clip_);
-    train_.update({.step = index, .lr = 5e-4, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8});
-    return loss;
+    const TrainStep::Update update{
+        .step = index, .lr = 5e-4, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8};
+    return train_.last_micro_step(ids_, targets_, {.seed = 1, .index = index}, clip_, update).loss;
 }
 
 double RandomTraining::evaluate() { return train_.evaluate(ids_, targets_).sum / static_cast<double>(rows()); }

@@ -53,6 +53,10 @@ public:
     virtual void prepare(Plan& plan) = 0;
     /// One step. Allocates nothing.
     virtual void run(const Plan& plan, const Step& step) = 0;
+    /// Several plans of one step, in turn; the host need not wait between them.
+    virtual void run_in_turn(std::span<const Plan* const> plans, const Step& step) {
+        for (const Plan* plan : plans) run(*plan, step);
+    }
     /// For benchmarks. Bandwidth is that of reading on a CPU, elsewhere that of copying, both directions counted. Error
     /// when there are no kernels for it.
     virtual Peak measure_peak(const Stopwatch& stopwatch) = 0;

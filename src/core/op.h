@@ -119,9 +119,10 @@ struct KernelTable {
     const char* name = nullptr;
     Kernel run[kOpCount] = {};
     int64_t (*grain)(const Call&) = nullptr;  // where units are shared out, ranges begin at multiples of this; null: 1
-    size_t (*scratch_bytes)(const Call&) = nullptr;  // null: none
-    size_t (*packed_bytes)(const Call&) = nullptr;   // size of Call::packed; 0 or null: the call is not packed
-    int64_t (*pack_units)(const Call&) = nullptr;    // packing is split into this many units
+    size_t (*scratch_bytes)(const Call&) = nullptr;         // null: none
+    void (*prepare)(const Call&, void* scratch) = nullptr;  // null: nothing; else before a thread's first piece of a call
+    size_t (*packed_bytes)(const Call&) = nullptr;          // size of Call::packed; 0 or null: the call is not packed
+    int64_t (*pack_units)(const Call&) = nullptr;           // packing is split into this many units
     void (*pack)(const Call&, Range units, void* packed) = nullptr;
     /// For benchmarks: runs `rounds` of independent multiply-adds and returns how many operations that were.
     double (*peak_flops)(int64_t rounds, float* sink) = nullptr;

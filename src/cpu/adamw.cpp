@@ -66,7 +66,7 @@ void clip_factor(const Call& call, Range, void*) {
     const double norm = square_root(sum), clip = static_cast<double>(call.step->clip);
     const double factor = clip / (norm + 1e-6);
     stats[0] = static_cast<float>(norm);
-    stats[1] = clip > 0 && factor < 1 ? static_cast<float>(factor) : 1.0f;
+    stats[1] = !(stats[0] <= 0x1.fffffep127f) ? 0.0f : clip > 0 && factor < 1 ? static_cast<float>(factor) : 1.0f;
 }
 
 void adamw(const Call& call, Range elements, void*) {
@@ -76,6 +76,7 @@ void adamw(const Call& call, Range elements, void*) {
     auto* m = call.output<float>(1) + first;       // (C)
     auto* v = call.output<float>(2) + first;       // (C)
     const Step& s = *call.step;
+    if (call.input<float>(1)[1] == 0) return;
     const vf factor(call.input<float>(1)[1]), beta1(s.beta1), beta2(s.beta2), eps(s.eps), correction2(s.correction2);
     const vf fresh1(static_cast<float>(1 - static_cast<double>(s.beta1)));
     const vf fresh2(static_cast<float>(1 - static_cast<double>(s.beta2)));
@@ -99,6 +100,7 @@ void sgd(const Call& call, Range elements, void*) {
     auto* w = call.output<float>(0) + first;                          // (C)
     auto* m = call.out[1] ? call.output<float>(1) + first : nullptr;  // (C) or null
     const Step& s = *call.step;
+    if (call.input<float>(1)[1] == 0) return;
     const vf factor(call.input<float>(1)[1]), momentum(s.momentum), rate(s.lr);
     const vf decay(call.p.decay ? s.lr * s.weight_decay : 0.0f);
     const auto update = [&](int64_t i, vf step, auto load, auto store) __attribute__((always_inline)) {

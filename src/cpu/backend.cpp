@@ -3,13 +3,13 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <functional>
 #include <utility>
 
 #include "core/ops.h"
 #include "core/plan.h"
+#include "core/shares.h"
 
 namespace nib {
 namespace {
@@ -18,59 +18,6 @@ constexpr int64_t kPiecesPerThread = 4;  // small enough pieces that a thread wh
 constexpr size_t kAlign = 64, kLine = 64;
 constexpr size_t kPieceBytes = 64 << 10;  // of weights that are read once: so little that no thread waits long for the last
 constexpr size_t kFetch = 512 << 10;  // bytes of weights to fetch ahead at most: they must stay in the second-level cache
-
-// What is left of a thread's share of a stage, items [begin,end). The thread takes them front to back, so that it reads
-// memory on and on; others that are done before take from the back.
-class alignas(kLine) Share {
-public:
-    void set(Range items) { left_.store(pack(items), std::memory_order_relaxed); }
-    int64_t take_first() {
-        return take([](Range& left) { return left.begin++; });
-    }
-    int64_t take_last() {
-        return take([](Range& left) { return --left.end; });
-    }
-
-private:
-    static uint64_t pack(Range items) {
-        return static_cast<uint64_t>(items.begin) << 32 | static_cast<uint64_t>(items.end);
-    }
-    // -1 when nothing is left.
-    template <class Pick>
-    int64_t take(Pick pick) {
-        for (uint64_t left = left_.load(std::memory_order_relaxed);;) {
-            Range items{static_cast<int64_t>(left >> 32), static_cast<int64_t>(left & UINT32_MAX)};
-            if (items.begin >= items.end) return -1;
-            const int64_t item = pick(items);
-            if (left_.compare_exchange_weak(left, pack(items), std::memory_order_relaxed)) return item;
-        }
-    }
-
-    std::atomic<uint64_t> left_{0};  // begin and end, 32 bits each
-};
-
-Range share_of(int64_t items, int thread, int threads) {
-    return {items * thread / threads, items * (thread + 1) / threads};
-}
-
-// The shares of a stage, one for each thread.
-class Shares {
-public:
-    Shares(Share* shares, int threads) : shares_(shares), threads_(threads) {}
-    void deal(int64_t items) const {
-        for (int t = 0; t < threads_; ++t) shares_[t].set(share_of(items, t, threads_));
-    }
-    /// The next item for a thread; -1 when none is left.
-    int64_t take(int thread) const {
-        int64_t item = shares_[thread].take_first();
-        for (int t = 1; item < 0 && t < threads_; ++t) item = shares_[(thread + t) % threads_].take_last();
-        return item;
-    }
-
-private:
-    Share* shares_;
-    int threads_;
-};
 
 // A range of a call's units that one thread takes at a time.
 struct Piece {
@@ -100,9 +47,9 @@ struct CompiledStage {
     std::vector<int> calls;      // by sequence
     int64_t sequences = 0;
     std::vector<Piece> pieces;  // shared out
-    int64_t items() const { return sequences > 0 ? sequences : static_cast<int64_t>(pieces.size()); }
     std::vector<Weights>
-        ahead;  // of a stage that reads weights once: by thread, what it reads first in the next such stage
+        ahead;  // by thread: what it reads first in the next stage that reads weights once, if this one does
+    int64_t items() const { return sequences > 0 ? sequences : static_cast<int64_t>(pieces.size()); }
 };
 
 struct CpuPlan : Executable {
@@ -147,8 +94,7 @@ std::vector<Piece> cut(const KernelTable& kernels, const std::vector<Call>& call
         const int64_t grains = (units + grain - 1) / grain;
         // A piece of a weight gradient reads all activations: as few as possible.
         int64_t wanted = threads == 1 || op_is_weight_gradient(call.op) ? threads : threads * kPiecesPerThread;
-        // Beside weights in blocks each piece quantizes the rows of x anew.
-        if (reads_weights_once(call) && dtype_info(call.p.type)->block_size == 1)
+        if (reads_weights_once(call))
             wanted = std::max(wanted, static_cast<int64_t>(dtype_bytes(call.p.type, call.p.C * call.p.N) / kPieceBytes));
         const int64_t count = std::min(grains, wanted);
         for (int64_t i = 0; i < count; ++i)
@@ -293,6 +239,7 @@ void CpuBackend::run(const Plan& plan, const Step& step) {
                 if (part.begin < part.end) kernels_.pack(call, part, const_cast<void*>(call.packed));
             }
             if (!stage.packs.empty()) wait();
+            int prepared = -1;
             for (int64_t i; (i = shares(s).take(thread)) >= 0;) {
                 if (stage.sequences > 0) {
                     for (const int index : stage.calls) {
@@ -301,7 +248,10 @@ void CpuBackend::run(const Plan& plan, const Step& step) {
                     }
                 } else {
                     const Piece& piece = stage.pieces[static_cast<size_t>(i)];
-                    kernel(compiled.calls[static_cast<size_t>(piece.call)], piece.units, scratch);
+                    const Call& call = compiled.calls[static_cast<size_t>(piece.call)];
+                    if (kernels_.prepare && std::exchange(prepared, piece.call) != piece.call)
+                        kernels_.prepare(call, scratch);
+                    kernel(call, piece.units, scratch);
                 }
             }
             if (!stage.ahead.empty()) ahead = stage.ahead[static_cast<size_t>(thread)];

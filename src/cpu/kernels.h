@@ -53,8 +53,9 @@ float read_memory(const float* data, int64_t count);
 namespace nib::cpu::NIB_ISA {
 
 void linear(const Call&, Range, void*);
-// Beside weights in blocks: scratch memory, and rows of x in place of packed weights.
+// Beside weights in blocks: scratch memory, which begins with a few rows of x, and many of them in place of packed weights.
 size_t linear_blocks_scratch_bytes(const Call&);
+void linear_blocks_prepare(const Call&, void* scratch);
 size_t linear_blocks_packed_bytes(const Call&);
 int64_t linear_blocks_pack_units(const Call&);
 void linear_blocks_pack(const Call&, Range, void*);

@@ -71,16 +71,13 @@ void dot_rows(const Product& p, void* x_rows, void* w_rows, int64_t row, int64_t
 }
 
 template <class F>
-void few_rows(const Product& p, int64_t M, Range columns, void* scratch) {
-    char* const w_rows = static_cast<char*>(scratch) + M * p.layout.bytes();
-    for (int64_t r = 0; r < M; ++r)
-        quantize_row<F::kBlock, F::kGroup>(p.x + r * p.K, p.K, p.layout, p.layout.row(scratch, r));
+void few_rows(const Product& p, int64_t M, Range columns, void* x_rows, void* w_rows) {
     for (int64_t n = columns.begin; n < columns.end; n += kWeights) {
         const int64_t count = least(kWeights, columns.end - n);
         for (int64_t j = 0; j < count; ++j) decode_row<F>(p.weights(n + j), p.K, p.layout.row(w_rows, j));
         int64_t r = 0;
-        for (; r + 2 <= M; r += 2) dot_rows<F::kOffset, 2>(p, scratch, w_rows, r, n, count);
-        for (; r < M; ++r) dot_rows<F::kOffset, 1>(p, scratch, w_rows, r, n, count);
+        for (; r + 2 <= M; r += 2) dot_rows<F::kOffset, 2>(p, x_rows, w_rows, r, n, count);
+        for (; r < M; ++r) dot_rows<F::kOffset, 1>(p, x_rows, w_rows, r, n, count);
     }
 }
 
@@ -258,6 +255,15 @@ void many_rows(const Product& p, int64_t M, Range columns, void* x_rows, void* s
 
 bool has_blocks(const Call& call) { return call.op == Op::Linear && dtype_info(call.p.type)->block_size > 1; }
 
+void quantize_rows(const Call& call, Range rows, void* to) {
+    const Product p(call);
+    with_format(call.p.type, [&]<class F>() {
+        for (int64_t r = rows.begin; r < rows.end; ++r)
+            quantize_row<F::kBlock, F::kGroup>(p.x + r * p.K, p.K, p.layout, p.layout.row(to, r));
+    });
+}
+
+// Whether rows of x are quantized once for all threads; a few each thread quantizes for itself.
 bool packs(const Call& call) { return has_blocks(call) && call.p.B * call.p.T > kFewRows; }
 
 }  // namespace
@@ -268,12 +274,9 @@ void linear(const Call& call, Range units, void* scratch) {
         return (call.p.by_columns && M <= kFewRows ? NIB_BASE::linear_few_rows : NIB_BASE::linear_many_rows)(call, units,
                                                                                                              scratch);
     const Product p(call);
-    with_format(call.p.type, [&]<class F>() {
-        if (M <= kFewRows)
-            few_rows<F>(p, M, units, scratch);
-        else
-            many_rows<F>(p, M, units, const_cast<void*>(call.packed), scratch);
-    });
+    void* const x_rows = packs(call) ? const_cast<void*>(call.packed) : scratch;
+    void* const rest = packs(call) ? scratch : static_cast<char*>(scratch) + M * p.layout.bytes();
+    with_format(call.p.type, [&]<class F>() { (M <= kFewRows ? few_rows<F> : many_rows<F>)(p, M, units, x_rows, rest); });
     finish(call, {0, M}, units);
 }
 
@@ -292,15 +295,16 @@ int64_t linear_blocks_pack_units(const Call& call) {
     return packs(call) ? round_up(call.p.B * call.p.T, kTogether) / kTogether : 0;
 }
 
-// Where rows are paired the last may be alone: nothing is made of what the other holds.
+void linear_blocks_prepare(const Call& call, void* scratch) {
+    if (has_blocks(call) && !packs(call)) quantize_rows(call, {0, call.rows()}, scratch);
+}
+
+// Where many rows are paired the last may be alone: nothing is made of what the other holds.
 void linear_blocks_pack(const Call& call, Range units, void* packed) {
     const Product p(call);
     const Range rows{units.begin * kTogether, least(units.end * kTogether, call.rows())};
-    with_format(call.p.type, [&]<class F>() {
-        for (int64_t r = rows.begin; r < rows.end; ++r)
-            quantize_row<F::kBlock, F::kGroup>(p.x + r * p.K, p.K, p.layout, p.layout.row(packed, r));
-    });
-    for (int64_t r = rows.begin; kMatrices && r < rows.end; r += kTogether)
+    quantize_rows(call, rows, packed);
+    for (int64_t r = rows.begin; kMatrices && call.rows() > kFewRows && r < rows.end; r += kTogether)
         pair_rows(p.layout.row(packed, r).q, p.layout.row(packed, r + 1).q, p.layout.K);
 }
 

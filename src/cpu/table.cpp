@@ -76,6 +76,7 @@ constexpr KernelTable make_table() {
     set(Op::Sgd, sgd);
     t.grain = grain;
     t.scratch_bytes = scratch_bytes;
+    t.prepare = linear_blocks_prepare;
     t.packed_bytes = packed_bytes;
     t.pack_units = pack_units;
     t.pack = pack;

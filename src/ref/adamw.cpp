@@ -19,7 +19,7 @@ void sum_squares(const Call& call, Range blocks, void*) {
 }
 
 // norm = sqrt(sum of partial),  factor = min(1, clip / (norm + 1e-6)), or 1 without clipping (Pascanu, Mikolov, Bengio
-// 2013)
+// 2013); 0 when the norm is not finite, and then the optimizers change nothing
 template <class Real>
 void clip_factor(const Call& call, Range, void*) {
     const auto* partial = call.input<double>(0);  // (N)
@@ -28,7 +28,8 @@ void clip_factor(const Call& call, Range, void*) {
     for (int64_t i = 0; i < call.p.N; ++i) sum += partial[i];
     const double norm = std::sqrt(sum);
     stats[0] = static_cast<Real>(norm);
-    stats[1] = static_cast<Real>(call.step->clip > 0 ? std::min(1.0, call.step->clip / (norm + 1e-6)) : 1.0);
+    const double factor = call.step->clip > 0 ? std::min(1.0, call.step->clip / (norm + 1e-6)) : 1.0;
+    stats[1] = static_cast<Real>(std::isfinite(stats[0]) ? factor : 0.0);
 }
 
 // AdamW (Loshchilov, Hutter 2019):  m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,
@@ -41,6 +42,7 @@ void adamw(const Call& call, Range elements, void*) {
     auto* m = call.output<Real>(1);           // (C)
     auto* v = call.output<Real>(2);           // (C)
     const Step& s = *call.step;
+    if (stats[1] == 0) return;
     const double decay = call.p.decay ? static_cast<double>(s.weight_decay) : 0;
     for (int64_t i = elements.begin; i < elements.end; ++i) {
         const double gi = static_cast<double>(g[i]) * stats[1];
@@ -61,6 +63,7 @@ void sgd(const Call& call, Range elements, void*) {
     auto* w = call.output<Real>(0);           // (C)
     auto* m = call.output<Real>(1);           // (C) or null
     const Step& s = *call.step;
+    if (stats[1] == 0) return;
     const double decay = call.p.decay ? static_cast<double>(s.weight_decay) : 0;
     for (int64_t i = elements.begin; i < elements.end; ++i) {
         double step = static_cast<double>(g[i]) * stats[1];

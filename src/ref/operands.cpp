@@ -291,6 +291,7 @@ void Operands<Real>::run(const KernelTable& table, const std::vector<Range>& ran
         const int64_t units = table.pack_units(call), parts = case_.seed % 2 ? 1 : std::min<int64_t>(3, units);
         for (int64_t i = 0; i < parts; ++i) table.pack(call, {units * i / parts, units * (i + 1) / parts}, packed.data());
     }
+    if (table.prepare) table.prepare(call, scratch.data());
     for (const Range& range : ranges) table.run[static_cast<size_t>(call.op)](call, range, scratch.data());
     close(false);
     if (!scratch.guards_intact()) overrun_ = "scratch";

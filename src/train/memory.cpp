@@ -49,13 +49,19 @@ int optimizer_moments(Optimizer optimizer) {
     return optimizer == Optimizer::AdamW ? 2 : optimizer == Optimizer::SgdMomentum ? 1 : 0;
 }
 
-ParameterLayout::ParameterLayout(const GptConfig& config, size_t segment) : specs(gpt_parameters(config)) {
+ParameterLayout::ParameterLayout(const GptConfig& config, size_t segment)
+    : specs(gpt_parameters(config)), offsets(specs.size()) {
     size_t at = 0;
-    for (const ParameterSpec& spec : specs) {
-        const size_t bytes = (dtype_bytes(DType::F32, spec.shape.elements()) + kAlign - 1) / kAlign * kAlign;
-        offsets.push_back(fit_segment(at, bytes, segment, spec.name));
-        at = offsets.back() + bytes;
-    }
+    for (const bool decay : {true, false})
+        for (size_t i = 0; i < specs.size(); ++i) {
+            if (specs[i].decay != decay) continue;
+            const size_t bytes = (dtype_bytes(DType::F32, specs[i].shape.elements()) + kAlign - 1) / kAlign * kAlign;
+            offsets[i] = fit_segment(at, bytes, segment, specs[i].name);
+            at = offsets[i] + bytes;
+            if (runs.empty() || runs.back().decay != decay || runs.back().offset / segment != offsets[i] / segment)
+                runs.push_back({offsets[i], 0, decay});
+            runs.back().elements = static_cast<int64_t>((at - runs.back().offset) / 4);
+        }
     total = static_cast<int64_t>(at / 4);
 }
 

@@ -24,12 +24,19 @@ struct TrainShape {
     bool low_memory = false;  // gradients are never kept: see TrainStep
 };
 
-/// Where each parameter lies in the flat buffers of weights, gradients and moments: in file order, each at a multiple of 64
-/// bytes, gaps zero.
+/// Where each parameter lies in the flat buffers of weights, gradients and moments, each at a multiple of 64 bytes, gaps
+/// zero: first those that decay, then the others, so that one update takes many of them.
 struct ParameterLayout {
+    /// Neighbours that are updated alike and lie in one segment, with the gaps between them.
+    struct Run {
+        size_t offset = 0;     // bytes
+        int64_t elements = 0;  // floats
+        bool decay = false;
+    };
     std::vector<ParameterSpec> specs;  // in file order
-    std::vector<size_t> offsets;       // bytes
-    int64_t total = 0;                 // floats, gaps included
+    std::vector<size_t> offsets;       // bytes, by parameter
+    std::vector<Run> runs;
+    int64_t total = 0;  // floats, gaps included
     explicit ParameterLayout(const GptConfig& config, size_t segment = SIZE_MAX);
 };
 

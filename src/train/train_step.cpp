@@ -78,7 +78,7 @@ TrainStep::Recorded TrainStep::record(Mode mode, const std::function<void(Graph&
     Recorded made{Graph(mode, shape_.batch, shape_.time), {}, {}};
     const auto on_gradient = [&](Tensor weight, Tensor gradient) {
         const size_t offset = made.graph.info(weight).where.offset;
-        const auto found = std::lower_bound(layout_.offsets.begin(), layout_.offsets.end(), offset);
+        const auto found = std::find(layout_.offsets.begin(), layout_.offsets.end(), offset);
         if (use) use(made.graph, static_cast<size_t>(found - layout_.offsets.begin()), gradient);
     };
     made.loss = record_training(made.graph, config_, weights_, shape_.dropout, made.inputs, on_gradient);
@@ -88,7 +88,9 @@ TrainStep::Recorded TrainStep::record(Mode mode, const std::function<void(Graph&
 // All plans share one arena: none needs what another left there.
 void TrainStep::compile_plans() {
     const auto sum = [this](Graph& g, size_t parameter, Tensor gradient) { add_sum_squares(g, parameter, gradient); };
-    const auto update = [this](Graph& g, size_t parameter, Tensor gradient) { add_update(g, parameter, gradient); };
+    const auto update = [this](Graph& g, size_t i, Tensor gradient) {
+        add_update(g, gradient, layout_.offsets[i], layout_.specs[i].decay);
+    };
     Recorded evaluate_graph = record(Mode::Infer, {});
     Recorded train_graph = record(Mode::Train, {}), update_graph{Graph(Mode::Train, 1, 1), {}, {}};
     Graph norm_graph(Mode::Train, 1, 1);
@@ -99,8 +101,11 @@ void TrainStep::compile_plans() {
         for (size_t i = 0; i < layout_.specs.size(); ++i) {
             const ParameterSpec& spec = layout_.specs[i];
             sum(norm_graph, i, norm_graph.fixed("d " + spec.name, spec.shape, DType::F32, gradient(i)));
-            update(update_graph.graph, i, update_graph.graph.fixed("d " + spec.name, spec.shape, DType::F32, gradient(i)));
         }
+        Graph& g = update_graph.graph;
+        for (const ParameterLayout::Run& run : layout_.runs)
+            add_update(g, g.fixed("gradients", {run.elements}, DType::F32, {gradients_->buffer(), run.offset}), run.offset,
+                       run.decay);
     }
     Params p;
     p.N = first_block_.back();
@@ -128,14 +133,16 @@ void TrainStep::add_sum_squares(Graph& g, size_t parameter, Tensor gradient) con
     g.add(Op::SumSquares, p, {gradient}, {g.view(all, {blocks}, static_cast<size_t>(first) * sizeof(double))});
 }
 
-void TrainStep::add_update(Graph& g, size_t parameter, Tensor gradient) const {
-    const ParameterSpec& spec = layout_.specs[parameter];
+// `gradient` is that of what lies at `offset`: of a parameter, or of a run of them.
+void TrainStep::add_update(Graph& g, Tensor gradient, size_t offset, bool decay) const {
+    const Shape shape = g.info(gradient).shape;
     const auto part = [&](int i) {
-        return i < parts() ? g.fixed(spec.name, spec.shape, DType::F32, locate(parameter, i)) : Tensor{};
+        return i < parts() ? g.fixed("updated", shape, DType::F32, {parts_[static_cast<size_t>(i)]->buffer(), offset})
+                           : Tensor{};
     };
     Params p;
-    p.C = spec.shape.elements();
-    p.decay = spec.decay;
+    p.C = shape.elements();
+    p.decay = decay;
     const Op op = shape_.optimizer == Optimizer::AdamW ? Op::AdamW : Op::Sgd;
     g.add(op, p, {gradient, g.fixed("stats", {2}, DType::F32, {stats_.buffer(), 0})}, {part(0), part(1), part(2)});
 }
@@ -160,21 +167,43 @@ void TrainStep::initialise(uint64_t seed) {
     }
 }
 
-double TrainStep::micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const Micro& micro) {
+void TrainStep::begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const Micro& micro) {
     CHECK(!shape_.low_memory || micro.of == 1);
-    micro_ = {};
-    micro_.seed = micro.seed;
-    micro_.index = micro.index;
-    micro_.accumulate = micro.first ? 0 : 1;
-    micro_.loss_scale = static_cast<float>(1.0 / (static_cast<double>(rows()) * static_cast<double>(micro.of)));
+    step_ = {};
+    step_.seed = micro.seed;
+    step_.index = micro.index;
+    step_.accumulate = micro.first ? 0 : 1;
+    step_.loss_scale = static_cast<float>(1.0 / (static_cast<double>(rows()) * static_cast<double>(micro.of)));
     std::copy(ids.begin(), ids.end(), ids_.begin());
     std::copy(targets.begin(), targets.end(), targets_.begin());
-    return run(train_, ids, targets, micro_) / static_cast<double>(rows());
+    set_inputs(train_, ids, targets);
+}
+
+double TrainStep::micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const Micro& micro) {
+    begin_micro_step(ids, targets, micro);
+    train_.plan.run(step_);
+    return loss_sum(train_) / static_cast<double>(rows());
+}
+
+TrainStep::Outcome TrainStep::last_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets,
+                                              const Micro& micro, double clip, const Update& u) {
+    if (shape_.low_memory) {  // the update's own forward pass takes the place of the losses
+        const double loss = micro_step(ids, targets, micro), norm = gradient_norm(clip);
+        update(u);
+        return {loss, norm};
+    }
+    begin_micro_step(ids, targets, micro);
+    step_.clip = static_cast<float>(clip);
+    put(u);
+    backend_.run_in_turn(std::array<const Plan*, 3>{&train_.plan, &norm_, &update_.plan}, step_);
+    return {loss_sum(train_) / static_cast<double>(rows()), norm()};
 }
 
 TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets) {
     const auto ignored = std::count(targets.begin(), targets.end(), kIgnore);
-    return {run(evaluate_, ids, targets, Step{}), rows() - static_cast<int64_t>(ignored)};
+    set_inputs(evaluate_, ids, targets);
+    evaluate_.plan.run({});
+    return {loss_sum(evaluate_), rows() - static_cast<int64_t>(ignored)};
 }
 
 void TrainStep::set_inputs(const LossPlan& what, std::span<const int32_t> ids, std::span<const int32_t> targets) const {
@@ -183,10 +212,7 @@ void TrainStep::set_inputs(const LossPlan& what, std::span<const int32_t> ids, s
     what.plan.set(what.inputs.targets, targets);
 }
 
-double TrainStep::run(const LossPlan& what, std::span<const int32_t> ids, std::span<const int32_t> targets,
-                      const Step& step) {
-    set_inputs(what, ids, targets);
-    what.plan.run(step);
+double TrainStep::loss_sum(const LossPlan& what) {
     what.plan.get(what.loss.losses, std::span<float>(losses_));
     double sum = 0;
     for (const float loss : losses_) sum += loss;
@@ -194,27 +220,33 @@ double TrainStep::run(const LossPlan& what, std::span<const int32_t> ids, std::s
 }
 
 double TrainStep::gradient_norm(double clip) {
-    Step step;
-    step.clip = static_cast<float>(clip);
-    norm_.run(step);
-    float stats[2] = {};
-    backend_.download({stats_.buffer(), 0}, std::as_writable_bytes(std::span(stats)));
-    return stats[0];
+    step_.clip = static_cast<float>(clip);
+    norm_.run(step_);
+    return norm();
+}
+
+double TrainStep::norm() const {
+    float norm = 0;
+    backend_.download({stats_.buffer(), 0}, std::as_writable_bytes(std::span(&norm, 1)));
+    return norm;
+}
+
+void TrainStep::put(const Update& u) {
+    step_.lr = static_cast<float>(u.lr);
+    step_.weight_decay = static_cast<float>(u.weight_decay);
+    step_.beta1 = static_cast<float>(u.beta1);
+    step_.beta2 = static_cast<float>(u.beta2);
+    step_.eps = static_cast<float>(u.eps);
+    step_.momentum = static_cast<float>(u.momentum);
+    const auto t = static_cast<double>(u.step + 1);
+    step_.correction1 = static_cast<float>(1 - std::pow(static_cast<double>(step_.beta1), t));
+    step_.correction2 = static_cast<float>(1 - std::pow(static_cast<double>(step_.beta2), t));
 }
 
 void TrainStep::update(const Update& u) {
-    Step step = micro_;
-    step.lr = static_cast<float>(u.lr);
-    step.weight_decay = static_cast<float>(u.weight_decay);
-    step.beta1 = static_cast<float>(u.beta1);
-    step.beta2 = static_cast<float>(u.beta2);
-    step.eps = static_cast<float>(u.eps);
-    step.momentum = static_cast<float>(u.momentum);
-    const auto t = static_cast<double>(u.step + 1);
-    step.correction1 = static_cast<float>(1 - std::pow(static_cast<double>(step.beta1), t));
-    step.correction2 = static_cast<float>(1 - std::pow(static_cast<double>(step.beta2), t));
+    put(u);
     if (shape_.low_memory) set_inputs(update_, ids_, targets_);
-    update_.plan.run(step);
+    update_.plan.run(step_);
 }
 
 Location TrainStep::locate(size_t parameter, int part) const {

@@ -44,8 +44,15 @@ public:
         double beta1 = 0, beta2 = 0, eps = 0;  // AdamW
         double momentum = 0;                   // Sgd
     };
-    /// Applies the gradients; after gradient_norm().
+    /// Applies the gradients; after gradient_norm(). Changes nothing if their norm is not finite.
     void update(const Update& update);
+
+    struct Outcome {
+        double loss = 0, norm = 0;
+    };
+    /// micro_step(), gradient_norm() and update() at once: the host waits for the device only at the end.
+    Outcome last_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const Micro& micro, double clip,
+                            const Update& update);
 
     struct LossSum {
         double sum = 0;    // nats
@@ -83,10 +90,13 @@ private:
     Recorded record(Mode mode, const std::function<void(Graph&, size_t parameter, Tensor gradient)>& use);
     void compile_plans();
     void add_sum_squares(Graph& g, size_t parameter, Tensor gradient) const;
-    void add_update(Graph& g, size_t parameter, Tensor gradient) const;
+    void add_update(Graph& g, Tensor gradient, size_t offset, bool decay) const;
     std::vector<int64_t> sum_blocks() const;
     void set_inputs(const LossPlan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets) const;
-    double run(const LossPlan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets, const Step& step);
+    void begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const Micro& micro);
+    double loss_sum(const LossPlan& plan);
+    double norm() const;
+    void put(const Update& update);
 
     Backend& backend_;
     const GptConfig config_;
@@ -102,7 +112,7 @@ private:
     Plan norm_;
     std::vector<int32_t> positions_;      // (B*T)
     std::vector<int32_t> ids_, targets_;  // (B*T) of the last micro_step, for low_memory's second pass
-    Step micro_;                          // of the last micro_step
+    Step step_;                           // of the last micro_step
     std::vector<float> losses_;           // (B*T)
 };
 

@@ -67,19 +67,24 @@ TrainEnd Trainer::loop() {
         const bool last = early || done || stop;
         const bool save_now = last || (state_.step > 0 && state_.step % options_.save_every == 0);
         if (!last) sample_if_due();
-        const Clock::time_point step_begin = Clock::now();
-        const double loss = gradients(last ? 1 : options_.accumulate);
-        const Clock::duration forward_backward = Clock::now() - step_begin;
-        if (save_now && saved_ != state_.step) save();
+        const bool save_first = save_now && saved_ != state_.step;
+        Clock::time_point begin = Clock::now();
+        const double loss = gradients(last ? 1 : options_.accumulate, !save_first && !last);
+        if (save_first) {  // only now that the weights have proved to give a loss
+            const Clock::time_point save_begin = Clock::now();
+            save();
+            begin += Clock::now() - save_begin;
+        }
         if (last) return done ? TrainEnd::Finished : early ? TrainEnd::StoppedEarly : TrainEnd::Interrupted;
-        update(loss, forward_backward);
+        if (save_first) train_.update(next_update());
+        report(loss, Clock::now() - begin);
     }
 }
 
-// Fills the gradients of the next step and returns its loss.
-double Trainer::gradients(int64_t micro_batches) {
+// Fills the gradients of the next step, also updates the weights if asked to, and returns the loss before.
+double Trainer::gradients(int64_t micro_batches, bool update) {
     const int64_t B = options_.batch, T = options_.context;
-    double loss = 0;
+    double loss = 0, norm = 0;
     for (int64_t micro = 0; micro < micro_batches; ++micro) {
         for (int64_t b = 0; b < B; ++b) {
             const int64_t start = window_start(static_cast<uint64_t>(options_.seed), static_cast<uint32_t>(state_.step),
@@ -94,10 +99,16 @@ double Trainer::gradients(int64_t micro_batches) {
         which.index = static_cast<uint32_t>(state_.step * options_.accumulate + micro);
         which.of = options_.accumulate;
         which.first = micro == 0;
-        loss += train_.micro_step(ids_, targets_, which);
+        if (update && micro == micro_batches - 1) {
+            const TrainStep::Outcome all = train_.last_micro_step(ids_, targets_, which, options_.clip, next_update());
+            loss += all.loss;
+            norm = all.norm;
+        } else {
+            loss += train_.micro_step(ids_, targets_, which);
+        }
         check_finite("loss", loss);
     }
-    const double norm = train_.gradient_norm(options_.clip);
+    if (!update) norm = train_.gradient_norm(options_.clip);
     check_finite("norm of the gradients", norm);
     line_ = LogLine{state_.step + 1, loss / static_cast<double>(micro_batches), {}, {}, norm, {}};
     return *line_->loss;
@@ -113,8 +124,7 @@ void Trainer::check_finite(const char* what, double value) const {
          options_.clip, static_cast<long long>(options_.warmup));
 }
 
-void Trainer::update(double loss, Clock::duration forward_backward) {
-    const auto update_begin = Clock::now();
+TrainStep::Update Trainer::next_update() const {
     TrainStep::Update u;
     u.step = state_.step;
     u.lr = schedule_.at(state_.step);
@@ -123,18 +133,20 @@ void Trainer::update(double loss, Clock::duration forward_backward) {
     u.beta2 = options_.beta2;
     u.eps = options_.adam_eps;
     u.momentum = options_.momentum;
-    train_.update(u);
-    ++state_.step;
+    return u;
+}
 
-    const auto now = Clock::now();
-    const double tok_s = static_cast<double>(train_.rows() * options_.accumulate) /
-                         std::max(1e-9, seconds(forward_backward + (now - update_begin)));
-    line_->lr = u.lr;
+// A step is done, in that time.
+void Trainer::report(double loss, Clock::duration time) {
+    const double tok_s = static_cast<double>(train_.rows() * options_.accumulate) / std::max(1e-9, seconds(time));
+    line_->lr = schedule_.at(state_.step);
+    ++state_.step;
     line_->tok_s = tok_s;
     const auto done = static_cast<double>(state_.step - first_step_),
                left = static_cast<double>(options_.iters - state_.step);
     tok_s_ = done <= 2 ? tok_s : 0.9 * tok_s_ + 0.1 * tok_s;  // the first step, which also gets its memory, is forgotten
-    progress_.step({state_.step, options_.iters, loss, u.lr, tok_s_, val_loss_, seconds(now - begin_) / done * left});
+    const double elapsed = seconds(Clock::now() - begin_);
+    progress_.step({state_.step, options_.iters, loss, *line_->lr, tok_s_, val_loss_, elapsed / done * left});
 }
 
 // At every --eval-every-th step, and at the end.

@@ -59,9 +59,10 @@ private:
     std::optional<double> validation_loss();
     bool note_best(double val_loss, bool regular);
     void publish_best();
-    double gradients(int64_t micro_batches);
+    double gradients(int64_t micro_batches, bool update);
     void check_finite(const char* what, double value) const;
-    void update(double loss, Clock::duration forward_backward);
+    TrainStep::Update next_update() const;
+    void report(double loss, Clock::duration time);
     void finish_line();
     void save();
     void sample_if_due();

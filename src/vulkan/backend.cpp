@@ -32,13 +32,17 @@ public:
     }
     int allocate(size_t bytes) override { return memory_.allocate(bytes); }
     void release(int buffer) override {
-        last_.reset();
+        last_.clear();
         memory_.release(buffer);
     }
     void upload(Location to, std::span<const std::byte> bytes) override;
     void download(Location from, std::span<std::byte> bytes) const override;
     void prepare(Plan& plan) override;
-    void run(const Plan& plan, const Step& step) override;
+    void run(const Plan& plan, const Step& step) override {
+        const Plan* const one = &plan;
+        run_in_turn({&one, 1}, step);
+    }
+    void run_in_turn(std::span<const Plan* const> plans, const Step& step) override;
     Peak measure_peak(const Stopwatch& stopwatch) override {
         return vulkan::measure_peak(*this, context(), transfers_, stopwatch);
     }
@@ -52,31 +56,38 @@ private:
     Pipelines pipelines_;
     Buffer step_;  // StepValues
     const double max_work_, max_launch_;
-    std::weak_ptr<const Results> last_;  // of the last run, unless something has changed since then
+    std::vector<VkCommandBuffer> commands_;           // of a run; kept, so that none allocates
+    std::vector<std::weak_ptr<const Results>> last_;  // of the plans run last, unless something has changed since then
 };
 
 void VulkanBackend::upload(Location to, std::span<const std::byte> bytes) {
-    last_.reset();
+    last_.clear();
     memory_.upload(to, bytes);
 }
 
 void VulkanBackend::download(Location from, std::span<std::byte> bytes) const {
-    const std::shared_ptr<const Results> results = last_.lock();
-    if (const std::byte* const copied = results ? results->find(from, bytes.size()) : nullptr)
-        std::memcpy(bytes.data(), copied, bytes.size());
-    else
-        memory_.download(from, bytes);
+    for (const auto& last : last_) {
+        const std::shared_ptr<const Results> results = last.lock();
+        if (const std::byte* const copied = results ? results->find(from, bytes.size()) : nullptr) {
+            std::memcpy(bytes.data(), copied, bytes.size());
+            return;
+        }
+    }
+    memory_.download(from, bytes);
 }
 
 void VulkanBackend::prepare(Plan& plan) { plan.executable = record(plan, context()); }
 
-void VulkanBackend::run(const Plan& plan, const Step& step) {
+void VulkanBackend::run_in_turn(std::span<const Plan* const> plans, const Step& step) {
     const StepValues values(step);
     std::memcpy(step_.host, &values, sizeof values);
-    const auto& recording = static_cast<const Recording&>(*plan.executable);
-    last_.reset();
-    transfers_.run_before(recording.commands);
-    last_ = recording.results;
+    const auto recording = [](const Plan* plan) -> const Recording& { return static_cast<Recording&>(*plan->executable); };
+    last_.clear();
+    commands_.clear();
+    for (const Plan* plan : plans)
+        commands_.insert(commands_.end(), recording(plan).commands.begin(), recording(plan).commands.end());
+    transfers_.run_before(commands_);
+    for (const Plan* plan : plans) last_.push_back(recording(plan).results);
 }
 
 }  // namespace

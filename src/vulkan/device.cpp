@@ -36,6 +36,7 @@ DeviceInfo overridden(DeviceInfo d, const Overrides& o) {
         d.type = d.software ? "software" : "discrete";
     }
     d.unified = o.unified.value_or(d.unified);
+    d.subgroup_arithmetic &= o.subgroup_arithmetic;
     return d;
 }
 

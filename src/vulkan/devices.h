@@ -19,6 +19,7 @@ struct DeviceInfo {
     uint32_t shared_memory = 0, max_group = 0;  // of a workgroup: bytes, invocations
     uint32_t storage_buffers = 0;               // that a shader may use
     uint32_t subgroup = 0;                      // invocations
+    bool subgroup_arithmetic = false;           // shaders may sum over subgroups
     bool f16 = false, f16_storage = false, i8_dot = false, cooperative_matrix = false;
     std::string missing;  // why nib cannot use it; empty: it can
 };

@@ -130,7 +130,7 @@ std::vector<Dispatch> norm(const Shader& shader, const Shader& texels, const Nod
     const double work = 4 * kMove * real(C);
     if (!takes_texels(node, limits)) return by_rows(shader, limits, node, R, work);
     Dispatch d = by_rows(texels, limits, node);
-    if (C % 4 == 0) d.constants.fours = texels.texels | 1 << kMaxIn;
+    if (C % 4 == 0) d.constants.fours = texels.texels() | 1 << kMaxIn;
     std::vector<Dispatch> list;
     add_groups(list, d, node, limits, groups_of(R, d), d.constants.group * work);
     return list;
@@ -154,7 +154,7 @@ std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
 // Each invocation computes some rows of a head, as many as registers may have room for (shaders/heads.glsl). `products`: of
 // numbers of a head, for each query and key.
 void add_heads(std::vector<Dispatch>& list, Dispatch d, const Node& node, const Limits& limits, double products) {
-    const bool texels = d.shader->texels != 0;
+    const bool texels = d.shader->texels() != 0;
     const int64_t D = d.constants.D, group = d.constants.group, units = node.p.B * node.p.H;
     const int64_t rows = (D > 32 ? 1 : D > 16 ? 2 : 4) * (texels && D % 4 == 0 && D <= 64 ? 4 : 1);
     const int64_t times = texels ? rows : rows * group, together = texels ? group : 1;
@@ -169,7 +169,7 @@ Dispatch by_head(const Shader& shader, const Shader& texels, const Node& node, c
     const int64_t D = node.p.C / node.p.H;
     d.constants.D = static_cast<uint32_t>(D);
     d.constants.drops = node.p.dropout != 0;
-    if (software && D % 4 == 0) d.constants.fours = texels.texels | 1u << kMaxIn;
+    if (software && D % 4 == 0) d.constants.fours = texels.texels() | 1u << kMaxIn;
     return d;
 }
 
@@ -266,7 +266,7 @@ std::vector<Dispatch> norm_backward_weight(const Node& node, const Limits& limit
     const bool software = takes_texels(node, limits);
     Dispatch sums = by_rows(software ? kNormBackwardWeightTexels : kNormBackwardWeight, limits, node);
     Dispatch sum = base(kNormBackwardWeightSum, node);
-    if (software && node.p.C % 4 == 0) sums.constants.fours = kNormBackwardWeightTexels.texels | 1 << kMaxIn;
+    if (software && node.p.C % 4 == 0) sums.constants.fours = kNormBackwardWeightTexels.texels() | 1 << kMaxIn;
     sums.constants.D = sum.constants.D = static_cast<uint32_t>(kRowsOfSum);
     sums.scratch = kMaxIn;
     sum.scratch = 0;
@@ -303,7 +303,7 @@ std::vector<Dispatch> sum_squares(const Node& node, const Limits& limits) {
 }
 
 std::vector<Dispatch> update(const Node& node, const Limits& limits) {
-    Dispatch whole = base(node.op == Op::AdamW ? kAdamW : kSgd, node);
+    Dispatch whole = base(node.op == Op::AdamW ? kAdamw : kSgd, node);
     whole.constants.D = node.p.decay;
     uint32_t pieces = 1;  // all but stats
     for (int i = 0; i < kMaxOut; ++i)

@@ -69,7 +69,7 @@ Dispatch texels(Dispatch d, const Node& node, int64_t I, int64_t J) {
 }
 
 Dispatch product(const Dispatch& d, const Node& node, int64_t I, int64_t J) {
-    return d.shader->texels != 0 ? texels(d, node, I, J) : tiles(d, node, I, J);
+    return d.shader->texels() != 0 ? texels(d, node, I, J) : tiles(d, node, I, J);
 }
 
 // Of tensors (their bits) whose rows have N numbers and those of C: whose rows are whole fours.

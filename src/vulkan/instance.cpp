@@ -185,6 +185,9 @@ DeviceInfo Instance::describe(VkPhysicalDevice device) const {
     d.max_group = std::min(p.limits.maxComputeWorkGroupInvocations, p.limits.maxComputeWorkGroupSize[0]);
     d.storage_buffers = std::min(p.limits.maxPerStageDescriptorStorageBuffers, p.limits.maxDescriptorSetStorageBuffers);
     d.subgroup = subgroup.subgroupSize;
+    constexpr VkSubgroupFeatureFlags kSums = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
+    d.subgroup_arithmetic =
+        (subgroup.supportedOperations & kSums) == kSums && (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
     d.f16 = small.shaderFloat16;
     d.f16_storage = storage.storageBuffer16BitAccess;
     d.i8_dot = has(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);

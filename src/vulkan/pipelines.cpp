@@ -9,12 +9,6 @@
 namespace nib::vulkan {
 namespace {
 
-std::vector<uint32_t> unpack(std::span<const uint8_t> code) {
-    std::vector<uint32_t> words;
-    while (!code.empty()) words.push_back(take_word(code));
-    return words;
-}
-
 // ---- what is kept: a header of ours, since drivers trust what they are given, and the driver's own data ----------------
 
 struct StoredHeader {
@@ -108,7 +102,7 @@ void Pipelines::save() const {
 }
 
 VkDescriptorType descriptor_type(const Shader& shader, uint32_t binding) {
-    const bool texels = binding > 0 && (shader.texels >> (binding - 1) & 1) != 0;
+    const bool texels = binding > 0 && (shader.texels() >> (binding - 1) & 1) != 0;
     return texels ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
 }
 
@@ -129,7 +123,7 @@ void Pipelines::make(Pipeline& p, const Shader& shader, const Constants& constan
     const Functions& vk = device_.vk();
     std::vector<VkDescriptorSetLayoutBinding> bindings;
     for (uint32_t i = 0; i <= kTensors; ++i)
-        if (i == 0 || (shader.tensors >> (i - 1) & 1))
+        if (i == 0 || (shader.tensors() >> (i - 1) & 1))
             bindings.push_back({i, descriptor_type(shader, i), 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr});
     CHECK(bindings.size() <= kMaxBindings);
     VkDescriptorSetLayoutCreateInfo set{};
@@ -148,8 +142,8 @@ void Pipelines::make(Pipeline& p, const Shader& shader, const Constants& constan
 
     VkShaderModuleCreateInfo code{};
     code.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
-    const std::vector<uint32_t> words = unpack(shader.code);
-    code.codeSize = words.size() * sizeof words[0];
+    const std::span<const uint32_t> words = shader.code(device_.info().subgroup_arithmetic);
+    code.codeSize = words.size_bytes();
     code.pCode = words.data();
     VkShaderModule module = nullptr;
     check(vk.vkCreateShaderModule(device_.handle(), &code, nullptr, &module), "preparing a shader");

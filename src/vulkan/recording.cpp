@@ -113,7 +113,7 @@ VkDescriptorSet Recorder::bind(const Part& part, Dispatch& d) {
     };
     add(0, {c_.step.buffer, 0, sizeof(StepValues)});
     for (int i = 0; i < kTensors; ++i)
-        if (d.shader->tensors >> i & 1) add(static_cast<uint32_t>(i + 1), place(part, i, d));
+        if (d.shader->tensors() >> i & 1) add(static_cast<uint32_t>(i + 1), place(part, i, d));
     VkDescriptorSetAllocateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO;
     info.descriptorPool = made_.pool;
