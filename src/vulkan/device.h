@@ -28,8 +28,6 @@ public:
     const Functions& vk() const { return instance_.vk; }
     VkDevice handle() const { return device_; }
     const DeviceInfo& info() const { return info_; }
-    /// Whether shaders may use integers of 64 bits.
-    bool long_integers() const { return long_integers_; }
     const VkPhysicalDeviceProperties& properties() const { return properties_; }
     /// What the start of a binding must be a multiple of.
     uint64_t offset_alignment() const {
@@ -75,7 +73,7 @@ private:
     VkFence fence_ = nullptr;
     std::vector<VkSubmitInfo> submits_;  // of a run; kept, so that none allocates
     VkResult failure_ = VK_SUCCESS;
-    bool hangs_ = false, long_integers_ = false;
+    bool hangs_ = false;
 };
 
 }  // namespace nib::vulkan

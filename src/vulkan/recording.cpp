@@ -259,7 +259,7 @@ std::unique_ptr<Recording> record(const Plan& plan, const RecordingContext& cont
     const DeviceInfo& device = context.device.info();
     // A binding may begin up to an alignment before its rows.
     const Limits limits{std::min(device.max_buffer_range, kMaxPiece) - context.device.offset_alignment(),
-                        device.software && context.device.long_integers(),  // as fours.glsl needs
+                        device.software && device.long_integers,  // as fours.glsl needs
                         context.device.properties().limits.maxTexelBufferElements, context.max_launch};
     std::vector<std::vector<Dispatch>> launches;
     for (const Node& node : plan.nodes) launches.push_back(dispatches(node, limits));
