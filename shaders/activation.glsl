@@ -2,7 +2,7 @@
 // NaN.
 
 /// exp(-2u), u = sqrt(2/pi) (c + 0.044715 c^3).
-float gelu_exp(float c) { return exp_of(c * fma(c * c, -1.59576912 * 0.044715, -1.59576912)); }
+float gelu_exp(float c) { return exp_within(c * fma(c * c, -1.59576912 * 0.044715, -1.59576912)); }
 
 /// x/2 (1 + tanh u) = x / (1 + exp(-2u)).
 float gelu_tanh(float x) {
@@ -32,13 +32,13 @@ float probability_beyond(float a, float bell) {
 
 /// max(x, 0) - |x| Q(|x|).
 float gelu_erf(float x) {
-    const float a = min(abs(x), 13.0), q = probability_beyond(a, exp_of(a * a * -0.5));
+    const float a = min(abs(x), 13.0), q = probability_beyond(a, exp_within(a * a * -0.5));
     return fma(-a, q, max(x, 0.0));
 }
 
 /// P(X < x) + x exp(-x^2/2) / sqrt(2 pi).
 float gelu_erf_derivative(float x) {
-    const float a = min(abs(x), 13.0), bell = exp_of(a * a * -0.5);
+    const float a = min(abs(x), 13.0), bell = exp_within(a * a * -0.5);
     const float d = probability_beyond(a, bell) - a * 0.398942280 * bell;  // at -|x|; that at |x| is one minus it
     return x < 0.0 ? d : 1.0 - d;
 }

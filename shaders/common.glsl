@@ -11,8 +11,10 @@ layout(constant_id = 2) const uint kType = 0;          // DType of the tensors t
 layout(constant_id = 3) const uint kPositionType = 0;  // the same for Params::position_type
 layout(constant_id = 4) const uint kFours = 0;         // bit i: tensor i can be read and written four numbers at once
 layout(constant_id = 5) const uint kDrops = 0;         // of attention: 1 where there is dropout
-layout(constant_id = 6) const uint kParts = 3;         // of attention_backward_keys: bit 0: computes dk, bit 1: dv
+layout(constant_id = 6) const uint kParts = 3;         // of some shaders: bit i: output i is computed
 layout(constant_id = 7) const uint kColumnFours = 2;   // of linear_texels_gemm: fours of columns of an invocation
+layout(constant_id = 8) const uint kAct = 0;           // of linear_texels: Act
+layout(constant_id = 9) const uint kResidual = 0;      // of linear_texels: 1 where there is one
 
 // Both are read once: drivers for CPUs read them anew for each invocation wherever they are named.
 struct Push {
@@ -76,9 +78,9 @@ float from_f16(uint h) {
 /// whatever a softmax has for its largest, a score that is NaN has such a weight.
 bool is_nan(float x) { return (floatBitsToUint(x) & 0x7FFFFFFFu) > 0x7F800000u; }
 
-/// e^x, relative error 2e-7; 0 below -87.7, infinity above 88.4, NaN for NaN.
-float exp_of(float x) {
-    const float c = clamp(x, -88.0, 89.0), n = round(c * 1.44269504);
+/// e^c for -88 <= c <= 89, relative error 2e-7; 0 below -87.7, infinity above 88.4.
+float exp_within(float c) {
+    const float n = round(c * 1.44269504);
     const float r = fma(n, 2.12194440e-4, fma(n, -0.693359375, c));
     float y = 1.9875691500e-4;
     y = fma(y, r, 1.3981999507e-3);
@@ -86,8 +88,11 @@ float exp_of(float x) {
     y = fma(y, r, 4.1665795894e-2);
     y = fma(y, r, 1.6666665459e-1);
     y = fma(y, r, 5.0000001201e-1);
-    return mix(fma(y * r, r, r + 1.0) * uintBitsToFloat(uint(int(n) + 127) << 23), x, is_nan(x));
+    return fma(y * r, r, r + 1.0) * uintBitsToFloat(uint(int(n) + 127) << 23);
 }
+
+/// The same for any x, NaN for NaN.
+float exp_of(float x) { return mix(exp_within(clamp(x, -88.0, 89.0)), x, is_nan(x)); }
 
 shared float reduced[W];
 

@@ -1,4 +1,5 @@
-// y[i] = residual[i] + dropout(act(pre[i])), where there is no pre of y itself: what follows linear_texels.
+// y[i] = residual[i] + dropout(act(pre[i])), where there is no pre of y itself: what follows linear_texels where there is
+// dropout, whose masks take fewest random numbers here.
 #version 450
 #include "common.glsl"
 #include "texels.glsl"

@@ -96,16 +96,21 @@ void add_epilogue(std::vector<Dispatch>& list, Dispatch d, const Node& node, con
                4 * kMove * static_cast<double>(elements));
 }
 
-// Whether y is another than the product.
-bool has_epilogue(const Node& node) { return node.p.act != Act::None || node.p.dropout != 0 || node.in[3] || node.out[1]; }
-
 }  // namespace
 
 std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t R = p.B * p.T;
     const bool few = R <= kFewestRows;
-    Dispatch whole = base(few ? kLinearFewRows : kLinear, kLinearTexels, node, limits, 0b1100100, 0b11);
+    Dispatch whole = base(few ? kLinearFewRows : kLinear, kLinearTexels, node, limits, 0b1101100, 0b11);
+    const bool epilogue = whole.shader == &kLinearTexels && p.dropout != 0;
+    if (epilogue) {
+        whole.constants.parts = node.out[1] ? 2 : 1;  // what linear_epilogue reads
+    } else if (whole.shader == &kLinearTexels) {
+        whole.constants.parts = node.out[1] ? 3 : 1;
+        whole.constants.act = static_cast<uint32_t>(p.act);
+        whole.constants.residual = node.in[3] ? 1 : 0;
+    }
     std::vector<Dispatch> list;
     if (const int64_t run = dtype_info(p.type)->block_size; run > 1) {
         Dispatch quantize = base(kQuantizeRows, node);
@@ -123,7 +128,7 @@ std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
         list.push_back(in_groups(d, node, (columns + kColumns - 1) / kColumns));
     });
     for (size_t i = products + 1; i < list.size(); ++i) list[i].waits = false;  // pieces do not wait for each other
-    if (whole.shader == &kLinearTexels && has_epilogue(node)) {
+    if (epilogue) {
         Dispatch d = base(kLinearEpilogue, kLinearEpilogue, node, limits, 0b1101000, 0);
         d.waits = true;
         add_epilogue(list, d, node, limits);
