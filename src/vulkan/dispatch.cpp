@@ -120,17 +120,29 @@ std::vector<Dispatch> by_rows(const Shader& shader, const Limits& limits, const 
 double real(int64_t n) { return static_cast<double>(std::max<int64_t>(n, 1)); }
 
 // Whether activations (R,C) are read through texel buffers.
-bool takes_texels(const Node& node, const Limits& limits) {
-    return limits.software && static_cast<uint64_t>(node.p.B * node.p.T * node.p.C) <= limits.max_texels;
+bool takes_texels(const Node& node, const Limits& limits, int64_t C) {
+    return limits.software && static_cast<uint64_t>(node.p.B * node.p.T * C) <= limits.max_texels;
 }
 
 // A workgroup for each row; on a CPU an invocation.
 std::vector<Dispatch> norm(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
     const int64_t R = node.p.B * node.p.T, C = node.p.C;
     const double work = 4 * kMove * real(C);
-    if (!takes_texels(node, limits)) return by_rows(shader, limits, node, R, work);
+    if (!takes_texels(node, limits, node.p.C)) return by_rows(shader, limits, node, R, work);
     Dispatch d = by_rows(texels, limits, node);
     if (C % 4 == 0) d.constants.fours = texels.texels() | 1 << kMaxIn;
+    std::vector<Dispatch> list;
+    add_groups(list, d, node, limits, groups_of(R, d), d.constants.group * work);
+    return list;
+}
+
+// The same for logits (R,V), whose rows may start anywhere.
+std::vector<Dispatch> cross_entropy(const Node& node, const Limits& limits) {
+    const int64_t R = node.p.B * node.p.T, V = node.p.N;
+    const double work = 4 * kMove * real(V);
+    if (!takes_texels(node, limits, V)) return by_rows(kCrossEntropy, limits, node, R, work);
+    Dispatch d = by_rows(kCrossEntropyTexels, limits, node);
+    d.constants.fours = kCrossEntropyTexels.texels() | 1 << (kMaxIn + 1);
     std::vector<Dispatch> list;
     add_groups(list, d, node, limits, groups_of(R, d), d.constants.group * work);
     return list;
@@ -263,7 +275,7 @@ constexpr int64_t kRowsOfSum = 64;  // norm_backward_weight.comp: D
 int64_t norm_sums(const Params& p) { return (p.B * p.T + kRowsOfSum - 1) / kRowsOfSum; }
 
 std::vector<Dispatch> norm_backward_weight(const Node& node, const Limits& limits) {
-    const bool software = takes_texels(node, limits);
+    const bool software = takes_texels(node, limits, node.p.C);
     Dispatch sums = by_rows(software ? kNormBackwardWeightTexels : kNormBackwardWeight, limits, node);
     Dispatch sum = base(kNormBackwardWeightSum, node);
     if (software && node.p.C % 4 == 0) sums.constants.fours = kNormBackwardWeightTexels.texels() | 1 << kMaxIn;
@@ -358,7 +370,6 @@ bool supports(const Node& node) {
 
 std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
     const Params& p = node.p;
-    const int64_t R = p.B * p.T;
     switch (node.op) {
         case Op::Embed: return embed(node, limits);
         case Op::EmbedBackward: return embed_backward(node, limits);
@@ -373,7 +384,7 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::AttentionBackward: return attention_backward(node, limits);
         case Op::AttentionCached: return attention_cached(node, limits);
         case Op::GatherRows: return by_rows(kGatherRows, limits, node, p.N, 2 * kMove * real(p.C));
-        case Op::CrossEntropy: return by_rows(kCrossEntropy, limits, node, R, 4 * kMove * real(p.N));
+        case Op::CrossEntropy: return cross_entropy(node, limits);
         case Op::SumSquares: return sum_squares(node, limits);
         case Op::ClipFactor: return {base(kClipFactor, node)};
         case Op::AdamW:
