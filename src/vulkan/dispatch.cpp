@@ -155,6 +155,33 @@ bool is_number(DType type) {
     return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end();
 }
 
+// Elements of the node's dropout mask, which shaders count in 32 bits.
+int64_t mask_elements(const Node& node) {
+    const Params& p = node.p;
+    switch (node.op) {
+        case Op::Embed:
+        case Op::EmbedBackward: return p.B * p.T * p.C;
+        case Op::Attention:
+        case Op::AttentionBackward: return p.B * p.H * p.T * p.T;
+        default: return p.B * p.T * p.N;
+    }
+}
+
+// Groups of them that the same blocks of random numbers decide over.
+int64_t mask_groups(const Node& node) { return (mask_elements(node) + 127) / 128; }
+
+// Words of the mask, as in shaders/heads.glsl.
+int64_t mask_words(const Node& node) { return node.p.dropout != 0 ? 4 * (mask_groups(node) + 1) : 0; }
+
+// What the node's launches need first: the dropout mask, in scratch.
+void add_mask(std::vector<Dispatch>& list, const Node& node, const Limits& limits) {
+    if (node.p.dropout == 0) return;
+    Dispatch d = by_rows(kDropoutMask, limits, node);
+    d.scratch = kMaxIn + 2;
+    d.push.end = static_cast<uint32_t>(mask_groups(node));
+    add_groups(list, d, node, limits, groups_of(mask_groups(node), d), 128 * kMove * d.constants.group);
+}
+
 std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     std::vector<Dispatch> list;
@@ -185,22 +212,8 @@ Dispatch by_head(const Shader& shader, const Shader& texels, const Node& node, c
     return d;
 }
 
-// Groups of attention's weights that the same blocks of random numbers decide over.
-int64_t mask_groups(const Params& p) { return (p.B * p.H * p.T * p.T + 127) / 128; }
-
-// Words of its dropout mask, as in shaders/heads.glsl.
-int64_t mask_words(const Params& p) { return p.dropout != 0 ? 4 * (mask_groups(p) + 1) : 0; }
-
 // Words of what attention_backward leaves for attention_backward_keys, as there.
 int64_t record_words(const Params& p) { return 4 * p.B * p.H * p.T * (p.dropout != 0 ? (p.T + 63) / 64 : 1); }
-
-// What attention's launches need first: the dropout mask, in scratch.
-void add_mask(std::vector<Dispatch>& list, const Node& node, const Limits& limits) {
-    if (node.p.dropout == 0) return;
-    Dispatch d = by_rows(kAttentionMask, limits, node);
-    d.scratch = kMaxIn + 2;
-    add_groups(list, d, node, limits, groups_of(mask_groups(node.p), d), 128 * kMove * d.constants.group);
-}
 
 std::vector<Dispatch> attention(const Node& node, const Limits& limits) {
     std::vector<Dispatch> list;
@@ -251,18 +264,27 @@ std::vector<Dispatch> embed_backward(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t R = p.B * p.T;
     std::vector<Dispatch> list;
+    add_mask(list, node, limits);
     Dispatch clear = by_rows(kEmbedBackwardClear, limits, node);
     clear.scratch = kMaxIn + 2;
+    clear.constants.drops = p.dropout != 0;
+    clear.waits = !list.empty();
     for_pieces(clear, 1 << kMaxIn, p.N, p.C, DType::F32, limits, [&](Dispatch d, int64_t rows) {
         const int64_t count = d.push.begin == 0 ? std::max(rows, p.S) : rows;
         add_groups(list, d, node, limits, count, 2 * kMove * real(p.C));
     });
-    Dispatch links = base(kEmbedBackwardLinks, node), whole = by_rows(kEmbedBackward, limits, node);
+    Dispatch links = base(limits.software ? kEmbedBackwardLinksSerial : kEmbedBackwardLinks, node),
+             whole = by_rows(kEmbedBackward, limits, node);
+    links.constants.drops = whole.constants.drops = p.dropout != 0;
     links.scratch = kMaxIn + 2;
     links.waits = true;
     whole.scratch = 4;
-    // A search, each step of which reads what caches have.
-    add_groups(list, links, node, limits, groups_of(R, links), 4 * real(R) * links.constants.group);
+    if (limits.software) {
+        links.constants.group = 1;
+        add_groups(list, links, node, limits, 2, 6 * kMove * real(R));
+    } else {  // a search, each step of which reads what caches have
+        add_groups(list, links, node, limits, groups_of(R, links), 4 * real(R) * links.constants.group);
+    }
     const size_t sums = list.size();
     for_pieces(whole, 1 << kMaxIn, p.N, p.C, DType::F32, limits,
                [&](Dispatch d, int64_t) { add_groups(list, d, node, limits, R, 4 * kMove * real(p.C)); });
@@ -327,27 +349,15 @@ std::vector<Dispatch> update(const Node& node, const Limits& limits) {
     return list;
 }
 
-// Elements of the node's dropout mask, which shaders count in 32 bits.
-int64_t mask_elements(const Node& node) {
-    const Params& p = node.p;
-    switch (node.op) {
-        case Op::Embed:
-        case Op::EmbedBackward: return p.B * p.T * p.C;
-        case Op::Attention:
-        case Op::AttentionBackward: return p.B * p.H * p.T * p.T;
-        default: return p.B * p.T * p.N;
-    }
-}
-
 }  // namespace
 
 uint64_t scratch_bytes(const Node& node) {
     const Params& p = node.p;
     switch (node.op) {
         case Op::Linear: return dtype_info(p.type)->block_size > 1 ? dtype_bytes(DType::F32, p.B * p.T * p.C) : 0;
-        case Op::Attention: return dtype_bytes(DType::I32, mask_words(p));
-        case Op::AttentionBackward: return dtype_bytes(DType::I32, mask_words(p) + record_words(p));
-        case Op::EmbedBackward: return dtype_bytes(DType::I32, 2 * p.B * p.T);
+        case Op::Attention: return dtype_bytes(DType::I32, mask_words(node));
+        case Op::AttentionBackward: return dtype_bytes(DType::I32, mask_words(node) + record_words(p));
+        case Op::EmbedBackward: return dtype_bytes(DType::I32, mask_words(node) + 2 * p.B * p.T + p.N + p.S);
         case Op::NormBackwardWeight: return dtype_bytes(DType::F32, norm_sums(p) * 2 * p.C);
         default: return 0;
     }
