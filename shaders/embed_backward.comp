@@ -14,8 +14,6 @@ TENSOR(6, float, dwpe);     // (S,C)
 #include "embed_backward.glsl"
 #include "masked.glsl"
 
-uint table_row(uint table, uint r) { return uint(table == 0 ? AT(1, ids, r) : AT(2, positions, r)); }
-
 void add_rows(uint table, uint r) {
     const uint R = p.B * p.T, row = table_row(table, r), first = mask_data[link_at(table, r)];
     if (first >= kAgain || table == 0 && (row < p.begin || row >= p.end)) return;

@@ -9,8 +9,6 @@ TENSOR(7, uint, links);     // behind the mask
 
 #include "embed_backward.glsl"
 
-uint table_row(uint table, uint r) { return uint(table == 0 ? AT(1, ids, r) : AT(2, positions, r)); }
-
 void link(uint table, uint r) {
     const uint R = p.B * p.T, row = table_row(table, r);
     uint next = r + 1;

@@ -9,8 +9,6 @@ TENSOR(7, uint, links);     // behind the mask
 
 #include "embed_backward.glsl"
 
-uint table_row(uint table, uint r) { return uint(table == 0 ? AT(1, ids, r) : AT(2, positions, r)); }
-
 void main() {
     const uint table = group(), R = p.B * p.T, seen = link_at(2, 0) + table * p.N;
     if (table == 1 && !has(6)) return;
