@@ -231,9 +231,10 @@ std::vector<Dispatch> attention_cached(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t R = p.B * p.T, D = p.C / p.H;
     const bool many = p.T > kFewQueries;
-    Dispatch store = base(kAttentionStore, node), attend = base(kAttentionCached, node);
+    Dispatch store = by_rows(kAttentionStore, limits, node), attend = base(kAttentionCached, node);
     if (many) attend = by_head(kAttentionCachedRows, kAttentionCachedRowsTexels, node, limits);
     store.constants.D = attend.constants.D = static_cast<uint32_t>(D);
+    if (D % 4 == 0) store.constants.fours = 3u << (kMaxIn + 1);
     attend.waits = true;
     std::vector<Dispatch> list;
     add_groups(list, store, node, limits, R, 4 * kMove * real(p.C));
