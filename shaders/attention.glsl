@@ -1,7 +1,6 @@
 // P[t,s] = softmax_s(q_t . k_s / sqrt(D)) for s <= t,  y_t = sum_s dropout(P[t,s]) v_s,  lse[t] = the softmax's log-sum-exp,
 // with the softmax of Milakov, Gimelshein 2018 over kKeys keys after another. A workgroup computes W kRows queries; D is
-// the head size. Shaders that define CACHED have keys and values as attention_cached_rows.glsl says,
-// others those of qkv.
+// the head size. Keys and values are those of qkv; where a shader defines CACHED, what attention_cached_rows.glsl says.
 #ifdef CACHED
 #include "attention_cached_rows.glsl"
 #else

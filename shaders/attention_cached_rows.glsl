@@ -28,6 +28,7 @@ shared vec4 some_keys[kBlock][kQuads], some_values[kBlock][kQuads];
 #define KEY(at, s, j) some_keys[(s) % kBlock][j]
 #define VALUE(at, s, j) some_values[(s) % kBlock][j]
 
+/// Keys and values from s on, those before `seen`.
 void load(Place at, uint s, uint seen) {
     const uint length = 4 * kQuads, count = min(kBlock, seen - s) * length;
     barrier();  // who still reads the last ones

@@ -27,15 +27,15 @@ uint to_f16(float x) {
 bool in_pairs() { return kType == kF16 && (kFours & 0xC0u) == 0xC0u; }
 
 /// Stores number `from` of qkv as number `to`; of pairs also the next one.
-#define STORE(i, name, to, from)                                                                                  \
-    if (kType == kF32) {                                                                                          \
-        AT(i, name, to) = floatBitsToUint(AT(0, qkv, from));                                                      \
-    } else if (in_pairs()) {                                                                                          \
-        name##_data[(p.shift[i] + to) / 2] = to_f16(AT(0, qkv, from)) | to_f16(AT(0, qkv, (from) + 1)) << 16;       \
-    } else {                                                                                                      \
-        const uint at = p.shift[i] + to, half_of = 16 * (at & 1);                                                 \
-        atomicAnd(name##_data[at / 2], ~(0xFFFFu << half_of));                                                    \
-        atomicOr(name##_data[at / 2], to_f16(AT(0, qkv, from)) << half_of);                                       \
+#define STORE(i, name, to, from)                                                                                \
+    if (kType == kF32) {                                                                                        \
+        AT(i, name, to) = floatBitsToUint(AT(0, qkv, from));                                                    \
+    } else if (in_pairs()) {                                                                                    \
+        name##_data[(p.shift[i] + to) / 2] = to_f16(AT(0, qkv, from)) | to_f16(AT(0, qkv, (from) + 1)) << 16;   \
+    } else {                                                                                                    \
+        const uint at = p.shift[i] + to, half_of = 16 * (at & 1);                                               \
+        atomicAnd(name##_data[at / 2], ~(0xFFFFu << half_of));                                                  \
+        atomicOr(name##_data[at / 2], to_f16(AT(0, qkv, from)) << half_of);                                     \
     }
 
 void main() {
