@@ -1,10 +1,11 @@
 // What embed_backward needs first: zeros in rows [begin, end) of dwte and, where `begin` is 0, in dwpe, unless they are added
-// to. One workgroup per row.
+// to, and in links. One workgroup per row.
 #version 450
 #include "common.glsl"
 
 TENSOR(5, float, dwte);  // (V,C)
 TENSOR(6, float, dwpe);  // (S,C)
+TENSOR(7, uint, links);  // (2,R)
 
 void main() {
     const uint row = group();
@@ -12,4 +13,7 @@ void main() {
         if (row < p.end - p.begin && !adds_weight(0)) AT(5, dwte, row * p.C + c) = 0.0;
         if (p.begin == 0 && has(6) && row < p.S && !adds_weight(1)) AT(6, dwpe, row * p.C + c) = 0.0;
     }
+    const uint step = gl_NumWorkGroups.x * gl_NumWorkGroups.y * W;
+    if (p.begin == 0)
+        for (uint i = row * W + gl_LocalInvocationIndex; i < 2 * p.B * p.T; i += step) AT(7, links, i) = 0;
 }

@@ -65,6 +65,12 @@ ParameterLayout::ParameterLayout(const GptConfig& config, size_t segment)
     total = static_cast<int64_t>(at / 4);
 }
 
+std::vector<ParameterLayout::Run> ParameterLayout::one_by_one() const {
+    std::vector<Run> single;
+    for (size_t i = 0; i < specs.size(); ++i) single.push_back({offsets[i], specs[i].shape.elements(), specs[i].decay});
+    return single;
+}
+
 Graph::Loss record_training(Graph& g, const GptConfig& config, const GptWeights& weights, float dropout, TrainInputs& in,
                             const GradientUse& use) {
     const int64_t rows = g.batch() * g.time();

@@ -38,6 +38,8 @@ struct ParameterLayout {
     std::vector<Run> runs;
     int64_t total = 0;  // floats, gaps included
     explicit ParameterLayout(const GptConfig& config, size_t segment = SIZE_MAX);
+    /// Runs of one parameter each.
+    std::vector<Run> one_by_one() const;
 };
 
 /// Graph inputs of training and evaluation.

@@ -46,6 +46,7 @@ TrainStep::TrainStep(Backend& backend, const GptConfig& config, const TrainShape
       config_(config),
       shape_(shape),
       layout_(config, backend.segment()),
+      runs_(shape.low_memory ? layout_.one_by_one() : layout_.runs),
       first_block_(sum_blocks()),
       partials_(backend, static_cast<size_t>(first_block_.back()) * sizeof(double)),
       stats_(backend, kStatsBytes) {
@@ -68,8 +69,8 @@ TrainStep::TrainStep(Backend& backend, const GptConfig& config, const TrainShape
 
 std::vector<int64_t> TrainStep::sum_blocks() const {
     std::vector<int64_t> first = {0};
-    for (const ParameterSpec& spec : layout_.specs)
-        first.push_back(first.back() + (spec.shape.elements() + kSumBlock - 1) / kSumBlock);
+    for (const ParameterLayout::Run& run : runs_)
+        first.push_back(first.back() + (run.elements + kSumBlock - 1) / kSumBlock);
     return first;
 }
 
@@ -87,10 +88,8 @@ TrainStep::Recorded TrainStep::record(Mode mode, const std::function<void(Graph&
 
 // All plans share one arena: none needs what another left there.
 void TrainStep::compile_plans() {
-    const auto sum = [this](Graph& g, size_t parameter, Tensor gradient) { add_sum_squares(g, parameter, gradient); };
-    const auto update = [this](Graph& g, size_t i, Tensor gradient) {
-        add_update(g, gradient, layout_.offsets[i], layout_.specs[i].decay);
-    };
+    const auto sum = [this](Graph& g, size_t run, Tensor gradient) { add_sum_squares(g, run, gradient); };
+    const auto update = [this](Graph& g, size_t run, Tensor gradient) { add_update(g, run, gradient); };
     Recorded evaluate_graph = record(Mode::Infer, {});
     Recorded train_graph = record(Mode::Train, {}), update_graph{Graph(Mode::Train, 1, 1), {}, {}};
     Graph norm_graph(Mode::Train, 1, 1);
@@ -98,14 +97,13 @@ void TrainStep::compile_plans() {
         train_graph = record(Mode::Train, sum);
         update_graph = record(Mode::Train, update);
     } else {
-        for (size_t i = 0; i < layout_.specs.size(); ++i) {
-            const ParameterSpec& spec = layout_.specs[i];
-            sum(norm_graph, i, norm_graph.fixed("d " + spec.name, spec.shape, DType::F32, gradient(i)));
+        const auto gradient = [this](Graph& g, size_t run) {
+            return g.fixed("gradients", {runs_[run].elements}, DType::F32, {gradients_->buffer(), runs_[run].offset});
+        };
+        for (size_t run = 0; run < runs_.size(); ++run) {
+            sum(norm_graph, run, gradient(norm_graph, run));
+            update(update_graph.graph, run, gradient(update_graph.graph, run));
         }
-        Graph& g = update_graph.graph;
-        for (const ParameterLayout::Run& run : layout_.runs)
-            add_update(g, g.fixed("gradients", {run.elements}, DType::F32, {gradients_->buffer(), run.offset}), run.offset,
-                       run.decay);
     }
     Params p;
     p.N = first_block_.back();
@@ -125,24 +123,24 @@ void TrainStep::compile_plans() {
     norm_ = compile(std::move(norm_graph), backend_, arena);
 }
 
-void TrainStep::add_sum_squares(Graph& g, size_t parameter, Tensor gradient) const {
-    const int64_t first = first_block_[parameter], blocks = first_block_[parameter + 1] - first;
+void TrainStep::add_sum_squares(Graph& g, size_t run, Tensor gradient) const {
+    const int64_t first = first_block_[run], blocks = first_block_[run + 1] - first;
     Params p;
-    p.C = layout_.specs[parameter].shape.elements();
+    p.C = runs_[run].elements;
     const Tensor all = g.fixed("partials", {first_block_.back()}, DType::F64, {partials_.buffer(), 0});
     g.add(Op::SumSquares, p, {gradient}, {g.view(all, {blocks}, static_cast<size_t>(first) * sizeof(double))});
 }
 
-// `gradient` is that of what lies at `offset`: of a parameter, or of a run of them.
-void TrainStep::add_update(Graph& g, Tensor gradient, size_t offset, bool decay) const {
+void TrainStep::add_update(Graph& g, size_t run, Tensor gradient) const {
     const Shape shape = g.info(gradient).shape;
     const auto part = [&](int i) {
-        return i < parts() ? g.fixed("updated", shape, DType::F32, {parts_[static_cast<size_t>(i)]->buffer(), offset})
-                           : Tensor{};
+        return i < parts()
+                   ? g.fixed("updated", shape, DType::F32, {parts_[static_cast<size_t>(i)]->buffer(), runs_[run].offset})
+                   : Tensor{};
     };
     Params p;
-    p.C = shape.elements();
-    p.decay = decay;
+    p.C = runs_[run].elements;
+    p.decay = runs_[run].decay;
     const Op op = shape_.optimizer == Optimizer::AdamW ? Op::AdamW : Op::Sgd;
     g.add(op, p, {gradient, g.fixed("stats", {2}, DType::F32, {stats_.buffer(), 0})}, {part(0), part(1), part(2)});
 }

@@ -15,7 +15,7 @@ namespace nib {
 ///
 /// With TrainShape::low_memory, gradients are not kept: each is used as soon as it is complete and its memory is then free
 /// for the next. Since clipping needs the norm of all gradients before the first update, the step runs forward and backward
-/// twice, first for the norm, then for the update. The results are the same, bit for bit.
+/// twice, first for the norm, then for the update. The results are the same, but for the order in which the norm is summed.
 class TrainStep {
 public:
     /// Allocates and compiles. Error when the backend lacks memory or an op. `backend` must outlive it.
@@ -89,8 +89,8 @@ private:
 
     Recorded record(Mode mode, const std::function<void(Graph&, size_t parameter, Tensor gradient)>& use);
     void compile_plans();
-    void add_sum_squares(Graph& g, size_t parameter, Tensor gradient) const;
-    void add_update(Graph& g, Tensor gradient, size_t offset, bool decay) const;
+    void add_sum_squares(Graph& g, size_t run, Tensor gradient) const;
+    void add_update(Graph& g, size_t run, Tensor gradient) const;
     std::vector<int64_t> sum_blocks() const;
     void set_inputs(const LossPlan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets) const;
     void begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const Micro& micro);
@@ -102,11 +102,12 @@ private:
     const GptConfig config_;
     const TrainShape shape_;
     const ParameterLayout layout_;
-    const std::vector<int64_t> first_block_;  // by parameter: where its partial sums of squares begin; last: their number
-    std::vector<std::unique_ptr<Arena>> parts_;  // weights, moments; layout_.total floats each
-    std::unique_ptr<Arena> gradients_;           // layout_.total floats; null with low_memory
-    Arena partials_;                             // sums of squares, double
-    Arena stats_;                                // (2) gradient norm, clip factor
+    const std::vector<ParameterLayout::Run> runs_;  // whose gradients are used at once; with low_memory, by parameter
+    const std::vector<int64_t> first_block_;        // by run: where its partial sums of squares begin; last: their number
+    std::vector<std::unique_ptr<Arena>> parts_;     // weights, moments; layout_.total floats each
+    std::unique_ptr<Arena> gradients_;              // layout_.total floats; null with low_memory
+    Arena partials_;                                // sums of squares, double
+    Arena stats_;                                   // (2) gradient norm, clip factor
     GptWeights weights_;
     LossPlan train_, update_, evaluate_;
     Plan norm_;

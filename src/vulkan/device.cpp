@@ -68,10 +68,13 @@ void Device::open() {
     queue.queueFamilyIndex = family;
     queue.queueCount = 1;
     queue.pQueuePriorities = &priority;
+    VkPhysicalDeviceFeatures features{};
+    features.shaderInt64 = info_.long_integers;
     VkDeviceCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
     info.queueCreateInfoCount = 1;
     info.pQueueCreateInfos = &queue;
+    info.pEnabledFeatures = &features;
     check(vk().vkCreateDevice(physical_, &info, nullptr, &device_), "opening the device");
     load(instance_.vk, device_);
     vk().vkGetDeviceQueue(device_, family, 0, &queue_);

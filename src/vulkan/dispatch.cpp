@@ -249,16 +249,18 @@ std::vector<Dispatch> embed_backward(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t R = p.B * p.T;
     std::vector<Dispatch> list;
-    for_pieces(by_rows(kEmbedBackwardClear, limits, node), 1 << kMaxIn, p.N, p.C, DType::F32, limits,
-               [&](Dispatch d, int64_t rows) {
-                   const int64_t count = d.push.begin == 0 ? std::max(rows, p.S) : rows;
-                   add_groups(list, d, node, limits, count, 2 * kMove * real(p.C));
-               });
+    Dispatch clear = by_rows(kEmbedBackwardClear, limits, node);
+    clear.scratch = kMaxIn + 2;
+    for_pieces(clear, 1 << kMaxIn, p.N, p.C, DType::F32, limits, [&](Dispatch d, int64_t rows) {
+        const int64_t count = d.push.begin == 0 ? std::max(rows, p.S) : rows;
+        add_groups(list, d, node, limits, count, 2 * kMove * real(p.C));
+    });
     Dispatch links = base(kEmbedBackwardLinks, node), whole = by_rows(kEmbedBackward, limits, node);
     links.scratch = kMaxIn + 2;
+    links.waits = true;
     whole.scratch = 4;
-    // Two searches, each step of which reads what caches have.
-    add_groups(list, links, node, limits, groups_of(R, links), 2 * 4 * real(R) * links.constants.group);
+    // A search, each step of which reads what caches have.
+    add_groups(list, links, node, limits, groups_of(R, links), 4 * real(R) * links.constants.group);
     const size_t sums = list.size();
     for_pieces(whole, 1 << kMaxIn, p.N, p.C, DType::F32, limits,
                [&](Dispatch d, int64_t) { add_groups(list, d, node, limits, R, 4 * kMove * real(p.C)); });

@@ -1,15 +1,16 @@
 #include <algorithm>
+#include <array>
 
 #include "vulkan/dispatch_parts.h"
 
 namespace nib::vulkan {
 namespace {
 
-constexpr int64_t kSide = 8;        // linear_gemm.glsl: invocations along a side of a tile
-constexpr int64_t kColumns = 8;     // linear_few_rows.comp
-constexpr int64_t kFewestRows = 4;  // up to here linear_few_rows
-constexpr int64_t kTexelsGroup = 8, kTexelsColumns = 8, kTexelsAcross = 2;  // linear_texels_gemm.glsl
-constexpr int64_t kEpilogueGroup = 32, kEpilogueElements = 32;              // dropout_fours.glsl: whole groups of a mask
+constexpr int64_t kSide = 8;                                    // linear_gemm.glsl: invocations along a side of a tile
+constexpr int64_t kColumns = 8;                                 // linear_few_rows.comp
+constexpr int64_t kFewestRows = 4;                              // up to here linear_few_rows
+constexpr int64_t kTexelsGroup = 8, kTexelsColumns = 16;        // linear_texels_gemm.glsl
+constexpr int64_t kEpilogueGroup = 32, kEpilogueElements = 32;  // dropout_fours.glsl: whole groups of a mask
 
 // The pieces of w or dw (N,C), of a multiple of four rows unless that is too much, and none too much for one launch.
 void for_weight_pieces(const Dispatch& whole, uint32_t pieces, const Node& node, Limits limits,
@@ -42,11 +43,28 @@ Dispatch tiles(Dispatch d, const Node& node, int64_t I, int64_t J) {
 // The same by linear_texels_gemm.glsl.
 Dispatch texels(Dispatch d, const Node& node, int64_t I, int64_t J) {
     const bool few = I <= 4 && d.shader != &kLinearBackwardWeightTexels;  // which reads four rows at once
-    const bool large = I > 64 && (d.constants.fours & 3) == 3;            // otherwise reading is much code
-    const int64_t side = large ? 16 : !few ? 8 : I > 1 ? 4 : 1, across = few ? kTexelsGroup : kTexelsAcross;
-    const int64_t rows = side * kTexelsGroup / across, columns = kTexelsColumns * across;
-    d.constants.D = static_cast<uint32_t>(side);
-    set_groups(d, node, (J + columns - 1) / columns, (I + rows - 1) / rows);
+    if (few) {
+        d.constants.D = I > 1 ? 4 : 1;
+        set_groups(d, node, (J + 63) / 64, 1);
+        return d;
+    }
+    // Large tiles read less, small ones leave less idle.
+    struct Tile {
+        uint32_t side, columns;
+        double time;  // of a sum, with its part of what is read
+        int64_t rows() const { return side * kTexelsGroup * columns / 4; }
+    };
+    constexpr std::array<Tile, 4> kTiles{
+        {{8, 2, 5.8}, {12, 2, 5.1}, {16, 2, 4.8}, {16, 4, 3.9}}
+    };
+    const auto padded = [&](const Tile& t) { return (I + t.rows() - 1) / t.rows() * t.rows(); };
+    const Tile* best = &kTiles.front();
+    if ((d.constants.fours & 3) == 3)  // otherwise reading is much code
+        for (const Tile& t : kTiles)
+            if (static_cast<double>(padded(t)) * t.time < static_cast<double>(padded(*best)) * best->time) best = &t;
+    d.constants.D = best->side;
+    d.constants.columns = best->columns;
+    set_groups(d, node, (J + kTexelsColumns - 1) / kTexelsColumns, padded(*best) / best->rows());
     return d;
 }
 

@@ -272,7 +272,8 @@ const std::byte* Results::find(Location where, uint64_t bytes) const {
 std::unique_ptr<Recording> record(const Plan& plan, const RecordingContext& context) {
     const DeviceInfo& device = context.device.info();
     // A binding may begin up to an alignment before its rows.
-    const Limits limits{std::min(device.max_buffer_range, kMaxPiece) - context.device.offset_alignment(), device.software,
+    const Limits limits{std::min(device.max_buffer_range, kMaxPiece) - context.device.offset_alignment(),
+                        device.software && device.long_integers,  // as fours.glsl needs
                         context.device.properties().limits.maxTexelBufferElements, context.max_launch};
     std::vector<std::vector<Dispatch>> launches;
     for (const Node& node : plan.nodes) launches.push_back(dispatches(node, limits));
