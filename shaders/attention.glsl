@@ -39,7 +39,8 @@ void attend_keys(Place at, uint s, uint seen, uint bits[kRows]) {
         for (uint a = 0; a < kRows; ++a) weights[i][a] = 0.0;
         for (uint j = 0; j < kQuads; ++j) {
             const vec4 k = KEY(at, min(s + i, seen - 1), j);
-            for (uint a = 0; a < kRows; ++a) for (uint q = 0; q < 4; ++q) weights[i][a] = fma(query[a][j][q], k[q], weights[i][a]);
+            for (uint a = 0; a < kRows; ++a)
+                for (uint q = 0; q < 4; ++q) weights[i][a] = fma(query[a][j][q], k[q], weights[i][a]);
         }
     }
     for (uint a = 0; a < kRows; ++a) {
