@@ -11,7 +11,7 @@
 ROWS(0, qkv)            // (R,3C)
 RESULT(5, y)           // (R,C)
 TENSOR(6, float, lse);  // (B,H,T)
-TENSOR(7, uint, mask);  // of attention_mask
+TENSOR(7, uint, mask);  // of dropout_mask
 
 #include "drops.glsl"
 
