@@ -197,13 +197,15 @@ void add_heads(std::vector<Dispatch>& list, Dispatch d, const Node& node, const 
     const int64_t D = d.constants.D, group = d.constants.group, units = node.p.B * node.p.H;
     const int64_t rows = (D > 32 ? 1 : D > 16 ? 2 : 4) * (texels && D % 4 == 0 && D <= 64 ? 4 : 1);
     const int64_t times = texels ? rows : rows * group, together = texels ? group : 1;
+    const int64_t keys = node.op == Op::AttentionCached ? node.p.S : node.p.T;
     add_groups(list, d, node, limits, (units + together - 1) / together * ((node.p.T + times - 1) / times),
-               products * real(node.p.T) * static_cast<double>(rows * D * group));
+               products * real(keys) * static_cast<double>(rows * D * group));
 }
 
 // On a CPU, shaders that read texels.
 Dispatch by_head(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
-    const bool software = limits.software && static_cast<uint64_t>(node.p.B * node.p.T * 3 * node.p.C) <= limits.max_texels;
+    const int64_t most = node.p.B * std::max(3 * node.p.T, node.p.S) * node.p.C;
+    const bool software = limits.software && static_cast<uint64_t>(most) <= limits.max_texels;
     Dispatch d = by_rows(software ? texels : shader, limits, node);
     const int64_t D = node.p.C / node.p.H;
     d.constants.D = static_cast<uint32_t>(D);
@@ -248,15 +250,23 @@ std::vector<Dispatch> attention_backward(const Node& node, const Limits& limits)
     return list;
 }
 
+constexpr int64_t kFewQueries = 8;  // of a sequence: up to here a workgroup for each
+
 std::vector<Dispatch> attention_cached(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t R = p.B * p.T, D = p.C / p.H;
-    Dispatch store = base(kAttentionStore, node), attend = base(kAttentionCached, node);
+    const bool many = p.T > kFewQueries;
+    Dispatch store = by_rows(kAttentionStore, limits, node), attend = base(kAttentionCached, node);
+    if (many) attend = by_head(kAttentionCachedRows, kAttentionCachedRowsTexels, node, limits);
     store.constants.D = attend.constants.D = static_cast<uint32_t>(D);
+    if (D % 4 == 0) store.constants.fours = 3u << (kMaxIn + 1);
     attend.waits = true;
     std::vector<Dispatch> list;
     add_groups(list, store, node, limits, R, 4 * kMove * real(p.C));
-    add_groups(list, attend, node, limits, R * p.H, 2 * real(p.S) * real(D));
+    if (many)
+        add_heads(list, attend, node, limits, 2);
+    else
+        add_groups(list, attend, node, limits, R * p.H, 2 * real(p.S) * real(D));
     return list;
 }
 
