@@ -9,7 +9,7 @@ ROWS(1, qkv)            // (R,3C)
 ROWS(2, y)              // (R,C)
 TENSOR(3, float, lse);  // (B,H,T)
 RESULT(5, dqkv)         // (R,3C)
-TENSOR(6, uint, mask);       // of attention_mask
+TENSOR(6, uint, mask);       // of dropout_mask
 TENSOR(6, uvec4, records);  // behind it
 
 #include "drops.glsl"

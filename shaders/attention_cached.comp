@@ -5,18 +5,14 @@
 TENSOR(0, float, qkv);      // (R,3C)
 TENSOR(1, int, positions);  // (R)
 TENSOR(5, float, y);        // (R,C)
-TENSOR(6, uint, keys);     // (B,H,S,D)
-TENSOR(7, uint, values);   // (B,H,S,D)
 
-#define CACHED(i, name, index)                                   \
-    (kType == kF32 ? uintBitsToFloat(AT(i, name, index))         \
-                   : from_f16(name##_data[(p.shift[i] + (index)) >> 1] >> 16 * ((p.shift[i] + (index)) & 1) & 0xFFFFu))
+#include "cache.glsl"
 
 uint row = 0, column = 0, cache = 0;  // of the query; of its head; where the head's keys begin
 
 #define QUERY(d) AT(0, qkv, row * 3 * p.C + column + (d))
-#define KEY(s, d) CACHED(6, keys, cache + (s) * D + (d))
-#define VALUE(s, d) CACHED(7, values, cache + (s) * D + (d))
+#define KEY(s, d) CACHED_NUMBER(6, keys, cache + (s) * D + (d))
+#define VALUE(s, d) CACHED_NUMBER(7, values, cache + (s) * D + (d))
 #include "attend.glsl"
 
 void main() {

@@ -22,23 +22,29 @@ uint to_f16(float x) {
     return sign | size - 0x38000000u + 0xFFFu + (size >> 13 & 1) >> 13;
 }
 
-// Two invocations may share a word: each changes its own half.
-#define STORE(i, name, index, x)                                                     \
-    if (kType == kF32) {                                                             \
-        AT(i, name, index) = floatBitsToUint(x);                                     \
-    } else {                                                                         \
-        const uint at = p.shift[i] + (index), half_of = 16 * (at & 1);               \
-        atomicAnd(name##_data[at / 2], ~(0xFFFFu << half_of));                       \
-        atomicOr(name##_data[at / 2], to_f16(x) << half_of);                         \
+// Half floats go into words by pairs where no word has numbers of two heads; otherwise two invocations may share one, and each
+// changes its own half.
+bool in_pairs() { return kType == kF16 && (kFours & 0xC0u) == 0xC0u; }
+
+/// Stores number `from` of qkv as number `to`; of pairs also the next one.
+#define STORE(i, name, to, from)                                                                                \
+    if (kType == kF32) {                                                                                        \
+        AT(i, name, to) = floatBitsToUint(AT(0, qkv, from));                                                    \
+    } else if (in_pairs()) {                                                                                    \
+        name##_data[(p.shift[i] + to) / 2] = to_f16(AT(0, qkv, from)) | to_f16(AT(0, qkv, (from) + 1)) << 16;   \
+    } else {                                                                                                    \
+        const uint at = p.shift[i] + to, half_of = 16 * (at & 1);                                               \
+        atomicAnd(name##_data[at / 2], ~(0xFFFFu << half_of));                                                  \
+        atomicOr(name##_data[at / 2], to_f16(AT(0, qkv, from)) << half_of);                                     \
     }
 
 void main() {
-    const uint r = group();
+    const uint r = group(), step = in_pairs() ? 2 : 1;
     if (r >= run_rows()) return;
     const uint s = uint(AT(1, positions, r)), b = r / p.T;
-    for (uint c = gl_LocalInvocationIndex; c < p.C; c += W) {
+    for (uint c = step * gl_LocalInvocationIndex; c < p.C; c += step * W) {
         const uint to = ((b * p.H + c / D) * p.S + s) * D + c % D;
-        STORE(6, keys, to, AT(0, qkv, r * 3 * p.C + p.C + c));
-        STORE(7, values, to, AT(0, qkv, r * 3 * p.C + 2 * p.C + c));
+        STORE(6, keys, to, r * 3 * p.C + p.C + c);
+        STORE(7, values, to, r * 3 * p.C + 2 * p.C + c);
     }
 }

@@ -5,7 +5,9 @@
 
 TENSOR(5, float, dwte);  // (V,C)
 TENSOR(6, float, dwpe);  // (S,C)
-TENSOR(7, uint, links);  // (2,R)
+TENSOR(7, uint, links);  // behind the mask
+
+#include "embed_backward.glsl"
 
 void main() {
     const uint row = group();
@@ -15,5 +17,5 @@ void main() {
     }
     const uint step = gl_NumWorkGroups.x * gl_NumWorkGroups.y * W;
     if (p.begin == 0)
-        for (uint i = row * W + gl_LocalInvocationIndex; i < 2 * p.B * p.T; i += step) AT(7, links, i) = 0;
+        for (uint i = row * W + gl_LocalInvocationIndex; i < 2 * p.B * p.T + p.N + p.S; i += step) links_data[link_at(0, i)] = 0;
 }

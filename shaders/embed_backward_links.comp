@@ -5,7 +5,7 @@
 
 TENSOR(1, int, ids);        // (R)
 TENSOR(2, int, positions);  // (R)
-TENSOR(7, uint, links);     // (2,R)
+TENSOR(7, uint, links);     // behind the mask
 
 #include "embed_backward.glsl"
 
@@ -13,8 +13,8 @@ void link(uint table, uint r) {
     const uint R = p.B * p.T, row = table_row(table, r);
     uint next = r + 1;
     while (next < R && table_row(table, next) != row) ++next;
-    atomicOr(AT(7, links, table * R + r), next);
-    if (next < R) atomicOr(AT(7, links, table * R + next), kAgain);
+    atomicOr(links_data[link_at(table, r)], next);
+    if (next < R) atomicOr(links_data[link_at(table, next)], kAgain);
 }
 
 void main() {

@@ -32,7 +32,7 @@ Node large(Op op) {
 }
 
 // Multiply-adds and searches of a large node, half of what is counted where a half is skipped; 0: few.
-double least(const Node& node) {
+double least(const Node& node, bool software) {
     const Params& p = node.p;
     const double R = static_cast<double>(p.B * p.T), C = static_cast<double>(p.C), T = static_cast<double>(p.T);
     switch (node.op) {
@@ -42,7 +42,7 @@ double least(const Node& node) {
         case Op::Attention: return R * C * T;
         case Op::AttentionBackward: return 2.5 * R * C * T;
         case Op::AttentionCached: return 2 * R * C * static_cast<double>(p.S);
-        case Op::EmbedBackward: return 2 * R * R;
+        case Op::EmbedBackward: return software ? 2 * R * C : 2 * R * R;  // a search only where many invocations share it
         case Op::CrossEntropy: return 4 * R * static_cast<double>(p.N);
         case Op::ClipFactor: return 0;
         default: return 2 * R * C;
@@ -71,8 +71,8 @@ TEST_P(VulkanLaunches, AreCut) {
             before = &d;
             ++launches;
         }
-        EXPECT_GE(work, least(node));
-        EXPECT_GE(static_cast<double>(launches), least(node) / kMost);
+        EXPECT_GE(work, least(node, software));
+        EXPECT_GE(static_cast<double>(launches), least(node, software) / kMost);
     }
 }
 
@@ -121,9 +121,9 @@ TEST_F(Vulkan, LaunchesMayBeCut) {
 
 TEST_F(Vulkan, RefusesScratchThatIsTooLarge) {
     const std::unique_ptr<Backend> small = open({.max_buffer_range = 6000});
-    const OpCase c = make_case(Op::EmbedBackward, 1, 1000, 1, 10, 1, 10, 0);  // 8000 bytes of links
+    const OpCase c = make_case(Op::EmbedBackward, 1, 1000, 1, 10, 1, 10, 0);  // 8080 bytes of links
     const std::string error = error_of([&] { ref::check_op(c, *small); });
-    EXPECT_MENTIONS(error, "op `embed_backward` needs 7.8 KiB");
+    EXPECT_MENTIONS(error, "op `embed_backward` needs 7.9 KiB");
     EXPECT_MENTIONS(error, "at most 5.9 KiB");
 }
 

@@ -246,9 +246,18 @@ void for_each_large_case(Op op, const std::function<void(const OpCase&)>& body) 
         case Op::ClipFactor: return emit(1, 1, 1, 5000);
         case Op::AdamW:
         case Op::Sgd: return emit(1, 1, 4096, 1), emit(1, 1, 4097, 1), emit(1, 1, 50001, 1);
+        case Op::AttentionCached:  // many rows behind others
+            for (const int64_t D : {5, 16, 64})
+                for (const int64_t T : {9, 40, 130})
+                    for (const int64_t B : {1, 2})
+                        for (const DType type : {DType::F32, DType::F16}) {
+                            OpCase c = make_case(op, B, T, 3 * D, 3 * D, 3, T + random.between(1, 100), random.bits());
+                            c.p.type = type;
+                            body(c);
+                        }
+            return;
         case Op::Attention:
-        case Op::AttentionBackward:
-        case Op::AttentionCached: return;  // for_each_case has them
+        case Op::AttentionBackward: return;  // for_each_case has them
         default: return emit(3, 130, 1000, 7), emit(1, 2, 4099, 3);
     }
 }

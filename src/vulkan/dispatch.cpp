@@ -120,17 +120,29 @@ std::vector<Dispatch> by_rows(const Shader& shader, const Limits& limits, const 
 double real(int64_t n) { return static_cast<double>(std::max<int64_t>(n, 1)); }
 
 // Whether activations (R,C) are read through texel buffers.
-bool takes_texels(const Node& node, const Limits& limits) {
-    return limits.software && static_cast<uint64_t>(node.p.B * node.p.T * node.p.C) <= limits.max_texels;
+bool takes_texels(const Node& node, const Limits& limits, int64_t C) {
+    return limits.software && static_cast<uint64_t>(node.p.B * node.p.T * C) <= limits.max_texels;
 }
 
 // A workgroup for each row; on a CPU an invocation.
 std::vector<Dispatch> norm(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
     const int64_t R = node.p.B * node.p.T, C = node.p.C;
     const double work = 4 * kMove * real(C);
-    if (!takes_texels(node, limits)) return by_rows(shader, limits, node, R, work);
+    if (!takes_texels(node, limits, node.p.C)) return by_rows(shader, limits, node, R, work);
     Dispatch d = by_rows(texels, limits, node);
     if (C % 4 == 0) d.constants.fours = texels.texels() | 1 << kMaxIn;
+    std::vector<Dispatch> list;
+    add_groups(list, d, node, limits, groups_of(R, d), d.constants.group * work);
+    return list;
+}
+
+// The same for logits (R,V), whose rows may start anywhere.
+std::vector<Dispatch> cross_entropy(const Node& node, const Limits& limits) {
+    const int64_t R = node.p.B * node.p.T, V = node.p.N;
+    const double work = 4 * kMove * real(V);
+    if (!takes_texels(node, limits, V)) return by_rows(kCrossEntropy, limits, node, R, work);
+    Dispatch d = by_rows(kCrossEntropyTexels, limits, node);
+    d.constants.fours = kCrossEntropyTexels.texels() | 1 << (kMaxIn + 1);
     std::vector<Dispatch> list;
     add_groups(list, d, node, limits, groups_of(R, d), d.constants.group * work);
     return list;
@@ -141,6 +153,33 @@ bool is_number(DType type) {
     using enum DType;
     constexpr std::array kTypes{F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K};
     return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end();
+}
+
+// Elements of the node's dropout mask, which shaders count in 32 bits.
+int64_t mask_elements(const Node& node) {
+    const Params& p = node.p;
+    switch (node.op) {
+        case Op::Embed:
+        case Op::EmbedBackward: return p.B * p.T * p.C;
+        case Op::Attention:
+        case Op::AttentionBackward: return p.B * p.H * p.T * p.T;
+        default: return p.B * p.T * p.N;
+    }
+}
+
+// Groups of them that the same blocks of random numbers decide over.
+int64_t mask_groups(const Node& node) { return (mask_elements(node) + 127) / 128; }
+
+// Words of the mask, as in shaders/heads.glsl.
+int64_t mask_words(const Node& node) { return node.p.dropout != 0 ? 4 * (mask_groups(node) + 1) : 0; }
+
+// What the node's launches need first: the dropout mask, in scratch.
+void add_mask(std::vector<Dispatch>& list, const Node& node, const Limits& limits) {
+    if (node.p.dropout == 0) return;
+    Dispatch d = by_rows(kDropoutMask, limits, node);
+    d.scratch = kMaxIn + 2;
+    d.push.end = static_cast<uint32_t>(mask_groups(node));
+    add_groups(list, d, node, limits, groups_of(mask_groups(node), d), 128 * kMove * d.constants.group);
 }
 
 std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
@@ -158,13 +197,15 @@ void add_heads(std::vector<Dispatch>& list, Dispatch d, const Node& node, const 
     const int64_t D = d.constants.D, group = d.constants.group, units = node.p.B * node.p.H;
     const int64_t rows = (D > 32 ? 1 : D > 16 ? 2 : 4) * (texels && D % 4 == 0 && D <= 64 ? 4 : 1);
     const int64_t times = texels ? rows : rows * group, together = texels ? group : 1;
+    const int64_t keys = node.op == Op::AttentionCached ? node.p.S : node.p.T;
     add_groups(list, d, node, limits, (units + together - 1) / together * ((node.p.T + times - 1) / times),
-               products * real(node.p.T) * static_cast<double>(rows * D * group));
+               products * real(keys) * static_cast<double>(rows * D * group));
 }
 
 // On a CPU, shaders that read texels.
 Dispatch by_head(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
-    const bool software = limits.software && static_cast<uint64_t>(node.p.B * node.p.T * 3 * node.p.C) <= limits.max_texels;
+    const int64_t most = node.p.B * std::max(3 * node.p.T, node.p.S) * node.p.C;
+    const bool software = limits.software && static_cast<uint64_t>(most) <= limits.max_texels;
     Dispatch d = by_rows(software ? texels : shader, limits, node);
     const int64_t D = node.p.C / node.p.H;
     d.constants.D = static_cast<uint32_t>(D);
@@ -173,22 +214,8 @@ Dispatch by_head(const Shader& shader, const Shader& texels, const Node& node, c
     return d;
 }
 
-// Groups of attention's weights that the same blocks of random numbers decide over.
-int64_t mask_groups(const Params& p) { return (p.B * p.H * p.T * p.T + 127) / 128; }
-
-// Words of its dropout mask, as in shaders/heads.glsl.
-int64_t mask_words(const Params& p) { return p.dropout != 0 ? 4 * (mask_groups(p) + 1) : 0; }
-
 // Words of what attention_backward leaves for attention_backward_keys, as there.
 int64_t record_words(const Params& p) { return 4 * p.B * p.H * p.T * (p.dropout != 0 ? (p.T + 63) / 64 : 1); }
-
-// What attention's launches need first: the dropout mask, in scratch.
-void add_mask(std::vector<Dispatch>& list, const Node& node, const Limits& limits) {
-    if (node.p.dropout == 0) return;
-    Dispatch d = by_rows(kAttentionMask, limits, node);
-    d.scratch = kMaxIn + 2;
-    add_groups(list, d, node, limits, groups_of(mask_groups(node.p), d), 128 * kMove * d.constants.group);
-}
 
 std::vector<Dispatch> attention(const Node& node, const Limits& limits) {
     std::vector<Dispatch> list;
@@ -223,15 +250,23 @@ std::vector<Dispatch> attention_backward(const Node& node, const Limits& limits)
     return list;
 }
 
+constexpr int64_t kFewQueries = 8;  // of a sequence: up to here a workgroup for each
+
 std::vector<Dispatch> attention_cached(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t R = p.B * p.T, D = p.C / p.H;
-    Dispatch store = base(kAttentionStore, node), attend = base(kAttentionCached, node);
+    const bool many = p.T > kFewQueries;
+    Dispatch store = by_rows(kAttentionStore, limits, node), attend = base(kAttentionCached, node);
+    if (many) attend = by_head(kAttentionCachedRows, kAttentionCachedRowsTexels, node, limits);
     store.constants.D = attend.constants.D = static_cast<uint32_t>(D);
+    if (D % 4 == 0) store.constants.fours = 3u << (kMaxIn + 1);
     attend.waits = true;
     std::vector<Dispatch> list;
     add_groups(list, store, node, limits, R, 4 * kMove * real(p.C));
-    add_groups(list, attend, node, limits, R * p.H, 2 * real(p.S) * real(D));
+    if (many)
+        add_heads(list, attend, node, limits, 2);
+    else
+        add_groups(list, attend, node, limits, R * p.H, 2 * real(p.S) * real(D));
     return list;
 }
 
@@ -239,18 +274,27 @@ std::vector<Dispatch> embed_backward(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t R = p.B * p.T;
     std::vector<Dispatch> list;
+    add_mask(list, node, limits);
     Dispatch clear = by_rows(kEmbedBackwardClear, limits, node);
     clear.scratch = kMaxIn + 2;
+    clear.constants.drops = p.dropout != 0;
+    clear.waits = !list.empty();
     for_pieces(clear, 1 << kMaxIn, p.N, p.C, DType::F32, limits, [&](Dispatch d, int64_t rows) {
         const int64_t count = d.push.begin == 0 ? std::max(rows, p.S) : rows;
         add_groups(list, d, node, limits, count, 2 * kMove * real(p.C));
     });
-    Dispatch links = base(kEmbedBackwardLinks, node), whole = by_rows(kEmbedBackward, limits, node);
+    Dispatch links = base(limits.software ? kEmbedBackwardLinksSerial : kEmbedBackwardLinks, node),
+             whole = by_rows(kEmbedBackward, limits, node);
+    links.constants.drops = whole.constants.drops = p.dropout != 0;
     links.scratch = kMaxIn + 2;
     links.waits = true;
     whole.scratch = 4;
-    // A search, each step of which reads what caches have.
-    add_groups(list, links, node, limits, groups_of(R, links), 4 * real(R) * links.constants.group);
+    if (limits.software) {
+        links.constants.group = 1;
+        add_groups(list, links, node, limits, 2, 6 * kMove * real(R));
+    } else {  // a search, each step of which reads what caches have
+        add_groups(list, links, node, limits, groups_of(R, links), 4 * real(R) * links.constants.group);
+    }
     const size_t sums = list.size();
     for_pieces(whole, 1 << kMaxIn, p.N, p.C, DType::F32, limits,
                [&](Dispatch d, int64_t) { add_groups(list, d, node, limits, R, 4 * kMove * real(p.C)); });
@@ -263,7 +307,7 @@ constexpr int64_t kRowsOfSum = 64;  // norm_backward_weight.comp: D
 int64_t norm_sums(const Params& p) { return (p.B * p.T + kRowsOfSum - 1) / kRowsOfSum; }
 
 std::vector<Dispatch> norm_backward_weight(const Node& node, const Limits& limits) {
-    const bool software = takes_texels(node, limits);
+    const bool software = takes_texels(node, limits, node.p.C);
     Dispatch sums = by_rows(software ? kNormBackwardWeightTexels : kNormBackwardWeight, limits, node);
     Dispatch sum = base(kNormBackwardWeightSum, node);
     if (software && node.p.C % 4 == 0) sums.constants.fours = kNormBackwardWeightTexels.texels() | 1 << kMaxIn;
@@ -315,27 +359,15 @@ std::vector<Dispatch> update(const Node& node, const Limits& limits) {
     return list;
 }
 
-// Elements of the node's dropout mask, which shaders count in 32 bits.
-int64_t mask_elements(const Node& node) {
-    const Params& p = node.p;
-    switch (node.op) {
-        case Op::Embed:
-        case Op::EmbedBackward: return p.B * p.T * p.C;
-        case Op::Attention:
-        case Op::AttentionBackward: return p.B * p.H * p.T * p.T;
-        default: return p.B * p.T * p.N;
-    }
-}
-
 }  // namespace
 
 uint64_t scratch_bytes(const Node& node) {
     const Params& p = node.p;
     switch (node.op) {
         case Op::Linear: return dtype_info(p.type)->block_size > 1 ? dtype_bytes(DType::F32, p.B * p.T * p.C) : 0;
-        case Op::Attention: return dtype_bytes(DType::I32, mask_words(p));
-        case Op::AttentionBackward: return dtype_bytes(DType::I32, mask_words(p) + record_words(p));
-        case Op::EmbedBackward: return dtype_bytes(DType::I32, 2 * p.B * p.T);
+        case Op::Attention: return dtype_bytes(DType::I32, mask_words(node));
+        case Op::AttentionBackward: return dtype_bytes(DType::I32, mask_words(node) + record_words(p));
+        case Op::EmbedBackward: return dtype_bytes(DType::I32, mask_words(node) + 2 * p.B * p.T + p.N + p.S);
         case Op::NormBackwardWeight: return dtype_bytes(DType::F32, norm_sums(p) * 2 * p.C);
         default: return 0;
     }
@@ -358,7 +390,6 @@ bool supports(const Node& node) {
 
 std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
     const Params& p = node.p;
-    const int64_t R = p.B * p.T;
     switch (node.op) {
         case Op::Embed: return embed(node, limits);
         case Op::EmbedBackward: return embed_backward(node, limits);
@@ -373,7 +404,7 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::AttentionBackward: return attention_backward(node, limits);
         case Op::AttentionCached: return attention_cached(node, limits);
         case Op::GatherRows: return by_rows(kGatherRows, limits, node, p.N, 2 * kMove * real(p.C));
-        case Op::CrossEntropy: return by_rows(kCrossEntropy, limits, node, R, 4 * kMove * real(p.N));
+        case Op::CrossEntropy: return cross_entropy(node, limits);
         case Op::SumSquares: return sum_squares(node, limits);
         case Op::ClipFactor: return {base(kClipFactor, node)};
         case Op::AdamW:

@@ -23,7 +23,7 @@ constexpr double kMaxLaunch = 1e10;
 struct Constants {
     uint32_t group = kGroup, D = 1, type = 0, position_type = 0;
     uint32_t fours = 0;     // a tensor's bit is cleared when it is bound at no multiple of four numbers
-    uint32_t drops = 0;     // of attention: 1 where there is dropout
+    uint32_t drops = 0;     // 1 where there is a dropout mask
     uint32_t parts = 3;     // of attention_backward_keys and linear_texels: bit i: output i is computed
     uint32_t columns = 2;   // of linear_texels_gemm: fours of columns of an invocation
     uint32_t act = 0;       // of linear_texels: Act

@@ -30,7 +30,7 @@ public:
 
 private:
     VkDescriptorBufferInfo place(const Part& part, int tensor, Dispatch& d) const;
-    VkBufferView texels(const VkDescriptorBufferInfo& where, bool fours);
+    VkBufferView texels(const VkDescriptorBufferInfo& where, DType type, bool fours);
     VkDescriptorSet bind(const Part& part, Dispatch& d);
     void make_pool(const std::vector<std::vector<Dispatch>>& launches);
     std::vector<uint64_t> make_scratch();
@@ -45,12 +45,23 @@ private:
     double work_ = 0;  // of the last command buffer
 };
 
+Tensor tensor_of(const Node& node, int tensor) {
+    const auto i = static_cast<size_t>(tensor);
+    return tensor < kMaxIn ? node.in[i] : node.out[i - kMaxIn];
+}
+
+// Of scratch and of what is absent: any.
+DType type_of(const Part& part, int tensor, const Dispatch& d) {
+    const Tensor t = tensor_of(part.node, tensor);
+    return t && d.scratch != tensor ? part.plan.tensors[static_cast<size_t>(t.id)].type : DType::F32;
+}
+
 // Where the shader finds a tensor: bindings begin at multiples of the device's alignment, the rest is a shift.
 VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d) const {
     const auto& [plan, node, scratch] = part;
     if (d.scratch == tensor) return scratch;
     const auto i = static_cast<size_t>(tensor);
-    const Tensor t = tensor < kMaxIn ? node.in[i] : node.out[i - kMaxIn];
+    const Tensor t = tensor_of(node, tensor);
     // Something must be bound for what is absent: for inputs what is never written, for outputs what is written anyway.
     if (!t && tensor < kMaxIn) return {c_.step.buffer, 0, sizeof(StepValues)};
     if (!t) return place(part, kMaxIn, d);
@@ -80,13 +91,16 @@ VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d
     return {memory.buffer, offset - rest, range};
 }
 
-// The same memory, for texels of one float or of four.
-VkBufferView Recorder::texels(const VkDescriptorBufferInfo& where, bool fours) {
+// The same memory, for texels of one number or of four, which are floats of 32 or 16 bits.
+VkBufferView Recorder::texels(const VkDescriptorBufferInfo& where, DType type, bool fours) {
     VkBufferViewCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO;
     info.buffer = where.buffer;
     info.offset = where.offset;
-    info.format = fours ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R32_SFLOAT;
+    if (type == DType::F16)
+        info.format = fours ? VK_FORMAT_R16G16B16A16_SFLOAT : VK_FORMAT_R16_SFLOAT;
+    else
+        info.format = fours ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R32_SFLOAT;
     info.range = fours ? (where.range + 15) / 16 * 16 : where.range;  // buffers are a multiple of that
     VkBufferView& view = made_.texels.emplace_back();
     check(c_.device.vk().vkCreateBufferView(c_.device.handle(), &info, nullptr, &view), "preparing a plan");
@@ -98,7 +112,7 @@ VkDescriptorSet Recorder::bind(const Part& part, Dispatch& d) {
     std::array<VkBufferView, kMaxBindings> views{};
     std::array<VkWriteDescriptorSet, kMaxBindings> writes{};
     uint32_t count = 0;
-    const auto add = [&](uint32_t binding, const VkDescriptorBufferInfo& where) {
+    const auto add = [&](uint32_t binding, const VkDescriptorBufferInfo& where, DType type) {
         places[count] = where;
         VkWriteDescriptorSet& write = writes[count];
         write.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
@@ -108,12 +122,12 @@ VkDescriptorSet Recorder::bind(const Part& part, Dispatch& d) {
         write.pBufferInfo = &places[count];
         write.pTexelBufferView = &views[count];
         if (write.descriptorType == VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER)
-            views[count] = texels(where, (d.constants.fours >> (binding - 1) & 1) != 0);
+            views[count] = texels(where, type, (d.constants.fours >> (binding - 1) & 1) != 0);
         ++count;
     };
-    add(0, {c_.step.buffer, 0, sizeof(StepValues)});
+    add(0, {c_.step.buffer, 0, sizeof(StepValues)}, DType::F32);
     for (int i = 0; i < kTensors; ++i)
-        if (d.shader->tensors() >> i & 1) add(static_cast<uint32_t>(i + 1), place(part, i, d));
+        if (d.shader->tensors() >> i & 1) add(static_cast<uint32_t>(i + 1), place(part, i, d), type_of(part, i, d));
     VkDescriptorSetAllocateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO;
     info.descriptorPool = made_.pool;

@@ -1,14 +1,14 @@
-// Attention's dropout mask for the shaders that follow, since a block of random numbers decides over eight weights: bit i % 32 of
-// word i / 32 says whether weight i of (B,H,T,T) is dropped. One invocation per 128 weights.
+// A dropout mask for the shaders that follow, since a block of random numbers decides over eight elements: bit i % 32 of word
+// i / 32 says whether element i is dropped. One invocation per 128 elements, of which there are `end` groups.
 #version 450
 #include "common.glsl"
 #include "dropout.glsl"
 
-TENSOR(7, uint, mask);  // (ceil(B H T T / 128),4)
+TENSOR(7, uint, mask);  // (end,4)
 
 void main() {
     const uint g = group() * W + gl_LocalInvocationIndex;
-    if (g > (p.B * p.H * p.T * p.T - 1) / 128) return;
+    if (g >= p.end) return;
     uvec4 dropped = uvec4(0);
     for (uint i = 0; i < 16; ++i) {
         const uvec4 block = dropout_block(16 * g + i);
