@@ -66,7 +66,8 @@ void clip_factor(const Call& call, Range, void*) {
     const double norm = square_root(sum), clip = static_cast<double>(call.step->clip);
     const double factor = clip / (norm + 1e-6);
     stats[0] = static_cast<float>(norm);
-    stats[1] = !(stats[0] <= 0x1.fffffep127f) ? 0.0f : clip > 0 && factor < 1 ? static_cast<float>(factor) : 1.0f;
+    const bool finite = stats[0] <= 0x1.fffffep127f;  // not so of NaN
+    stats[1] = !finite ? 0.0f : clip > 0 && factor < 1 ? static_cast<float>(factor) : 1.0f;
 }
 
 void adamw(const Call& call, Range elements, void*) {

@@ -46,9 +46,8 @@ struct CompiledStage {
     std::vector<Packing> packs;  // done by all threads together, before
     std::vector<int> calls;      // by sequence
     int64_t sequences = 0;
-    std::vector<Piece> pieces;  // shared out
-    std::vector<Weights>
-        ahead;  // by thread: what it reads first in the next stage that reads weights once, if this one does
+    std::vector<Piece> pieces;   // shared out
+    std::vector<Weights> ahead;  // if it reads weights once: by thread, the first ones of the next such stage
     int64_t items() const { return sequences > 0 ? sequences : static_cast<int64_t>(pieces.size()); }
 };
 
