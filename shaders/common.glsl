@@ -15,6 +15,7 @@ layout(constant_id = 6) const uint kParts = 3;         // of some shaders: bit i
 layout(constant_id = 7) const uint kColumnFours = 2;   // of linear_texels_gemm: fours of columns of an invocation
 layout(constant_id = 8) const uint kAct = 0;           // of linear_texels: Act
 layout(constant_id = 9) const uint kResidual = 0;      // of linear_texels: 1 where there is one
+layout(constant_id = 10) const uint kHalves = 0;       // bit i: tensor i is an activation of half floats
 
 // Both are read once: drivers for CPUs read them anew for each invocation wherever they are named.
 struct Push {
@@ -54,6 +55,25 @@ const float kLowest = -3.402823466e38;
 bool has(uint i) { return (p.present >> i & 1u) != 0u; }
 
 bool in_fours(uint i) { return (kFours >> i & 1u) != 0u; }
+bool in_halves(uint i) { return (kHalves >> i & 1u) != 0u; }
+
+/// An activation, of floats or of half floats. put_ writes two numbers at an even place, or one if there are no more.
+#define ACTIVATION(i, name)                                                          \
+    TENSOR(i, float, name);                                                          \
+    layout(binding = i + 1, std430) buffer name##_pairs_block { uint name##_pairs[]; }; \
+    float get_##name(uint at) {                                                      \
+        if (!in_halves(i)) return AT(i, name, at);                                   \
+        const vec2 two = unpackHalf2x16(name##_pairs[(p.shift[i] + at) / 2]);        \
+        return (at & 1u) == 0u ? two.x : two.y;                                      \
+    }                                                                                \
+    void put_##name(uint at, vec2 two, uint count) {                                 \
+        if (in_halves(i)) {                                                          \
+            name##_pairs[(p.shift[i] + at) / 2] = packHalf2x16(two);                 \
+        } else {                                                                     \
+            AT(i, name, at) = two.x;                                                 \
+            if (count > 1) AT(i, name, at + 1) = two.y;                              \
+        }                                                                            \
+    }
 
 /// Whether output i, of 0 to 2, is added to rather than overwritten; and of gradients of weights, which also add up over
 /// micro-batches.

@@ -26,19 +26,17 @@ const bool kHolds = false;
 #define QUAD(i, name, start, j) name(0, 0, (start) + 4 * (j), (start) + D)
 #define STORE_QUAD(i, name, start, j, four) put_##name((start) + 4 * (j), (start) + D, four)
 #else
-#define ROWS(i, name) TENSOR(i, float, name);
-#define RESULT(i, name) TENSOR(i, float, name);
-#define QUAD(i, name, start, j)                                                                      \
-    vec4(AT(i, name, (start) + 4 * (j)), 4 * (j) + 1 < D ? AT(i, name, (start) + 4 * (j) + 1) : 0.0, \
-         4 * (j) + 2 < D ? AT(i, name, (start) + 4 * (j) + 2) : 0.0,                                 \
-         4 * (j) + 3 < D ? AT(i, name, (start) + 4 * (j) + 3) : 0.0)
-#define STORE_QUAD(i, name, start, j, four)                                \
-    {                                                                      \
-        const vec4 quad = four;                                            \
-        AT(i, name, (start) + 4 * (j)) = quad[0];                          \
-        if (4 * (j) + 1 < D) AT(i, name, (start) + 4 * (j) + 1) = quad[1]; \
-        if (4 * (j) + 2 < D) AT(i, name, (start) + 4 * (j) + 2) = quad[2]; \
-        if (4 * (j) + 3 < D) AT(i, name, (start) + 4 * (j) + 3) = quad[3]; \
+#define ROWS(i, name) ACTIVATION(i, name)
+#define RESULT(i, name) ACTIVATION(i, name)
+#define QUAD(i, name, start, j)                                                                  \
+    vec4(get_##name((start) + 4 * (j)), 4 * (j) + 1 < D ? get_##name((start) + 4 * (j) + 1) : 0.0, \
+         4 * (j) + 2 < D ? get_##name((start) + 4 * (j) + 2) : 0.0,                                \
+         4 * (j) + 3 < D ? get_##name((start) + 4 * (j) + 3) : 0.0)
+#define STORE_QUAD(i, name, start, j, four)                                                      \
+    {                                                                                            \
+        const vec4 quad = four;                                                                  \
+        put_##name((start) + 4 * (j), quad.xy, D - 4 * (j));                                     \
+        if (4 * (j) + 2 < D) put_##name((start) + 4 * (j) + 2, quad.zw, D - 4 * (j) - 2);        \
     }
 #endif
 

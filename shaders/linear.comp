@@ -3,9 +3,9 @@
 #include "common.glsl"
 #include "linear.glsl"
 
-#define LEFT(r, c) AT(0, x, (r) * p.C + (c))
+#define LEFT(r, c) get_x((r) * p.C + (c))
 #define RIGHT(c, n) w_number(kType, p.shift[1], (n) * p.C + (c))
-#define STORE(r, n, sum) store(r, p.begin + (n), sum)
+#define STORE(r, n, sums, count) store(r, p.begin + (n), sums, count)
 #define LEFT_ROWS true
 #define RIGHT_ROWS true
 #include "linear_gemm.glsl"

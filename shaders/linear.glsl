@@ -1,10 +1,10 @@
 // The tensors of linear and its epilogue. w (N,C) is bound from row `begin` on.
-TENSOR(0, float, x);         // (R,C)
+ACTIVATION(0, x)             // (R,C)
 TENSOR(1, uint, w);          // (N,C)
 TENSOR(2, float, b);         // (N)
 TENSOR(3, float, residual);  // (R,N)
-TENSOR(5, float, y);         // (R,N)
-TENSOR(6, float, pre);       // (R,N)
+ACTIVATION(5, y)             // (R,N)
+ACTIVATION(6, pre)           // (R,N)
 
 #define NUMBER w_number
 #define DATA w_data
@@ -12,11 +12,15 @@ TENSOR(6, float, pre);       // (R,N)
 #include "activation.glsl"
 #include "dropout.glsl"
 
-/// pre[r,n] = sum + b[n],  y[r,n] = residual[r,n] + dropout(act(pre[r,n])).
-void store(uint r, uint n, float sum) {
-    const uint i = r * p.N + n;
-    if (has(2)) sum += AT(2, b, n);
-    if (has(6)) AT(6, pre, i) = sum;
-    sum = activate(p.act, sum) * dropout_factor(i);
-    AT(5, y, i) = has(3) ? AT(3, residual, i) + sum : sum;
+/// pre[r,n] = sum + b[n],  y[r,n] = residual[r,n] + dropout(act(pre[r,n])), of two columns, or one if there are no more.
+void store(uint r, uint n, vec2 sums, uint count) {
+    const uint i = r * p.N + n, some = min(count, 2);
+    if (has(2))
+        for (uint q = 0; q < some; ++q) sums[q] += AT(2, b, n + q);
+    if (has(6)) put_pre(i, sums, count);
+    for (uint q = 0; q < some; ++q) {
+        sums[q] = activate(p.act, sums[q]) * dropout_factor(i + q);
+        if (has(3)) sums[q] += AT(3, residual, i + q);
+    }
+    put_y(i, sums, count);
 }

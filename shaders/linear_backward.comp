@@ -6,11 +6,13 @@ TENSOR(0, float, dpre);  // (R,N)
 TENSOR(1, float, w);     // (N,C)
 TENSOR(5, float, dx);    // (R,C)
 
-void store(uint i, float sum) { AT(5, dx, i) = adds(0) ? AT(5, dx, i) + sum : sum; }
+void store(uint i, vec2 sums, uint count) {
+    for (uint q = 0; q < min(count, 2); ++q) AT(5, dx, i + q) = adds(0) ? AT(5, dx, i + q) + sums[q] : sums[q];
+}
 
 #define LEFT(r, n) AT(0, dpre, (r) * p.N + p.begin + (n))
 #define RIGHT(n, c) AT(1, w, (n) * p.C + (c))
-#define STORE(r, c, sum) store((r) * p.C + (c), sum)
+#define STORE(r, c, sums, count) store((r) * p.C + (c), sums, count)
 #define LEFT_ROWS true
 #define RIGHT_ROWS false
 #include "linear_gemm.glsl"

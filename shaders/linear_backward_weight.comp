@@ -3,18 +3,20 @@
 #include "common.glsl"
 
 TENSOR(0, float, dpre);  // (R,N)
-TENSOR(1, float, x);     // (R,C)
+ACTIVATION(1, x)         // (R,C)
 TENSOR(5, float, dw);    // (N,C)
 TENSOR(6, float, db);    // (N)
 
-void store(uint i, float sum) { AT(5, dw, i) = adds_weight(0) ? AT(5, dw, i) + sum : sum; }
+void store(uint i, vec2 sums, uint count) {
+    for (uint q = 0; q < min(count, 2); ++q) AT(5, dw, i + q) = adds_weight(0) ? AT(5, dw, i + q) + sums[q] : sums[q];
+}
 void store_sum(uint n, float sum) {
     if (has(6)) AT(6, db, n) = adds_weight(1) ? AT(6, db, n) + sum : sum;
 }
 
 #define LEFT(n, r) AT(0, dpre, (r) * p.N + p.begin + (n))
-#define RIGHT(r, c) AT(1, x, (r) * p.C + (c))
-#define STORE(n, c, sum) store((n) * p.C + (c), sum)
+#define RIGHT(r, c) get_x((r) * p.C + (c))
+#define STORE(n, c, sums, count) store((n) * p.C + (c), sums, count)
 #define ROW_SUM(n, sum) store_sum(p.begin + (n), sum)
 #define LEFT_ROWS false
 #define RIGHT_ROWS false

@@ -25,7 +25,7 @@ void main() {
             float sum = 0.0;
             for (uint j = 0; j < D; ++j)
                 if (j == r) sum = sums[j];  // an index that is known leaves them in registers
-            if (is_mine) store(r, n, sum);
+            if (is_mine) store(r, n, vec2(sum, 0.0), 1);
         }
     }
 }

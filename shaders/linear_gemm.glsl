@@ -1,9 +1,12 @@
-// The product behind linear and its gradients: STORE(i, j, sum over k < K of LEFT(i,k) RIGHT(k,j)) for i < I, j < J. A
-// workgroup of 8 x 8 invocations computes a tile, D x D numbers in each. LEFT_ROWS, RIGHT_ROWS: true where numbers that differ
+// The product behind linear and its gradients: STORE(i, j, sums over k < K of LEFT(i,k) RIGHT(k,j) for columns j and j + 1, J - j)
+// for i < I, j < J. A workgroup of 8 x 8 invocations computes a tile, D x D numbers in each, which are pairs of columns. LEFT_ROWS, RIGHT_ROWS: true where numbers that differ
 // in k lie side by side, false where those of different i or j do. ROW_SUM(i, sum over k < K of LEFT(i,k)) where it is defined.
 const uint kSide = 8, kTile = kSide * D, kDepth = 16;
 
 shared float left_tile[kDepth][kTile + 1], right_tile[kDepth][kTile + 1];
+
+/// Column b of invocation tj's.
+uint column(uint tj, uint b) { return (b / 2 * kSide + tj) * 2 + b % 2; }
 
 void gemm(uint I, uint J, uint K) {
     const uint t = gl_LocalInvocationIndex, tj = t % kSide, ti = t / kSide;
@@ -25,7 +28,7 @@ void gemm(uint I, uint J, uint K) {
         for (uint k = 0; k < kDepth; ++k) {
             float left[D], right[D];
             for (uint a = 0; a < D; ++a) left[a] = left_tile[k][ti + a * kSide];
-            for (uint b = 0; b < D; ++b) right[b] = right_tile[k][tj + b * kSide];
+            for (uint b = 0; b < D; ++b) right[b] = right_tile[k][column(tj, b)];
             for (uint a = 0; a < D; ++a)
                 for (uint b = 0; b < D; ++b) sums[a][b] = fma(left[a], right[b], sums[a][b]);
 #ifdef ROW_SUM
@@ -34,9 +37,9 @@ void gemm(uint I, uint J, uint K) {
         }
     }
     for (uint a = 0; a < D; ++a)
-        for (uint b = 0; b < D; ++b) {
-            const uint i = i0 + ti + a * kSide, j = j0 + tj + b * kSide;
-            if (i < I && j < J) STORE(i, j, sums[a][b]);
+        for (uint b = 0; b < D; b += 2) {
+            const uint i = i0 + ti + a * kSide, j = j0 + column(tj, b);
+            if (i < I && j < J) STORE(i, j, vec2(sums[a][b], sums[a][b + 1]), J - j);
         }
 #ifdef ROW_SUM
     if (j0 + tj == 0)

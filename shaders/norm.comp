@@ -5,7 +5,7 @@
 TENSOR(0, float, x);     // (R,C)
 TENSOR(1, float, gain);  // (C)
 TENSOR(2, float, bias);  // (C)
-TENSOR(5, float, y);     // (R,C)
+ACTIVATION(5, y)         // (R,C)
 TENSOR(6, float, mean);  // (R)
 TENSOR(7, float, rstd);  // (R)
 
@@ -20,8 +20,12 @@ void main() {
         squares = fma(d, d, squares);
     }
     const float s = 1.0 / sqrt(sum_of_group(squares) / float(p.C) + p.eps);
-    for (uint c = i; c < p.C; c += W)
-        AT(5, y, r * p.C + c) = (AT(0, x, r * p.C + c) - m) * s * AT(1, gain, c) + (has(2) ? AT(2, bias, c) : 0.0);
+    for (uint c = 2 * i; c < p.C; c += 2 * W) {
+        vec2 two = vec2(0.0);
+        for (uint q = 0; q < min(p.C - c, 2); ++q)
+            two[q] = (AT(0, x, r * p.C + c + q) - m) * s * AT(1, gain, c + q) + (has(2) ? AT(2, bias, c + q) : 0.0);
+        put_y(r * p.C + c, two, p.C - c);
+    }
     if (i == 0 && has(6)) {
         AT(6, mean, r) = m;
         AT(7, rstd, r) = s;

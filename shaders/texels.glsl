@@ -1,6 +1,5 @@
-// Float tensors that devices which are CPUs read fast: their drivers fetch four floats of each invocation at once from texel
+// Tensors of floats, or of half floats, that devices which are CPUs read fast: their drivers fetch four floats of each invocation at once from texel
 // buffers, but number by number from storage buffers, and from memory that a workgroup shares no faster.
-#include "fours.glsl"
 
 // Numbers column to column + 3 of a row of tensor i, whose rows have `length` numbers; 0 from `end` on. In fours, length,
 // column and end are multiples of four.
@@ -17,6 +16,8 @@
         return four;                                                                              \
     }                                                                                             \
     vec4 get_##name(uint at, uint end) { return name(0, 0, at, end); }
+
+#include "fours.glsl"
 
 /// The first `count` of four numbers, and zeros.
 vec4 first_of(vec4 four, uint count) {

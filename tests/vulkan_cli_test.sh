@@ -28,6 +28,9 @@ wrong_usage 'exclude each other' selftest --isa ref --device vulkan
 wrong_usage '--isa and --device=vulkan exclude each other' run m.gguf -p The --isa ref --device vulkan
 wrong_usage '--threads and --device=vulkan:0 exclude each other' train text.txt -o t.gguf --threads 2 --device vulkan:0
 refuses 'Vulkan: ' run m.gguf -p The --device vulkan:99
+wrong_usage 'choose f16 or f32' train text.txt -o t.gguf --activations f8
+refuses 'on activations of f16; keep them as f32' train text.txt -o t.gguf --activations f16 --device cpu
+check "leaves nothing" test -z "$(ls t.gguf* t.*.gguf 2> /dev/null)"
 
 # The same text, whatever computes.
 if "${nib[@]}" devices | grep -q '^vulkan:0'; then
@@ -55,7 +58,7 @@ if "${nib[@]}" devices | grep -q '^vulkan:0'; then
     check "has all steps" test "$(cut -d, -f1 t.log.jsonl)" = "$(cat steps)"
     losses() { sed 's/.*"loss": \([0-9.]*\).*/\1/' "$1"; }
     check "the CPU's losses" awk '{ d = $1 - $2; if (d * d > 1e-6) exit 1 }' <(paste <(losses t.log.jsonl) <(losses cpu.log.jsonl))
-    works train "${tiny[@]}" --resume --iters 8 --device vulkan:0
+    works train "${tiny[@]}" --resume --iters 8 --device vulkan:0 --activations f16
     works run t.gguf -p 'The fox' -n 20 --temp 0 --device vulkan
 
     # Shaders are kept, one file for a device; whatever is wrong with that, the text is the same and nothing is said.

@@ -50,6 +50,14 @@ TEST_P(VulkanOps, OtherTypes) {
     EXPECT_EQ(cases_ > 0, typed);
 }
 
+TEST_P(VulkanOps, ActivationsOfHalfFloats) {
+    for (const bool gpu : {false, true})
+        ref::for_each_case_of_halves(GetParam(), [&](const OpCase& c) { check(c, backend(gpu)); });
+    const auto ops = {Op::Norm,      Op::Linear,           Op::LinearBackwardEpilogue, Op::LinearBackwardWeight,
+                      Op::Attention, Op::AttentionBackward};
+    EXPECT_EQ(cases_ > 0, std::find(ops.begin(), ops.end(), GetParam()) != ops.end());
+}
+
 TEST_P(VulkanOps, LargeShapesAndFewerRows) {
     ref::for_each_large_case(GetParam(), [&](const OpCase& c) { check(c); });
     ref::for_each_case_of_fewer_rows(GetParam(), [&](const OpCase& c) { check(c); });

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "numbers.h"
+#include "ref/checked_backend.h"
 #include "tiny_training.h"
 #include "vulkan_device.h"
 
@@ -79,6 +80,31 @@ TEST_P(VulkanTraining, FiftyStepsGiveTheLossesOfTheCpu) {
         EXPECT_LT(expected.losses.back(), 3);
         EXPECT_LT(relative_error(got.weights, expected.weights), 1e-3);
     }
+}
+
+TEST_P(VulkanTraining, ActivationsOfHalfFloatsTakeLessMemoryAndGiveNearlyTheSameLosses) {
+    TrainShape shape{4, 16, 0.2f, Optimizer::AdamW};
+    const Trained expected = train(cpu_, small_config(true), shape, 50);
+    const double floats = training_memory(small_config(true), shape, 0).activations;
+    shape.activations = DType::F16;
+    EXPECT_LT(training_memory(small_config(true), shape, 0).activations, 0.75 * floats);
+    for (const bool low_memory : {false, true}) {
+        shape.low_memory = low_memory;
+        const Trained got = train(backend(), small_config(true), shape, 50),
+                      again = train(backend(), small_config(true), shape, 50);
+        EXPECT_EQ(got.weights, again.weights);
+        if (low_memory) continue;  // other batches
+        for (size_t i = 0; i < got.losses.size(); ++i) ASSERT_NEAR(got.losses[i], expected.losses[i], 0.02) << i;
+    }
+    EXPECT_THROW(train(cpu_, small_config(true), shape, 1), Error);
+}
+
+TEST_P(VulkanTraining, EachNodeOnHalfFloatsIsThatOfTheReference) {
+    TrainShape shape{2, 16, 0.2f, Optimizer::AdamW};
+    shape.activations = DType::F16;
+    ref::CheckedBackend checked(backend(), [](const std::string& text) { ADD_FAILURE() << text; });
+    train(checked, small_config(false), shape, 2);
+    EXPECT_GT(checked.summary().nodes, 100);
 }
 
 TEST_P(VulkanTraining, GradientsThatAreNotFiniteChangeNothing) {

@@ -70,7 +70,7 @@ void bench_model(Backend& backend, const ModelBenchOptions& o) {
     std::vector<double> prefill, decode;
     double memory = 0;
     {
-        Session session(backend, config, weights, o.samples, cache_type(o.cache));
+        Session session(backend, config, weights, o.samples, float_type(o.cache));
         for (int i = 0; i <= kRepeats; ++i) {
             session.reset();
             const double begin = now();

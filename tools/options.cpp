@@ -79,8 +79,10 @@ CLI::Validator token_list() {
             ""};
 }
 
-CLI::Option* add_cache_option(CLI::App& app, std::string& type) {
-    return app.add_option("--cache", type, "keys and values are kept as f16 or f32")
+namespace {
+
+CLI::Option* add_float_option(CLI::App& app, const char* flag, std::string& type, const char* help) {
+    return app.add_option(flag, type, help)
         ->check(CLI::Validator(
             [](const std::string& text) {
                 return text == "f16" || text == "f32" ? "" : "choose f16 or f32, not `" + printable(text, 40) + "`";
@@ -90,7 +92,18 @@ CLI::Option* add_cache_option(CLI::App& app, std::string& type) {
         ->capture_default_str();
 }
 
-DType cache_type(const std::string& name) { return name == "f16" ? DType::F16 : DType::F32; }
+}  // namespace
+
+CLI::Option* add_cache_option(CLI::App& app, std::string& type) {
+    return add_float_option(app, "--cache", type, "keys and values are kept as f16 or f32");
+}
+
+CLI::Option* add_activations_option(CLI::App& app, std::string& type) {
+    return add_float_option(app, "--activations", type,
+                            "what the backward pass needs is kept as f32 or, on a GPU, as f16, in half the memory");
+}
+
+DType float_type(const std::string& name) { return name == "f16" ? DType::F16 : DType::F32; }
 
 void add_model_argument(CLI::App& app, std::string& path) {
     app.add_option("MODEL", path, "model file (GGUF), such as nib train writes")->required();

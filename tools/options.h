@@ -45,10 +45,12 @@ CLI::Validator real_number();
 /// Accepts token numbers as in "1 2 3", of any vocabulary, and "-".
 CLI::Validator token_list();
 
-/// Declares --cache, the type of keys and values.
+/// Declares --cache, the type of keys and values, f32 or f16.
 CLI::Option* add_cache_option(CLI::App& app, std::string& type);
-/// What it names.
-DType cache_type(const std::string& name);
+/// Declares --activations, the type of what training keeps for the backward pass, f32 or f16.
+CLI::Option* add_activations_option(CLI::App& app, std::string& type);
+/// What they name.
+DType float_type(const std::string& name);
 
 /// Declares the positional argument MODEL.
 void add_model_argument(CLI::App& app, std::string& path);

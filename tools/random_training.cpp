@@ -18,6 +18,7 @@ TrainShape checked_shape(const Backend& backend, const TrainingSizes& sizes) {
     shape.time = o.context;
     shape.dropout = static_cast<float>(o.dropout);
     shape.low_memory = o.low_memory;
+    shape.activations = float_type(sizes.activations);
     check_memory(o.config(sizes.vocab), shape, backend.workers(), memory_limit());
     return shape;
 }

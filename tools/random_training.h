@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "train/options.h"
@@ -13,6 +14,7 @@ namespace nib {
 struct TrainingSizes {
     TrainOptions options;
     int64_t vocab = 65;
+    std::string activations = "f32";
 };
 
 /// Declares --preset, --layers and so on, with the values in `sizes` as defaults. They go with the flag `train` only.

@@ -121,7 +121,7 @@ Writer prepare(Options& o, std::unique_ptr<Backend> backend) {
     if (!o.has_tokens && tokenizer.begins_texts()) prompt.insert(prompt.begin(), tokenizer.first_token());
     if (prompt.empty()) prompt.push_back(tokenizer.first_token());
 
-    const DType cache = cache_type(o.cache);
+    const DType cache = float_type(o.cache);
     if (const double bytes = Session::cache_bytes(model->config(), o.samples, cache), limit = memory_limit(); bytes > limit)
         fail("%d samples need %s of memory for their keys and values, but this machine has %s; choose fewer --samples",
              o.samples, human_bytes(bytes).c_str(), human_bytes(limit).c_str());

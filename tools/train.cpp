@@ -33,8 +33,8 @@ constexpr const char* kFooter =
     "129 for SIGHUP). Whatever kills a run, even kill -9, the last checkpoint resumes, and a resumed run gives the same "
     "weights as one that was not interrupted.\n\n"
     "--resume takes all options from the checkpoint; --iters, --low-memory and the options under Reports may be changed, "
-    "others must be left out or be the same. Where it computes is no part of a checkpoint: --device, --threads and --isa "
-    "may be others each time. Steps beyond --decay-iters keep the learning rate --min-lr: give "
+    "others must be left out or be the same. How it computes is no part of a checkpoint: --device, --threads, --isa and "
+    "--activations may be others each time. Steps beyond --decay-iters keep the learning rate --min-lr: give "
     "--decay-iters from the start if more steps are to follow.\n\n"
     "Presets set --layers, --heads and --embd: ";
 
@@ -48,6 +48,7 @@ struct Options {
     TrainRequest request;
     std::string preset;
     BackendOptions backend;
+    std::string activations = "f32";
 };
 
 // ---- Ctrl-C ----
@@ -113,6 +114,7 @@ std::string resume_command(const CLI::App& app, const Options& o) {
     if (app.count("--device") > 0) command += " --device " + o.backend.device;
     if (app.count("--threads") > 0) command += " --threads " + std::to_string(o.backend.threads);
     if (app.count("--isa") > 0) command += " --isa " + quoted(o.backend.isa);
+    if (app.count("--activations") > 0) command += " --activations " + o.activations;
     return command;
 }
 
@@ -225,11 +227,13 @@ void train_command(CLI::App& app) {
     for (const OptionField& field : option_fields()) add_field(app, request.options, field);
     add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);
+    add_activations_option(app, o->activations);
     std::string names;
     for (const Preset& preset : presets()) names += (names.empty() ? "" : ", ") + std::string(preset.name);
     app.footer(kFooter + names + kExamples);
     app.callback([&app, o] {
         complete_request(app, *o);
+        o->request.activations = float_type(o->activations);
         if (!train(*o)) return;
         std::fprintf(stderr, "go on with:\n  %s\n", resume_command(app, *o).c_str());
         std::exit(128 + caught_signal);

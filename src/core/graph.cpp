@@ -13,8 +13,9 @@ constexpr int64_t kLogitBytes = 64 << 20;  // the loss works on chunks of about 
 
 }  // namespace
 
-Graph::Graph(Mode mode, int64_t batch, int64_t time) : mode_(mode), batch_(batch), time_(time) {
-    CHECK(batch > 0 && time > 0);
+Graph::Graph(Mode mode, int64_t batch, int64_t time, DType activations)
+    : mode_(mode), batch_(batch), time_(time), activations_(activations) {
+    CHECK(batch > 0 && time > 0 && (activations == DType::F32 || activations == DType::F16));
 }
 
 Tensor Graph::make(Shape shape, DType type) {
@@ -78,6 +79,9 @@ Node& Graph::add(Op op, const Params& p, std::initializer_list<Tensor> in, std::
     node.p = p;
     std::copy(in.begin(), in.end(), node.in.begin());
     std::copy(out.begin(), out.end(), node.out.begin());
+    const auto is_half = [&](Tensor t) { return t && info(t).type == DType::F16 && info(t).where.buffer < 0; };
+    for (size_t i = 0; i < kMaxIn; ++i) node.halves |= static_cast<uint8_t>(is_half(node.in[i]) << i);
+    for (size_t i = 0; i < kMaxOut; ++i) node.halves |= static_cast<uint8_t>(is_half(node.out[i]) << (kMaxIn + i));
     nodes_.push_back(node);
     return nodes_.back();
 }
@@ -133,7 +137,7 @@ Tensor Graph::norm(Tensor x, const NormWeights& w) {
     Params p = rows(x);
     CHECK(w.gain.shape[0] == p.C);
     p.eps = w.eps;
-    const Tensor y = make(info(x).shape);
+    const Tensor y = make(info(x).shape, activations_);
     const bool train = mode_ == Mode::Train;
     const Tensor mean = train ? make({p.B * p.T}) : Tensor{}, rstd = train ? make({p.B * p.T}) : Tensor{};
     add(Op::Norm, p, {x, weight(w.gain), weight(w.bias)}, {y, mean, rstd});
@@ -148,8 +152,8 @@ Tensor Graph::linear(Tensor x, const LinearWeights& w, const Epilogue& epilogue)
     p.act = epilogue.act;
     p.dropout = dropout_threshold(epilogue.dropout);
     p.stream = streams_++;
-    const Tensor y = make({p.B * p.T, p.N});
-    const Tensor pre = mode_ == Mode::Train && p.act != Act::None ? make({p.B * p.T, p.N}) : Tensor{};
+    const Tensor y = make({p.B * p.T, p.N}, epilogue.residual ? DType::F32 : activations_);
+    const Tensor pre = mode_ == Mode::Train && p.act != Act::None ? make({p.B * p.T, p.N}, activations_) : Tensor{};
     add(Op::Linear, p, {x, weight(w.w), weight(w.b), epilogue.residual}, {y, pre});
     return y;
 }
@@ -159,7 +163,7 @@ Tensor Graph::attention(Tensor qkv, int64_t heads, float dropout, const KvCache*
     CHECK(p.C % (3 * heads) == 0);
     p.C = p.N = p.C / 3;
     p.H = heads;
-    const Tensor y = make({p.B * p.T, p.C});
+    const Tensor y = make({p.B * p.T, p.C}, activations_);
     if (cache == nullptr) {
         p.dropout = dropout_threshold(dropout);
         p.stream = streams_++;
@@ -202,7 +206,7 @@ Graph::Loss Graph::loss(Tensor x, const Weight& head, Tensor targets) {
         if (!t) return t;
         const int64_t width = info(t).shape.rank == 2 ? info(t).shape[1] : 1;
         const Shape shape = info(t).shape.rank == 2 ? Shape{rows, width} : Shape{rows};
-        return rows == R ? t : view(t, shape, static_cast<size_t>(row * width * 4));
+        return rows == R ? t : view(t, shape, dtype_bytes(info(t).type, row * width));
     };
     for (int64_t row = 0, rows; row < R; row += rows) {
         rows = std::min({step, R - row, step < all.T ? all.T - row % all.T : R});

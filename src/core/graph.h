@@ -65,14 +65,16 @@ struct Node {
     std::array<Tensor, kMaxIn> in;
     std::array<Tensor, kMaxOut> out;
     uint8_t accumulate = 0;       // bit i: out[i] +=
+    uint8_t halves = 0;           // bit i: in[i], bit kMaxIn + i: out[i] is an activation of half floats
     bool new_stage = false;       // the scheduler must not join it to what came before
     bool differentiated = false;  // its backward nodes are recorded already
 };
 
 class Graph {
 public:
-    /// B sequences of T tokens: activations are (B*T, C).
-    Graph(Mode mode, int64_t batch, int64_t time);
+    /// B sequences of T tokens: activations are (B*T, C). `activations`: what norm, attention and linear without residual
+    /// give, F32 or F16; the residual stream, losses and all gradients are F32.
+    Graph(Mode mode, int64_t batch, int64_t time, DType activations = DType::F32);
 
     Mode mode() const { return mode_; }
     int64_t batch() const { return batch_; }
@@ -140,6 +142,7 @@ private:
 
     Mode mode_;
     int64_t batch_, time_;
+    DType activations_;
     uint32_t streams_ = 0;
     std::vector<TensorInfo> tensors_;
     std::vector<Node> nodes_;

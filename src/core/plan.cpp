@@ -244,11 +244,12 @@ Plan compile(Graph graph, Backend& backend, std::shared_ptr<const Arena> arena) 
     Plan plan = schedule(graph, backend.workers(), backend.segment());
     for (const Node& node : plan.nodes)
         if (!backend.supports(node))
-            fail("%s cannot run op `%s`%s, which this model needs", backend.name().c_str(), op_name(node.op),
+            fail("%s cannot run op `%s`%s%s", backend.name().c_str(), op_name(node.op),
                  node.p.H > 0 ? strprintf(" of %lld heads of size %lld", static_cast<long long>(node.p.H),
                                           static_cast<long long>(node.p.C / node.p.H))
                                     .c_str()
-                              : "");
+                              : "",
+                 node.halves != 0 ? " on activations of f16; keep them as f32" : ", which this model needs");
     plan.backend = &backend;
     plan.arena = arena ? std::move(arena) : std::make_shared<const Arena>(backend, plan.arena_bytes);
     CHECK(plan.arena->bytes() >= plan.arena_bytes);

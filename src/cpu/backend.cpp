@@ -132,7 +132,9 @@ std::string CpuBackend::name() const {
     return strprintf("cpu %s, %d thread%s", kernels_.name, pool_.size(), pool_.size() == 1 ? "" : "s");
 }
 
-bool CpuBackend::supports(const Node& node) const { return kernels_.run[static_cast<size_t>(node.op)] != nullptr; }
+bool CpuBackend::supports(const Node& node) const {
+    return node.halves == 0 && kernels_.run[static_cast<size_t>(node.op)] != nullptr;
+}
 
 int CpuBackend::map_weights(std::span<const std::byte> bytes, std::span<const size_t>) {
     buffers_.push_back({const_cast<std::byte*>(bytes.data()), bytes.size(), false});  // no plan writes to weights it maps

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/ops.h"
 #include "ref/kernels.h"
+#include "ref/quantize.h"
 
 namespace nib::ref {
 namespace {
@@ -15,7 +16,8 @@ namespace {
 // The largest L2 error of any node was 5e-7 in training steps of small models, and 4e-6 in degenerate ones (one row, a
 // vocabulary a thousand times as large as the channels). Numbers have any size here, so errors are relative to the results.
 constexpr Tolerance kTolerance{2e-5, 1e-4, 1e-30};
-constexpr std::byte kPoison{0xFF};  // NaN
+constexpr Tolerance kToleranceOfHalves{6e-4, 2e-3, 1e-30};  // rounded to half floats, to either side
+constexpr std::byte kPoison{0xFF};                          // NaN
 
 // A node as a plan of its own, on the tensors of the whole plan.
 Plan alone(const Plan& plan, Node node, int64_t sequences) {
@@ -37,7 +39,8 @@ Plan alone(const Plan& plan, Node node, int64_t sequences) {
     return part;
 }
 
-// Copies of a node's tensors for the reference. Tensors at the same place are one: the node works in place.
+// Copies of a node's tensors for the reference, which has floats for activations of half floats. Tensors at the same place
+// are one: the node works in place.
 class Copies {
 public:
     Copies(const Plan& part, const Backend& backend) {
@@ -56,6 +59,12 @@ public:
         }
     }
     std::vector<std::byte>& of(Tensor t) { return places_[index_[static_cast<size_t>(t.id)]].bytes; }
+    void widen(Tensor t) {
+        const std::vector<std::byte> halves = std::move(of(t));
+        const size_t count = halves.size() / sizeof(uint16_t);
+        of(t).resize(count * sizeof(float));
+        unpack(DType::F16, halves.data(), static_cast<int64_t>(count), reinterpret_cast<float*>(of(t).data()));
+    }
 
 private:
     struct Place {
@@ -82,16 +91,22 @@ void CheckedBackend::check(const Plan& plan, const Node& whole, int64_t sequence
     call.p = node.p;
     call.accumulate = node.accumulate;
     call.step = &step;
-    for (size_t i = 0; i < node.in.size(); ++i)
-        if (node.in[i]) call.in[i] = copies.of(node.in[i]).data();
+    const auto is_half = [&](size_t i) { return (node.halves >> i & 1) != 0; };
+    for (size_t i = 0; i < node.in.size(); ++i) {
+        if (!node.in[i]) continue;
+        if (is_half(i)) copies.widen(node.in[i]);
+        call.in[i] = copies.of(node.in[i]).data();
+    }
     for (size_t i = 0; i < node.out.size(); ++i) {
         if (!node.out[i]) continue;
+        if (is_half(kMaxIn + i)) copies.widen(node.out[i]);
         std::vector<std::byte>& bytes = copies.of(node.out[i]);
         call.out[i] = bytes.data();
         // What the node must write begins as NaN, so that nothing old passes for a result.
         if (op_reads_output(call, static_cast<int>(i)) || std::count(call.in, call.in + kMaxIn, call.out[i]) > 0) continue;
         std::fill(bytes.begin(), bytes.end(), kPoison);
-        inner_.upload(part.locate(node.out[i]), bytes);
+        inner_.upload(part.locate(node.out[i]),
+                      std::span(bytes).first(part.tensors[static_cast<size_t>(node.out[i].id)].bytes()));
     }
     inner_.prepare(part);
     inner_.run(part, step);
@@ -102,15 +117,17 @@ void CheckedBackend::check(const Plan& plan, const Node& whole, int64_t sequence
     for (size_t i = 0; i < node.out.size(); ++i) {
         if (!node.out[i]) continue;
         const std::vector<std::byte>& expected = copies.of(node.out[i]);
-        std::vector<std::byte> got(expected.size());
-        inner_.download(part.locate(node.out[i]), got);
         const TensorInfo& info = part.tensors[static_cast<size_t>(node.out[i].id)];
+        std::vector<std::byte> got(info.bytes());
+        inner_.download(info.where, got);
+        const bool half = is_half(kMaxIn + i);
+        const Tolerance& tolerance = half ? kToleranceOfHalves : kTolerance;
         const auto count = static_cast<size_t>(info.shape.elements());
-        const Difference d =
-            difference({got.data(), info.type, count}, {expected.data(), info.type, count}, kTolerance.scale);
+        const Difference d = difference({got.data(), info.type, count},
+                                        {expected.data(), half ? DType::F32 : info.type, count}, tolerance.scale);
         const double error = d.untouched_differ ? INFINITY : d.l2;
         if (error > summary_.error) summary_.error = error, summary_.op = node.op;
-        if (d.within(kTolerance)) continue;
+        if (d.within(tolerance)) continue;
         good = false;
         report_(strprintf("out[%zu] is ", i) + d.text() + ": " + plan.text(whole));
     }

@@ -6,6 +6,7 @@
 
 #include "core/plan.h"
 #include "ref/kernels.h"
+#include "ref/quantize.h"
 
 namespace nib::ref {
 namespace {
@@ -21,14 +22,16 @@ public:
         node_.op = c.op;
         node_.p = c.p;
         node_.accumulate = c.accumulate;
+        node_.halves = c.halves;
         const Shape matrix{c.p.N, c.p.C};
         for (size_t i = 0; i < kMaxIn; ++i) {
             const bool is_matrix = (c.op == Op::Embed && i == 2) || (c.op == Op::Linear && i == 1);
             const GuardedTensor& t = operands.in[i];
-            node_.in[i] = add(t, is_matrix ? matrix : Shape{static_cast<int64_t>(t.count())});
+            node_.in[i] = add(t, is_matrix ? matrix : Shape{static_cast<int64_t>(t.count())}, c.halves >> i & 1);
         }
         for (size_t i = 0; i < kMaxOut; ++i)
-            node_.out[i] = add(operands.out[i], {static_cast<int64_t>(operands.out[i].count())});
+            node_.out[i] =
+                add(operands.out[i], {static_cast<int64_t>(operands.out[i].count())}, c.halves >> (kMaxIn + i) & 1);
         if (c.in_place && c.op == Op::LinearBackwardEpilogue) node_.in[0] = node_.out[0];
         if (c.in_place && c.op == Op::CrossEntropy) node_.in[0] = node_.out[1];
         image_.resize(image_.size() + kGuard, kPattern);
@@ -52,25 +55,33 @@ public:
         for (size_t i = 0; i < kMaxOut; ++i) {
             if (!node_.out[i]) continue;
             GuardedTensor& out = operands_.out[i];
-            const size_t at = plan_.locate(node_.out[i]).offset;
-            std::memcpy(out.data(), after.data() + at, out.bytes());
-            std::copy_n(image_.data() + at, out.bytes(), after.data() + at);
+            const TensorInfo& info = plan_.tensors[static_cast<size_t>(node_.out[i].id)];
+            std::byte* const got = after.data() + info.where.offset;
+            if (info.type == out.type())
+                std::memcpy(out.data(), got, out.bytes());
+            else
+                unpack(info.type, got, static_cast<int64_t>(out.count()), out.as<float>());
+            std::copy_n(image_.data() + info.where.offset, info.bytes(), got);
         }
         plan_.executable.reset();
         return after == image_;
     }
 
 private:
-    Tensor add(const GuardedTensor& t, const Shape& shape) {
+    Tensor add(const GuardedTensor& t, const Shape& shape, bool halves) {
         if (!t.present()) return {};
         image_.resize((image_.size() + 2 * kGuard - 1) / kGuard * kGuard, kPattern);
         if (operands_.description().misaligned)
             image_.resize(image_.size() + static_cast<size_t>(dtype_info(t.type())->block_bytes), kPattern);
         TensorInfo info;
         info.shape = shape;
-        info.type = t.type();
+        info.type = halves ? DType::F16 : t.type();
         info.where.offset = image_.size();
-        image_.insert(image_.end(), t.data(), t.data() + t.bytes());
+        image_.resize(image_.size() + info.bytes());
+        if (halves)
+            pack(info.type, t.as<float>(), static_cast<int64_t>(t.count()), image_.data() + info.where.offset);
+        else
+            std::memcpy(image_.data() + info.where.offset, t.data(), t.bytes());
         plan_.tensors.push_back(info);
         return {static_cast<int>(plan_.tensors.size()) - 1};
     }

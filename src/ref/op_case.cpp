@@ -139,7 +139,7 @@ std::string OpCase::text() const {
            n(static_cast<int>(p.act)) + " dropout " + n(p.dropout) + "/65536" + (p.by_columns ? " by columns" : "") +
            (p.decay ? " decay" : "") + " accumulate " + n(accumulate) + (step.accumulate ? " (and step)" : "") +
            " without in " + n(without_in) + " out " + n(without_out) + (in_place ? " in place" : "") +
-           (misaligned ? " misaligned" : "") + " rows " + n(step.rows) +
+           (halves ? " halves " + n(halves) : "") + (misaligned ? " misaligned" : "") + " rows " + n(step.rows) +
            (special_in < 0 ? "" : strprintf(" in[%d] has %g", special_in, static_cast<double>(special)));
 }
 
@@ -225,6 +225,31 @@ void for_each_typed_case(Op op, const std::function<void(const OpCase&)>& body) 
                 c.p.type = F16;
                 body(c);
             }
+}
+
+void for_each_case_of_halves(Op op, const std::function<void(const OpCase&)>& body) {
+    constexpr unsigned kOut = 1 << kMaxIn, kPre = kOut << 1;
+    const bool attention = op == Op::Attention || op == Op::AttentionBackward;
+    unsigned all = 0;
+    if (op == Op::Norm) all = kOut;
+    if (op == Op::Linear) all = kOut | kPre | 0b1;
+    if (op == Op::LinearBackwardEpilogue || op == Op::LinearBackwardWeight) all = 0b10;
+    if (op == Op::Attention) all = kOut | 0b1;
+    if (op == Op::AttentionBackward) all = 0b110;
+    Random random(static_cast<uint64_t>(op) + 11);
+    const auto fours = [&](int64_t n) { return 4 * random.between(1, n); };
+    for (unsigned halves = all; halves > 0; halves = (halves - 1) & all)  // its subsets
+        for (int repeat = 0; repeat < 4; ++repeat) {
+            const int64_t H = random.between(1, 3), C = attention ? H * (repeat % 2 ? 32 : 4) : fours(40);
+            OpCase c = make_case(op, random.between(1, 3), random.between(1, 40), C, attention ? C : fours(40), H, 1,
+                                 random.bits());
+            c.halves = static_cast<uint8_t>(halves & ~(c.without_out << kMaxIn));
+            if (c.halves == 0) continue;
+            c.misaligned = false;
+            if (op == Op::LinearBackwardWeight || (op == Op::Linear && c.halves == 1))
+                c.p.N -= random.below(4);  // as of an output head
+            body(c);
+        }
 }
 
 void for_each_large_case(Op op, const std::function<void(const OpCase&)>& body) {

@@ -37,6 +37,7 @@ struct OpCase {
     uint8_t accumulate = 0;
     unsigned without_in = 0, without_out = 0;  // bit i: optional tensor i is absent
     bool in_place = false;                     // LinearBackwardEpilogue, CrossEntropy: the gradient replaces its input
+    uint8_t halves = 0;                        // activations that a backend gets and gives as half floats, as Node::halves
     bool misaligned = false;                   // tensors begin one element after an aligned address
     uint64_t seed = 1;                         // of the values
     int special_in = -1;                       // one number of this input, if there is one of floats, is `special`
@@ -54,6 +55,9 @@ void for_each_case(Op op, const std::vector<int64_t>& sizes, const std::function
 
 /// Cases with tensors of every other type that the op takes (Params::type), if it takes any.
 void for_each_typed_case(Op op, const std::function<void(const OpCase&)>& body);
+
+/// Cases with every combination of activations of half floats that the op takes, if it takes any.
+void for_each_case_of_halves(Op op, const std::function<void(const OpCase&)>& body);
 
 /// The same for the op's few large shapes, and for runs of fewer rows than the plan was made for, if it has such.
 void for_each_large_case(Op op, const std::function<void(const OpCase&)>& body);

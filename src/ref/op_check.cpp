@@ -12,6 +12,8 @@ namespace nib::ref {
 // Wider for attention, which goes through an exponential and in its backward pass through differences, and where a small
 // difference of large terms is left over.
 Tolerance op_tolerance(const OpCase& c) {
+    // One rounding to a half float, to either side.
+    if (c.halves >> kMaxIn != 0) return {6e-4, 1.5e-3, 0.1};
     if (std::isnan(c.special)) return {INFINITY, INFINITY};  // all that matters is where the result is NaN too
     // Products of blocks are sums of larger terms: levels and their offsets.
     if (c.op == Op::Linear && dtype_info(c.p.type)->block_size > 1) return {1e-5, 3e-5, 0.1};

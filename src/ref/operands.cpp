@@ -74,6 +74,8 @@ Operands<Real>::Operands(const OpCase& c) : case_(c) {
         if (out[i].present()) call_.out[i] = out[i].data();
     fill();
     if (c.special_in >= 0 && in[c.special_in].present()) fill_special(in[c.special_in]);
+    for (int i = 0; i < kMaxIn; ++i)
+        if (c.halves >> i & 1) round_to_halves(in[i]);
     if (c.in_place && c.op == Op::LinearBackwardEpilogue) replace(0);
     if (c.in_place && c.op == Op::CrossEntropy) replace(1);
 }
@@ -165,6 +167,14 @@ void Operands<Real>::fill(GuardedTensor& t, float low, float high) {
 }
 
 // Values in (-1,1) in the tensor's format. What nothing packs: random levels with half floats of 2^-8 for scales.
+template <class Real>
+void Operands<Real>::round_to_halves(GuardedTensor& t) {
+    for (size_t i = 0; i < t.count(); ++i) {
+        Real& x = t.template as<Real>()[i];
+        x = from_f16(to_f16(static_cast<float>(x)));
+    }
+}
+
 template <class Real>
 void Operands<Real>::fill_weights(GuardedTensor& t) {
     std::vector<float> values(t.count());

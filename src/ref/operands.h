@@ -76,6 +76,7 @@ private:
     void place(std::initializer_list<Slot> ins, std::initializer_list<Slot> outs);
     void fill();
     void fill(GuardedTensor& t, float low, float high);
+    void round_to_halves(GuardedTensor& t);
     void fill_weights(GuardedTensor& t);
     void fill_indices(GuardedTensor& t, int64_t below);
     void fill_norm_statistics(const GuardedTensor& x, GuardedTensor& mean, GuardedTensor& rstd);

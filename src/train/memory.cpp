@@ -20,7 +20,8 @@ double least_bytes(const GptConfig& c, const TrainShape& shape) {
     const double C = real(c.embd), F = c.ffn > 0 ? real(c.ffn) : 4 * C, L = real(c.layers),
                  R = real(shape.batch) * real(shape.time);
     const double matrices = L * (4 * C * C + 2 * C * F) + (real(c.vocab) * (c.tied ? 1 : 2) + real(c.context)) * C;
-    return 4 * (copies(shape) * matrices + R * L * (6 * C + 2 * F));
+    const double each = real(static_cast<int64_t>(dtype_bytes(shape.activations, 1)));
+    return 4 * copies(shape) * matrices + each * R * L * (6 * C + 2 * F);
 }
 
 GptWeights weights_anywhere(const ParameterLayout& layout, const GptConfig& config, bool gradients) {
@@ -71,6 +72,10 @@ std::vector<ParameterLayout::Run> ParameterLayout::one_by_one() const {
     return single;
 }
 
+Graph training_graph(Mode mode, const TrainShape& shape) {
+    return {mode, shape.batch, shape.time, mode == Mode::Train ? shape.activations : DType::F32};
+}
+
 Graph::Loss record_training(Graph& g, const GptConfig& config, const GptWeights& weights, float dropout, TrainInputs& in,
                             const GradientUse& use) {
     const int64_t rows = g.batch() * g.time();
@@ -90,7 +95,7 @@ TrainingMemory training_memory(const GptConfig& config, const TrainShape& shape,
     memory.parameters = 4.0 * static_cast<double>(layout.total) * copies(shape);
     const GptWeights weights = weights_anywhere(layout, config, !shape.low_memory);
     for (const Mode mode : {Mode::Train, Mode::Infer}) {
-        Graph graph(mode, shape.batch, shape.time);
+        Graph graph = training_graph(mode, shape);
         TrainInputs inputs;
         record_training(graph, config, weights, shape.dropout, inputs, [&](Tensor, Tensor gradient) {
             if (shape.low_memory) graph.add(Op::SumSquares, {}, {gradient}, {});  // it is used at once, then gone

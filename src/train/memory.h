@@ -21,7 +21,8 @@ struct TrainShape {
     int64_t time = 0;   // T
     float dropout = 0;
     Optimizer optimizer = Optimizer::AdamW;
-    bool low_memory = false;  // gradients are never kept: see TrainStep
+    bool low_memory = false;         // gradients are never kept: see TrainStep
+    DType activations = DType::F32;  // F16: see Graph; evaluation keeps floats
 };
 
 /// Where each parameter lies in the flat buffers of weights, gradients and moments, each at a multiple of 64 bytes, gaps
@@ -41,6 +42,9 @@ struct ParameterLayout {
     /// Runs of one parameter each.
     std::vector<Run> one_by_one() const;
 };
+
+/// A graph for record_training().
+Graph training_graph(Mode mode, const TrainShape& shape);
 
 /// Graph inputs of training and evaluation.
 struct TrainInputs {

@@ -141,6 +141,7 @@ TrainSetup prepare_training(const TrainRequest& request, int workers) {
         prepare_new(setup, request);
     check_together(setup.options, setup);
     setup.shape = shape_of(setup.options);
+    setup.shape.activations = request.activations;
     setup.memory = check_memory(setup.config, setup.shape, workers, memory_limit());
     check_writable(setup.files);
     return setup;

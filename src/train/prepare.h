@@ -18,7 +18,8 @@ struct TrainRequest {
     bool resume = false;
     bool overwrite = false;  // replace what another run has left under this name
     TrainOptions options;
-    GivenFlags given;  // options that are not defaults
+    GivenFlags given;                // options that are not defaults
+    DType activations = DType::F32;  // TrainShape
 };
 
 /// A run that can begin.

@@ -76,7 +76,7 @@ std::vector<int64_t> TrainStep::sum_blocks() const {
 
 // Forward, and in training backward; `use` is told of each gradient as soon as it is complete.
 TrainStep::Recorded TrainStep::record(Mode mode, const std::function<void(Graph&, size_t, Tensor)>& use) {
-    Recorded made{Graph(mode, shape_.batch, shape_.time), {}, {}};
+    Recorded made{training_graph(mode, shape_), {}, {}};
     const auto on_gradient = [&](Tensor weight, Tensor gradient) {
         const size_t offset = made.graph.info(weight).where.offset;
         const auto found = std::find(layout_.offsets.begin(), layout_.offsets.end(), offset);

@@ -39,6 +39,7 @@ Dispatch base(const Shader& shader, const Node& node) {
     d.shader = &shader;
     d.constants.type = static_cast<uint32_t>(p.type);
     d.constants.position_type = static_cast<uint32_t>(p.position_type);
+    d.constants.halves = node.halves;
     d.push.B = u(p.B), d.push.T = u(p.T), d.push.C = u(p.C), d.push.N = u(p.N), d.push.H = u(p.H), d.push.S = u(p.S);
     d.push.act = static_cast<uint32_t>(p.act);
     d.push.adds = node.accumulate;
@@ -373,8 +374,32 @@ uint64_t scratch_bytes(const Node& node) {
     }
 }
 
+namespace {
+
+// Whether shaders read and write the node's activations of half floats, which they do by fours.
+bool supports_halves(const Node& node) {
+    constexpr uint32_t kOut = 1u << kMaxIn, kPre = kOut << 1;
+    const Params& p = node.p;
+    const auto fit = [&](uint32_t of_c, uint32_t of_n) {  // tensors whose rows have C and N numbers
+        return (node.halves & ~(of_c | of_n)) == 0 && ((node.halves & of_c) == 0 || p.C % 4 == 0) &&
+               ((node.halves & of_n) == 0 || p.N % 4 == 0);
+    };
+    switch (node.op) {
+        case Op::Norm: return fit(kOut, 0);
+        case Op::Linear: return dtype_info(p.type)->block_size == 1 && fit(0b1, kOut | kPre);
+        case Op::LinearBackwardEpilogue: return fit(0, 0b10);
+        case Op::LinearBackwardWeight: return fit(0b10, 0);
+        case Op::Attention: return p.C / p.H % 4 == 0 && fit(kOut | 0b1, 0);
+        case Op::AttentionBackward: return p.C / p.H % 4 == 0 && fit(0b110, 0);
+        default: return false;
+    }
+}
+
+}  // namespace
+
 bool supports(const Node& node) {
     const Params& p = node.p;
+    if (node.halves != 0 && !supports_halves(node)) return false;
     if (std::max({p.B * p.T, p.C, p.N, p.H, p.S}) > INT32_MAX) return false;
     if (p.dropout != 0 && mask_elements(node) > UINT32_MAX) return false;
     switch (node.op) {

@@ -28,6 +28,7 @@ struct Constants {
     uint32_t columns = 2;   // of linear_texels_gemm: fours of columns of an invocation
     uint32_t act = 0;       // of linear_texels: Act
     uint32_t residual = 0;  // of linear_texels: 1 where there is one
+    uint32_t halves = 0;    // Node::halves
     auto operator<=>(const Constants&) const = default;
 };
 

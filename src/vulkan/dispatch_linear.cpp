@@ -101,7 +101,7 @@ void add_epilogue(std::vector<Dispatch>& list, Dispatch d, const Node& node, con
 std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t R = p.B * p.T;
-    const bool few = R <= kFewestRows;
+    const bool few = R <= kFewestRows && node.halves == 0;
     Dispatch whole = base(few ? kLinearFewRows : kLinear, kLinearTexels, node, limits, 0b1101100, 0b11);
     const bool epilogue = whole.shader == &kLinearTexels && p.dropout != 0;
     if (epilogue) {

@@ -87,7 +87,9 @@ VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d
              info.shape.text().c_str(), human_bytes(static_cast<double>(bytes)).c_str(), c_.device.info().name.c_str(),
              human_bytes(static_cast<double>(c_.device.info().max_buffer_range)).c_str());
     d.push.shift[i] = static_cast<uint32_t>(rest / element);
-    if (d.push.shift[i] % 4 != 0) d.constants.fours &= ~(1u << i);
+    if (d.push.shift[i] % 4 == 0) return {memory.buffer, offset - rest, range};
+    CHECK((d.constants.halves >> tensor & 1) == 0);
+    d.constants.fours &= ~(1u << i);
     return {memory.buffer, offset - rest, range};
 }
 
