@@ -7,6 +7,7 @@
 #include "cpu/backend.h"
 #include "cpu/isa.h"
 #include "numbers.h"
+#include "ref/checked_backend.h"
 #include "typed_case.h"
 #include "vulkan_device.h"
 
@@ -31,6 +32,16 @@ TEST_P(VulkanTypedModel, LogitsAreThoseOfTheCpu) {
             relative_error(got.logits(got.weights(), at_once), expected.logits(expected.weights(), at_once));
         EXPECT_LE(error, bound(type)) << (at_once ? "at once" : "by token");
     }
+}
+
+// On the same inputs nothing rounds the other way, beside blocks neither.
+TEST_P(VulkanTypedModel, EachNodeIsThatOfTheReference) {
+    const auto [type, gpu] = GetParam();
+    ref::CheckedBackend checked(backend(gpu), [](const std::string& line) { ADD_FAILURE() << line; });
+    TypedCase model(checked, type);
+    for (const bool at_once : {true, false}) model.logits(model.weights(), at_once);
+    EXPECT_LE(checked.summary().error, 1e-5);
+    EXPECT_GT(checked.summary().nodes, 100);
 }
 
 std::vector<DType> types() {
