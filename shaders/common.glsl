@@ -12,7 +12,7 @@ layout(constant_id = 3) const uint kPositionType = 0;  // the same for Params::p
 layout(constant_id = 4) const uint kFours = 0;         // bit i: tensor i can be read and written four numbers at once
 layout(constant_id = 5) const uint kDrops = 0;         // 1 where there is a dropout mask
 layout(constant_id = 6) const uint kParts = 3;         // of some shaders: bit i: output i is computed
-layout(constant_id = 7) const uint kColumnFours = 2;   // of linear_texels_gemm: fours of columns of an invocation
+layout(constant_id = 7) const uint kColumns = 2;       // that an invocation computes, of linear_texels_gemm in fours
 layout(constant_id = 8) const uint kAct = 0;           // of linear_texels: Act
 layout(constant_id = 9) const uint kResidual = 0;      // of linear_texels: 1 where there is one
 

@@ -7,6 +7,7 @@ TENSOR(5, float, y);         // (R,N)
 TENSOR(6, float, pre);       // (R,N)
 
 #define NUMBER w_number
+#define RUN w_run
 #define DATA w_data
 #include "number.glsl"
 #include "activation.glsl"

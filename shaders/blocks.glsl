@@ -1,0 +1,52 @@
+// What number.glsl makes numbers of.
+
+bool in_blocks(uint type) { return type != kF32 && type != kF16 && type != kBF16; }
+
+/// The two numbers of a word.
+vec2 halves(uint type, uint word) {
+    if (type == kF16) return vec2(from_f16(word & 0xFFFFu), from_f16(word >> 16));
+    return uintBitsToFloat(uvec2(word << 16, word & 0xFFFF0000u));
+}
+
+/// Whether runs have an offset. These types' blocks, and no others, are whole words.
+bool has_offset(uint type) {
+    return type == kQ4_1 || type == kQ5_1 || type == kQ2_K || type == kQ4_K || type == kQ5_K;
+}
+
+/// Eight numbers that share a scale, scale * (level - bias) - offset, of levels in bytes.
+struct Run {
+    uvec2 levels;
+    float scale, offset;
+};
+
+float bias_of(uint type) {
+    return type == kQ8_0 ? 128.0 : type == kQ6_K ? 32.0 : type == kQ5_0 ? 16.0 : type == kQ4_0 ? 8.0 : type == kQ3_K ? 4.0 : 0.0;
+}
+
+/// Four levels, less the bias.
+vec4 levels_of(uint type, uint bytes) {
+    return vec4(bytes & 255u, bytes >> 8 & 255u, bytes >> 16 & 255u, bytes >> 24) - bias_of(type);
+}
+
+/// The numbers.
+vec4[2] numbers_of(uint type, Run run) {
+    vec4 numbers[2];
+    for (uint i = 0; i < 2; ++i) {
+        numbers[i] = run.scale * levels_of(type, run.levels[i]);
+        if (has_offset(type)) numbers[i] -= run.offset;
+    }
+    return numbers;
+}
+
+/// Number i of them.
+float number_of(uint type, Run run, uint i) {
+    return run.scale * levels_of(type, (i < 4 ? run.levels.x : run.levels.y) >> 8 * (i % 4)).x - run.offset;
+}
+
+/// Eight bytes, from those of three words where they begin in the middle of the first.
+uvec2 halves_of(uint first, uint second, uint third, bool middle) {
+    return middle ? uvec2(first >> 16 | second << 16, second >> 16 | third << 16) : uvec2(first, second);
+}
+
+/// The lowest eight bits, each in a byte.
+uvec2 bytes_of_bits(uint bits) { return uvec2(bits & 15u, bits >> 4 & 15u) * 0x204081u & 0x01010101u; }

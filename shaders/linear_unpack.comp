@@ -1,0 +1,23 @@
+// The numbers of w, from row `begin` on, as floats: what linear_texels reads of weights of other types. One invocation for eight.
+#version 450
+#include "common.glsl"
+#include "fours.glsl"
+
+TENSOR(1, uint, w);  // (N,C)
+FOURS(5, numbers)    // (N,C)
+
+#define NUMBER w_number
+#define RUN w_run
+#define DATA w_data
+#include "number.glsl"
+
+void main() {
+    const uint i = 8 * (group() * W + gl_LocalInvocationIndex), end = (p.end - p.begin) * p.C;
+    if (i >= end) return;
+    vec4 eight[2];
+    if (in_blocks(kType))
+        eight = numbers_of(kType, w_run(kType, p.shift[1], i / 8));
+    else
+        for (uint q = 0; q < 8; ++q) eight[q / 4][q % 4] = w_number(kType, p.shift[1], min(i + q, end - 1));
+    for (uint q = 0; q < 2; ++q) put_numbers(i + 4 * q, end, eight[q]);
+}
