@@ -13,6 +13,13 @@ bool has_offset(uint type) {
     return type == kQ4_1 || type == kQ5_1 || type == kQ2_K || type == kQ4_K || type == kQ5_K;
 }
 
+/// Bytes of a block, and eights of numbers.
+uint block_bytes(uint type) {
+    return type == kQ8_0 ? 34 : type == kQ4_0 ? 18 : type == kQ4_1 ? 20 : type == kQ5_0 ? 22 : type == kQ5_1 ? 24
+         : type == kQ2_K ? 84 : type == kQ3_K ? 110 : type == kQ4_K ? 144 : type == kQ5_K ? 176 : 210;
+}
+uint block_runs(uint type) { return type <= kQ8_0 ? 4 : 32; }
+
 /// Eight numbers that share a scale, scale * (level - bias) - offset, of levels in bytes.
 struct Run {
     uvec2 levels;
@@ -36,6 +43,13 @@ vec4[2] numbers_of(uint type, Run run) {
         if (has_offset(type)) numbers[i] -= run.offset;
     }
     return numbers;
+}
+
+/// The sum of their products with these.
+float product(uint type, Run run, vec4 low, vec4 high) {
+    const vec4 products = fma(low, levels_of(type, run.levels.x), high * levels_of(type, run.levels.y));
+    const float sum = run.scale * (products.x + products.y + (products.z + products.w));
+    return has_offset(type) ? fma(-run.offset, dot(low + high, vec4(1.0)), sum) : sum;
 }
 
 /// Number i of them.

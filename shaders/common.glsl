@@ -69,9 +69,11 @@ uint run_rows() {
 uint group() { return p.first + gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
 
 float from_f16(uint h) {
-    const uint exponent = h >> 10 & 31, sign = (h & 0x8000u) << 16;
-    if (exponent == 0) return (sign != 0 ? -5.9604644775390625e-8 : 5.9604644775390625e-8) * float(h & 1023);
-    return uintBitsToFloat(sign | (exponent == 31 ? 0x7F800000u : exponent + 112 << 23) | (h & 1023) << 13);
+    const uint exponent = h >> 10 & 31, sign = (h & 0x8000u) << 16, fraction = h & 1023;
+    const float denormal = 5.9604644775390625e-8 * float(fraction);
+    const uint bits = exponent == 0 ? floatBitsToUint(denormal)
+                                    : (exponent == 31 ? 0x7F800000u : exponent + 112 << 23) | fraction << 13;
+    return uintBitsToFloat(sign | bits);
 }
 
 /// Whether x is not a number. Drivers may take isnan() for false, and of NaN and a number max, min and clamp give either:

@@ -12,11 +12,11 @@ TENSOR(5, float, y);        // (R,C)
 
 #define NUMBER wte_number
 #define RUN wte_run
-#define DATA wte_data
+#define DATA(i) wte_data[i]
 #include "number.glsl"
 #define NUMBER wpe_number
 #define RUN wpe_run
-#define DATA wpe_data
+#define DATA(i) wpe_data[i]
 #include "number.glsl"
 
 #define NUMBER(name, type, start, i) \

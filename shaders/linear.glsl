@@ -8,7 +8,7 @@ TENSOR(6, float, pre);       // (R,N)
 
 #define NUMBER w_number
 #define RUN w_run
-#define DATA w_data
+#define DATA(i) w_data[i]
 #include "number.glsl"
 #include "activation.glsl"
 #include "dropout.glsl"

@@ -19,20 +19,13 @@ uint row_of(uint row, uint a) { return min(row + a, p.end - p.begin - 1) * p.C; 
 void add_runs(uint row, uint lane, uint lanes) {
     for (uint c = 8 * lane; c < p.C; c += 8 * lanes) {
         vec4 low[D], high[D];
-        float x_sums[D];
         for (uint r = 0; r < D; ++r) {
             low[r] = x_fours[(r * p.C + c) / 4];
             high[r] = x_fours[(r * p.C + c) / 4 + 1];
-            x_sums[r] = dot(low[r] + high[r], vec4(1.0));
         }
         for (uint a = 0; a < kColumns; ++a) {
             const Run run = w_run(kType, p.shift[1], (row_of(row, a) + c) / 8);
-            const vec4 low_levels = levels_of(kType, run.levels.x), high_levels = levels_of(kType, run.levels.y);
-            for (uint r = 0; r < D; ++r) {
-                const vec4 products = fma(low[r], low_levels, high[r] * high_levels);
-                sums[a][r] = fma(run.scale, products.x + products.y + (products.z + products.w), sums[a][r]);
-                if (has_offset(kType)) sums[a][r] = fma(-run.offset, x_sums[r], sums[a][r]);
-            }
+            for (uint r = 0; r < D; ++r) sums[a][r] += product(kType, run, low[r], high[r]);
         }
     }
 }

@@ -1,15 +1,10 @@
-// The numbers of w, from row `begin` on, as floats: what linear_texels reads of weights of other types. One invocation for eight.
+// The numbers of w, from row `begin` on, as floats: what linear_texels reads of weights that are none. One invocation for eight.
 #version 450
 #include "common.glsl"
 #include "fours.glsl"
+#include "words.glsl"
 
-TENSOR(1, uint, w);  // (N,C)
-FOURS(5, numbers)    // (N,C)
-
-#define NUMBER w_number
-#define RUN w_run
-#define DATA w_data
-#include "number.glsl"
+FOURS(5, numbers)  // (N,C)
 
 void main() {
     const uint i = 8 * (group() * W + gl_LocalInvocationIndex), end = (p.end - p.begin) * p.C;

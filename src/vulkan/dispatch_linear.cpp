@@ -76,23 +76,31 @@ Dispatch product(const Dispatch& d, const Node& node, int64_t I, int64_t J) {
 // Of tensors (their bits) whose rows have N numbers and those of C: whose rows are whole fours.
 uint32_t fours(const Params& p, uint32_t N, uint32_t C) { return (p.N % 4 == 0 ? N : 0) | (p.C % 4 == 0 ? C : 0); }
 
-// Rows of w that are made floats at once, as caches keep them, a multiple of four; 0: w has floats, or shaders read it as it is.
+bool in_blocks(DType type) { return dtype_info(type)->block_size > 1; }
+
+// Whether linear_texels reads w as it is.
+bool is_texel(DType type) { return type == DType::F32 || type == DType::F16; }
+
+// Whether the shaders for devices that are CPUs are used.
+bool takes_texels(const Node& node, const Limits& limits) {
+    const Params& p = node.p;
+    const int64_t R = p.B * p.T;
+    return limits.software && static_cast<uint64_t>(std::max(R * p.N, (R + p.N) * p.C)) <= limits.max_texels;
+}
+
+// Rows of w that are made floats at once, which caches keep, a multiple of four; 0: shaders read it as it is.
 int64_t unpacked_rows(const Node& node, const Limits& limits) {
     const Params& p = node.p;
-    const bool unpacks = node.op == Op::Linear && limits.software && p.type != DType::F32 && p.B * p.T > kFewestRows;
-    return unpacks ? std::max<int64_t>(kUnpacked / p.C / 4, 1) * 4 : 0;
+    if (is_texel(p.type) || (in_blocks(p.type) && p.B * p.T <= kFewestRows) || !takes_texels(node, limits)) return 0;
+    return std::max<int64_t>(kUnpacked / p.C / 4, 1) * 4;
 }
 
 // With the shader for devices that are CPUs on these; N and C as for fours().
 Dispatch base(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits, uint32_t N, uint32_t C) {
-    const Params& p = node.p;
-    const int64_t rows = unpacked_rows(node, limits);
-    const auto largest = static_cast<uint64_t>(
-        std::max({p.B * p.T * p.C, p.B * p.T * p.N, rows > 0 ? p.B * p.T * p.C + rows * p.C : p.N * p.C}));
-    const bool software = limits.software && (p.type == DType::F32 || rows > 0) && largest <= limits.max_texels;
+    const bool software = takes_texels(node, limits);
     Dispatch d = base(software ? texels : shader, node);
     if (software) d.constants.group = kTexelsGroup;
-    if (software) d.constants.fours = fours(p, N, C);
+    if (software) d.constants.fours = fours(node.p, N, C);
     return d;
 }
 
@@ -149,19 +157,20 @@ void add_product(std::vector<Dispatch>& list, const Dispatch& whole, const Node&
     const size_t first = list.size();
     for_weight_pieces(whole, 1 << 1, node, limits, [&](Dispatch d, int64_t columns) {
         d.waits = first > 0 && list.size() == first;  // pieces do not wait for each other
-        if (d.shader != &kLinearFewRows) return list.push_back(product(d, node, R, columns));
+        if (d.shader != &kLinearFewRows && d.shader != &kLinearFewRowsTexels)
+            return list.push_back(product(d, node, R, columns));
+        const int64_t group = d.shader == &kLinearFewRows ? kColumns : 4 * kTexelsGroup;
         d.constants.D = static_cast<uint32_t>(R);
-        d.constants.columns = dtype_info(node.p.type)->block_size == 1 ? 1 : limits.software ? 4 : 2;
-        if (limits.software) d.constants.group = 8;
-        list.push_back(in_groups(d, node, (columns + kColumns - 1) / kColumns));
+        d.constants.columns = in_blocks(node.p.type) ? 2 : 1;
+        list.push_back(in_groups(d, node, (columns + group - 1) / group));
     });
 }
 
 }  // namespace
 
 uint64_t unpacked_at(const Node& node) {
-    const bool rounds = dtype_info(node.p.type)->block_size > 1;
-    return rounds ? (dtype_bytes(DType::F32, node.p.B * node.p.T * node.p.C) + kAlign - 1) / kAlign * kAlign : 0;
+    return in_blocks(node.p.type) ? (dtype_bytes(DType::F32, node.p.B * node.p.T * node.p.C) + kAlign - 1) / kAlign * kAlign
+                                  : 0;
 }
 
 uint64_t linear_scratch(const Node& node, const Limits& limits) {
@@ -171,21 +180,22 @@ uint64_t linear_scratch(const Node& node, const Limits& limits) {
 std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const bool few = p.B * p.T <= kFewestRows;
-    Dispatch whole = base(few ? kLinearFewRows : kLinear, kLinearTexels, node, limits, 0b1101100, 0b11);
-    const bool epilogue = whole.shader == &kLinearTexels && p.dropout != 0;
+    Dispatch whole = base(few ? kLinearFewRows : kLinear, few && in_blocks(p.type) ? kLinearFewRowsTexels : kLinearTexels,
+                          node, limits, 0b1101100, 0b11);
+    const bool texels = whole.shader->texels() != 0, epilogue = texels && p.dropout != 0;
     if (epilogue) {
         whole.constants.parts = node.out[1] ? 2 : 1;  // what linear_epilogue reads
-    } else if (whole.shader == &kLinearTexels) {
+    } else if (texels) {
         whole.constants.parts = node.out[1] ? 3 : 1;
         whole.constants.act = static_cast<uint32_t>(p.act);
         whole.constants.residual = node.in[3] ? 1 : 0;
     }
     std::vector<Dispatch> list;
-    if (dtype_info(p.type)->block_size > 1) {
+    if (in_blocks(p.type)) {
         add_rounding(list, node, limits);
         whole.scratch = 0;
     }
-    if (whole.shader == &kLinearTexels && p.type != DType::F32)
+    if (unpacked_rows(node, limits) > 0)
         add_unpacked(list, whole, node, limits);
     else
         add_product(list, whole, node, limits);

@@ -53,7 +53,8 @@ Tensor tensor_of(const Node& node, int tensor) {
 // Of scratch and of what is absent: any.
 DType type_of(const Part& part, int tensor, const Dispatch& d) {
     const Tensor t = tensor_of(part.node, tensor);
-    return t && d.scratch != tensor && d.unpacked != tensor ? part.plan.tensors[static_cast<size_t>(t.id)].type : DType::F32;
+    return t && d.scratch != tensor && d.unpacked != tensor ? part.plan.tensors[static_cast<size_t>(t.id)].type
+                                                            : DType::F32;
 }
 
 // Where the shader finds a tensor: bindings begin at multiples of the device's alignment, the rest is a shift.
@@ -95,7 +96,7 @@ VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d
     return {memory.buffer, offset - rest, range};
 }
 
-// The same memory, for texels of one number or of four, which are floats of 32 or 16 bits.
+// The same memory, for texels of one number or of four, which are floats of 32 or 16 bits, or of other types' words.
 VkBufferView Recorder::texels(const VkDescriptorBufferInfo& where, DType type, bool fours) {
     VkBufferViewCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO;
@@ -103,8 +104,10 @@ VkBufferView Recorder::texels(const VkDescriptorBufferInfo& where, DType type, b
     info.offset = where.offset;
     if (type == DType::F16)
         info.format = fours ? VK_FORMAT_R16G16B16A16_SFLOAT : VK_FORMAT_R16_SFLOAT;
-    else
+    else if (type == DType::F32)
         info.format = fours ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R32_SFLOAT;
+    else
+        info.format = VK_FORMAT_R32_UINT, fours = false;
     info.range = fours ? (where.range + 15) / 16 * 16 : where.range;  // buffers are a multiple of that
     VkBufferView& view = made_.texels.emplace_back();
     check(c_.device.vk().vkCreateBufferView(c_.device.handle(), &info, nullptr, &view), "preparing a plan");
