@@ -13,12 +13,21 @@ bool has_offset(uint type) {
     return type == kQ4_1 || type == kQ5_1 || type == kQ2_K || type == kQ4_K || type == kQ5_K;
 }
 
-/// Bytes of a block, and eights of numbers.
-uint block_bytes(uint type) {
-    return type == kQ8_0 ? 34 : type == kQ4_0 ? 18 : type == kQ4_1 ? 20 : type == kQ5_0 ? 22 : type == kQ5_1 ? 24
-         : type == kQ2_K ? 84 : type == kQ3_K ? 110 : type == kQ4_K ? 144 : type == kQ5_K ? 176 : 210;
+/// Bytes of a block, eights of its numbers, and at which byte its scale is, which the offset's follows.
+uint bytes_of_block(uint type) {
+    return type == kQ8_0   ? 34
+           : type == kQ4_0 ? 18
+           : type == kQ4_1 ? 20
+           : type == kQ5_0 ? 22
+           : type == kQ5_1 ? 24
+           : type == kQ2_K ? 84
+           : type == kQ3_K ? 110
+           : type == kQ4_K ? 144
+           : type == kQ5_K ? 176
+                           : 210;
 }
-uint block_runs(uint type) { return type <= kQ8_0 ? 4 : 32; }
+uint runs_of_block(uint type) { return type <= kQ8_0 ? 4 : 32; }
+uint scale_of_block(uint type) { return type == kQ2_K ? 80 : type == kQ3_K ? 108 : type == kQ6_K ? 208 : 0; }
 
 /// Eight numbers that share a scale, scale * (level - bias) - offset, of levels in bytes.
 struct Run {
@@ -58,7 +67,7 @@ float number_of(uint type, Run run, uint i) {
 }
 
 /// Eight bytes, from those of three words where they begin in the middle of the first.
-uvec2 halves_of(uint first, uint second, uint third, bool middle) {
+uvec2 eight_of(uint first, uint second, uint third, bool middle) {
     return middle ? uvec2(first >> 16 | second << 16, second >> 16 | third << 16) : uvec2(first, second);
 }
 

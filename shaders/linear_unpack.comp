@@ -6,6 +6,8 @@
 
 FOURS(5, numbers)  // (N,C)
 
+float bf16_of(uint at) { return uintBitsToFloat(texelFetch(w_words, int(at / 2)).x >> 16 * (at & 1) << 16); }
+
 void main() {
     const uint i = 8 * (group() * W + gl_LocalInvocationIndex), end = (p.end - p.begin) * p.C;
     if (i >= end) return;
@@ -13,6 +15,6 @@ void main() {
     if (in_blocks(kType))
         eight = numbers_of(kType, w_run(kType, p.shift[1], i / 8));
     else
-        for (uint q = 0; q < 8; ++q) eight[q / 4][q % 4] = w_number(kType, p.shift[1], min(i + q, end - 1));
+        for (uint q = 0; q < 8; ++q) eight[q / 4][q % 4] = bf16_of(p.shift[1] + min(i + q, end - 1));
     for (uint q = 0; q < 2; ++q) put_numbers(i + 4 * q, end, eight[q]);
 }

@@ -9,47 +9,47 @@
 
 #define BYTE(at) (DATA((at) >> 2) >> 8 * ((at) & 3) & 255u)
 #define HALF(at) from_f16(DATA((at) >> 2) >> 8 * ((at) & 2) & 0xFFFFu)
-#define EIGHT(at) uvec2(DATA((at) >> 2), DATA(((at) >> 2) + 1))
-#define HALVES(at) halves_of(DATA((at) >> 2), DATA((at) + 4 >> 2), DATA((at) + 6 >> 2), ((at) & 2) != 0)
+#define EIGHT(at)                                                                                          \
+    eight_of(DATA((at) >> 2), DATA((at) + 4 >> 2), has_offset(type) ? 0 : DATA((at) + 6 >> 2),             \
+             !has_offset(type) && ((at) & 2) != 0)
 
+// Without early returns, which drivers for CPUs pay for.
 Run RUN(uint type, uint start, uint run) {
-    // i: which of its block. k, two: the place of the first byte with these numbers' bits among 32 or 64.
-    const uint size = block_bytes(type), runs = block_runs(type), at = start + run / runs * size, i = run % runs;
-    const uint k = i % 4 * 8, two = i / 16 * 32 + k, two_shift = i % 16 / 4 * 2, g = i / 4;
-    Run r;
-    r.offset = 0.0;
+    const uint runs = runs_of_block(type), at = start + run / runs * bytes_of_block(type), i = run % runs;
+    // Of blocks of 256: the place of the first byte with these numbers' bits among 32 or 64, and the bits.
+    const uint k = i % 4 * 8, g = i / 4, two = i / 16 * 32 + k, two_shift = i % 16 / 4 * 2;
+    // Where the numbers' lower and upper bits are in bytes, and what their scale and offset are multiplied with.
+    uint low = 0, low_shift = 0, low_mask = 0x0F0F0F0Fu, high = k, high_shift = g, high_mask = 0x01010101u, s = 1, m = 1;
     if (type == kQ8_0) {
-        r.levels = HALVES(at + 2 + 8 * i) ^ 0x80808080u;
-        r.scale = HALF(at);
-    } else if (type == kQ4_0 || type == kQ4_1 || type == kQ5_0 || type == kQ5_1) {  // Q5_0, Q5_1: with fifth bits
-        const bool fifth = type == kQ5_0 || type == kQ5_1;
-        const uint high = has_offset(type) ? 4 : 2, from = at + high + (fifth ? 4 : 0) + i % 2 * 8;
-        r.levels = (has_offset(type) ? EIGHT(from) : HALVES(from)) >> i / 2 * 4 & 0x0F0F0F0Fu;
-        if (fifth) r.levels |= bytes_of_bits(BYTE(at + high + i)) << 4;
-        r.scale = HALF(at);
-        if (has_offset(type)) r.offset = -HALF(at + 2);
+        low = 2 + 8 * i, low_mask = ~0;
+    } else if (type < kQ8_0) {  // Q4_0, Q4_1, Q5_0, Q5_1
+        low = bytes_of_block(type) - 16 + i % 2 * 8, low_shift = i / 2 * 4;
     } else if (type == kQ2_K) {
+        low = 16 + two, low_shift = two_shift, low_mask = 0x03030303u;
         const uint scales = BYTE(at + i / 2);
-        r.levels = EIGHT(at + 16 + two) >> two_shift & 0x03030303u;
-        r.scale = HALF(at + 80) * float(scales & 15);
-        r.offset = HALF(at + 82) * float(scales >> 4);
+        s = scales & 15, m = scales >> 4;
     } else if (type == kQ3_K) {
-        const uint h = i / 2, s = BYTE(at + 96 + h % 8) >> h / 8 * 4 & 15 | (BYTE(at + 104 + h % 4) >> h / 4 * 2 & 3) << 4;
-        r.levels = HALVES(at + 32 + two) >> two_shift & 0x03030303u | (HALVES(at + k) >> g & 0x01010101u) << 2;
-        r.scale = HALF(at + 108) * (float(s) - 32.0);
+        low = 32 + two, low_shift = two_shift, low_mask = 0x03030303u;
+        const uint h = i / 2;
+        s = (BYTE(at + 96 + h % 8) >> h / 8 * 4 & 15 | (BYTE(at + 104 + h % 4) >> h / 4 * 2 & 3) << 4) - 32;
     } else if (type == kQ6_K) {
-        r.levels = HALVES(at + i / 16 * 64 + i % 8 * 8) >> i % 16 / 8 * 4 & 0x0F0F0F0Fu;
-        r.levels |= (HALVES(at + 128 + two) >> two_shift & 0x03030303u) << 4;
-        r.scale = HALF(at + 208) * float(bitfieldExtract(int(BYTE(at + 192 + i / 2)), 0, 8));
+        low = i / 16 * 64 + i % 8 * 8, low_shift = i % 16 / 8 * 4;
+        high = 128 + two, high_shift = two_shift, high_mask = 0x03030303u;
+        s = bitfieldExtract(int(BYTE(at + 192 + i / 2)), 0, 8);
     } else {  // Q4_K, Q5_K
-        const bool fifth = type == kQ5_K;
-        r.levels = EIGHT(at + (fifth ? 48 : 16) + g / 2 * 32 + k) >> g % 2 * 4 & 0x0F0F0F0Fu;
-        if (fifth) r.levels |= (EIGHT(at + 16 + k) >> g & 0x01010101u) << 4;
+        low = bytes_of_block(type) - 128 + g / 2 * 32 + k, low_shift = g % 2 * 4, high += 16;
         const uint first = BYTE(at + 4 + g % 4), second = BYTE(at + 8 + g % 4), third = BYTE(at + 12 + g % 4);
-        r.scale = HALF(at) * float(g < 4 ? first & 63 : third & 15 | first >> 6 << 4);
-        r.offset = HALF(at + 2) * float(g < 4 ? second & 63 : third >> 4 | second >> 6 << 4);
+        s = g < 4 ? first & 63 : third & 15 | first >> 6 << 4;
+        m = g < 4 ? second & 63 : third >> 4 | second >> 6 << 4;
     }
-    return r;
+    uvec2 levels = EIGHT(at + low) >> low_shift & low_mask;
+    if (type == kQ8_0) levels ^= 0x80808080u;
+    if (type == kQ5_0 || type == kQ5_1) levels |= bytes_of_bits(BYTE(at + bytes_of_block(type) - 20 + i)) << 4;
+    if (type == kQ3_K || type == kQ5_K || type == kQ6_K)
+        levels |= (EIGHT(at + high) >> high_shift & high_mask) << (type == kQ3_K ? 2 : 4);
+    const uint scale = at + scale_of_block(type);
+    return Run(levels, HALF(scale) * float(int(s)),
+               has_offset(type) ? HALF(scale + 2) * (type < kQ8_0 ? -1.0 : float(m)) : 0.0);
 }
 
 float NUMBER(uint type, uint start, uint index) {
