@@ -13,21 +13,10 @@ bool has_offset(uint type) {
     return type == kQ4_1 || type == kQ5_1 || type == kQ2_K || type == kQ4_K || type == kQ5_K;
 }
 
-/// Bytes of a block, eights of its numbers, and at which byte its scale is, which the offset's follows.
-uint bytes_of_block(uint type) {
-    return type == kQ8_0   ? 34
-           : type == kQ4_0 ? 18
-           : type == kQ4_1 ? 20
-           : type == kQ5_0 ? 22
-           : type == kQ5_1 ? 24
-           : type == kQ2_K ? 84
-           : type == kQ3_K ? 110
-           : type == kQ4_K ? 144
-           : type == kQ5_K ? 176
-                           : 210;
-}
-uint runs_of_block(uint type) { return type <= kQ8_0 ? 4 : 32; }
-uint scale_of_block(uint type) { return type == kQ2_K ? 80 : type == kQ3_K ? 108 : type == kQ6_K ? 208 : 0; }
+// By type: bytes of a block, the byte where its scale is, which the offset's follows, and what levels are too large by.
+const uint kBlockBytes[15] = uint[](0, 0, 18, 20, 0, 0, 22, 24, 34, 0, 84, 110, 144, 176, 210);
+const uint kScaleByte[15] = uint[](0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 80, 108, 0, 0, 208);
+const float kBias[15] = float[](0.0, 0.0, 8.0, 0.0, 0.0, 0.0, 16.0, 0.0, 128.0, 0.0, 0.0, 4.0, 0.0, 0.0, 32.0);
 
 /// Eight numbers that share a scale, scale * (level - bias) - offset, of levels in bytes.
 struct Run {
@@ -35,13 +24,9 @@ struct Run {
     float scale, offset;
 };
 
-float bias_of(uint type) {
-    return type == kQ8_0 ? 128.0 : type == kQ6_K ? 32.0 : type == kQ5_0 ? 16.0 : type == kQ4_0 ? 8.0 : type == kQ3_K ? 4.0 : 0.0;
-}
-
 /// Four levels, less the bias.
 vec4 levels_of(uint type, uint bytes) {
-    return vec4(bytes & 255u, bytes >> 8 & 255u, bytes >> 16 & 255u, bytes >> 24) - bias_of(type);
+    return vec4(bytes & 255u, bytes >> 8 & 255u, bytes >> 16 & 255u, bytes >> 24) - kBias[min(type, 14)];
 }
 
 /// The numbers.

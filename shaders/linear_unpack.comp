@@ -1,12 +1,17 @@
 // The numbers of w, from row `begin` on, as floats: what linear_texels reads of weights that are none. One invocation for eight.
 #version 450
 #include "common.glsl"
-#include "fours.glsl"
-#include "words.glsl"
+#include "texels.glsl"
 
+TEXELS(1, w)       // (N,C)
 FOURS(5, numbers)  // (N,C)
 
-float bf16_of(uint at) { return uintBitsToFloat(texelFetch(w_words, int(at / 2)).x >> 16 * (at & 1) << 16); }
+#define NUMBER w_number
+#define RUN w_run
+#define DATA(i) texel_bits(w_texels, i)
+#include "number.glsl"
+
+float bf16_of(uint at) { return uintBitsToFloat(texel_bits(w_texels, at / 2) >> 16 * (at & 1) << 16); }
 
 void main() {
     const uint i = 8 * (group() * W + gl_LocalInvocationIndex), end = (p.end - p.begin) * p.C;

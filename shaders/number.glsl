@@ -15,7 +15,8 @@
 
 // Without early returns, which drivers for CPUs pay for.
 Run RUN(uint type, uint start, uint run) {
-    const uint runs = runs_of_block(type), at = start + run / runs * bytes_of_block(type), i = run % runs;
+    const uint runs = type <= kQ8_0 ? 4 : 32, size = kBlockBytes[min(type, 14)];
+    const uint at = start + run / runs * size, i = run % runs;
     // Of blocks of 256: the place of the first byte with these numbers' bits among 32 or 64, and the bits.
     const uint k = i % 4 * 8, g = i / 4, two = i / 16 * 32 + k, two_shift = i % 16 / 4 * 2;
     // Where the numbers' lower and upper bits are in bytes, and what their scale and offset are multiplied with.
@@ -23,7 +24,7 @@ Run RUN(uint type, uint start, uint run) {
     if (type == kQ8_0) {
         low = 2 + 8 * i, low_mask = ~0;
     } else if (type < kQ8_0) {  // Q4_0, Q4_1, Q5_0, Q5_1
-        low = bytes_of_block(type) - 16 + i % 2 * 8, low_shift = i / 2 * 4;
+        low = size - 16 + i % 2 * 8, low_shift = i / 2 * 4;
     } else if (type == kQ2_K) {
         low = 16 + two, low_shift = two_shift, low_mask = 0x03030303u;
         const uint scales = BYTE(at + i / 2);
@@ -37,17 +38,17 @@ Run RUN(uint type, uint start, uint run) {
         high = 128 + two, high_shift = two_shift, high_mask = 0x03030303u;
         s = bitfieldExtract(int(BYTE(at + 192 + i / 2)), 0, 8);
     } else {  // Q4_K, Q5_K
-        low = bytes_of_block(type) - 128 + g / 2 * 32 + k, low_shift = g % 2 * 4, high += 16;
+        low = size - 128 + g / 2 * 32 + k, low_shift = g % 2 * 4, high += 16;
         const uint first = BYTE(at + 4 + g % 4), second = BYTE(at + 8 + g % 4), third = BYTE(at + 12 + g % 4);
         s = g < 4 ? first & 63 : third & 15 | first >> 6 << 4;
         m = g < 4 ? second & 63 : third >> 4 | second >> 6 << 4;
     }
     uvec2 levels = EIGHT(at + low) >> low_shift & low_mask;
     if (type == kQ8_0) levels ^= 0x80808080u;
-    if (type == kQ5_0 || type == kQ5_1) levels |= bytes_of_bits(BYTE(at + bytes_of_block(type) - 20 + i)) << 4;
+    if (type == kQ5_0 || type == kQ5_1) levels |= bytes_of_bits(BYTE(at + size - 20 + i)) << 4;
     if (type == kQ3_K || type == kQ5_K || type == kQ6_K)
         levels |= (EIGHT(at + high) >> high_shift & high_mask) << (type == kQ3_K ? 2 : 4);
-    const uint scale = at + scale_of_block(type);
+    const uint scale = at + kScaleByte[min(type, 14)];
     return Run(levels, HALF(scale) * float(int(s)),
                has_offset(type) ? HALF(scale + 2) * (type < kQ8_0 ? -1.0 : float(m)) : 0.0);
 }

@@ -101,6 +101,7 @@ Dispatch base(const Shader& shader, const Shader& texels, const Node& node, cons
     Dispatch d = base(software ? texels : shader, node);
     if (software) d.constants.group = kTexelsGroup;
     if (software) d.constants.fours = fours(node.p, N, C);
+    if (!is_texel(node.p.type) && unpacked_rows(node, limits) == 0) d.constants.fours &= ~0b10u;  // words
     return d;
 }
 
@@ -145,6 +146,7 @@ void add_unpacked(std::vector<Dispatch>& list, const Dispatch& whole, const Node
     for_weight_pieces(whole, 1 << 1, node, limits, [&](Dispatch d, int64_t columns) {
         list.push_back(unpack(d, node));
         list.back().waits = list.size() > 1;
+        d.constants.type = static_cast<uint32_t>(DType::F32);
         d.unpacked = 1;
         d.waits = true;
         list.push_back(product(d, node, node.p.B * node.p.T, columns));
@@ -157,11 +159,11 @@ void add_product(std::vector<Dispatch>& list, const Dispatch& whole, const Node&
     const size_t first = list.size();
     for_weight_pieces(whole, 1 << 1, node, limits, [&](Dispatch d, int64_t columns) {
         d.waits = first > 0 && list.size() == first;  // pieces do not wait for each other
-        if (d.shader != &kLinearFewRows && d.shader != &kLinearFewRowsTexels)
-            return list.push_back(product(d, node, R, columns));
-        const int64_t group = d.shader == &kLinearFewRows ? kColumns : 4 * kTexelsGroup;
+        const bool blocks = in_blocks(node.p.type), texels = d.shader == &kLinearTexels;
+        if (texels ? !blocks : d.shader != &kLinearFewRows) return list.push_back(product(d, node, R, columns));
+        const int64_t group = texels ? 4 * kTexelsGroup : kColumns;
         d.constants.D = static_cast<uint32_t>(R);
-        d.constants.columns = in_blocks(node.p.type) ? 2 : 1;
+        d.constants.columns = blocks ? 2 : 1;
         list.push_back(in_groups(d, node, (columns + group - 1) / group));
     });
 }
@@ -180,8 +182,7 @@ uint64_t linear_scratch(const Node& node, const Limits& limits) {
 std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const bool few = p.B * p.T <= kFewestRows;
-    Dispatch whole = base(few ? kLinearFewRows : kLinear, few && in_blocks(p.type) ? kLinearFewRowsTexels : kLinearTexels,
-                          node, limits, 0b1101100, 0b11);
+    Dispatch whole = base(few ? kLinearFewRows : kLinear, kLinearTexels, node, limits, 0b1101100, 0b11);
     const bool texels = whole.shader->texels() != 0, epilogue = texels && p.dropout != 0;
     if (epilogue) {
         whole.constants.parts = node.out[1] ? 2 : 1;  // what linear_epilogue reads

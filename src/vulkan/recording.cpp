@@ -96,7 +96,7 @@ VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d
     return {memory.buffer, offset - rest, range};
 }
 
-// The same memory, for texels of one number or of four, which are floats of 32 or 16 bits, or of other types' words.
+// The same memory, for texels of one number or of four, which are floats of 32 or 16 bits; words of other types.
 VkBufferView Recorder::texels(const VkDescriptorBufferInfo& where, DType type, bool fours) {
     VkBufferViewCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO;
@@ -104,10 +104,8 @@ VkBufferView Recorder::texels(const VkDescriptorBufferInfo& where, DType type, b
     info.offset = where.offset;
     if (type == DType::F16)
         info.format = fours ? VK_FORMAT_R16G16B16A16_SFLOAT : VK_FORMAT_R16_SFLOAT;
-    else if (type == DType::F32)
-        info.format = fours ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R32_SFLOAT;
     else
-        info.format = VK_FORMAT_R32_UINT, fours = false;
+        info.format = fours ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R32_SFLOAT;
     info.range = fours ? (where.range + 15) / 16 * 16 : where.range;  // buffers are a multiple of that
     VkBufferView& view = made_.texels.emplace_back();
     check(c_.device.vk().vkCreateBufferView(c_.device.handle(), &info, nullptr, &view), "preparing a plan");
