@@ -12,7 +12,7 @@ layout(constant_id = 3) const uint kPositionType = 0;  // the same for Params::p
 layout(constant_id = 4) const uint kFours = 0;         // bit i: tensor i can be read and written four numbers at once
 layout(constant_id = 5) const uint kDrops = 0;         // 1 where there is a dropout mask
 layout(constant_id = 6) const uint kParts = 3;         // of some shaders: bit i: output i is computed
-layout(constant_id = 7) const uint kColumnFours = 2;   // of linear_texels_gemm: fours of columns of an invocation
+layout(constant_id = 7) const uint kColumns = 2;       // that an invocation computes, of linear_texels_gemm in fours
 layout(constant_id = 8) const uint kAct = 0;           // of linear_texels: Act
 layout(constant_id = 9) const uint kResidual = 0;      // of linear_texels: 1 where there is one
 layout(constant_id = 10) const uint kHalves = 0;       // bit i: tensor i is an activation of half floats
@@ -89,9 +89,11 @@ uint run_rows() {
 uint group() { return p.first + gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
 
 float from_f16(uint h) {
-    const uint exponent = h >> 10 & 31, sign = (h & 0x8000u) << 16;
-    if (exponent == 0) return (sign != 0 ? -5.9604644775390625e-8 : 5.9604644775390625e-8) * float(h & 1023);
-    return uintBitsToFloat(sign | (exponent == 31 ? 0x7F800000u : exponent + 112 << 23) | (h & 1023) << 13);
+    const uint exponent = h >> 10 & 31, sign = (h & 0x8000u) << 16, fraction = h & 1023;
+    const float denormal = 5.9604644775390625e-8 * float(fraction);
+    const uint bits = exponent == 0 ? floatBitsToUint(denormal)
+                                    : (exponent == 31 ? 0x7F800000u : exponent + 112 << 23) | fraction << 13;
+    return uintBitsToFloat(sign | bits);
 }
 
 /// Whether x is not a number. Drivers may take isnan() for false, and of NaN and a number max, min and clamp give either:

@@ -11,11 +11,16 @@ TENSOR(3, uint, wpe);     // (S,C)
 TENSOR(5, float, y);        // (R,C)
 
 #define NUMBER wte_number
-#define DATA wte_data
+#define RUN wte_run
+#define DATA(i) wte_data[i]
 #include "number.glsl"
 #define NUMBER wpe_number
-#define DATA wpe_data
+#define RUN wpe_run
+#define DATA(i) wpe_data[i]
 #include "number.glsl"
+
+#define NUMBER(name, type, start, i) \
+    (in_blocks(type) ? number_of(type, name##_run(type, start, (i) / 8), (i) % 8) : name##_number(type, start, i))
 
 void main() {
     const uint r = group();
@@ -23,8 +28,8 @@ void main() {
     const uint id = uint(AT(0, ids, r));
     if (id < p.begin || id >= p.end) return;
     for (uint c = gl_LocalInvocationIndex; c < p.C; c += W) {
-        float x = wte_number(kType, p.shift[2], (id - p.begin) * p.C + c);
-        if (has(3)) x += float(wpe_number(kPositionType, p.shift[3], uint(AT(1, positions, r)) * p.C + c));
+        float x = NUMBER(wte, kType, p.shift[2], (id - p.begin) * p.C + c);
+        if (has(3)) x += NUMBER(wpe, kPositionType, p.shift[3], uint(AT(1, positions, r)) * p.C + c);
         AT(5, y, r * p.C + c) = x * dropout_factor(r * p.C + c);
     }
 }

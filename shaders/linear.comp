@@ -5,6 +5,8 @@
 
 #define LEFT(r, c) get_x((r) * p.C + (c))
 #define RIGHT(c, n) w_number(kType, p.shift[1], (n) * p.C + (c))
+#define RIGHT_RUNS in_blocks(kType)
+#define RIGHT_RUN(c, n) numbers_of(kType, w_run(kType, p.shift[1], ((n) * p.C + (c)) / 8))
 #define STORE(r, n, sums, count) store(r, p.begin + (n), sums, count)
 #define LEFT_ROWS true
 #define RIGHT_ROWS true

@@ -7,7 +7,8 @@ ACTIVATION(5, y)             // (R,N)
 ACTIVATION(6, pre)           // (R,N)
 
 #define NUMBER w_number
-#define DATA w_data
+#define RUN w_run
+#define DATA(i) w_data[i]
 #include "number.glsl"
 #include "activation.glsl"
 #include "dropout.glsl"

@@ -1,31 +1,72 @@
 // The same as linear for D rows, few enough that reading the weights takes most of the time. 8 columns n per workgroup, each by
-// a team.
+// a team, kColumns of them at a time.
 #version 450
 #include "common.glsl"
+
+const uint kGroupColumns = 8, kTeams = kGroupColumns / kColumns;
+
 #include "linear.glsl"
 #include "teams.glsl"
 
-const uint kColumns = 8;
+layout(binding = 1, std430) readonly buffer x_fours_block { vec4 x_fours[]; };  // where w is in blocks
+
+float sums[kColumns][D];
+
+/// Where row a of w is from `row` on, of those that are there.
+uint row_of(uint row, uint a) { return min(row + a, p.end - p.begin - 1) * p.C; }
+
+/// Adds what this member has of the products with the rows of w from `row` on: runs of eight numbers,
+void add_runs(uint row, uint lane, uint lanes) {
+    for (uint c = 8 * lane; c < p.C; c += 8 * lanes) {
+        vec4 low[D], high[D];
+        for (uint r = 0; r < D; ++r) {
+            low[r] = x_fours[(r * p.C + c) / 4];
+            high[r] = x_fours[(r * p.C + c) / 4 + 1];
+        }
+        for (uint a = 0; a < kColumns; ++a) {
+            const Run run = w_run(kType, p.shift[1], (row_of(row, a) + c) / 8);
+            for (uint r = 0; r < D; ++r) sums[a][r] += product(kType, run, low[r], high[r]);
+        }
+    }
+}
+
+/// words of two numbers, of which the first and the last may be of other rows, or numbers.
+void add_words(uint row, uint lane, uint lanes) {
+    const uint size = kType == kF32 ? 1 : 2;
+    for (uint a = 0; a < kColumns; ++a) {
+        const uint begin = p.shift[1] + row_of(row, a), end = begin + p.C;
+        for (uint word = begin / size + lane; word * size < end; word += lanes) {
+            const vec2 numbers = kType == kF32 ? vec2(uintBitsToFloat(w_data[word])) : halves(kType, w_data[word]);
+            for (uint q = 0; q < size; ++q) {
+                const uint c = word * size + q - begin;
+                if (c < p.C)
+                    for (uint r = 0; r < D; ++r) sums[a][r] = fma(AT(0, x, r * p.C + c), numbers[q], sums[a][r]);
+            }
+        }
+    }
+}
 
 void main() {
     const uint lane = member(), lanes = members(), R = run_rows();
-    for (uint first = 0; first < kColumns; first += teams()) {
-        const uint column = first + team(), n = p.begin + group() * kColumns + column;
-        const bool is_mine = column < kColumns && n < p.end;
-        float sums[D];
-        for (uint r = 0; r < D; ++r) sums[r] = 0.0;
-        if (is_mine)
-            for (uint c = lane; c < p.C; c += lanes) {
-                const float wc = w_number(kType, p.shift[1], (n - p.begin) * p.C + c);
-                for (uint r = 0; r < D; ++r)
-                    if (r < R) sums[r] = fma(AT(0, x, r * p.C + c), wc, sums[r]);
+    for (uint first = 0; first < kGroupColumns; first += teams() * kColumns) {
+        const uint column = first + team() * kColumns, n = p.begin + group() * kGroupColumns + column;
+        const bool is_mine = column < kGroupColumns && n < p.end;
+        for (uint a = 0; a < kColumns; ++a)
+            for (uint r = 0; r < D; ++r) sums[a][r] = 0.0;
+        if (is_mine) {
+            if (in_blocks(kType))
+                add_runs(n - p.begin, lane, lanes);
+            else
+                add_words(n - p.begin, lane, lanes);
+        }
+        for (uint a = 0; a < kColumns; ++a) {
+            sum_of_team(sums[a]);
+            for (uint r = lane; r < R; r += lanes) {
+                float sum = 0.0;
+                for (uint j = 0; j < D; ++j)
+                    if (j == r) sum = sums[a][j];  // an index that is known leaves them in registers
+                if (is_mine && n + a < p.end) store(r, n + a, vec2(sum, 0.0), 1);
             }
-        sum_of_team(sums);
-        for (uint r = lane; r < R; r += lanes) {
-            float sum = 0.0;
-            for (uint j = 0; j < D; ++j)
-                if (j == r) sum = sums[j];  // an index that is known leaves them in registers
-            if (is_mine) store(r, n, vec2(sum, 0.0), 1);
         }
     }
 }

@@ -1,12 +1,25 @@
 // The product behind linear and its gradients: STORE(i, j, sums over k < K of LEFT(i,k) RIGHT(k,j) for columns j and j + 1, J - j)
-// for i < I, j < J. A workgroup of 8 x 8 invocations computes a tile, D x D numbers in each, which are pairs of columns. LEFT_ROWS, RIGHT_ROWS: true where numbers that differ
-// in k lie side by side, false where those of different i or j do. ROW_SUM(i, sum over k < K of LEFT(i,k)) where it is defined.
+// for i < I, j < J. A workgroup of 8 x 8 invocations computes a tile, D x D numbers in each, which are pairs of columns.
+// LEFT_ROWS, RIGHT_ROWS: true where numbers that differ in k lie side by side, false where those of different i or j do.
+// ROW_SUM(i, sum over k < K of LEFT(i,k)) where it is defined. Where RIGHT_RUNS is defined and true, RIGHT_RUN(k,j) are the
+// numbers of RIGHT for k to k + 7, and K is a multiple of kDepth.
 const uint kSide = 8, kTile = kSide * D, kDepth = 16;
 
 shared float left_tile[kDepth][kTile + 1], right_tile[kDepth][kTile + 1];
 
 /// Column b of invocation tj's.
 uint column(uint tj, uint b) { return (b / 2 * kSide + tj) * 2 + b % 2; }
+
+#ifdef RIGHT_RUNS
+void load_runs(uint t, uint k0, uint j0, uint J) {
+    const uint runs = kDepth / 8;
+    for (uint n = t; n < kTile * runs; n += kSide * kSide) {
+        const uint k = n % runs * 8, dj = n / runs;
+        const vec4 run[2] = RIGHT_RUN(k0 + k, min(j0 + dj, J - 1));
+        for (uint q = 0; q < 8; ++q) right_tile[k + q][dj] = run[q / 4][q % 4];
+    }
+}
+#endif
 
 void gemm(uint I, uint J, uint K) {
     const uint t = gl_LocalInvocationIndex, tj = t % kSide, ti = t / kSide;
@@ -22,8 +35,14 @@ void gemm(uint I, uint J, uint K) {
             const uint left_k = LEFT_ROWS ? n % kDepth : n / kTile, di = LEFT_ROWS ? n / kDepth : n % kTile;
             const uint right_k = RIGHT_ROWS ? n % kDepth : n / kTile, dj = RIGHT_ROWS ? n / kDepth : n % kTile;
             left_tile[left_k][di] = i0 + di < I && k0 + left_k < K ? LEFT(i0 + di, k0 + left_k) : 0.0;
+#ifdef RIGHT_RUNS
+            if (RIGHT_RUNS) continue;
+#endif
             right_tile[right_k][dj] = j0 + dj < J && k0 + right_k < K ? RIGHT(k0 + right_k, j0 + dj) : 0.0;
         }
+#ifdef RIGHT_RUNS
+        if (RIGHT_RUNS) load_runs(t, k0, j0, J);
+#endif
         barrier();
         for (uint k = 0; k < kDepth; ++k) {
             float left[D], right[D];

@@ -1,4 +1,4 @@
-// Teams of invocations that sum together: subgroups, or else a workgroup's eights.
+// Teams of invocations that sum together: subgroups, or else kTeams of a workgroup.
 #ifdef SUBGROUPS
 
 uint teams() { return gl_NumSubgroups; }
@@ -13,7 +13,7 @@ void sum_of_team(inout float x[D]) {
 
 #else
 
-const uint kTeams = 8, kMembers = W / kTeams;
+const uint kMembers = W / kTeams;
 
 shared float parts[D][W];
 
@@ -24,6 +24,7 @@ uint member() { return gl_LocalInvocationIndex % kMembers; }
 
 void sum_of_team(inout float x[D]) {
     const uint i = gl_LocalInvocationIndex;
+    barrier();  // who still reads the last result
     for (uint r = 0; r < D; ++r) parts[r][i] = x[r];
     for (uint step = kMembers / 2; step > 0; step /= 2) {
         barrier();

@@ -24,3 +24,6 @@ vec4 first_of(vec4 four, uint count) {
     for (uint q = 0; q < 4; ++q) four[q] = q < count ? four[q] : 0.0;
     return four;
 }
+
+/// Word i of any tensor: such drivers give the bits of floats as they are.
+uint texel_bits(samplerBuffer texels, uint i) { return floatBitsToUint(texelFetch(texels, int(i)).x); }

@@ -362,10 +362,10 @@ std::vector<Dispatch> update(const Node& node, const Limits& limits) {
 
 }  // namespace
 
-uint64_t scratch_bytes(const Node& node) {
+uint64_t scratch_bytes(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     switch (node.op) {
-        case Op::Linear: return dtype_info(p.type)->block_size > 1 ? dtype_bytes(DType::F32, p.B * p.T * p.C) : 0;
+        case Op::Linear: return linear_scratch(node, limits);
         case Op::Attention: return dtype_bytes(DType::I32, mask_words(node));
         case Op::AttentionBackward: return dtype_bytes(DType::I32, mask_words(node) + record_words(p));
         case Op::EmbedBackward: return dtype_bytes(DType::I32, mask_words(node) + 2 * p.B * p.T + p.N + p.S);

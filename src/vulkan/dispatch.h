@@ -25,7 +25,7 @@ struct Constants {
     uint32_t fours = 0;     // a tensor's bit is cleared when it is bound at no multiple of four numbers
     uint32_t drops = 0;     // 1 where there is a dropout mask
     uint32_t parts = 3;     // of attention_backward_keys and linear_texels: bit i: output i is computed
-    uint32_t columns = 2;   // of linear_texels_gemm: fours of columns of an invocation
+    uint32_t columns = 2;   // that an invocation computes of linear_few_rows, in fours of linear_texels_gemm
     uint32_t act = 0;       // of linear_texels: Act
     uint32_t residual = 0;  // of linear_texels: 1 where there is one
     uint32_t halves = 0;    // Node::halves
@@ -63,6 +63,7 @@ struct Dispatch {
     uint32_t pieces = 0;       // bit i: tensor i is bound from row push.begin to push.end only
     int64_t row_elements = 0;  // of such a row
     int scratch = -1;          // tensor that is bound to the node's scratch instead; -1: none
+    int unpacked = -1;         // tensor that is bound to scratch from unpacked_at() on; -1: none
     bool waits = false;        // for the dispatch before it
 };
 
@@ -75,7 +76,9 @@ struct Limits {
 };
 
 /// Bytes between dispatches of this node, which they keep in scratch.
-uint64_t scratch_bytes(const Node& node);
+uint64_t scratch_bytes(const Node& node, const Limits& limits);
+/// Of Linear, where weights that linear_unpack made floats lie there.
+uint64_t unpacked_at(const Node& node);
 
 /// Whether there are shaders for this node.
 bool supports(const Node& node);

@@ -9,6 +9,8 @@ namespace {
 constexpr int64_t kSide = 8;                                    // linear_gemm.glsl: invocations along a side of a tile
 constexpr int64_t kColumns = 8;                                 // linear_few_rows.comp
 constexpr int64_t kFewestRows = 4;                              // up to here linear_few_rows
+constexpr int64_t kUnpacked = 1 << 20;                          // numbers of w that linear_unpack makes floats at once
+constexpr uint64_t kAlign = 256;                                // as much as any device asks of the start of a binding
 constexpr int64_t kTexelsGroup = 8, kTexelsColumns = 16;        // linear_texels_gemm.glsl
 constexpr int64_t kEpilogueGroup = 32, kEpilogueElements = 32;  // dropout_fours.glsl: whole groups of a mask
 
@@ -28,9 +30,8 @@ void for_weight_pieces(const Dispatch& whole, uint32_t pieces, const Node& node,
     });
 }
 
-// Invocations of linear_gemm.glsl compute squares of this side: large ones read less, small ones leave less idle and, where
-// reading is much code, take less time to compile.
-int64_t square(const Params& p) { return p.B * p.T > 4 * kSide && dtype_info(p.type)->block_size == 1 ? 8 : 4; }
+// Invocations of linear_gemm.glsl compute squares of this side: large ones read less, small ones leave less idle.
+int64_t square(const Params& p) { return p.B * p.T > 4 * kSide ? 8 : 4; }
 
 // A launch for a product (I,J) by linear_gemm.glsl.
 Dispatch tiles(Dispatch d, const Node& node, int64_t I, int64_t J) {
@@ -75,14 +76,32 @@ Dispatch product(const Dispatch& d, const Node& node, int64_t I, int64_t J) {
 // Of tensors (their bits) whose rows have N numbers and those of C: whose rows are whole fours.
 uint32_t fours(const Params& p, uint32_t N, uint32_t C) { return (p.N % 4 == 0 ? N : 0) | (p.C % 4 == 0 ? C : 0); }
 
+bool in_blocks(DType type) { return dtype_info(type)->block_size > 1; }
+
+// Whether linear_texels reads w as it is.
+bool is_texel(DType type) { return type == DType::F32 || type == DType::F16; }
+
+// Whether the shaders for devices that are CPUs are used.
+bool takes_texels(const Node& node, const Limits& limits) {
+    const Params& p = node.p;
+    const int64_t R = p.B * p.T;
+    return limits.software && static_cast<uint64_t>(std::max(R * p.N, (R + p.N) * p.C)) <= limits.max_texels;
+}
+
+// Rows of w that are made floats at once, which caches keep, a multiple of four; 0: shaders read it as it is.
+int64_t unpacked_rows(const Node& node, const Limits& limits) {
+    const Params& p = node.p;
+    if (is_texel(p.type) || (in_blocks(p.type) && p.B * p.T <= kFewestRows) || !takes_texels(node, limits)) return 0;
+    return std::max<int64_t>(kUnpacked / p.C / 4, 1) * 4;
+}
+
 // With the shader for devices that are CPUs on these; N and C as for fours().
 Dispatch base(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits, uint32_t N, uint32_t C) {
-    const Params& p = node.p;
-    const auto largest = static_cast<uint64_t>(std::max({p.B * p.T * p.C, p.B * p.T * p.N, p.N * p.C}));
-    const bool software = limits.software && p.type == DType::F32 && largest <= limits.max_texels;
+    const bool software = takes_texels(node, limits);
     Dispatch d = base(software ? texels : shader, node);
     if (software) d.constants.group = kTexelsGroup;
-    if (software) d.constants.fours = fours(p, N, C);
+    if (software) d.constants.fours = fours(node.p, N, C);
+    if (!is_texel(node.p.type) && unpacked_rows(node, limits) == 0) d.constants.fours &= ~0b10u;  // words
     return d;
 }
 
@@ -96,38 +115,91 @@ void add_epilogue(std::vector<Dispatch>& list, Dispatch d, const Node& node, con
                4 * kMove * static_cast<double>(elements));
 }
 
+// Beside weights in blocks, x is rounded first, into scratch.
+void add_rounding(std::vector<Dispatch>& list, const Node& node, const Limits& limits) {
+    const Params& p = node.p;
+    const int64_t run = dtype_info(p.type)->block_size;
+    Dispatch d = base(kQuantizeRows, node);
+    d.constants.D = static_cast<uint32_t>(run);
+    d.scratch = kMaxIn;
+    add_groups(list, d, node, limits, (p.B * p.T * p.C / run + kGroup - 1) / kGroup,
+               3 * kMove * static_cast<double>(kGroup * run));
+}
+
+// Makes floats of the piece of w that `product` takes, in its place in scratch.
+Dispatch unpack(const Dispatch& product, const Node& node) {
+    Dispatch d = base(kLinearUnpack, node);
+    d.constants.group = kTexelsGroup;
+    d.constants.fours = fours(node.p, 0, 1 << kMaxIn);
+    d.unpacked = kMaxIn;
+    d.pieces = product.pieces;
+    d.row_elements = product.row_elements;
+    d.push.begin = product.push.begin, d.push.end = product.push.end;
+    const int64_t numbers = (d.push.end - d.push.begin) * node.p.C, group = 8 * kTexelsGroup;
+    d.work = kMove * static_cast<double>(numbers);
+    return in_groups(d, node, (numbers + group - 1) / group);
+}
+
+// The product by linear_texels with weights that are no floats, piece by piece.
+void add_unpacked(std::vector<Dispatch>& list, const Dispatch& whole, const Node& node, Limits limits) {
+    limits.max_range = std::min(limits.max_range, dtype_bytes(node.p.type, unpacked_rows(node, limits) * node.p.C));
+    for_weight_pieces(whole, 1 << 1, node, limits, [&](Dispatch d, int64_t columns) {
+        list.push_back(unpack(d, node));
+        list.back().waits = list.size() > 1;
+        d.constants.type = static_cast<uint32_t>(DType::F32);
+        d.unpacked = 1;
+        d.waits = true;
+        list.push_back(product(d, node, node.p.B * node.p.T, columns));
+    });
+}
+
+// The product, by the shader that `whole` has, of weights as they are.
+void add_product(std::vector<Dispatch>& list, const Dispatch& whole, const Node& node, const Limits& limits) {
+    const int64_t R = node.p.B * node.p.T;
+    const size_t first = list.size();
+    for_weight_pieces(whole, 1 << 1, node, limits, [&](Dispatch d, int64_t columns) {
+        d.waits = first > 0 && list.size() == first;  // pieces do not wait for each other
+        const bool blocks = in_blocks(node.p.type), texels = d.shader == &kLinearTexels;
+        if (texels ? !blocks : d.shader != &kLinearFewRows) return list.push_back(product(d, node, R, columns));
+        const int64_t group = texels ? 4 * kTexelsGroup : kColumns;
+        d.constants.D = static_cast<uint32_t>(R);
+        d.constants.columns = blocks ? 2 : 1;
+        list.push_back(in_groups(d, node, (columns + group - 1) / group));
+    });
+}
+
 }  // namespace
+
+uint64_t unpacked_at(const Node& node) {
+    return in_blocks(node.p.type) ? (dtype_bytes(DType::F32, node.p.B * node.p.T * node.p.C) + kAlign - 1) / kAlign * kAlign
+                                  : 0;
+}
+
+uint64_t linear_scratch(const Node& node, const Limits& limits) {
+    return unpacked_at(node) + dtype_bytes(DType::F32, std::min(unpacked_rows(node, limits), node.p.N) * node.p.C);
+}
 
 std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
     const Params& p = node.p;
-    const int64_t R = p.B * p.T;
-    const bool few = R <= kFewestRows && node.halves == 0;
+    const bool few = p.B * p.T <= kFewestRows && node.halves == 0;
     Dispatch whole = base(few ? kLinearFewRows : kLinear, kLinearTexels, node, limits, 0b1101100, 0b11);
-    const bool epilogue = whole.shader == &kLinearTexels && p.dropout != 0;
+    const bool texels = whole.shader->texels() != 0, epilogue = texels && p.dropout != 0;
     if (epilogue) {
         whole.constants.parts = node.out[1] ? 2 : 1;  // what linear_epilogue reads
-    } else if (whole.shader == &kLinearTexels) {
+    } else if (texels) {
         whole.constants.parts = node.out[1] ? 3 : 1;
         whole.constants.act = static_cast<uint32_t>(p.act);
         whole.constants.residual = node.in[3] ? 1 : 0;
     }
     std::vector<Dispatch> list;
-    if (const int64_t run = dtype_info(p.type)->block_size; run > 1) {
-        Dispatch quantize = base(kQuantizeRows, node);
-        quantize.constants.D = static_cast<uint32_t>(run);
-        quantize.scratch = kMaxIn;
-        add_groups(list, quantize, node, limits, (R * p.C / run + kGroup - 1) / kGroup,
-                   3 * kMove * static_cast<double>(kGroup * run));
+    if (in_blocks(p.type)) {
+        add_rounding(list, node, limits);
         whole.scratch = 0;
-        whole.waits = true;
     }
-    const size_t products = list.size();
-    for_weight_pieces(whole, 1 << 1, node, limits, [&](Dispatch d, int64_t columns) {
-        if (d.shader != &kLinearFewRows) return list.push_back(product(d, node, R, columns));
-        d.constants.D = static_cast<uint32_t>(R);
-        list.push_back(in_groups(d, node, (columns + kColumns - 1) / kColumns));
-    });
-    for (size_t i = products + 1; i < list.size(); ++i) list[i].waits = false;  // pieces do not wait for each other
+    if (unpacked_rows(node, limits) > 0)
+        add_unpacked(list, whole, node, limits);
+    else
+        add_product(list, whole, node, limits);
     if (epilogue) {
         Dispatch d = base(kLinearEpilogue, kLinearEpilogue, node, limits, 0b1101000, 0);
         d.waits = true;

@@ -30,6 +30,9 @@ void add_groups(std::vector<Dispatch>& list, Dispatch d, const Node& node, const
 void for_pieces(const Dispatch& whole, uint32_t pieces, int64_t rows, int64_t row_elements, DType type,
                 const Limits& limits, const std::function<void(Dispatch d, int64_t rows)>& body);
 
+/// scratch_bytes() of Linear.
+uint64_t linear_scratch(const Node& node, const Limits& limits);
+
 /// The launches of Linear and its backward ops.
 std::vector<Dispatch> linear(const Node& node, const Limits& limits);
 std::vector<Dispatch> linear_backward_epilogue(const Node& node, const Limits& limits);

@@ -53,13 +53,18 @@ Tensor tensor_of(const Node& node, int tensor) {
 // Of scratch and of what is absent: any.
 DType type_of(const Part& part, int tensor, const Dispatch& d) {
     const Tensor t = tensor_of(part.node, tensor);
-    return t && d.scratch != tensor ? part.plan.tensors[static_cast<size_t>(t.id)].type : DType::F32;
+    return t && d.scratch != tensor && d.unpacked != tensor ? part.plan.tensors[static_cast<size_t>(t.id)].type
+                                                            : DType::F32;
 }
 
 // Where the shader finds a tensor: bindings begin at multiples of the device's alignment, the rest is a shift.
 VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d) const {
     const auto& [plan, node, scratch] = part;
     if (d.scratch == tensor) return scratch;
+    if (d.unpacked == tensor) {
+        const uint64_t begin = unpacked_at(node);
+        return {scratch.buffer, scratch.offset + begin, scratch.range - begin};
+    }
     const auto i = static_cast<size_t>(tensor);
     const Tensor t = tensor_of(node, tensor);
     // Something must be bound for what is absent: for inputs what is never written, for outputs what is written anyway.
@@ -93,7 +98,7 @@ VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d
     return {memory.buffer, offset - rest, range};
 }
 
-// The same memory, for texels of one number or of four, which are floats of 32 or 16 bits.
+// The same memory, for texels of one number or of four, which are floats of 32 or 16 bits; words of other types.
 VkBufferView Recorder::texels(const VkDescriptorBufferInfo& where, DType type, bool fours) {
     VkBufferViewCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO;
@@ -164,7 +169,7 @@ std::vector<uint64_t> Recorder::make_scratch() {
     for (const Stage& stage : plan_.stages)
         for (uint64_t at = 0; const int index : stage.nodes) {
             const Node& node = plan_.nodes[static_cast<size_t>(index)];
-            const uint64_t bytes = scratch_bytes(node),
+            const uint64_t bytes = scratch_bytes(node, c_.limits()),
                            most = std::min(c_.memory.segment(), c_.device.info().max_buffer_range);
             begin[static_cast<size_t>(index)] = at;
             at += align_up(bytes);
@@ -242,7 +247,7 @@ void Recorder::run(std::vector<std::vector<Dispatch>> launches) {
         for (const auto i : stage.nodes) {
             const auto index = static_cast<size_t>(i);
             const Node& node = plan_.nodes[index];
-            const VkDescriptorBufferInfo scratch{made_.scratch.buffer, scratch_at[index], scratch_bytes(node)};
+            const VkDescriptorBufferInfo scratch{made_.scratch.buffer, scratch_at[index], scratch_bytes(node, c_.limits())};
             for (Dispatch& d : launches[index]) {
                 begin(d.work);
                 launch({plan_, node, scratch}, d);
@@ -255,6 +260,14 @@ void Recorder::run(std::vector<std::vector<Dispatch>> launches) {
 }
 
 }  // namespace
+
+Limits RecordingContext::limits() const {
+    const DeviceInfo& info = device.info();
+    // A binding may begin up to an alignment before its rows.
+    return {std::min(info.max_buffer_range, kMaxPiece) - device.offset_alignment(),
+            info.software && info.long_integers,  // as fours.glsl needs
+            device.properties().limits.maxTexelBufferElements, max_launch};
+}
 
 Recording::~Recording() {
     for (const VkCommandBuffer c : commands) device.free(c);
@@ -272,11 +285,7 @@ const std::byte* Results::find(Location where, uint64_t bytes) const {
 }
 
 std::unique_ptr<Recording> record(const Plan& plan, const RecordingContext& context) {
-    const DeviceInfo& device = context.device.info();
-    // A binding may begin up to an alignment before its rows.
-    const Limits limits{std::min(device.max_buffer_range, kMaxPiece) - context.device.offset_alignment(),
-                        device.software && device.long_integers,  // as fours.glsl needs
-                        context.device.properties().limits.maxTexelBufferElements, context.max_launch};
+    const Limits limits = context.limits();
     std::vector<std::vector<Dispatch>> launches;
     for (const Node& node : plan.nodes) launches.push_back(dispatches(node, limits));
     return record(plan, std::move(launches), context);

@@ -49,6 +49,7 @@ struct RecordingContext {
     const Memory& memory;
     const Buffer& step;                   // StepValues
     double max_work = 0, max_launch = 0;  // multiply-adds of a command buffer, of a launch
+    Limits limits() const;
 };
 
 /// Error when the plan needs more than the device gives.
