@@ -215,7 +215,7 @@ std::vector<double> training_on(Backend& backend) {
     train.initialise(1);
     const std::vector<int32_t> ids = random_tokens(train.rows(), 17, 1), targets = random_tokens(train.rows(), 17, 2);
     std::vector<double> numbers;
-    submissions = 0;
+    waits = 0;
     for (int64_t step = 0; step < 2; ++step) {
         const TrainStep::Outcome outcome = train.last_micro_step(
             ids, targets, {.seed = 1}, 0.5, {.step = step, .lr = 0.01, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8});
@@ -228,7 +228,7 @@ TEST_F(VulkanRuntime, EveryKindOfDeviceTrainsTheSame) {
     const std::vector<double> expected = training_on(*open());
     EXPECT_EQ(training_on(*open({.max_allocation = 12288})), expected);
     EXPECT_EQ(training_on(*open({.unified = false, .max_work = 1000, .change_functions = count})), expected);
-    EXPECT_EQ(submissions, 2) << "one a step; the first values come with the first";
+    EXPECT_EQ(waits, 2) << "one a step; the first values come with the first";
 }
 
 TEST_F(VulkanRuntime, RefusesWhatDoesNotFitWithTheSizes) {
@@ -256,13 +256,13 @@ TEST_F(VulkanRuntime, AStepIsOneSubmission) {
     EXPECT_EQ(allocated_commands, 0);
 }
 
-TEST_F(VulkanRuntime, LongPlansComeInSeveralCommandBuffers) {
+TEST_F(VulkanRuntime, LongPlansComeInSeveralSubmissions) {
     const auto backend = open({.max_work = 1000, .change_functions = count});
     Model model(*backend);
     Session session(*backend, model.config, model.weights);
     session.decode(std::vector<int32_t>{1});
-    EXPECT_EQ(submissions, 1);
-    EXPECT_GT(command_buffers, 4);
+    EXPECT_EQ(waits, 1);
+    EXPECT_GT(submissions, 4) << "kernels end jobs that take long, and what is submitted together is one";
 }
 
 TEST_F(VulkanRuntime, HangsAreReportedInMinutes) {

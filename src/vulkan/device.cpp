@@ -1,6 +1,7 @@
 #include "vulkan/device.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/error.h"
 
@@ -214,20 +215,29 @@ void Device::free(VkCommandBuffer commands) {
 
 VkResult Device::run(VkCommandBuffer first, std::span<const VkCommandBuffer> rest) {
     if (failure_ != VK_SUCCESS) return failure_;
-    submits_.clear();
+    VkSubmitInfo infos[2]{};
+    uint32_t count = 0;
     const auto add = [&](const VkCommandBuffer& commands) {
-        VkSubmitInfo& info = submits_.emplace_back();
+        VkSubmitInfo& info = infos[count++];
         info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
         info.commandBufferCount = 1;
         info.pCommandBuffers = &commands;
     };
     if (first != nullptr) add(first);
-    for (const VkCommandBuffer& commands : rest) add(commands);
-    failure_ = vk().vkQueueSubmit(queue_, static_cast<uint32_t>(submits_.size()), submits_.data(), fence_);
-    if (failure_ != VK_SUCCESS) return failure_;
-    const uint64_t patience = kPatience + submits_.size() * (info_.software ? kPatienceWithSoftware : kPatienceForEach);
-    failure_ = vk().vkWaitForFences(device_, 1, &fence_, VK_TRUE, patience);
-    hangs_ = failure_ != VK_SUCCESS && failure_ != VK_ERROR_DEVICE_LOST;
+    // Drivers make one job of what comes together, and kernels end jobs that take long.
+    size_t given = 0;
+    do {
+        if (given < rest.size()) add(rest[given++]);
+        const VkFence fence = given == rest.size() ? fence_ : nullptr;
+        failure_ = vk().vkQueueSubmit(queue_, std::exchange(count, 0), infos, fence);
+    } while (failure_ == VK_SUCCESS && given < rest.size());
+    if (failure_ == VK_SUCCESS) {
+        const uint64_t each = info_.software ? kPatienceWithSoftware : kPatienceForEach;
+        failure_ = vk().vkWaitForFences(device_, 1, &fence_, VK_TRUE, kPatience + (given + (first != nullptr)) * each);
+        hangs_ = failure_ != VK_SUCCESS && failure_ != VK_ERROR_DEVICE_LOST;
+    } else {
+        hangs_ = given > 1 && failure_ != VK_ERROR_DEVICE_LOST;  // what was given before may still run
+    }
     if (failure_ == VK_SUCCESS) failure_ = vk().vkResetFences(device_, 1, &fence_);
     return failure_;
 }

@@ -47,8 +47,8 @@ public:
     /// Starts recording; what was recorded before is gone.
     void begin(VkCommandBuffer commands, VkCommandBufferUsageFlags usage) const;
     void free(VkCommandBuffer commands);
-    /// Runs recorded command buffers in order, `first` only if it is not null, and waits for them. After a failure nothing
-    /// runs any more: it is returned again.
+    /// Runs recorded command buffers in order, each of `rest` in a submission of its own, `first` if it is not
+    /// null, and waits for them. After a failure nothing runs any more: it is returned again.
     VkResult run(VkCommandBuffer first, std::span<const VkCommandBuffer> rest);
     /// All that is recorded before writes before anything after reads or writes, on the device and on the host.
     void barrier(VkCommandBuffer commands) const;
@@ -71,7 +71,6 @@ private:
     VkQueue queue_ = nullptr;
     VkCommandPool commands_ = nullptr;
     VkFence fence_ = nullptr;
-    std::vector<VkSubmitInfo> submits_;  // of a run; kept, so that none allocates
     VkResult failure_ = VK_SUCCESS;
     bool hangs_ = false;
 };
