@@ -95,6 +95,10 @@ check "in one line for Vulkan" test "$(grep -c vulkan "$out")" = 1
 works devices --json
 check "says so in JSON" grep -q '"vulkan":\[\],"vulkan_problem":"' "$out"
 refuses 'Vulkan: ' run m.gguf -p The --device vulkan
+echo '{ broken' > broken.json
+export VK_ICD_FILENAMES=$PWD/broken.json VK_DRIVER_FILES=$PWD/broken.json
+refuses 'Vulkan: ' run m.gguf -p The --device vulkan
+check "is not taken for a lack of memory" test "$(grep -c memory "$err")" = 0
 works run m.gguf -p 'The fox' -n 40 --temp 0 --device cpu
 cp "$out" expected
 works run m.gguf -p 'The fox' -n 40 --temp 0 -v

@@ -98,7 +98,10 @@ Instance::Instance(Messages messages) : messages_(std::move(messages)) {
         info.ppEnabledExtensionNames = &extension;
         info.pNext = &validation;
     }
-    check(vk.vkCreateInstance(&info, nullptr, &instance_), "starting");
+    const VkResult started = vk.vkCreateInstance(&info, nullptr, &instance_);
+    if (started == VK_ERROR_OUT_OF_HOST_MEMORY)  // which the loader also says of files that it cannot read
+        fail("Vulkan: its loader gives up; the .json file of a driver may be broken (starting: error %d)", started);
+    check(started, "starting");
     load(vk, instance_);
     if (messages_) {
         const auto create = reinterpret_cast<PFN_vkCreateDebugUtilsMessengerEXT>(
