@@ -9,7 +9,8 @@
 namespace nib::vulkan {
 namespace {
 
-constexpr double kMaxWork = 5e10;  // multiply-adds of a command buffer
+// Multiply-adds of a command buffer: a second of a small board, whose kernel may end what takes two.
+constexpr double kMaxWork = 1e10;
 
 class VulkanBackend : public Backend {
 public:
