@@ -34,7 +34,7 @@ void add_query(Place at, uint t) {
     uvec4 of_t;
     for (uint a = 0; a < kRows; ++a) {
         const uint s = at.own + kStep * a;
-        if (a == 0 || kRows * kStep > 64) of_t = RECORD(record(at, t, at.begin + kStep * a));
+        if (a == 0 || kRows * kStep > 64) of_t = RECORD(record(at, t, min(at.begin + kStep * a, at.end - 1)));
         const float M = factor(of_t[2 + s / 32 % 2] >> s % 32);
         const float P = s <= t ? exp_of(PM[a] - uintBitsToFloat(of_t.x)) : 0.0;
         dS[a] = P * (dS[a] * M - uintBitsToFloat(of_t.y));
