@@ -56,7 +56,7 @@ protected:
     }
     static Backend& simple_gpu() {
         auto& backend = backends_[2];
-        if (!backend) backend = open({.software = false, .subgroup_arithmetic = false});
+        if (!backend) backend = open({.software = false, .subgroup_arithmetic = false, .long_integers = false});
         return *backend;
     }
 

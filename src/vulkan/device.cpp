@@ -38,6 +38,7 @@ DeviceInfo overridden(DeviceInfo d, const Overrides& o) {
     }
     d.unified = o.unified.value_or(d.unified);
     d.subgroup_arithmetic &= o.subgroup_arithmetic;
+    d.long_integers &= o.long_integers;
     return d;
 }
 
