@@ -1,9 +1,9 @@
 // The product behind linear and its gradients: STORE(i, j, sums over k < K of LEFT(i,k) RIGHT(k,j) for columns j and j + 1, J - j)
-// for i < I, j < J. A workgroup of 8 x 8 invocations computes a tile, D x D numbers in each, which are pairs of columns.
+// for i < I, j < J. A workgroup of 8 x 8 or 16 x 16 invocations computes a tile, D x D numbers in each, pairs of columns.
 // LEFT_ROWS, RIGHT_ROWS: true where numbers that differ in k lie side by side, false where those of different i or j do.
 // ROW_SUM(i, sum over k < K of LEFT(i,k)) where it is defined. Where RIGHT_RUNS is defined and true, RIGHT_RUN(k,j) are the
 // numbers of RIGHT for k to k + 7, and K is a multiple of kDepth.
-const uint kSide = 8, kTile = kSide * D, kDepth = 16;
+const uint kSide = W < 256 ? 8 : 16, kTile = kSide * D, kDepth = 16;
 
 shared float left_tile[kDepth][kTile + 1], right_tile[kDepth][kTile + 1];
 
@@ -13,7 +13,7 @@ uint column(uint tj, uint b) { return (b / 2 * kSide + tj) * 2 + b % 2; }
 #ifdef RIGHT_RUNS
 void load_runs(uint t, uint k0, uint j0, uint J) {
     const uint runs = kDepth / 8;
-    for (uint n = t; n < kTile * runs; n += kSide * kSide) {
+    for (uint n = t; n < kTile * runs; n += W) {
         const uint k = n % runs * 8, dj = n / runs;
         const vec4 run[2] = RIGHT_RUN(k0 + k, min(j0 + dj, J - 1));
         for (uint q = 0; q < 8; ++q) right_tile[k + q][dj] = run[q / 4][q % 4];
@@ -31,7 +31,7 @@ void gemm(uint I, uint J, uint K) {
         for (uint b = 0; b < D; ++b) sums[a][b] = 0.0;
     for (uint k0 = 0; k0 < K; k0 += kDepth) {
         barrier();
-        for (uint n = t; n < kTile * kDepth; n += kSide * kSide) {
+        for (uint n = t; n < kTile * kDepth; n += W) {
             const uint left_k = LEFT_ROWS ? n % kDepth : n / kTile, di = LEFT_ROWS ? n / kDepth : n % kTile;
             const uint right_k = RIGHT_ROWS ? n % kDepth : n / kTile, dj = RIGHT_ROWS ? n / kDepth : n % kTile;
             left_tile[left_k][di] = i0 + di < I && k0 + left_k < K ? LEFT(i0 + di, k0 + left_k) : 0.0;

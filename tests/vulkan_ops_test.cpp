@@ -153,6 +153,19 @@ std::vector<Op> all_ops() {
 INSTANTIATE_TEST_SUITE_P(Shaders, VulkanOps, testing::ValuesIn(all_ops()),
                          [](const auto& info) { return op_name(info.param); });
 
+// Products that are large enough for the largest workgroups.
+TEST_F(Vulkan, LargeTiles) {
+    for (const Op op : {Op::Linear, Op::LinearBackward, Op::LinearBackwardWeight}) {
+        const bool weight = op == Op::LinearBackwardWeight, backward = op == Op::LinearBackward;
+        const OpCase c = make_case(op, 1, weight ? 9 : 2050,
+                                   backward ? 1930
+                                   : weight ? 1990
+                                            : 9,
+                                   backward ? 9 : 2047, 1, 1, 6);
+        ASSERT_EQ(ref::check_op(c, backend(true))->mismatch, "");
+    }
+}
+
 // On a device whose shaders reach little of a matrix.
 TEST_F(Vulkan, MatricesInPieces) {
     for (const bool software : {true, false}) {

@@ -73,6 +73,7 @@ struct Limits {
     bool software = false;    // the device is a CPU
     uint64_t max_texels = 0;  // elements of a texel buffer
     double max_work = kMaxLaunch;
+    uint32_t max_group = 128, shared_memory = 16384;  // invocations, bytes of a workgroup; the least that Vulkan promises
 };
 
 /// Bytes between dispatches of this node, which they keep in scratch.

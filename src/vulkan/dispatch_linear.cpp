@@ -6,7 +6,6 @@
 namespace nib::vulkan {
 namespace {
 
-constexpr int64_t kSide = 8;                                    // linear_gemm.glsl: invocations along a side of a tile
 constexpr int64_t kColumns = 8;                                 // linear_few_rows.comp
 constexpr int64_t kFewestRows = 4;                              // up to here linear_few_rows
 constexpr int64_t kUnpacked = 1 << 20;                          // numbers of w that linear_unpack makes floats at once
@@ -30,14 +29,28 @@ void for_weight_pieces(const Dispatch& whole, uint32_t pieces, const Node& node,
     });
 }
 
-// Invocations of linear_gemm.glsl compute squares of this side: large ones read less, small ones leave less idle.
-int64_t square(const Params& p) { return p.B * p.T > 4 * kSide ? 8 : 4; }
-
-// A launch for a product (I,J) by linear_gemm.glsl.
-Dispatch tiles(Dispatch d, const Node& node, int64_t I, int64_t J) {
-    const int64_t side = square(node.p), tile = kSide * side;
-    d.constants.D = static_cast<uint32_t>(side);
-    set_groups(d, node, (J + tile - 1) / tile, (I + tile - 1) / tile);
+// A launch for a product (I,J) by linear_gemm.glsl, whose workgroups compute tiles: large ones read less, small ones leave
+// less of the device idle.
+Dispatch tiles(Dispatch d, const Node& node, const Limits& limits, int64_t I, int64_t J) {
+    struct Tile {
+        uint32_t group, side;  // invocations; each computes a square of this side
+        int64_t fewest;        // tiles that must come of it
+        int64_t length() const { return (group == 256 ? 16 : 8) * side; }
+        uint32_t shared() const { return static_cast<uint32_t>(2 * 16 * (length() + 1)) * 4; }  // bytes
+        int64_t count(int64_t n) const { return (n + length() - 1) / length(); }
+    };
+    constexpr std::array<Tile, 3> kTiles{
+        {{256, 8, 256}, {64, 8, 64}, {64, 4, 0}}
+    };
+    const auto fits = [&](const Tile& t) {
+        const bool full = 2 * I > t.length() && t.count(I) * t.count(J) >= t.fewest;
+        return full && t.group <= limits.max_group && t.shared() <= limits.shared_memory;
+    };
+    const auto fitting = std::find_if(kTiles.begin(), kTiles.end(), fits);
+    const Tile& tile = fitting == kTiles.end() ? kTiles.back() : *fitting;
+    d.constants.group = tile.group;
+    d.constants.D = tile.side;
+    set_groups(d, node, tile.count(J), tile.count(I));
     return d;
 }
 
@@ -69,8 +82,8 @@ Dispatch texels(Dispatch d, const Node& node, int64_t I, int64_t J) {
     return d;
 }
 
-Dispatch product(const Dispatch& d, const Node& node, int64_t I, int64_t J) {
-    return d.shader->texels() != 0 ? texels(d, node, I, J) : tiles(d, node, I, J);
+Dispatch product(const Dispatch& d, const Node& node, const Limits& limits, int64_t I, int64_t J) {
+    return d.shader->texels() != 0 ? texels(d, node, I, J) : tiles(d, node, limits, I, J);
 }
 
 // Of tensors (their bits) whose rows have N numbers and those of C: whose rows are whole fours.
@@ -149,7 +162,7 @@ void add_unpacked(std::vector<Dispatch>& list, const Dispatch& whole, const Node
         d.constants.type = static_cast<uint32_t>(DType::F32);
         d.unpacked = 1;
         d.waits = true;
-        list.push_back(product(d, node, node.p.B * node.p.T, columns));
+        list.push_back(product(d, node, limits, node.p.B * node.p.T, columns));
     });
 }
 
@@ -160,7 +173,7 @@ void add_product(std::vector<Dispatch>& list, const Dispatch& whole, const Node&
     for_weight_pieces(whole, 1 << 1, node, limits, [&](Dispatch d, int64_t columns) {
         d.waits = first > 0 && list.size() == first;  // pieces do not wait for each other
         const bool blocks = in_blocks(node.p.type), texels = d.shader == &kLinearTexels;
-        if (texels ? !blocks : d.shader != &kLinearFewRows) return list.push_back(product(d, node, R, columns));
+        if (texels ? !blocks : d.shader != &kLinearFewRows) return list.push_back(product(d, node, limits, R, columns));
         const int64_t group = texels ? 4 * kTexelsGroup : kColumns;
         d.constants.D = static_cast<uint32_t>(R);
         d.constants.columns = blocks ? 2 : 1;
@@ -222,7 +235,7 @@ std::vector<Dispatch> linear_backward(const Node& node, const Limits& limits) {
                       [&](Dispatch d, int64_t) {
                           d.waits = !list.empty();  // for the sum that it adds to
                           if (d.waits) d.push.adds |= 1;
-                          list.push_back(product(d, node, node.p.B * node.p.T, node.p.C));
+                          list.push_back(product(d, node, limits, node.p.B * node.p.T, node.p.C));
                       });
     return list;
 }
@@ -231,7 +244,7 @@ std::vector<Dispatch> linear_backward_weight(const Node& node, const Limits& lim
     std::vector<Dispatch> list;
     const Dispatch whole = base(kLinearBackwardWeight, kLinearBackwardWeightTexels, node, limits, 0b1, 0b100010);
     for_weight_pieces(whole, 1 << kMaxIn, node, limits,
-                      [&](const Dispatch& d, int64_t rows) { list.push_back(product(d, node, rows, node.p.C)); });
+                      [&](const Dispatch& d, int64_t rows) { list.push_back(product(d, node, limits, rows, node.p.C)); });
     return list;
 }
 

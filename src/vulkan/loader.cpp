@@ -28,7 +28,7 @@ const char* reason(VkResult result) {
 std::string load(Functions& vk) {
     static void* const library =
         dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);  // stays open: drivers leave threads behind
-    if (library == nullptr) return "libvulkan.so.1 is not installed";
+    if (library == nullptr) return std::string("its loader cannot be opened: ") + printable(dlerror());
     vk.vkGetInstanceProcAddr = reinterpret_cast<PFN_vkGetInstanceProcAddr>(dlsym(library, "vkGetInstanceProcAddr"));
     if (vk.vkGetInstanceProcAddr == nullptr) return "libvulkan.so.1 is not Vulkan's loader";
 #define NIB_VK_LOAD(name) vk.name = reinterpret_cast<PFN_##name>(vk.vkGetInstanceProcAddr(nullptr, #name));

@@ -266,7 +266,10 @@ Limits RecordingContext::limits() const {
     // A binding may begin up to an alignment before its rows.
     return {std::min(info.max_buffer_range, kMaxPiece) - device.offset_alignment(),
             info.software && info.long_integers,  // as fours.glsl needs
-            device.properties().limits.maxTexelBufferElements, max_launch};
+            device.properties().limits.maxTexelBufferElements,
+            max_launch,
+            info.max_group,
+            info.shared_memory};
 }
 
 Recording::~Recording() {
