@@ -142,10 +142,10 @@ fi
 # ---- divergence, full disk -------------------------------------------------------------------------------------------
 
 diverge=(--lr 1e30 --clip 0 --warmup 0 --schedule constant)
-fails "nothing was saved; try a lower --lr (it is 1e+30), --clip 1" train text.txt "${new[@]}" "${diverge[@]}"
+fails "try a lower --lr (it is 1e+30), --clip 1 (it is 0) or a longer --warmup (0); nothing was saved" train text.txt "${new[@]}" "${diverge[@]}"
 nib train text.txt -o wild "${tiny[@]}" --optimizer sgd --momentum 0 --lr 100 --clip 0 --warmup 0 --save-every 1
 check "divergence ends with 1 and names the checkpoint that is kept" \
-    test $? = 1 -a "$(grep -c 'nib: error: .*the checkpoint of step [0-9]* in wild.gguf is kept' "$err")" = 1
+    test $? = 1 -a "$(grep -c 'nib: error: .*the checkpoint of step [0-9]* in wild.gguf is kept, and --resume' "$err")" = 1
 wrong_usage "--cache: choose f16 or f32, not \`q8_0\`" run wild --cache q8_0
 works run wild -n 3 --cache f32 # keys and values are beyond the range of f16
 works train text.txt -o wild --resume --iters 1

@@ -52,6 +52,11 @@ TrainResult Trainer::run() {
         const TrainEnd end = loop();
         draw_curve();
         return {end, state_.step, val_loss_, best_loss_};
+    } catch (const Error& error) {
+        progress_.clear();
+        if (saved_ < 0) fail("%s; nothing was saved", error.what());
+        fail("%s; the checkpoint of step %lld in %s is kept, and --resume goes on with it", error.what(),
+             static_cast<long long>(saved_), printable(setup_.files.model).c_str());
     } catch (...) {
         progress_.clear();
         throw;
@@ -116,12 +121,9 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
 
 void Trainer::check_finite(const char* what, double value) const {
     if (std::isfinite(value)) return;
-    const std::string kept = saved_ >= 0 ? strprintf("the checkpoint of step %lld in %s is kept",
-                                                     static_cast<long long>(saved_), printable(setup_.files.model).c_str())
-                                         : "nothing was saved";
-    fail("the %s became %s at step %lld; %s; try a lower --lr (it is %g), --clip 1 (it is %g) or a longer --warmup (%lld)",
-         what, std::isnan(value) ? "nan" : "infinite", static_cast<long long>(state_.step + 1), kept.c_str(), options_.lr,
-         options_.clip, static_cast<long long>(options_.warmup));
+    fail("the %s became %s at step %lld; try a lower --lr (it is %g), --clip 1 (it is %g) or a longer --warmup (%lld)",
+         what, std::isnan(value) ? "nan" : "infinite", static_cast<long long>(state_.step + 1), options_.lr, options_.clip,
+         static_cast<long long>(options_.warmup));
 }
 
 TrainStep::Update Trainer::next_update() const {
