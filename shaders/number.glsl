@@ -1,6 +1,6 @@
-// Numbers of any type that weights have: NUMBER(type, start, index) is number `index` of words DATA(0), DATA(1) ..., and where types
-// are in blocks, RUN(type, start, run) has the numbers 8 run to 8 run + 7. Included once for each such tensor, with these three
-// defined. `start` is the tensor's shift: in numbers, of blocks in bytes. The layouts of blocks are those of
+// Numbers of any type that weights have: NUMBER(type, start, index) is number `index` of the words DATA(0), DATA(1) ..., and where
+// types are in blocks, RUN(type, start, run) has the numbers 8 run to 8 run + 7. Included once for each such tensor, with these
+// three defined. `start` is the tensor's shift: in numbers, of blocks in bytes. The layouts of blocks are those of
 // src/ref/quantize_legacy.cpp and quantize_k.cpp. No device feature is needed for small types.
 #ifndef BLOCKS
 #define BLOCKS
@@ -8,7 +8,6 @@
 #endif
 
 #define BYTE(at) (DATA((at) >> 2) >> 8 * ((at) & 3) & 255u)
-#define HALF(at) from_f16(DATA((at) >> 2) >> 8 * ((at) & 2) & 0xFFFFu)
 #define EIGHT(at)                                                                                          \
     eight_of(DATA((at) >> 2), DATA((at) + 4 >> 2), has_offset(type) ? 0 : DATA((at) + 6 >> 2),             \
              !has_offset(type) && ((at) & 2) != 0)
@@ -27,8 +26,8 @@ Run RUN(uint type, uint start, uint run) {
         low = size - 16 + i % 2 * 8, low_shift = i / 2 * 4;
     } else if (type == kQ2_K) {
         low = 16 + two, low_shift = two_shift, low_mask = 0x03030303u;
-        const uint scales = BYTE(at + i / 2);
-        s = scales & 15, m = scales >> 4;
+        const uint both = BYTE(at + i / 2);
+        s = both & 15, m = both >> 4;
     } else if (type == kQ3_K) {
         low = 32 + two, low_shift = two_shift, low_mask = 0x03030303u;
         const uint h = i / 2;
@@ -48,9 +47,9 @@ Run RUN(uint type, uint start, uint run) {
     if (type == kQ5_0 || type == kQ5_1) levels |= bytes_of_bits(BYTE(at + size - 20 + i)) << 4;
     if (type == kQ3_K || type == kQ5_K || type == kQ6_K)
         levels |= (EIGHT(at + high) >> high_shift & high_mask) << (type == kQ3_K ? 2 : 4);
-    const uint scale = at + kScaleByte[min(type, 14)];
-    return Run(levels, HALF(scale) * float(int(s)),
-               has_offset(type) ? HALF(scale + 2) * (type < kQ8_0 ? -1.0 : float(m)) : 0.0);
+    const uint place = at + kScaleByte[min(type, 14)], scales = DATA(place >> 2);  // an offset's in the same word
+    return Run(levels, from_f16(scales >> 8 * (place & 2) & 0xFFFFu) * float(int(s)),
+               has_offset(type) ? from_f16(scales >> 16) * (type < kQ8_0 ? -1.0 : float(m)) : 0.0);
 }
 
 float NUMBER(uint type, uint start, uint index) {
@@ -59,7 +58,6 @@ float NUMBER(uint type, uint start, uint index) {
 }
 
 #undef BYTE
-#undef HALF
 #undef EIGHT
 #undef RUN
 #undef NUMBER

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "core/error.h"
 #include "core/ops.h"
@@ -83,9 +84,10 @@ VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d
     const DTypeInfo& type = *dtype_info(info.type);
     const uint64_t rest = offset % c_.device.offset_alignment();
     const auto element = static_cast<uint64_t>(type.block_size == 1 ? type.block_bytes : 1);  // what is shifted by
-    if (rest % element != 0)
-        fail("tensor `%s` lies at byte %zu, which is not a multiple of its elements' %zu bytes",
-             printable(info.name).c_str(), where.offset, static_cast<size_t>(element));
+    const uint64_t unit = std::gcd(static_cast<uint64_t>(type.block_bytes), uint64_t{4});  // of what shaders read at once
+    if (rest % unit != 0)
+        fail("tensor `%s` lies at byte %zu, which is not a multiple of %zu", printable(info.name).c_str(), where.offset,
+             static_cast<size_t>(unit));
     const uint64_t range = (rest + bytes + 3) / 4 * 4;
     if (range > c_.device.info().max_buffer_range)
         fail("a tensor %s of %s is needed, but shaders of %s reach only %s; choose a smaller batch or context",
