@@ -23,7 +23,6 @@ wrong_usage '`gpu` is no device' run m.gguf --device gpu
 wrong_usage '`vulkan:` is no device' run m.gguf --device vulkan:
 wrong_usage '`vulkan:-1` is no device' eval m.gguf text.txt --device vulkan:-1
 wrong_usage '`vulkan:99999999999` is no device' logits m.gguf -p The -o l.npy --device vulkan:99999999999
-wrong_usage 'exclude each other' selftest --train --device vulkan
 wrong_usage 'exclude each other' selftest --isa ref --device vulkan
 wrong_usage '--isa and --device=vulkan exclude each other' run m.gguf -p The --isa ref --device vulkan
 wrong_usage '--threads and --device=vulkan:0 exclude each other' train text.txt -o t.gguf --threads 2 --device vulkan:0
@@ -44,6 +43,9 @@ if "${nib[@]}" devices | grep -q '^vulkan:0'; then
     works eval m.gguf text.txt --device vulkan
     limit=600 works selftest --device vulkan
     check "names the ops" grep -q '^vulkan *attention_cached .* ok$' "$out"
+    check "on half floats, too" grep -q '^vulkan *linear in f16 .* ok$' "$out"
+    works selftest --train --device vulkan --activations f16
+    check "checks nodes" grep -q '^vulkan *[0-9]* nodes checked, .* ok$' "$out"
 
     # A training that begins on one device and goes on on the other.
     tiny=(text.txt -o t.gguf)

@@ -245,7 +245,6 @@ void bench_command(CLI::App& app) {
     add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);
     add_training_sizes(app, o->sizes, train);
-    add_activations_option(app, o->sizes.activations)->needs(train)->group("Training");
     app.add_flag("--dump-plan", o->dump_plan, "print what would run, and run nothing")
         ->needs(train)
         ->excludes(json)

@@ -59,6 +59,7 @@ void add_training_sizes(CLI::App& app, TrainingSizes& sizes, CLI::Option* train)
         ->type_name("X")
         ->capture_default_str()
         ->group(kGroup);
+    add_activations_option(app, sizes.activations)->needs(train)->group(kGroup);
     app.add_flag("--untied", o.untied, "as in `nib train`")->needs(train)->group(kGroup);
     app.add_flag("--low-memory", o.low_memory, "as in `nib train`")->needs(train)->group(kGroup);
 }

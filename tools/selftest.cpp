@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,12 +28,13 @@ constexpr const char* kFooter =
     "Without --train: every op with random numbers, in many shapes and with all its options, on this machine's kernels and "
     "on the plain scalar reference. With --train: training steps of a small model on random tokens, an evaluation and some "
     "tokens of inference, as nib train and nib run do them, with the result of every single node of their plans checked. "
-    "Those that differ are listed.\n\n"
+    "Those that differ are listed; so it is if the nodes of a plan give other numbers together than one by one.\n\n"
     "Errors are relative: the root of the sum of the squares of all differences, over that of the results.\n\n"
     "Examples:\n"
     "  nib selftest\n"
     "  nib selftest --device vulkan\n"
-    "  nib selftest --train --isa avx2 --preset gpt-nano --context 128";
+    "  nib selftest --train --isa avx2 --preset gpt-nano --context 128\n"
+    "  nib selftest --train --device vulkan --activations f16";
 
 constexpr int kThreads = 2;  // so that whole sequences and parts of them are shared out
 
@@ -42,58 +44,79 @@ struct Options {
     TrainingSizes sizes;
 };
 
-// Prints one line per op; returns the number of ops that differ. check(case) compares with the reference, unless the device
-// does not have the op.
-int check_ops(const char* name, const std::function<std::optional<ref::Comparison>(const ref::OpCase&)>& check_case) {
+/// Compares a case with the reference; nothing where the device does not have the op.
+using CheckCase = std::function<std::optional<ref::Comparison>(const ref::OpCase&)>;
+
+struct CheckedCases {
+    int64_t cases = 0;
+    double error = 0;
+    std::string mismatch;  // the first
+    void add(const std::optional<ref::Comparison>& result) {
+        if (!result) return;
+        ++cases;
+        error = std::max(error, result->error);
+        if (mismatch.empty()) mismatch = result->mismatch;
+    }
+    // Prints a line; returns whether the op differs.
+    bool report(const char* name, const std::string& what) const {
+        const std::string verdict = mismatch.empty() ? "ok" : "FAIL: " + mismatch;
+        print(strprintf("%-8s %-24s ", name, what.c_str()) +
+              (cases == 0 ? "not there yet\n"
+                          : strprintf("%4lld cases, largest error %.1e  %s\n", static_cast<long long>(cases), error,
+                                      verdict.c_str())));
+        return !mismatch.empty();
+    }
+};
+
+// Prints a line per op, and one more where it takes half floats; returns the number of lines that differ.
+int check_ops(const char* name, const CheckCase& check_case) {
     int failures = 0;
     for (int i = 0; i < kOpCount; ++i) {
         const Op op = static_cast<Op>(i);
-        int64_t cases = 0;
-        double error = 0;
-        std::string mismatch;
-        const auto check = [&](const ref::OpCase& c) {
-            const std::optional<ref::Comparison> result = check_case(c);
-            if (!result) return;
-            ++cases;
-            error = std::max(error, result->error);
-            if (mismatch.empty()) mismatch = result->mismatch;
-        };
+        CheckedCases floats, halves;
+        const auto check = [&](const ref::OpCase& c) { floats.add(check_case(c)); };
         ref::for_each_case(op, {1, 5, 16, 37, 130}, check);
         ref::for_each_typed_case(op, check);
         ref::for_each_large_case(op, check);
         ref::for_each_case_of_fewer_rows(op, check);
-        failures += !mismatch.empty();
-        const std::string verdict = mismatch.empty() ? "ok" : "FAIL: " + mismatch;
-        print(strprintf("%-8s %-24s ", name, op_name(op)) +
-              (cases == 0 ? "not there yet\n"
-                          : strprintf("%4lld cases, largest error %.1e  %s\n", static_cast<long long>(cases), error,
-                                      verdict.c_str())));
+        failures += floats.report(name, op_name(op));
+        ref::for_each_case_of_halves(op, [&](const ref::OpCase& c) { halves.add(check_case(c)); });
+        if (halves.cases > 0) failures += halves.report(name, op_name(op) + std::string(" in f16"));
     }
     return failures;
 }
 
-// The same for the nodes of whole plans.
-int check_training(const KernelTable& kernels, const Options& o) {
-    CpuBackend backend(kernels, kThreads);
-    ref::CheckedBackend checked(backend, [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
-    RandomTraining training(checked, o.sizes);
+// Training steps, an evaluation and some tokens of inference: their losses and logits.
+std::vector<double> train_and_run(Backend& backend, const TrainingSizes& sizes) {
+    std::vector<double> results;
+    RandomTraining training(backend, sizes);
     training.initialise();
-    for (int64_t i = 0; i < o.sizes.options.iters; ++i) {
+    for (int64_t i = 0; i < sizes.options.iters; ++i) {
         training.draw();
-        training.step();
+        results.push_back(training.step());
     }
-    training.evaluate();
-    Session session(checked, training.config(), training.weights());
+    results.push_back(training.evaluate());
+    Session session(backend, training.config(), training.weights());
     const std::vector<int32_t> prompt(static_cast<size_t>(std::min<int64_t>(20, session.context() - 1)), 1);
     if (!prompt.empty()) session.prefill(prompt);
-    session.decode(std::vector<int32_t>{0});
+    const std::span<const float> logits = session.decode(std::vector<int32_t>{0});
+    results.insert(results.end(), logits.begin(), logits.end());
+    return results;
+}
 
+// The nodes of whole plans, one by one, and whether the plans as they are give the same bits. Returns how many differ.
+int check_training(const char* name, Backend& backend, const Options& o) {
+    ref::CheckedBackend checked(backend, [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
+    if (train_and_run(checked, o.sizes) != train_and_run(backend, o.sizes)) {
+        print(strprintf("%-8s FAIL: whole plans differ from their nodes one by one\n", name));
+        return 1;
+    }
     const ref::CheckedBackend::Summary& sum = checked.summary();
     const std::string where = sum.op == Op::Count ? "" : std::string(" in ") + op_name(sum.op);
     const std::string verdict =
         sum.failures == 0 ? "ok" : strprintf("FAIL: %lld differ", static_cast<long long>(sum.failures));
-    print(strprintf("%-8s %lld nodes checked, largest relative error %.1e%s  %s\n", kernels.name,
-                    static_cast<long long>(sum.nodes), sum.error, where.c_str(), verdict.c_str()));
+    print(strprintf("%-8s %lld nodes checked, largest relative error %.1e%s  %s\n", name, static_cast<long long>(sum.nodes),
+                    sum.error, where.c_str(), verdict.c_str()));
     return static_cast<int>(sum.failures);
 }
 
@@ -103,15 +126,17 @@ int check_cpu(const Options& o) {
     for (const KernelTable* kernels : all) {
         if (o.isa == "all" ? kernels == &ref::table && all.size() > 1 : o.isa != kernels->name) continue;
         const auto check = [&](const ref::OpCase& c) { return ref::check_op(c, *kernels); };
-        failures += o.train ? check_training(*kernels, o) : check_ops(kernels->name, check);
+        CpuBackend backend(*kernels, kThreads);
+        failures += o.train ? check_training(kernels->name, backend, o) : check_ops(kernels->name, check);
         ++tables;
     }
     if (tables == 0) kernel_table(o.isa);  // says which there are
     return failures;
 }
 
-int check_gpu(Backend& gpu) {
+int check_gpu(Backend& gpu, const Options& o) {
     print(gpu.name() + "\n");
+    if (o.train) return check_training("vulkan", gpu, o);
     return check_ops("vulkan", [&](const ref::OpCase& c) { return ref::check_op(c, gpu); });
 }
 
@@ -119,8 +144,8 @@ void selftest(const Options& o) {
     const bool named = o.device.starts_with("vulkan");
     int failures = named ? 0 : check_cpu(o);
     std::string problem;
-    if (named || (!o.train && o.isa == "all"))
-        if (const std::unique_ptr<Backend> gpu = open_gpu(o.device, &problem)) failures += check_gpu(*gpu);
+    if (named || o.isa == "all")
+        if (const std::unique_ptr<Backend> gpu = open_gpu(o.device, &problem)) failures += check_gpu(*gpu, o);
     if (!problem.empty()) print(strprintf("%-8s not checked: %s\n", "vulkan", problem.c_str()));
     const char* what = o.train ? "node" : "op";
     if (failures > 0) fail("%d %s%s from the reference", failures, what, failures == 1 ? " differs" : "s differ");
@@ -141,7 +166,6 @@ void selftest_command(CLI::App& app) {
     auto* train = app.add_flag("--train", o->train, "check whole training steps");
     add_training_sizes(app, o->sizes, train);
     add_device_option(app, o->device)
-        ->excludes(train)
         ->description(
             "what to check: cpu, vulkan (the GPU that is most likely fast), vulkan:N (a number of `nib devices`); "
             "auto: the CPU, and a GPU if there is one");
