@@ -8,7 +8,8 @@ const uint kGroupColumns = 8, kTeams = kGroupColumns / kColumns;
 #include "linear.glsl"
 #include "teams.glsl"
 
-layout(binding = 1, std430) readonly buffer x_fours_block { vec4 x_fours[]; };  // where w is in blocks
+layout(binding = 1, std430) readonly buffer x_fours_block { vec4 x_fours[]; };
+layout(binding = 2, std430) readonly buffer w_fours_block { uvec4 w_fours[]; };
 
 float sums[kColumns][D];
 
@@ -28,6 +29,26 @@ void add_runs(uint row, uint lane, uint lanes) {
             for (uint r = 0; r < D; ++r) sums[a][r] += product(kType, run, low[r], high[r]);
         }
     }
+}
+
+/// four words of numbers, where rows are made of such,
+void add_fours(uint row, uint lane, uint lanes) {
+    const uint size = kType == kF32 ? 4 : 8;
+    for (uint c = size * lane; c < p.C; c += size * lanes)
+        for (uint a = 0; a < kColumns; ++a) {
+            const uvec4 words = w_fours[(p.shift[1] + row_of(row, a) + c) / size];
+            vec4 numbers[2] = vec4[](uintBitsToFloat(words), vec4(0.0));
+            if (kType != kF32)
+                for (uint q = 0; q < 2; ++q)
+                    numbers[q] = vec4(halves(kType, words[2 * q]), halves(kType, words[2 * q + 1]));
+            for (uint r = 0; r < D; ++r)
+                for (uint q = 0; q < size / 4; ++q)
+                    sums[a][r] += dot(numbers[q], x_fours[(p.shift[0] + r * p.C + c) / 4 + q]);
+        }
+}
+bool rows_in_fours() {
+    const uint size = kType == kF32 ? 4 : 8;
+    return p.C % size == 0 && p.shift[1] % size == 0 && p.shift[0] % 4 == 0;
 }
 
 /// words of two numbers, of which the first and the last may be of other rows, or numbers.
@@ -56,6 +77,8 @@ void main() {
         if (is_mine) {
             if (in_blocks(kType))
                 add_runs(n - p.begin, lane, lanes);
+            else if (rows_in_fours())
+                add_fours(n - p.begin, lane, lanes);
             else
                 add_words(n - p.begin, lane, lanes);
         }

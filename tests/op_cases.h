@@ -46,12 +46,17 @@ inline testing::AssertionResult same(const Operands<float>& got, const Operands<
     return testing::AssertionSuccess();
 }
 
-/// A body for loops over cases: all of them, or every seventh where NIB_QUICK is set (`make QUICK=1`, for sanitizers and
+/// Of how many cases one is taken: of one, or of seven where NIB_QUICK is set (`make QUICK=1`, for sanitizers and
 /// emulators). Options and sizes do not repeat with a period of seven.
+inline int sampling() {
+    const char* quick = std::getenv("NIB_QUICK");
+    return quick && *quick ? 7 : 1;
+}
+
+/// A body for loops over cases: those that are taken.
 template <class Body>
 auto sampled(const Body& body) {
-    const char* quick = std::getenv("NIB_QUICK");
-    return [body, every = quick && *quick ? 7 : 1, n = 0](const OpCase& c) mutable {
+    return [body, every = sampling(), n = 0](const OpCase& c) mutable {
         if (n++ % every == 0 && !testing::Test::HasFatalFailure()) body(c);
     };
 }

@@ -176,7 +176,6 @@ void add_product(std::vector<Dispatch>& list, const Dispatch& whole, const Node&
         if (texels ? !blocks : d.shader != &kLinearFewRows) return list.push_back(product(d, node, limits, R, columns));
         const int64_t group = texels ? 4 * kTexelsGroup : kColumns;
         d.constants.D = static_cast<uint32_t>(R);
-        d.constants.columns = blocks ? 2 : 1;
         list.push_back(in_groups(d, node, (columns + group - 1) / group));
     });
 }
