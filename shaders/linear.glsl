@@ -15,11 +15,12 @@ ACTIVATION(6, pre)           // (R,N)
 
 /// pre[r,n] = sum + b[n],  y[r,n] = residual[r,n] + dropout(act(pre[r,n])), of two columns, or one if there are no more.
 void store(uint r, uint n, vec2 sums, uint count) {
-    const uint i = r * p.N + n, some = min(count, 2);
-    if (has(2))
-        for (uint q = 0; q < some; ++q) sums[q] += AT(2, b, n + q);
+    const uint i = r * p.N + n;
+    for (uint q = 0; q < 2; ++q)
+        if (has(2) && q < count) sums[q] += AT(2, b, n + q);
     if (has(6)) put_pre(i, sums, count);
-    for (uint q = 0; q < some; ++q) {
+    for (uint q = 0; q < 2; ++q) {
+        if (q >= count) continue;
         sums[q] = activate(p.act, sums[q]) * dropout_factor(i + q);
         if (has(3)) sums[q] += AT(3, residual, i + q);
     }

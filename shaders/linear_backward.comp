@@ -7,7 +7,8 @@ TENSOR(1, float, w);     // (N,C)
 TENSOR(5, float, dx);    // (R,C)
 
 void store(uint i, vec2 sums, uint count) {
-    for (uint q = 0; q < min(count, 2); ++q) AT(5, dx, i + q) = adds(0) ? AT(5, dx, i + q) + sums[q] : sums[q];
+    for (uint q = 0; q < 2; ++q)
+        if (q < count) AT(5, dx, i + q) = adds(0) ? AT(5, dx, i + q) + sums[q] : sums[q];
 }
 
 #define LEFT(r, n) AT(0, dpre, (r) * p.N + p.begin + (n))

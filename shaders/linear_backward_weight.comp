@@ -8,7 +8,8 @@ TENSOR(5, float, dw);    // (N,C)
 TENSOR(6, float, db);    // (N)
 
 void store(uint i, vec2 sums, uint count) {
-    for (uint q = 0; q < min(count, 2); ++q) AT(5, dw, i + q) = adds_weight(0) ? AT(5, dw, i + q) + sums[q] : sums[q];
+    for (uint q = 0; q < 2; ++q)
+        if (q < count) AT(5, dw, i + q) = adds_weight(0) ? AT(5, dw, i + q) + sums[q] : sums[q];
 }
 void store_sum(uint n, float sum) {
     if (has(6)) AT(6, db, n) = adds_weight(1) ? AT(6, db, n) + sum : sum;

@@ -22,8 +22,9 @@ void main() {
     const float s = 1.0 / sqrt(sum_of_group(squares) / float(p.C) + p.eps);
     for (uint c = 2 * i; c < p.C; c += 2 * W) {
         vec2 two = vec2(0.0);
-        for (uint q = 0; q < min(p.C - c, 2); ++q)
-            two[q] = (AT(0, x, r * p.C + c + q) - m) * s * AT(1, gain, c + q) + (has(2) ? AT(2, bias, c + q) : 0.0);
+        for (uint q = 0; q < 2; ++q)
+            if (c + q < p.C)
+                two[q] = (AT(0, x, r * p.C + c + q) - m) * s * AT(1, gain, c + q) + (has(2) ? AT(2, bias, c + q) : 0.0);
         put_y(r * p.C + c, two, p.C - c);
     }
     if (i == 0 && has(6)) {
