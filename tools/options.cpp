@@ -99,8 +99,10 @@ CLI::Option* add_cache_option(CLI::App& app, std::string& type) {
 }
 
 CLI::Option* add_activations_option(CLI::App& app, std::string& type) {
-    return add_float_option(app, "--activations", type,
-                            "what the backward pass needs is kept as f32 or, on a GPU, as f16, in half the memory");
+    return add_float_option(
+        app, "--activations", type,
+        "what the backward pass needs is kept as f32 or, on a GPU and with head sizes that divide by 4, as f16, "
+        "in half the memory");
 }
 
 DType float_type(const std::string& name) { return name == "f16" ? DType::F16 : DType::F32; }
