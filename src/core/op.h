@@ -6,7 +6,7 @@
 //
 // Tensors are float, except indices (int32), partial sums (double) and, in inference, those that Params::type speaks of:
 // wte and wpe of Embed, w of Linear (any type of core/dtype.h that ref/quantize.h unpacks), keys and values (F32 or F16).
-// Linear on a w in blocks (Q8_0, ...) is always by columns and quantizes x to 8 bits, as ref/quantize.h says.
+// Linear on a w in blocks (Q8_0, ...) is by columns and quantizes x to 8 bits (ref/quantize.h). On GPUs: Node::halves, too.
 #pragma once
 
 #include <cstddef>

@@ -59,6 +59,7 @@ public:
         }
     }
     std::vector<std::byte>& of(Tensor t) { return places_[index_[static_cast<size_t>(t.id)]].bytes; }
+    // Makes floats of half floats.
     void widen(Tensor t) {
         const std::vector<std::byte> halves = std::move(of(t));
         const size_t count = halves.size() / sizeof(uint16_t);

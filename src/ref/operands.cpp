@@ -166,7 +166,6 @@ void Operands<Real>::fill(GuardedTensor& t, float low, float high) {
     for (size_t i = 0; i < t.count(); ++i) t.template as<Real>()[i] = random_.uniform(low, high);
 }
 
-// Values in (-1,1) in the tensor's format. What nothing packs: random levels with half floats of 2^-8 for scales.
 template <class Real>
 void Operands<Real>::round_to_halves(GuardedTensor& t) {
     for (size_t i = 0; i < t.count(); ++i) {
@@ -175,6 +174,7 @@ void Operands<Real>::round_to_halves(GuardedTensor& t) {
     }
 }
 
+// Values in (-1,1) in the tensor's format. What nothing packs: random levels with half floats of 2^-8 for scales.
 template <class Real>
 void Operands<Real>::fill_weights(GuardedTensor& t) {
     std::vector<float> values(t.count());

@@ -76,6 +76,8 @@ struct Limits {
     uint32_t max_group = 128, shared_memory = 16384;  // invocations, bytes of a workgroup; the least that Vulkan promises
 };
 
+/// Where something may begin in scratch: at multiples of as much as any device asks of the start of a binding.
+constexpr uint64_t align_scratch(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
 /// Bytes between dispatches of this node, which they keep in scratch.
 uint64_t scratch_bytes(const Node& node, const Limits& limits);
 /// Of Linear, where weights that linear_unpack made floats lie there.

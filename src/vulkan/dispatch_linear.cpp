@@ -6,10 +6,9 @@
 namespace nib::vulkan {
 namespace {
 
-constexpr int64_t kColumns = 8;                                 // linear_few_rows.comp
+constexpr int64_t kGroupColumns = 8;                            // linear_few_rows.comp
 constexpr int64_t kFewestRows = 4;                              // up to here linear_few_rows
 constexpr int64_t kUnpacked = 1 << 20;                          // numbers of w that linear_unpack makes floats at once
-constexpr uint64_t kAlign = 256;                                // as much as any device asks of the start of a binding
 constexpr int64_t kTexelsGroup = 8, kTexelsColumns = 16;        // linear_texels_gemm.glsl
 constexpr int64_t kEpilogueGroup = 32, kEpilogueElements = 32;  // dropout_fours.glsl: whole groups of a mask
 
@@ -174,7 +173,7 @@ void add_product(std::vector<Dispatch>& list, const Dispatch& whole, const Node&
         d.waits = first > 0 && list.size() == first;  // pieces do not wait for each other
         const bool blocks = in_blocks(node.p.type), texels = d.shader == &kLinearTexels;
         if (texels ? !blocks : d.shader != &kLinearFewRows) return list.push_back(product(d, node, limits, R, columns));
-        const int64_t group = texels ? 4 * kTexelsGroup : kColumns;
+        const int64_t group = texels ? 4 * kTexelsGroup : kGroupColumns;
         d.constants.D = static_cast<uint32_t>(R);
         list.push_back(in_groups(d, node, (columns + group - 1) / group));
     });
@@ -183,8 +182,7 @@ void add_product(std::vector<Dispatch>& list, const Dispatch& whole, const Node&
 }  // namespace
 
 uint64_t unpacked_at(const Node& node) {
-    return in_blocks(node.p.type) ? (dtype_bytes(DType::F32, node.p.B * node.p.T * node.p.C) + kAlign - 1) / kAlign * kAlign
-                                  : 0;
+    return in_blocks(node.p.type) ? align_scratch(dtype_bytes(DType::F32, node.p.B * node.p.T * node.p.C)) : 0;
 }
 
 uint64_t linear_scratch(const Node& node, const Limits& limits) {

@@ -11,11 +11,8 @@ namespace nib::vulkan {
 namespace {
 
 constexpr uint64_t kMaxPiece = uint64_t{1} << 30;   // of a matrix: shaders count its elements in 32 bits
-constexpr uint64_t kScratchAlign = 256;             // as much as any device asks of the start of a binding
 constexpr uint64_t kMaxResult = uint64_t{1} << 20;  // of what is copied at the end of each run: of results,
 constexpr uint64_t kMaxSmall = 64;                  // and of what has a place of its own, such as the gradient's norm
-
-uint64_t align_up(uint64_t bytes) { return (bytes + kScratchAlign - 1) / kScratchAlign * kScratchAlign; }
 
 // One node on its way into a plan.
 struct Part {
@@ -174,7 +171,7 @@ std::vector<uint64_t> Recorder::make_scratch() {
             const uint64_t bytes = scratch_bytes(node, c_.limits()),
                            most = std::min(c_.memory.segment(), c_.device.info().max_buffer_range);
             begin[static_cast<size_t>(index)] = at;
-            at += align_up(bytes);
+            at += align_scratch(bytes);
             if (bytes > most || at > c_.memory.segment())
                 fail("op `%s` needs %s beside its tensors, but %s gives at most %s; choose a smaller batch or context",
                      op_name(node.op), human_bytes(static_cast<double>(bytes > most ? bytes : at)).c_str(),
@@ -227,7 +224,7 @@ void Recorder::copy_results() {
         if (!written[i] || t.base >= 0 || t.bytes() > (t.kept ? kMaxResult : kMaxSmall)) continue;
         if (const Buffer& memory = c_.memory.find(t.where).buffer; memory.host != nullptr && memory.cached) continue;
         made_.results->copies.push_back({t.where, t.bytes(), end});
-        end += align_up(t.bytes());
+        end += align_scratch(t.bytes());
     }
     if (end == 0) return;
     made_.results->buffer = c_.device.allocate(end, true);
