@@ -101,6 +101,10 @@ echo '{ broken' > broken.json
 export VK_ICD_FILENAMES=$PWD/broken.json VK_DRIVER_FILES=$PWD/broken.json
 refuses 'Vulkan: ' run m.gguf -p The --device vulkan
 check "is not taken for a lack of memory" test "$(grep -c memory "$err")" = 0
+mkdir loader && : > loader/libvulkan.so.1
+LD_LIBRARY_PATH=$PWD/loader works devices
+check "says that there is no loader" grep -q '^vulkan *none: its loader cannot be opened: ' "$out"
+LD_LIBRARY_PATH=$PWD/loader refuses 'Vulkan: its loader cannot be opened: ' run m.gguf -p The --device vulkan
 works run m.gguf -p 'The fox' -n 40 --temp 0 --device cpu
 cp "$out" expected
 works run m.gguf -p 'The fox' -n 40 --temp 0 -v

@@ -23,13 +23,18 @@ const char* reason(VkResult result) {
     }
 }
 
+struct Library {
+    void* const handle = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
+    const std::string problem =  // dlerror tells it once
+        handle == nullptr ? std::string("its loader cannot be opened: ") + printable(dlerror()) : "";
+};
+
 }  // namespace
 
 std::string load(Functions& vk) {
-    static void* const library =
-        dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);  // stays open: drivers leave threads behind
-    if (library == nullptr) return std::string("its loader cannot be opened: ") + printable(dlerror());
-    vk.vkGetInstanceProcAddr = reinterpret_cast<PFN_vkGetInstanceProcAddr>(dlsym(library, "vkGetInstanceProcAddr"));
+    static const Library& library = *new Library();  // drivers leave threads behind
+    if (library.handle == nullptr) return library.problem;
+    vk.vkGetInstanceProcAddr = reinterpret_cast<PFN_vkGetInstanceProcAddr>(dlsym(library.handle, "vkGetInstanceProcAddr"));
     if (vk.vkGetInstanceProcAddr == nullptr) return "libvulkan.so.1 is not Vulkan's loader";
 #define NIB_VK_LOAD(name) vk.name = reinterpret_cast<PFN_##name>(vk.vkGetInstanceProcAddr(nullptr, #name));
     NIB_VK_GLOBAL(NIB_VK_LOAD)
