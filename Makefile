@@ -90,6 +90,10 @@ SMALL_MODE  := -Os # what is not computed often: small counts, see MAX_BYTES
 LINK_MODE   := -static-libstdc++ -static-libgcc -Wl,--gc-sections
 RELEASE     := -s
 endif
+ifneq ($(filter asan tsan,$(VARIANT)),)
+SMALL      += tests/%
+SMALL_MODE := -O0 # compiling takes more of their time than running
+endif
 ifneq ($(findstring -fsanitize,$(MODE)),)
 RUN := $(shell setarch $(ARCH) -R true 2>/dev/null && echo setarch $(ARCH) -R) # they fail where addresses are very random
 endif
