@@ -10,7 +10,7 @@
 #include "cpu/backend.h"
 #include "cpu/isa.h"
 #include "infer/session.h"
-#include "ref/checked_backend.h"
+#include "check/checked_backend.h"
 #include "ref/kernels.h"
 #include "train/train_step.h"
 
@@ -60,7 +60,7 @@ TEST(CheckedBackend, FindsNothingAndChangesNothing) {
             for (const bool low_memory : {false, true}) {
                 const Optimizer optimizer = low_memory ? Optimizer::SgdMomentum : Optimizer::AdamW;
                 CpuBackend plain(*kernels, threads), inner(*kernels, threads);
-                ref::CheckedBackend checked(inner, [&](const std::string& line) { ADD_FAILURE() << line; });
+                check::CheckedBackend checked(inner, [&](const std::string& line) { ADD_FAILURE() << line; });
                 const std::vector<float> got = results(checked, optimizer, low_memory);
                 const std::vector<float> expected = results(plain, optimizer, low_memory);
                 ASSERT_EQ(got.size(), expected.size());
@@ -95,7 +95,7 @@ TEST(CheckedBackend, FindsAWrongKernel) {
             kernels.run[op] = damaged;
             CpuBackend inner(kernels, 1);
             std::vector<std::string> reports;
-            ref::CheckedBackend checked(inner, [&](const std::string& line) { reports.push_back(line); });
+            check::CheckedBackend checked(inner, [&](const std::string& line) { reports.push_back(line); });
             results(checked, sgd ? Optimizer::Sgd : Optimizer::AdamW, false);
             const std::string name = std::string(": ") + op_name(static_cast<Op>(op)) + " ";
             ASSERT_FALSE(reports.empty()) << name;
@@ -114,11 +114,11 @@ TEST(OpCheck, FindsAWrongKernel) {
             int cases = 0, found = 0;
             right_kernel = kernels.run[op];
             kernels.run[op] = damaged;
-            ref::for_each_case(static_cast<Op>(op), {}, [&](const ref::OpCase& c) {
+            check::for_each_case(static_cast<Op>(op), {}, [&](const check::OpCase& c) {
                 // Nothing is to be done for a gradient in place without activation and dropout.
                 if (c.in_place && c.op == Op::LinearBackwardEpilogue && c.p.act == Act::None && c.p.dropout == 0) return;
                 if (++cases > kCases) return;
-                found += !ref::check_op(c, kernels).mismatch.empty();
+                found += !check::check_op(c, kernels).mismatch.empty();
             });
             EXPECT_EQ(found, std::min(cases, kCases)) << op_name(static_cast<Op>(op));
         }

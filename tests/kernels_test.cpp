@@ -59,11 +59,11 @@ TEST_P(Kernels, AllTailsAndOptions) {
 }
 
 TEST_P(Kernels, AllTypes) {
-    ref::for_each_typed_case(op(), sampled([&](const OpCase& c) { check_case(table(), c); }));
+    check::for_each_typed_case(op(), sampled([&](const OpCase& c) { check_case(table(), c); }));
 }
 
 TEST_P(Kernels, LargeShapes) {
-    ref::for_each_large_case(op(), sampled([&](const OpCase& c) { check_case(table(), c); }));
+    check::for_each_large_case(op(), sampled([&](const OpCase& c) { check_case(table(), c); }));
 }
 
 std::vector<const KernelTable*> simd_tables() {
@@ -93,7 +93,7 @@ struct Table : testing::TestWithParam<const KernelTable*> {
 // Inference with fewer rows than the plan was made for.
 TEST_P(Table, FewerRows) {
     for (const Op op : all_ops())
-        ref::for_each_case_of_fewer_rows(op, sampled([&](const OpCase& c) { check_case(table(), c); }));
+        check::for_each_case_of_fewer_rows(op, sampled([&](const OpCase& c) { check_case(table(), c); }));
 }
 
 TEST_P(Table, LayoutsGiveTheSameBits) {

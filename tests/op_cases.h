@@ -10,19 +10,19 @@
 #include "core/error.h"
 #include "core/ops.h"
 #include "ref/kernels.h"
-#include "ref/op_check.h"
+#include "check/op_check.h"
 
 namespace nib::test {
 
-using ref::for_each_case, ref::make_case, ref::OpCase, ref::op_tolerance, ref::Random, ref::Tolerance;
+using check::for_each_case, check::make_case, check::OpCase, check::op_tolerance, check::Random, check::Tolerance;
 
 /// No run may write outside its tensors.
 template <class Real>
-struct Operands : ref::Operands<Real> {
-    using ref::Operands<Real>::Operands;
+struct Operands : check::Operands<Real> {
+    using check::Operands<Real>::Operands;
     template <class... Ranges>
     void run(const KernelTable& table, const Ranges&... ranges) {
-        ref::Operands<Real>::run(table, ranges...);
+        check::Operands<Real>::run(table, ranges...);
         EXPECT_EQ(this->overrun(), "") << this->description().text();
     }
 };
@@ -30,7 +30,7 @@ struct Operands : ref::Operands<Real> {
 /// Compares all outputs of the same case. Int outputs must be equal.
 template <class A, class B>
 testing::AssertionResult near_to(const Operands<A>& got, const Operands<B>& expected, const Tolerance& tolerance) {
-    const std::string mismatch = ref::compare<A, B>(got, expected, tolerance).mismatch;
+    const std::string mismatch = check::compare<A, B>(got, expected, tolerance).mismatch;
     return mismatch.empty() ? testing::AssertionSuccess() : testing::AssertionFailure() << mismatch;
 }
 

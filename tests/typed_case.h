@@ -66,7 +66,7 @@ private:
     Packed make(const ParameterSpec& spec, uint64_t seed) const {
         const DType type = typed(spec) ? type_ : DType::F32;
         Packed p;
-        if (ref::can_pack(type)) {
+        if (quant::can_pack(type)) {
             p.before = gauss(seed, static_cast<size_t>(spec.shape.elements()));
             for (float& x : p.before)
                 x = x * (typed(spec) ? 0.06f : 0.3f) + (spec.init == ParameterSpec::Init::One ? 1.0f : 0.0f);
@@ -83,10 +83,10 @@ private:
         std::vector<uint8_t> bytes = random_bytes(seed, dtype_bytes(type, count));
         const auto size = static_cast<size_t>(dtype_info(type)->block_bytes);
         for (size_t end = size; end <= bytes.size(); end += size) {
-            if (type == DType::Q3_K) ref::detail::store_half(&bytes[end - 2], 0.0014f);
+            if (type == DType::Q3_K) quant::detail::store_half(&bytes[end - 2], 0.0014f);
             if (type == DType::Q2_K) {
-                ref::detail::store_half(&bytes[end - 4], 0.004f);
-                ref::detail::store_half(&bytes[end - 2], 0.006f);
+                quant::detail::store_half(&bytes[end - 4], 0.004f);
+                quant::detail::store_half(&bytes[end - 2], 0.006f);
             }
         }
         return bytes;

@@ -6,7 +6,7 @@
 
 #include "core/plan.h"
 #include "op_cases.h"
-#include "ref/node_check.h"
+#include "check/node_check.h"
 #include "vulkan/dispatch.h"
 #include "vulkan_device.h"
 
@@ -112,7 +112,7 @@ TEST_F(Vulkan, LaunchesMayBeCut) {
             for (int i = 0; i < 4; ++i) {
                 const OpCase c = is_flat(op) ? make_case(op, 1, 1, 20'003, 1, 1, 1, random.bits())
                                              : make_case(op, 2, i % 2 ? 67 : 131, 96, 70, 3, 150, random.bits());
-                const std::optional<ref::Comparison> result = ref::check_op(c, *device);
+                const std::optional<check::Comparison> result = check::check_op(c, *device);
                 ASSERT_TRUE(result) << c.text();
                 ASSERT_EQ(result->mismatch, "") << c.text();
             }
@@ -122,7 +122,7 @@ TEST_F(Vulkan, LaunchesMayBeCut) {
 TEST_F(Vulkan, RefusesScratchThatIsTooLarge) {
     const std::unique_ptr<Backend> small = open({.max_buffer_range = 6000});
     const OpCase c = make_case(Op::EmbedBackward, 1, 1000, 1, 10, 1, 10, 0);  // 8080 bytes of links
-    const std::string error = error_of([&] { ref::check_op(c, *small); });
+    const std::string error = error_of([&] { check::check_op(c, *small); });
     EXPECT_MENTIONS(error, "op `embed_backward` needs 7.9 KiB");
     EXPECT_MENTIONS(error, "at most 5.9 KiB");
 }

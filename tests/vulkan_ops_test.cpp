@@ -10,7 +10,7 @@
 #include "cpu/backend.h"
 #include "cpu/isa.h"
 #include "op_cases.h"
-#include "ref/node_check.h"
+#include "check/node_check.h"
 #include "vulkan_device.h"
 
 namespace nib {
@@ -22,7 +22,7 @@ struct VulkanOps : Vulkan, testing::WithParamInterface<Op> {
     void check(const OpCase& c) { check(c, backend()); }
     void check(const OpCase& c, Backend& backend) {
         if (cases_++ % every_ != 0 || HasFatalFailure()) return;
-        const std::optional<ref::Comparison> result = ref::check_op(c, backend);
+        const std::optional<check::Comparison> result = check::check_op(c, backend);
         ASSERT_TRUE(result) << "not supported: " << c.text();
         ASSERT_EQ(result->mismatch, "");
     }
@@ -45,22 +45,22 @@ TEST_P(VulkanOps, AllTailsAndOptions) {
 }
 
 TEST_P(VulkanOps, OtherTypes) {
-    ref::for_each_typed_case(GetParam(), [&](const OpCase& c) { check(c); });
+    check::for_each_typed_case(GetParam(), [&](const OpCase& c) { check(c); });
     const bool typed = GetParam() == Op::Embed || GetParam() == Op::Linear || GetParam() == Op::AttentionCached;
     EXPECT_EQ(cases_ > 0, typed);
 }
 
 TEST_P(VulkanOps, ActivationsOfHalfFloats) {
     for (const bool gpu : {false, true})
-        ref::for_each_case_of_halves(GetParam(), [&](const OpCase& c) { check(c, backend(gpu)); });
+        check::for_each_case_of_halves(GetParam(), [&](const OpCase& c) { check(c, backend(gpu)); });
     const auto ops = {Op::Norm,      Op::Linear,           Op::LinearBackwardEpilogue, Op::LinearBackwardWeight,
                       Op::Attention, Op::AttentionBackward};
     EXPECT_EQ(cases_ > 0, std::find(ops.begin(), ops.end(), GetParam()) != ops.end());
 }
 
 TEST_P(VulkanOps, LargeShapesAndFewerRows) {
-    ref::for_each_large_case(GetParam(), [&](const OpCase& c) { check(c); });
-    ref::for_each_case_of_fewer_rows(GetParam(), [&](const OpCase& c) { check(c); });
+    check::for_each_large_case(GetParam(), [&](const OpCase& c) { check(c); });
+    check::for_each_case_of_fewer_rows(GetParam(), [&](const OpCase& c) { check(c); });
     EXPECT_EQ(cases_ > 0, GetParam() != Op::Attention && GetParam() != Op::AttentionBackward);
 }
 
@@ -69,9 +69,9 @@ TEST_P(VulkanOps, ShadersForGpus) {
     for_each_case(GetParam(), {1, 3, 8, 31, 33, 65, 129}, [&](const OpCase& c) {
         if (has_head_size(c, {3, 4, 32, 64})) check_gpu(c);
     });
-    ref::for_each_typed_case(GetParam(), check_gpu);
-    ref::for_each_large_case(GetParam(), check_gpu);
-    ref::for_each_case_of_fewer_rows(GetParam(), check_gpu);
+    check::for_each_typed_case(GetParam(), check_gpu);
+    check::for_each_large_case(GetParam(), check_gpu);
+    check::for_each_case_of_fewer_rows(GetParam(), check_gpu);
     EXPECT_GT(cases_, 15);
 }
 
@@ -80,7 +80,7 @@ TEST_P(VulkanOps, WithoutSubgroupArithmetic) {
     for_each_case(GetParam(), {1, 8, 33, 129}, [&](const OpCase& c) {
         if (has_head_size(c, {4})) check_simple(c);
     });
-    ref::for_each_typed_case(GetParam(), check_simple);
+    check::for_each_typed_case(GetParam(), check_simple);
     EXPECT_GT(cases_, 5);
 }
 
@@ -102,7 +102,7 @@ TEST_F(Vulkan, InfiniteLogits) {
             c.special_in = 0;
             for (const float infinity : {INFINITY, -INFINITY}) {
                 c.special = infinity;
-                ASSERT_EQ(ref::check_op(c, backend(gpu))->mismatch, "");
+                ASSERT_EQ(check::check_op(c, backend(gpu))->mismatch, "");
             }
         });
 }
@@ -162,7 +162,7 @@ TEST_F(Vulkan, LargeTiles) {
                                    : weight ? 1990
                                             : 9,
                                    backward ? 9 : 2047, 1, 1, 6);
-        ASSERT_EQ(ref::check_op(c, backend(true))->mismatch, "");
+        ASSERT_EQ(check::check_op(c, backend(true))->mismatch, "");
     }
 }
 
@@ -175,7 +175,7 @@ TEST_F(Vulkan, MatricesInPieces) {
         const std::unique_ptr<Backend> device = open(small);
         Random random(3);
         const auto check = [&](const OpCase& c) {
-            const std::optional<ref::Comparison> result = ref::check_op(c, *device);
+            const std::optional<check::Comparison> result = check::check_op(c, *device);
             ASSERT_TRUE(result);
             ASSERT_EQ(result->mismatch, "");
         };

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "numbers.h"
-#include "ref/checked_backend.h"
+#include "check/checked_backend.h"
 #include "tiny_training.h"
 #include "vulkan_device.h"
 
@@ -102,7 +102,7 @@ TEST_P(VulkanTraining, ActivationsOfHalfFloatsTakeLessMemoryAndGiveNearlyTheSame
 TEST_P(VulkanTraining, EachNodeOnHalfFloatsIsThatOfTheReference) {
     TrainShape shape{2, 16, 0.2f, Optimizer::AdamW};
     shape.activations = DType::F16;
-    ref::CheckedBackend checked(backend(), [](const std::string& text) { ADD_FAILURE() << text; });
+    check::CheckedBackend checked(backend(), [](const std::string& text) { ADD_FAILURE() << text; });
     train(checked, small_config(false), shape, 2);
     EXPECT_GT(checked.summary().nodes, 100);
 }

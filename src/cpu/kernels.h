@@ -41,7 +41,7 @@ int64_t linear_pack_units(const Call&);
 void linear_pack(const Call&, Range, void*);
 size_t attention_scratch_bytes(const Call&);
 
-/// Values [first, first + count) of a row of `type`, whole blocks, as floats: the numbers of ref::unpack.
+/// Values [first, first + count) of a row of `type`, whole blocks, as floats: the numbers of quant::unpack.
 void unpack(DType type, const void* row, int64_t first, int64_t count, float* out);
 
 // For benchmarks.

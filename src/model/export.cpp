@@ -15,7 +15,7 @@
 #include "model/gpt.h"
 #include "model/hf_config.h"
 #include "model/hf_names.h"
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 #include "text/bpe_tokenizer.h"
 #include "text/tokenizer_export.h"
 #include "text/tokenizer_gguf.h"
@@ -112,7 +112,7 @@ std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const GptConfig& 
         if (from.shape != expected)
             fail("%s: tensor `%s` has another shape than the model's sizes ask for, %s", printable(file.name()).c_str(),
                  spec.name.c_str(), spec.shape.text().c_str());
-        if (!ref::can_unpack(from.type))
+        if (!quant::can_unpack(from.type))
             fail("%s: tensor `%s` has type %s, which weights cannot have", printable(file.name()).c_str(),
                  spec.name.c_str(), dtype_info(from.type)->name);
         const std::string name = (spec.name == "output.weight" ? "" : "transformer.") + hf_name(spec.name);
@@ -134,7 +134,7 @@ SourceTensor open_tensor(const GgufTensor& from, std::vector<float>& values) {
     tensor.data = from.data;
     if (!is_plain(from.type)) {
         values.resize(static_cast<size_t>(tensor.elements()));
-        ref::unpack(from.type, from.data.data(), tensor.elements(), values.data());
+        quant::unpack(from.type, from.data.data(), tensor.elements(), values.data());
         tensor.data = std::as_bytes(std::span(values));
     }
     return tensor;

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 
 namespace nib {
 
@@ -82,7 +82,7 @@ GptWeights gpt_weights(const GptConfig& config, const GgufFile& file, int buffer
             fail("%s: tensor `%s` has shape %s, but the model's sizes ask for %s", file.name().c_str(), spec.name.c_str(),
                  shape.text().c_str(), spec.shape.text().c_str());
         const bool matrix = spec.shape.rank == 2;
-        if (matrix ? !ref::can_unpack(tensor.type) : tensor.type != DType::F32)
+        if (matrix ? !quant::can_unpack(tensor.type) : tensor.type != DType::F32)
             fail("%s: tensor `%s` is stored as %s; nib runs %s", file.name().c_str(), spec.name.c_str(),
                  dtype_info(tensor.type)->name,
                  matrix ? "f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1 and q2_k to q6_k" : "norms and biases of f32 only");

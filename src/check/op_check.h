@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "ref/operands.h"
+#include "check/operands.h"
 
-namespace nib::ref {
+namespace nib::check {
 
 /// How far a result may lie from the expected one: |a - b| <= l2 |b| over each output, and max |a - b| <= max max |b|.
 /// Outputs smaller than `scale` are measured against that, where an op's result is a small difference of large numbers.
@@ -49,4 +49,4 @@ Comparison compare(const Operands<A>& got, const Operands<B>& expected, const To
 /// Runs the case on `kernels`, in pieces, and on the reference.
 Comparison check_op(const OpCase& c, const KernelTable& kernels);
 
-}  // namespace nib::ref
+}  // namespace nib::check

@@ -4,11 +4,11 @@
 #include <optional>
 
 #include "core/backend.h"
-#include "ref/op_check.h"
+#include "check/op_check.h"
 
-namespace nib::ref {
+namespace nib::check {
 
 /// Runs the case on `backend` and on the reference. Nothing: the backend does not support it.
 std::optional<Comparison> check_op(const OpCase& c, Backend& backend);
 
-}  // namespace nib::ref
+}  // namespace nib::check

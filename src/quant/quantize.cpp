@@ -1,4 +1,4 @@
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 
 #include <algorithm>
 #include <bit>
@@ -8,7 +8,7 @@
 
 #include "core/error.h"
 
-namespace nib::ref {
+namespace nib::quant {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "blocks are read in the file's byte order");
@@ -239,4 +239,4 @@ double dot(DType type, const void* row, const float* x, int64_t count, double* m
     return sum;
 }
 
-}  // namespace nib::ref
+}  // namespace nib::quant

@@ -30,7 +30,7 @@
 
 #include "core/dtype.h"
 
-namespace nib::ref {
+namespace nib::quant {
 
 /// IEEE half precision, rounded to nearest, ties to even; overflow to infinity, subnormals kept. NaN stays NaN: quiet, with
 /// its sign and upper payload bits, both ways. Bit for bit what x86's F16C and Arm's FCVT give.
@@ -139,4 +139,4 @@ void store_half(uint8_t* bytes, float value);
 const float* cleaned(const float* values, int count, float low, float high, float* buffer);
 }  // namespace detail
 
-}  // namespace nib::ref
+}  // namespace nib::quant

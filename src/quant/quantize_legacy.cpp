@@ -5,9 +5,9 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 
-namespace nib::ref {
+namespace nib::quant {
 namespace {
 
 using detail::load_half, detail::store_half;
@@ -201,4 +201,4 @@ Decoded detail::decode_legacy(DType type, const void* block) {
     return {};
 }
 
-}  // namespace nib::ref
+}  // namespace nib::quant

@@ -9,9 +9,9 @@
 
 #include "core/dtype.h"
 #include "core/op.h"
-#include "ref/op_case.h"
+#include "check/op_case.h"
 
-namespace nib::ref {
+namespace nib::check {
 
 /// A tensor between guard zones. Everything starts as a NaN of one pattern, so that reading too far shows in the result,
 /// and writing too far in the guards; AddressSanitizer sees both.
@@ -92,4 +92,4 @@ private:
     std::string overrun_;
 };
 
-}  // namespace nib::ref
+}  // namespace nib::check

@@ -1,13 +1,13 @@
-#include "ref/op_check.h"
+#include "check/op_check.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "core/error.h"
 #include "ref/kernels.h"
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 
-namespace nib::ref {
+namespace nib::check {
 
 // Wider for attention, which goes through an exponential and in its backward pass through differences, and where a small
 // difference of large terms is left over.
@@ -94,4 +94,4 @@ Comparison check_op(const OpCase& c, const KernelTable& kernels) {
     return compare(got, expected, op_tolerance(c));
 }
 
-}  // namespace nib::ref
+}  // namespace nib::check

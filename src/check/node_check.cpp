@@ -1,4 +1,4 @@
-#include "ref/node_check.h"
+#include "check/node_check.h"
 
 #include <algorithm>
 #include <cstring>
@@ -6,9 +6,9 @@
 
 #include "core/plan.h"
 #include "ref/kernels.h"
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 
-namespace nib::ref {
+namespace nib::check {
 namespace {
 
 constexpr size_t kGuard = 256;
@@ -107,4 +107,4 @@ std::optional<Comparison> check_op(const OpCase& c, Backend& backend) {
     return result;
 }
 
-}  // namespace nib::ref
+}  // namespace nib::check

@@ -1,4 +1,4 @@
-#include "ref/op_case.h"
+#include "check/op_case.h"
 
 #include <algorithm>
 
@@ -6,7 +6,7 @@
 #include "core/ops.h"
 #include "core/philox.h"
 
-namespace nib::ref {
+namespace nib::check {
 namespace {
 
 // A number read as digits of changing base: counts through, or picks at random from, combinations of options.
@@ -299,4 +299,4 @@ void for_each_case_of_fewer_rows(Op op, const std::function<void(const OpCase&)>
         }
 }
 
-}  // namespace nib::ref
+}  // namespace nib::check

@@ -3,9 +3,9 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 
-namespace nib::ref {
+namespace nib::quant {
 namespace {
 
 using detail::load_half;
@@ -133,4 +133,4 @@ Decoded detail::decode_k(DType type, const void* block) {
     return {};
 }
 
-}  // namespace nib::ref
+}  // namespace nib::quant

@@ -6,9 +6,9 @@
 
 #include "core/plan.h"
 #include "core/wrapped_backend.h"
-#include "ref/op_check.h"
+#include "check/op_check.h"
 
-namespace nib::ref {
+namespace nib::check {
 
 /// Runs plans on another backend node by node, each as a plan of its own, and each on the reference too, with the same
 /// inputs. Results are the other backend's, bit for bit.
@@ -35,4 +35,4 @@ private:
     Summary summary_;
 };
 
-}  // namespace nib::ref
+}  // namespace nib::check

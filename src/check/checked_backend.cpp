@@ -1,4 +1,4 @@
-#include "ref/checked_backend.h"
+#include "check/checked_backend.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,9 +8,9 @@
 #include "core/error.h"
 #include "core/ops.h"
 #include "ref/kernels.h"
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 
-namespace nib::ref {
+namespace nib::check {
 namespace {
 
 // The largest L2 error of any node was 5e-7 in training steps of small models, and 4e-6 in degenerate ones (one row, a
@@ -135,4 +135,4 @@ void CheckedBackend::check(const Plan& plan, const Node& whole, int64_t sequence
     summary_.failures += !good;
 }
 
-}  // namespace nib::ref
+}  // namespace nib::check

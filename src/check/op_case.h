@@ -9,7 +9,7 @@
 
 #include "core/op.h"
 
-namespace nib::ref {
+namespace nib::check {
 
 /// Numbers that depend on the seed alone, the same with every compiler and library.
 class Random {
@@ -63,4 +63,4 @@ void for_each_case_of_halves(Op op, const std::function<void(const OpCase&)>& bo
 void for_each_large_case(Op op, const std::function<void(const OpCase&)>& body);
 void for_each_case_of_fewer_rows(Op op, const std::function<void(const OpCase&)>& body);
 
-}  // namespace nib::ref
+}  // namespace nib::check

@@ -1,4 +1,4 @@
-#include "ref/operands.h"
+#include "check/operands.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,7 +9,7 @@
 #include "core/error.h"
 #include "core/ops.h"
 #include "ref/kernels.h"
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -23,7 +23,7 @@
 #define ASAN_UNPOISON_MEMORY_REGION(address, size) (void(address), void(size))
 #endif
 
-namespace nib::ref {
+namespace nib::check {
 namespace {
 
 constexpr std::byte kPattern{0xFF};  // a NaN in float and double, -1 in int32
@@ -322,4 +322,4 @@ void Operands<Real>::run(const KernelTable& table) {
 template class Operands<float>;
 template class Operands<double>;
 
-}  // namespace nib::ref
+}  // namespace nib::check

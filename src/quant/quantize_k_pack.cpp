@@ -12,9 +12,9 @@
 #include <cstring>
 
 #include "core/error.h"
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 
-namespace nib::ref {
+namespace nib::quant {
 namespace {
 
 using detail::store_half;
@@ -409,4 +409,4 @@ void detail::pack_k(DType type, const float* values, int64_t count, uint8_t* blo
     }
 }
 
-}  // namespace nib::ref
+}  // namespace nib::quant
