@@ -104,19 +104,18 @@ inline Step training_step(int64_t rows) {
 struct LossGraph {
     Graph graph;
     Tensor ids, positions, targets;
-    Graph::Loss loss;
+    Graph::LogProbs scores;
     int64_t B, T;
 
-    LossGraph(const GptCase& gpt_case, Mode mode, int64_t batch, int64_t time, float dropout = 0)
-        : graph(mode, batch, time), B(batch), T(time) {
-        const int64_t R = batch * time;
-        ids = graph.input("ids", {R}, DType::I32);
-        positions = graph.input("positions", {R}, DType::I32);
-        targets = graph.input("targets", {R}, DType::I32);
+    LossGraph(const GptCase& gpt_case, Mode mode, int64_t batch, int64_t time, float dropout = 0, bool recompute = false)
+        : graph(mode), B(batch), T(time) {
+        ids = graph.input("ids", {B, T}, DType::I32);
+        positions = graph.input("positions", {B, T}, DType::I32);
+        targets = graph.input("targets", {B, T}, DType::I32);
         const Tensor x = gpt(graph, gpt_case.config, gpt_case.weights, {ids, positions, dropout});
-        loss = graph.loss(x, gpt_case.weights.output, targets);
-        graph.output(loss.losses);
-        if (mode == Mode::Train) graph.record_backward();
+        scores = graph.cross_entropy(x, {gpt_case.weights.output, {}}, targets);
+        graph.output(scores.logp);
+        if (mode == Mode::Train) graph.record_backward(recompute);
     }
     void set(const Plan& plan, std::span<const int32_t> tokens, std::span<const int32_t> goals) const {
         std::vector<int32_t> where(static_cast<size_t>(B * T));
@@ -125,9 +124,11 @@ struct LossGraph {
         plan.set(positions, std::span<const int32_t>(where));
         plan.set(targets, goals);
     }
+    /// Cross-entropy of each row in nats.
     std::vector<float> losses(const Plan& plan) const {
         std::vector<float> v(static_cast<size_t>(B * T));
-        plan.get(loss.losses, std::span(v));
+        plan.get(scores.logp, std::span(v));
+        for (float& x : v) x = 0.0f - x;
         return v;
     }
 };

@@ -75,8 +75,8 @@ protected:
     // Logits (T,V) by a plan without a cache.
     std::vector<float> direct_logits(const std::vector<int32_t>& ids) {
         const auto T = static_cast<int64_t>(ids.size());
-        Graph g(Mode::Infer, 1, T);
-        const Tensor in = g.input("ids", {T}, DType::I32), positions = g.input("positions", {T}, DType::I32);
+        Graph g(Mode::Infer);
+        const Tensor in = g.input("ids", {1, T}, DType::I32), positions = g.input("positions", {1, T}, DType::I32);
         const Tensor hidden = gpt(g, config_, weights_, {.ids = in, .positions = positions});
         const Tensor out = g.output(g.linear(hidden, {weights_.output, {}}));
         const Plan plan = compile(std::move(g), backend_);

@@ -37,12 +37,12 @@ Trained train(Backend& backend, const GptConfig& config, const TrainShape& shape
             targets[i] = (5 * ids[i] + 1) % 37;
         }
     };
-    const int64_t micro_batches = shape.low_memory ? 1 : 2;
+    const int64_t micro_batches = shape.recompute ? 1 : 2;
     for (int64_t step = 0; step < steps; ++step) {
         double loss = 0;
         for (int64_t micro = 0; micro < micro_batches; ++micro) {
             const int64_t number = step * micro_batches + micro;
-            const TrainStep::Micro which{5, static_cast<uint32_t>(number), micro_batches, micro == 0};
+            const TrainStep::MicroBatch which{5, static_cast<uint32_t>(number), micro_batches * train.rows(), micro == 0};
             next_text(number);
             if (micro < micro_batches - 1) {
                 loss += train.micro_step(ids, targets, which);
@@ -51,7 +51,7 @@ Trained train(Backend& backend, const GptConfig& config, const TrainShape& shape
             const TrainStep::Outcome last = train.last_micro_step(
                 ids, targets, which, 1,
                 {.step = step, .lr = 1e-2, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .momentum = 0.9});
-            result.losses.push_back((loss + last.loss) / static_cast<double>(micro_batches));
+            result.losses.push_back(loss + last.loss);
             result.losses.push_back(last.norm);
         }
     }
@@ -88,12 +88,12 @@ TEST_P(VulkanTraining, ActivationsOfHalfFloatsTakeLessMemoryAndGiveNearlyTheSame
     const double floats = training_memory(small_config(true), shape, 0).activations;
     shape.activations = DType::F16;
     EXPECT_LT(training_memory(small_config(true), shape, 0).activations, 0.75 * floats);
-    for (const bool low_memory : {false, true}) {
-        shape.low_memory = low_memory;
+    for (const bool recompute : {false, true}) {
+        shape.recompute = recompute;
         const Trained got = train(backend(), small_config(true), shape, 50),
                       again = train(backend(), small_config(true), shape, 50);
         EXPECT_EQ(got.weights, again.weights);
-        if (low_memory) continue;  // other batches
+        if (recompute) continue;  // other batches
         for (size_t i = 0; i < got.losses.size(); ++i) ASSERT_NEAR(got.losses[i], expected.losses[i], 0.02) << i;
     }
     EXPECT_THROW(train(cpu_, small_config(true), shape, 1), Error);
@@ -141,7 +141,7 @@ TEST_P(VulkanTraining, TheSameBitsEachTimeAndWithLessMemory) {
                   again = train(backend(), small_config(true), shape, 3);
     EXPECT_EQ(first.losses, again.losses);
     EXPECT_EQ(first.weights, again.weights);
-    shape.low_memory = true;
+    shape.recompute = true;
     const Trained low = train(backend(), small_config(true), shape, 3), low_cpu = train(cpu_, small_config(true), shape, 3);
     EXPECT_LT(relative_error(low.weights, low_cpu.weights), 1e-4);
 }

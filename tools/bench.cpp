@@ -70,17 +70,13 @@ constexpr Product kProducts[] = {
 };
 
 double product_flops(Backend& backend, const Product& product) {
-    Graph g(Mode::Infer, 1, product.M);
-    Params p;
-    p.B = 1;
-    p.T = product.M;
-    p.C = product.C;
-    p.N = product.N;
-    const Tensor x = g.input("x", {p.T, p.C}, DType::F32), w = g.input("w", {p.N, p.C}, DType::F32);
-    const Tensor y = g.input("y", {p.T, p.N}, DType::F32);
-    if (product.op == Op::Linear) g.add(product.op, p, {x, w}, {y});
-    if (product.op == Op::LinearBackward) g.add(product.op, p, {y, w}, {x});
-    if (product.op == Op::LinearBackwardWeight) g.add(product.op, p, {y, x}, {w});
+    Graph g(Mode::Infer);
+    const Tensor x = g.input("x", {1, product.M, product.C}, DType::F32);
+    const Tensor w = g.input("w", {product.N, product.C}, DType::F32);
+    const Tensor y = g.input("y", {1, product.M, product.N}, DType::F32);
+    if (product.op == Op::Linear) g.add(product.op, {}, {x, w}, {y});
+    if (product.op == Op::LinearBackward) g.add(product.op, {}, {y, w}, {x});
+    if (product.op == Op::LinearBackwardWeight) g.add(product.op, {}, {y, x}, {w});
     const Plan plan = compile(std::move(g), backend);
     for (const Tensor t : {x, w, y}) {
         std::vector<float> values(plan.tensors[static_cast<size_t>(t.id)].bytes() / 4);

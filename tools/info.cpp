@@ -90,6 +90,7 @@ const char* act_name(Act act) {
         case Act::GeluTanh: return "gelu_new";
         case Act::GeluErf: return "gelu";
         case Act::Relu: return "relu";
+        case Act::Silu: return "silu";
         case Act::None: break;
     }
     return "none";

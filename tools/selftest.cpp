@@ -11,7 +11,7 @@
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
-#include "core/ops.h"
+#include "core/op_table.h"
 #include "cpu/isa.h"
 #include "infer/session.h"
 #include "options.h"
@@ -73,15 +73,15 @@ int check_ops(const char* name, const CheckCase& check_case) {
     int failures = 0;
     for (int i = 0; i < kOpCount; ++i) {
         const Op op = static_cast<Op>(i);
-        CheckedCases floats, halves;
+        CheckedCases floats, f16;
         const auto check = [&](const check::OpCase& c) { floats.add(check_case(c)); };
         check::for_each_case(op, {1, 5, 16, 37, 130}, check);
         check::for_each_typed_case(op, check);
         check::for_each_large_case(op, check);
         check::for_each_case_of_fewer_rows(op, check);
         failures += floats.report(name, op_name(op));
-        check::for_each_case_of_halves(op, [&](const check::OpCase& c) { halves.add(check_case(c)); });
-        if (halves.cases > 0) failures += halves.report(name, op_name(op) + std::string(" in f16"));
+        check::for_each_case_of_f16(op, [&](const check::OpCase& c) { f16.add(check_case(c)); });
+        if (f16.cases > 0) failures += f16.report(name, op_name(op) + std::string(" in f16"));
     }
     return failures;
 }

@@ -6,9 +6,8 @@
 #include <vector>
 
 #include "core/error.h"
-#include "core/ops.h"
-#include "ref/kernels.h"
 #include "quant/quantize.h"
+#include "ref/kernels.h"
 
 namespace nib::check {
 namespace {
@@ -16,22 +15,20 @@ namespace {
 // The largest L2 error of any node was 5e-7 in training steps of small models, and 4e-6 in degenerate ones (one row, a
 // vocabulary a thousand times as large as the channels). Numbers have any size here, so errors are relative to the results.
 constexpr Tolerance kTolerance{2e-5, 1e-4, 1e-30};
-constexpr Tolerance kToleranceOfHalves{6e-4, 2e-3, 1e-30};  // rounded to half floats, to either side
-constexpr std::byte kPoison{0xFF};                          // NaN
+constexpr Tolerance kToleranceOfF16{6e-4, 2e-3, 1e-30};  // rounded to half floats, to either side
+constexpr std::byte kPoison{0xFF};                       // NaN
 
 // A node as a plan of its own, on the tensors of the whole plan.
 Plan alone(const Plan& plan, Node node, int64_t sequences) {
     Plan part;
     part.backend = plan.backend;
     part.arena = plan.arena;
-    const auto take = [&](Tensor& t) {
-        if (!t) return;
+    for (Tensor& t : node.operands) {
+        if (!t) continue;
         part.tensors.push_back(plan.tensors[static_cast<size_t>(t.id)]);
         part.tensors.back().base = -1;  // a view has its own place
         t.id = static_cast<int>(part.tensors.size()) - 1;
-    };
-    std::for_each(node.in.begin(), node.in.end(), take);
-    std::for_each(node.out.begin(), node.out.end(), take);
+    }
     part.nodes = {std::move(node)};
     part.stages = {
         {sequences, {0}}
@@ -39,41 +36,85 @@ Plan alone(const Plan& plan, Node node, int64_t sequences) {
     return part;
 }
 
-// Copies of a node's tensors for the reference, which has floats for activations of half floats. Tensors at the same place
-// are one: the node works in place.
+// The memory of a node's tensors, once as the device has it and once for the reference, which has floats for f16
+// activations. Tensors that overlap are in one region: the node works in place, or on slices of one tensor.
 class Copies {
 public:
-    Copies(const Plan& part, const Backend& backend) {
-        for (const TensorInfo& t : part.tensors) {
-            size_t i = 0;
-            while (i < places_.size() && places_[i].where != t.where) ++i;
-            if (i == places_.size()) {
-                for (const Place& p : places_)
-                    CHECK(p.where.buffer != t.where.buffer || p.where.offset + p.bytes.size() <= t.where.offset ||
-                          t.where.offset + t.bytes() <= p.where.offset);
-                places_.push_back({t.where, std::vector<std::byte>(t.bytes())});
-                backend.download(t.where, places_.back().bytes);
+    Copies(const Plan& part, Backend& backend) : part_(part), backend_(backend) {
+        std::vector<const TensorInfo*> tensors;
+        for (const TensorInfo& t : part.tensors) tensors.push_back(&t);
+        std::sort(tensors.begin(), tensors.end(), [](auto* a, auto* b) { return a->where < b->where; });
+        for (const TensorInfo* t : tensors) {
+            if (regions_.empty() || !regions_.back().holds(t->where)) regions_.push_back({t->where, {}, {}, false});
+            std::vector<std::byte>& device = regions_.back().device;
+            device.resize(std::max(device.size(), t->where.offset - regions_.back().where.offset + t->bytes()));
+        }
+        for (Region& r : regions_) backend.download(r.where, r.device);
+    }
+    // What a tensor must be given begins as NaN, so that nothing old passes for a result.
+    void poison(Tensor t) {
+        const TensorInfo& info = part_.tensors[static_cast<size_t>(t.id)];
+        Region& region = of(info);
+        const Numbers all = numbers(info, region.device.data() + (info.where.offset - region.where.offset));
+        const size_t row = dtype_bytes(info.type, static_cast<int64_t>(all.width));
+        for (size_t i = 0; i < all.count; i += all.width)
+            std::fill_n(region.device.data() + (info.where.offset - region.where.offset) +
+                            dtype_bytes(info.type, static_cast<int64_t>(i / all.width * all.stride)),
+                        row, kPoison);
+        backend_.upload(region.where, region.device);
+    }
+    // Copies what the device has to the reference; `widened` are tensors of f16 that it gets as floats.
+    void share(const std::vector<Tensor>& widened) {
+        for (const Tensor t : widened) of(part_.tensors[static_cast<size_t>(t.id)]).widened = true;
+        for (Region& r : regions_) {
+            if (!r.widened) {
+                r.host = r.device;
+                continue;
             }
-            CHECK(places_[i].bytes.size() == t.bytes());
-            index_.push_back(i);
+            const size_t count = r.device.size() / sizeof(uint16_t);
+            r.host.resize(count * sizeof(float));
+            quant::unpack(DType::F16, r.device.data(), static_cast<int64_t>(count),
+                          reinterpret_cast<float*>(r.host.data()));
         }
     }
-    std::vector<std::byte>& of(Tensor t) { return places_[index_[static_cast<size_t>(t.id)]].bytes; }
-    // Makes floats of half floats.
-    void widen(Tensor t) {
-        const std::vector<std::byte> halves = std::move(of(t));
-        const size_t count = halves.size() / sizeof(uint16_t);
-        of(t).resize(count * sizeof(float));
-        unpack(DType::F16, halves.data(), static_cast<int64_t>(count), reinterpret_cast<float*>(of(t).data()));
+    std::byte* host(Tensor t) {
+        const TensorInfo& info = part_.tensors[static_cast<size_t>(t.id)];
+        Region& region = of(info);
+        return region.host.data() + (info.where.offset - region.where.offset) * (region.widened ? 2 : 1);
+    }
+    // The result of the reference, and of the device.
+    Difference compare(Tensor t, double scale) {
+        const TensorInfo& info = part_.tensors[static_cast<size_t>(t.id)];
+        std::vector<std::byte> got(info.bytes());
+        backend_.download(info.where, got);
+        Numbers expected = numbers(info, host(t));
+        if (of(info).widened) expected.type = DType::F32;
+        return difference(numbers(info, got.data()), expected, scale);
     }
 
 private:
-    struct Place {
+    struct Region {
         Location where;
-        std::vector<std::byte> bytes;
+        std::vector<std::byte> device, host;
+        bool widened;
+        bool holds(Location at) const {
+            return at.buffer == where.buffer && at.offset >= where.offset && at.offset < where.offset + device.size();
+        }
     };
-    std::vector<Place> places_;
-    std::vector<size_t> index_;  // by tensor
+    Region& of(const TensorInfo& info) {
+        const auto found = std::find_if(regions_.begin(), regions_.end(), [&](auto& r) { return r.holds(info.where); });
+        CHECK(found != regions_.end());
+        return *found;
+    }
+    static Numbers numbers(const TensorInfo& info, const void* data) {
+        const auto count = static_cast<size_t>(info.shape.elements());
+        if (info.stride == 0) return {data, info.type, count, count, count};
+        return {data, info.type, count, static_cast<size_t>(info.shape[-1]), static_cast<size_t>(info.stride)};
+    }
+
+    const Plan& part_;
+    Backend& backend_;
+    std::vector<Region> regions_;
 };
 
 }  // namespace
@@ -86,51 +127,47 @@ void CheckedBackend::run(const Plan& plan, const Step& step) {
 void CheckedBackend::check(const Plan& plan, const Node& whole, int64_t sequences, const Step& step) {
     Plan part = alone(plan, whole, sequences);
     const Node& node = part.nodes[0];
-    Copies copies(part, inner_);
+    const OpInfo& about = op_info(node.op);
     Call call;
     call.op = node.op;
     call.p = node.p;
     call.accumulate = node.accumulate;
+    call.row_count = node.row_count, call.key_row_count = node.key_row_count;
     call.step = &step;
-    const auto is_half = [&](size_t i) { return (node.halves >> i & 1) != 0; };
-    for (size_t i = 0; i < node.in.size(); ++i) {
-        if (!node.in[i]) continue;
-        if (is_half(i)) copies.widen(node.in[i]);
-        call.in[i] = copies.of(node.in[i]).data();
+    Copies copies(part, inner_);
+    std::vector<Tensor> widened;
+    for (int i = 0; i < kMaxOperands; ++i) {
+        const Tensor t = node[i];
+        if (!t) continue;
+        call.type[i] = part.tensors[static_cast<size_t>(t.id)].type;
+        call.stride[i] = part.tensors[static_cast<size_t>(t.id)].stride;
+        if (about.operands[i].types == Types::Activation && call.type[i] == DType::F16) {
+            widened.push_back(t);
+            call.type[i] = DType::F32;
+        }
+        const auto is_same = [&](Tensor input) { return input && part.locate(input) == part.locate(t); };
+        const bool in_place = std::any_of(node.inputs().begin(), node.inputs().end(), is_same);
+        if (i >= kMaxIn && !in_place && !op_reads_output(call, i)) copies.poison(t);
     }
-    for (size_t i = 0; i < node.out.size(); ++i) {
-        if (!node.out[i]) continue;
-        if (is_half(kMaxIn + i)) copies.widen(node.out[i]);
-        std::vector<std::byte>& bytes = copies.of(node.out[i]);
-        call.out[i] = bytes.data();
-        // What the node must write begins as NaN, so that nothing old passes for a result.
-        if (op_reads_output(call, static_cast<int>(i)) || std::count(call.in, call.in + kMaxIn, call.out[i]) > 0) continue;
-        std::fill(bytes.begin(), bytes.end(), kPoison);
-        inner_.upload(part.locate(node.out[i]),
-                      std::span(bytes).first(part.tensors[static_cast<size_t>(node.out[i].id)].bytes()));
-    }
+    copies.share(widened);
+    for (int i = 0; i < kMaxOperands; ++i)
+        if (node[i]) call.data[i] = copies.host(node[i]);
     inner_.prepare(part);
     inner_.run(part, step);
-    table.run[static_cast<size_t>(node.op)](call, {0, op_units(call)}, nullptr);
+    ref::table.run[static_cast<size_t>(node.op)](call, {0, op_units(call)}, nullptr);
 
     ++summary_.nodes;
     bool good = true;
-    for (size_t i = 0; i < node.out.size(); ++i) {
-        if (!node.out[i]) continue;
-        const std::vector<std::byte>& expected = copies.of(node.out[i]);
-        const TensorInfo& info = part.tensors[static_cast<size_t>(node.out[i].id)];
-        std::vector<std::byte> got(info.bytes());
-        inner_.download(info.where, got);
-        const bool half = is_half(kMaxIn + i);
-        const Tolerance& tolerance = half ? kToleranceOfHalves : kTolerance;
-        const auto count = static_cast<size_t>(info.shape.elements());
-        const Difference d = difference({got.data(), info.type, count},
-                                        {expected.data(), half ? DType::F32 : info.type, count}, tolerance.scale);
+    for (int i = kMaxIn; i < kMaxOperands; ++i) {
+        if (!node[i]) continue;
+        const bool is_f16 = std::find(widened.begin(), widened.end(), node[i]) != widened.end();
+        const Tolerance& tolerance = is_f16 ? kToleranceOfF16 : kTolerance;
+        const Difference d = copies.compare(node[i], tolerance.scale);
         const double error = d.untouched_differ ? INFINITY : d.l2;
         if (error > summary_.error) summary_.error = error, summary_.op = node.op;
         if (d.within(tolerance)) continue;
         good = false;
-        report_(strprintf("out[%zu] is ", i) + d.text() + ": " + plan.text(whole));
+        report_(std::string(about.operands[i].name) + " is " + d.text() + ": " + plan.text(whole));
     }
     summary_.failures += !good;
 }

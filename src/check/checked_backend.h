@@ -4,9 +4,9 @@
 #include <functional>
 #include <string>
 
+#include "check/op_check.h"
 #include "core/plan.h"
 #include "core/wrapped_backend.h"
-#include "check/op_check.h"
 
 namespace nib::check {
 

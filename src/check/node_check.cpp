@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "core/plan.h"
-#include "ref/kernels.h"
 #include "quant/quantize.h"
+#include "ref/kernels.h"
 
 namespace nib::check {
 namespace {
@@ -22,18 +22,11 @@ public:
         node_.op = c.op;
         node_.p = c.p;
         node_.accumulate = c.accumulate;
-        node_.halves = c.halves;
-        const Shape matrix{c.p.N, c.p.C};
-        for (size_t i = 0; i < kMaxIn; ++i) {
-            const bool is_matrix = (c.op == Op::Embed && i == 2) || (c.op == Op::Linear && i == 1);
-            const GuardedTensor& t = operands.in[i];
-            node_.in[i] = add(t, is_matrix ? matrix : Shape{static_cast<int64_t>(t.count())}, c.halves >> i & 1);
-        }
-        for (size_t i = 0; i < kMaxOut; ++i)
-            node_.out[i] =
-                add(operands.out[i], {static_cast<int64_t>(operands.out[i].count())}, c.halves >> (kMaxIn + i) & 1);
-        if (c.in_place && c.op == Op::LinearBackwardEpilogue) node_.in[0] = node_.out[0];
-        if (c.in_place && c.op == Op::CrossEntropy) node_.in[0] = node_.out[1];
+        node_.row_count = c.row_count, node_.key_row_count = c.key_row_count;
+        for (int i = 0; i < kMaxOperands; ++i)
+            if (c.has(i)) add(i);
+        if (const OpCase::Replaced replaced = c.replaced(); replaced.output >= 0)
+            node_.operands[static_cast<size_t>(replaced.input)] = node_[replaced.output];
         image_.resize(image_.size() + kGuard, kPattern);
     }
     bool supported() const { return backend_.supports(node_); }
@@ -52,38 +45,50 @@ public:
         plan_.run(operands_.description().step);
         std::vector<std::byte> after(image_.size());
         backend_.download({arena.buffer(), 0}, after);
-        for (size_t i = 0; i < kMaxOut; ++i) {
-            if (!node_.out[i]) continue;
-            GuardedTensor& out = operands_.out[i];
-            const TensorInfo& info = plan_.tensors[static_cast<size_t>(node_.out[i].id)];
-            std::byte* const got = after.data() + info.where.offset;
-            if (info.type == out.type())
-                std::memcpy(out.data(), got, out.bytes());
-            else
-                unpack(info.type, got, static_cast<int64_t>(out.count()), out.as<float>());
-            std::copy_n(image_.data() + info.where.offset, info.bytes(), got);
-        }
+        for (int i = kMaxIn; i < kMaxOperands; ++i)
+            if (node_[i]) take(i, after);
         plan_.executable.reset();
         return after == image_;
     }
 
 private:
-    Tensor add(const GuardedTensor& t, const Shape& shape, bool halves) {
-        if (!t.present()) return {};
+    void add(int operand) {
+        const OpCase& c = operands_.description();
+        const GuardedTensor& t = operands_[operand];
         image_.resize((image_.size() + 2 * kGuard - 1) / kGuard * kGuard, kPattern);
-        if (operands_.description().misaligned)
-            image_.resize(image_.size() + static_cast<size_t>(dtype_info(t.type())->block_bytes), kPattern);
         TensorInfo info;
-        info.shape = shape;
-        info.type = halves ? DType::F16 : t.type();
+        for (const char letter : op_info(c.op).operands[operand].shape())
+            if (letter != ',') info.shape.dims[static_cast<size_t>(info.shape.rank++)] = dimension(c.p, letter);
+        info.type = c.type(operand);
+        info.stride = operands_.call().stride[operand];
+        if (c.misaligned) image_.resize(image_.size() + static_cast<size_t>(dtype_info(info.type)->block_bytes), kPattern);
         info.where.offset = image_.size();
         image_.resize(image_.size() + info.bytes());
-        if (halves)
-            pack(info.type, t.as<float>(), static_cast<int64_t>(t.count()), image_.data() + info.where.offset);
+        std::byte* const to = image_.data() + info.where.offset;
+        if (info.type == t.type())
+            std::memcpy(to, t.data(), t.bytes());
         else
-            std::memcpy(image_.data() + info.where.offset, t.data(), t.bytes());
+            quant::pack(info.type, t.as<float>(), static_cast<int64_t>(t.bytes() / sizeof(float)), to);
+        node_.types[static_cast<size_t>(operand)] = info.type;
+        node_.strides[static_cast<size_t>(operand)] = info.stride;
+        node_.operands[static_cast<size_t>(operand)] = {static_cast<int>(plan_.tensors.size())};
         plan_.tensors.push_back(info);
-        return {static_cast<int>(plan_.tensors.size()) - 1};
+    }
+
+    // Takes an output from the device's image, and puts into it there what it was before.
+    void take(int operand, std::vector<std::byte>& after) {
+        GuardedTensor& out = operands_[operand];
+        const TensorInfo& info = plan_.tensors[static_cast<size_t>(node_[operand].id)];
+        const size_t row = dtype_bytes(info.type, static_cast<int64_t>(out.width()));
+        for (size_t r = 0; r < out.count() / out.width(); ++r) {
+            const size_t first = r * out.stride(), offset = dtype_bytes(info.type, static_cast<int64_t>(first));
+            std::byte* const got = after.data() + info.where.offset + offset;
+            if (info.type == out.type())
+                std::memcpy(out.data() + offset, got, row);
+            else
+                quant::unpack(info.type, got, static_cast<int64_t>(out.width()), out.as<float>() + first);
+            std::copy_n(image_.data() + info.where.offset + offset, row, got);
+        }
     }
 
     Operands<float>& operands_;
@@ -100,7 +105,7 @@ std::optional<Comparison> check_op(const OpCase& c, Backend& backend) {
     OneNode node(got, backend);
     if (!node.supported()) return {};
     Operands<float> expected(c);
-    expected.run(table);
+    expected.run(ref::table);
     const bool clean = node.run();
     Comparison result = compare(got, expected, op_tolerance(c));
     if (!clean && result.mismatch.empty()) result.mismatch = "written outside of its outputs: " + c.text();

@@ -3,8 +3,8 @@
 
 #include <optional>
 
-#include "core/backend.h"
 #include "check/op_check.h"
+#include "core/backend.h"
 
 namespace nib::check {
 

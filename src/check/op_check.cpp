@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "core/error.h"
-#include "ref/kernels.h"
 #include "quant/quantize.h"
+#include "ref/kernels.h"
 
 namespace nib::check {
 
@@ -13,27 +13,36 @@ namespace nib::check {
 // difference of large terms is left over.
 Tolerance op_tolerance(const OpCase& c) {
     // One rounding to a half float, to either side.
-    if (c.halves >> kMaxIn != 0) return {6e-4, 1.5e-3, 0.1};
+    for (int i = kMaxIn; i < kMaxOperands; ++i)
+        if (c.has(i) && c.is_f16_activation(i)) return {6e-4, 1.5e-3, 0.1};
     if (std::isnan(c.special)) return {INFINITY, INFINITY};  // all that matters is where the result is NaN too
-    // Products of blocks are sums of larger terms: levels and their offsets.
-    if (c.op == Op::Linear && dtype_info(c.p.type)->block_size > 1) return {1e-5, 3e-5, 0.1};
     switch (c.op) {
         case Op::NormBackward: return {2e-6, 5e-6, 1};
         case Op::NormBackwardWeight: return {2e-6, 4e-6, 0.1};
         case Op::Attention:
         case Op::AttentionCached: return {2e-6, 5e-6, 0.1};
-        case Op::AttentionBackward: return {5e-6, 1e-5, 0.1};
-        case Op::CrossEntropy:
+        case Op::AttentionBackward: return {5e-6, 1e-5, 0.3};  // of a query that sees one key, all is such a difference
         case Op::Linear:
+            // Products of blocks are sums of larger terms: levels and their offsets.
+            if (dtype_info(c.type(operand::Linear::w))->block_size > 1) return {1e-5, 3e-5, 0.1};
+            return {2e-6, 4e-6, 0.1};
         case Op::LinearBackward:
-        case Op::LinearBackwardWeight: return {2e-6, 4e-6, 0.1};
+        case Op::LinearBackwardWeight:
+        case Op::Glu:
+        case Op::GluBackward:
+        case Op::CrossEntropy:
+        case Op::LogProbBackward: return {2e-6, 4e-6, 0.1};
         default: return {};
     }
 }
 
-double Numbers::operator[](size_t i) const {
+Numbers::Numbers(const GuardedTensor& t)
+    : data(t.data()), type(t.type()), count(t.count()), width(t.width()), stride(t.stride()) {}
+
+double Numbers::operator[](size_t number) const {
+    const size_t i = number / width * stride + number % width;
     if (type == DType::F32) return static_cast<const float*>(data)[i];
-    if (type == DType::F16) return from_f16(static_cast<const uint16_t*>(data)[i]);
+    if (type == DType::F16) return quant::from_f16(static_cast<const uint16_t*>(data)[i]);
     return type == DType::F64 ? static_cast<const double*>(data)[i] : static_cast<const int32_t*>(data)[i];
 }
 
@@ -73,12 +82,11 @@ Comparison compare(const Operands<A>& got, const Operands<B>& expected, const To
         if (c.mismatch.empty()) c.mismatch = what + ": " + got.description().text();
     };
     if (!got.overrun().empty()) wrong("written outside of " + got.overrun());
-    const auto numbers = [](const GuardedTensor& t) { return Numbers{t.data(), t.type(), t.count()}; };
-    for (int i = 0; i < kMaxOut; ++i) {
-        if (!got.out[i].present()) continue;
-        const Difference d = difference(numbers(got.out[i]), numbers(expected.out[i]), tolerance.scale);
+    for (int i = kMaxIn; i < kMaxOperands; ++i) {
+        if (!got[i].present()) continue;
+        const Difference d = difference(got[i], expected[i], tolerance.scale);
         c.error = std::max(c.error, d.untouched_differ ? INFINITY : d.l2);
-        if (!d.within(tolerance)) wrong(strprintf("out[%d] is ", i) + d.text());
+        if (!d.within(tolerance)) wrong(std::string(op_info(got.description().op).operands[i].name) + " is " + d.text());
     }
     return c;
 }
@@ -89,7 +97,7 @@ template Comparison compare(const Operands<float>&, const Operands<double>&, con
 Comparison check_op(const OpCase& c, const KernelTable& kernels) {
     Operands<float> expected(c), got(c);
     Random random(c.seed);
-    expected.run(table);
+    expected.run(ref::table);
     got.run(kernels, got.cut(kernels, random));
     return compare(got, expected, op_tolerance(c));
 }

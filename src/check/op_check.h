@@ -17,12 +17,15 @@ struct Tolerance {
 /// one is NaN, anything that is NaN where the reference is.
 Tolerance op_tolerance(const OpCase& c);
 
-/// Numbers of one type: F32, F64, F16 or I32.
+/// Numbers of one type, F32, F64, F16 or I32: rows of `width` that begin `stride` elements apart.
 struct Numbers {
-    const void* data = nullptr;
-    DType type = DType::F32;
-    size_t count = 0;
-    double operator[](size_t i) const;
+    const void* data;
+    DType type;
+    size_t count, width, stride;
+    Numbers(const GuardedTensor& t);
+    Numbers(const void* from, DType of, size_t n, size_t row, size_t apart)
+        : data(from), type(of), count(n), width(row), stride(apart) {}
+    double operator[](size_t number) const;
 };
 
 /// What lies between two outputs, relative as in Tolerance. Infinite for a NaN where a number is expected, and for integers

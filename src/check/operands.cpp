@@ -3,174 +3,125 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <type_traits>
 #include <utility>
 
 #include "core/error.h"
-#include "core/ops.h"
-#include "ref/kernels.h"
 #include "quant/quantize.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#include <sanitizer/asan_interface.h>
-#endif
-#endif
-#ifndef ASAN_POISON_MEMORY_REGION
-#define ASAN_POISON_MEMORY_REGION(address, size) (void(address), void(size))
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) (void(address), void(size))
-#endif
+#include "ref/kernels.h"
 
 namespace nib::check {
 namespace {
 
-constexpr std::byte kPattern{0xFF};  // a NaN in float and double, -1 in int32
-constexpr size_t kGuard = 256, kAlign = 64;
-
 template <class Real>
 constexpr DType real_type = std::is_same_v<Real, float> ? DType::F32 : DType::F64;
 
+struct Interval {
+    float low = -1, high = 1;
+};
+
+// What random numbers of an operand lie between: mostly -1 and 1.
+Interval interval(Op op, int operand) {
+    const Operand& about = op_info(op).operands[operand];
+    const std::string_view name = about.name;
+    if (op == Op::AdamW && operand == operand::AdamW::v) return {0.001f, 1};  // a mean of squares
+    if (about.types == Types::F64) return {0, 3};                             // sums of squares
+    if (name == "logits") return {-12, 12};
+    if (name == "pre" || name == "gate") return {-4, 4};  // where activations bend
+    return about.slice ? Interval{-2, 2} : Interval{};    // so that attention is to some keys more than to others
+}
+
+// Rows of an operand, and how many of them are in use; other operands than those by rows are one.
+struct Rows {
+    int64_t all = 1, live = 1;
+};
+Rows rows_of(const Call& call, const Operand& about) {
+    const Params& p = call.p;
+    if (about.dims.starts_with("B,T")) return {p.B * p.T, call.rows()};
+    if (about.dims.starts_with("B,S")) return {p.B * p.S, call.key_rows()};
+    if (about.dims.starts_with("1,N") || about.counts() == 'R') return {p.N, call.gathered_rows()};
+    return {};
+}
+
+// Elements from row to row of a slice: as if those of the inputs, or of the outputs, lay side by side with some more.
+int64_t slice_stride(const OpCase& c, int operand) {
+    int64_t stride = 4;
+    const bool output = operand >= kMaxIn;
+    for (const Operand& other : output ? op_info(c.op).outputs() : op_info(c.op).inputs())
+        if (other.slice) stride += dimension(c.p, other.shape().back());
+    return stride;
+}
+
 }  // namespace
-
-// ---- memory ----------------------------------------------------------------------------------------------------------
-
-GuardedTensor::GuardedTensor(DType type, int64_t count, bool misaligned)
-    : type_(type), count_(static_cast<size_t>(count)), memory_(2 * kGuard + bytes() + 2 * kAlign, kPattern) {
-    const size_t start = reinterpret_cast<uintptr_t>(memory_.data()) % kAlign;
-    begin_ = kGuard + (kAlign - start) % kAlign + (misaligned ? static_cast<size_t>(dtype_info(type)->block_bytes) : 0);
-}
-
-void GuardedTensor::close(bool closed) {
-    if (!present()) return;
-    std::byte* const end = memory_.data() + memory_.size();
-    if (closed) {
-        ASAN_POISON_MEMORY_REGION(memory_.data(), begin_);
-        ASAN_POISON_MEMORY_REGION(data() + bytes(), static_cast<size_t>(end - data()) - bytes());
-    } else {
-        ASAN_UNPOISON_MEMORY_REGION(memory_.data(), static_cast<size_t>(end - memory_.data()));
-    }
-}
-
-bool GuardedTensor::guards_intact() const {
-    const auto untouched = [](std::byte b) { return b == kPattern; };
-    return std::all_of(memory_.data(), data(), untouched) &&
-           std::all_of(data() + bytes(), memory_.data() + memory_.size(), untouched);
-}
-
-// ---- tensors ---------------------------------------------------------------------------------------------------------
 
 template <class Real>
 Operands<Real>::Operands(const OpCase& c) : case_(c) {
     call_.op = c.op;
     call_.p = c.p;
     call_.accumulate = c.accumulate;
+    call_.row_count = c.row_count;
+    call_.key_row_count = c.key_row_count;
     call_.step = &case_.step;
     place();
-    for (int i = 0; i < kMaxIn; ++i)
-        if (in[i].present()) call_.in[i] = in[i].data();
-    for (int i = 0; i < kMaxOut; ++i)
-        if (out[i].present()) call_.out[i] = out[i].data();
     fill();
-    if (c.special_in >= 0 && in[c.special_in].present()) fill_special(in[c.special_in]);
+    if (c.special_in >= 0 && c.has(c.special_in)) fill_special((*this)[c.special_in]);
     for (int i = 0; i < kMaxIn; ++i)
-        if (c.halves >> i & 1) round_to_halves(in[i]);
-    if (c.in_place && c.op == Op::LinearBackwardEpilogue) replace(0);
-    if (c.in_place && c.op == Op::CrossEntropy) replace(1);
+        if (c.has(i) && c.is_f16_activation(i))
+            for (size_t j = 0; j < (*this)[i].count(); ++j) {
+                Real& x = (*this)[i].template at<Real>(j);
+                x = quant::from_f16(quant::to_f16(static_cast<float>(x)));
+            }
+    for (int i = 0; i < kMaxOperands; ++i)
+        if (c.has(i)) forget_dead_rows(i);
+    if (const OpCase::Replaced replaced = c.replaced(); replaced.output >= 0) {
+        const GuardedTensor& input = (*this)[replaced.input];
+        std::memcpy((*this)[replaced.output].data(), input.data(), input.bytes());
+        call_.data[replaced.input] = call_.data[replaced.output];
+    }
 }
 
-// The table in core/op.h.
 template <class Real>
 void Operands<Real>::place() {
-    const Params& p = case_.p;
-    const int64_t R = p.B * p.T, N = p.N, C = p.C;
-    const Slot ids{R, DType::I32}, rows{R}, RC{R * C}, RN{R * N}, NC{N * C}, SC{p.S * C}, qkv{R * 3 * C};
-    const Slot wte{N * C, p.type}, wpe{p.S * C, p.position_type}, w = wte;
-    const Slot lse{p.B * p.H * p.T}, cache{p.B * p.S * C, p.type}, channels{C}, outputs{N}, stats{2};
-    // clang-format off
-    switch (case_.op) {
-        case Op::Embed:                  return place({ids, ids, wte, wpe}, {RC});
-        case Op::EmbedBackward:          return place({RC, ids, ids}, {NC, SC});
-        case Op::Norm:                   return place({RC, channels, channels}, {RC, rows, rows});
-        case Op::NormBackward:           return place({RC, RC, channels, rows, rows}, {RC});
-        case Op::NormBackwardWeight:     return place({RC, RC, rows, rows}, {channels, channels});
-        case Op::Linear:                 return place({RC, w, outputs, RN}, {RN, RN});
-        case Op::LinearBackwardEpilogue: return place({RN, RN}, {RN});
-        case Op::LinearBackward:         return place({RN, NC}, {RC});
-        case Op::LinearBackwardWeight:   return place({RN, RC}, {NC, outputs});
-        case Op::Attention:              return place({qkv}, {RC, lse});
-        case Op::AttentionBackward:      return place({RC, qkv, RC, lse}, {qkv});
-        case Op::AttentionCached:        return place({qkv, ids}, {RC, cache, cache});
-        case Op::GatherRows:             return place({RC, {N, DType::I32}}, {NC});
-        case Op::CrossEntropy:           return place({RN, ids}, {rows, RN, ids});
-        case Op::SumSquares:             return place({channels}, {{op_units(case_.op, p), DType::F64}});
-        case Op::ClipFactor:             return place({{N, DType::F64}}, {stats});
-        case Op::AdamW:                  return place({channels, stats}, {channels, channels, channels});
-        case Op::Sgd:                    return place({channels, stats}, {channels, channels});
-        case Op::Count:                  break;
+    for (int i = 0; i < kMaxOperands; ++i) {
+        if (!case_.has(i)) continue;
+        const Operand& about = op_info(case_.op).operands[i];
+        const int64_t count = operand_elements(case_.p, about);
+        const DType type = case_.is_f16_activation(i) ? DType::F32 : case_.type(i);
+        const DType stored = type == DType::F32 ? real_type<Real> : type;
+        if (case_.sliced && about.slice) {
+            const int64_t width = dimension(case_.p, about.shape().back());
+            call_.stride[i] = slice_stride(case_, i);
+            (*this)[i] = GuardedTensor(stored, count / width, width, call_.stride[i], case_.misaligned);
+        } else {
+            (*this)[i] = GuardedTensor(stored, count, case_.misaligned);
+        }
+        call_.type[i] = type;
+        call_.data[i] = (*this)[i].data();
     }
-    // clang-format on
-    CHECK(!"no such op");
 }
 
-template <class Real>
-void Operands<Real>::place(std::initializer_list<Slot> ins, std::initializer_list<Slot> outs) {
-    const auto make = [&](const Slot& slot) {
-        return GuardedTensor(slot.type == DType::F32 ? real_type<Real> : slot.type, slot.count, case_.misaligned);
-    };
-    for (size_t i = 0; i < ins.size(); ++i) {
-        if (case_.without_in >> i & 1) continue;
-        const Slot& slot = ins.begin()[i];
-        in[i] = make(slot);
-        if (slot.type == DType::F32)
-            fill(in[i], -1, 1);
-        else if (can_unpack(slot.type))
-            fill_weights(in[i]);
-    }
-    for (size_t i = 0; i < outs.size(); ++i)
-        if (!(case_.without_out >> i & 1)) out[i] = make(outs.begin()[i]);
-}
-
-// What random numbers in (-1,1) do not do: indices, consistent statistics, values that an op updates.
 template <class Real>
 void Operands<Real>::fill() {
-    const Params& p = case_.p;
-    if (case_.op != Op::AttentionCached)
-        for (int i = 0; i < kMaxOut; ++i)
-            if (out[i].present() && op_reads_output(call_, i)) fill(out[i], -1, 1);
-    switch (case_.op) {
-        case Op::Embed: return fill_indices(in[0], p.N), fill_indices(in[1], p.S);
-        case Op::EmbedBackward: return fill_indices(in[1], p.N), fill_indices(in[2], p.S);
-        case Op::NormBackward: return fill_norm_statistics(in[1], in[3], in[4]);
-        case Op::NormBackwardWeight: return fill_norm_statistics(in[1], in[2], in[3]);
-        case Op::LinearBackwardEpilogue: return fill(in[1], -4, 4);
-        case Op::Attention: return fill(in[0], -2, 2);
-        case Op::AttentionBackward: return fill(in[1], -2, 2), fill_attention_result();
-        case Op::AttentionCached: return fill_cache();
-        case Op::GatherRows: return fill_indices(in[1], p.B * p.T);
-        case Op::CrossEntropy: return fill_logits();
-        case Op::ClipFactor:
-            for (size_t i = 0; i < in[0].count(); ++i) in[0].template as<double>()[i] = random_.uniform(0, 3);
-            return;
-        case Op::AdamW:
-        case Op::Sgd:
-            in[1].template as<Real>()[0] = 3, in[1].template as<Real>()[1] = 0.375f;
-            return fill(out[2], 0.001f, 1);
-        default: return;
-    }
+    for (int i = 0; i < kMaxOperands; ++i)
+        if (case_.has(i) && (i < kMaxIn || op_reads_output(call_, i))) fill_operand(i);
+    fill_together();
 }
 
 template <class Real>
-void Operands<Real>::fill(GuardedTensor& t, float low, float high) {
-    for (size_t i = 0; i < t.count(); ++i) t.template as<Real>()[i] = random_.uniform(low, high);
-}
-
-template <class Real>
-void Operands<Real>::round_to_halves(GuardedTensor& t) {
-    for (size_t i = 0; i < t.count(); ++i) {
-        Real& x = t.template as<Real>()[i];
-        x = from_f16(to_f16(static_cast<float>(x)));
+void Operands<Real>::fill_operand(int operand) {
+    const Operand& about = op_info(case_.op).operands[operand];
+    GuardedTensor& t = (*this)[operand];
+    const auto [low, high] = interval(case_.op, operand);
+    if (about.types == Types::Index) {
+        const int64_t below = about.counts() == 'R' ? call_.rows() : dimension(case_.p, about.counts());
+        for (size_t i = 0; i < t.count(); ++i) t.template at<int32_t>(i) = static_cast<int32_t>(random_.below(below));
+    } else if (about.types == Types::F64) {
+        for (size_t i = 0; i < t.count(); ++i) t.template at<double>(i) = random_.uniform(low, high);
+    } else if (t.type() == real_type<Real>) {
+        for (size_t i = 0; i < t.count(); ++i) t.template at<Real>(i) = random_.uniform(low, high);
+    } else {
+        fill_weights(t);
     }
 }
 
@@ -179,88 +130,179 @@ template <class Real>
 void Operands<Real>::fill_weights(GuardedTensor& t) {
     std::vector<float> values(t.count());
     for (float& value : values) value = random_.uniform();
-    if (can_pack(t.type())) return pack(t.type(), values.data(), static_cast<int64_t>(t.count()), t.data());
-    const size_t block = static_cast<size_t>(dtype_info(t.type())->block_bytes), halves = t.type() == DType::Q2_K ? 2 : 1;
+    if (quant::can_pack(t.type())) return quant::pack(t.type(), values.data(), static_cast<int64_t>(t.count()), t.data());
+    const size_t block = static_cast<size_t>(dtype_info(t.type())->block_bytes), scales = t.type() == DType::Q2_K ? 2 : 1;
     for (size_t i = 0; i < t.bytes(); ++i) t.data()[i] = static_cast<std::byte>(random_.bits());
     for (size_t end = block; end <= t.bytes(); end += block)
-        for (size_t i = 1; i <= halves; ++i)
+        for (size_t i = 1; i <= scales; ++i)
             t.data()[end - 2 * i] = std::byte{0}, t.data()[end - 2 * i + 1] = std::byte{0x1C};
 }
 
-template <class Real>
-void Operands<Real>::fill_indices(GuardedTensor& t, int64_t below) {
-    for (size_t i = 0; i < t.count(); ++i)
-        t.template as<int32_t>()[i] = static_cast<int32_t>(below > 0 ? random_.below(below) : 0);
-}
+// ---- values that belong together -------------------------------------------------------------------------------------
 
 template <class Real>
-void Operands<Real>::fill_norm_statistics(const GuardedTensor& x, GuardedTensor& mean, GuardedTensor& rstd) {
-    const int64_t C = case_.p.C;
-    for (size_t r = 0; r < mean.count(); ++r) {
-        const Real* row = x.template as<Real>() + static_cast<int64_t>(r) * C;
-        double sum = 0, squares = 0;
-        for (int64_t c = 0; c < C; ++c) sum += row[c];
-        for (int64_t c = 0; c < C; ++c) squares += std::pow(row[c] - sum / static_cast<double>(C), 2);
-        mean.template as<Real>()[r] = static_cast<Real>(sum / static_cast<double>(C));
-        rstd.template as<Real>()[r] = static_cast<Real>(1 / std::sqrt(squares / static_cast<double>(C) + 1e-3));
+void Operands<Real>::fill_together() {
+    switch (case_.op) {
+        case Op::NormBackward:
+        case Op::NormBackwardWeight: return fill_norm_statistics();
+        case Op::Attention: return fill_spans();
+        case Op::AttentionBackward: return fill_spans(), fill_attention_result();
+        case Op::CacheStore: return fill_places();
+        case Op::AttentionCached: return fill_cache();
+        case Op::CrossEntropy:
+        case Op::LogProbBackward: return fill_logits();
+        case Op::AdamW:
+        case Op::Sgd: named("stats").template at<Real>(0) = 3, named("stats").template at<Real>(1) = 0.375f; return;
+        default: return;
     }
 }
 
-// AttentionBackward: y and lse that belong to qkv.
 template <class Real>
-void Operands<Real>::fill_attention_result() {
-    Call forward = call_;
-    forward.in[0] = call_.in[1], forward.out[0] = in[2].data(), forward.out[1] = in[3].data();
-    const KernelTable& reference = std::is_same_v<Real, float> ? table : table_double;
-    reference.run[static_cast<int>(Op::Attention)](forward, {0, op_units(Op::Attention, case_.p)}, nullptr);
+void Operands<Real>::fill_norm_statistics() {
+    const auto C = static_cast<size_t>(case_.p.C);
+    GuardedTensor &mean = named("mean"), &rstd = named("rstd");
+    for (size_t r = 0; r < rstd.count(); ++r) {
+        const Real* row = named("x").template as<Real>() + r * C;
+        const double m = mean.present() ? std::accumulate(row, row + C, 0.0) / static_cast<double>(C) : 0;
+        double squares = 0;
+        for (size_t c = 0; c < C; ++c) squares += (row[c] - m) * (row[c] - m);
+        if (mean.present()) mean.template at<Real>(r) = static_cast<Real>(m);
+        rstd.template at<Real>(r) = static_cast<Real>(1 / std::sqrt(squares / static_cast<double>(C) + 1e-3));
+    }
 }
 
-// Each sequence goes on somewhere in its cache: what lies before is there, what lies behind is not.
+// Either documents one after the other, of which each query sees the keys of its own, or ends that go on by random steps.
+// Some rows see nothing, some keys are seen by none.
+template <class Real>
+void Operands<Real>::fill_spans() {
+    GuardedTensor& spans = named("spans");
+    if (!spans.present()) return;
+    const Params& p = case_.p;
+    const int64_t keys = p.B == 1 ? call_.key_rows() : p.S;
+    const bool documents = case_.seed % 2 == 0;
+    for (int64_t b = 0; b < p.B; ++b)
+        for (int64_t t = 0, begin = 0, end = 0, next = 0; t < p.T; ++t) {
+            if (documents && t == next) {
+                const int64_t length = random_.between(1, p.T);
+                next = t + length;
+                begin = end;
+                end = std::min(keys, begin + (p.S == p.T ? length : random_.between(0, 2 * length)));
+            } else if (!documents) {
+                end = std::min(keys, end + random_.below(2 * keys / p.T + 2));
+                begin = std::min(end, begin + random_.below(2 * keys / p.T + 2));
+            }
+            auto* span = spans.template as<int32_t>() + 2 * (b * p.T + t);
+            span[0] = static_cast<int32_t>(begin), span[1] = static_cast<int32_t>(end);
+        }
+}
+
+// AttentionBackward: y and lse that belong to q, k and v.
+template <class Real>
+void Operands<Real>::fill_attention_result() {
+    Call forward;
+    forward.op = Op::Attention;
+    forward.p = call_.p;
+    forward.step = call_.step;
+    forward.row_count = call_.row_count, forward.key_row_count = call_.key_row_count;
+    for (int i = 0; i < kMaxOperands; ++i) {
+        const Operand& about = op_info(Op::Attention).operands[i];
+        const int here = about ? op_info(case_.op).find(about.name) : -1;
+        if (here < 0 || !case_.has(here)) continue;
+        if (i >= kMaxIn) (*this)[here].forget(0, (*this)[here].count());
+        forward.data[i] = call_.data[here];
+        forward.type[i] = call_.type[here];
+        forward.stride[i] = call_.stride[here];
+    }
+    const KernelTable& reference = std::is_same_v<Real, float> ? ref::table : ref::table_double;
+    reference.run[static_cast<int>(Op::Attention)](forward, {0, op_units(forward)}, nullptr);
+}
+
+// Each row's slot and position, none of them twice: runs of rows of one slot after the other, as prompts give them, or rows
+// of many slots, as decoding does. Within a slot positions follow each other.
+template <class Real>
+std::vector<int64_t> Operands<Real>::fill_slots() {
+    const Params& p = case_.p;
+    GuardedTensor& slots = named("slots");
+    std::vector<int64_t> positions;
+    const auto rows = static_cast<int64_t>(slots.count());
+    CHECK(rows <= p.N * p.S);
+    const bool runs = case_.seed % 2 == 0;
+    std::vector<int64_t> number(static_cast<size_t>(p.N));  // of rows, by slot
+    int64_t slot = random_.below(p.N), length = 0;
+    for (int64_t r = 0; r < rows; ++r, --length) {
+        if (!runs || length == 0) {
+            slot = random_.below(p.N);
+            length = random_.between(1, rows);
+        }
+        while (number[static_cast<size_t>(slot)] == p.S) slot = (slot + 1) % p.N;
+        slots.template at<int32_t>(static_cast<size_t>(r)) = static_cast<int32_t>(slot);
+        positions.push_back(number[static_cast<size_t>(slot)]++);
+    }
+    for (int64_t& n : number) n = random_.between(0, p.S - n);  // now where each slot begins
+    for (size_t r = 0; r < positions.size(); ++r)
+        positions[r] += number[static_cast<size_t>(slots.template at<int32_t>(r))];
+    return positions;
+}
+
+template <class Real>
+void Operands<Real>::fill_places() {
+    const std::vector<int64_t> positions = fill_slots();
+    for (size_t r = 0; r < positions.size(); ++r)
+        named("positions").template at<int32_t>(r) = static_cast<int32_t>(positions[r]);
+}
+
+// A row sees what lies before it in its slot and itself, or any part of the slot, or nothing. What nobody sees is not
+// there.
 template <class Real>
 void Operands<Real>::fill_cache() {
     const Params& p = case_.p;
-    const int64_t D = p.C / p.H, rows = call_.rows() / p.B;
-    for (int64_t b = 0; b < p.B; ++b) {
-        const int64_t start = random_.between(0, p.S - rows);
-        for (int64_t t = 0; t < p.T; ++t)
-            in[1].template as<int32_t>()[b * p.T + t] = static_cast<int32_t>(t < rows ? start + t : -1);
-        for (int64_t h = 0; h < p.H; ++h)
-            for (int i = 1; i < 3; ++i)
-                for (int64_t j = 0; j < start * D; ++j) {
-                    const int64_t at = (b * p.H + h) * p.S * D + j;
-                    if (p.type == DType::F16)
-                        out[i].template as<uint16_t>()[at] = to_f16(random_.uniform());
-                    else
-                        out[i].template as<Real>()[at] = random_.uniform();
-                }
+    const std::vector<int64_t> positions = fill_slots();
+    GuardedTensor &slots = named("slots"), &spans = named("spans");
+    std::vector<bool> seen(static_cast<size_t>(p.N * p.S));
+    for (size_t r = 0; r < positions.size(); ++r) {
+        Range span{0, positions[r] + 1};
+        if (random_.below(4) == 0) span.begin = random_.between(0, span.end);
+        if (case_.seed % 3 == 0) span.end = random_.between(span.begin, p.S);
+        spans.template at<int32_t>(2 * r) = static_cast<int32_t>(span.begin);
+        spans.template at<int32_t>(2 * r + 1) = static_cast<int32_t>(span.end);
+        if (static_cast<int64_t>(r) >= call_.rows()) continue;
+        const int64_t first = slots.template at<int32_t>(r) * p.S;
+        std::fill(seen.begin() + first + span.begin, seen.begin() + first + span.end, true);
     }
+    const auto D = static_cast<size_t>(p.D);
+    for (const char* cache : {"keys", "values"})
+        for (int64_t row = 0; row < p.N * p.G * p.S; ++row) {
+            const int64_t slot = row / (p.G * p.S), first = row * p.D;
+            if (!seen[static_cast<size_t>(slot * p.S + row % p.S)])
+                named(cache).forget(static_cast<size_t>(first), static_cast<size_t>(first) + D);
+        }
 }
 
-// Large values and, in some cases, equal ones: of several largest the first is predicted. Some targets do not count.
+// In some cases there are equal values: of several largest the first is predicted. Some targets do not count.
 template <class Real>
 void Operands<Real>::fill_logits() {
-    const bool ties = case_.seed % 3 == 0;
-    for (size_t i = 0; i < in[0].count(); ++i) {
-        const float x = random_.uniform(-12, 12);
-        in[0].template as<Real>()[i] = ties ? std::round(x / 4) * 4 : x;
+    GuardedTensor &logits = named("logits"), &targets = named("targets");
+    for (size_t i = 0; case_.seed % 3 == 0 && i < logits.count(); ++i) {
+        Real& x = logits.template at<Real>(i);
+        x = std::round(x / 4) * 4;
     }
-    fill_indices(in[1], case_.p.N);
-    for (size_t r = 0; r < in[1].count(); ++r)
-        if (random_.below(5) == 0) in[1].template as<int32_t>()[r] = kIgnore;
+    for (size_t r = 0; r < targets.count(); ++r)
+        if (random_.below(5) == 0) targets.template at<int32_t>(r) = kIgnore;
 }
 
 template <class Real>
 void Operands<Real>::fill_special(GuardedTensor& t) {
-    const int64_t at = random_.below(static_cast<int64_t>(t.count()));
-    if (t.type() == DType::F64) t.template as<double>()[at] = case_.special;
-    if (t.type() == DType::F32) t.template as<float>()[at] = case_.special;
+    const auto at = static_cast<size_t>(random_.below(static_cast<int64_t>(t.count())));
+    if (t.type() == DType::F64) t.template at<double>(at) = case_.special;
+    if (t.type() == DType::F32) t.template at<float>(at) = case_.special;
 }
 
-// In place: the values of in[0] stand in out[i].
 template <class Real>
-void Operands<Real>::replace(int i) {
-    std::memcpy(out[i].data(), in[0].data(), in[0].bytes());
-    call_.in[0] = call_.out[i];
+void Operands<Real>::forget_dead_rows(int operand) {
+    GuardedTensor& t = (*this)[operand];
+    const Rows rows = rows_of(call_, op_info(case_.op).operands[operand]);
+    if (rows.live < rows.all)
+        t.forget(t.count() / static_cast<size_t>(rows.all) * static_cast<size_t>(rows.live), t.count());
 }
 
 // ---- runs ------------------------------------------------------------------------------------------------------------
@@ -273,7 +315,7 @@ std::vector<Range> Operands<Real>::cut(const KernelTable& table, Random& random)
     for (int64_t begin = 0; begin < units;) {
         int64_t end = begin / grain * grain + grain * random.between(1, std::max<int64_t>(1, units / grain / 2));
         // A stage by sequence begins at each sequence's first unit, whatever the grain is.
-        if (sequence > 0 && call_.step->rows == 0 && random.below(2)) end = (begin / sequence + 1) * sequence;
+        if (sequence > 0 && call_.row_count < 0 && random.below(2)) end = (begin / sequence + 1) * sequence;
         end = std::min(end, units);
         ranges.push_back({begin, end});
         begin = end;
@@ -290,8 +332,7 @@ void Operands<Real>::run(const KernelTable& table, const std::vector<Range>& ran
     GuardedTensor scratch = bytes(table.scratch_bytes ? table.scratch_bytes(call) : 0);
     GuardedTensor packed = bytes(table.packed_bytes ? table.packed_bytes(call) : 0);
     const auto close = [&](bool closed) {
-        for (GuardedTensor& t : in) t.close(closed);
-        for (GuardedTensor& t : out) t.close(closed);
+        for (GuardedTensor& t : tensors_) t.close(closed);
         scratch.close(closed);
         packed.close(closed);
     };
@@ -306,10 +347,8 @@ void Operands<Real>::run(const KernelTable& table, const std::vector<Range>& ran
     close(false);
     if (!scratch.guards_intact()) overrun_ = "scratch";
     if (!packed.guards_intact()) overrun_ = "packed";
-    for (int i = 0; i < kMaxIn; ++i)
-        if (in[i].present() && !in[i].guards_intact()) overrun_ = strprintf("in[%d]", i);
-    for (int i = 0; i < kMaxOut; ++i)
-        if (out[i].present() && !out[i].guards_intact()) overrun_ = strprintf("out[%d]", i);
+    for (int i = 0; i < kMaxOperands; ++i)
+        if (case_.has(i) && !(*this)[i].guards_intact()) overrun_ = op_info(case_.op).operands[i].name;
 }
 
 template <class Real>

@@ -131,14 +131,14 @@ Qkv Graph::split_qkv(Tensor qkv, int64_t heads, int64_t kv_heads) {
             columns(qkv, (heads + kv_heads) * D, kv_heads * D)};
 }
 
-Tensor Graph::fixed(std::string name, Shape shape, DType type, Location where) {
+Tensor Graph::fixed(std::string name, Shape shape, DType type, Location where, RowCount row_count) {
     CHECK(where.buffer >= 0);
     const auto [known, is_new] = fixed_.try_emplace(where);
     if (!is_new) {
         CHECK(info(known->second).shape == shape && info(known->second).type == type);
         return known->second;
     }
-    const Tensor t = known->second = make(shape, type);
+    const Tensor t = known->second = make(shape, type, row_count);
     tensors_.back().where = where;
     tensors_.back().name = std::move(name);
     return t;
@@ -322,7 +322,7 @@ Tensor Graph::attention_cached(Tensor q, const KvCache& cache, Tensor slots, con
     const Params p = attention_params({q, {}, {}}, options);
     CHECK(p.G == cache.kv_heads && p.D == cache.head_size);
     const TensorInfo about = info(q);
-    const Tensor y = make(about.shape, activations_, about.row_count);
+    const Tensor y = make(about.shape, DType::F32, about.row_count);
     add(Op::AttentionCached, p,
         {q, slots, options.spans, fixed("keys", cache.shape(), cache.type, cache.keys),
          fixed("values", cache.shape(), cache.type, cache.values)},
@@ -388,11 +388,11 @@ Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets,
         node.differentiated = true;
         return std::pair(xs, logits);
     };
-    const auto record_gradients = [=, this](const Range& rows, const Params& at, Tensor xs, Tensor dlogits) {
+    const auto record_gradients = [=, this](const Range& rows, const Params& at, Tensor xs, Tensor dlogits, bool adds_to_x) {
         if (wants_gradient(x)) {
-            const Gradient dx = gradient(x);
-            add(Op::LinearBackward, at, {dlogits, w}, {part(dx.tensor, rows)}).differentiated = true;
-            accumulate({{dx.tensor, dx.adds && rows.begin == 0}});  // later chunks have rows of their own
+            const Tensor dx = gradient(x).tensor;
+            add(Op::LinearBackward, at, {dlogits, w}, {part(dx, rows)});
+            accumulate({{dx, adds_to_x}});  // each chunk has rows of its own
         }
         if (wants_gradient(w) || wants_gradient(b)) {
             const Gradient dw = gradient(w), db = gradient_if_wanted(b);
@@ -400,6 +400,7 @@ Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets,
             accumulate({dw, db});
         }
     };
+    const bool adds_to_x = has_gradient(x);
     for (const Range& rows : parts) {
         Params at;
         const auto [xs, logits] = record_logits(rows, at);
@@ -407,18 +408,19 @@ Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets,
         add(Op::CrossEntropy, at, {logits, part(targets, rows), part(weights, rows)},
             {part(logp, rows), now ? logits : Tensor{}, part(predicted, rows)});
         // Gradients go on at once: of several chunks the next one needs the memory of the logits.
-        if (now) record_gradients(rows, at, xs, logits);
+        if (now) record_gradients(rows, at, xs, logits, adds_to_x);
     }
     if (wanted && !is_loss) {
         wants_gradient_[static_cast<size_t>(logp.id)] = true;
         when_reached_[nodes_.size() - 1] = [=, this] {
             if (!has_gradient(logp)) return;
             const Tensor dlogp = gradient(logp).tensor;
+            const bool adds = has_gradient(x);
             for (const Range& rows : parts) {
                 Params at;
                 const auto [xs, logits] = record_logits(rows, at);
                 add(Op::LogProbBackward, at, {logits, part(targets, rows), part(dlogp, rows)}, {logits});
-                record_gradients(rows, at, xs, logits);
+                record_gradients(rows, at, xs, logits, adds);
             }
         };
     }
@@ -506,7 +508,8 @@ void Graph::record_backward(bool recompute) {
     CHECK(mode_ == Mode::Train);
     const auto differentiate = [&](const Node& node) {
         const Tensor y = node[kMaxIn];
-        if (!node.differentiated && y && has_gradient(y) && wants_gradient(y)) op_info(node.op).gradient(*this, node);
+        const auto rule = op_info(node.op).gradient;
+        if (rule && !node.differentiated && y && has_gradient(y) && wants_gradient(y)) rule(*this, node);
     };
     const auto reach = [&](size_t i) {
         if (const auto found = when_reached_.find(i); found != when_reached_.end()) found->second();

@@ -129,6 +129,8 @@ public:
     RowCount add_row_count();
     /// A tensor that the host fills before a run: ids, targets, positions.
     Tensor input(const char* name, Shape shape, DType type, RowCount row_count = -1);
+    /// Asks for the gradient of an input, which has none otherwise.
+    void want_gradient(Tensor input) { wants_gradient_[static_cast<size_t>(input.id)] = true; }
     /// Keeps `t` readable after the run.
     Tensor output(Tensor t);
 
@@ -193,7 +195,7 @@ public:
     /// `t` seen as another shape, from byte `offset` on.
     Tensor view(Tensor t, Shape shape, size_t offset);
     /// A tensor at a fixed place. The same place gives the same handle.
-    Tensor fixed(std::string name, Shape shape, DType type, Location where);
+    Tensor fixed(std::string name, Shape shape, DType type, Location where, RowCount row_count = -1);
     Tensor weight(const Weight& w);
     /// Adds a node after checking its operands against the op's row: their number, shapes and types. Dimensions that p does not
     /// have yet are taken from them. Absent operands are left out or {}.

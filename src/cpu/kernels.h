@@ -14,25 +14,10 @@
 
 namespace nib::cpu::NIB_BASE {
 
-void embed(const Call&, Range, void*);
-void embed_backward(const Call&, Range, void*);
-void gather_rows(const Call&, Range, void*);
-void norm(const Call&, Range, void*);
-void norm_backward(const Call&, Range, void*);
-void norm_backward_weight(const Call&, Range, void*);
+#define OP(Name, name, ...) void name(const Call&, Range, void*);
+#include "core/op_table.inc"
 void linear_many_rows(const Call&, Range, void*);  // what `linear` does with weights that are not in blocks
 void linear_few_rows(const Call&, Range, void*);
-void linear_backward_epilogue(const Call&, Range, void*);
-void linear_backward(const Call&, Range, void*);
-void linear_backward_weight(const Call&, Range, void*);
-void attention(const Call&, Range, void*);
-void attention_backward(const Call&, Range, void*);
-void attention_cached(const Call&, Range, void*);
-void cross_entropy(const Call&, Range, void*);
-void sum_squares(const Call&, Range, void*);
-void clip_factor(const Call&, Range, void*);
-void adamw(const Call&, Range, void*);
-void sgd(const Call&, Range, void*);
 
 // What the files of these ops tell the executor (see KernelTable).
 size_t linear_scratch_bytes(const Call&);

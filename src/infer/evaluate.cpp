@@ -30,14 +30,14 @@ Evaluator::Evaluator(Backend& backend, const GptConfig& config, const GptWeights
     step_ = stride > 0 ? stride : time_;
     batch_ = windows(options.batch > 0 ? options.batch : std::clamp<int64_t>(kRows / time_, 1, kMaxBatch));
     const int64_t R = batch_ * time_;
-    Graph g(Mode::Infer, batch_, time_);
-    ids_ = g.input("ids", {R}, DType::I32);
-    positions_ = g.input("positions", {R}, DType::I32);
-    targets_ = g.input("targets", {R}, DType::I32);
-    loss_ = g.loss(gpt(g, config, weights, {.ids = ids_, .positions = positions_}), weights.output, targets_);
-    g.output(loss_.losses);
-    g.output(loss_.predicted);
-    if (const auto bytes = static_cast<double>(arena_bytes(g, backend.workers(), backend.segment()));
+    Graph g(Mode::Infer);
+    ids_ = g.input("ids", {batch_, time_}, DType::I32);
+    positions_ = g.input("positions", {batch_, time_}, DType::I32);
+    targets_ = g.input("targets", {batch_, time_}, DType::I32);
+    scores_ = g.cross_entropy(gpt(g, config, weights, {.ids = ids_, .positions = positions_}), {weights.output, {}}, targets_);
+    g.output(scores_.logp);
+    g.output(scores_.predicted);
+    if (const auto bytes = static_cast<double>(arena_bytes(g, backend));
         bytes > options.memory)
         fail("--batch %lld needs %s of memory, but this machine has %s; choose a smaller one",
              static_cast<long long>(batch_), human_bytes(bytes).c_str(), human_bytes(options.memory).c_str());
@@ -81,7 +81,7 @@ Evaluation Evaluator::run(const Reader& read, const Progress& progress) {
     Evaluation sums;
     const auto T = static_cast<size_t>(time_), R = static_cast<size_t>(batch_) * T;
     std::vector<int32_t> ids(R), targets(R), predicted(R);
-    std::vector<float> losses(R);
+    std::vector<float> logp(R);
     Window window;
     for (bool more = true; more;) {
         std::fill(ids.begin(), ids.end(), 0);
@@ -93,11 +93,11 @@ Evaluation Evaluator::run(const Reader& read, const Progress& progress) {
         plan_.set<int32_t>(ids_, ids);
         plan_.set<int32_t>(targets_, targets);
         plan_.run({});
-        plan_.get(loss_.losses, std::span(losses));
-        plan_.get(loss_.predicted, std::span(predicted));
+        plan_.get(scores_.logp, std::span(logp));
+        plan_.get(scores_.predicted, std::span(predicted));
         for (size_t r = 0; r < R; ++r) {
             if (targets[r] == kIgnore) continue;
-            sums.loss_sum += static_cast<double>(losses[r]);
+            sums.loss_sum -= static_cast<double>(logp[r]);
             sums.correct += predicted[r] == targets[r];
             ++sums.tokens;
         }

@@ -65,7 +65,7 @@ private:
     int64_t batch_;
     Plan plan_;
     Tensor ids_, positions_, targets_;  // (B*T)
-    Graph::Loss loss_;
+    Graph::LogProbs scores_;
 };
 
 }  // namespace nib

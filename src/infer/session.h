@@ -50,19 +50,35 @@ public:
     void all_logits(std::span<const int32_t> ids, const std::function<void(std::span<const float>)>& rows);
 
 private:
+    // Inputs of a plan: tokens, each of a sequence and at a position in it.
+    class Rows {
+    public:
+        Rows() = default;
+        Rows(Graph& g, int64_t count);
+        GptInputs inputs(const std::vector<KvCache>& cache) const {
+            return {.ids = ids, .positions = positions, .cache = &cache, .slots = slots, .spans = spans};
+        }
+        void put(int64_t row, int32_t id, int64_t slot, int64_t position);
+        void upload(const Plan& plan) const;
+
+    private:
+        Tensor ids, slots, positions, spans;  // (1,R), (1,R), (1,R), (1,R,2)
+        std::vector<int32_t> ids_, slots_, positions_, spans_;
+    };
+
     // T tokens of sequence 0. The head has plans of its own, because most rows do not need it.
     struct Chunk {
         int64_t size = 0;  // T
         Plan body, last_head, all_heads;
-        Tensor ids, positions, last;     // inputs: (T), (T), and the number of the row that last_head takes (1)
-        Tensor hidden, last_hidden;      // (T,C), (1,C)
-        Tensor last_logits, all_logits;  // (1,V), (T,V)
-        std::vector<int32_t> ids_values, positions_values;
+        Rows rows;
+        Tensor last;                     // input (1): the number of the row that last_head takes
+        Tensor hidden, last_hidden;      // (1,T,C), (1,1,C)
+        Tensor last_logits, all_logits;  // (1,1,V), (1,T,V)
     };
     struct Decode {
         Plan plan;
-        Tensor ids, positions, logits;  // (B), (B), (B,V)
-        std::vector<int32_t> positions_values;
+        Rows rows;
+        Tensor logits;  // (1,B,V)
     };
 
     Location cache(int64_t layer, bool values) const;

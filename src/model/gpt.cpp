@@ -8,16 +8,30 @@
 
 namespace nib {
 
+namespace {
+
+// Self-attention of layer l: within each sequence, or with what its cache holds.
+Tensor attend(Graph& g, const GptInputs& in, size_t l, Tensor qkv, AttentionOptions options) {
+    const Qkv parts = g.split_qkv(qkv, options.heads, options.heads);
+    if (!in.cache) return g.attention(parts, options);
+    const KvCache& cache = (*in.cache)[l];
+    g.store(cache, parts.k, parts.v, in.slots, in.positions);
+    options.spans = in.spans;
+    return g.attention_cached(parts.q, cache, in.slots, options);
+}
+
+}  // namespace
+
 Tensor gpt(Graph& g, const GptConfig& config, const GptWeights& weights, const GptInputs& in) {
-    Tensor x = g.embed(in.ids, in.positions, weights.wte, weights.wpe, in.dropout);  // (R,C)
+    Tensor x = g.embed({in.ids, in.positions}, {weights.wte, weights.wpe}, in.dropout);  // (B,T,C)
     for (size_t l = 0; l < weights.blocks.size(); ++l) {
         const GptWeights::Block& w = weights.blocks[l];
-        const KvCache* cache = in.cache ? &(*in.cache)[l] : nullptr;
-        const Tensor qkv = g.linear(g.norm(x, w.attn_norm), w.attn_qkv);                       // (R,3C)
-        const Tensor mixed = g.attention(qkv, config.heads, in.dropout, cache, in.positions);  // (R,C)
-        x = g.linear(mixed, w.attn_output, {.residual = x, .dropout = in.dropout});            // (R,C)
-        const Tensor hidden = g.linear(g.norm(x, w.ffn_norm), w.ffn_up, {.act = config.act});  // (R,F)
-        x = g.linear(hidden, w.ffn_down, {.residual = x, .dropout = in.dropout});              // (R,C)
+        g.begin_block();
+        const Tensor qkv = g.linear(g.norm(x, w.attn_norm), w.attn_qkv);                                    // (B,T,3C)
+        const Tensor mixed = attend(g, in, l, qkv, {.heads = config.heads, .dropout = in.dropout});         // (B,T,C)
+        x = g.linear(mixed, w.attn_output, {.residual = x, .dropout = in.dropout});                         // (B,T,C)
+        const Tensor hidden = g.linear(g.norm(x, w.ffn_norm), w.ffn_up, {.act = config.act});               // (B,T,F)
+        x = g.linear(hidden, w.ffn_down, {.residual = x, .dropout = in.dropout});                           // (B,T,C)
     }
     return g.norm(x, weights.output_norm);
 }

@@ -49,12 +49,13 @@ int map_weights(Backend& backend, const GgufFile& file);
 
 /// What the forward pass needs beside the weights.
 struct GptInputs {
-    Tensor ids, positions;                        // (B*T) int32
+    Tensor ids, positions;                        // (B,T) int32
     float dropout = 0;                            // of embedding, attention and residual
     const std::vector<KvCache>* cache = nullptr;  // one per layer; null: each sequence attends within itself
+    Tensor slots{}, spans{};                      // (B,T), (B,T,2) int32: with a cache, as in Graph::attention_cached
 };
 
-/// Hidden states after the final norm, (B*T, C). The head is Graph::loss or Graph::linear with weights.output.
+/// Hidden states after the final norm, (B,T,C). The head is Graph::cross_entropy or Graph::linear with weights.output.
 Tensor gpt(Graph& g, const GptConfig& config, const GptWeights& weights, const GptInputs& inputs);
 
 }  // namespace nib

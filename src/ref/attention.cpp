@@ -39,10 +39,10 @@ double softmax(std::vector<double>& scores) {
 // key only if the spans say so: positions count from the sequence's first row on both sides.
 Range keys_of(const Call& call, int spans, int64_t b, int64_t t) {
     const Params& p = call.p;
-    Range keys{0, p.S};
+    Range keys{0, p.B == 1 ? call.key_rows() : p.S};
     if (call.has(spans)) {
         const auto* span = call.input<int32_t>(spans) + 2 * (b * p.T + t);
-        keys = {std::max<int64_t>(0, span[0]), std::min<int64_t>(p.S, span[1])};
+        keys = {std::max<int64_t>(0, span[0]), std::min<int64_t>(keys.end, span[1])};
     }
     if (p.causal) keys.end = std::min(keys.end, t + 1);
     if (p.window > 0) keys.begin = std::max(keys.begin, t + 1 - p.window);

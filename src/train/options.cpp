@@ -23,7 +23,7 @@ const OptionField kFields[] = {
     {"--iters",         Kind::Free,  &O::iters,         "Training", "steps in all; with --resume also a new, larger number"},
     {"--batch",         Kind::Fixed, &O::batch,         "Training", "sequences at a time"},
     {"--accumulate",    Kind::Fixed, &O::accumulate,    "Training", "batches whose gradients are added up for one step"},
-    {"--low-memory",    Kind::Free,  &O::low_memory,    "Training", "keep no gradients; each step then runs forward and backward twice"},
+    {"--recompute",     Kind::Free,  &O::recompute,     "Training", "keep less for the backward pass, which computes each block again: slower, same bits"},
     {"--dropout",       Kind::Fixed, &O::dropout,       "Training", "probability of dropout, 0 to below 1"},
     {"--seed",          Kind::Fixed, &O::seed,          "Training", "seed of weights, batches and dropout"},
     {"--val-fraction",  Kind::Fixed, &O::val_fraction,  "Training", "part of the text, at its end, that only validates"},

@@ -19,7 +19,7 @@ struct TrainOptions {
     bool untied = false;
 
     int64_t iters = 3500, batch = 16, accumulate = 1;
-    bool low_memory = false;
+    bool recompute = false;
     double dropout = 0;
     int64_t seed = 1337;
     double val_fraction = 0.1;
