@@ -18,8 +18,9 @@ using nib::test::read_some, nib::test::sink;
 // The tree as far as a user would look.
 void look(const nib::PickleValue& value, int depth) {
     sink = static_cast<float>(value.number().value_or(0) != 0) + value.boolean().value_or(false);
-    for (const char letter : value.text().value_or("")) sink = letter;
+    for (const char letter : value.text().value_or(value.name())) sink = letter;
     CHECK(value.kind() != nib::PickleValue::Kind::Storage || value.storage() != nullptr);
+    CHECK(value.kind() != nib::PickleValue::Kind::Object || !value.name().empty());
     if (depth == 0) return;
     for (const nib::PickleValue* element : value.elements().first(std::min<size_t>(value.elements().size(), 20))) {
         look(*element, depth - 1);

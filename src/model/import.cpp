@@ -208,6 +208,7 @@ ImportedGpt import_gpt(const CheckpointSource& source, const ImportHints& hints)
     const std::optional<HfConfig> config = find_config(source.path());
     const NamedTensors tensors(source);
     ImportedGpt gpt;
+    gpt.notes = source.notes();
     GptConfig& c = gpt.config;
     c = tensors.sizes();
     c.heads = 0;
