@@ -172,7 +172,7 @@ edited() { # TEXT SED-COMMAND: a folder whose config.json is edited
 mkdir no_config no_weights && cp hf/model.safetensors no_config && cp hf/config.json no_weights
 refuses "nowhere: cannot open: No such file" convert nowhere -o x
 refuses "no_config: the folder has no config.json" convert no_config -o x
-refuses "no_weights: the folder holds no weights: expected model.safetensors" convert no_weights -o x
+refuses "no_weights: the folder holds no model.safetensors, pytorch_model.bin or model.pt" convert no_weights -o x
 refuses "text.txt: is neither a safetensors file nor a PyTorch checkpoint" convert text.txt -o x
 refuses "first.gguf: is a GGUF file already; use nib run or nib quantize" convert first.gguf -o x
 refuses "hf/tokenizer.json: is JSON, not weights" convert hf/tokenizer.json -o x

@@ -102,14 +102,13 @@ TEST(StateDict, OtherTensorsDoNotCount) {
     })),
               "/net")
         << "where there is nothing else";
-    EXPECT_MENTIONS(
-        found(dict({
-            {"optimizer", kDict   },
-            {"epoch",     p_int(1)}
+    EXPECT_MENTIONS(found(dict({
+                        {"optimizer", kDict   },
+                        {"epoch",     p_int(1)}
     })),
-        "x.pt: holds no state dict: expected tensors by name, or a dict of them under a key such as `model`; it "
-        "holds `optimizer`, `epoch`");
-    EXPECT_MENTIONS(found("N"), "it holds no names");
+                    "x.pt: holds no state dict (tensors by name, or a dict of them under a key such as `model`), but "
+                    "`optimizer`, `epoch`");
+    EXPECT_MENTIONS(found("N"), "but no names");
     EXPECT_MENTIONS(found("]" + kTensor + "a"), "holds no state dict");
 }
 

@@ -86,6 +86,11 @@ private:
     bool at_map_ = false;
 };
 
+bool often_tied(std::string_view name) {
+    const auto ends = [&](std::string_view end) { return name.ends_with(end); };
+    return std::any_of(std::begin(kOftenTied), std::end(kOftenTied), ends);
+}
+
 std::string_view text_of(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -206,8 +211,7 @@ void CheckpointSource::check_shards(const std::string& index, const ShardMap& ma
         const SourceTensor* tensor = find(name);
         const std::string_view home = tensor != nullptr ? homes[static_cast<size_t>(tensor - tensors_.data())] : "";
         if (home == shard) continue;
-        const auto ends = [&](std::string_view end) { return name.ends_with(end); };
-        if (tensor == nullptr && std::any_of(std::begin(kOftenTied), std::end(kOftenTied), ends)) {
+        if (tensor == nullptr && often_tied(name)) {
             notes_.push_back(printable(index) + ": lists `" + printable(name) + "`, which no file holds");
             continue;
         }

@@ -22,7 +22,8 @@ constexpr size_t kMostDepth = 8;
 struct Place {
     const PickleValue* value;
     size_t parent, depth;  // the parent of the root is the root
-    std::string_view key;  // for the elements of lists and tuples: empty
+    std::string_view key;
+    size_t index;  // in a list or tuple, where there is no key
 };
 
 bool is_weight(const PickleTensor& tensor) {
@@ -66,7 +67,7 @@ std::string some_keys(const PickleValue& dict) {
 class Search {
 public:
     explicit Search(const PickleValue& root) : root_(root) {
-        add({&root, 0, 0, ""});
+        add({&root, 0, 0, "", 0});
         for (size_t i = 0; i < places_.size(); ++i) look(i);
     }
 
@@ -80,11 +81,8 @@ public:
             if (!weights || (!usual_place && is_usual(places_[i].key))) refuse_object(i, file);
         }
         if (dicts.empty()) {
-            fail(
-                "%s: holds no state dict: expected tensors by name, or a dict of them under a key such as `model`; it "
-                "holds "
-                "%s",
-                file.c_str(), some_keys(root_).c_str());
+            fail("%s: holds no state dict (tensors by name, or a dict of them under a key such as `model`), but %s",
+                 file.c_str(), some_keys(root_).c_str());
         }
         if (chosen == kNone) refuse_several(dicts, file);
         StateDict found{places_[chosen].value, path_to(chosen), {}};
@@ -108,9 +106,10 @@ private:
 
     void look(size_t i) {
         const Place place = places_[i];
-        for (const PickleValue* element : place.value->elements()) add({element, i, place.depth + 1, ""});
+        const auto elements = place.value->elements();
+        for (size_t n = 0; n < elements.size(); ++n) add({elements[n], i, place.depth + 1, "", n});
         for (const PickleItem& item : place.value->entries()) {
-            if (item.key->kind() == Kind::Text) add({item.value, i, place.depth + 1, *item.key->text()});
+            if (item.key->kind() == Kind::Text) add({item.value, i, place.depth + 1, *item.key->text(), 0});
         }
     }
 
@@ -141,14 +140,11 @@ private:
     }
 
     std::string path_to(size_t i) const {
-        if (places_[i].depth == 0) return "";
-        const size_t parent = places_[i].parent;
-        if (places_[i].key.empty()) {
-            const auto elements = places_[parent].value->elements();
-            const auto at = std::find(elements.begin(), elements.end(), places_[i].value) - elements.begin();
-            return path_to(parent) + "[" + std::to_string(at) + "]";
-        }
-        return (places_[parent].depth > 0 ? path_to(parent) + "." : "") + std::string(places_[i].key.substr(0, 100));
+        const Place& place = places_[i];
+        if (place.depth == 0) return "";
+        const std::string before = path_to(place.parent);
+        if (!places_[place.parent].value->elements().empty()) return before + "[" + std::to_string(place.index) + "]";
+        return before + (before.empty() ? "" : ".") + std::string(place.key.substr(0, 100));
     }
 
     [[noreturn]] void refuse_object(size_t i, const std::string& file) const {
