@@ -128,9 +128,8 @@ TEST(TensorForms, OthersAreListedAndRefusedByName) {
         EXPECT_FALSE(source.tensor(name).readable()) << name;
         EXPECT_TRUE(source.tensor(name).shape.empty()) << name;
         const SourceTensor& tensor = source.tensor(name);
-        EXPECT_MENTIONS(
-            error_of([&] { values(tensor); }),
-            "tensors.pt: tensor `" + std::string(name) + "`: is made by `" + maker + "`, which nib does not know");
+        EXPECT_MENTIONS(error_of([&] { values(tensor); }), "tensors.pt: tensor `" + std::string(name) + "`: is made by `" +
+                                                               maker + "`, which nib does not know");
     }
     EXPECT_MENTIONS(error_of([&] { values(source.tensor("array")); }), "tensor `array`: is a NumPy array");
 }
