@@ -115,7 +115,7 @@ wrong_usage "there is no type \`q2_k\`" quantize first x q2_k
 wrong_usage "\`q8_0\` has no place in a safetensors file" export first -o x --type q8_0
 wrong_usage "--activation: activation \`silu\` is not supported; nib knows gelu_new" convert hf -o x --activation silu
 refuses "--activation contradicts what config.json says" convert hf -o x --activation relu
-refuses "5 heads do not divide 16 channels, which must be a multiple of them; choose other --heads" convert "$goldens/names.pt" -o x --heads 5
+refuses "5 heads do not divide 16 channels, which must be a multiple of them; choose another value of --heads" convert "$goldens/names.pt" -o x --heads 5
 refuses "--heads 4 contradicts the 2 heads that the files say" convert hf -o x --heads 4
 refuses "nowhere.json: cannot open" convert hf -o x --vocab nowhere.json
 mkdir empty_folder

@@ -37,6 +37,7 @@ void convert(Options& o) {
     request.output = model_file_to_write(request.output);
     if (!o.type.empty()) request.type = weight_type("--type", o.type);
     if (o.heads > 0) request.hints.heads = o.heads;
+    request.hints.heads_option = "--heads", request.hints.act_option = "--activation";
     try {
         if (!o.act.empty()) request.hints.act = find_activation(o.act, "--activation");
     } catch (const Error& error) {
