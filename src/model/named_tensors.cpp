@@ -89,6 +89,10 @@ SourceTensor squeezed(SourceTensor tensor, size_t rank) {
     return tensor;
 }
 
+std::string embedding_name(const Layout& layout) {
+    return stored_name(layout, rows_of(layout, kEmbedding)[0], kEmbedding, 0, 0);
+}
+
 }  // namespace
 
 std::string shape_text(const std::vector<int64_t>& shape) {
@@ -128,7 +132,7 @@ void NamedTensors::find_layout(const std::vector<std::string>& names) {
     std::map<std::pair<size_t, std::string_view>, Votes> candidates;
     for (size_t l = 0; l < layouts().size(); ++l) {
         const Layout& layout = layouts()[l];
-        const std::string embedding = stored_name(layout, rows_of(layout, kEmbedding)[0], kEmbedding, 0, 0);
+        const std::string embedding = embedding_name(layout);
         for (const std::string& name : names) {
             for (std::string_view rest = name; !rest.empty(); take_component(rest)) {
                 if (!layout.has_parameter(rest)) continue;
@@ -147,10 +151,11 @@ void NamedTensors::find_layout(const std::vector<std::string>& names) {
     if (best == candidates.end() || !best->second.body) refuse_unknown(path_, names);
     layout_ = &layouts()[best->first.first];
     prefix_ = best->first.second;
+    const std::string embedding = embedding_name(*layout_);
     for (const auto& [where, votes] : candidates)
         if (where.first == best->first.first && where.second != prefix_ && votes.embedding && best->second.embedding)
-            fail("%s: holds two models, `%s...` and `%s...`; save the state dict of one alone", path_.c_str(),
-                 printable(prefix_).c_str(), printable(where.second).c_str());
+            fail("%s: holds two models, with the embeddings `%s` and `%s`; save the state dict of one alone", path_.c_str(),
+                 printable(prefix_ + embedding).c_str(), printable(std::string(where.second) + embedding).c_str());
 }
 
 // Where each head has tensors of its own.
@@ -181,29 +186,28 @@ GptConfig NamedTensors::sizes() const {
     return c;
 }
 
-// Of the rows of the layout that name this parameter, that whose tensor is there.
-std::optional<std::string> NamedTensors::find_name(std::string_view gguf_name) const {
-    for (const StoredAs& row : rows_of(*layout_, gguf_name)) {
-        std::string name = stored_name(*layout_, row, gguf_name, 0, 0);
-        if (by_name_.contains(name)) return name;
-    }
-    return std::nullopt;
+// Of the rows of the layout for this parameter that whose tensor is there, else the first.
+const StoredAs& NamedTensors::row_of(std::string_view gguf_name) const {
+    const auto rows = rows_of(*layout_, gguf_name);
+    CHECK(!rows.empty());
+    const auto found = std::find_if(rows.begin(), rows.end(), [&](const StoredAs& row) {
+        return by_name_.contains(stored_name(*layout_, row, gguf_name, 0, 0));
+    });
+    return found != rows.end() ? *found : rows.front();
 }
 
-bool NamedTensors::has(std::string_view gguf_name) const { return find_name(gguf_name).has_value(); }
+bool NamedTensors::has(std::string_view gguf_name) const {
+    return by_name_.contains(stored_name(*layout_, row_of(gguf_name), gguf_name, 0, 0));
+}
 
 // Of all parts, in the order of their rows: the heads of the queries, of the keys, of the values.
 std::vector<std::string> NamedTensors::part_names(std::string_view gguf_name) const {
-    const auto rows = rows_of(*layout_, gguf_name);
-    CHECK(!rows.empty());
-    const StoredAs* row = &rows.front();
-    for (const StoredAs& other : rows)
-        if (by_name_.contains(stored_name(*layout_, other, gguf_name, 0, 0))) row = &other;
+    const StoredAs& row = row_of(gguf_name);
     std::vector<std::string> names;
-    for (size_t part = 0; part < row->parts.size() && !row->parts[part].empty(); ++part) {
-        const int64_t heads = row->parts[part].find('*') == std::string_view::npos ? 1 : std::max<int64_t>(heads_, 1);
+    for (size_t part = 0; part < row.parts.size() && !row.parts[part].empty(); ++part) {
+        const int64_t heads = row.parts[part].find('*') == std::string_view::npos ? 1 : std::max<int64_t>(heads_, 1);
         for (int64_t head = 0; head < heads; ++head) {
-            names.push_back(stored_name(*layout_, *row, gguf_name, part, head));
+            names.push_back(stored_name(*layout_, row, gguf_name, part, head));
             tensor(names.back());
         }
     }

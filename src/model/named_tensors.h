@@ -2,7 +2,6 @@
 #pragma once
 
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -47,7 +46,7 @@ public:
 private:
     void find_layout(const std::vector<std::string>& names);
     void count_heads();
-    std::optional<std::string> find_name(std::string_view gguf_name) const;
+    const StoredAs& row_of(std::string_view gguf_name) const;
     std::vector<std::string> part_names(std::string_view gguf_name) const;
     const SourceTensor& tensor(const std::string& name) const;
     std::vector<int64_t> matrix_shape(std::string_view gguf_name) const;
