@@ -379,6 +379,33 @@ TEST_F(Convert, OtherHeadsAreLeftOut) {
     }
 }
 
+// Without one of its tensors each program's model is refused by a line that says whose it is.
+TEST_F(Convert, IncompleteFilesOfOtherPrograms) {
+    for (const std::string program : {"mingpt2020", "lecture", "book"}) {
+        const std::string file = golden("transformers/" + program + ".pt");
+        const CheckpointSource source = CheckpointSource::open(file);
+        const std::map<std::string, const char*> layout{
+            {"mingpt2020", "the first minGPT"},
+            {"lecture",    "the lecture"     },
+            {"book",       "the book"        }
+        };
+        for (const SourceTensor& without : source.tensors()) {
+            if (without.name.ends_with("mask") || without.name.ends_with("tril")) continue;
+            if (without.name == "lm_head.bias") continue;  // some have none
+            Tensors tensors;
+            for (const SourceTensor& tensor : source.tensors())
+                if (&tensor != &without) tensors[tensor.name] = {tensor.shape, values(tensor)};
+            write_file(folder / "x.safetensors", safetensors_of(tensors, ""));
+            ConvertRequest r = request("x.safetensors", "x.gguf");
+            if (program != "lecture") r.hints.heads = 3;
+            const std::string error = error_of([&] { convert_checkpoint(r, reports()); });
+            EXPECT_FALSE(fs::exists(r.output)) << without.name;
+            EXPECT_MENTIONS(error, "` is missing: the names are those of " + std::string(layout.at(program)))
+                << without.name;
+        }
+    }
+}
+
 TEST_F(Convert, OtherModelsAreNamed) {
     for (const auto& [tensor, model] : std::map<std::string, std::string>{
              {"model.layers.0.self_attn.q_proj.weight",                "Llama"                                   },
@@ -506,6 +533,11 @@ TEST_F(Convert, OptionsGetPastFilesThatMislead) {
         EXPECT_EQ(with_heads(nlohmann::json::parse(other), 4).heads, 4);
         EXPECT_MENTIONS(warnings.at(0), "config.json is not used: ") << other;
     }
+    config = config_json();
+    config["activation_function"] = "silu";
+    EXPECT_MENTIONS(error_of([&] { with_heads(config, 2); }), "activation `silu` is not supported");
+    EXPECT_EQ(with_heads(config, 2, Act::Relu).act, Act::Relu);
+    EXPECT_MENTIONS(warnings.at(0), "taking the activation relu, as given, instead of silu of");
     config = config_json();
     config["scale_attn_by_inverse_layer_idx"] = true;
     EXPECT_MENTIONS(error_of([&] { with_heads(config, 4); }), "the value true is not supported");

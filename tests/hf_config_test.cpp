@@ -39,6 +39,17 @@ TEST(HfConfig, IsReadStrictly) {
               8);
 }
 
+TEST(HfConfig, Activations) {
+    EXPECT_EQ(parse_hf_config(R"({"model_type": "gpt2"})", "").activation, "gelu_new") << "GPT2Config's default";
+    EXPECT_EQ(parse_hf_config(R"({"n_head": 2})", "").activation, std::nullopt) << "by its keys alone nobody's";
+    EXPECT_EQ(parse_hf_config(R"({"n_head": 2, "activation_function": "silu"})", "").activation, "silu");
+    for (const Act act : {Act::GeluTanh, Act::GeluErf, Act::Relu}) EXPECT_EQ(find_activation(activation_name(act)), act);
+    EXPECT_EQ(find_activation("gelu_fast"), Act::GeluTanh);
+    EXPECT_EQ(find_activation("silu"), std::nullopt);
+    EXPECT_MENTIONS(error_of([] { get_activation("silu", "x"); }),
+                    "x: activation `silu` is not supported; nib knows gelu_new");
+}
+
 TEST(HfConfig, OfMinGpt) {
     const SavedConfig preset =
         parse_hf_config(R"({"model": {"model_type": "gpt-nano", "vocab_size": 65, "block_size": 16}})", "config.json");
@@ -69,7 +80,7 @@ TEST(HfConfig, IsWrittenAsItIsRead) {
         EXPECT_EQ(read.vocab, c.vocab);
         EXPECT_EQ(read.ffn, c.ffn);
         EXPECT_EQ(read.eps, c.eps);
-        EXPECT_EQ(read.act, c.act);
+        EXPECT_EQ(read.activation, "relu");
         EXPECT_EQ(read.tied, c.tied);
         EXPECT_EQ(read.begin, 10);
         EXPECT_EQ(read.end, -1);

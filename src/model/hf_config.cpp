@@ -94,12 +94,16 @@ double shortest(float value) {
 
 }  // namespace
 
-Act find_activation(const std::string& name, const std::string& where) {
-    std::string names;
-    for (const auto& [known, act] : kActivations) {
+std::optional<Act> find_activation(std::string_view name) {
+    for (const auto& [known, act] : kActivations)
         if (name == known) return act;
-        names += (names.empty() ? "" : ", ") + std::string(known);
-    }
+    return std::nullopt;
+}
+
+Act get_activation(std::string_view name, const std::string& where) {
+    if (const auto act = find_activation(name)) return *act;
+    std::string names;
+    for (const auto& [known, act] : kActivations) names += (names.empty() ? "" : ", ") + std::string(known);
     fail("%s: activation `%s` is not supported; nib knows %s", where.c_str(), printable(name, 60).c_str(), names.c_str());
 }
 
@@ -123,8 +127,8 @@ SavedConfig parse_hf_config(std::string_view text, const std::string& name) {
         c.eps = static_cast<float>(eps->number());
         if (!(*c.eps >= 0 && *c.eps < 1)) eps->wrong("a number from 0 to 1");
     }
-    if (hugging_face) c.act = Act::GeluTanh;  // there, unless it says otherwise
-    if (const auto act = model.find("activation_function")) c.act = find_activation(act->text(), act->where());
+    if (hugging_face) c.activation = activation_name(Act::GeluTanh);  // unless it says otherwise
+    if (const auto act = model.find("activation_function")) c.activation = act->text();
     if (const auto tied = model.find("tie_word_embeddings")) c.tied = tied->truth();
     c.begin = token_of(config, "bos_token_id", c.vocab);
     c.end = token_of(config, "eos_token_id", c.vocab);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -25,8 +26,9 @@ public:
 std::string hf_config_text(const GptConfig& config, const std::string& name, const std::string& dtype, int32_t begin,
                            int32_t end);
 
-/// The activation that Hugging Face calls `name`. Error, beginning with `where`, when nib has it not.
-Act find_activation(const std::string& name, const std::string& where);
+/// The activation that Hugging Face calls `name`. find: none, get: Error that begins with `where`, when nib has it not.
+std::optional<Act> find_activation(std::string_view name);
+Act get_activation(std::string_view name, const std::string& where);
 /// Its name: "gelu_new".
 const char* activation_name(Act act);
 

@@ -104,12 +104,12 @@ int64_t find_heads(const NamedTensors& tensors, const Saved& saved, const Import
 }
 
 Act find_act(const NamedTensors& tensors, const Saved& saved, const ImportHints& hints, std::vector<std::string>& notes) {
-    const SavedConfig* config = saved.with(&SavedConfig::act);
-    if (hints.act && config != nullptr && *config->act != *hints.act)
+    const SavedConfig* config = saved.with(&SavedConfig::activation);
+    if (hints.act && config != nullptr && find_activation(*config->activation) != hints.act)
         notes.push_back(strprintf("taking the activation %s, as given, instead of %s of %s", activation_name(*hints.act),
-                                  activation_name(*config->act), config->where.c_str()));
+                                  printable(*config->activation, 60).c_str(), config->where.c_str()));
     if (hints.act) return *hints.act;
-    if (config != nullptr) return *config->act;
+    if (config != nullptr) return get_activation(*config->activation, config->where);
     const std::string program = saved.program();
     const Act act = program == "nanoGPT" ? Act::GeluErf : tensors.layout().act;
     notes.push_back(strprintf("no file says the activation: taking %s, as in %s; %s sets it", activation_name(act),
@@ -149,20 +149,18 @@ bool has_values(const SourceTensor& vector) {
 // configuration says, as in transformers since version 5.
 bool is_tied(NamedTensors& tensors, const GptConfig& c, const Saved& saved, std::vector<std::string>& notes) {
     const SavedConfig* config = saved.with(&SavedConfig::tied);
-    const bool says_tied = config != nullptr && *config->tied, says_untied = config != nullptr && !*config->tied;
-    if (!tensors.has(kHead)) {
-        if (says_untied)
-            fail("%s: tensor `lm_head.weight` is missing, and tie_word_embeddings is false", tensors.path().c_str());
-        return true;
-    }
-    if (!tensors.has(kEmbedding)) {
+    const std::vector<int64_t> shape{c.vocab, c.embd};
+    const bool says_untied = config != nullptr && !*config->tied, may_be_tied = tensors.layout().tied && !says_untied;
+    if (!tensors.has(kHead) && says_untied)
+        fail("%s: tensor `lm_head.weight` is missing, and tie_word_embeddings is false", tensors.path().c_str());
+    if (!tensors.has(kHead) && may_be_tied) return true;
+    if (!tensors.has(kEmbedding) && may_be_tied) {
         notes.push_back("there is no token embedding: it is taken to be the head, tied");
         return true;
     }
-    const std::vector<int64_t> shape{c.vocab, c.embd};
     const SourceTensor head = tensors.get(kHead, shape)[0];
     if (same_values(head, tensors.get(kEmbedding, shape)[0])) return true;
-    if (says_tied)
+    if (config != nullptr && *config->tied)
         notes.push_back(
             strprintf("tie_word_embeddings is true, but `%s` differs from the embedding: it is kept, as "
                       "transformers does since version 5",
@@ -257,9 +255,10 @@ ImportedGpt import_gpt(const CheckpointSource& source, const ImportHints& hints)
         if (!saved.file->note.empty()) gpt.notes.push_back(saved.file->note);
         check_sizes(*saved.file, c, hints, gpt.notes);
         c.eps = saved.file->eps.value_or(c.eps);
-        gpt.folder = folder_of(source.path());
         gpt.begin = saved.file->begin, gpt.end = saved.file->end;
     }
+    std::error_code ignored;
+    if (saved.file || fs::is_directory(source.path(), ignored)) gpt.folder = folder_of(source.path());
     c.heads = find_heads(tensors, saved, hints, gpt.notes);
     c.act = find_act(tensors, saved, hints, gpt.notes);
     check_model_config(c, tensors, hints);

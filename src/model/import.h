@@ -29,7 +29,7 @@ struct ImportedTensor {
 struct ImportedGpt {
     GptConfig config;
     std::string name;                     // of the model
-    std::string folder;                   // where its config.json is, "." if it was not named; empty without one
+    std::string folder;                   // with the tokenizer, "." if it was not named; empty for weights that stand alone
     int32_t begin = -1, end = -1;         // tokens around a text, from config.json; -1: none
     std::vector<ImportedTensor> tensors;  // in file order
     std::vector<std::string> notes;       // what was assumed or left out, a line each

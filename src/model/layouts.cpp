@@ -36,7 +36,8 @@ constexpr Layout kHuggingFace = {.name = "GPT-2",
                                  .inside = kHfInside,
                                  .constant = kHfConstant,
                                  .act = Act::GeluTanh,
-                                 .conv1d = true};
+                                 .conv1d = true,
+                                 .tied = true};
 
 constexpr StoredAs kMinGptOutside[] = {
     {"token_embd",    {"tok_emb"}, kWeightBias},

@@ -31,6 +31,7 @@ struct Layout {
     std::span<const std::string_view> constant;  // buffers of a block that hold no trained values: masks
     Act act;                                     // in the program that the layout comes from
     bool conv1d = false;                         // matrices of blocks may be transposed, as its Conv1D stores them
+    bool tied = false;                           // where the head is the embedding, one of them may be missing
     const char* note = nullptr;                  // what else is taken for granted; null: nothing
 
     /// Whether this is the name of a parameter, or of a buffer, here.

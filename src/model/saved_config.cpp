@@ -43,6 +43,8 @@ SavedConfig read_dict(const Place& place) {
     SavedConfig c;
     c.where = "`" + printable(place.name, 60) + "` in the file";
     for (const SizeKeys& keys : kSizes) c.*keys.size = size_in(*place.value, keys);
+    const PickleValue* act = place.value->find("activation_function");
+    if (act != nullptr && act->text()) c.activation = *act->text();
     const PickleValue* type = place.value->find("model_type");
     if (type != nullptr && type->text() && take_preset(c, *type->text())) c.program = "minGPT";
     const bool nano = place.name == "model_args" || (place.value->find("block_size") && place.value->find("bias"));

@@ -17,7 +17,7 @@ namespace nib {
 struct SavedConfig {
     std::optional<int64_t> layers, heads, embd, context, vocab, ffn;
     std::optional<float> eps;
-    std::optional<Act> act;
+    std::optional<std::string> activation;  // by name; perhaps none that nib has
     std::optional<bool> tied;
     int32_t begin = -1, end = -1;  // tokens around a text; -1: none, or outside the vocabulary
     std::string name;              // of the model; empty when it has none
