@@ -20,9 +20,10 @@ constexpr SizeKeys kSizes[] = {
     {&SavedConfig::ffn,     {"n_inner"}                                                                        },
 };
 
-// Where programs save it; looked at before all else.
-constexpr const char* kPlaces[] = {"model_args", "config", "args", "hyper_parameters"};
+// Where programs save it; looked at before all else, and the only parts of an object that are.
+constexpr const char* kPlaces[] = {"model_args", "config", "args", "hyper_parameters", "model"};
 constexpr size_t kDeepest = 3, kMostEntries = 1 << 17;
+constexpr size_t kObject = kMostEntries / 16;  // what an object counts for: its size is not known
 
 struct Place {
     const PickleValue* value;
@@ -68,22 +69,26 @@ bool take_preset(SavedConfig& config, std::string_view name) {
 
 std::optional<SavedConfig> pickled_config(const PickleValue& root, int64_t embd) {
     std::deque<Place> places;
-    for (const char* name : kPlaces)
-        if (const PickleValue* value = root.find(name)) places.push_back({value, name, 1});
-    places.push_back({&root, "the top", 0});
+    const auto add = [&](const PickleValue* value, std::string_view name, size_t depth) {
+        if (value != nullptr && (value->kind() == Kind::Dict || value->kind() == Kind::Object) && depth <= kDeepest)
+            places.push_back({value, std::string(name), depth});
+    };
+    for (const char* name : kPlaces) add(root.find(name), name, 1);
+    add(&root, "the top", 0);
     size_t left = kMostEntries;  // dicts may be shared: a small file can hold very many
     for (; !places.empty(); places.pop_front()) {
         const Place place = places.front();
-        const auto entries = place.value->entries();
-        if (entries.size() > left) break;
-        left -= entries.size();
+        const bool dict = place.value->kind() == Kind::Dict;
+        const size_t cost = dict ? place.value->entries().size() : kObject;
+        if (cost > left) break;
+        left -= cost;
         SavedConfig config = read_dict(place);
         if (config.heads && config.embd.value_or(embd) == embd) return config;
-        if (place.depth == kDeepest) continue;
-        for (const PickleItem& item : entries) {
-            const Kind kind = item.value->kind();
-            if (item.key->kind() == Kind::Text && (kind == Kind::Dict || kind == Kind::Object))
-                places.push_back({item.value, std::string(*item.key->text()), place.depth + 1});
+        if (dict) {
+            for (const PickleItem& item : place.value->entries())
+                if (item.key->kind() == Kind::Text) add(item.value, *item.key->text(), place.depth + 1);
+        } else {
+            for (const char* name : kPlaces) add(place.value->find(name), name, place.depth + 1);
         }
     }
     return std::nullopt;
