@@ -77,6 +77,12 @@ INSTANTIATE_TEST_SUITE_P(
             {{48, 2.1127f}, {52, 1.8911f}, {6, 1.8570f}},
             "taken for minGPT's"
 },
+        Case{"mingpt_folder", "mingpt-outdir", {}, {{48, 2.1127f}, {52, 1.8911f}, {6, 1.8570f}}},
+        Case{"legacy", "legacy-bin", {}, kPlain}, Case{"shards_index", "shards-index-lm-head", {}, kPlain},
+        Case{"dataclass", "object-beside-weights/model_00500.pt", 4, kPlain},
+        Case{"path", "object-beside-weights/pathlib.pt", 4, kPlain},
+        Case{"numpy_scalar", "object-beside-weights/numpy_scalar.pt", 4, {{29, 1.5225f}, {37, 1.4685f}, {12, 1.3727f}}},
+        Case{"state", "other-keys/policy.pt", 4, kPlain}, Case{"model_state", "other-keys/model_state.pt", 4, kPlain},
         Case{"no_model_type", "config-no-model-type", {}, kPlain, "names no model_type"},
         Case{"no_model_type_file", "config-no-model-type/model.safetensors", 4, kPlain},
         Case{"value_head", "value-head", {}, kPlain, "left out heads for other tasks than the next token: `v_head."},
