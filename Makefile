@@ -102,7 +102,7 @@ SYSROOT ?= $(BUILD)/sysroot
 BASE    += -isystem $(SYSROOT)/usr/include
 RUN     := qemu-$(ARCH) -L /usr/$(CROSS)
 endif
-MAX_BYTES := 4194304
+MAX_BYTES := 8388608
 
 # The full path of a static library, for the target; looked up when it is needed, since it may have to be installed first.
 static_lib = $(if $(CROSS),$(SYSROOT)/usr/lib/$(CROSS)/$1,$(shell $(CXX) -print-file-name=$1))
