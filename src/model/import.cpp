@@ -202,11 +202,9 @@ void import_tensors(NamedTensors& tensors, ImportedGpt& gpt) {
     for (const ParameterSpec& spec : specs)
         if (tensors.has(spec.name)) present.insert(kind_of(spec.name));
     for (const ParameterSpec& spec : specs) {
-        ImportedTensor to{
-            spec.name, {spec.shape.dims.begin(), spec.shape.dims.begin() + spec.shape.rank},
-             {         },
-             {                       }
-        };
+        ImportedTensor to;
+        to.name = spec.name;
+        to.shape.assign(spec.shape.dims.begin(), spec.shape.dims.begin() + spec.shape.rank);
         std::string_view name = spec.name;
         if (name.ends_with(kBias) && !present.contains(kind_of(name))) {
             absent.insert(kind_of(name));
