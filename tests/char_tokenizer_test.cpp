@@ -19,17 +19,27 @@ using namespace std::string_literals;
 using Ids = std::vector<int32_t>;
 using Codes = std::vector<char32_t>;
 
-constexpr TokenType kUnknown = TokenType::Unknown, kControl = TokenType::Control, kUser = TokenType::UserDefined,
-                    kUnused = TokenType::Unused;
+CharToken normal(const std::string& text) { return {text, TokenType::Normal}; }
+CharToken mark(const std::string& text) { return {text, TokenType::Control}; }
+CharToken longer(const std::string& text) { return {text, TokenType::UserDefined}; }
+CharToken unknown(const std::string& text) { return {text, TokenType::Unknown}; }
+CharToken unused() { return {"", TokenType::Unused}; }
 
 CharTokenizer of(const Codes& codes) { return CharTokenizer::from_code_points(codes); }
+
+CharTokenizer with(const std::vector<CharToken>& tokens, const SpecialTokens& specials = {}) {
+    return CharTokenizer({tokens, specials});
+}
 
 // Any order, a mark in the middle, an id without a token, tokens of several characters.
 CharModel mixed_model() {
     CharModel model;
-    model.tokens = {{"b"},       {"a"},    {"<.>", kControl},  {""s, kUnused}, {"é"},
-                    {"abc", kUser}, {"ab", kUser}, {"👩‍🚀", kUser}, {"👩"},      {"e\u0301", kUser},
-                    {"e"},       {" "},    {"▁"},          {"\n"},          {"\r\n", kUser}};
+    for (const char* text : {"b", "a"}) model.tokens.push_back(normal(text));
+    model.tokens.push_back(mark("<.>"));
+    model.tokens.push_back(unused());
+    model.tokens.push_back(normal("é"));
+    for (const char* text : {"abc", "ab", "👩‍🚀", "e\u0301", "\r\n"}) model.tokens.push_back(longer(text));
+    for (const char* text : {"👩", "e", " ", "▁", "\n"}) model.tokens.push_back(normal(text));
     return model;
 }
 
@@ -81,24 +91,25 @@ TEST(CharTokenizer, TheLongestTokenCounts) {
     const CharTokenizer tokenizer(mixed_model());
     EXPECT_FALSE(tokenizer.only_characters());
     EXPECT_EQ(tokenizer.encode("abcabba"), (Ids{5, 6, 0, 1}));
-    EXPECT_EQ(tokenizer.encode("👩‍🚀👩e\u0301eé"), (Ids{7, 8, 9, 10, 4})) << "joined emoji, a combining mark";
-    EXPECT_EQ(tokenizer.encode("a\r\n\n"), (Ids{1, 14, 13}));
-    EXPECT_EQ(tokenizer.encode(" ▁<.>"), (Ids{11, 12, 2}));
+    EXPECT_EQ(tokenizer.encode("👩‍🚀👩e\u0301eé"), (Ids{7, 10, 8, 11, 4})) << "joined emoji, a combining mark";
+    EXPECT_EQ(tokenizer.encode("a\r\n\n"), (Ids{1, 9, 14}));
+    EXPECT_EQ(tokenizer.encode(" ▁<.>"), (Ids{12, 13, 2}));
     expect_contains(error_of([&] { tokenizer.encode("abc<.>", {.special = false}); }), {"\"<\" (U+003C), character 4 "});
-    expect_contains(error_of([&] { tokenizer.encode("abcé👩‍🚀👩‍"); }), {"U+200D, character 9 ", "byte offset 20)"});
+    expect_contains(error_of([&] { tokenizer.encode("abcé👩‍🚀👩‍"); }),
+                    {"U+200D, character 9 ", "byte offset 20)"});
     expect_contains(error_of([&] { tokenizer.encode("abc\xE2\x96"); }), {"UTF-8", "byte offset 3 "});
     EXPECT_EQ(tokenizer.encode("xab\u200Dcab", {.skip_unknown = true}), (Ids{6, 6}));
-    EXPECT_EQ(tokenizer.decode(Ids{5, 3, 2, 9}), "abc<.>e\u0301") << "an id without a token has no text";
+    EXPECT_EQ(tokenizer.decode(Ids{5, 3, 2, 8}), "abc<.>e\u0301") << "an id without a token has no text";
     EXPECT_FALSE(tokenizer.has_token(3));
     EXPECT_EQ(tokenizer.token_count(), 14);
 }
 
 TEST(CharTokenizer, SpecialTokens) {
     CharModel model = mixed_model();
-    EXPECT_EQ(CharTokenizer(model).first_token(), 13) << "a line feed";
+    EXPECT_EQ(CharTokenizer(model).first_token(), 14) << "a line feed";
     EXPECT_EQ(of({U'b', U'c'}).first_token(), 0);
     EXPECT_EQ(of({U'b', U'c'}).end_token(), -1);
-    model.tokens.push_back({"[UNK]", kUnknown});
+    model.tokens.push_back(unknown("[UNK]"));
     model.specials = {.begin = 2, .end = 2, .unknown = 15, .add_begin = true};
     const CharTokenizer tokenizer(model);
     EXPECT_TRUE(tokenizer.begins_texts());
@@ -109,24 +120,24 @@ TEST(CharTokenizer, SpecialTokens) {
     EXPECT_EQ(tokenizer.encode("xy", {.skip_unknown = true}), (Ids{15, 15}));
     EXPECT_EQ(tokenizer.encode("[U", {.special = false}), (Ids{15, 15}));
     expect_contains(error_of([&] { tokenizer.encode("\xFF"); }), {"UTF-8"});
-    EXPECT_FALSE(CharTokenizer({{{"a"}, {"?"}}, {.unknown = 1}}).only_characters());
+    EXPECT_FALSE(with({normal("a"), normal("?")}, {.unknown = 1}).only_characters());
 }
 
 TEST(CharTokenizer, RefusesADamagedVocabulary) {
     const auto message = [](const std::vector<CharToken>& tokens, const SpecialTokens& specials = {}) {
-        return error_of([&] { CharTokenizer({tokens, specials}); });
+        return error_of([&] { with(tokens, specials); });
     };
     expect_contains(message({}), {"empty"});
-    expect_contains(message({{"", kUnused}}), {"empty"});
-    expect_contains(message({{"a"}, {""}}), {"token 1"});
-    expect_contains(message({{"a"}, {"bc"}}), {"token 1", "\"bc\"", "not one character"});
-    expect_contains(message({{"a"}, {"b\n"}}), {"token 1", "\"b\\x0A\""});
-    expect_contains(message({{"a"}, {"\xED\xA0\x80"}}), {"token 1", "\\xED", "UTF-8"});
-    expect_contains(message({{"a"}, {"a\xFF", kUser}}), {"token 1", "UTF-8"});
-    expect_contains(message({{"a"}, {"b"}, {"a"}}), {"tokens 0 and 2", "both \"a\""});
-    expect_contains(message({{"ab", kUser}, {"ab", kControl}}), {"tokens 0 and 1", "both \"ab\""});
-    expect_contains(message({{"a"}}, {.end = 1}), {"end", "1", "vocabulary of 1"});
-    expect_contains(message({{"a"}}, {.begin = -2}), {"beginning", "-2"});
+    expect_contains(message({unused()}), {"empty"});
+    expect_contains(message({normal("a"), normal("")}), {"token 1"});
+    expect_contains(message({normal("a"), normal("bc")}), {"token 1", "\"bc\"", "not one character"});
+    expect_contains(message({normal("a"), normal("b\n")}), {"token 1", "\"b\\x0A\""});
+    expect_contains(message({normal("a"), normal("\xED\xA0\x80")}), {"token 1", "\\xED", "UTF-8"});
+    expect_contains(message({normal("a"), longer("a\xFF")}), {"token 1", "UTF-8"});
+    expect_contains(message({normal("a"), normal("b"), normal("a")}), {"tokens 0 and 2", "both \"a\""});
+    expect_contains(message({longer("ab"), mark("ab")}), {"tokens 0 and 1", "both \"ab\""});
+    expect_contains(message({normal("a")}, {.end = 1}), {"end", "1", "vocabulary of 1"});
+    expect_contains(message({normal("a")}, {.begin = -2}), {"beginning", "-2"});
     expect_contains(error_of([] { of({U'a', 0xD800}); }), {"token 1", "0xD800"});
     expect_contains(error_of([] { of({0x110000}); }), {"token 0", "0x110000"});
     expect_contains(error_of([] { of({}); }), {"empty"});
@@ -137,9 +148,11 @@ TEST(CharTokenizer, TokenStrings) {
     const Codes codes = {0, U'\n', U' ', U'<', U'é', 0x2581, U'你', U'😀'};
     const std::vector<std::string> strings = {"\0"s, "\n", "\u2581", "<", "é", "<U+2581>", "你", "😀"};
     EXPECT_EQ(of(codes).token_strings(), strings);
-    const CharTokenizer gaps({{{"[PAD1]", kControl}, {"", kUnused}, {" ", TokenType::Normal}, {"  ", kUser}}, {}});
+    const CharTokenizer gaps = with({mark("[PAD1]"), unused(), normal(" "), longer("  ")});
     EXPECT_EQ(gaps.token_strings(), (std::vector<std::string>{"[PAD1]", "[[PAD1]]", "▁", "  "}));
-    expect_contains(error_of([] { CharTokenizer({{{"▁"}, {"<U+2581>", kControl}}, {}}).token_strings(); }),
+    expect_contains(error_of([] {
+                        with({normal("▁"), mark("<U+2581>")}).token_strings();
+                    }),
                     {"`<U+2581>`", "as another one is"});
 }
 
@@ -158,7 +171,7 @@ protected:
 
 TEST_F(CharGguf, ComesBackTheSame) {
     CharModel model = mixed_model();
-    model.tokens.push_back({"<unk>", kUnknown});
+    model.tokens.push_back(unknown("<unk>"));
     model.specials = {.begin = 2, .end = 2, .unknown = 15, .padding = 0, .add_begin = true};
     GgufWriter first;
     write_tokenizer(first, CharTokenizer(model));
@@ -166,7 +179,7 @@ TEST_F(CharGguf, ComesBackTheSame) {
     EXPECT_EQ(file.get<std::string>("tokenizer.ggml.model"), "llama");
     EXPECT_EQ(file.get<std::string>("nib.tokenizer"), "char");
     EXPECT_EQ(file.array<int32_t>("tokenizer.ggml.token_type"),
-              (std::vector<int32_t>{1, 1, 3, 5, 1, 4, 4, 4, 1, 4, 1, 1, 1, 1, 4, 2}));
+              (std::vector<int32_t>{1, 1, 3, 5, 1, 4, 4, 4, 4, 4, 1, 1, 1, 1, 1, 2}));
     EXPECT_EQ(file.array<std::string>("tokenizer.ggml.tokens")[3], "[PAD3]");
     EXPECT_EQ(file.get<uint32_t>("tokenizer.ggml.eos_token_id"), 2u);
     EXPECT_TRUE(file.get<bool>("tokenizer.ggml.add_bos_token"));

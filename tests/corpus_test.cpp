@@ -183,7 +183,8 @@ TEST_F(CorpusTest, RefusesUtf16) {
         const std::string path = file("wide.txt", bytes);
         return error_of([&] { Corpus corpus({path}); });
     };
-    expect_contains(message(utf16(u"\uFEFFhi")), {"wide.txt: ", "UTF-16LE", "byte offset 0 ", "iconv -f UTF-16LE -t UTF-8"});
+    expect_contains(message(utf16(u"\uFEFFhi")),
+                    {"wide.txt: ", "UTF-16LE", "byte offset 0 ", "iconv -f UTF-16LE -t UTF-8"});
     expect_contains(message(utf16(u"the old miller")), {"UTF-16LE", "byte offset 0 ", "iconv"});
     const std::string before(5000, 'x');
     expect_contains(message(before + "\n" + utf16(u"appended by a shell\r\n")), {"UTF-16LE", "byte offset 5001 "});

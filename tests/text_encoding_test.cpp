@@ -38,14 +38,14 @@ std::string found(const std::string& bytes) {
 }
 
 const std::map<std::string, std::u32string> kTexts = {
-    {"two letters", U"hi"},
-    {"English", U"the old miller walked to the river,\r\nand the fox came late.\r\n"},
-    {"quotes and dashes", U"\u201CWho\u2019s there?\u201D \u2014 nobody answered, and he went on."},
-    {"German", U"Über die Brücke ging der Müller; größer war keiner.\n"},
-    {"Russian", U"Старый мельник пошёл к реке, и лиса пришла поздно.\n"},
-    {"Greek", U"Ο γέρος μυλωνάς περπάτησε στο ποτάμι.\n"},
-    {"Arabic", U"مشى الطحان العجوز إلى النهر.\n"},
-    {"emoji", U"the fox 🦊 went out 😀 and came home again"},
+    {"two letters",       U"hi"                                                                                          },
+    {"English",           U"the old miller walked to the river,\r\nand the fox came late.\r\n"                           },
+    {"quotes and dashes", U"\u201CWho\u2019s there?\u201D \u2014 nobody answered, and he went on."                       },
+    {"German",            U"Über die Brücke ging der Müller; größer war keiner.\n"                                  },
+    {"Russian",           U"Старый мельник пошёл к реке, и лиса пришла поздно.\n"},
+    {"Greek",             U"Ο γέρος μυλωνάς περπάτησε στο ποτάμι.\n"                      },
+    {"Arabic",            U"مشى الطحان العجوز إلى النهر.\n"                                       },
+    {"emoji",             U"the fox 🦊 went out 😀 and came home again"                                              },
 };
 
 TEST(TextEncoding, WideTextIsRecognized) {
@@ -71,8 +71,19 @@ TEST(TextEncoding, Utf8IsLeftAlone) {
         EXPECT_EQ(without_mark(bytes, name), bytes);
         EXPECT_EQ(without_mark("\xEF\xBB\xBF" + bytes, name), bytes);
     }
-    const std::string bytes[] = {"", "\0"s, "a"s, "a\0"s, "a\0b"s, "name\0other\0third\0"s, "\0\0\0\0"s, std::string(5000, '\0'),
-                                 "\t\n\t\n\t\n\t\n"s, "a\nb\nc\nd\n"s, "\xFF", "\xFF\xFF\xFF\xFF", std::string(300, '\x01')};
+    const std::string bytes[] = {"",
+                                 "\0"s,
+                                 "a"s,
+                                 "a\0"s,
+                                 "a\0b"s,
+                                 "name\0other\0third\0"s,
+                                 "\0\0\0\0"s,
+                                 std::string(5000, '\0'),
+                                 "\t\n\t\n\t\n\t\n"s,
+                                 "a\nb\nc\nd\n"s,
+                                 "\xFF",
+                                 "\xFF\xFF\xFF\xFF",
+                                 std::string(300, '\x01')};
     for (const std::string& text : bytes) EXPECT_EQ(found(text), "") << text;
     EXPECT_EQ(without_mark("\xEF\xBB", ""), "\xEF\xBB");
     EXPECT_EQ(without_mark("\xEF\xBB\xBF\xEF\xBB\xBFx", ""), "\xEF\xBB\xBFx") << "one mark";

@@ -25,9 +25,11 @@ constexpr int kMaxSamples = 256;
 
 constexpr const char* kFooter =
     "The prompt is printed, then what the model writes after it. It comes from -p, from a file, or from standard input if "
-    "that is a pipe or a file; of a file or standard input a byte order mark and one final line end are dropped. Without a prompt a character "
+    "that is a pipe or a file; of a file or standard input a byte order mark and one final line end are dropped. Without a "
+    "prompt a character "
     "model begins as if after a line end, if it knows that character, another model after its token for the beginning or "
-    "end of a text. A model that has a token for the end of a text, or gets one by --end-token, stops there. A model without a tokenizer takes its "
+    "end of a text. A model that has a token for the end of a text, or gets one by --end-token, stops there. A model "
+    "without a tokenizer takes its "
     "prompt by --tokens and writes token numbers.\n\n"
     "The model sees as many tokens as its context has (`nib info`): of a longer prompt the end. When the context is "
     "full, its oldest half is dropped and the rest evaluated again, so that text can be longer than the context.\n\n"

@@ -96,8 +96,7 @@ void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const I
     writer.set("tokenizer.ggml.model", std::string("none"));
     writer.set("gpt2.vocab_size", static_cast<uint32_t>(gpt.config.vocab));
     if (gpt.begin >= 0) writer.set("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(gpt.begin));
-    if (numbers.end_token() >= 0)
-        writer.set("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(numbers.end_token()));
+    if (numbers.end_token() >= 0) writer.set("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(numbers.end_token()));
 }
 
 void read_imported(const ImportedTensor& tensor, int64_t first, std::span<float> out) {

@@ -60,7 +60,10 @@ void check_tokens(const std::vector<CharToken>& tokens) {
 }  // namespace
 
 CharTokenizer::CharTokenizer(CharModel model)
-    : Tokenizer(model.specials), tokens_(std::move(model.tokens)), ids_(kPage, -1), longer_{AddedTokens({}), AddedTokens({})} {
+    : Tokenizer(model.specials),
+      tokens_(std::move(model.tokens)),
+      ids_(kPage, -1),
+      longer_{AddedTokens({}), AddedTokens({})} {
     check_tokens(tokens_);
     check_specials();
     for (int32_t id = 0; id < vocab_size(); ++id)

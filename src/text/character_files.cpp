@@ -37,9 +37,9 @@ Json post_processor(const CharTokenizer& tokenizer) {
         };
     };
     return {
-        {"type",           "TemplateProcessing"                                                        },
-        {"single",         Json::array({special(0), sequence("A", 0)})                                 },
-        {"pair",           Json::array({special(0), sequence("A", 0), special(1), sequence("B", 1)})   },
+        {"type",           "TemplateProcessing"                                                                 },
+        {"single",         Json::array({special(0), sequence("A", 0)})                                          },
+        {"pair",           Json::array({special(0), sequence("A", 0), special(1), sequence("B", 1)})            },
         {"special_tokens", {{text, {{"id", text}, {"ids", Json::array({id})}, {"tokens", Json::array({text})}}}}},
     };
 }
@@ -107,7 +107,8 @@ private:
         for (const auto& [key, member] : kPurposes) {
             const auto value = config.find(key);
             const bool whole = value && value->raw().is_object();
-            if (value && model_.specials.*member < 0) model_.specials.*member = id_of(whole ? value->get("content") : *value);
+            if (value && model_.specials.*member < 0)
+                model_.specials.*member = id_of(whole ? value->get("content") : *value);
         }
     }
 
@@ -140,7 +141,8 @@ private:
 
     int32_t id_of(const JsonValue& text) const {
         const auto found = ids_.find(text.text());
-        if (found == ids_.end()) fail("%s: there is no token \"%s\"", text.where().c_str(), printable(text.text(), 60).c_str());
+        if (found == ids_.end())
+            fail("%s: there is no token \"%s\"", text.where().c_str(), printable(text.text(), 60).c_str());
         return found->second;
     }
 
@@ -173,7 +175,8 @@ std::vector<std::pair<std::string, std::string>> character_files(const CharToken
     const Json decoder = {
         {"type", "Fuse"}
     };
-    const Json whole = {  // keys in the order in which `tokenizers` writes them
+    const Json whole = {
+  // keys in the order in which `tokenizers` writes them
         {"version",        "1.0"                    },
         {"truncation",     nullptr                  },
         {"padding",        nullptr                  },

@@ -87,7 +87,8 @@ private:
             if (next.length == 0) {
                 refuse_wide_encoding(file.bytes(), file.mark + at, file.path);
                 fail(
-                    "%s: not UTF-8 text: malformed at byte offset %zu (byte 0x%02X); convert it to UTF-8 first, for example "
+                    "%s: not UTF-8 text: malformed at byte offset %zu (byte 0x%02X); convert it to UTF-8 first, for "
+                    "example "
                     "with iconv -f ENCODING -t UTF-8",
                     printable(file.path).c_str(), file.mark + at,
                     static_cast<unsigned>(static_cast<unsigned char>(text[at])));

@@ -27,7 +27,8 @@ public:
     static constexpr size_t kSmall = size_t{64} << 10;
 
     /// Opens files (whatever their names) and folders (see `text_files`), reading each once. Throws Error if one is
-    /// missing, cannot be read or is not UTF-8 (UTF-16 that could be taken for it is recognized, too), if a folder has no text files, and if there is no character at all.
+    /// missing, cannot be read or is not UTF-8 (UTF-16 that could be taken for it is recognized, too), if a folder has no
+    /// text files, and if there is no character at all.
     explicit Corpus(const std::vector<std::string>& paths);
 
     /// Number of characters.

@@ -62,7 +62,7 @@ SpecialTokens read_specials(const GgufFile& file, bool add_begin) {
     SpecialTokens specials;
     for (const auto& [key, member] : kSpecialKeys) {
         const auto id = file.get_or<int64_t>(key, -1);
-        if (id >= std::numeric_limits<int32_t>::max() && id != std::numeric_limits<uint32_t>::max())
+        if (id < -1 || (id >= std::numeric_limits<int32_t>::max() && id != std::numeric_limits<uint32_t>::max()))
             fail("%s: key `%s`: there is no token %lld", file.name().c_str(), key, static_cast<long long>(id));
         specials.*member = id == std::numeric_limits<uint32_t>::max() ? -1 : static_cast<int32_t>(id);
     }

@@ -27,8 +27,7 @@ namespace fs = std::filesystem;
 // Tokens by their ids. A list with more gaps than tokens is another kind of file, and an id is no reason to allocate.
 class IdList {
 public:
-    IdList(std::string where, size_t size)
-        : where_(std::move(where)), largest_(static_cast<int64_t>(2 * size)) {
+    IdList(std::string where, size_t size) : where_(std::move(where)), largest_(static_cast<int64_t>(2 * size)) {
         ids_.reserve(size);
     }
 
@@ -94,8 +93,8 @@ void check_agreement(const std::vector<std::string>& stoi, const std::vector<std
     for (size_t id = 0; id < std::max(stoi.size(), itos.size()); ++id) {
         const std::string a = id < stoi.size() ? stoi[id] : "", b = id < itos.size() ? itos[id] : "";
         if (a != b)
-            fail("%s stoi and itos contradict each other: token %zu is \"%s\" in one and \"%s\" in the other", where.c_str(),
-                 id, printable(a, 40).c_str(), printable(b, 40).c_str());
+            fail("%s stoi and itos contradict each other: token %zu is \"%s\" in one and \"%s\" in the other",
+                 where.c_str(), id, printable(a, 40).c_str(), printable(b, 40).c_str());
     }
 }
 
@@ -106,7 +105,8 @@ void check_agreement(const std::vector<std::string>& stoi, const std::vector<std
 nlohmann::json flat_json(const PickleValue& value) {
     using Kind = PickleValue::Kind;
     const auto scalar = [](const PickleValue& from) -> nlohmann::json {
-        if (const auto number = from.integer()) return *number < 0 ? nlohmann::json(*number) : nlohmann::json(uint64_t(*number));
+        if (const auto number = from.integer())
+            return *number < 0 ? nlohmann::json(*number) : nlohmann::json(uint64_t(*number));
         if (from.kind() == Kind::Text) return std::string(*from.text());
         return nullptr;
     };
@@ -139,13 +139,27 @@ enum class Purpose { Any, Begin, End, Unknown, Padding, Mask };
 // Names of marks, without their brackets and in lower case.
 Purpose purpose_of(const std::string& mark) {
     static const std::map<std::string_view, Purpose> kPurposes = {
-        {"bos", Purpose::Begin},         {"s", Purpose::Begin},           {"sos", Purpose::Begin},
-        {"start", Purpose::Begin},       {"begin", Purpose::Begin},       {"cls", Purpose::Begin},
-        {"startoftext", Purpose::Begin}, {"begin_of_text", Purpose::Begin}, {"eos", Purpose::End},
-        {"/s", Purpose::End},            {"end", Purpose::End},           {"sep", Purpose::End},
-        {"eot", Purpose::End},           {"endoftext", Purpose::End},     {"end_of_text", Purpose::End},
-        {"unk", Purpose::Unknown},       {"unknown", Purpose::Unknown},   {"oov", Purpose::Unknown},
-        {"pad", Purpose::Padding},       {"padding", Purpose::Padding},   {"mask", Purpose::Mask},
+        {"bos",           Purpose::Begin  },
+        {"s",             Purpose::Begin  },
+        {"sos",           Purpose::Begin  },
+        {"start",         Purpose::Begin  },
+        {"begin",         Purpose::Begin  },
+        {"cls",           Purpose::Begin  },
+        {"startoftext",   Purpose::Begin  },
+        {"begin_of_text", Purpose::Begin  },
+        {"eos",           Purpose::End    },
+        {"/s",            Purpose::End    },
+        {"end",           Purpose::End    },
+        {"sep",           Purpose::End    },
+        {"eot",           Purpose::End    },
+        {"endoftext",     Purpose::End    },
+        {"end_of_text",   Purpose::End    },
+        {"unk",           Purpose::Unknown},
+        {"unknown",       Purpose::Unknown},
+        {"oov",           Purpose::Unknown},
+        {"pad",           Purpose::Padding},
+        {"padding",       Purpose::Padding},
+        {"mask",          Purpose::Mask   },
     };
     std::string name;
     for (const char c : mark.substr(1, mark.size() - 2))

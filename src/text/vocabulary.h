@@ -23,7 +23,8 @@ std::unique_ptr<Tokenizer> open_vocabulary(const std::string& path, int32_t begi
 ///
 /// In a list a text in angle or square brackets ("<.>") is a mark, whose name may say what it is for ("</s>", "[UNK]"). The
 /// only one that can begin or end texts does both. `begin` and `end` are the ids of those that do where something else
-/// knows it, -1 where not. In a list like makemore's, "." at 0 and then letters, the dot does both, and `notes` gets a line.
+/// knows it, -1 where not. In a list like makemore's, "." at 0 and then letters, the dot does both, and `notes` gets a
+/// line.
 ///
 /// Error, which names the file, for anything else and for a list that contradicts itself.
 std::unique_ptr<Tokenizer> parse_vocabulary(std::string_view bytes, const std::string& path, int32_t begin, int32_t end,
