@@ -175,7 +175,7 @@ check "begins with the dot" test "$(cat "$out")" = "0 5 13 13 1"
 works run dot -p em -n 200 --temp 2 --seed 1 --json
 check "stops at the dot" grep -q '"text":"[a-z]*","tokens":[0-9]*,"ids":\[[0-9,]*,0\],"stopped":true' "$out"
 works convert "$goldens/names.pt" --heads 4 --vocab dot.json --end-token "" -o undotted
-check "without a word" test "$(wc -l < "$err")" = 1
+check "without a word about the dot" test "$(grep -c 'number 0' "$err")" = 0
 refuses "the model has no token for the end of a text; name one" eval undotted some.txt --lines
 works eval undotted "$goldens/names.txt" --lines --end-token .
 check "named later: the same loss" grep -q '^loss  *4.5402$' "$out"
@@ -184,7 +184,7 @@ check "stops at the dot" grep -q ',0\],"stopped":true' "$out"
 works run dot -p em -n 40 --temp 2 --seed 1 --end-token "" --json
 check "stops nowhere" grep -q '"tokens":40,.*"stopped":false' "$out"
 refuses "the model has no token \`zz\`" run dot -n 5 --end-token zz
-refuses "the model has no token \`é\`" convert "$goldens/names.pt" --heads 4 --vocab dot.json --end-token é -o x
+fails "the model has no token \`é\`" convert "$goldens/names.pt" --heads 4 --vocab dot.json --end-token é -o x
 wrong_usage "--end-token works only with --lines" eval dot some.txt --end-token a
 wrong_usage "exclude each other" run dot -n 5 --end-token a --ignore-eos
 printf '{"<.>": 0' > latin.json && i=0
@@ -202,8 +202,8 @@ works convert "$goldens/names.pt" --heads 4 --vocab meta.pkl -o meta
 works tokenize meta -p $'aé\n'
 check "its ids" test "$(cat "$out")" = "1 2 0"
 printf '\x80\x02cos\nsystem\n(X\x08\0\0\0touch rantR.' > evil.pkl
-refuses "evil.pkl: " convert "$goldens/names.pt" --heads 4 --vocab evil.pkl -o x
-head -c 40 meta.pkl > half.pkl && refuses "half.pkl: " convert "$goldens/names.pt" --heads 4 --vocab half.pkl -o x
+fails "evil.pkl: " convert "$goldens/names.pt" --heads 4 --vocab evil.pkl -o x
+head -c 40 meta.pkl > half.pkl && fails "half.pkl: " convert "$goldens/names.pt" --heads 4 --vocab half.pkl -o x
 cp meta.pkl bare && works convert bare -o bare.gguf --overwrite
 check "names a meta.pkl beside the weights" grep -q 'token numbers only; --vocab bare/meta.pkl adds one' "$err"
 rm bare/meta.pkl

@@ -140,7 +140,10 @@ TEST(Vocabulary, Pickles) {
     expect_contains(message(dict(text("\xFF") + number(0))), {"v.json", "UTF-8"});
     EXPECT_NE(message("\x80"), "");
     EXPECT_NE(message("\x80\x02cos\nsystem\n(X\2\0\0\0lstR."s), "");
-    // A dict in itself.
+    // One long text in many places, a dict in itself.
+    std::string long_text = "\x80\x02](X\0\x10\0\0"s + std::string(4096, 'x') + "q\0";
+    for (int i = 0; i < 1000; ++i) long_text += "h\0"s;
+    expect_contains(message(long_text + "e."), {"v.json", "again and again"});
     EXPECT_NE(message("\x80\x02}q\0(X\4\0\0\0stoih\0u."s), "");
 }
 

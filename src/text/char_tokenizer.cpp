@@ -40,21 +40,12 @@ size_t characters_in(std::string_view text) {
         std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0u) != 0x80u; }));
 }
 
-void check_tokens(const std::vector<CharToken>& tokens) {
-    if (tokens.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max())) fail("the vocabulary is too large");
-    std::unordered_map<std::string_view, size_t> first;
-    for (size_t id = 0; id < tokens.size(); ++id) {
-        const auto& [text, type] = tokens[id];
-        if (type == TokenType::Unused && text.empty()) continue;
-        const std::string shown = printable(text, 40);
-        if (text.empty() || find_invalid(text) != std::string_view::npos)
-            fail("the character vocabulary is damaged: token %zu, \"%s\", is not UTF-8 text", id, shown.c_str());
-        if ((type == TokenType::Normal && !is_character(text)) || type == TokenType::Unused)
-            fail("this is not a character vocabulary: token %zu is \"%s\", not one character", id, shown.c_str());
-        if (const auto [before, added] = first.emplace(text, id); !added)
-            fail("the tokens %zu and %zu of the character vocabulary are both \"%s\"", before->second, id, shown.c_str());
-    }
-    if (first.empty()) fail("the character vocabulary is empty");
+void check_token(const CharToken& token, size_t id) {
+    const bool is_text = !token.text.empty() && find_invalid(token.text) == std::string_view::npos;
+    if (is_text && token.type != TokenType::Unused && (token.type != TokenType::Normal || is_character(token.text))) return;
+    const std::string shown = printable(token.text, 40);
+    if (!is_text) fail("the character vocabulary is damaged: token %zu, \"%s\", is not UTF-8 text", id, shown.c_str());
+    fail("this is not a character vocabulary: token %zu is \"%s\", not one character", id, shown.c_str());
 }
 
 }  // namespace
@@ -64,10 +55,24 @@ CharTokenizer::CharTokenizer(CharModel model)
       tokens_(std::move(model.tokens)),
       ids_(kPage, -1),
       longer_{AddedTokens({}), AddedTokens({})} {
-    check_tokens(tokens_);
+    if (tokens_.size() > static_cast<size_t>(std::numeric_limits<int32_t>::max())) fail("the vocabulary is too large");
     check_specials();
-    for (int32_t id = 0; id < vocab_size(); ++id)
-        if (is_plain(token(id))) add_character(id);
+    std::unordered_map<std::string_view, int32_t> others;  // than plain characters
+    for (int32_t id = 0; id < vocab_size(); ++id) {
+        const CharToken& token = tokens_[static_cast<size_t>(id)];
+        if (token.type == TokenType::Unused && token.text.empty()) continue;
+        check_token(token, static_cast<size_t>(id));
+        int32_t before = is_character(token.text) ? id_of(decode_utf8(token.text, 0).code) : -1;
+        if (const auto other = others.find(token.text); before < 0 && other != others.end()) before = other->second;
+        if (before >= 0)
+            fail("the tokens %d and %d of the character vocabulary are both \"%s\"", before, id,
+                 printable(token.text, 40).c_str());
+        if (is_plain(token))
+            add_character(id);
+        else
+            others.emplace(token.text, id);
+    }
+    if (token_count() == 0) fail("the character vocabulary is empty");
     longer_ = {collect_longer(tokens_, true), collect_longer(tokens_, false)};
 }
 
@@ -99,7 +104,8 @@ CharTokenizer CharTokenizer::from_token_strings(std::span<const std::string> str
     CharModel model{{}, specials};
     model.tokens.reserve(strings.size());
     for (size_t id = 0; id < strings.size(); ++id) {
-        CharToken& token = model.tokens.emplace_back(strings[id], types[id]);
+        model.tokens.push_back({strings[id], types[id]});
+        CharToken& token = model.tokens.back();
         if (token.type == TokenType::Unused) token.text.clear();
         if (token.type != TokenType::Normal) continue;
         if (token.text == kSpaceMark)
@@ -165,14 +171,16 @@ std::vector<char32_t> CharTokenizer::code_points() const {
 std::vector<std::string> CharTokenizer::token_strings() const {
     std::vector<std::string> strings;
     strings.reserve(tokens_.size());
-    std::unordered_set<std::string> used;
+    std::unordered_set<std::string> used;  // by others than characters that are spelled as they are
     for (const auto& [text, type] : tokens_) {
         std::string& spelled = strings.emplace_back(text);
         if (type == TokenType::Normal && text == " ")
             spelled = kSpaceMark;
         else if (type == TokenType::Normal && text == kSpaceMark)
             spelled = kSpelledSpaceMark;
-        if (type != TokenType::Unused && !used.insert(spelled).second)
+        else if (type == TokenType::Normal || type == TokenType::Unused)
+            continue;
+        if (!used.insert(spelled).second)
             fail("the token `%s` is spelled in model files as another one is; give it another text",
                  printable(text, 40).c_str());
     }

@@ -34,16 +34,16 @@ public:
     int64_t largest() const { return largest_; }
 
     void add(const std::string& text, int64_t id) {
-        const std::string shown = "\"" + printable(text, 60) + "\"";
+        const auto shown = [&] { return "\"" + printable(text, 60) + "\""; };
         if (id > largest_)
-            fail("%s %s has the id %lld; nib expects a token id from 0 to %lld", where_.c_str(), shown.c_str(),
+            fail("%s %s has the id %lld; nib expects a token id from 0 to %lld", where_.c_str(), shown().c_str(),
                  static_cast<long long>(id), static_cast<long long>(largest_));
         const auto i = static_cast<size_t>(id);
         if (text.empty()) fail("%s the token with the id %zu is empty", where_.c_str(), i);
         if (i >= tokens_.size()) tokens_.resize(i + 1);
-        if (!tokens_[i].empty()) fail("%s %s is the second token with the id %zu", where_.c_str(), shown.c_str(), i);
+        if (!tokens_[i].empty()) fail("%s %s is the second token with the id %zu", where_.c_str(), shown().c_str(), i);
         if (const auto [before, added] = ids_.emplace(text, i); !added)
-            fail("%s %s has two ids, %zu and %zu", where_.c_str(), shown.c_str(), before->second, i);
+            fail("%s %s has two ids, %zu and %zu", where_.c_str(), shown().c_str(), before->second, i);
         tokens_[i] = text;
     }
 
@@ -93,42 +93,57 @@ void check_agreement(const std::vector<std::string>& stoi, const std::vector<std
     for (size_t id = 0; id < std::max(stoi.size(), itos.size()); ++id) {
         const std::string a = id < stoi.size() ? stoi[id] : "", b = id < itos.size() ? itos[id] : "";
         if (a != b)
-            fail("%s stoi and itos contradict each other: token %zu is \"%s\" in one and \"%s\" in the other",
+            fail("%s: stoi and itos contradict each other: token %zu is \"%s\" in one and \"%s\" in the other",
                  where.c_str(), id, printable(a, 40).c_str(), printable(b, 40).c_str());
     }
 }
 
 // ---- pickles -----------------------------------------------------------------------------------------------------------
 
-// One dict, list or tuple of numbers and texts as JSON. Whatever else it holds becomes null: values may be shared so that
-// the whole tree would be endless.
-nlohmann::json flat_json(const PickleValue& value) {
-    using Kind = PickleValue::Kind;
-    const auto scalar = [](const PickleValue& from) -> nlohmann::json {
+// Reads dicts, lists and tuples of numbers and texts as JSON, one level deep: values may be shared so that all of a pickle
+// would be endless. Whatever else they hold becomes null.
+class FlatJson {
+public:
+    /// Copies at most `budget` bytes of text, since a short pickle may have one long text in many places.
+    FlatJson(std::string name, size_t budget) : name_(std::move(name)), budget_(budget) {}
+
+    nlohmann::json read(const PickleValue& value) {
+        using Kind = PickleValue::Kind;
+        if (value.kind() == Kind::List || value.kind() == Kind::Tuple) {
+            nlohmann::json list = nlohmann::json::array();
+            for (const PickleValue* element : value.elements()) list.push_back(scalar(*element));
+            return list;
+        }
+        if (value.kind() != Kind::Dict) return scalar(value);
+        nlohmann::json dict = nlohmann::json::object();
+        for (const PickleItem& item : value.entries()) {
+            const nlohmann::json key = scalar(*item.key);
+            if (!key.is_null()) dict[key.is_string() ? key.get<std::string>() : key.dump()] = scalar(*item.value);
+        }
+        return dict;
+    }
+
+private:
+    nlohmann::json scalar(const PickleValue& from) {
         if (const auto number = from.integer())
-            return *number < 0 ? nlohmann::json(*number) : nlohmann::json(uint64_t(*number));
-        if (from.kind() == Kind::Text) return std::string(*from.text());
-        return nullptr;
-    };
-    if (value.kind() == Kind::List || value.kind() == Kind::Tuple) {
-        nlohmann::json list = nlohmann::json::array();
-        for (const PickleValue* element : value.elements()) list.push_back(scalar(*element));
-        return list;
+            return *number < 0 ? nlohmann::json(*number) : nlohmann::json(static_cast<uint64_t>(*number));
+        if (from.kind() != PickleValue::Kind::Text) return nullptr;
+        const std::string_view text = *from.text();
+        if (text.size() > budget_) fail("%s: lists the same texts again and again", name_.c_str());
+        budget_ -= text.size();
+        return std::string(text);
     }
-    if (value.kind() != Kind::Dict) return scalar(value);
-    nlohmann::json dict = nlohmann::json::object();
-    for (const PickleItem& item : value.entries()) {
-        const nlohmann::json key = scalar(*item.key);
-        if (!key.is_null()) dict[key.is_string() ? key.get<std::string>() : key.dump()] = scalar(*item.value);
-    }
-    return dict;
-}
+
+    std::string name_;
+    size_t budget_;
+};
 
 nlohmann::json parse_pickle(std::string_view bytes, const std::string& name) {
     const Pickle pickle = Pickle::parse(std::as_bytes(std::span(bytes)), name);
-    nlohmann::json json = flat_json(pickle.root());
+    FlatJson flat(name, 4 * bytes.size());
+    nlohmann::json json = flat.read(pickle.root());
     for (const char* key : {"stoi", "itos"})
-        if (const PickleValue* list = pickle.root().find(key)) json[key] = flat_json(*list);
+        if (const PickleValue* list = pickle.root().find(key)) json[key] = flat.read(*list);
     return json;
 }
 
@@ -185,9 +200,8 @@ TokenType type_of(const std::string& text) {
 // dot, but then there are digits and line ends.
 bool dot_is_boundary(const std::vector<CharToken>& tokens) {
     const auto is_letter = [](const CharToken& token) {
-        const char first = token.text.empty() ? '\0' : token.text[0];
-        const bool digit = first >= '0' && first <= '9', control = first >= 0 && first < ' ';
-        return token.type == TokenType::Normal && !digit && !control;
+        const auto first = static_cast<unsigned char>(token.text.empty() ? 0 : token.text[0]);
+        return token.type == TokenType::Normal && first >= ' ' && !(first >= '0' && first <= '9');
     };
     return tokens.size() > 1 && tokens[0].text == "." && std::all_of(tokens.begin(), tokens.end(), is_letter);
 }
