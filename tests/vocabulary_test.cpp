@@ -141,7 +141,7 @@ TEST(Vocabulary, Pickles) {
     EXPECT_NE(message("\x80"), "");
     EXPECT_NE(message("\x80\x02cos\nsystem\n(X\2\0\0\0lstR."s), "");
     // One long text in many places, a dict in itself.
-    std::string long_text = "\x80\x02](X\0\x10\0\0"s + std::string(4096, 'x') + "q\0";
+    std::string long_text = "\x80\x02](X\0\x10\0\0"s + std::string(4096, 'x') + "q\0"s;
     for (int i = 0; i < 1000; ++i) long_text += "h\0"s;
     expect_contains(message(long_text + "e."), {"v.json", "again and again"});
     EXPECT_NE(message("\x80\x02}q\0(X\4\0\0\0stoih\0u."s), "");
