@@ -5,6 +5,7 @@
 #include "command.h"
 #include "conversion.h"
 #include "core/error.h"
+#include "input.h"
 #include "model/encode.h"
 #include "model/hf_config.h"
 #include "options.h"
@@ -19,8 +20,10 @@ constexpr const char* kFooter =
     "Model (From Scratch)\". Nothing in it is executed.\n\n"
     "Norms, biases and position embeddings are stored as f32 whatever the type. Types in blocks need rows of whole blocks: "
     "channels and feed-forward width divide by 256 for q6_k, q5_k and q4_k, by 32 for the other q types.\n\n"
-    "--vocab names a folder with a tokenizer, a tokenizer.json, a vocab.json with a merges.txt beside it, or a vocab.json "
-    "that lists characters: {\"a\": 0, \"b\": 1}; `none` leaves out one that nib does not know. Without a tokenizer the "
+    "--vocab names a folder with a tokenizer, a tokenizer.json, a vocab.json with a merges.txt beside it, or a list "
+    "of characters: {\"a\": 0, \"b\": 1} or [\"a\", \"b\"] in JSON, or nanoGPT's meta.pkl; `none` leaves out a tokenizer "
+    "that "
+    "nib does not know. Without a tokenizer the "
     "model takes and gives token numbers.\n\n"
     "Examples:\n"
     "  nib convert path/to/gpt2 -o gpt2.gguf\n"
@@ -57,6 +60,7 @@ void convert_command(CLI::App& app) {
         ->type_name("TYPE");
     app.add_option("--vocab", o->request.vocab, "the tokenizer (default: Hugging Face's beside config.json)")
         ->type_name("PATH");
+    add_end_token_option(app, o->request.end_token);
     app.add_option("--heads", o->heads, "number of attention heads, whatever the files say")
         ->transform(whole_number(1, int64_t{1} << 24))
         ->type_name("N");
