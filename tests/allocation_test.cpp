@@ -92,7 +92,7 @@ TEST_P(Allocation, NoneAfterTheFirstToken) {
 TEST_P(Allocation, NoneInGenerateAfterTheFirstToken) {
     std::vector<char32_t> characters;
     for (char32_t c = U'a'; characters.size() < static_cast<size_t>(config.vocab); ++c) characters.push_back(c);
-    const CharTokenizer tokenizer = CharTokenizer::from_code_points(std::move(characters));
+    const CharTokenizer tokenizer = CharTokenizer::from_code_points(characters);
     GenerateOptions options;
     options.sampler = sampling;
     options.count = config.context + 10;

@@ -10,7 +10,6 @@
 #include "core/error.h"
 #include "text/bpe_tokenizer.h"
 #include "text/byte_alphabet.h"
-#include "text/char_tokenizer.h"
 #include "text/token_numbers.h"
 #include "text/tokenizer_gguf.h"
 
@@ -77,9 +76,34 @@ TEST(Tokenizer, FirstAndLast) {
     model.specials.end = -1;
     EXPECT_EQ(BpeTokenizer(model).first_token(), 0);
     EXPECT_EQ(BpeTokenizer(model).end_token(), -1);
-    EXPECT_EQ(CharTokenizer::from_code_points({U'\t', U'\n', U'a'}).first_token(), 1);
-    EXPECT_EQ(CharTokenizer::from_code_points({U'b', U'c'}).first_token(), 0);
-    EXPECT_EQ(CharTokenizer::from_code_points({U'b', U'c'}).end_token(), -1);
+}
+
+TEST(Tokenizer, TheEndTokenCanBeNamed) {
+    BpeModel model = small_model();
+    BpeTokenizer both(model);  // one that begins and ends texts gives way in both
+    both.set_end_token("\n");
+    EXPECT_TRUE(both.end_token() == 10 && both.first_token() == 10 && !both.begins_texts());
+    model.specials.add_begin = true;
+    BpeTokenizer begins(model);
+    begins.set_end_token("ab");
+    EXPECT_TRUE(begins.end_token() == 258 && begins.first_token() == 258 && begins.begins_texts());
+    begins.set_end_token("");
+    EXPECT_TRUE(begins.end_token() == -1 && begins.specials().begin == -1 && !begins.begins_texts());
+    model.specials.end = 257;
+    BpeTokenizer two(model);
+    two.set_end_token("[tool]");
+    two.set_end_token("a");
+    EXPECT_TRUE(two.end_token() == 'a' && two.first_token() == 256 && two.begins_texts());
+    model.specials = {};
+    BpeTokenizer none(model);
+    none.set_end_token("<s>");
+    EXPECT_TRUE(none.end_token() == 256 && none.first_token() == 256 && none.begins_texts());
+    EXPECT_NE(error_of([&] { none.set_end_token("abc\n"); }).find("the model has no token `abc\\x0A`"), std::string::npos);
+    EXPECT_EQ(none.end_token(), 256);
+    TokenNumbers numbers(10);
+    numbers.set_end_token("7");
+    EXPECT_TRUE(numbers.end_token() == 7 && numbers.first_token() == 7);
+    EXPECT_NE(error_of([&] { numbers.set_end_token("10"); }), "");
 }
 
 TEST(TokenNumbers, ReadsNumbers) {

@@ -14,7 +14,7 @@
 #include "model/encode.h"
 #include "model/gpt.h"
 #include "model/hf_config.h"
-#include "model/hf_names.h"
+#include "model/layouts.h"
 #include "quant/quantize.h"
 #include "text/bpe_tokenizer.h"
 #include "text/tokenizer_export.h"
@@ -176,10 +176,8 @@ std::unique_ptr<Tokenizer> find_tokenizer(const GgufFile& file, const GptConfig&
     if (tokenizer->vocab_size() > config.vocab)
         fail("%s: the tokenizer has %d tokens, but the embedding has only %lld rows", printable(file.name()).c_str(),
              tokenizer->vocab_size(), static_cast<long long>(config.vocab));
-    if (const auto* bpe = dynamic_cast<const BpeTokenizer*>(tokenizer.get())) {
-        begin = bpe->specials().begin;
-        end = bpe->specials().end;
-    }
+    begin = tokenizer->specials().begin;
+    end = tokenizer->specials().end;
     return tokenizer;
 }
 

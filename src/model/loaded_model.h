@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "core/backend.h"
 #include "io/gguf.h"
@@ -27,6 +28,8 @@ public:
     const GptConfig& config() const { return config_; }
     /// TokenNumbers when the file has none.
     const Tokenizer& tokenizer() const { return *tokenizer_; }
+    /// Tokenizer::set_end_token().
+    void set_end_token(std::string_view text) { tokenizer_->set_end_token(text); }
     const GptWeights& weights() const { return weights_; }
 
 private:

@@ -40,16 +40,16 @@ struct BpeTokenizer::Work {
 };
 
 BpeTokenizer::BpeTokenizer(const BpeModel& model, std::span<const std::string> merges)
-    : merges_(merges.size()),
+    : Tokenizer(model.specials),
+      merges_(merges.size()),
       added_(collect_added(model.tokens, true)),
       plain_(collect_added(model.tokens, false)),
       split_(model.split),
       add_prefix_space_(model.add_prefix_space),
-      ignore_merges_(model.ignore_merges),
-      specials_(model.specials) {
+      ignore_merges_(model.ignore_merges) {
     add_tokens(model.tokens);
     add_merges(merges);
-    check_ids();
+    check_specials();
     shortcut_ = std::make_unique<std::atomic<uint8_t>[]>(model.tokens.size());
 }
 
@@ -118,19 +118,6 @@ void BpeTokenizer::add_merges(std::span<const std::string> merges) {
     }
 }
 
-void BpeTokenizer::check_ids() const {
-    const std::pair<const char*, int32_t> ids[] = {
-        {"beginning",    specials_.begin  },
-        {"end",          specials_.end    },
-        {"unknown text", specials_.unknown},
-        {"padding",      specials_.padding}
-    };
-    for (const auto& [purpose, id] : ids) {
-        if (id < -1 || id >= vocab_size())
-            fail("the token for %s, %d, is outside the vocabulary of %d tokens", purpose, id, vocab_size());
-    }
-}
-
 size_t BpeTokenizer::slot_for(std::string_view bytes) const {
     const size_t mask = slots_.size() - 1;
     size_t at = std::hash<std::string_view>()(bytes) & mask;
@@ -162,12 +149,10 @@ std::string BpeTokenizer::decode(std::span<const int32_t> ids) const {
     return text;
 }
 
-int32_t BpeTokenizer::first_token() const { return specials_.begin >= 0 ? specials_.begin : std::max(specials_.end, 0); }
-
 std::vector<int32_t> BpeTokenizer::encode(std::string_view text, const EncodeOptions& options) const {
     Work work{options, {}, {}, {}};
     work.ids.reserve(text.size() / 3);
-    if (options.begin && begins_texts()) work.ids.push_back(specials_.begin);
+    if (options.begin && begins_texts()) work.ids.push_back(specials().begin);
     encode_added(text, 0, work);
     return std::move(work.ids);
 }
@@ -220,7 +205,7 @@ void BpeTokenizer::merge_piece(std::string_view piece, Work& work) const {
     for (const char letter : piece) {
         const auto byte = static_cast<unsigned char>(letter);
         int32_t id = byte_ids_[byte];
-        if (id < 0) id = specials_.unknown;
+        if (id < 0) id = specials().unknown;
         if (id < 0 && work.options.skip_unknown) continue;
         if (id < 0)
             fail("the model has no token for %s, and none for unknown text; %s",
@@ -245,7 +230,7 @@ BpeModel BpeTokenizer::model() const {
     model.split = split_;
     model.add_prefix_space = add_prefix_space_;
     model.ignore_merges = ignore_merges_;
-    model.specials = specials_;
+    model.specials = specials();
     return model;
 }
 

@@ -19,25 +19,10 @@
 
 namespace nib {
 
-/// What a token is for; the numbers are llama.cpp's.
-enum class TokenType : int32_t {
-    Normal = 1,       // from the vocabulary that was trained
-    Unknown = 2,      // stands for what has no token
-    Control = 3,      // a mark like the end of a text: found in a text, not part of what it says
-    UserDefined = 4,  // added later; found in a text as it stands
-    Unused = 5,       // an id without a token
-};
-
 struct BpeToken {
     std::string text;  // in GPT-2's alphabet if normal, else as it stands
     TokenType type = TokenType::Normal;
     bool normalized = false;  // found in a text only after all those of which this is false (Hugging Face's word)
-};
-
-/// Ids of tokens with a purpose, -1 where there is none, and what belongs around a text.
-struct BpeSpecials {
-    int32_t begin = -1, end = -1, unknown = -1, padding = -1;
-    bool add_begin = false, add_end = false;
 };
 
 /// All that makes a byte-level BPE tokenizer.
@@ -47,7 +32,7 @@ struct BpeModel {
     SplitPattern split = SplitPattern::Gpt2;
     bool add_prefix_space = false;  // a text, or part of one between added tokens, begins with a space
     bool ignore_merges = false;     // a piece that is a token is that token, whether merges lead to it or not
-    BpeSpecials specials;
+    SpecialTokens specials;
 };
 
 class BpeTokenizer : public Tokenizer {
@@ -70,12 +55,8 @@ public:
     int32_t vocab_size() const override { return static_cast<int32_t>(types_.size()); }
     bool has_token(int32_t id) const override { return type(id) != TokenType::Unused; }
     const char* kind() const override { return "bpe"; }
-    int32_t first_token() const override;
-    bool begins_texts() const override { return specials_.add_begin && specials_.begin >= 0; }
-    int32_t end_token() const override { return specials_.end; }
 
     TokenType type(int32_t id) const;
-    const BpeSpecials& specials() const { return specials_; }
 
     /// The model again, for writing it to a file: what was given, but a merge that was given twice is there once.
     BpeModel model() const;
@@ -87,7 +68,6 @@ private:
     int32_t find(std::string_view bytes) const { return slots_[slot_for(bytes)]; }
     size_t slot_for(std::string_view bytes) const;
 
-    void check_ids() const;
     void add_tokens(const std::vector<BpeToken>& tokens);
     void add_merges(std::span<const std::string> merges);
     std::string_view slice(int32_t id) const;  // of the blob
@@ -109,7 +89,6 @@ private:
     std::array<AddedTokens, 2> added_, plain_;
     SplitPattern split_;
     bool add_prefix_space_, ignore_merges_;
-    BpeSpecials specials_;
 
     // Whether merging a token's bytes gives that very token, which saves the merging. Found out when it is first asked.
     static constexpr uint8_t kNotTried = 0, kMergesToItself = 1, kMergesToOthers = 2;

@@ -9,6 +9,21 @@
 
 namespace nib {
 
+/// What a token is for; the numbers are llama.cpp's.
+enum class TokenType : int32_t {
+    Normal = 1,       // from the vocabulary that was trained
+    Unknown = 2,      // stands for what has no token
+    Control = 3,      // a mark like the end of a text: found in a text, not part of what it says
+    UserDefined = 4,  // added later; found in a text as it stands
+    Unused = 5,       // an id without a token
+};
+
+/// Ids of tokens with a purpose, -1 where there is none, and what belongs around a text.
+struct SpecialTokens {
+    int32_t begin = -1, end = -1, unknown = -1, padding = -1;
+    bool add_begin = false, add_end = false;
+};
+
 struct EncodeOptions {
     bool special = true;  // marks like "<|endoftext|>" are their tokens (as in Hugging Face); false: text like any other
     bool begin = false;   // first the token that begins a text, if the model wants one
@@ -49,12 +64,26 @@ public:
     /// Which tokenizer this is, in a word for people: "char", ...
     virtual const char* kind() const = 0;
 
+    const SpecialTokens& specials() const { return specials_; }
     /// What a model continues when there is no prompt.
-    virtual int32_t first_token() const { return 0; }
+    virtual int32_t first_token() const;
     /// Whether the model wants that token before every text (EncodeOptions::begin).
-    virtual bool begins_texts() const { return false; }
+    bool begins_texts() const { return specials_.add_begin && specials_.begin >= 0; }
     /// The token that ends a text; -1: none.
-    virtual int32_t end_token() const { return -1; }
+    int32_t end_token() const { return specials_.end; }
+
+    /// Takes the token with this text for the one that ends a text, no token if `text` is empty. It also begins texts,
+    /// unless the vocabulary has another token for that than for the end. Error when there is no such token.
+    void set_end_token(std::string_view text);
+
+protected:
+    explicit Tokenizer(const SpecialTokens& specials = {}) : specials_(specials) {}
+
+    /// Error for an id of `specials()` outside the vocabulary.
+    void check_specials() const;
+
+private:
+    SpecialTokens specials_;
 };
 
 }  // namespace nib

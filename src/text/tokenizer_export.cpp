@@ -4,8 +4,7 @@
 
 #include "core/error.h"
 #include "text/bpe_tokenizer.h"
-#include "text/char_tokenizer.h"
-#include "text/utf8.h"
+#include "text/character_files.h"
 
 namespace nib {
 namespace {
@@ -70,24 +69,6 @@ Json config_json(int64_t context) {
         {"tokenizer_class",              "PreTrainedTokenizerFast"},
         {"model_max_length",             context                  },
         {"clean_up_tokenization_spaces", false                    },
-    };
-}
-
-Files character_files(const CharTokenizer& tokenizer, int64_t context) {
-    Vocabulary vocab;
-    int32_t id = 0;
-    for (const char32_t code : tokenizer.code_points()) {
-        std::string text;
-        append_utf8(text, code);
-        vocab.add(text, id++);
-    }
-    const Json model = bpe_section(vocab.take(), Json::array(), nullptr, false);
-    const Json decoder = {
-        {"type", "Fuse"}
-    };
-    return {
-        {"tokenizer.json", dump(tokenizer_json(Json::array(), nullptr, nullptr, decoder, model), 2)},
-        {"tokenizer_config.json",         dump(config_json(context),                                    2)                                        },
     };
 }
 
@@ -172,7 +153,7 @@ Files bpe_files(const BpeModel& model, int64_t context) {
     const Json vocab = tokens.take();
     std::string merges = "#version: 0.2\n";
     for (const std::string& merge : model.merges) merges += merge + "\n";
-    const BpeSpecials& specials = model.specials;
+    const SpecialTokens& specials = model.specials;
     const auto text = [&](int32_t id) { return id < 0 ? Json() : Json(model.tokens[static_cast<size_t>(id)].text); };
     config["bos_token"] = text(specials.begin);
     config["eos_token"] = text(specials.end);

@@ -15,7 +15,7 @@
 #include "io/json_value.h"
 #include "io/mapped_file.h"
 #include "text/bpe_tokenizer.h"
-#include "text/vocabulary.h"
+#include "text/character_files.h"
 
 namespace nib {
 namespace {
@@ -208,29 +208,6 @@ void read_tokenizer_json(const Value& root, TokenList& tokens, BpeModel& bpe, Na
     }
 }
 
-// A tokenizer.json that cuts a text into its characters, as nib writes it for a character model: BPE without merges, over
-// the text as a whole. Its vocabulary, or nothing.
-std::optional<Value> character_list(const Value& root) {
-    const auto model = root.find("model"), decoder = root.find("decoder");
-    if (!model || !model->raw().is_object() || !decoder || !decoder->raw().is_object() || root.find("pre_tokenizer"))
-        return std::nullopt;
-    const auto merges = model->find("merges");
-    if (!merges || !merges->raw().empty() || decoder->text_or("type", "") != "Fuse") return std::nullopt;
-    for (const char* key : {"normalizer", "post_processor"})
-        if (const auto found = root.find(key)) found->refuse("such a thing around a list of characters");
-    if (const auto added = root.find("added_tokens"); added && added->items() > 0)
-        added->refuse("a token added to a list of characters");
-    return model->get("vocab");
-}
-
-std::unique_ptr<Tokenizer> read_characters(const Value& vocab) {
-    TokenList list(vocab.where());
-    read_vocab(vocab, list);
-    std::vector<std::string> texts;
-    for (BpeToken& token : list.finish()) texts.push_back(std::move(token.text));
-    return character_tokenizer(texts, -1, -1, vocab.where() + ":");
-}
-
 // ---- vocab.json and merges.txt, and the files beside them --------------------------------------------------------------
 
 std::vector<std::string> read_merges_txt(std::string_view text) {
@@ -313,7 +290,7 @@ void set_specials(const Named& named, const std::optional<Value>& config, BpeMod
         const auto id = number->get<uint64_t>();
         return id < bpe.tokens.size() ? static_cast<int32_t>(id) : -1;
     };
-    BpeSpecials& to = bpe.specials;
+    SpecialTokens& to = bpe.specials;
     to.begin = id_of(named.begin);
     to.end = id_of(named.end);
     to.unknown = id_of(named.unknown);
@@ -356,7 +333,7 @@ std::unique_ptr<Tokenizer> parse_tokenizer(const Files& files, const std::string
     TokenList tokens(name);
     if (whole) {
         const Value root = *open("tokenizer.json");
-        if (const auto characters = character_list(root)) return read_characters(*characters);
+        if (auto characters = parse_character_files(root, config)) return characters;
         read_tokenizer_json(root, tokens, bpe, named);
     } else {
         read_vocab(*open("vocab.json"), tokens);

@@ -13,8 +13,6 @@
 namespace nib {
 namespace {
 
-constexpr int32_t kNormalToken = 1;  // llama.cpp's LLAMA_TOKEN_TYPE_NORMAL
-
 // What `tokenizer.ggml.pre` calls a way of splitting; the first name of each is the one that nib writes. llama.cpp splits
 // by the same expression for all of these, and for the Llama 3 family it ignores merges and begins texts with a token.
 struct PreName {
@@ -53,18 +51,18 @@ const PreName& read_pre(const GgufFile& file) {
          printable(name, 40).c_str(), known.c_str());
 }
 
-constexpr std::pair<const char*, int32_t BpeSpecials::*> kSpecialKeys[] = {
-    {"tokenizer.ggml.bos_token_id",     &BpeSpecials::begin  },
-    {"tokenizer.ggml.eos_token_id",     &BpeSpecials::end    },
-    {"tokenizer.ggml.unknown_token_id", &BpeSpecials::unknown},
-    {"tokenizer.ggml.padding_token_id", &BpeSpecials::padding},
+constexpr std::pair<const char*, int32_t SpecialTokens::*> kSpecialKeys[] = {
+    {"tokenizer.ggml.bos_token_id",     &SpecialTokens::begin  },
+    {"tokenizer.ggml.eos_token_id",     &SpecialTokens::end    },
+    {"tokenizer.ggml.unknown_token_id", &SpecialTokens::unknown},
+    {"tokenizer.ggml.padding_token_id", &SpecialTokens::padding},
 };
 
-BpeSpecials read_specials(const GgufFile& file, bool add_begin) {
-    BpeSpecials specials;
+SpecialTokens read_specials(const GgufFile& file, bool add_begin) {
+    SpecialTokens specials;
     for (const auto& [key, member] : kSpecialKeys) {
         const auto id = file.get_or<int64_t>(key, -1);
-        if (id >= std::numeric_limits<int32_t>::max() && id != std::numeric_limits<uint32_t>::max())
+        if (id < -1 || (id >= std::numeric_limits<int32_t>::max() && id != std::numeric_limits<uint32_t>::max()))
             fail("%s: key `%s`: there is no token %lld", file.name().c_str(), key, static_cast<long long>(id));
         specials.*member = id == std::numeric_limits<uint32_t>::max() ? -1 : static_cast<int32_t>(id);
     }
@@ -74,7 +72,7 @@ BpeSpecials read_specials(const GgufFile& file, bool add_begin) {
 }
 
 // Without types all tokens are normal but those with a purpose.
-std::vector<BpeToken> read_tokens(const GgufFile& file, const BpeSpecials& specials) {
+std::vector<TokenType> read_types(const GgufFile& file, const SpecialTokens& specials) {
     const auto& texts = file.array<std::string>("tokenizer.ggml.tokens");
     const bool typed = file.value("tokenizer.ggml.token_type") != nullptr;
     const std::vector<int32_t> none;
@@ -83,18 +81,16 @@ std::vector<BpeToken> read_tokens(const GgufFile& file, const BpeSpecials& speci
         fail("%s: the vocabulary is damaged: %zu tokens, but %zu types of tokens", file.name().c_str(), texts.size(),
              types.size());
     }
-    std::vector<BpeToken> tokens(texts.size());
-    for (size_t i = 0; i < texts.size(); ++i) {
-        const int32_t type = typed ? types[i] : kNormalToken;
-        const bool known = type >= 1 && type <= static_cast<int32_t>(TokenType::Unused);
-        tokens[i] = {texts[i], known ? static_cast<TokenType>(type) : TokenType::Normal, false};
-        tokens[i].normalized = tokens[i].type == TokenType::UserDefined;
+    std::vector<TokenType> read(texts.size(), TokenType::Normal);
+    for (size_t i = 0; i < types.size(); ++i) {
+        const bool known = types[i] >= 1 && types[i] <= static_cast<int32_t>(TokenType::Unused);
+        if (known) read[i] = static_cast<TokenType>(types[i]);
     }
     for (const int32_t id : {specials.begin, specials.end, specials.unknown, specials.padding}) {
         const auto i = static_cast<size_t>(id);
-        if (!typed && id >= 0 && i < tokens.size()) tokens[i].type = TokenType::Control;
+        if (!typed && id >= 0 && i < read.size()) read[i] = TokenType::Control;
     }
-    return tokens;
+    return read;
 }
 
 std::unique_ptr<Tokenizer> read_bpe(const GgufFile& file) {
@@ -102,7 +98,10 @@ std::unique_ptr<Tokenizer> read_bpe(const GgufFile& file) {
     BpeModel model;
     model.split = pre.split;
     model.specials = read_specials(file, pre.add_begin);
-    model.tokens = read_tokens(file, model.specials);
+    const auto& texts = file.array<std::string>("tokenizer.ggml.tokens");
+    const std::vector<TokenType> types = read_types(file, model.specials);
+    for (size_t i = 0; i < texts.size(); ++i)
+        model.tokens.push_back({texts[i], types[i], types[i] == TokenType::UserDefined});
     const auto& merges = file.array<std::string>("tokenizer.ggml.merges");
     model.add_prefix_space = file.get_or<bool>("tokenizer.ggml.add_space_prefix", false);
     model.ignore_merges = file.get_or<bool>("nib.tokenizer.ignore_merges", pre.ignore_merges);
@@ -113,17 +112,36 @@ std::unique_ptr<Tokenizer> read_bpe(const GgufFile& file) {
     }
 }
 
+std::unique_ptr<Tokenizer> read_characters(const GgufFile& file) {
+    const SpecialTokens specials = read_specials(file, false);
+    const std::vector<TokenType> types = read_types(file, specials);
+    try {
+        return std::make_unique<CharTokenizer>(
+            CharTokenizer::from_token_strings(file.array<std::string>("tokenizer.ggml.tokens"), types, specials));
+    } catch (const Error& error) {
+        fail("%s: %s", file.name().c_str(), error.what());
+    }
+}
+
+void write_specials(GgufWriter& file, const SpecialTokens& specials) {
+    for (const auto& [key, member] : kSpecialKeys)
+        if (specials.*member >= 0) file.set(key, static_cast<uint32_t>(specials.*member));
+    file.set("tokenizer.ggml.add_bos_token", specials.add_begin);
+    file.set("tokenizer.ggml.add_eos_token", specials.add_end);
+}
+
 }  // namespace
 
 void write_tokenizer(GgufWriter& file, const CharTokenizer& tokenizer) {
-    const auto size = static_cast<size_t>(tokenizer.vocab_size());
+    std::vector<int32_t> types;
+    for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) types.push_back(static_cast<int32_t>(tokenizer.token(id).type));
     file.set("tokenizer.ggml.model", std::string("llama"));
     file.set("nib.tokenizer", std::string("char"));
     file.set("tokenizer.ggml.tokens", tokenizer.token_strings());
-    file.set("tokenizer.ggml.scores", std::vector<float>(size, 0.0f));
-    file.set("tokenizer.ggml.token_type", std::vector<int32_t>(size, kNormalToken));
-    for (const char* key : {"add_space_prefix", "add_bos_token", "add_eos_token"})
-        file.set(std::string("tokenizer.ggml.") + key, false);
+    file.set("tokenizer.ggml.scores", std::vector<float>(types.size(), 0.0f));
+    file.set("tokenizer.ggml.token_type", std::move(types));
+    file.set("tokenizer.ggml.add_space_prefix", false);
+    write_specials(file, tokenizer.specials());
 }
 
 void write_tokenizer(GgufWriter& file, const BpeTokenizer& tokenizer) {
@@ -141,10 +159,7 @@ void write_tokenizer(GgufWriter& file, const BpeTokenizer& tokenizer) {
     file.set("tokenizer.ggml.tokens", std::move(texts));
     file.set("tokenizer.ggml.token_type", std::move(types));
     file.set("tokenizer.ggml.merges", std::move(model.merges));
-    for (const auto& [key, member] : kSpecialKeys)
-        if (model.specials.*member >= 0) file.set(key, static_cast<uint32_t>(model.specials.*member));
-    file.set("tokenizer.ggml.add_bos_token", model.specials.add_begin);
-    file.set("tokenizer.ggml.add_eos_token", model.specials.add_end);
+    write_specials(file, model.specials);
     file.set("tokenizer.ggml.add_space_prefix", model.add_prefix_space);
     if (model.ignore_merges != pre.ignore_merges) file.set("nib.tokenizer.ignore_merges", model.ignore_merges);
 }
@@ -164,12 +179,7 @@ std::unique_ptr<Tokenizer> read_tokenizer(const GgufFile& file) {
         fail("%s: tokenizer `%s` is not supported; nib knows characters and byte-level BPE (`gpt2`)", file.name().c_str(),
              printable(model, 40).c_str());
     }
-    const auto& tokens = file.array<std::string>("tokenizer.ggml.tokens");
-    try {
-        return std::make_unique<CharTokenizer>(CharTokenizer::from_token_strings(tokens));
-    } catch (const Error& error) {
-        fail("%s: %s", file.name().c_str(), error.what());
-    }
+    return read_characters(file);
 }
 
 }  // namespace nib

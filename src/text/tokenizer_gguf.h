@@ -10,8 +10,9 @@
 
 namespace nib {
 
-/// Stores a character vocabulary so that llama.cpp reads it as a SentencePiece model without merges or special tokens, plus
-/// `nib.tokenizer = "char"`.
+/// Stores a character vocabulary so that llama.cpp reads it as a SentencePiece model without merges, plus
+/// `nib.tokenizer = "char"`. Texts have the same ids there unless a character has no token, a text has both U+2581 and
+/// spaces, which it cannot tell apart, or long tokens overlap: it looks for the longest one in all of the text first.
 void write_tokenizer(GgufWriter& file, const CharTokenizer& tokenizer);
 
 /// Stores a byte-level BPE tokenizer as llama.cpp does; the same tokenizer gives the same bytes. GGUF has no place for
