@@ -20,8 +20,8 @@
 namespace nib {
 namespace {
 
-GptConfig tiny_config() {
-    GptConfig c;
+ModelConfig tiny_config() {
+    ModelConfig c;
     c.layers = 1, c.heads = 2, c.embd = 12, c.context = 20, c.vocab = 17;
     return c;
 }
@@ -205,7 +205,7 @@ TEST(CheckedBackend, FindsAWrongKernel) {
             EXPECT_EQ(checked.summary().op, static_cast<Op>(op));
             // The first report is of the kernel itself; what follows it may choke on NaN, but not on a wrong number.
             for (const std::string& line : damaged == off_by_little ? reports : std::vector{reports[0]})
-                EXPECT_NE(line.find(name), std::string::npos) << line;
+                EXPECT_NE(line.find(name), std::string::npos) << name << line;
         }
 }
 

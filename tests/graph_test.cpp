@@ -39,7 +39,7 @@ struct Outcome {
     std::vector<float> losses, gradients;
 };
 
-Outcome train_once(const KernelTable& table, int threads, const GptConfig& config, int64_t B, int64_t T, float dropout) {
+Outcome train_once(const KernelTable& table, int threads, const ModelConfig& config, int64_t B, int64_t T, float dropout) {
     CpuBackend backend(table, threads);
     const GptCase model(backend, config);
     randomize(model, 1);
@@ -54,7 +54,7 @@ Outcome train_once(const KernelTable& table, int threads, const GptConfig& confi
 TEST(Graph, GradientsOfAWholeModel) {
     for (const float dropout : {0.0f, 0.2f})
         for (const Act act : {Act::GeluTanh, Act::GeluErf}) {  // ReLU has kinks; reference_test.cpp has its gradient
-            GptConfig config = tiny_config(act != Act::GeluErf);
+            ModelConfig config = tiny_config(act != Act::GeluErf);
             config.act = act;
             constexpr int64_t B = 3, T = 8, R = B * T;
             CpuBackend backend(ref::table, 2);
@@ -130,7 +130,7 @@ TEST(Graph, EveryTableGivesTheReferencesGradients) {
 TEST(Graph, RecomputationGivesTheSameBitsWithLessMemory) {
     for (const KernelTable* table : kernel_tables())
         for (const int64_t B : {2, 16}) {
-            GptConfig config = tiny_config();
+            ModelConfig config = tiny_config();
             config.layers = 6;
             CpuBackend backend(*table, 2);
             const GptCase model(backend, config);
@@ -282,12 +282,14 @@ struct Generator {
     std::vector<float> last_logits(const std::vector<int32_t>& tokens, int64_t width, const std::vector<int64_t>& pieces) {
         Graph graph(Mode::Infer);
         const RowCount live = graph.add_row_count();
-        const auto input = [&](const char* name) { return graph.input(name, {1, width}, DType::I32, live); };
-        const Tensor ids = input("ids"), positions = input("positions"), slots = input("slots");
+        TokenInputs inputs(graph, model.config, 1, width, live);
+        const Tensor slots = graph.input("slots", {1, width}, DType::I32, live);
         const Tensor spans = graph.input("spans", {1, width, 2}, DType::I32, live);
         const Tensor rows = graph.input("rows", {1}, DType::I32);
-        const Tensor x = gpt(graph, model.config, model.weights, {ids, positions, 0, &caches, slots, spans});
-        const Tensor logits = graph.output(graph.linear(graph.gather(x, rows), {model.weights.output, {}}));
+        const CacheInputs cache{caches, slots, spans};
+        const auto gpt = make_model(model.config);
+        const Tensor x = gpt->hidden(graph, inputs.inputs(model.weights, 0, &cache));
+        const Tensor logits = graph.output(graph.linear(graph.gather(x, rows), model.weights[gpt->head()]));
         const Plan plan = compile(graph, backend);
         check_schedule(plan);
         int64_t at = 0;
@@ -300,8 +302,7 @@ struct Generator {
                 seen[static_cast<size_t>(2 * i + 1)] = static_cast<int32_t>(at + i + 1);
             }
             plan.set(spans, std::span<const int32_t>(seen));
-            plan.set(ids, std::span<const int32_t>(part));
-            plan.set(positions, std::span<const int32_t>(where));
+            inputs.set(plan, part, where);
             plan.set(rows, std::span<const int32_t>({static_cast<int32_t>(count - 1)}));
             Step step;
             step.rows[0] = count;
@@ -321,18 +322,8 @@ TEST(Inference, CachedPiecesGiveWhatTheWholeSequenceGives) {
         for (const int threads : {1, 2}) {
             Generator generator(*table, threads, 32);
             // Without a cache, all logits.
-            Graph graph(Mode::Infer);
-            const Tensor ids = graph.input("ids", {1, T}, DType::I32), positions = graph.input("positions", {1, T}, DType::I32);
-            const Tensor x = gpt(graph, generator.model.config, generator.model.weights, {ids, positions});
-            const Tensor logits = graph.output(graph.linear(x, {generator.model.weights.output, {}}));
-            const Plan plan = compile(graph, generator.backend);
-            std::vector<int32_t> where(T);
-            std::iota(where.begin(), where.end(), 0);
-            plan.set(ids, std::span<const int32_t>(tokens));
-            plan.set(positions, std::span<const int32_t>(where));
-            plan.run(Step());
-            std::vector<float> all(T * 17);
-            plan.get(logits, std::span(all));
+            const std::vector<float> all =
+                LogitsGraph(generator.backend, generator.model.config, generator.model.weights, 1, T).run(tokens);
             const std::vector<float> expected(all.end() - 17, all.end());
             EXPECT_LE(relative_error(generator.last_logits(tokens, T, {T}), expected), 1e-5) << table->name;
             EXPECT_LE(relative_error(generator.last_logits(tokens, 16, {16, 3, 1}), expected), 1e-5) << table->name;

@@ -63,7 +63,7 @@ TEST(HfConfig, OfMinGpt) {
 
 TEST(HfConfig, IsWrittenAsItIsRead) {
     for (const float eps : {1e-5f, 1e-6f, 0.0f, 0.1f, 1.0f / 3}) {
-        const GptConfig c{.layers = 3,
+        const ModelConfig c{.layers = 3,
                           .heads = 5,
                           .embd = 35,
                           .context = 9,

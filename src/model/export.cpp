@@ -12,7 +12,7 @@
 #include "io/gguf.h"
 #include "io/safetensors.h"
 #include "model/encode.h"
-#include "model/gpt.h"
+#include "model/architecture.h"
 #include "model/hf_config.h"
 #include "model/layouts.h"
 #include "quant/quantize.h"
@@ -104,9 +104,9 @@ SourceType source_type(DType type) {
 
 const char* torch_name(DType type) { return type == DType::F16 ? "float16" : type == DType::BF16 ? "bfloat16" : "float32"; }
 
-std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const GptConfig& config, std::optional<DType> type) {
+std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const ModelConfig& config, std::optional<DType> type) {
     std::vector<ExportedTensor> tensors;
-    for (const ParameterSpec& spec : gpt_parameters(config)) {
+    for (const ParameterSpec& spec : model_parameters(config)) {
         const GgufTensor& from = file.tensor(spec.name);
         const std::vector<int64_t> expected(spec.shape.dims.begin(), spec.shape.dims.begin() + spec.shape.rank);
         if (from.shape != expected)
@@ -163,7 +163,7 @@ uint64_t write_weights(AtomicFile& file, const GgufFile& source, const std::vect
 }
 
 // The tokenizer, or nullptr with a warning; and the ids of the tokens around a text.
-std::unique_ptr<Tokenizer> find_tokenizer(const GgufFile& file, const GptConfig& config, const ConvertReports& reports,
+std::unique_ptr<Tokenizer> find_tokenizer(const GgufFile& file, const ModelConfig& config, const ConvertReports& reports,
                                           int32_t& begin, int32_t& end) {
     const auto model = file.get_or<std::string>("tokenizer.ggml.model", "none");
     if (model == "none" || model == "no_vocab") {
@@ -185,7 +185,7 @@ std::unique_ptr<Tokenizer> find_tokenizer(const GgufFile& file, const GptConfig&
 
 ConvertResult export_model(const ExportRequest& request, const ConvertReports& reports) {
     const GgufFile file = GgufFile::open(request.input);
-    const GptConfig config = read_config(file);
+    const ModelConfig config = read_config(file);
     const std::vector<ExportedTensor> tensors = plan_tensors(file, config, request.type);
     int32_t begin = -1, end = -1;
     const std::unique_ptr<Tokenizer> tokenizer = find_tokenizer(file, config, reports, begin, end);

@@ -1,4 +1,5 @@
 // GPT-2 (Radford et al. 2019): pre-norm transformer decoder with learned positions.
+#include "core/error.h"
 #include "model/architecture.h"
 #include "model/blocks.h"
 
@@ -60,5 +61,23 @@ private:
 }  // namespace
 
 std::unique_ptr<Model> make_gpt2(const ModelConfig& config) { return std::make_unique<Gpt2>(config); }
+
+void read_gpt2(const GgufFile& file, ModelConfig& c) {
+    c.eps = file.get<float>("gpt2.attention.layer_norm_epsilon");
+    const auto act = file.get_or<std::string>("nib.activation", "gelu_tanh");
+    if (act == "gelu_erf")
+        c.act = Act::GeluErf;
+    else if (act == "relu")
+        c.act = Act::Relu;
+    else if (act != "gelu_tanh")
+        fail("activation `%s` is not supported; nib knows gelu_tanh, gelu_erf and relu", printable(act).c_str());
+}
+
+void write_gpt2(GgufWriter& file, const ModelConfig& c) {
+    file.set("gpt2.attention.layer_norm_epsilon", c.eps);
+    // llama.cpp's gpt2 is always gelu_tanh; the key is written only where that would be wrong.
+    if (c.act == Act::GeluErf) file.set("nib.activation", std::string("gelu_erf"));
+    if (c.act == Act::Relu) file.set("nib.activation", std::string("relu"));
+}
 
 }  // namespace nib

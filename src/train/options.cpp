@@ -93,8 +93,8 @@ Schedule TrainOptions::learning_rate() const {
     return {schedule_kind(schedule), lr, min_lr, warmup, decay_iters, step_size, gamma};
 }
 
-GptConfig TrainOptions::config(int64_t vocab) const {
-    GptConfig c;
+ModelConfig TrainOptions::config(int64_t vocab) const {
+    ModelConfig c;
     c.layers = layers;
     c.heads = heads;
     c.embd = embd;
@@ -154,7 +154,7 @@ void write_options(GgufWriter& file, const TrainOptions& options) {
             std::visit([&](auto member) { file.set(key_of(field), options.*member); }, field.member);
 }
 
-TrainOptions read_options(const GgufFile& file, const GptConfig& config) {
+TrainOptions read_options(const GgufFile& file, const ModelConfig& config) {
     TrainOptions options;
     options.layers = config.layers;
     options.heads = config.heads;

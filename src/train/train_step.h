@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/plan.h"
-#include "model/gpt.h"
+#include "model/architecture.h"
 #include "train/memory.h"
 
 namespace nib {
@@ -15,7 +15,7 @@ namespace nib {
 class TrainStep {
 public:
     /// Allocates and compiles. Error when the backend lacks memory or an op. `backend` must outlive it.
-    TrainStep(Backend& backend, const GptConfig& config, const TrainShape& shape);
+    TrainStep(Backend& backend, const ModelConfig& config, const TrainShape& shape);
 
     /// Random weights (GPT-2's initialisation) from the seed alone, moments zero.
     void initialise(uint64_t seed);
@@ -57,8 +57,8 @@ public:
     /// Losses of B sequences without dropout; rows whose target is kIgnore do not count.
     LossSum evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets);
 
-    const GptConfig& config() const { return config_; }
-    const GptWeights& weights() const { return weights_; }
+    const ModelConfig& config() const { return config_; }
+    const Weights& weights() const { return weights_; }
     const TrainShape& shape() const { return shape_; }
     int64_t rows() const { return shape_.batch * shape_.time; }  // B*T
     Backend& backend() const { return backend_; }
@@ -82,7 +82,7 @@ private:
     Graph update_graph() const;
     Tensor gradient_of(Graph& g, const ParameterLayout::Run& run) const;
     std::vector<int64_t> sum_blocks() const;
-    void set_inputs(const LossPlan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets) const;
+    void set_inputs(LossPlan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets) const;
     void begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
     double loss_sum(const LossPlan& plan);
     double mean_loss();
@@ -90,7 +90,7 @@ private:
     void put(const Update& update);
 
     Backend& backend_;
-    const GptConfig config_;
+    const ModelConfig config_;
     const TrainShape shape_;
     const ParameterLayout layout_;
     const std::vector<int64_t> first_block_;        // by run: where its partial sums of squares begin; last: their number
@@ -98,7 +98,7 @@ private:
     Arena gradients_;                               // layout_.total floats
     Arena partials_;                                // sums of squares, double
     Arena stats_;                                   // (2) gradient norm, clip factor
-    GptWeights weights_;
+    Weights weights_;
     LossPlan train_, evaluate_;
     Plan norm_, update_;
     std::vector<int32_t> positions_;      // (B*T)

@@ -257,7 +257,7 @@ void Trainer::draw_curve() {
 }
 
 void Trainer::introduce() const {
-    const GptConfig& c = setup_.config;
+    const ModelConfig& c = setup_.config;
     const auto integer = [](int64_t n) { return static_cast<long long>(n); };
     progress_.line(
         strprintf("model  %lld layers, %lld heads, %lld channels, context %lld, vocabulary %lld: %.2f million "
