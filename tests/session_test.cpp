@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "cpu/backend.h"
+#include "gpt_case.h"
 #include "infer/evaluate.h"
 #include "infer/generate.h"
 #include "infer/session.h"
