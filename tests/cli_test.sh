@@ -143,6 +143,7 @@ fi
 
 diverge=(--lr 1e30 --clip 0 --warmup 0 --schedule constant)
 fails "try a lower --lr (it is 1e+30), --clip 1 (it is 0) or a longer --warmup (0); nothing was saved" train text.txt "${new[@]}" "${diverge[@]}"
+fails "try a lower --lr (it is 1e+30) or a longer --warmup (0); nothing was saved" train text.txt "${new[@]}" --lr 1e30 --warmup 0 --schedule constant
 nib train text.txt -o wild "${tiny[@]}" --optimizer sgd --momentum 0 --lr 100 --clip 0 --warmup 0 --save-every 1
 check "divergence ends with 1 and names the checkpoint that is kept" \
     test $? = 1 -a "$(grep -c 'nib: error: .*the checkpoint of step [0-9]* in wild.gguf is kept, and --resume' "$err")" = 1

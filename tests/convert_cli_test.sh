@@ -114,9 +114,11 @@ wrong_usage "--type: there is no type \`q9\`; choose one of: f32, f16, bf16, q8_
 wrong_usage "there is no type \`q2_k\`" quantize first x q2_k
 wrong_usage "\`q8_0\` has no place in a safetensors file" export first -o x --type q8_0
 wrong_usage "--activation: activation \`silu\` is not supported; nib knows gelu_new" convert hf -o x --activation silu
-refuses "--activation contradicts what config.json says" convert hf -o x --activation relu
-refuses "5 heads do not divide 16 channels, which must be a multiple of them; choose other --heads" convert "$goldens/names.pt" -o x --heads 5
-refuses "--heads 4 contradicts the 2 heads that the files say" convert hf -o x --heads 4
+works convert hf -o relu.gguf --activation relu
+check "an activation that is given counts" grep -q "warning: taking the activation relu, as given, instead of gelu_new of hf/config.json$" "$err"
+refuses "5 heads do not divide 16 channels, which must be a multiple of them; choose another value of --heads" convert "$goldens/names.pt" -o x --heads 5
+works convert hf -o four.gguf --heads 4
+check "heads that are given count" grep -q "warning: taking 4 heads, as given, instead of the 2 of hf/config.json$" "$err"
 refuses "nowhere.json: cannot open" convert hf -o x --vocab nowhere.json
 mkdir empty_folder
 refuses "empty_folder: the folder holds no tokenizer.json" convert hf -o x --vocab empty_folder
@@ -171,14 +173,19 @@ edited() { # TEXT SED-COMMAND: a folder whose config.json is edited
 }
 mkdir no_config no_weights && cp hf/model.safetensors no_config && cp hf/config.json no_weights
 refuses "nowhere: cannot open: No such file" convert nowhere -o x
-refuses "no_config: the folder has no config.json" convert no_config -o x
-refuses "no_weights: the folder holds no weights: expected model.safetensors" convert no_weights -o x
+refuses "no_config: no file says how many attention heads the model has; give --heads" convert no_config -o x
+refuses "no_weights: the folder holds no model.safetensors, pytorch_model.bin or model.pt" convert no_weights -o x
 refuses "text.txt: is neither a safetensors file nor a PyTorch checkpoint" convert text.txt -o x
 refuses "first.gguf: is a GGUF file already; use nib run or nib quantize" convert first.gguf -o x
 refuses "hf/tokenizer.json: is JSON, not weights" convert hf/tokenizer.json -o x
 refuses "no file says how many attention heads the model has; give --heads" convert no_config/model.safetensors -o x
 edited "architecture \`llama\` is not supported; nib converts gpt2" 's/"gpt2"/"llama"/'
-edited "names no model_type" '/model_type\|architectures\|GPT2LMHead/d; s/^  \],//'
+untyped='/model_type\|architectures\|GPT2LMHead/d; s/^  \],//'
+edited "names no model_type and no number of heads, such as n_head" "$untyped; /n_head/d"
+sed "$untyped" bare/config.json > edited/config.json && works convert edited -o untyped.gguf
+check "says what it takes it for" grep -q "warning: edited/config.json names no model_type: by its keys it is taken for a GPT-2's" "$err"
+sed 's/"gpt2"/"llama"/' bare/config.json > edited/config.json && works convert edited -o x4.gguf --heads 4 --activation gelu
+check "an option gets past another model's file" grep -q "warning: config.json is not used: .*llama" "$err"
 edited "activation \`silu\` is not supported; nib knows gelu_new" 's/gelu_new/silu/'
 edited "layer_norm_epsilon is number where nib expects a number from 0 to 1" 's/1e-05/7/'
 edited "n_layer is 3, but the weights say 2" 's/"n_layer": 2/"n_layer": 3/'
@@ -200,7 +207,7 @@ weights() { # TEXT SED-COMMAND: the folder with an edited header of the weights,
     rm -rf edited && cp -r bare edited && sed -i "$2" edited/model.safetensors
     refuses "$1" convert edited -o x
 }
-weights "tensor \`wte.weight\` is missing: this is no GPT-2" 's/\.wte\./.wtf./'
+weights "tensor \`wte.weight\` is missing: the names are those of GPT-2, but the file is incomplete" 's/\.wte\./.wtf./'
 weights "tensor \`h.1.ln_1.bias\` is missing" 's/h\.1\.ln_1\.bias/h.1.ln_1.b1as/'
 weights "the file is damaged" 's/"shape":\[32\]/"shape":[33]/'
 weights "the file is damaged" 's/"data_offsets":\[0,/"data_offsets":[9,/'

@@ -1,6 +1,7 @@
 // libFuzzer target: no config.json and no weights may crash nib convert, and what it accepts, nib opens. The input is a
-// config.json (if it is empty there is none), a line of "--", and the weights: the header of a safetensors file whose data
-// are as large as the seed's, or any other file. Seeds: tests/fuzz_corpus/import.
+// config.json (if it is empty there is none, and if `#` comes first the number of heads is given), a line of "--", and the
+// weights: the header of a safetensors file whose data are as large as the seed's, or any other file. Seeds:
+// tests/fuzz_corpus/import.
 #include <stdlib.h>
 
 #include <cstddef>
@@ -51,7 +52,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string_view input(reinterpret_cast<const char*>(data), size);
     const size_t between = input.find(kBetween);
     if (between == std::string_view::npos) return 0;
-    const std::string_view config = input.substr(0, between), weights = input.substr(between + kBetween.size());
+    std::string_view config = input.substr(0, between);
+    const std::string_view weights = input.substr(between + kBetween.size());
+    const bool given = config.empty() || config.starts_with('#');
+    if (config.starts_with('#')) config.remove_prefix(1);
     if (config.empty())
         fs::remove(folder.path / "config.json");
     else
@@ -63,7 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     request.output = (folder.path / "out.gguf").string();
     request.overwrite = true;
     request.vocab = "none";
-    if (config.empty()) request.hints.heads = 2;
+    if (given) request.hints.heads = 2;
     try {
         nib::convert_checkpoint(request, {[](const std::string&) {}, [](double) {}});
     } catch (const nib::Error& error) {

@@ -40,7 +40,7 @@ int64_t elements_of(const std::vector<int64_t>& shape) {
 }
 
 DType type_of(const ImportedGpt& gpt) {
-    const SourceType type = gpt.tensors.front().from->type;
+    const SourceType type = gpt.tensors.front().from.front().type;
     return type == SourceType::F16 ? DType::F16 : type == SourceType::BF16 ? DType::BF16 : DType::F32;
 }
 
@@ -90,13 +90,6 @@ void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const I
     if (gpt.end >= 0) writer.set("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(gpt.end));
 }
 
-void read_imported(const ImportedTensor& tensor, int64_t first, std::span<float> out) {
-    if (tensor.from)
-        tensor.from->read(first, out);
-    else
-        std::fill(out.begin(), out.end(), 0.0f);
-}
-
 }  // namespace
 
 ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertReports& reports) {
@@ -118,9 +111,8 @@ ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertRep
     for (const ImportedTensor& tensor : gpt.tensors) {
         const DType stored = stored_type(type, tensor.name, tensor.shape);
         writer.add(tensor.name, stored, tensor.shape, [&, stored](const GgufWriter::Sink& sink) {
-            const auto read = [&](int64_t first, std::span<float> out) { read_imported(tensor, first, out); };
-            encoder.encode(tensor.name, stored, tensor.shape, read, sink);
-            if (tensor.from) source.release(*tensor.from);
+            encoder.encode(tensor.name, stored, tensor.shape, tensor.read, sink);
+            for (const SourceTensor& part : tensor.from) source.release(part);
         });
     }
     return write_file(writer, request, type, parameters, encoder, reports);

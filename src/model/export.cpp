@@ -14,7 +14,7 @@
 #include "model/encode.h"
 #include "model/gpt.h"
 #include "model/hf_config.h"
-#include "model/hf_names.h"
+#include "model/layouts.h"
 #include "ref/quantize.h"
 #include "text/bpe_tokenizer.h"
 #include "text/tokenizer_export.h"
