@@ -15,8 +15,8 @@
 #include "model/hf_names.h"
 #include "test_errors.h"
 #include "test_files.h"
-#include "text/bpe_tokenizer.h"
 #include "text/byte_alphabet.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/tokenizer_files.h"
 #include "text/tokenizer_gguf.h"
 #include "text/vocabulary.h"
@@ -390,7 +390,7 @@ TEST_F(Convert, ThereAndBackAgain) {
     EXPECT_TRUE(same("names.json")) << "characters out of order, a mark and gaps";
     const auto tokenizer = load_tokenizer((folder / "exported").string());
     EXPECT_EQ(tokenizer->encode("ab中a<.>"), (std::vector<int32_t>{2, 1, 4, 2, 0}));
-    const auto& specials = dynamic_cast<const BpeTokenizer&>(*tokenizer).specials();
+    const auto& specials = dynamic_cast<const PipelineTokenizer&>(*tokenizer).specials();
     EXPECT_TRUE(specials.begin == 0 && specials.end == 0 && specials.add_begin && !specials.add_end);
     ConvertRequest r = request("hf", "half.gguf");
     r.type = DType::F16;

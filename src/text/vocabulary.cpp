@@ -8,9 +8,9 @@
 #include "core/error.h"
 #include "io/json_value.h"
 #include "io/mapped_file.h"
-#include "text/bpe_tokenizer.h"
 #include "text/byte_alphabet.h"
 #include "text/char_tokenizer.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/tokenizer_files.h"
 #include "text/utf8.h"
 
@@ -37,10 +37,10 @@ bool in_order(const std::vector<std::string>& tokens) {
     return !tokens.empty();
 }
 
-BpeToken token_of(const std::string& text) {
+TokenSpec token_of(const std::string& text) {
     if (text.empty()) return {"", TokenType::Unused};
     if (text.size() == 1) return {spell_bytes(text), TokenType::Normal};
-    return is_mark(text) ? BpeToken{text, TokenType::Control} : BpeToken{text, TokenType::UserDefined, true};
+    return is_mark(text) ? TokenSpec{text, TokenType::Control} : TokenSpec{text, TokenType::UserDefined, true};
 }
 
 // The entries of {"token": id, ...} in the order of the ids.
@@ -69,7 +69,9 @@ std::unique_ptr<Tokenizer> character_tokenizer(const std::vector<std::string>& t
         for (const std::string& text : tokens) code_points.push_back(decode_utf8(text, 0).code);
         return std::make_unique<CharTokenizer>(CharTokenizer::from_code_points(std::move(code_points)));
     }
-    BpeModel model;
+    TokenizerSpec model;
+    model.pre_tokenizers = gpt2_pre_tokenizers();
+    model.decoders = byte_level_decoders();
     std::vector<int32_t> marks;
     for (const std::string& text : tokens) {
         model.tokens.push_back(token_of(text));
@@ -81,7 +83,7 @@ std::unique_ptr<Tokenizer> character_tokenizer(const std::vector<std::string>& t
     model.specials.end = mark(end);
     model.specials.add_begin = model.specials.begin >= 0;
     try {
-        auto tokenizer = std::make_unique<BpeTokenizer>(model);
+        auto tokenizer = std::make_unique<PipelineTokenizer>(model);
         for (size_t id = 0; id < tokens.size(); ++id)
             if (tokenizer->decode(static_cast<int32_t>(id)) != tokens[id])
                 fail("the token `%s` cannot be stored beside others; list single characters only, in the order of Unicode",
@@ -94,15 +96,12 @@ std::unique_ptr<Tokenizer> character_tokenizer(const std::vector<std::string>& t
 
 std::unique_ptr<Tokenizer> open_vocabulary(const std::string& path, int32_t begin, int32_t end) {
     std::error_code error;
-    const fs::path folder = fs::path(path).parent_path();
-    const bool is_folder = fs::is_directory(path, error);
-    const fs::path file_name = fs::path(path).filename();
-    const bool in_folder = file_name == "vocab.json" && fs::exists(folder / "merges.txt", error);
-    if (is_folder || in_folder || (file_name == "tokenizer.json" && fs::exists(path, error))) {
-        const std::string name = is_folder ? path : folder.empty() ? "." : folder.string();
-        if (auto tokenizer = load_tokenizer(name)) return tokenizer;
-        fail("%s: the folder holds no tokenizer.json, and no vocab.json with merges.txt", printable(name, 400).c_str());
+    if (fs::is_directory(path, error)) {
+        if (auto tokenizer = load_tokenizer(path)) return tokenizer;
+        fail("%s: the folder holds no tokenizer.json, no vocab.json with merges.txt and no vocab.txt",
+             printable(path, 400).c_str());
     }
+    if (auto tokenizer = load_tokenizer_file(path)) return tokenizer;
     const MappedFile mapped(path);
     const std::string_view text(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
     const std::string file = printable(path, 400);
@@ -123,10 +122,10 @@ std::unique_ptr<Tokenizer> padded(std::unique_ptr<Tokenizer> tokenizer, int64_t 
         fail("the tokenizer has %d tokens, but the embedding has only %lld rows: they do not belong together",
              tokenizer->vocab_size(), static_cast<long long>(size));
     if (tokenizer->vocab_size() == size) return tokenizer;
-    if (const auto* bpe = dynamic_cast<const BpeTokenizer*>(tokenizer.get())) {
-        BpeModel model = bpe->model();
-        model.tokens.resize(static_cast<size_t>(size), BpeToken{"", TokenType::Unused});
-        return std::make_unique<BpeTokenizer>(model);
+    if (const auto* other = dynamic_cast<const PipelineTokenizer*>(tokenizer.get())) {
+        TokenizerSpec spec = other->spec();
+        spec.tokens.resize(static_cast<size_t>(size), TokenSpec{"", TokenType::Unused});
+        return std::make_unique<PipelineTokenizer>(spec);
     }
     std::vector<std::string> tokens;
     for (int32_t id = 0; id < tokenizer->vocab_size(); ++id) tokens.push_back(tokenizer->decode(id));

@@ -12,8 +12,8 @@
 
 namespace nib {
 
-/// The tokenizer that the user names: a folder for load_tokenizer(), a tokenizer.json, a vocab.json with a merges.txt
-/// beside it (these with the other files of their folder), or a vocab.json that stands alone, which lists characters.
+/// The tokenizer that the user names: a folder for load_tokenizer(), a file for load_tokenizer_file(), or a vocab.json that
+/// stands alone, which lists characters.
 /// `begin`, `end`: ids for the last kind, which does not say what its tokens are for; -1 for none. Error names the file.
 std::unique_ptr<Tokenizer> open_vocabulary(const std::string& path, int32_t begin, int32_t end);
 
