@@ -30,7 +30,7 @@ TEST(TokenizerFiles, VocabAndMergesGiveTheSame) {
     const json cases = json::parse(read_file(golden("bpe_cases.json")));
     for (const json& text : cases["texts"])
         EXPECT_EQ(parts->encode(text.get<std::string>()), whole->encode(text.get<std::string>())) << text;
-    const BpeSpecials& specials = pipeline(parts).specials();
+    const SpecialTokens& specials = pipeline(parts).specials();
     EXPECT_EQ(specials.begin, 0);
     EXPECT_EQ(specials.end, 1);
     EXPECT_EQ(specials.padding, 602);

@@ -109,7 +109,7 @@ def variants():
         *[(f.lower(), [set_to(normalizer=getattr(n, f)())]) for f in ["NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt", "ByteLevel", "BertNormalizer"]],
         ("strip accents", [set_to(normalizer=n.Sequence([n.NFKD(), n.StripAccents(), n.Lowercase(), n.Strip()]))]),
         ("strip left", [set_to(normalizer=n.Strip(right=False))]), ("strip right", [set_to(normalizer=n.Strip(left=False))]),
-        ("replace", [set_to(normalizer=n.Sequence([n.Replace("the", "THE "), n.Replace(Regex(r"\s{2,}|[^\p{L}\p{N}\s]"), " "), n.Replace(Regex("x*"), "-")]))]),
+        ("replace", [set_to(normalizer=n.Sequence([n.Replace("the", "THE "), n.Replace(Regex(r"\s{2,}|[^\p{L}\p{N}\s]"), " "), n.Replace(Regex("x+"), "--")]))]),
         ("prepend", [set_to(normalizer=n.Sequence([n.Prepend("▁"), n.Replace(" ", "▁")]))]),
         ("digits", [set_to(pre_tokenizer=byte(p.Digits(True)))]), ("digit groups", [set_to(pre_tokenizer=byte(p.Digits()))]),
         ("prefix space after digits", [set_to(pre_tokenizer=p.Sequence([p.Digits(True), p.ByteLevel(add_prefix_space=True)]))]),
