@@ -20,7 +20,7 @@ TEXTS = [
     "cafe\u0301 Café CAFÉ naïve Ångstro\u0308m Œuvre ﬁne ﬀ ſ ß ẞ ŉ ǅ", "İstanbul ıI i\u0307 ΣΑΣ ΌΔΟΣ ς σ", "1½ ² Ⅷ ٣٤٥ ४५ ①② 𝟙𝟚 12\u0660 10\u00b2",
     "你好，世界！红楼梦a开卷第一回也。𠀀㐀豈", "한국어 텍스트 \u1112\u1161\u11ab \u1100\u1161", "日本語のﾃｷｽﾄ、カタカナ ㍿ ㌀ ﷺ", "हिन्दी में ภาษาไทย שָׁלוֹם مرحبا",
     "😀 👨‍👩‍👧‍👦 👍🏽 🇩🇪 ☃️ #️⃣", "a\u0301\u0316b q\u0307\u0323 \u0323\u0307q s\u0323\u0307 \u0344 \u0f73\u0f71 \u212b \u2126 \u1e9b\u0323",
-    "\u00a0x\u2003y\u3000z\u2028w\u200bv\ufeffu\u0085t\u180es\u00ads", "\x00\x01\x08\x0b\x0c\x1b\x7f\x80\x9f\ufffd\ue000\U000f0000 a", "\u200d\u200c\u2060 a\u200db", "\U00010d50\U0001e5d0\u1c89\ua7cb \U00016d40\u0898\u1ac1 \U00011938 \U00010781 ㋿ \u061d\u2e52 \U00011de0",
+    "\u00a0x\u2003y\u3000z\u2028w\u200bv\ufeffu\u0085t\u180es\u00ads", "\x00\x01\x08\x0b\x0c\x1b\x7f\x80\x9f\ufffd\ue000\U000f0000 a", "\u200d\u200c\u2060 a\u200db", "\U00010d50\U0001e5d0\u1c89\ua7cb \U00016d40\u0898\u1ac1 \U00011938 \U00010781\U0001e04a\U000105d2\u0307\U00011935\U00011930 ㋿ \u061d\u2e52 \U00011de0",
     "<mask>", "the <mask> river", "the  <mask>  river", "a<mask>b", "x <lone> y <lone>z w<lone> <lone>", "ab abc abcd xab ab_ ab1 ab. (ab) ab é ab\u0301",
     "<s>The</s> <pad> [tool]x[TOOL]", "<mask><mask> <mask>\n<mask>", "<MASK> ＜mask＞ [ＴＯＯＬ]", "Caf\u00e9! caf\u00e9", "-a--b---c- ,,x,, ",
     "▁a ▁▁b a▁", "The_little-girl/wore.a:red", "un\u0300aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "mmmm nnn  oooo\u3000pp", "x\u0302\u0302\u0302y zé\u00e9z ÅÅ",
