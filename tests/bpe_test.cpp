@@ -307,19 +307,6 @@ TEST(BpeTokenizer, AnyBytesComeBack) {
     }
 }
 
-TEST(BpeTokenizer, BytesThatAreNotUtf8AreWordsOfTheirOwn) {
-    TokenizerSpec spec = letters_model();
-    spec.tokens.push_back({spell_bytes("\xFF")});
-    spec.tokens.push_back({spell_bytes("\xFE")});
-    spec.tokens.push_back({spell_bytes("\xFF\xFE")});
-    spec.tokens.push_back({spell_bytes("b\xFF")});
-    spec.merges.push_back(spell_bytes("b") + " " + spell_bytes("\xFF"));
-    spec.merges.push_back(spell_bytes("\xFF") + " " + spell_bytes("\xFE"));
-    EXPECT_EQ(PipelineTokenizer(spec).encode("ab\xFF\xFE a"), (Ids{4, 9, 5}));
-    spec.pre_tokenizers = gpt2_pre_tokenizers(true);
-    EXPECT_EQ(PipelineTokenizer(spec).encode("a\xFF\x61"), (Ids{5, 7, 5}));
-}
-
 TEST(BpeTokenizer, LongLinesWithoutSpaces) {
     const auto tokenizer = parse_whole(golden_tokenizer());
     std::mt19937 random(2);
@@ -371,6 +358,19 @@ TokenizerSpec letters_model() {
     model.tokens.back().type = TokenType::Control;
     model.merges = {"a b", "Ġ a"};
     return model;
+}
+
+TEST(BpeTokenizer, BytesThatAreNotUtf8AreWordsOfTheirOwn) {
+    TokenizerSpec spec = letters_model();
+    spec.tokens.push_back({spell_bytes("\xFF")});
+    spec.tokens.push_back({spell_bytes("\xFE")});
+    spec.tokens.push_back({spell_bytes("\xFF\xFE")});
+    spec.tokens.push_back({spell_bytes("b\xFF")});
+    spec.merges.push_back(spell_bytes("b") + " " + spell_bytes("\xFF"));
+    spec.merges.push_back(spell_bytes("\xFF") + " " + spell_bytes("\xFE"));
+    EXPECT_EQ(PipelineTokenizer(spec).encode("ab\xFF\xFE a"), (Ids{4, 9, 5}));
+    spec.pre_tokenizers = gpt2_pre_tokenizers(true);
+    EXPECT_EQ(PipelineTokenizer(spec).encode("a\xFF\x61"), (Ids{5, 7, 5}));
 }
 
 TEST(BpeTokenizer, VocabularyWithoutAllBytes) {

@@ -83,8 +83,8 @@ TEST(TokenizerPipeline, IdsOfHuggingFace) {
 
 TEST(TokenizerPipeline, TextsOfHuggingFace) {
     for (const Case& one : cases().all) {
-        // nib decodes an added token to its text, also where that spells other bytes.
-        if (one.name.starts_with("byte: added")) continue;
+        // nib decodes an added token to its text, neither normalized nor taken for bytes that it spells.
+        if (one.name.find(": added") != std::string::npos) continue;
         const auto tokenizer = make(one);
         for (size_t i = 0; i < one.ids.size(); ++i)
             EXPECT_EQ(shown(tokenizer->decode(one.ids[i])), one.decoded[i]) << one.name << ": " << cases().texts[i];

@@ -83,19 +83,19 @@ std::optional<std::string> token_text(const std::optional<JsonValue>& value) {
 // What tokenizer_config.json and special_tokens_map.json say; the first that names a token counts. BERT's tokens around a
 // text have names of their own.
 void read_names(const JsonValue& file, SpecialNames& named, std::set<std::string>& specials) {
-    const auto name = [&](const char* key, std::optional<std::string>* into) {
+    const auto name = [&](const char* key, std::optional<std::string>& into) {
         const auto text = token_text(file.find(key));
         if (!text) return;
         specials.insert(*text);
-        if (into != nullptr && !*into) *into = text;
+        if (!into) into = text;
     };
-    name("bos_token", &named.begin);
-    name("eos_token", &named.end);
-    name("cls_token", &named.begin);
-    name("sep_token", &named.end);
-    name("unk_token", &named.unknown);
-    name("pad_token", &named.padding);
-    name("mask_token", nullptr);
+    name("bos_token", named.begin);
+    name("eos_token", named.end);
+    name("cls_token", named.begin);
+    name("sep_token", named.end);
+    name("unk_token", named.unknown);
+    name("pad_token", named.padding);
+    name("mask_token", named.mask);
     if (const auto more = file.find("additional_special_tokens")) {
         for (size_t i = 0; i < more->items(); ++i) specials.insert(*token_text(more->at(i)));
     }
@@ -211,7 +211,7 @@ void add_standard_names(const TokenizerSpec& spec, SpecialNames& names, std::set
         name_if_missing(names.end, "[SEP]", specials);
         name_if_missing(names.unknown, "[UNK]", specials);
         name_if_missing(names.padding, "[PAD]", specials);
-        specials.insert("[MASK]");
+        name_if_missing(names.mask, "[MASK]", specials);
         names.add_begin = names.add_end = true;
     } else if (!spec.model.word_suffix.empty()) {
         name_if_missing(names.unknown, "<unk>", specials);

@@ -38,7 +38,8 @@ std::string model_type(const JsonValue& model) {
     const char* const implied = model.find("merges")                     ? "BPE"
                                 : vocab && vocab->raw().is_array()       ? "Unigram"
                                 : model.find("max_input_chars_per_word") ? "WordPiece"
-                                                                         : "WordLevel";
+                                : vocab                                  ? "WordLevel"
+                                                                         : "unknown";
     return model.text_or("type", implied);
 }
 

@@ -11,7 +11,7 @@ namespace nib {
 
 /// Tokens with a purpose, by their texts.
 struct SpecialNames {
-    std::optional<std::string> begin, end, unknown, padding;
+    std::optional<std::string> begin, end, unknown, padding, mask;
     bool add_begin = false, add_end = false;
 };
 

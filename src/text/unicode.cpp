@@ -62,19 +62,24 @@ constexpr NewerUpper kNewerUpper[] = {
     {{0x16EA0, 0x16EB8}, 0x16EBB}
 };
 
-// Characters with a decomposition that the tokenizers' older Unicode does not know.
+// Characters with a decomposition that the tokenizers' Unicode (version 9) does not know.
 constexpr CodeRange kNotDecomposed[] = {
     {0x32FF,  0x32FF },
-    {0xA7F2,  0xA7F4 },
+    {0xA7F1,  0xA7F4 },
     {0xAB69,  0xAB69 },
-    {0x10781, 0x10785},
-    {0x10787, 0x107B0},
-    {0x107B2, 0x107BA},
+    {0x105C9, 0x105C9},
+    {0x105E4, 0x105E4},
+    {0x10781, 0x107BA},
+    {0x11383, 0x11391},
+    {0x113C5, 0x113C8},
     {0x11938, 0x11938},
+    {0x16121, 0x16128},
+    {0x16D68, 0x16D6A},
+    {0x1CCD6, 0x1CCF9},
+    {0x1E030, 0x1E06D},
     {0x1F16C, 0x1F16C},
     {0x1FBF0, 0x1FBF9}
 };
-constexpr char32_t kSecondOfNotComposed = 0x11930;  // of U+11938
 
 template <size_t N>
 bool contains(const CodeRange (&ranges)[N], char32_t code) {
@@ -130,11 +135,11 @@ void sort_marks(std::vector<int32_t>& codes) {
 // The character that two make together, -1 for none.
 int32_t composed_pair(int32_t first, int32_t second) {
     const bool vowel_or_final = second >= 0x1161 && second <= 0x11C2;  // Hangul is computed, not listed
-    if (second == static_cast<int32_t>(kSecondOfNotComposed)) return -1;
     if (!vowel_or_final && utf8proc_get_property(second)->comb_index == UINT16_MAX) return -1;
     int32_t pair[] = {first, second};
     const auto options = static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE);
-    return utf8proc_normalize_utf32(pair, 2, options) == 1 ? pair[0] : -1;
+    const bool composed = utf8proc_normalize_utf32(pair, 2, options) == 1;
+    return composed && !contains(kNotDecomposed, static_cast<char32_t>(pair[0])) ? pair[0] : -1;
 }
 
 void compose(std::vector<int32_t>& codes) {

@@ -1,7 +1,7 @@
 """Writes ../../src/text/unicode_classes.inc: which characters Hugging Face's tokenizers take for what.
 
 Its parts rest on different versions of Unicode, so the sets are found out by asking. Made with tokenizers 0.23 and Python
-3.11, whose unicodedata is Unicode 14, as are PCRE2 10.42 and utf8proc 2.8: usage: make_unicode_classes.py
+3.11, whose unicodedata is Unicode 14, as is PCRE2 10.42: usage: make_unicode_classes.py
 """
 import pathlib
 import unicodedata
