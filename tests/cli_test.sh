@@ -13,7 +13,7 @@ mkdir empty_folder folder && cp text.txt folder/a.txt && echo 'A second text: 01
 works train text.txt -o good "${tiny[@]}" --iters 20 --lr 1e-2
 check "a sample is printed at the end" grep -q 'sample after step 20' "$out"
 check "five files" test "$(ls good.*)" = $'good.best.gguf\ngood.gguf\ngood.log.jsonl\ngood.state.gguf\ngood.svg'
-check "a log line per step" test "$(grep -c '^{"step": [0-9]*, "loss": [0-9.]*, .*}$' good.log.jsonl)" = 20
+check "a log line per step" test "$(grep -c '^{"step":[0-9]*,"loss":[0-9.]*,.*}$' good.log.jsonl)" = 20
 
 # ---- usage and help --------------------------------------------------------------------------------------------------
 
@@ -292,7 +292,7 @@ works info good
 check "names tensors" grep -q 'blk.0.attn_qkv.weight  *f32  *(24,8)' "$out"
 works eval good.gguf text.txt --val-fraction 0.1 --json && is_json
 check "the loss of the log" test "$(printf %.4f "$(field loss)")" = \
-    "$(tail -n 1 good.log.jsonl | sed 's/.*"val_loss": \([0-9.]*\).*/\1/' | xargs printf %.4f)"
+    "$(tail -n 1 good.log.jsonl | sed 's/.*"val_loss":\([0-9.]*\).*/\1/' | xargs printf %.4f)"
 works eval good.gguf text.txt folder/a.txt --batch 3
 check "four lines and speed" test "$(grep -c '^[a-z-]* .*[0-9.]' "$out")" = 5
 works run good.gguf -p "The" -n 40 --seed 7 && cp "$out" first

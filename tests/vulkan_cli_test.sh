@@ -58,7 +58,7 @@ if "${nib[@]}" devices | grep -q '^vulkan:0'; then
     check "writes a sample" grep -q '^--- sample after step 3' "$out"
     works train "${tiny[@]}" --resume --iters 6 --device cpu
     check "has all steps" test "$(cut -d, -f1 t.log.jsonl)" = "$(cat steps)"
-    losses() { sed 's/.*"loss": \([0-9.]*\).*/\1/' "$1"; }
+    losses() { sed 's/.*"loss":\([0-9.]*\).*/\1/' "$1"; }
     check "the CPU's losses" awk '{ d = $1 - $2; if (d * d > 1e-6) exit 1 }' <(paste <(losses t.log.jsonl) <(losses cpu.log.jsonl))
     works train "${tiny[@]}" --resume --iters 8 --device vulkan:0 --activations f16
     works run t.gguf -p 'The fox' -n 20 --temp 0 --device vulkan

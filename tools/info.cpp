@@ -1,6 +1,5 @@
 // nib info: what is in a model file.
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -12,6 +11,7 @@
 #include "core/error.h"
 #include "infer/session.h"
 #include "io/gguf.h"
+#include "io/json_value.h"
 #include "model/config.h"
 #include "model/loaded_model.h"
 #include "options.h"
@@ -50,7 +50,7 @@ Json json_value(const GgufValue& value) {
             if constexpr (is_array<T>)
                 return gguf_type_name(value) + ", " + std::to_string(v.size());
             else if constexpr (std::is_same_v<T, float>)
-                return std::strtod(strprintf("%.7g", static_cast<double>(v)).c_str(), nullptr);  // 1e-05, not 9.99...e-06
+                return shortest(v);
             else
                 return v;
         },

@@ -1,6 +1,5 @@
 #include "model/hf_config.h"
 
-#include <cstdlib>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -80,16 +79,6 @@ int32_t token_of(const JsonValue& config, const char* key, const std::optional<i
     if (id == nullptr || !id->is_number_unsigned()) return -1;
     const auto limit = static_cast<uint64_t>(vocab.value_or(std::numeric_limits<int32_t>::max()));
     return id->get<uint64_t>() < limit ? static_cast<int32_t>(id->get<uint64_t>()) : -1;
-}
-
-// The number with the fewest digits that is this float: 1e-05. (std::to_chars would bring 100 KB of tables along.)
-double shortest(float value) {
-    double number = 0;
-    for (int digits = 1; digits <= 9; ++digits) {
-        number = std::strtod(strprintf("%.*g", digits, static_cast<double>(value)).c_str(), nullptr);
-        if (static_cast<float>(number) == value) break;
-    }
-    return number;
 }
 
 }  // namespace

@@ -1,114 +1,59 @@
 #include "vulkan/shaders.h"
 
-#include <array>
-#include <cstring>
 #include <iterator>
-#include <new>
-#include <utility>
 #include <vector>
-
-#define ZLIB_CONST
-#include <zlib.h>
-
-#include "core/error.h"
 
 namespace nib::vulkan {
 namespace {
 
-// As the build made it: a gzip file of all shaders.
-constexpr uint8_t kPacked[] = {
+// SPIR-V for all devices, and for those that sum over subgroups.
+struct Code {
+    std::span<const uint32_t> all, subgroups;
+};
+
 #include "shaders/code.inc"
-};
-constexpr size_t kGzipHeader = 10, kGzipSize = 4;  // bytes; of the size at the end
 
-// The words of shaders, each shader's after their number, and then those for subgroups, if they are others. The file has
-// the lowest bytes of all first, then the second ones.
-struct Words {
-    std::vector<uint32_t> words;
-    size_t at = 0;       // the next byte's word
-    unsigned shift = 0;  // and place there
-
-    void add(std::span<const uint8_t> bytes) {
-        for (const uint8_t byte : bytes) {
-            words[at] |= uint32_t{byte} << shift;
-            if (++at < words.size()) continue;
-            at = 0;
-            shift += 8;
-        }
-    }
-};
-
-std::vector<uint32_t> unpack() {
-    uint32_t size = 0;
-    std::memcpy(&size, std::end(kPacked) - kGzipSize, sizeof size);
-    Words unpacked{std::vector<uint32_t>(size / 4)};
-    std::array<uint8_t, 1 << MAX_WBITS> window;
-    z_stream stream{};
-    stream.next_in = kPacked + kGzipHeader;
-    stream.avail_in = sizeof kPacked - kGzipHeader;
-    const auto no_more = [](void*, const uint8_t**) { return 0u; };
-    const auto add = [](void* to, uint8_t* bytes, unsigned count) {
-        static_cast<Words*>(to)->add({bytes, count});
-        return 0;
-    };
-    if (inflateBackInit(&stream, MAX_WBITS, window.data()) != Z_OK) throw std::bad_alloc();
-    CHECK(inflateBack(&stream, no_more, nullptr, add, &unpacked) == Z_STREAM_END && unpacked.shift == 32);
-    inflateBackEnd(&stream);
-    return std::move(unpacked.words);
-}
-
-struct Module {
-    std::span<const uint32_t> code, subgroups;
+struct Bindings {
     unsigned tensors = 0, texels = 0;
 };
 
 // Of SPIR-V's numbers.
 constexpr uint32_t kHeaderWords = 5, kVariable = 59, kDecorate = 71, kBinding = 33, kUniformConstant = 0;
 
-// A shader with what its code says of bindings: `OpDecorate id Binding number`, and of those of texels alone later
+// What the code says of bindings: `OpDecorate id Binding number`, and of those of texels alone later
 // `OpVariable type id UniformConstant`.
-Module module_of(std::span<const uint32_t> code, std::span<const uint32_t> subgroups) {
-    Module m{code, subgroups.empty() ? code : subgroups};
+Bindings bindings_of(std::span<const uint32_t> code) {
+    Bindings b;
     uint32_t ids[8] = {};  // of the tensors' variables
     for (size_t at = kHeaderWords; at < code.size(); at += code[at] >> 16) {
         const uint32_t op = code[at] & 0xFFFF;
         if (op == kDecorate && code[at + 2] == kBinding && code[at + 3] > 0) {
-            m.tensors |= 1u << (code[at + 3] - 1);
+            b.tensors |= 1u << (code[at + 3] - 1);
             ids[code[at + 3] - 1] = code[at + 1];
         }
         if (op == kVariable && code[at + 3] == kUniformConstant)
             for (uint32_t i = 0; i < std::size(ids); ++i)
-                if (ids[i] == code[at + 2]) m.texels |= 1u << i;
+                if (ids[i] == code[at + 2]) b.texels |= 1u << i;
     }
-    return m;
+    return b;
 }
 
-const Module& module_of(size_t number) {
-    static const std::vector<uint32_t> words = unpack();
-    static const std::vector<Module> modules = [] {
-        std::vector<Module> all;
-        std::span<const uint32_t> rest = words;
-        const auto take = [&] {
-            const std::span<const uint32_t> code = rest.subspan(1, rest[0]);
-            rest = rest.subspan(1 + rest[0]);
-            return code;
-        };
-        while (!rest.empty()) {
-            const std::span<const uint32_t> code = take();
-            all.push_back(module_of(code, take()));
-        }
+const Bindings& bindings_of(size_t number) {
+    static const std::vector<Bindings> bindings = [] {
+        std::vector<Bindings> all;
+        for (const Code& code : kCode) all.push_back(bindings_of(code.all));
         return all;
     }();
-    return modules[number];
+    return bindings[number];
 }
 
 }  // namespace
 
 std::span<const uint32_t> Shader::code(bool subgroup_arithmetic) const {
-    const Module& m = module_of(number_);
-    return subgroup_arithmetic ? m.subgroups : m.code;
+    const Code& code = kCode[number_];
+    return subgroup_arithmetic ? code.subgroups : code.all;
 }
-unsigned Shader::tensors() const { return module_of(number_).tensors; }
-unsigned Shader::texels() const { return module_of(number_).texels; }
+unsigned Shader::tensors() const { return bindings_of(number_).tensors; }
+unsigned Shader::texels() const { return bindings_of(number_).texels; }
 
 }  // namespace nib::vulkan

@@ -7,7 +7,7 @@
 
 namespace nib::vulkan {
 
-/// A shader, by its number. What it is made of is unpacked when the first one is asked for.
+/// A shader, by its number.
 class Shader {
 public:
     constexpr explicit Shader(size_t number) : number_(number) {}
