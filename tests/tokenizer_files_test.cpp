@@ -10,7 +10,7 @@
 #include "bpe_goldens.h"
 #include "test_errors.h"
 #include "test_files.h"
-#include "text/bpe_tokenizer.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/tokenizer_files.h"
 
 namespace nib {
@@ -30,7 +30,7 @@ TEST(TokenizerFiles, VocabAndMergesGiveTheSame) {
     const json cases = json::parse(read_file(golden("bpe_cases.json")));
     for (const json& text : cases["texts"])
         EXPECT_EQ(parts->encode(text.get<std::string>()), whole->encode(text.get<std::string>())) << text;
-    const SpecialTokens& specials = bpe(parts).specials();
+    const SpecialTokens& specials = parts->specials();
     EXPECT_EQ(specials.begin, 0);
     EXPECT_EQ(specials.end, 1);
     EXPECT_EQ(specials.padding, 602);
@@ -46,11 +46,11 @@ TEST(TokenizerFiles, ConfigNamesTokens) {
     files["config.json"] = R"({"bos_token_id": 5, "eos_token_id": [2, 3], "vocab_size": 602})";
     const auto tokenizer = parse_files(files);
     EXPECT_EQ(tokenizer->vocab_size(), 602);
-    EXPECT_EQ(bpe(tokenizer).specials().begin, 1);
-    EXPECT_EQ(bpe(tokenizer).specials().end, 2);
-    EXPECT_TRUE(bpe(tokenizer).specials().add_begin);
-    EXPECT_FALSE(bpe(tokenizer).specials().add_end);
-    EXPECT_EQ(bpe(tokenizer).type(601), TokenType::Control);
+    EXPECT_EQ(tokenizer->specials().begin, 1);
+    EXPECT_EQ(tokenizer->specials().end, 2);
+    EXPECT_TRUE(tokenizer->specials().add_begin);
+    EXPECT_FALSE(tokenizer->specials().add_end);
+    EXPECT_EQ(pipeline(tokenizer).type(601), TokenType::Control);
     EXPECT_EQ(tokenizer->decode(tokenizer->encode("x<pad>y")), " x<pad> y");
 }
 
@@ -61,10 +61,10 @@ TEST(TokenizerFiles, EndOfTextByDefault) {
     files["vocab.json"] = vocab.dump();
     const auto tokenizer = parse_files(files);
     EXPECT_EQ(tokenizer->encode("<|endoftext|>"), (Ids{600}));
-    EXPECT_EQ(bpe(tokenizer).type(600), TokenType::Control);
-    EXPECT_EQ(bpe(tokenizer).specials().begin, 600);
-    EXPECT_EQ(bpe(tokenizer).specials().end, 600);
-    EXPECT_EQ(bpe(tokenizer).specials().unknown, 600);
+    EXPECT_EQ(pipeline(tokenizer).type(600), TokenType::Control);
+    EXPECT_EQ(tokenizer->specials().begin, 600);
+    EXPECT_EQ(tokenizer->specials().end, 600);
+    EXPECT_EQ(tokenizer->specials().unknown, 600);
 }
 
 TEST(TokenizerFiles, TemplateNamesTheTokensAroundAText) {
@@ -73,9 +73,9 @@ TEST(TokenizerFiles, TemplateNamesTheTokensAroundAText) {
         "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
         {"SpecialToken": {"id": "</s>", "type_id": 0}}]}]})");
     const auto tokenizer = parse_whole(changed);
-    EXPECT_EQ(bpe(tokenizer).specials().begin, 0);
-    EXPECT_EQ(bpe(tokenizer).specials().end, 1);
-    EXPECT_TRUE(bpe(tokenizer).specials().add_begin && bpe(tokenizer).specials().add_end);
+    EXPECT_EQ(tokenizer->specials().begin, 0);
+    EXPECT_EQ(tokenizer->specials().end, 1);
+    EXPECT_TRUE(tokenizer->specials().add_begin && tokenizer->specials().add_end);
 }
 
 TEST(TokenizerFiles, IdsWithHoles) {
@@ -88,7 +88,7 @@ TEST(TokenizerFiles, IdsWithHoles) {
     });
     const auto tokenizer = parse_whole(changed);
     EXPECT_EQ(tokenizer->vocab_size(), 701);
-    EXPECT_EQ(bpe(tokenizer).type(650), TokenType::Unused);
+    EXPECT_EQ(pipeline(tokenizer).type(650), TokenType::Unused);
     EXPECT_EQ(tokenizer->decode(650), "");
     EXPECT_EQ(tokenizer->encode("a<far>"), (Ids{tokenizer->encode("a")[0], 700}));
 }
@@ -129,43 +129,48 @@ TEST(TokenizerFiles, WhatIsNotSupportedIsNamed) {
         return error_of([&] { parse_whole(changed); });
     };
     const std::map<std::string, std::vector<std::string>> cases = {
-        {R"({"model": {"type": "WordPiece"}})",                                                                       {"WordPiece"}               },
-        {R"({"model": {"type": 7}})",                                                                                 {"model.type"}              },
-        {R"({"model": {"dropout": 0.1}})",                                                                            {"dropout"}                 },
-        {R"({"model": {"byte_fallback": true}})",                                                                     {"byte_fallback"}           },
-        {R"({"model": {"end_of_word_suffix": "</w>"}})",                                                              {"end_of_word_suffix"}      },
-        {R"({"model": {"vocab": null}})",                                                                             {"vocab"}                   },
-        {R"({"model": {"merges": null}})",                                                                            {"merges"}                  },
-        {R"({"model": {"merges": {"a": 1}}})",                                                                        {"merges", "list"}          },
-        {R"({"model": {"merges": [["a"]]}})",                                                                         {"merges[0]", "two tokens"} },
-        {R"({"model": {"merges": [["a", 1]]}})",                                                                      {"merges[0][1]", "text"}    },
-        {R"({"model": {"merges": ["a zzz"]}})",                                                                       {"merge 0", "zzz"}          },
-        {R"({"model": null})",                                                                                        {"model"}                   },
-        {R"({"normalizer": {"type": "NFC"}})",                                                                        {"NFC"}                     },
-        {R"({"pre_tokenizer": {"type": "Whitespace"}})",                                                              {"Whitespace"}              },
-        {R"({"pre_tokenizer": null})",                                                                                {"pre_tokenizer"}           },
-        {R"({"pre_tokenizer": {"use_regex": false}})",                                                                {"regex"}                   },
-        {R"({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits"}, {"type": "ByteLevel"}]}})",
-         {"Digits"}                                                                                                                               },
-        {R"({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "\\d+"},
-            "behavior": "Isolated"}, {"type": "ByteLevel"}]}})",
-         {"\\d+"}                                                                                                                                 },
-        {R"({"post_processor": {"type": "RobertaProcessing"}})",                                                      {"RobertaProcessing"}       },
-        {R"({"decoder": {"type": "WordPiece"}})",                                                                     {"decoder", "WordPiece"}    },
-        {R"({"added_tokens": [{"id": 600, "content": "x", "lstrip": true}]})",                                        {"lstrip", "\"x\""}         },
-        {R"({"added_tokens": [{"id": 600, "content": "\n", "single_word": true}]})",                                  {"single_word", "\\x0A"}    },
-        {R"({"added_tokens": [{"content": "x"}]})",                                                                   {"added_tokens[0]", "id"}   },
-        {R"({"added_tokens": [{"id": -1, "content": "x"}]})",                                                         {"added_tokens[0].id", "-1"}},
-        {R"({"added_tokens": [{"id": 1e9, "content": "x"}]})",                                                        {"added_tokens[0].id"}      },
-        {R"({"added_tokens": [{"id": 99999999999999999999999, "content": "x"}]})",                                    {"added_tokens[0].id"}      },
-        {R"({"added_tokens": [{"id": 2000000000, "content": "x"}]})",                                                 {"2000000000", "tokens"}    },
-        {R"({"added_tokens": [{"id": 5, "content": "<new>"}]})",                                                      {"<new>", "5"}              },
-        {R"({"added_tokens": [{"id": 601, "content": "<s>"}]})",                                                      {"<s>"}                     },
-        {R"({"model": {"vocab": {"!": 3}}})",                                                                         {"same id", "3"}            },
-        {R"({"model": {"vocab": {"!": -3}}})",                                                                        {"\"!\""}                   },
-        {R"({"model": {"vocab": {"!": "x"}}})",                                                                       {"\"!\""}                   },
-        {R"({"model": {"vocab": {"!": 4294967296}}})",                                                                {"4294967296"}              },
-        {R"({"model": {"vocab": {"!": 2147483647}}})",                                                                {"2147483647"}              },
+        {R"({"model": {"type": "Unigram"}})",                                                                                                                     {"Unigram"}                    },
+        {R"({"model": {"type": 7}})",                                                                                                                             {"model.type"}                 },
+        {R"({"model": {"dropout": 0.1}})",                                                                                                                        {"dropout"}                    },
+        {R"({"model": {"vocab": null}})",                                                                                                                         {"vocab"}                      },
+        {R"({"model": {"merges": null}})",                                                                                                                        {"merges"}                     },
+        {R"({"model": {"merges": {"a": 1}}})",                                                                                                                    {"merges", "list"}             },
+        {R"({"model": {"merges": [["a"]]}})",                                                                                                                     {"merges[0]", "two tokens"}    },
+        {R"({"model": {"merges": [["a", 1]]}})",                                                                                                                  {"merges[0][1]", "text"}       },
+        {R"({"model": {"merges": ["a zzz"]}})",                                                                                                                   {"merge 0", "zzz"}             },
+        {R"({"model": null})",                                                                                                                                    {"model"}                      },
+        {R"({"normalizer": {"type": "Precompiled"}})",                                                                                                            {"Precompiled"}                },
+        {R"({"pre_tokenizer": {"type": "UnicodeScripts"}})",                                                                                                      {"UnicodeScripts"}             },
+        {R"({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits"}, {"type": "UnicodeScripts"}]}})",
+         {"pretokenizers[1]", "UnicodeScripts"}                                                                                                                                                  },
+        {R"({"pre_tokenizer": {"type": "Digits", "individual_digits": 1}})",                                                                                      {"individual_digits"}          },
+        {R"({"pre_tokenizer": {"type": "Punctuation", "behavior": "Gone"}})",                                                                                     {"Punctuation", "Gone"}        },
+        {R"({"pre_tokenizer": {"type": "Metaspace", "replacement": "ab"}})",                                                                                      {"Metaspace", "one character"} },
+        {R"({"pre_tokenizer": {"type": "Metaspace", "prepend_scheme": "last"}})",                                                                                 {"Metaspace", "last"}          },
+        {R"({"pre_tokenizer": {"type": "FixedLength", "length": 0}})",                                                                                            {"FixedLength", "0"}           },
+        {R"({"pre_tokenizer": {"type": "CharDelimiterSplit"}})",                                                                                                  {"CharDelimiterSplit", "empty"}},
+        {R"({"pre_tokenizer": {"type": "Split", "pattern": {}}})",                                                                                                {"Split", "pattern"}           },
+        {R"({"normalizer": {"type": "Replace", "pattern": {"Regex": "("}, "content": ""}})",                                                                      {"Replace", "("}               },
+        {R"({"normalizer": {"type": "Sequence", "normalizers": {}}})",                                                                                            {"normalizers"}                },
+        {R"({"decoder": {"type": "CTC"}})",                                                                                                                       {"CTC"}                        },
+        {R"({"decoder": {"type": "Sequence", "decoders": [{"type": "ByteLevel"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 0, "stop": 1}]}})",
+         {"Strip", "end of a text"}                                                                                                                                                              },
+        {R"({"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "[a[b]]"}}})",                                                                               {"Split", "[a[b]]", "set"}     },
+        {R"({"post_processor": {"type": "OtherProcessing"}})",                                                                                                    {"OtherProcessing"}            },
+        {R"({"decoder": {"type": "WordPiece"}})",                                                                                                                 {"decoder", "WordPiece"}       },
+        {R"({"added_tokens": [{"id": 600, "content": "x", "lstrip": 1}]})",                                                                                       {"added_tokens[0].lstrip"}     },
+        {R"({"added_tokens": [{"content": "x"}]})",                                                                                                               {"added_tokens[0]", "id"}      },
+        {R"({"added_tokens": [{"id": -1, "content": "x"}]})",                                                                                                     {"added_tokens[0].id", "-1"}   },
+        {R"({"added_tokens": [{"id": 1e9, "content": "x"}]})",                                                                                                    {"added_tokens[0].id"}         },
+        {R"({"added_tokens": [{"id": 99999999999999999999999, "content": "x"}]})",                                                                                {"added_tokens[0].id"}         },
+        {R"({"added_tokens": [{"id": 2000000000, "content": "x"}]})",                                                                                             {"2000000000", "tokens"}       },
+        {R"({"added_tokens": [{"id": 5, "content": "<new>"}]})",                                                                                                  {"<new>", "5"}                 },
+        {R"({"added_tokens": [{"id": 601, "content": "<s>"}]})",                                                                                                  {"<s>"}                        },
+        {R"({"model": {"vocab": {"!": 3}}})",                                                                                                                     {"same id", "3"}               },
+        {R"({"model": {"vocab": {"!": -3}}})",                                                                                                                    {"\"!\""}                      },
+        {R"({"model": {"vocab": {"!": "x"}}})",                                                                                                                   {"\"!\""}                      },
+        {R"({"model": {"vocab": {"!": 4294967296}}})",                                                                                                            {"4294967296"}                 },
+        {R"({"model": {"vocab": {"!": 2147483647}}})",                                                                                                            {"2147483647"}                 },
     };
     for (const auto& [patch, parts] : cases) {
         auto expected = parts;

@@ -11,7 +11,7 @@
 #include "io/gguf.h"
 #include "test_errors.h"
 #include "test_files.h"
-#include "text/bpe_tokenizer.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/tokenizer_gguf.h"
 
 namespace nib {
@@ -103,8 +103,8 @@ TEST_F(BpeGguf, FilesOfOthers) {
         {"tokenizer.ggml.token_type"});
     EXPECT_EQ(untyped->encode("<s>"), (Ids{0}));
     EXPECT_NE(untyped->encode("</s>"), (Ids{1}));
-    EXPECT_EQ(bpe(read_with({
-                      {"tokenizer.ggml.padding_token_id", UINT32_MAX}
+    EXPECT_EQ(pipeline(read_with({
+                           {"tokenizer.ggml.padding_token_id", UINT32_MAX}
     }))
                   .specials()
                   .padding,

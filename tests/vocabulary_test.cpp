@@ -204,33 +204,47 @@ TEST(CharacterFiles, SameIdsAsHuggingFace) {
     }
 }
 
-TEST(CharacterFiles, WhatIsNotSupportedIsNamed) {
-    const auto written = tokenizer_files(*parse(R"(["<s>", "a", "bc", "[UNK]"])"), 16);
-    const auto refusal = [&](const char* patch) {
-        json changed = json::parse(written[0].second);
-        changed.merge_patch(json::parse(patch));
-        const std::string text = changed.dump();
-        return error_of([&] {
-            parse_tokenizer(
-                {
-                    {"tokenizer.json", text}
-            },
-                "folder");
-        });
-    };
-    EXPECT_EQ(refusal("{}"), "");
+// The files of `<s>`, a, bc and [UNK] after a change.
+std::unique_ptr<Tokenizer> parse_changed(const std::string& patch) {
+    json changed = json::parse(tokenizer_files(*parse(R"(["<s>", "a", "bc", "[UNK]"])"), 16)[0].second);
+    changed.merge_patch(json::parse(patch));
+    const std::string text = changed.dump();
+    return parse_tokenizer(
+        {
+            {"tokenizer.json", text}
+    },
+        "folder");
+}
+
+// CharTokenizer does not do these; the ids are those of `tokenizers`.
+TEST(CharacterFiles, WithOtherStepsTheyAreNoCharacterVocabulary) {
+    EXPECT_STREQ(parse_changed("{}")->kind(), "char");
+    EXPECT_EQ(parse_changed("{}")->encode(" bca"), (Ids{3, 2, 1}));
+    for (const auto& [patch, ids] : std::map<std::string, Ids>{
+             {R"({"normalizer": {"type": "Lowercase"}})",                                                         {3, 2, 1}},
+             {R"({"model": {"vocab": {"ad": 4}}})",                                                               {3, 2, 1}},
+             {R"({"model": {"ignore_merges": true, "vocab": {" ": 4}}})",                                         {4, 2, 1}},
+             {R"({"model": {"vocab": {" ": 4}}, "pre_tokenizer": {"type": "WhitespaceSplit"}})",                  {2, 1}   },
+             {R"({"post_processor": {"type": "ByteLevel"}})",                                                     {3, 2, 1}},
+             {R"({"post_processor": {"single": [{"Sequence": {"id": "A", "type_id": 0}}]}})",                     {3, 2, 1}},
+             {R"({"added_tokens": [{"id": 2, "content": "bc", "lstrip": true}, {"id": 3, "content": "[UNK]"}]})", {2, 1}   },
+    }) {
+        const auto tokenizer = parse_changed(patch);
+        EXPECT_STREQ(tokenizer->kind(), "bpe") << patch;
+        EXPECT_EQ(tokenizer->encode(" bca"), ids) << patch;
+    }
+}
+
+TEST(CharacterFiles, DamageIsNamed) {
+    const auto refusal = [](const char* patch) { return error_of([&] { parse_changed(patch); }); };
     for (const auto& [patch, part] : std::map<std::string, std::string>{
-             {R"({"normalizer": {"type": "NFC"}})",                                "normalizer"                   },
-             {R"({"model": {"unk_token": "x"}})",                                  "there is no token \"x\""      },
-             {R"({"model": {"unk_token": 7}})",                                    "model.unk_token"              },
-             {R"({"model": {"vocab": ["a"]}})",                                    "an object of tokens"          },
-             {R"({"model": {"vocab": {"a": 4000}}})",                              "nib expects a token id from 0"},
-             {R"({"model": {"vocab": {"d": 1}}})",                                 "the same id, 1"               },
-             {R"({"model": {"vocab": {"ad": 4}}})",                                "\"ad\", not one character"    },
-             {R"({"post_processor": {"type": "ByteLevel"}})",                      "the post-processor ByteLevel" },
-             {R"({"post_processor": {"single": []}})",                             "another template"             },
-             {R"({"added_tokens": [{"id": 2, "content": "bc", "lstrip": true}]})", "lstrip"                       },
-             {R"({"added_tokens": [{"id": 1, "content": "bc"}]})",                 "the same id, 1"               },
+             {R"({"model": {"unk_token": "x"}})",                  "there is no token \"x\""      },
+             {R"({"model": {"unk_token": 7}})",                    "model.unk_token"              },
+             {R"({"model": {"vocab": ["a"]}})",                    "an object of tokens"          },
+             {R"({"model": {"vocab": {"a": 4000}}})",              "nib expects a token id from 0"},
+             {R"({"model": {"vocab": {"d": 1}}})",                 "the same id, 1"               },
+             {R"({"post_processor": {"single": 1}})",              "post_processor.single"        },
+             {R"({"added_tokens": [{"id": 1, "content": "bc"}]})", "the same id, 1"               },
     })
         expect_contains(refusal(patch.c_str()), {"folder/tokenizer.json", part});
 }

@@ -9,6 +9,7 @@
 #include "model/encode.h"
 #include "model/hf_config.h"
 #include "options.h"
+#include "text/tokenizer_files.h"
 
 namespace nib {
 namespace {
@@ -20,11 +21,10 @@ constexpr const char* kFooter =
     "Model (From Scratch)\". Nothing in it is executed.\n\n"
     "Norms, biases and position embeddings are stored as f32 whatever the type. Types in blocks need rows of whole blocks: "
     "channels and feed-forward width divide by 256 for q6_k, q5_k and q4_k, by 32 for the other q types.\n\n"
-    "--vocab names a folder with a tokenizer, a tokenizer.json, a vocab.json with a merges.txt beside it, or a list "
-    "of characters: {\"a\": 0, \"b\": 1} or [\"a\", \"b\"] in JSON, or nanoGPT's meta.pkl; `none` leaves out a tokenizer "
-    "that "
-    "nib does not know. Without a tokenizer the "
-    "model takes and gives token numbers.\n\n"
+    "--vocab names a folder with a tokenizer, a tokenizer.json, a vocab.json with a merges.txt beside it (OpenAI called "
+    "them encoder.json and vocab.bpe), a vocab.txt of WordPiece, or a list of characters: {\"a\": 0, \"b\": 1} or "
+    "[\"a\", \"b\"] in JSON, or nanoGPT's meta.pkl; `none` leaves out a tokenizer that nib does not know. Without a "
+    "tokenizer the model takes and gives token numbers.\n\n"
     "Examples:\n"
     "  nib convert path/to/gpt2 -o gpt2.gguf\n"
     "  nib convert path/to/gpt2 -o gpt2-q8.gguf --type q8_0\n"
@@ -47,7 +47,12 @@ void convert(Options& o) {
     } catch (const Error& error) {
         fail_usage("%s", error.what());
     }
-    report_conversion(request.output, [&](const ConvertReports& reports) { return convert_checkpoint(request, reports); });
+    try {
+        report_conversion(request.output,
+                          [&](const ConvertReports& reports) { return convert_checkpoint(request, reports); });
+    } catch (const TokenizerError& error) {
+        fail("%s; --vocab none converts the model without its tokenizer", error.what());
+    }
 }
 
 }  // namespace

@@ -117,10 +117,11 @@ Json describe_tokenizer(const GgufFile& file) {
     for (int32_t id = 0; id < tokenizer->vocab_size() && text.size() < kShownCharacters; ++id)
         text += tokenizer->decode(id);
     return {
-        {"kind",         tokenizer->kind()       },
-        {"size",         tokenizer->vocab_size() },
-        {"tokens",       tokenizer->token_count()},
-        {"first_tokens", text                    }
+        {"kind",              tokenizer->kind()       },
+        {"size",              tokenizer->vocab_size() },
+        {"tokens",            tokenizer->token_count()},
+        {"first_tokens",      text                    },
+        {"llama_cpp_differs", llama_cpp_differs(file) }
     };
 }
 
@@ -203,6 +204,8 @@ std::string text_of_file(const GgufFile& file, const Json& json) {
                  text_of(tokenizer["kind"]) + ", " + text_of(tokenizer["tokens"]) + " tokens" +
                      (tokenizer["tokens"] != tokenizer["size"] ? " for " + text_of(tokenizer["size"]) + " ids" : "") +
                      ": " + text_of(tokenizer["first_tokens"]));
+        if (!tokenizer.is_null() && tokenizer["llama_cpp_differs"])
+            line("  llama.cpp", "gives other ids: its keys cannot say all that this tokenizer does");
     }
     for (const Json& problem : json.value("problems", Json::array())) line("problem", text_of(problem));
     text += "metadata\n";

@@ -16,7 +16,6 @@
 #include "model/hf_config.h"
 #include "model/layouts.h"
 #include "quant/quantize.h"
-#include "text/bpe_tokenizer.h"
 #include "text/tokenizer_export.h"
 #include "text/tokenizer_gguf.h"
 
@@ -28,9 +27,19 @@ namespace fs = std::filesystem;
 constexpr const char* kWeightsFile = "model.safetensors";
 constexpr const char* kConfigFile = "config.json";
 // All that an export may write, and what would be taken instead of it.
-constexpr const char* kFiles[] = {
-    kConfigFile,  kWeightsFile,        "tokenizer.json",          "tokenizer_config.json",  "vocab.json",
-    "merges.txt", "added_tokens.json", "special_tokens_map.json", "generation_config.json", "model.safetensors.index.json"};
+constexpr const char* kFiles[] = {kConfigFile,
+                                  kWeightsFile,
+                                  "tokenizer.json",
+                                  "tokenizer_config.json",
+                                  "vocab.json",
+                                  "merges.txt",
+                                  "encoder.json",
+                                  "vocab.bpe",
+                                  "vocab.txt",
+                                  "added_tokens.json",
+                                  "special_tokens_map.json",
+                                  "generation_config.json",
+                                  "model.safetensors.index.json"};
 
 // The output folder: made if it is not there, and gone again unless something was kept in it.
 class OutputFolder {
@@ -176,8 +185,8 @@ std::unique_ptr<Tokenizer> find_tokenizer(const GgufFile& file, const ModelConfi
     if (tokenizer->vocab_size() > config.vocab)
         fail("%s: the tokenizer has %d tokens, but the embedding has only %lld rows", printable(file.name()).c_str(),
              tokenizer->vocab_size(), static_cast<long long>(config.vocab));
-    begin = tokenizer->specials().begin;
-    end = tokenizer->specials().end;
+    begin = tokenizer->begin_token();
+    end = tokenizer->end_token();
     return tokenizer;
 }
 

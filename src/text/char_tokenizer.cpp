@@ -25,11 +25,11 @@ bool is_plain(const CharToken& token) { return !is_mark(token.type) && is_charac
 
 // The tokens that are not, with or without marks.
 AddedTokens collect_longer(const std::vector<CharToken>& tokens, bool marks) {
-    std::vector<std::pair<std::string, int32_t>> longer;
+    std::vector<AddedToken> longer;
     for (size_t id = 0; id < tokens.size(); ++id) {
         const CharToken& token = tokens[id];
         if (token.type != TokenType::Unused && !is_plain(token) && (marks || !is_mark(token.type)))
-            longer.emplace_back(token.text, static_cast<int32_t>(id));
+            longer.push_back({token.text, static_cast<int32_t>(id)});
     }
     return AddedTokens(std::move(longer));
 }
@@ -125,13 +125,13 @@ std::vector<int32_t> CharTokenizer::encode(std::string_view text, const EncodeOp
     std::vector<int32_t> ids;
     ids.reserve(text.size() + 1);
     if (options.begin && begins_texts()) ids.push_back(specials().begin);
-    const AddedTokens& longer = longer_[options.special ? 0 : 1];
-    for (size_t at = 0; at < text.size();) {
-        const AddedTokens::Found found = longer.find(text, at);
-        encode_characters(text, at, found.at, options, ids);
-        if (found.length > 0) ids.push_back(found.id);
-        at = found.at + found.length;
-    }
+    longer_[options.special ? 0 : 1].split(text, true, [&](std::string_view part, int32_t id) {
+        const auto begin = static_cast<size_t>(part.data() - text.data());
+        if (id >= 0)
+            ids.push_back(id);
+        else
+            encode_characters(text, begin, begin + part.size(), options, ids);
+    });
     return ids;
 }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "text/utf8.h"
 
 namespace nib {
 namespace {
@@ -84,6 +85,38 @@ Json model_section(const CharTokenizer& tokenizer) {
 
 // ---- reading -----------------------------------------------------------------------------------------------------------
 
+// Whether the model is BPE without merges or other options, over the text as a whole.
+bool cuts_into_characters(const JsonValue& root) {
+    const auto model = root.find("model"), decoder = root.find("decoder");
+    if (!model || !model->raw().is_object() || !decoder || !decoder->raw().is_object()) return false;
+    if (root.find("normalizer") || root.find("pre_tokenizer") || decoder->text_or("type", "") != "Fuse") return false;
+    const auto merges = model->find("merges");
+    if (model->text_or("type", "BPE") != "BPE" || !merges || !merges->raw().empty()) return false;
+    for (const char* option : {"fuse_unk", "byte_fallback", "ignore_merges"})
+        if (model->truth_or(option, false)) return false;
+    for (const char* option : {"continuing_subword_prefix", "end_of_word_suffix"})
+        if (!model->text_or(option, "").empty()) return false;
+    return true;
+}
+
+// Whether there is no more to it than tokens that are found as they stand and one that begins a text.
+bool adds_whole_tokens(const JsonValue& root) {
+    if (const auto added = root.find("added_tokens"))
+        for (size_t i = 0; i < added->items(); ++i)
+            for (const char* option : {"single_word", "lstrip", "rstrip", "normalized"})
+                if (added->at(i).truth_or(option, false)) return false;
+    const auto post = root.find("post_processor");
+    if (!post) return true;
+    if (post->get("type").text() != "TemplateProcessing") return false;
+    const JsonValue single = post->get("single");
+    return single.items() == 2 && single.at(0).find("SpecialToken") && single.at(1).find("Sequence");
+}
+
+// A token of several characters that is not found as it stands.
+bool is_word(const CharToken& token) {
+    return token.type == TokenType::Normal && static_cast<size_t>(decode_utf8(token.text, 0).length) != token.text.size();
+}
+
 class Reader {
 public:
     Reader(const JsonValue& root, const JsonValue& vocab) : root_(root), vocab_(vocab) {
@@ -95,7 +128,6 @@ public:
         read_vocab();
         if (const auto added = root_.find("added_tokens"))
             for (size_t i = 0; i < added->items(); ++i) read_added(added->at(i));
-        if (const auto normalizer = root_.find("normalizer")) normalizer->refuse("a normalizer of a character vocabulary");
         if (const auto unknown = root_.get("model").find("unk_token")) set_unknown(id_of(*unknown));
         if (const auto post = root_.find("post_processor")) read_post_processor(*post);
         if (config) read_config(*config);
@@ -133,8 +165,6 @@ private:
     }
 
     void read_added(const JsonValue& token) {
-        for (const char* option : {"single_word", "lstrip", "rstrip"})
-            if (token.truth_or(option, false)) token.refuse(std::string(option) + " in a character vocabulary");
         const bool special = token.truth_or("special", false);
         add(token.get("id"), token.get("content").text(), special ? TokenType::Control : TokenType::UserDefined);
     }
@@ -153,12 +183,7 @@ private:
     }
 
     void read_post_processor(const JsonValue& post) {
-        if (const std::string type = post.get("type").text(); type != "TemplateProcessing")
-            post.refuse("the post-processor " + type);
-        const JsonValue single = post.get("single");
-        if (single.items() != 2 || !single.at(0).find("SpecialToken") || !single.at(1).find("Sequence"))
-            single.refuse("another template than one token before the text");
-        model_.specials.begin = id_of(single.at(0).get("SpecialToken").get("id"));
+        model_.specials.begin = id_of(post.get("single").at(0).get("SpecialToken").get("id"));
         model_.specials.add_begin = true;
     }
 
@@ -201,13 +226,10 @@ std::vector<std::pair<std::string, std::string>> character_files(const CharToken
 }
 
 std::unique_ptr<CharTokenizer> parse_character_files(const JsonValue& tokenizer, const std::optional<JsonValue>& config) {
-    const auto model = tokenizer.find("model"), decoder = tokenizer.find("decoder");
-    if (!model || !model->raw().is_object() || !decoder || !decoder->raw().is_object() || tokenizer.find("pre_tokenizer"))
-        return nullptr;
-    const auto merges = model->find("merges");
-    if (!merges || !merges->raw().empty() || decoder->text_or("type", "") != "Fuse") return nullptr;
-    const JsonValue vocab = model->get("vocab");
+    if (!cuts_into_characters(tokenizer) || !adds_whole_tokens(tokenizer)) return nullptr;
+    const JsonValue vocab = tokenizer.get("model").get("vocab");
     CharModel read = Reader(tokenizer, vocab).read(config);
+    if (std::any_of(read.tokens.begin(), read.tokens.end(), is_word)) return nullptr;
     try {
         return std::make_unique<CharTokenizer>(std::move(read));
     } catch (const Error& error) {

@@ -1,6 +1,7 @@
 // What every tokenizer can do: text to token ids and back.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -22,6 +23,8 @@ enum class TokenType : int32_t {
 struct SpecialTokens {
     int32_t begin = -1, end = -1, unknown = -1, padding = -1;
     bool add_begin = false, add_end = false;
+
+    bool operator==(const SpecialTokens&) const = default;
 };
 
 struct EncodeOptions {
@@ -31,6 +34,13 @@ struct EncodeOptions {
     const char* advice = "remove it";  // the end of the Error about text that has none
 };
 
+/// What decoding a sequence token by token has to remember.
+struct DecodeState {
+    bool begun = false;   // a token has been decoded: its successors may begin with a space
+    size_t stripped = 0;  // characters left out at the beginning
+    std::string held;     // comes before the next token, if there is one
+};
+
 class Tokenizer {
 public:
     virtual ~Tokenizer() = default;
@@ -38,14 +48,18 @@ public:
     /// The tokens of a text; throws Error for text that has none.
     virtual std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
 
-    /// The bytes of one token, which may be part of a character (Utf8Streamer puts them together); throws Error for an id
-    /// outside the vocabulary.
+    /// The bytes of one token amid others, which may be part of a character (Utf8Streamer puts them together); throws Error
+    /// for an id outside the vocabulary.
     virtual std::string decode(int32_t id) const = 0;
+
+    /// What a token adds to the text of those before it, which have been passed with the same `state`.
+    virtual std::string decode_next(int32_t id, DecodeState&) const { return decode(id); }
 
     /// The bytes of a sequence of tokens.
     virtual std::string decode(std::span<const int32_t> ids) const {
         std::string text;
-        for (const int32_t id : ids) text += decode(id);
+        DecodeState state;
+        for (const int32_t id : ids) text += decode_next(id, state);
         return text;
     }
 
@@ -69,7 +83,8 @@ public:
     virtual int32_t first_token() const;
     /// Whether the model wants that token before every text (EncodeOptions::begin).
     bool begins_texts() const { return specials_.add_begin && specials_.begin >= 0; }
-    /// The token that ends a text; -1: none.
+    /// The token that begins a text, and the one that ends it; -1: none.
+    int32_t begin_token() const { return specials_.begin; }
     int32_t end_token() const { return specials_.end; }
 
     /// Takes the token with this text for the one that ends a text, no token if `text` is empty. It also begins texts,

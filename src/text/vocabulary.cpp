@@ -12,8 +12,8 @@
 #include "io/json_value.h"
 #include "io/mapped_file.h"
 #include "io/pickle.h"
-#include "text/bpe_tokenizer.h"
 #include "text/char_tokenizer.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/tokenizer_files.h"
 #include "text/utf8.h"
 
@@ -278,15 +278,12 @@ std::unique_ptr<Tokenizer> parse_vocabulary(std::string_view bytes, const std::s
 std::unique_ptr<Tokenizer> open_vocabulary(const std::string& path, int32_t begin, int32_t end,
                                            std::vector<std::string>& notes) {
     std::error_code error;
-    const fs::path folder = fs::path(path).parent_path();
-    const bool is_folder = fs::is_directory(path, error);
-    const fs::path file_name = fs::path(path).filename();
-    const bool in_folder = file_name == "vocab.json" && fs::exists(folder / "merges.txt", error);
-    if (is_folder || in_folder || (file_name == "tokenizer.json" && fs::exists(path, error))) {
-        const std::string name = is_folder ? path : folder.empty() ? "." : folder.string();
-        if (auto tokenizer = load_tokenizer(name)) return tokenizer;
-        fail("%s: the folder holds no tokenizer.json, and no vocab.json with merges.txt", printable(name, 400).c_str());
+    if (fs::is_directory(path, error)) {
+        if (auto tokenizer = load_tokenizer(path)) return tokenizer;
+        fail("%s: the folder holds no tokenizer.json, no vocab.json with merges.txt and no vocab.txt",
+             printable(path, 400).c_str());
     }
+    if (auto tokenizer = load_tokenizer_file(path)) return tokenizer;
     const MappedFile mapped(path);
     const std::string_view bytes(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
     return parse_vocabulary(bytes, path, begin, end, notes);
@@ -297,10 +294,10 @@ std::unique_ptr<Tokenizer> padded(std::unique_ptr<Tokenizer> tokenizer, int64_t 
         fail("the tokenizer has %d tokens, but the embedding has only %lld rows: they do not belong together",
              tokenizer->vocab_size(), static_cast<long long>(size));
     if (tokenizer->vocab_size() == size) return tokenizer;
-    if (const auto* bpe = dynamic_cast<const BpeTokenizer*>(tokenizer.get())) {
-        BpeModel model = bpe->model();
-        model.tokens.resize(static_cast<size_t>(size), BpeToken{"", TokenType::Unused});
-        return std::make_unique<BpeTokenizer>(model);
+    if (const auto* other = dynamic_cast<const PipelineTokenizer*>(tokenizer.get())) {
+        TokenizerSpec spec = other->spec();
+        spec.tokens.resize(static_cast<size_t>(size), TokenSpec{"", TokenType::Unused});
+        return std::make_unique<PipelineTokenizer>(spec);
     }
     CharModel model = dynamic_cast<const CharTokenizer&>(*tokenizer).model();
     model.tokens.resize(static_cast<size_t>(size), CharToken{"", TokenType::Unused});

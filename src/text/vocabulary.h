@@ -12,8 +12,8 @@
 
 namespace nib {
 
-/// The tokenizer that the user names: a folder for load_tokenizer(), a tokenizer.json, a vocab.json with a merges.txt
-/// beside it (these with the other files of their folder), or a file for parse_vocabulary(), which explains the rest.
+/// The tokenizer that the user names: a folder for load_tokenizer(), a file for load_tokenizer_file(), or any other for
+/// parse_vocabulary(), which explains the rest.
 std::unique_ptr<Tokenizer> open_vocabulary(const std::string& path, int32_t begin, int32_t end,
                                            std::vector<std::string>& notes);
 
