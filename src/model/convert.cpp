@@ -94,7 +94,7 @@ void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const I
     TokenNumbers numbers(static_cast<int32_t>(gpt.config.vocab), gpt.end);
     if (request.end_token) numbers.set_end_token(*request.end_token);
     writer.set("tokenizer.ggml.model", std::string("none"));
-    writer.set("gpt2.vocab_size", static_cast<uint32_t>(gpt.config.vocab));
+    writer.set(gpt.config.arch + ".vocab_size", static_cast<uint32_t>(gpt.config.vocab));
     if (gpt.begin >= 0) writer.set("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(gpt.begin));
     if (numbers.end_token() >= 0) writer.set("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(numbers.end_token()));
 }
