@@ -5,7 +5,6 @@
 #include "attention_cached_rows.glsl"
 #else
 #include "log.glsl"
-#define ROWS_IN_FOURS 0x21u
 #include "heads.glsl"
 
 ROWS(0, qkv)            // (R,3C)
@@ -66,7 +65,7 @@ void compute(Place at) {
     if (at.unit >= p.B * p.H || at.begin >= p.T) return;
     const float scale = 1.0 / sqrt(float(D));
     for (uint a = 0; a < kRows; ++a) {
-        const uint t = min(at.own + kStep * a, at.end - 1);
+        const uint t = min(at.own + W * a, at.end - 1);
         last[a] = last_key(at, t);
         for (uint j = 0; j < kQuads; ++j) {
             query[a][j] = scale * QUAD(0, qkv, row_of(at, t), j);
@@ -79,14 +78,14 @@ void compute(Place at) {
     for (uint s0 = 0; s0 < seen; s0 += kBlock) {
         load(at, s0, seen);
         uint bits[kRows];
-        for (uint a = 0; a < kRows; ++a) bits[a] = drops(at, min(at.own + kStep * a, at.end - 1), s0);
+        for (uint a = 0; a < kRows; ++a) bits[a] = drops(at, min(at.own + W * a, at.end - 1), s0);
         for (uint s = s0; s < min(s0 + kBlock, seen); s += kKeys) {
             attend_keys(at, s, seen, bits);
             for (uint a = 0; a < kRows; ++a) bits[a] >>= kKeys;
         }
     }
     for (uint a = 0; a < kRows; ++a) {
-        const uint t = at.own + kStep * a;
+        const uint t = at.own + W * a;
         if (t >= at.end) continue;
         for (uint j = 0; j < kQuads; ++j) STORE_QUAD(5, y, row_of_y(at, t), j, sums[a][j] / sum[a]);
         store_lse(at, t, largest[a], sum[a]);
@@ -97,5 +96,5 @@ void main() {
 #ifdef CACHED
     p.T = run_rows() / p.B;
 #endif
-    for (uint part = 0; part < kTileRows / kRows; ++part) compute(place(part));
+    compute(place());
 }

@@ -1,6 +1,5 @@
 // The keys and values of attention.glsl in sessions: those of a cache, where row r = (b,t) sees sequence b up to positions[r].
-// Invocations of GPUs read them from memory that their workgroup shares, as floats, kBlock after another.
-#define ROWS_IN_FOURS 0xE1u
+// Invocations read them from memory that their workgroup shares, as floats, kBlock after another.
 #include "heads.glsl"
 
 ROWS(0, qkv)                // (R,3C)
@@ -8,18 +7,6 @@ TENSOR(1, int, positions);  // (R)
 RESULT(5, y)                // (R,C)
 
 const uint kBlock = D > 128 ? 4 : D > 64 ? 8 : 16;
-
-#ifdef TEXELS
-
-TEXELS(6, keys)    // (B,H,S,D)
-TEXELS(7, values)  // (B,H,S,D)
-
-#define KEY(at, s, j) QUAD(6, keys, (at.unit * p.S + (s)) * D, j)
-#define VALUE(at, s, j) QUAD(7, values, (at.unit * p.S + (s)) * D, j)
-
-void load(Place at, uint s, uint seen) {}
-
-#else
 
 #include "cache.glsl"
 
@@ -39,8 +26,6 @@ void load(Place at, uint s, uint seen) {
     }
     barrier();
 }
-
-#endif
 
 uint last_key(Place at, uint t) { return uint(AT(1, positions, at.first + t)); }
 

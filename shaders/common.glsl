@@ -10,18 +10,15 @@ layout(constant_id = 1) const uint D = 64;             // the shader says what i
 layout(constant_id = 2) const uint kType = 0;          // DType of the tensors that Params::type speaks of
 layout(constant_id = 3) const uint kPositionType = 0;  // the same for Params::position_type
 layout(constant_id = 4) const uint kFours = 0;         // bit i: tensor i can be read and written four numbers at once
-layout(constant_id = 5) const uint kDrops = 0;         // 1 where there is a dropout mask
+layout(constant_id = 5) const uint kDrops = 0;         // 1 where there is dropout
 layout(constant_id = 6) const uint kParts = 3;         // of some shaders: bit i: output i is computed
-layout(constant_id = 7) const uint kColumns = 2;       // that an invocation computes, of linear_texels_gemm in fours
-layout(constant_id = 8) const uint kAct = 0;           // of linear_texels: Act
-layout(constant_id = 9) const uint kResidual = 0;      // of linear_texels: 1 where there is one
-layout(constant_id = 10) const uint kHalves = 0;       // bit i: tensor i is an activation of half floats
+layout(constant_id = 7) const uint kAct = 0;           // Act
+layout(constant_id = 8) const uint kResidual = 0;      // of linear: 1 where there is one
+layout(constant_id = 9) const uint kHalves = 0;       // bit i: tensor i is an activation of half floats
 
-// Both are read once: drivers for CPUs read them anew for each invocation wherever they are named.
 struct Push {
     uint B, T, C, N, H, S;
     uint present;     // bit i: tensor i is there
-    uint act;         // Act
     uint adds;        // bit i: output i is added to
     uint dropout;     // probability in 1/65536
     uint stream;      // which dropout mask

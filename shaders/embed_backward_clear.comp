@@ -17,5 +17,5 @@ void main() {
     }
     const uint step = gl_NumWorkGroups.x * gl_NumWorkGroups.y * W;
     if (p.begin == 0)
-        for (uint i = row * W + gl_LocalInvocationIndex; i < 2 * p.B * p.T + p.N + p.S; i += step) links_data[link_at(0, i)] = 0;
+        for (uint i = row * W + gl_LocalInvocationIndex; i < 2 * p.B * p.T; i += step) links_data[link_at(0, i)] = 0;
 }

@@ -1,31 +1,11 @@
 // What the shaders of attention share: which rows an invocation computes, kRows of them side by side so that what is read of
-// the other rows is used often, and the D numbers of a head's part of a row as kQuads vectors in registers. ROWS_IN_FOURS: the
-// bits of the tensors that ROWS and RESULT name.
+// the other rows is used often, and the D numbers of a head's part of a row as kQuads vectors in registers.
 
 const uint kQuads = (D + 3) / 4;
-
-// kUnits: heads of sequences side by side in a workgroup. On GPUs its invocations share what they read; those of CPUs, where each
-// reads for itself, use it for more rows instead.
-// kHolds: whether what is needed twice of the other rows is held in between, not read again. GPUs need the registers for more,
-// and read fast what the whole workgroup reads.
-const uint kFewRows = D > 32 ? 1 : D > 16 ? 2 : 4;  // as in dispatch.cpp
-#ifdef TEXELS
-const uint kUnits = W, kTileRows = kFewRows * (D % 4 == 0 && D <= 64 ? 4 : 1);
-const uint kRows = (kFours & ROWS_IN_FOURS) == ROWS_IN_FOURS ? kTileRows : kFewRows;  // otherwise reading is much code
-const bool kHolds = true;
-#else
-const uint kUnits = 1, kTileRows = kFewRows, kRows = kFewRows;
-const bool kHolds = false;
-#endif
+const uint kRows = D > 32 ? 1 : D > 16 ? 2 : 4;  // as in dispatch.cpp
 
 /// A tensor i that is read (ROWS) or written (RESULT) by numbers 4 j to 4 j + 3 of the D from `start` on; what is behind the
 /// last reads as zeros.
-#ifdef TEXELS
-#define ROWS(i, name) TEXELS(i, name)
-#define RESULT(i, name) FOURS(i, name)
-#define QUAD(i, name, start, j) name(0, 0, (start) + 4 * (j), (start) + D)
-#define STORE_QUAD(i, name, start, j, four) put_##name((start) + 4 * (j), (start) + D, four)
-#else
 #define ROWS(i, name) ACTIVATION(i, name)
 #define RESULT(i, name) ACTIVATION(i, name)
 #define QUAD(i, name, start, j)                                                                  \
@@ -38,20 +18,17 @@ const bool kHolds = false;
         put_##name((start) + 4 * (j), quad.xy, D - 4 * (j));                                     \
         if (4 * (j) + 2 < D) put_##name((start) + 4 * (j) + 2, quad.zw, D - 4 * (j) - 2);        \
     }
-#endif
 
 /// An invocation's head `unit` = (b,h), the first row of its sequence, where the head's part of a row begins, and the times
-/// [begin, end) that its workgroup computes: it computes those at own + kStep a, a < kRows. A workgroup has parts of kTileRows
-/// kStep times in all.
+/// [begin, end) that its workgroup computes: it computes those at own + W a, a < kRows.
 struct Place {
     uint unit, first, column, begin, end, own;
 };
-const uint kStep = W / kUnits;
 
-Place place(uint part) {
-    const uint times = kTileRows * kStep, blocks = (p.T + times - 1) / times, i = gl_LocalInvocationIndex;
-    const uint unit = group() / blocks * kUnits + i % kUnits, begin = group() % blocks * times + part * kRows * kStep;
-    return Place(unit, unit / p.H * p.T, unit % p.H * D, begin, min(begin + kRows * kStep, p.T), begin + i / kUnits);
+Place place() {
+    const uint times = kRows * W, blocks = (p.T + times - 1) / times;
+    const uint unit = group() / blocks, begin = group() % blocks * times;
+    return Place(unit, unit / p.H * p.T, unit % p.H * D, begin, min(begin + times, p.T), begin + gl_LocalInvocationIndex);
 }
 
 /// Where row `time` of q begins in qkv; k and v are C and 2 C beyond.

@@ -21,8 +21,8 @@ void store(uint r, uint n, vec2 sums, uint count) {
     if (has(6)) put_pre(i, sums, count);
     for (uint q = 0; q < 2; ++q) {
         if (q >= count) continue;
-        sums[q] = activate(p.act, sums[q]) * dropout_factor(i + q);
-        if (has(3)) sums[q] += AT(3, residual, i + q);
+        sums[q] = activate(kAct, sums[q]) * dropout_factor(i + q);
+        if (kResidual != 0) sums[q] += AT(3, residual, i + q);
     }
     put_y(i, sums, count);
 }

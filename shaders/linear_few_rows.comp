@@ -3,7 +3,7 @@
 #version 450
 #include "common.glsl"
 
-const uint kGroupColumns = 8, kTeams = kGroupColumns / kColumns;
+const uint kGroupColumns = 8, kColumns = 2, kTeams = kGroupColumns / kColumns;
 
 #include "linear.glsl"
 #include "teams.glsl"

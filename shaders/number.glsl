@@ -12,7 +12,6 @@
     eight_of(DATA((at) >> 2), DATA((at) + 4 >> 2), has_offset(type) ? 0 : DATA((at) + 6 >> 2),             \
              !has_offset(type) && ((at) & 2) != 0)
 
-// Without early returns, which drivers for CPUs pay for.
 Run RUN(uint type, uint start, uint run) {
     const uint runs = type <= kQ8_0 ? 4 : 32, size = kBlockBytes[min(type, 14)];
     const uint at = start + run / runs * size, i = run % runs;

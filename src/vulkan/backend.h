@@ -21,7 +21,6 @@ struct Overrides {
     uint64_t max_allocation = 0, max_buffer_range = 0, memory = 0;  // bytes; 0: the device's own
     std::optional<bool> software{}, unified{};
     bool subgroup_arithmetic = true;                     // used if the device has it
-    bool long_integers = true;                           // the same
     double max_work = 0, max_launch = 0;                 // multiply-adds of a command buffer, of a launch; 0: as usual
     std::function<void(Functions&)> change_functions{};  // some of Vulkan's own for others
 };

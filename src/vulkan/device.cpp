@@ -38,7 +38,6 @@ DeviceInfo overridden(DeviceInfo d, const Overrides& o) {
     }
     d.unified = o.unified.value_or(d.unified);
     d.subgroup_arithmetic &= o.subgroup_arithmetic;
-    d.long_integers &= o.long_integers;
     return d;
 }
 
@@ -70,13 +69,10 @@ void Device::open() {
     queue.queueFamilyIndex = family;
     queue.queueCount = 1;
     queue.pQueuePriorities = &priority;
-    VkPhysicalDeviceFeatures features{};
-    features.shaderInt64 = info_.long_integers;
     VkDeviceCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
     info.queueCreateInfoCount = 1;
     info.pQueueCreateInfos = &queue;
-    info.pEnabledFeatures = &features;
     check(vk().vkCreateDevice(physical_, &info, nullptr, &device_), "opening the device");
     load(instance_.vk, device_);
     vk().vkGetDeviceQueue(device_, family, 0, &queue_);
@@ -162,8 +158,7 @@ void Device::make(Buffer& b, bool host) const {
     VkBufferCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
     info.size = b.bytes;
-    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
-                 VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
     check(vk().vkCreateBuffer(device_, &info, nullptr, &b.buffer), what.c_str());
     VkMemoryRequirements needs{};
     vk().vkGetBufferMemoryRequirements(device_, b.buffer, &needs);

@@ -1,7 +1,6 @@
 // An opened device: its queue and memory.
 #pragma once
 
-#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -30,10 +29,7 @@ public:
     const DeviceInfo& info() const { return info_; }
     const VkPhysicalDeviceProperties& properties() const { return properties_; }
     /// What the start of a binding must be a multiple of.
-    uint64_t offset_alignment() const {
-        const VkPhysicalDeviceLimits& limits = properties_.limits;
-        return std::max(limits.minStorageBufferOffsetAlignment, limits.minTexelBufferOffsetAlignment);
-    }
+    uint64_t offset_alignment() const { return properties_.limits.minStorageBufferOffsetAlignment; }
 
     /// Error, with the sizes, unless there is memory for `bytes` more.
     void check_room(uint64_t bytes) const;

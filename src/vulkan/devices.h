@@ -20,7 +20,6 @@ struct DeviceInfo {
     uint32_t storage_buffers = 0;               // that a shader may use
     uint32_t subgroup = 0;                      // invocations
     bool subgroup_arithmetic = false;           // shaders may sum over subgroups
-    bool long_integers = false;                 // shaders may have integers of 64 bits
     bool f16 = false, f16_storage = false, i8_dot = false, cooperative_matrix = false;
     std::string missing;  // why nib cannot use it; empty: it can
 };

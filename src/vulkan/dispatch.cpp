@@ -39,9 +39,9 @@ Dispatch base(const Shader& shader, const Node& node) {
     d.shader = &shader;
     d.constants.type = static_cast<uint32_t>(p.type);
     d.constants.position_type = static_cast<uint32_t>(p.position_type);
+    d.constants.drops = p.dropout != 0;
     d.constants.halves = node.halves;
     d.push.B = u(p.B), d.push.T = u(p.T), d.push.C = u(p.C), d.push.N = u(p.N), d.push.H = u(p.H), d.push.S = u(p.S);
-    d.push.act = static_cast<uint32_t>(p.act);
     d.push.adds = node.accumulate;
     d.push.dropout = p.dropout;
     d.push.stream = p.stream;
@@ -103,51 +103,14 @@ int64_t groups_of(int64_t invocations, const Dispatch& d) {
     return (invocations + d.constants.group - 1) / d.constants.group;
 }
 
-// A launch of workgroups that work on one row each. On a CPU, the invocations of one vector do it best: more would wait for
-// each other.
-Dispatch by_rows(const Shader& shader, const Limits& limits, const Node& node) {
-    Dispatch d = base(shader, node);
-    if (limits.software) d.constants.group = 8;
-    return d;
-}
-
-// The same on `rows` rows, `work` for each.
-std::vector<Dispatch> by_rows(const Shader& shader, const Limits& limits, const Node& node, int64_t rows, double work) {
+// Launches of a workgroup for each of `rows` rows, `work` for each.
+std::vector<Dispatch> by_rows(const Dispatch& d, const Node& node, const Limits& limits, int64_t rows, double work) {
     std::vector<Dispatch> list;
-    add_groups(list, by_rows(shader, limits, node), node, limits, rows, work);
+    add_groups(list, d, node, limits, rows, work);
     return list;
 }
 
 double real(int64_t n) { return static_cast<double>(std::max<int64_t>(n, 1)); }
-
-// Whether activations (R,C) are read through texel buffers.
-bool takes_texels(const Node& node, const Limits& limits, int64_t C) {
-    return limits.software && static_cast<uint64_t>(node.p.B * node.p.T * C) <= limits.max_texels;
-}
-
-// A workgroup for each row; on a CPU an invocation.
-std::vector<Dispatch> norm(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
-    const int64_t R = node.p.B * node.p.T, C = node.p.C;
-    const double work = 4 * kMove * real(C);
-    if (!takes_texels(node, limits, node.p.C)) return by_rows(shader, limits, node, R, work);
-    Dispatch d = by_rows(texels, limits, node);
-    if (C % 4 == 0) d.constants.fours = texels.texels() | 1 << kMaxIn;
-    std::vector<Dispatch> list;
-    add_groups(list, d, node, limits, groups_of(R, d), d.constants.group * work);
-    return list;
-}
-
-// The same for logits (R,V), whose rows may start anywhere.
-std::vector<Dispatch> cross_entropy(const Node& node, const Limits& limits) {
-    const int64_t R = node.p.B * node.p.T, V = node.p.N;
-    const double work = 4 * kMove * real(V);
-    if (!takes_texels(node, limits, V)) return by_rows(kCrossEntropy, limits, node, R, work);
-    Dispatch d = by_rows(kCrossEntropyTexels, limits, node);
-    d.constants.fours = kCrossEntropyTexels.texels() | 1 << (kMaxIn + 1);
-    std::vector<Dispatch> list;
-    add_groups(list, d, node, limits, groups_of(R, d), d.constants.group * work);
-    return list;
-}
 
 // What shaders/number.glsl reads.
 bool is_number(DType type) {
@@ -177,7 +140,7 @@ int64_t mask_words(const Node& node) { return node.p.dropout != 0 ? 4 * (mask_gr
 // What the node's launches need first: the dropout mask, in scratch.
 void add_mask(std::vector<Dispatch>& list, const Node& node, const Limits& limits) {
     if (node.p.dropout == 0) return;
-    Dispatch d = by_rows(kDropoutMask, limits, node);
+    Dispatch d = base(kDropoutMask, node);
     d.scratch = kMaxIn + 2;
     d.push.end = static_cast<uint32_t>(mask_groups(node));
     add_groups(list, d, node, limits, groups_of(mask_groups(node), d), 128 * kMove * d.constants.group);
@@ -186,7 +149,7 @@ void add_mask(std::vector<Dispatch>& list, const Node& node, const Limits& limit
 std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     std::vector<Dispatch> list;
-    for_pieces(by_rows(kEmbed, limits, node), 1 << 2, p.N, p.C, p.type, limits,
+    for_pieces(base(kEmbed, node), 1 << 2, p.N, p.C, p.type, limits,
                [&](Dispatch d, int64_t) { add_groups(list, d, node, limits, p.B * p.T, 3 * kMove * real(p.C)); });
     return list;
 }
@@ -194,24 +157,15 @@ std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
 // Each invocation computes some rows of a head, as many as registers may have room for (shaders/heads.glsl). `products`: of
 // numbers of a head, for each query and key.
 void add_heads(std::vector<Dispatch>& list, Dispatch d, const Node& node, const Limits& limits, double products) {
-    const bool texels = d.shader->texels() != 0;
-    const int64_t D = d.constants.D, group = d.constants.group, units = node.p.B * node.p.H;
-    const int64_t rows = (D > 32 ? 1 : D > 16 ? 2 : 4) * (texels && D % 4 == 0 && D <= 64 ? 4 : 1);
-    const int64_t times = texels ? rows : rows * group, together = texels ? group : 1;
+    const int64_t D = d.constants.D, times = (D > 32 ? 1 : D > 16 ? 2 : 4) * int64_t{d.constants.group};
     const int64_t keys = node.op == Op::AttentionCached ? node.p.S : node.p.T;
-    add_groups(list, d, node, limits, (units + together - 1) / together * ((node.p.T + times - 1) / times),
-               products * real(keys) * static_cast<double>(rows * D * group));
+    add_groups(list, d, node, limits, node.p.B * node.p.H * ((node.p.T + times - 1) / times),
+               products * real(keys) * static_cast<double>(times * D));
 }
 
-// On a CPU, shaders that read texels.
-Dispatch by_head(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
-    const int64_t most = node.p.B * std::max(3 * node.p.T, node.p.S) * node.p.C;
-    const bool software = limits.software && static_cast<uint64_t>(most) <= limits.max_texels;
-    Dispatch d = by_rows(software ? texels : shader, limits, node);
-    const int64_t D = node.p.C / node.p.H;
-    d.constants.D = static_cast<uint32_t>(D);
-    d.constants.drops = node.p.dropout != 0;
-    if (software && D % 4 == 0) d.constants.fours = texels.texels() | 1u << kMaxIn;
+Dispatch by_head(const Shader& shader, const Node& node) {
+    Dispatch d = base(shader, node);
+    d.constants.D = static_cast<uint32_t>(node.p.C / node.p.H);
     return d;
 }
 
@@ -221,7 +175,7 @@ int64_t record_words(const Params& p) { return 4 * p.B * p.H * p.T * (p.dropout 
 std::vector<Dispatch> attention(const Node& node, const Limits& limits) {
     std::vector<Dispatch> list;
     add_mask(list, node, limits);
-    Dispatch d = by_head(kAttention, kAttentionTexels, node, limits);
+    Dispatch d = by_head(kAttention, node);
     if (!list.empty()) d.scratch = kMaxIn + 2;
     d.waits = !list.empty();
     add_heads(list, d, node, limits, 2);
@@ -229,25 +183,20 @@ std::vector<Dispatch> attention(const Node& node, const Limits& limits) {
 }
 
 std::vector<Dispatch> attention_backward(const Node& node, const Limits& limits) {
-    Dispatch queries = by_head(kAttentionBackward, kAttentionBackwardTexels, node, limits);
-    Dispatch keys = by_head(kAttentionBackwardKeys, kAttentionBackwardKeysTexels, node, limits);
+    Dispatch queries = by_head(kAttentionBackward, node);
+    Dispatch keys = by_head(kAttentionBackwardKeys, node);
     queries.scratch = kMaxIn + 1;
     keys.scratch = 4;
-    keys.constants.fours |= 1u << keys.scratch;
     keys.waits = true;
     std::vector<Dispatch> list;
     add_mask(list, node, limits);
     queries.waits = !list.empty();
     add_heads(list, queries, node, limits, 3);
-    if (limits.software) {
-        add_heads(list, keys, node, limits, 4);
-    } else {  // whose registers have no room for both dk and dv
-        keys.constants.parts = 1;
-        add_heads(list, keys, node, limits, 3);
-        keys.constants.parts = 2;
-        keys.waits = false;
-        add_heads(list, keys, node, limits, 2);
-    }
+    keys.constants.parts = 1;  // dk, then dv: registers have no room for both
+    add_heads(list, keys, node, limits, 3);
+    keys.constants.parts = 2;
+    keys.waits = false;
+    add_heads(list, keys, node, limits, 2);
     return list;
 }
 
@@ -257,9 +206,7 @@ std::vector<Dispatch> attention_cached(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t R = p.B * p.T, D = p.C / p.H;
     const bool many = p.T > kFewQueries;
-    Dispatch store = by_rows(kAttentionStore, limits, node), attend = base(kAttentionCached, node);
-    if (many) attend = by_head(kAttentionCachedRows, kAttentionCachedRowsTexels, node, limits);
-    store.constants.D = attend.constants.D = static_cast<uint32_t>(D);
+    Dispatch store = by_head(kAttentionStore, node), attend = by_head(many ? kAttentionCachedRows : kAttentionCached, node);
     if (D % 4 == 0) store.constants.fours = 3u << (kMaxIn + 1);
     attend.waits = true;
     std::vector<Dispatch> list;
@@ -276,26 +223,19 @@ std::vector<Dispatch> embed_backward(const Node& node, const Limits& limits) {
     const int64_t R = p.B * p.T;
     std::vector<Dispatch> list;
     add_mask(list, node, limits);
-    Dispatch clear = by_rows(kEmbedBackwardClear, limits, node);
+    Dispatch clear = base(kEmbedBackwardClear, node);
     clear.scratch = kMaxIn + 2;
-    clear.constants.drops = p.dropout != 0;
     clear.waits = !list.empty();
     for_pieces(clear, 1 << kMaxIn, p.N, p.C, DType::F32, limits, [&](Dispatch d, int64_t rows) {
         const int64_t count = d.push.begin == 0 ? std::max(rows, p.S) : rows;
         add_groups(list, d, node, limits, count, 2 * kMove * real(p.C));
     });
-    Dispatch links = base(limits.software ? kEmbedBackwardLinksSerial : kEmbedBackwardLinks, node),
-             whole = by_rows(kEmbedBackward, limits, node);
-    links.constants.drops = whole.constants.drops = p.dropout != 0;
+    Dispatch links = base(kEmbedBackwardLinks, node), whole = base(kEmbedBackward, node);
     links.scratch = kMaxIn + 2;
     links.waits = true;
     whole.scratch = 4;
-    if (limits.software) {
-        links.constants.group = 1;
-        add_groups(list, links, node, limits, 2, 6 * kMove * real(R));
-    } else {  // a search, each step of which reads what caches have
-        add_groups(list, links, node, limits, groups_of(R, links), 4 * real(R) * links.constants.group);
-    }
+    // A search, each step of which reads what caches have.
+    add_groups(list, links, node, limits, groups_of(R, links), 4 * real(R) * links.constants.group);
     const size_t sums = list.size();
     for_pieces(whole, 1 << kMaxIn, p.N, p.C, DType::F32, limits,
                [&](Dispatch d, int64_t) { add_groups(list, d, node, limits, R, 4 * kMove * real(p.C)); });
@@ -308,18 +248,14 @@ constexpr int64_t kRowsOfSum = 64;  // norm_backward_weight.comp: D
 int64_t norm_sums(const Params& p) { return (p.B * p.T + kRowsOfSum - 1) / kRowsOfSum; }
 
 std::vector<Dispatch> norm_backward_weight(const Node& node, const Limits& limits) {
-    const bool software = takes_texels(node, limits, node.p.C);
-    Dispatch sums = by_rows(software ? kNormBackwardWeightTexels : kNormBackwardWeight, limits, node);
-    Dispatch sum = base(kNormBackwardWeightSum, node);
-    if (software && node.p.C % 4 == 0) sums.constants.fours = kNormBackwardWeightTexels.texels() | 1 << kMaxIn;
+    Dispatch sums = base(kNormBackwardWeight, node), sum = base(kNormBackwardWeightSum, node);
     sums.constants.D = sum.constants.D = static_cast<uint32_t>(kRowsOfSum);
     sums.scratch = kMaxIn;
     sum.scratch = 0;
     sum.waits = true;
     const int64_t chunks = norm_sums(node.p), columns = groups_of(node.p.C, sum);
-    const int64_t blocks = groups_of(software ? (node.p.C + 3) / 4 : node.p.C, sums);
     std::vector<Dispatch> list;
-    add_groups(list, sums, node, limits, chunks * blocks, 2 * kMove * kRowsOfSum * sums.constants.group);
+    add_groups(list, sums, node, limits, chunks * columns, 2 * kMove * kRowsOfSum * sums.constants.group);
     add_groups(list, sum, node, limits, columns, 2 * kMove * real(chunks) * sum.constants.group);
     return list;
 }
@@ -362,13 +298,13 @@ std::vector<Dispatch> update(const Node& node, const Limits& limits) {
 
 }  // namespace
 
-uint64_t scratch_bytes(const Node& node, const Limits& limits) {
+uint64_t scratch_bytes(const Node& node) {
     const Params& p = node.p;
     switch (node.op) {
-        case Op::Linear: return linear_scratch(node, limits);
+        case Op::Linear: return linear_scratch(node);
         case Op::Attention: return dtype_bytes(DType::I32, mask_words(node));
         case Op::AttentionBackward: return dtype_bytes(DType::I32, mask_words(node) + record_words(p));
-        case Op::EmbedBackward: return dtype_bytes(DType::I32, mask_words(node) + 2 * p.B * p.T + p.N + p.S);
+        case Op::EmbedBackward: return dtype_bytes(DType::I32, mask_words(node) + 2 * p.B * p.T);
         case Op::NormBackwardWeight: return dtype_bytes(DType::F32, norm_sums(p) * 2 * p.C);
         default: return 0;
     }
@@ -415,11 +351,12 @@ bool supports(const Node& node) {
 
 std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
     const Params& p = node.p;
+    const int64_t R = p.B * p.T;
     switch (node.op) {
         case Op::Embed: return embed(node, limits);
         case Op::EmbedBackward: return embed_backward(node, limits);
-        case Op::Norm: return norm(kNorm, kNormTexels, node, limits);
-        case Op::NormBackward: return norm(kNormBackward, kNormBackwardTexels, node, limits);
+        case Op::Norm: return by_rows(base(kNorm, node), node, limits, R, 4 * kMove * real(p.C));
+        case Op::NormBackward: return by_rows(base(kNormBackward, node), node, limits, R, 4 * kMove * real(p.C));
         case Op::NormBackwardWeight: return norm_backward_weight(node, limits);
         case Op::Linear: return linear(node, limits);
         case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node, limits);
@@ -428,8 +365,8 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::Attention: return attention(node, limits);
         case Op::AttentionBackward: return attention_backward(node, limits);
         case Op::AttentionCached: return attention_cached(node, limits);
-        case Op::GatherRows: return by_rows(kGatherRows, limits, node, p.N, 2 * kMove * real(p.C));
-        case Op::CrossEntropy: return cross_entropy(node, limits);
+        case Op::GatherRows: return by_rows(base(kGatherRows, node), node, limits, p.N, 2 * kMove * real(p.C));
+        case Op::CrossEntropy: return by_rows(base(kCrossEntropy, node), node, limits, R, 4 * kMove * real(p.N));
         case Op::SumSquares: return sum_squares(node, limits);
         case Op::ClipFactor: return {base(kClipFactor, node)};
         case Op::AdamW:

@@ -23,11 +23,10 @@ constexpr double kMaxLaunch = 1e10;
 struct Constants {
     uint32_t group = kGroup, D = 1, type = 0, position_type = 0;
     uint32_t fours = 0;     // a tensor's bit is cleared when it is bound at no multiple of four numbers
-    uint32_t drops = 0;     // 1 where there is a dropout mask
-    uint32_t parts = 3;     // of attention_backward_keys and linear_texels: bit i: output i is computed
-    uint32_t columns = 2;   // that an invocation computes of linear_few_rows, in fours of linear_texels_gemm
-    uint32_t act = 0;       // of linear_texels: Act
-    uint32_t residual = 0;  // of linear_texels: 1 where there is one
+    uint32_t drops = 0;     // 1 where there is dropout
+    uint32_t parts = 3;     // of attention_backward_keys: bit i: output i is computed
+    uint32_t act = 0;       // Act
+    uint32_t residual = 0;  // of linear: 1 where there is one
     uint32_t halves = 0;    // Node::halves
     auto operator<=>(const Constants&) const = default;
 };
@@ -35,7 +34,7 @@ struct Constants {
 /// Push constants, as in shaders/common.glsl.
 struct Push {
     uint32_t B = 0, T = 0, C = 0, N = 0, H = 0, S = 0;
-    uint32_t present = 0, act = 0;
+    uint32_t present = 0;
     uint32_t adds = 0, dropout = 0, stream = 0;
     uint32_t begin = 0, end = 0;
     uint32_t first = 0;
@@ -63,15 +62,12 @@ struct Dispatch {
     uint32_t pieces = 0;       // bit i: tensor i is bound from row push.begin to push.end only
     int64_t row_elements = 0;  // of such a row
     int scratch = -1;          // tensor that is bound to the node's scratch instead; -1: none
-    int unpacked = -1;         // tensor that is bound to scratch from unpacked_at() on; -1: none
     bool waits = false;        // for the dispatch before it
 };
 
 /// What launches depend on of a device.
 struct Limits {
-    uint64_t max_range = 0;   // bytes that a shader may bind of a tensor
-    bool software = false;    // the device is a CPU
-    uint64_t max_texels = 0;  // elements of a texel buffer
+    uint64_t max_range = 0;  // bytes that a shader may bind of a tensor
     double max_work = kMaxLaunch;
     uint32_t max_group = 128, shared_memory = 16384;  // invocations, bytes of a workgroup; the least that Vulkan promises
 };
@@ -79,9 +75,7 @@ struct Limits {
 /// Where something may begin in scratch: at multiples of as much as any device asks of the start of a binding.
 constexpr uint64_t align_scratch(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
 /// Bytes between dispatches of this node, which they keep in scratch.
-uint64_t scratch_bytes(const Node& node, const Limits& limits);
-/// Of Linear, where weights that linear_unpack made floats lie there.
-uint64_t unpacked_at(const Node& node);
+uint64_t scratch_bytes(const Node& node);
 
 /// Whether there are shaders for this node.
 bool supports(const Node& node);

@@ -31,7 +31,7 @@ void for_pieces(const Dispatch& whole, uint32_t pieces, int64_t rows, int64_t ro
                 const Limits& limits, const std::function<void(Dispatch d, int64_t rows)>& body);
 
 /// scratch_bytes() of Linear.
-uint64_t linear_scratch(const Node& node, const Limits& limits);
+uint64_t linear_scratch(const Node& node);
 
 /// The launches of Linear and its backward ops.
 std::vector<Dispatch> linear(const Node& node, const Limits& limits);

@@ -191,7 +191,6 @@ DeviceInfo Instance::describe(VkPhysicalDevice device) const {
     constexpr VkSubgroupFeatureFlags kSums = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
     d.subgroup_arithmetic =
         (subgroup.supportedOperations & kSums) == kSums && (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
-    d.long_integers = features.features.shaderInt64 == VK_TRUE;
     d.f16 = small.shaderFloat16;
     d.f16_storage = storage.storageBuffer16BitAccess;
     d.i8_dot = has(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);

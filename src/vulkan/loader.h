@@ -16,7 +16,7 @@
     f(vkGetPhysicalDeviceQueueFamilyProperties) f(vkCreateDevice) f(vkGetDeviceProcAddr) \
     f(vkEnumerateDeviceExtensionProperties) f(vkGetPhysicalDeviceMemoryProperties2)
 #define NIB_VK_DEVICE(f) \
-    f(vkDestroyDevice) f(vkGetDeviceQueue) f(vkCreateBuffer) f(vkDestroyBuffer) f(vkCreateBufferView) f(vkDestroyBufferView) \
+    f(vkDestroyDevice) f(vkGetDeviceQueue) f(vkCreateBuffer) f(vkDestroyBuffer) \
     f(vkGetBufferMemoryRequirements) f(vkAllocateMemory) f(vkFreeMemory) f(vkBindBufferMemory) f(vkMapMemory) \
     f(vkCreateFence) f(vkDestroyFence) f(vkResetFences) f(vkWaitForFences) f(vkCreateCommandPool) \
     f(vkDestroyCommandPool) f(vkAllocateCommandBuffers) f(vkFreeCommandBuffers) f(vkBeginCommandBuffer) \

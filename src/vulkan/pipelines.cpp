@@ -101,11 +101,6 @@ void Pipelines::save() const {
     store_.save(stored_name(device_.properties()), stored + data);
 }
 
-VkDescriptorType descriptor_type(const Shader& shader, uint32_t binding) {
-    const bool texels = binding > 0 && (shader.texels() >> (binding - 1) & 1) != 0;
-    return texels ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
-}
-
 const Pipeline& Pipelines::get(const Shader& shader, const Constants& constants) {
     const auto [known, is_new] = pipelines_.try_emplace({&shader, constants});
     if (!is_new) return known->second;
@@ -124,7 +119,7 @@ void Pipelines::make(Pipeline& p, const Shader& shader, const Constants& constan
     std::vector<VkDescriptorSetLayoutBinding> bindings;
     for (uint32_t i = 0; i <= kTensors; ++i)
         if (i == 0 || (shader.tensors() >> (i - 1) & 1))
-            bindings.push_back({i, descriptor_type(shader, i), 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr});
+            bindings.push_back({i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr});
     CHECK(bindings.size() <= kMaxBindings);
     VkDescriptorSetLayoutCreateInfo set{};
     set.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO;

@@ -17,9 +17,6 @@ struct Pipeline {
     VkPipeline pipeline = nullptr;
 };
 
-/// What a shader reads a binding as.
-VkDescriptorType descriptor_type(const Shader& shader, uint32_t binding);
-
 class Pipelines {
 public:
     /// What the store has is used if it is whole and of this device and driver.

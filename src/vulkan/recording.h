@@ -36,7 +36,6 @@ struct Recording : Executable {
 
     Device& device;
     VkDescriptorPool pool = nullptr;
-    std::vector<VkBufferView> texels;
     std::vector<VkCommandBuffer> commands;  // each of bounded work, so that none keeps the device from others for long
     Buffer scratch;
     std::shared_ptr<Results> results;

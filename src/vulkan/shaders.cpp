@@ -59,26 +59,18 @@ std::vector<uint32_t> unpack() {
 
 struct Module {
     std::span<const uint32_t> code, subgroups;
-    unsigned tensors = 0, texels = 0;
+    unsigned tensors = 0;
 };
 
 // Of SPIR-V's numbers.
-constexpr uint32_t kHeaderWords = 5, kVariable = 59, kDecorate = 71, kBinding = 33, kUniformConstant = 0;
+constexpr uint32_t kHeaderWords = 5, kDecorate = 71, kBinding = 33;
 
-// A shader with what its code says of bindings: `OpDecorate id Binding number`, and of those of texels alone later
-// `OpVariable type id UniformConstant`.
+// A shader with what its code says of bindings: `OpDecorate id Binding number`.
 Module module_of(std::span<const uint32_t> code, std::span<const uint32_t> subgroups) {
     Module m{code, subgroups.empty() ? code : subgroups};
-    uint32_t ids[8] = {};  // of the tensors' variables
     for (size_t at = kHeaderWords; at < code.size(); at += code[at] >> 16) {
         const uint32_t op = code[at] & 0xFFFF;
-        if (op == kDecorate && code[at + 2] == kBinding && code[at + 3] > 0) {
-            m.tensors |= 1u << (code[at + 3] - 1);
-            ids[code[at + 3] - 1] = code[at + 1];
-        }
-        if (op == kVariable && code[at + 3] == kUniformConstant)
-            for (uint32_t i = 0; i < std::size(ids); ++i)
-                if (ids[i] == code[at + 2]) m.texels |= 1u << i;
+        if (op == kDecorate && code[at + 2] == kBinding && code[at + 3] > 0) m.tensors |= 1u << (code[at + 3] - 1);
     }
     return m;
 }
@@ -109,6 +101,5 @@ std::span<const uint32_t> Shader::code(bool subgroup_arithmetic) const {
     return subgroup_arithmetic ? m.subgroups : m.code;
 }
 unsigned Shader::tensors() const { return module_of(number_).tensors; }
-unsigned Shader::texels() const { return module_of(number_).texels; }
 
 }  // namespace nib::vulkan

@@ -14,7 +14,6 @@ public:
     /// SPIR-V, for devices that sum over subgroups or for all.
     std::span<const uint32_t> code(bool subgroup_arithmetic) const;
     unsigned tensors() const;  // bit i: it has a binding i + 1 for tensor i; inputs are 0 to 4, outputs 5 to 7
-    unsigned texels() const;   // bit i: which is a texel buffer, of floats
 
 private:
     size_t number_;
