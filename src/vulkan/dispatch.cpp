@@ -4,9 +4,10 @@
 
 #include "core/error.h"
 #include "core/ops.h"
-#include "vulkan/dispatch_parts.h"
+#include "vulkan/dispatch_common.h"
 
 namespace nib::vulkan {
+
 StepValues::StepValues(const Step& s)
     : seed{static_cast<uint32_t>(s.seed), static_cast<uint32_t>(s.seed >> 32)},
       index(s.index),
@@ -23,14 +24,19 @@ StepValues::StepValues(const Step& s)
       correction1(s.correction1),
       correction2(s.correction2) {}
 
-// ---- laying out ------------------------------------------------------------------------------------------------------
+// ---- what all ops share ----------------------------------------------------------------------------------------------
 
 namespace {
 
 constexpr int64_t kMaxGroups = 65535;  // in one dimension, the least that Vulkan promises
-constexpr int64_t kMaxHeadSize = 256;  // what invocations of attention hold of a head must fit into registers or caches
+constexpr int64_t kMaxHeadSize = 256;  // an invocation of attention holds rows of a head in registers
 
 }  // namespace
+
+Tensor tensor_of(const Node& node, int tensor) {
+    const auto i = static_cast<size_t>(tensor);
+    return tensor < kMaxIn ? node.in[i] : node.out[i - kMaxIn];
+}
 
 Dispatch base(const Shader& shader, const Node& node) {
     const Params& p = node.p;
@@ -39,16 +45,15 @@ Dispatch base(const Shader& shader, const Node& node) {
     d.shader = &shader;
     d.constants.type = static_cast<uint32_t>(p.type);
     d.constants.position_type = static_cast<uint32_t>(p.position_type);
-    d.constants.drops = p.dropout != 0;
-    d.constants.halves = node.halves;
+    for (int i = 0; i < kTensors; ++i) d.constants.present |= uint32_t{static_cast<bool>(tensor_of(node, i))} << i;
+    d.constants.f16 = node.halves;
+    d.constants.dropout = p.dropout != 0;
+    d.constants.act = static_cast<uint32_t>(p.act);
     d.push.B = u(p.B), d.push.T = u(p.T), d.push.C = u(p.C), d.push.N = u(p.N), d.push.H = u(p.H), d.push.S = u(p.S);
     d.push.adds = node.accumulate;
     d.push.dropout = p.dropout;
     d.push.stream = p.stream;
     d.push.eps = p.eps;
-    for (int i = 0; i < kMaxIn; ++i) d.push.present |= uint32_t{static_cast<bool>(node.in[static_cast<size_t>(i)])} << i;
-    for (int i = 0; i < kMaxOut; ++i)
-        d.push.present |= uint32_t{static_cast<bool>(node.out[static_cast<size_t>(i)])} << (kMaxIn + i);
     return d;
 }
 
@@ -67,15 +72,15 @@ Dispatch in_groups(Dispatch d, const Node& node, int64_t count) {
 
 void add_groups(std::vector<Dispatch>& list, Dispatch d, const Node& node, const Limits& limits, int64_t count,
                 double work) {
-    in_groups(d, node, count);  // refuses more than shaders can number
+    in_groups(d, node, count);  // fails if there are more than shaders can count
     auto most = std::max<int64_t>(static_cast<int64_t>(std::min(limits.max_work / work, static_cast<double>(count))), 1);
-    if (most > kMaxGroups) most -= most % kMaxGroups;  // a rectangle with no group too many, which the next launch has
+    if (most > kMaxGroups) most -= most % kMaxGroups;  // a full rectangle, so that no group is also in the next launch
     for (int64_t first = 0; first < count; first += most) {
         const int64_t groups = std::min(most, count - first);
         d.push.first = static_cast<uint32_t>(first);
         d.work = static_cast<double>(groups) * work;
         list.push_back(in_groups(d, node, groups));
-        d.waits = true;  // costs nothing beside so much work, and the validation layer sees no race in place
+        d.waits = true;  // cheap for so much work; the validation layer would report a race of ops that work in place
     }
 }
 
@@ -112,14 +117,14 @@ std::vector<Dispatch> by_rows(const Dispatch& d, const Node& node, const Limits&
 
 double real(int64_t n) { return static_cast<double>(std::max<int64_t>(n, 1)); }
 
-// What shaders/number.glsl reads.
+// Whether shaders/number.glsl reads this type.
 bool is_number(DType type) {
     using enum DType;
     constexpr std::array kTypes{F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K};
     return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end();
 }
 
-// Elements of the node's dropout mask, which shaders count in 32 bits.
+// Elements of the node's dropout mask. Shaders count them in 32 bits.
 int64_t mask_elements(const Node& node) {
     const Params& p = node.p;
     switch (node.op) {
@@ -131,13 +136,13 @@ int64_t mask_elements(const Node& node) {
     }
 }
 
-// Groups of them that the same blocks of random numbers decide over.
+// Groups of 128 elements (shaders/dropout.glsl).
 int64_t mask_groups(const Node& node) { return (mask_elements(node) + 127) / 128; }
 
 // Words of the mask, as in shaders/heads.glsl.
 int64_t mask_words(const Node& node) { return node.p.dropout != 0 ? 4 * (mask_groups(node) + 1) : 0; }
 
-// What the node's launches need first: the dropout mask, in scratch.
+// First, the dropout mask, into scratch.
 void add_mask(std::vector<Dispatch>& list, const Node& node, const Limits& limits) {
     if (node.p.dropout == 0) return;
     Dispatch d = base(kDropoutMask, node);
@@ -154,8 +159,8 @@ std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
     return list;
 }
 
-// Each invocation computes some rows of a head, as many as registers may have room for (shaders/heads.glsl). `products`: of
-// numbers of a head, for each query and key.
+// An invocation computes a few rows of a head, as many as fit into registers (kRows in shaders/heads.glsl). `products`: how
+// many products of D numbers each pair of a query and a key takes.
 void add_heads(std::vector<Dispatch>& list, Dispatch d, const Node& node, const Limits& limits, double products) {
     const int64_t D = d.constants.D, times = (D > 32 ? 1 : D > 16 ? 2 : 4) * int64_t{d.constants.group};
     const int64_t keys = node.op == Op::AttentionCached ? node.p.S : node.p.T;
@@ -166,10 +171,11 @@ void add_heads(std::vector<Dispatch>& list, Dispatch d, const Node& node, const 
 Dispatch by_head(const Shader& shader, const Node& node) {
     Dispatch d = base(shader, node);
     d.constants.D = static_cast<uint32_t>(node.p.C / node.p.H);
+    d.constants.vec4 = d.constants.D % 4 == 0 ? kAllTensors : 0;
     return d;
 }
 
-// Words of what attention_backward leaves for attention_backward_keys, as there.
+// Words of the records that attention_backward leaves for attention_backward_keys (shaders/heads.glsl).
 int64_t record_words(const Params& p) { return 4 * p.B * p.H * p.T * (p.dropout != 0 ? (p.T + 63) / 64 : 1); }
 
 std::vector<Dispatch> attention(const Node& node, const Limits& limits) {
@@ -192,22 +198,20 @@ std::vector<Dispatch> attention_backward(const Node& node, const Limits& limits)
     add_mask(list, node, limits);
     queries.waits = !list.empty();
     add_heads(list, queries, node, limits, 3);
-    keys.constants.parts = 1;  // dk, then dv: registers have no room for both
     add_heads(list, keys, node, limits, 3);
-    keys.constants.parts = 2;
+    keys.constants.part = 1;
     keys.waits = false;
     add_heads(list, keys, node, limits, 2);
     return list;
 }
 
-constexpr int64_t kFewQueries = 8;  // of a sequence: up to here a workgroup for each
+constexpr int64_t kFewQueries = 8;  // rows of a sequence up to which each row and head gets a workgroup
 
 std::vector<Dispatch> attention_cached(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t R = p.B * p.T, D = p.C / p.H;
     const bool many = p.T > kFewQueries;
     Dispatch store = by_head(kAttentionStore, node), attend = by_head(many ? kAttentionCachedRows : kAttentionCached, node);
-    if (D % 4 == 0) store.constants.fours = 3u << (kMaxIn + 1);
     attend.waits = true;
     std::vector<Dispatch> list;
     add_groups(list, store, node, limits, R, 4 * kMove * real(p.C));
@@ -234,7 +238,6 @@ std::vector<Dispatch> embed_backward(const Node& node, const Limits& limits) {
     links.scratch = kMaxIn + 2;
     links.waits = true;
     whole.scratch = 4;
-    // A search, each step of which reads what caches have.
     add_groups(list, links, node, limits, groups_of(R, links), 4 * real(R) * links.constants.group);
     const size_t sums = list.size();
     for_pieces(whole, 1 << kMaxIn, p.N, p.C, DType::F32, limits,
@@ -260,7 +263,7 @@ std::vector<Dispatch> norm_backward_weight(const Node& node, const Limits& limit
     return list;
 }
 
-// Launches on C elements in pieces, of which each but the last has whole blocks of SumSquares. `pieces` as in for_pieces().
+// As for_pieces(), of C elements; each piece but the last is a multiple of SumSquares' blocks.
 void for_elements(const Dispatch& whole, uint32_t pieces, int64_t C, const Limits& limits,
                   const std::function<void(Dispatch d, int64_t elements)>& body) {
     const auto blocks = static_cast<int64_t>(limits.max_range / sizeof(float)) / kSumBlock;
@@ -312,11 +315,11 @@ uint64_t scratch_bytes(const Node& node) {
 
 namespace {
 
-// Whether shaders read and write the node's activations of half floats, which they do by fours.
-bool supports_halves(const Node& node) {
+// Whether shaders can read and write the node's f16 activations. They do so by vec4.
+bool supports_f16(const Node& node) {
     constexpr uint32_t kOut = 1u << kMaxIn, kPre = kOut << 1;
     const Params& p = node.p;
-    const auto fit = [&](uint32_t of_c, uint32_t of_n) {  // tensors whose rows have C and N numbers
+    const auto fit = [&](uint32_t of_c, uint32_t of_n) {  // only these are f16; their rows have C and N numbers
         return (node.halves & ~(of_c | of_n)) == 0 && ((node.halves & of_c) == 0 || p.C % 4 == 0) &&
                ((node.halves & of_n) == 0 || p.N % 4 == 0);
     };
@@ -335,7 +338,7 @@ bool supports_halves(const Node& node) {
 
 bool supports(const Node& node) {
     const Params& p = node.p;
-    if (node.halves != 0 && !supports_halves(node)) return false;
+    if (node.halves != 0 && !supports_f16(node)) return false;
     if (std::max({p.B * p.T, p.C, p.N, p.H, p.S}) > INT32_MAX) return false;
     if (p.dropout != 0 && mask_elements(node) > UINT32_MAX) return false;
     switch (node.op) {

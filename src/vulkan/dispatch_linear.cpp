@@ -1,16 +1,17 @@
 #include <algorithm>
 #include <array>
 
-#include "vulkan/dispatch_parts.h"
+#include "vulkan/dispatch_common.h"
 
 namespace nib::vulkan {
 namespace {
 
 constexpr int64_t kGroupColumns = 8;                            // linear_few_rows.comp
-constexpr int64_t kFewestRows = 4;                              // up to here linear_few_rows
-constexpr int64_t kEpilogueGroup = 32, kEpilogueElements = 32;  // linear_backward_epilogue.comp: whole groups of a mask
+constexpr int64_t kFewestRows = 4;                              // up to which linear_few_rows is used
+constexpr int64_t kEpilogueGroup = 32, kEpilogueElements = 32;  // linear_backward_epilogue.comp
 
-// The pieces of w or dw (N,C), of a multiple of four rows unless that is too much, and none too much for one launch.
+// Cuts w or dw (N,C) into pieces that are small enough for a binding and for a launch: a multiple of four rows, if
+// possible.
 void for_weight_pieces(const Dispatch& whole, uint32_t pieces, const Node& node, Limits limits,
                        const std::function<void(Dispatch d, int64_t rows)>& body) {
     const Params& p = node.p;
@@ -26,12 +27,11 @@ void for_weight_pieces(const Dispatch& whole, uint32_t pieces, const Node& node,
     });
 }
 
-// A launch for a product (I,J) by linear_gemm.glsl, whose workgroups compute tiles: large ones read less, small ones leave
-// less of the device idle.
+// A launch for a product (I,J) by linear_gemm.glsl. Large tiles read less, small ones keep more of the device busy.
 Dispatch tiles(Dispatch d, const Node& node, const Limits& limits, int64_t I, int64_t J) {
     struct Tile {
         uint32_t group, side;  // invocations; each computes a square of this side
-        int64_t fewest;        // tiles that must come of it
+        int64_t fewest;        // not used if there would be fewer tiles
         int64_t length() const { return (group == 256 ? 16 : 8) * side; }
         uint32_t shared() const { return static_cast<uint32_t>(2 * 16 * (length() + 1)) * 4; }  // bytes
         int64_t count(int64_t n) const { return (n + length() - 1) / length(); }
@@ -53,7 +53,7 @@ Dispatch tiles(Dispatch d, const Node& node, const Limits& limits, int64_t I, in
 
 bool in_blocks(DType type) { return dtype_info(type)->block_size > 1; }
 
-// Beside weights in blocks, x is rounded first, into scratch.
+// For weights in blocks x is rounded first, into scratch.
 void add_rounding(std::vector<Dispatch>& list, const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t run = dtype_info(p.type)->block_size;
@@ -86,8 +86,6 @@ std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const bool few = p.B * p.T <= kFewestRows && node.halves == 0;
     Dispatch whole = base(few ? kLinearFewRows : kLinear, node);
-    whole.constants.act = static_cast<uint32_t>(p.act);
-    whole.constants.residual = node.in[3] ? 1 : 0;
     std::vector<Dispatch> list;
     if (in_blocks(p.type)) {
         add_rounding(list, node, limits);
@@ -100,9 +98,8 @@ std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
 std::vector<Dispatch> linear_backward_epilogue(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     Dispatch d = base(kLinearBackwardEpilogue, node);
-    d.constants.act = static_cast<uint32_t>(p.act);
     d.constants.group = kEpilogueGroup;
-    if (p.N % 4 == 0) d.constants.fours = 0b100011;
+    d.constants.vec4 = p.N % 4 == 0 ? kAllTensors : 0;
     std::vector<Dispatch> list;
     const int64_t elements = kEpilogueGroup * kEpilogueElements;
     add_groups(list, d, node, limits, (p.B * p.T * p.N + elements - 1) / elements,

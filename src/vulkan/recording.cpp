@@ -6,19 +6,21 @@
 
 #include "core/error.h"
 #include "core/ops.h"
+#include "vulkan/dispatch_common.h"
 
 namespace nib::vulkan {
 namespace {
 
-constexpr uint64_t kMaxPiece = uint64_t{1} << 30;   // of a matrix: shaders count its elements in 32 bits
-constexpr uint64_t kMaxResult = uint64_t{1} << 20;  // of what is copied at the end of each run: of results,
-constexpr uint64_t kMaxSmall = 64;                  // and of what has a place of its own, such as the gradient's norm
+constexpr uint64_t kMaxPiece = uint64_t{1} << 30;  // of a matrix: shaders count its elements in 32 bits
+// What is copied to the host at the end of each run has at most so many bytes:
+constexpr uint64_t kMaxResult = uint64_t{1} << 20;  // outputs of the plan
+constexpr uint64_t kMaxSmall = 64;                  // other tensors, such as the gradient's norm
 
-// One node on its way into a plan.
+// A node to be recorded.
 struct Part {
     const Plan& plan;
     const Node& node;
-    VkDescriptorBufferInfo scratch;  // the node's own
+    VkDescriptorBufferInfo scratch;
 };
 
 class Recorder {
@@ -42,18 +44,13 @@ private:
     double work_ = 0;  // of the last command buffer
 };
 
-Tensor tensor_of(const Node& node, int tensor) {
-    const auto i = static_cast<size_t>(tensor);
-    return tensor < kMaxIn ? node.in[i] : node.out[i - kMaxIn];
-}
-
-// Where the shader finds a tensor: bindings begin at multiples of the device's alignment, the rest is a shift.
+// What to bind for a tensor. Bindings begin at multiples of the device's alignment; the rest is a shift that shaders add.
 VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d) const {
     const auto& [plan, node, scratch] = part;
     if (d.scratch == tensor) return scratch;
     const auto i = static_cast<size_t>(tensor);
     const Tensor t = tensor_of(node, tensor);
-    // Something must be bound for what is absent: for inputs what is never written, for outputs what is written anyway.
+    // Something must be bound even for an absent tensor, though shaders never access it.
     if (!t && tensor < kMaxIn) return {c_.step.buffer, 0, sizeof(StepValues)};
     if (!t) return place(part, kMaxIn, d);
     const TensorInfo& info = plan.tensors[static_cast<size_t>(t.id)];
@@ -68,8 +65,8 @@ VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d
     CHECK(bytes <= left);
     const DTypeInfo& type = *dtype_info(info.type);
     const uint64_t rest = offset % c_.device.offset_alignment();
-    const auto element = static_cast<uint64_t>(type.block_size == 1 ? type.block_bytes : 1);  // what is shifted by
-    const uint64_t unit = std::gcd(static_cast<uint64_t>(type.block_bytes), uint64_t{4});  // of what shaders read at once
+    const auto element = static_cast<uint64_t>(type.block_size == 1 ? type.block_bytes : 1);  // unit of the shift
+    const uint64_t unit = std::gcd(static_cast<uint64_t>(type.block_bytes), uint64_t{4});     // alignment that shaders need
     if (rest % unit != 0)
         fail("tensor `%s` lies at byte %zu, which is not a multiple of %zu", printable(info.name).c_str(), where.offset,
              static_cast<size_t>(unit));
@@ -80,8 +77,8 @@ VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d
              human_bytes(static_cast<double>(c_.device.info().max_buffer_range)).c_str());
     d.push.shift[i] = static_cast<uint32_t>(rest / element);
     if (d.push.shift[i] % 4 == 0) return {memory.buffer, offset - rest, range};
-    CHECK((d.constants.halves >> tensor & 1) == 0);
-    d.constants.fours &= ~(1u << i);
+    CHECK((d.constants.f16 >> tensor & 1) == 0);
+    d.constants.vec4 &= ~(1u << i);
     return {memory.buffer, offset - rest, range};
 }
 
@@ -125,7 +122,7 @@ void Recorder::make_pool(const std::vector<std::vector<Dispatch>>& launches) {
     check(c_.device.vk().vkCreateDescriptorPool(c_.device.handle(), &info, nullptr, &made_.pool), "preparing a plan");
 }
 
-// Nodes of a stage run at the same time, each on scratch of its own: returns where that begins, by node.
+// Nodes of a stage may run at the same time, so each has scratch memory of its own. Returns where it begins, by node.
 std::vector<uint64_t> Recorder::make_scratch() {
     std::vector<uint64_t> begin(plan_.nodes.size());
     uint64_t end = 0;
@@ -152,7 +149,7 @@ std::vector<uint64_t> Recorder::make_scratch() {
 
 void Recorder::end() { check(c_.device.vk().vkEndCommandBuffer(made_.commands.back()), "preparing a plan"); }
 
-// Goes on in another command buffer if this one would get too long with as much work more.
+// Makes room for `work` more: in a new command buffer if this one would get too long.
 void Recorder::begin(double work) {
     if (!made_.commands.empty() && (work_ == 0 || work_ + work <= c_.max_work)) {
         work_ += work;
@@ -176,7 +173,7 @@ void Recorder::launch(const Part& part, Dispatch& d) {
     vk.vkCmdDispatch(commands, d.groups_x, d.groups_y, 1);
 }
 
-// For the host, which then need not ask for them in another submission.
+// Copies small results to memory that the host sees, so that it need not fetch them by another submission.
 void Recorder::copy_results() {
     std::vector<bool> written(plan_.tensors.size());
     for (const Node& node : plan_.nodes)
