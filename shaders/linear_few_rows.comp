@@ -1,6 +1,6 @@
 // linear for D rows, so few that reading the weights takes most of the time. A workgroup computes 8 columns n. A team of its
-// invocations shares two of them at a time, so that it reads x once for both: a subgroup, or without subgroup arithmetic a
-// quarter of the workgroup.
+// invocations shares two of them at a time, so that it reads x once for both: a subgroup, or without subgroup arithmetic half
+// of the workgroup.
 #version 450
 #include "common.glsl"
 
@@ -36,7 +36,7 @@ void total(uint column) {
 
 #else
 
-const uint kTeams = kGroupColumns / kColumns, kMembers = W / kTeams;
+const uint kTeams = 2, kMembers = W / kTeams;
 
 uint teams() { return kTeams; }
 uint team() { return gl_LocalInvocationIndex / kMembers; }
@@ -47,6 +47,7 @@ shared float totals[kGroupColumns * D], parts[kColumns * D][W];
 
 void total(uint column) {
     const uint i = gl_LocalInvocationIndex;
+    barrier();  // others may still read the last parts
     for (uint n = 0; n < kColumns * D; ++n) parts[n][i] = sums[n / D][n % D];
     for (uint step = kMembers / 2; step > 0; step /= 2) {
         barrier();

@@ -139,7 +139,7 @@ int64_t mask_elements(const Node& node) {
 // Groups of 128 elements (shaders/dropout.glsl).
 int64_t mask_groups(const Node& node) { return (mask_elements(node) + 127) / 128; }
 
-// Words of the mask, as in shaders/heads.glsl.
+// Words of the mask, with padding (shaders/heads.glsl).
 int64_t mask_words(const Node& node) { return node.p.dropout != 0 ? 4 * (mask_groups(node) + 1) : 0; }
 
 // First, the dropout mask, into scratch.
@@ -263,7 +263,7 @@ std::vector<Dispatch> norm_backward_weight(const Node& node, const Limits& limit
     return list;
 }
 
-// As for_pieces(), of C elements; each piece but the last is a multiple of SumSquares' blocks.
+// As for_pieces(), for C elements: each piece but the last has whole blocks of SumSquares.
 void for_elements(const Dispatch& whole, uint32_t pieces, int64_t C, const Limits& limits,
                   const std::function<void(Dispatch d, int64_t elements)>& body) {
     const auto blocks = static_cast<int64_t>(limits.max_range / sizeof(float)) / kSumBlock;

@@ -7,7 +7,7 @@ namespace nib::vulkan {
 namespace {
 
 constexpr int64_t kGroupColumns = 8;                            // linear_few_rows.comp
-constexpr int64_t kFewestRows = 4;                              // up to which linear_few_rows is used
+constexpr int64_t kMaxFewRows = 4;                              // up to which linear_few_rows is used
 constexpr int64_t kEpilogueGroup = 32, kEpilogueElements = 32;  // linear_backward_epilogue.comp
 
 // Cuts w or dw (N,C) into pieces that are small enough for a binding and for a launch: a multiple of four rows, if
@@ -84,7 +84,7 @@ uint64_t linear_scratch(const Node& node) {
 
 std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
     const Params& p = node.p;
-    const bool few = p.B * p.T <= kFewestRows && node.halves == 0;
+    const bool few = p.B * p.T <= kMaxFewRows && node.halves == 0;
     Dispatch whole = base(few ? kLinearFewRows : kLinear, node);
     std::vector<Dispatch> list;
     if (in_blocks(p.type)) {

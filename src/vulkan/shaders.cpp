@@ -69,12 +69,12 @@ constexpr uint32_t kHeaderWords = 5, kDecorate = 71, kSpecId = 1, kBinding = 33;
 // Finds the shader's bindings and constants: `OpDecorate id Binding number`, `OpDecorate id SpecId number`.
 Module module_of(std::span<const uint32_t> code, std::span<const uint32_t> subgroups) {
     Module m{code, subgroups.empty() ? code : subgroups};
-    for (size_t at = kHeaderWords; at < code.size(); at += code[at] >> 16) {
-        const uint32_t op = code[at] & 0xFFFF;
-        if (op != kDecorate) continue;
-        if (code[at + 2] == kBinding && code[at + 3] > 0) m.tensors |= 1u << (code[at + 3] - 1);
-        if (code[at + 2] == kSpecId) m.constants |= 1u << code[at + 3];
-    }
+    for (const auto& words : {m.code, m.subgroups})
+        for (size_t at = kHeaderWords; at < words.size(); at += words[at] >> 16) {
+            if ((words[at] & 0xFFFF) != kDecorate) continue;
+            if (words[at + 2] == kBinding && words[at + 3] > 0) m.tensors |= 1u << (words[at + 3] - 1);
+            if (words[at + 2] == kSpecId) m.constants |= 1u << words[at + 3];
+        }
     return m;
 }
 
