@@ -1,5 +1,5 @@
-// Activations and their derivatives, as src/cpu/vecmath.h has them; act is Act. Only activate and activate_derivative keep
-// NaN.
+// Activation functions and their derivatives, as in src/cpu/vecmath.h; act is Act. Only activate and activate_derivative give NaN
+// for NaN.
 
 /// exp(-2u), u = sqrt(2/pi) (c + 0.044715 c^3).
 float gelu_exp(float c) { return exp_within(c * fma(c * c, -1.59576912 * 0.044715, -1.59576912)); }
@@ -17,7 +17,7 @@ float gelu_tanh_derivative(float x) {
     return fma(c * slope * s, e * s, s);
 }
 
-/// Q(a), the probability beyond a >= 0, is bell P(t), bell = exp(-a^2/2), t = 1 / (1 + a/4).
+/// The normal distribution's Q(a) = P(X > a) for a >= 0, as bell times a polynomial in t = 1 / (1 + a/4); bell = exp(-a^2/2).
 float probability_beyond(float a, float bell) {
     const float t = 1.0 / fma(a, 0.25, 1.0);
     float q = -9.534545522e-02;
@@ -39,7 +39,7 @@ float gelu_erf(float x) {
 /// P(X < x) + x exp(-x^2/2) / sqrt(2 pi).
 float gelu_erf_derivative(float x) {
     const float a = min(abs(x), 13.0), bell = exp_within(a * a * -0.5);
-    const float d = probability_beyond(a, bell) - a * 0.398942280 * bell;  // at -|x|; that at |x| is one minus it
+    const float d = probability_beyond(a, bell) - a * 0.398942280 * bell;  // at -|x|; at |x| it is 1 - d
     return x < 0.0 ? d : 1.0 - d;
 }
 

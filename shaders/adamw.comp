@@ -1,14 +1,14 @@
 // m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,
-// w = w (1 - lr decay) - lr (m / correction1) / (sqrt(v / correction2) + eps), with decay where D is 1. All but stats are bound
-// from element `begin` to `end`. One invocation per element.
+// w = w (1 - lr decay) - lr (m / correction1) / (sqrt(v / correction2) + eps), with decay where D is 1. Of all but stats only
+// elements `begin` to `end` are bound. One invocation per element.
 #version 450
 #include "common.glsl"
 
-TENSOR(0, float, g);      // (C)
-TENSOR(1, float, stats);  // (2): norm, factor
-TENSOR(5, float, w);      // (C)
-TENSOR(6, float, m);      // (C)
-TENSOR(7, float, v);      // (C)
+TENSOR(0, readonly restrict, float, g);      // (C)
+TENSOR(1, readonly restrict, float, stats);  // (2): norm, factor
+TENSOR(5, restrict, float, w);               // (C)
+TENSOR(6, restrict, float, m);               // (C)
+TENSOR(7, restrict, float, v);               // (C)
 
 void main() {
     const uint i = group() * W + gl_LocalInvocationIndex;

@@ -1,19 +1,19 @@
-// What attention_cached needs first: the key and value of row r = (b,t) stored at positions[r] of sequence b. One workgroup
-// per row; D is the head size.
+// Before attention_cached: stores the key and value of row r = (b,t) in the cache, at positions[r] of sequence b. One workgroup per
+// row; D is the head size.
 #version 450
 #include "common.glsl"
 
-TENSOR(0, float, qkv);      // (R,3C)
-TENSOR(1, int, positions);  // (R)
-TENSOR(6, uint, keys);     // (B,H,S,D)
-TENSOR(7, uint, values);   // (B,H,S,D)
+TENSOR(0, readonly restrict, float, qkv);      // (R,3C)
+TENSOR(1, readonly restrict, int, positions);  // (R)
+TENSOR(6, restrict, uint, keys);               // (B,H,S,D)
+TENSOR(7, restrict, uint, values);             // (B,H,S,D)
 
-// The nearest half float, ties to even, as on the CPU.
+/// The nearest f16 number, ties to even, as on the CPU.
 uint to_f16(float x) {
     const uint bits = floatBitsToUint(x), sign = bits >> 16 & 0x8000u, size = bits & 0x7FFFFFFFu;
-    if (size > 0x7F800000u) return sign | 0x7E00u;                // not a number
-    if (size >= 0x477FF000u) return sign | 0x7C00u;               // 65520 and above: infinite
-    if (size < 0x38800000u) {                                     // below 2^-14: a multiple of 2^-24
+    if (size > 0x7F800000u) return sign | 0x7E00u;   // NaN
+    if (size >= 0x477FF000u) return sign | 0x7C00u;  // 65520 and above: infinite
+    if (size < 0x38800000u) {                        // below 2^-14: a multiple of 2^-24
         const uint shift = min(126 - (size >> 23), 31u);
         const uint mantissa = size & 0x7FFFFFu | 0x800000u, whole = mantissa >> shift;
         const uint rest = mantissa & (1u << shift) - 1, tie = 1u << shift - 1;
@@ -22,11 +22,11 @@ uint to_f16(float x) {
     return sign | size - 0x38000000u + 0xFFFu + (size >> 13 & 1) >> 13;
 }
 
-// Half floats go into words by pairs where no word has numbers of two heads; otherwise two invocations may share one, and each
+// Where no word has numbers of two heads, f16 numbers are written in pairs. Otherwise two invocations may share a word, and each
 // changes its own half.
-bool in_pairs() { return kType == kF16 && (kFours & 0xC0u) == 0xC0u; }
+bool in_pairs() { return kType == kF16 && is_vec4(6) && is_vec4(7); }
 
-/// Stores number `from` of qkv as number `to`; of pairs also the next one.
+/// Stores number `from` of qkv as number `to`; in pairs also the next one.
 #define STORE(i, name, to, from)                                                                                \
     if (kType == kF32) {                                                                                        \
         AT(i, name, to) = floatBitsToUint(AT(0, qkv, from));                                                    \

@@ -1,10 +1,10 @@
-// A dropout mask for the shaders that follow, since a block of random numbers decides over eight elements: bit i % 32 of word
-// i / 32 says whether element i is dropped. One invocation per 128 elements, of which there are `end` groups.
+// A dropout mask for the shaders that follow: bit i % 32 of word i / 32 says whether element i is dropped. One invocation per group
+// of 128 elements, for which it needs 16 blocks of random numbers; there are `end` groups.
 #version 450
 #include "common.glsl"
 #include "dropout.glsl"
 
-TENSOR(7, uint, mask);  // (end,4)
+TENSOR(7, writeonly restrict, uint, mask);  // (end,4)
 
 void main() {
     const uint g = group() * W + gl_LocalInvocationIndex;

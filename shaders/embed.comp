@@ -4,11 +4,11 @@
 #include "common.glsl"
 #include "dropout.glsl"
 
-TENSOR(0, int, ids);        // (R)
-TENSOR(1, int, positions);  // (R)
-TENSOR(2, uint, wte);     // (V,C)
-TENSOR(3, uint, wpe);     // (S,C)
-TENSOR(5, float, y);        // (R,C)
+TENSOR(0, readonly restrict, int, ids);        // (R)
+TENSOR(1, readonly restrict, int, positions);  // (R)
+TENSOR(2, readonly restrict, uint, wte);       // (V,C)
+TENSOR(3, readonly restrict, uint, wpe);       // (S,C)
+TENSOR(5, writeonly restrict, float, y);       // (R,C)
 
 #define NUMBER wte_number
 #define RUN wte_run

@@ -1,11 +1,11 @@
-// What embed_backward needs first: zeros in rows [begin, end) of dwte and, where `begin` is 0, in dwpe, unless they are added
-// to, and in links. One workgroup per row.
+// Before embed_backward: zeros in rows [begin, end) of dwte and, where `begin` is 0, in dwpe, unless they are added to, and in the
+// links. One workgroup per row.
 #version 450
 #include "common.glsl"
 
-TENSOR(5, float, dwte);  // (V,C)
-TENSOR(6, float, dwpe);  // (S,C)
-TENSOR(7, uint, links);  // behind the mask
+TENSOR(5, writeonly restrict, float, dwte);  // (V,C)
+TENSOR(6, writeonly restrict, float, dwpe);  // (S,C)
+TENSOR(7, writeonly restrict, uint, links);  // behind the mask
 
 #include "embed_backward.glsl"
 
@@ -17,5 +17,5 @@ void main() {
     }
     const uint step = gl_NumWorkGroups.x * gl_NumWorkGroups.y * W;
     if (p.begin == 0)
-        for (uint i = row * W + gl_LocalInvocationIndex; i < 2 * p.B * p.T + p.N + p.S; i += step) links_data[link_at(0, i)] = 0;
+        for (uint i = row * W + gl_LocalInvocationIndex; i < 2 * p.B * p.T; i += step) links_data[link_at(0, i)] = 0;
 }

@@ -2,9 +2,9 @@
 #version 450
 #include "common.glsl"
 
-TENSOR(0, float, x);    // (R,C)
-TENSOR(1, int, which);  // (N)
-TENSOR(5, float, y);    // (N,C)
+TENSOR(0, readonly restrict, float, x);    // (R,C)
+TENSOR(1, readonly restrict, int, which);  // (N)
+TENSOR(5, writeonly restrict, float, y);   // (N,C)
 
 void main() {
     const uint n = group();

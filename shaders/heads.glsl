@@ -1,71 +1,42 @@
-// What the shaders of attention share: which rows an invocation computes, kRows of them side by side so that what is read of
-// the other rows is used often, and the D numbers of a head's part of a row as kQuads vectors in registers. ROWS_IN_FOURS: the
-// bits of the tensors that ROWS and RESULT name.
+// What the shaders of attention share. An invocation computes kRows rows of one head side by side, so that what it reads of the
+// other rows is used more than once; it holds the D numbers of a head's part of a row as kVec4s vectors in registers.
+#include "activations.glsl"
 
-const uint kQuads = (D + 3) / 4;
+const uint kVec4s = (D + 3) / 4;
+const uint kRows = D > 32 ? 1 : D > 16 ? 2 : 4;  // as in dispatch.cpp
 
-// kUnits: heads of sequences side by side in a workgroup. On GPUs its invocations share what they read; those of CPUs, where each
-// reads for itself, use it for more rows instead.
-// kHolds: whether what is needed twice of the other rows is held in between, not read again. GPUs need the registers for more,
-// and read fast what the whole workgroup reads.
-const uint kFewRows = D > 32 ? 1 : D > 16 ? 2 : 4;  // as in dispatch.cpp
-#ifdef TEXELS
-const uint kUnits = W, kTileRows = kFewRows * (D % 4 == 0 && D <= 64 ? 4 : 1);
-const uint kRows = (kFours & ROWS_IN_FOURS) == ROWS_IN_FOURS ? kTileRows : kFewRows;  // otherwise reading is much code
-const bool kHolds = true;
-#else
-const uint kUnits = 1, kTileRows = kFewRows, kRows = kFewRows;
-const bool kHolds = false;
-#endif
+// Numbers 4 j to 4 j + 3 of the D from `start` on.
+#define GET_HEAD(name, start, j) get_vec4_##name((start) + 4 * (j), D - 4 * (j))
+#define PUT_HEAD(name, start, j, numbers) put_vec4_##name((start) + 4 * (j), numbers, D - 4 * (j))
 
-/// A tensor i that is read (ROWS) or written (RESULT) by numbers 4 j to 4 j + 3 of the D from `start` on; what is behind the
-/// last reads as zeros.
-#ifdef TEXELS
-#define ROWS(i, name) TEXELS(i, name)
-#define RESULT(i, name) FOURS(i, name)
-#define QUAD(i, name, start, j) name(0, 0, (start) + 4 * (j), (start) + D)
-#define STORE_QUAD(i, name, start, j, four) put_##name((start) + 4 * (j), (start) + D, four)
-#else
-#define ROWS(i, name) ACTIVATION(i, name)
-#define RESULT(i, name) ACTIVATION(i, name)
-#define QUAD(i, name, start, j)                                                                  \
-    vec4(get_##name((start) + 4 * (j)), 4 * (j) + 1 < D ? get_##name((start) + 4 * (j) + 1) : 0.0, \
-         4 * (j) + 2 < D ? get_##name((start) + 4 * (j) + 2) : 0.0,                                \
-         4 * (j) + 3 < D ? get_##name((start) + 4 * (j) + 3) : 0.0)
-#define STORE_QUAD(i, name, start, j, four)                                                      \
-    {                                                                                            \
-        const vec4 quad = four;                                                                  \
-        put_##name((start) + 4 * (j), quad.xy, D - 4 * (j));                                     \
-        if (4 * (j) + 2 < D) put_##name((start) + 4 * (j) + 2, quad.zw, D - 4 * (j) - 2);        \
-    }
-#endif
-
-/// An invocation's head `unit` = (b,h), the first row of its sequence, where the head's part of a row begins, and the times
-/// [begin, end) that its workgroup computes: it computes those at own + kStep a, a < kRows. A workgroup has parts of kTileRows
-/// kStep times in all.
+/// What an invocation computes: its head, unit = (b,h); `first` is the first row of the sequence, `column` the head's first
+/// column; of the times [begin, end) of the workgroup, own + W a for a < kRows.
 struct Place {
     uint unit, first, column, begin, end, own;
 };
-const uint kStep = W / kUnits;
 
-Place place(uint part) {
-    const uint times = kTileRows * kStep, blocks = (p.T + times - 1) / times, i = gl_LocalInvocationIndex;
-    const uint unit = group() / blocks * kUnits + i % kUnits, begin = group() % blocks * times + part * kRows * kStep;
-    return Place(unit, unit / p.H * p.T, unit % p.H * D, begin, min(begin + kRows * kStep, p.T), begin + i / kUnits);
+/// The sequences have T rows each.
+Place place(uint T) {
+    const uint times = kRows * W, blocks = (p.T + times - 1) / times;
+    const uint unit = group() / blocks, begin = group() % blocks * times;
+    return Place(unit, unit / p.H * T, unit % p.H * D, begin, min(begin + times, T), begin + gl_LocalInvocationIndex);
 }
 
-/// Where row `time` of q begins in qkv; k and v are C and 2 C beyond.
+/// Whether there is anything to compute for the workgroup.
+bool is_there(Place at) { return at.unit < p.B * p.H && at.begin < at.end; }
+
+/// Where row `time` of q begins in qkv; k and v follow after C and 2 C.
 uint row_of(Place at, uint time) { return (at.first + time) * 3 * p.C + at.column; }
 uint row_of_y(Place at, uint time) { return (at.first + time) * p.C + at.column; }
 
-/// Words of dropout's mask, with some that drops.glsl reads for nothing.
-uint mask_words() { return kDrops == 0 ? 0 : 4 * ((p.B * p.H * p.T * p.T - 1) / 128 + 2); }
+/// Words of the dropout mask, and of padding: mask_bits.glsl reads the word after the last, too.
+uint mask_words() { return kDropout == 0 ? 0 : 4 * ((p.B * p.H * p.T * p.T - 1) / 128 + 2); }
 
-/// The factor of a weight whose bit is the lowest.
-float factor(uint drops) { return kDrops == 0 ? 1.0 : (drops & 1) != 0 ? 0.0 : 65536.0 / float(65536 - p.dropout); }
+/// Dropout's factor of a weight whose bit is the lowest.
+float factor(uint bits) { return kDropout == 0 ? 1.0 : (bits & 1) != 0 ? 0.0 : 65536.0 / float(65536 - p.dropout); }
 
-/// Of attention_backward for attention_backward_keys: query t's lse and own, and the bits of 64 keys with s. They follow the mask
-/// in memory.
+/// Where attention_backward leaves for attention_backward_keys, behind the mask: lse and dy . y of query t, and the mask bits of
+/// the 64 keys around s.
 uint record(Place at, uint t, uint s) {
-    return mask_words() / 4 + (at.unit * p.T + t) * (kDrops == 0 ? 1 : (p.T + 63) / 64) + (kDrops == 0 ? 0 : s / 64);
+    return mask_words() / 4 + (at.unit * p.T + t) * (kDropout == 0 ? 1 : (p.T + 63) / 64) + (kDropout == 0 ? 0 : s / 64);
 }

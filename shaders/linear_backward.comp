@@ -1,10 +1,10 @@
-// dx[r,c] = sum_n dpre[r,n] w[n,c] over n in [begin, end), from where on w is bound.
+// dx[r,c] = sum_n dpre[r,n] w[n,c] over n in [begin, end); w is bound from row `begin` on.
 #version 450
 #include "common.glsl"
 
-TENSOR(0, float, dpre);  // (R,N)
-TENSOR(1, float, w);     // (N,C)
-TENSOR(5, float, dx);    // (R,C)
+TENSOR(0, readonly restrict, float, dpre);  // (R,N)
+TENSOR(1, readonly restrict, float, w);     // (N,C)
+TENSOR(5, restrict, float, dx);             // (R,C)
 
 void store(uint i, vec2 sums, uint count) {
     for (uint q = 0; q < 2; ++q)

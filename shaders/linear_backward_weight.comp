@@ -1,11 +1,12 @@
-// dw[n,c] = sum_r dpre[r,n] x[r,c] for n in [begin, end), from where on dw is bound;  db[n] = sum_r dpre[r,n].
+// dw[n,c] = sum_r dpre[r,n] x[r,c] for n in [begin, end); dw is bound from row `begin` on;  db[n] = sum_r dpre[r,n].
 #version 450
 #include "common.glsl"
+#include "activations.glsl"
 
-TENSOR(0, float, dpre);  // (R,N)
-ACTIVATION(1, x)         // (R,C)
-TENSOR(5, float, dw);    // (N,C)
-TENSOR(6, float, db);    // (N)
+TENSOR(0, readonly restrict, float, dpre);  // (R,N)
+ACTIVATION_IN(1, readonly restrict, x)      // (R,C)
+TENSOR(5, restrict, float, dw);             // (N,C)
+TENSOR(6, restrict, float, db);             // (N)
 
 void store(uint i, vec2 sums, uint count) {
     for (uint q = 0; q < 2; ++q)

@@ -1,13 +1,13 @@
-// The product behind linear and its gradients: STORE(i, j, sums over k < K of LEFT(i,k) RIGHT(k,j) for columns j and j + 1, J - j)
-// for i < I, j < J. A workgroup of 8 x 8 or 16 x 16 invocations computes a tile, D x D numbers in each, pairs of columns.
-// LEFT_ROWS, RIGHT_ROWS: true where numbers that differ in k lie side by side, false where those of different i or j do.
-// ROW_SUM(i, sum over k < K of LEFT(i,k)) where it is defined. Where RIGHT_RUNS is defined and true, RIGHT_RUN(k,j) are the
-// numbers of RIGHT for k to k + 7, and K is a multiple of kDepth.
+// The matrix product of linear and its gradients: calls STORE(i, j, sums, J - j) for all i < I and even j < J, where `sums` are
+// sum_k LEFT(i,k) RIGHT(k,j) over k < K for columns j and j + 1. A workgroup of 8 x 8 or 16 x 16 invocations computes a tile, each
+// invocation D x D numbers of it, in pairs of columns. LEFT_ROWS, RIGHT_ROWS: whether memory is contiguous along k, or else along
+// i or j. If ROW_SUM is defined, calls ROW_SUM(i, sum_k LEFT(i,k)). If RIGHT_RUNS is defined and true, RIGHT_RUN(k,j) is RIGHT for
+// k to k + 7, and K is a multiple of kDepth.
 const uint kSide = W < 256 ? 8 : 16, kTile = kSide * D, kDepth = 16;
 
 shared float left_tile[kDepth][kTile + 1], right_tile[kDepth][kTile + 1];
 
-/// Column b of invocation tj's.
+/// In the tile, column b of an invocation in column tj of the workgroup.
 uint column(uint tj, uint b) { return (b / 2 * kSide + tj) * 2 + b % 2; }
 
 #ifdef RIGHT_RUNS

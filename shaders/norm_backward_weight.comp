@@ -1,13 +1,13 @@
-// Sums of dy[r,c] xhat[r,c] and of dy[r,c] over D rows each, with xhat = (x - mean) rstd. One workgroup per W columns and D
+// sum_r dy[r,c] xhat[r,c] and sum_r dy[r,c] over blocks of D rows, with xhat = (x - mean) rstd. One workgroup per W columns and D
 // rows.
 #version 450
 #include "common.glsl"
 
-TENSOR(0, float, dy);    // (R,C)
-TENSOR(1, float, x);     // (R,C)
-TENSOR(2, float, mean);  // (R)
-TENSOR(3, float, rstd);  // (R)
-TENSOR(5, float, sums);  // (ceil(R/D),2,C)
+TENSOR(0, readonly restrict, float, dy);     // (R,C)
+TENSOR(1, readonly restrict, float, x);      // (R,C)
+TENSOR(2, readonly restrict, float, mean);   // (R)
+TENSOR(3, readonly restrict, float, rstd);   // (R)
+TENSOR(5, writeonly restrict, float, sums);  // (ceil(R/D),2,C)
 
 void main() {
     const uint blocks = (p.C + W - 1) / W, chunk = group() / blocks;

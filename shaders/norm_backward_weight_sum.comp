@@ -1,11 +1,11 @@
-// dgain[c] = sum_r dy[r,c] xhat[r,c],  dbias[c] = sum_r dy[r,c], from norm_backward_weight's sums over D rows each. One
+// dgain[c] = sum_r dy[r,c] xhat[r,c],  dbias[c] = sum_r dy[r,c], from the sums of norm_backward_weight over blocks of D rows. One
 // invocation per column.
 #version 450
 #include "common.glsl"
 
-TENSOR(0, float, sums);   // (ceil(R/D),2,C)
-TENSOR(5, float, dgain);  // (C)
-TENSOR(6, float, dbias);  // (C)
+TENSOR(0, readonly restrict, float, sums);  // (ceil(R/D),2,C)
+TENSOR(5, restrict, float, dgain);          // (C)
+TENSOR(6, restrict, float, dbias);          // (C)
 
 void main() {
     const uint c = group() * W + gl_LocalInvocationIndex;

@@ -1,8 +1,8 @@
-// For `nib bench`: 8 p.C rounds of 32 independent multiply-adds in each invocation.
+// For benchmarks: 8 p.C rounds of 32 independent multiply-adds in each invocation.
 #version 450
 #include "common.glsl"
 
-TENSOR(5, float, sink);  // (invocations)
+TENSOR(5, writeonly restrict, float, sink);  // (invocations)
 
 void main() {
     const uint i = group() * W + gl_LocalInvocationIndex;

@@ -1,13 +1,13 @@
-// What linear does to x beside weights in blocks (src/ref/quantize.h): runs of D numbers are rounded to multiples of their
-// largest / 127. Here the numbers stay floats. One invocation per run.
+// Before linear on weights in blocks: rounds each run of D numbers of x to multiples of its largest / 127, as if quantized to 8
+// bits (src/ref/quantize.h), but leaves floats. One invocation per run.
 #version 450
 #include "common.glsl"
 
-TENSOR(0, float, x);        // (R,C)
-TENSOR(5, float, rounded);  // (R,C)
+TENSOR(0, readonly restrict, float, x);         // (R,C)
+TENSOR(5, writeonly restrict, float, rounded);  // (R,C)
 
-/// a / b to the last bit, which Vulkan does not promise of its own division: what is left of `a` corrects it, computed without
-/// rounding from halves of 12 bits (Dekker 1971).
+/// a / b to the last bit, which Vulkan does not promise of its own division. The remainder corrects it; its products of 12-bit halves
+/// are exact (Dekker 1971).
 float divide(float a, float b) {
     precise const float q = a / b;
     precise const float q_high = uintBitsToFloat(floatBitsToUint(q) & ~0xFFFu), q_low = q - q_high;

@@ -1,12 +1,12 @@
-// m = momentum m + g (m = g without it),  w = w (1 - lr decay) - lr m, with decay where D is 1. All but stats are bound from
-// element `begin` to `end`. One invocation per element.
+// m = momentum m + g (m = g without it),  w = w (1 - lr decay) - lr m, with decay where D is 1. Of all but stats only
+// elements `begin` to `end` are bound. One invocation per element.
 #version 450
 #include "common.glsl"
 
-TENSOR(0, float, g);      // (C)
-TENSOR(1, float, stats);  // (2): norm, factor
-TENSOR(5, float, w);      // (C)
-TENSOR(6, float, m);      // (C)
+TENSOR(0, readonly restrict, float, g);      // (C)
+TENSOR(1, readonly restrict, float, stats);  // (2): norm, factor
+TENSOR(5, restrict, float, w);               // (C)
+TENSOR(6, restrict, float, m);               // (C)
 
 void main() {
     const uint i = group() * W + gl_LocalInvocationIndex;

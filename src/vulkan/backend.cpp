@@ -9,7 +9,7 @@
 namespace nib::vulkan {
 namespace {
 
-// Multiply-adds of a command buffer: a second of a small board, whose kernel may end what takes two.
+// Multiply-adds of a command buffer: about a second on a small board, whose kernel may kill what takes two.
 constexpr double kMaxWork = 1e10;
 
 class VulkanBackend : public Backend {
@@ -57,8 +57,8 @@ private:
     Pipelines pipelines_;
     Buffer step_;  // StepValues
     const double max_work_, max_launch_;
-    std::vector<VkCommandBuffer> commands_;           // of a run; kept, so that none allocates
-    std::vector<std::weak_ptr<const Results>> last_;  // of the plans run last, unless something has changed since then
+    std::vector<VkCommandBuffer> commands_;           // of a run; a member, so that no run allocates
+    std::vector<std::weak_ptr<const Results>> last_;  // of the plans run last, unless memory has changed since
 };
 
 void VulkanBackend::upload(Location to, std::span<const std::byte> bytes) {

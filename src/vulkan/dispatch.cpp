@@ -4,9 +4,10 @@
 
 #include "core/error.h"
 #include "core/ops.h"
-#include "vulkan/dispatch_parts.h"
+#include "vulkan/dispatch_common.h"
 
 namespace nib::vulkan {
+
 StepValues::StepValues(const Step& s)
     : seed{static_cast<uint32_t>(s.seed), static_cast<uint32_t>(s.seed >> 32)},
       index(s.index),
@@ -23,14 +24,19 @@ StepValues::StepValues(const Step& s)
       correction1(s.correction1),
       correction2(s.correction2) {}
 
-// ---- laying out ------------------------------------------------------------------------------------------------------
+// ---- what all ops share ----------------------------------------------------------------------------------------------
 
 namespace {
 
 constexpr int64_t kMaxGroups = 65535;  // in one dimension, the least that Vulkan promises
-constexpr int64_t kMaxHeadSize = 256;  // what invocations of attention hold of a head must fit into registers or caches
+constexpr int64_t kMaxHeadSize = 256;  // an invocation of attention holds rows of a head in registers
 
 }  // namespace
+
+Tensor tensor_of(const Node& node, int tensor) {
+    const auto i = static_cast<size_t>(tensor);
+    return tensor < kMaxIn ? node.in[i] : node.out[i - kMaxIn];
+}
 
 Dispatch base(const Shader& shader, const Node& node) {
     const Params& p = node.p;
@@ -39,16 +45,15 @@ Dispatch base(const Shader& shader, const Node& node) {
     d.shader = &shader;
     d.constants.type = static_cast<uint32_t>(p.type);
     d.constants.position_type = static_cast<uint32_t>(p.position_type);
-    d.constants.halves = node.halves;
+    for (int i = 0; i < kTensors; ++i) d.constants.present |= uint32_t{static_cast<bool>(tensor_of(node, i))} << i;
+    d.constants.f16 = node.halves;
+    d.constants.dropout = p.dropout != 0;
+    d.constants.act = static_cast<uint32_t>(p.act);
     d.push.B = u(p.B), d.push.T = u(p.T), d.push.C = u(p.C), d.push.N = u(p.N), d.push.H = u(p.H), d.push.S = u(p.S);
-    d.push.act = static_cast<uint32_t>(p.act);
     d.push.adds = node.accumulate;
     d.push.dropout = p.dropout;
     d.push.stream = p.stream;
     d.push.eps = p.eps;
-    for (int i = 0; i < kMaxIn; ++i) d.push.present |= uint32_t{static_cast<bool>(node.in[static_cast<size_t>(i)])} << i;
-    for (int i = 0; i < kMaxOut; ++i)
-        d.push.present |= uint32_t{static_cast<bool>(node.out[static_cast<size_t>(i)])} << (kMaxIn + i);
     return d;
 }
 
@@ -67,15 +72,15 @@ Dispatch in_groups(Dispatch d, const Node& node, int64_t count) {
 
 void add_groups(std::vector<Dispatch>& list, Dispatch d, const Node& node, const Limits& limits, int64_t count,
                 double work) {
-    in_groups(d, node, count);  // refuses more than shaders can number
+    in_groups(d, node, count);  // fails if there are more than shaders can count
     auto most = std::max<int64_t>(static_cast<int64_t>(std::min(limits.max_work / work, static_cast<double>(count))), 1);
-    if (most > kMaxGroups) most -= most % kMaxGroups;  // a rectangle with no group too many, which the next launch has
+    if (most > kMaxGroups) most -= most % kMaxGroups;  // a full rectangle, so that no group is also in the next launch
     for (int64_t first = 0; first < count; first += most) {
         const int64_t groups = std::min(most, count - first);
         d.push.first = static_cast<uint32_t>(first);
         d.work = static_cast<double>(groups) * work;
         list.push_back(in_groups(d, node, groups));
-        d.waits = true;  // costs nothing beside so much work, and the validation layer sees no race in place
+        d.waits = true;  // cheap for so much work; the validation layer would report a race of ops that work in place
     }
 }
 
@@ -103,60 +108,23 @@ int64_t groups_of(int64_t invocations, const Dispatch& d) {
     return (invocations + d.constants.group - 1) / d.constants.group;
 }
 
-// A launch of workgroups that work on one row each. On a CPU, the invocations of one vector do it best: more would wait for
-// each other.
-Dispatch by_rows(const Shader& shader, const Limits& limits, const Node& node) {
-    Dispatch d = base(shader, node);
-    if (limits.software) d.constants.group = 8;
-    return d;
-}
-
-// The same on `rows` rows, `work` for each.
-std::vector<Dispatch> by_rows(const Shader& shader, const Limits& limits, const Node& node, int64_t rows, double work) {
+// Launches of a workgroup for each of `rows` rows, `work` for each.
+std::vector<Dispatch> by_rows(const Dispatch& d, const Node& node, const Limits& limits, int64_t rows, double work) {
     std::vector<Dispatch> list;
-    add_groups(list, by_rows(shader, limits, node), node, limits, rows, work);
+    add_groups(list, d, node, limits, rows, work);
     return list;
 }
 
 double real(int64_t n) { return static_cast<double>(std::max<int64_t>(n, 1)); }
 
-// Whether activations (R,C) are read through texel buffers.
-bool takes_texels(const Node& node, const Limits& limits, int64_t C) {
-    return limits.software && static_cast<uint64_t>(node.p.B * node.p.T * C) <= limits.max_texels;
-}
-
-// A workgroup for each row; on a CPU an invocation.
-std::vector<Dispatch> norm(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
-    const int64_t R = node.p.B * node.p.T, C = node.p.C;
-    const double work = 4 * kMove * real(C);
-    if (!takes_texels(node, limits, node.p.C)) return by_rows(shader, limits, node, R, work);
-    Dispatch d = by_rows(texels, limits, node);
-    if (C % 4 == 0) d.constants.fours = texels.texels() | 1 << kMaxIn;
-    std::vector<Dispatch> list;
-    add_groups(list, d, node, limits, groups_of(R, d), d.constants.group * work);
-    return list;
-}
-
-// The same for logits (R,V), whose rows may start anywhere.
-std::vector<Dispatch> cross_entropy(const Node& node, const Limits& limits) {
-    const int64_t R = node.p.B * node.p.T, V = node.p.N;
-    const double work = 4 * kMove * real(V);
-    if (!takes_texels(node, limits, V)) return by_rows(kCrossEntropy, limits, node, R, work);
-    Dispatch d = by_rows(kCrossEntropyTexels, limits, node);
-    d.constants.fours = kCrossEntropyTexels.texels() | 1 << (kMaxIn + 1);
-    std::vector<Dispatch> list;
-    add_groups(list, d, node, limits, groups_of(R, d), d.constants.group * work);
-    return list;
-}
-
-// What shaders/number.glsl reads.
+// Whether shaders/number.glsl reads this type.
 bool is_number(DType type) {
     using enum DType;
     constexpr std::array kTypes{F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K};
     return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end();
 }
 
-// Elements of the node's dropout mask, which shaders count in 32 bits.
+// Elements of the node's dropout mask. Shaders count them in 32 bits.
 int64_t mask_elements(const Node& node) {
     const Params& p = node.p;
     switch (node.op) {
@@ -168,16 +136,16 @@ int64_t mask_elements(const Node& node) {
     }
 }
 
-// Groups of them that the same blocks of random numbers decide over.
+// Groups of 128 elements (shaders/dropout.glsl).
 int64_t mask_groups(const Node& node) { return (mask_elements(node) + 127) / 128; }
 
-// Words of the mask, as in shaders/heads.glsl.
+// Words of the mask, with padding (shaders/heads.glsl).
 int64_t mask_words(const Node& node) { return node.p.dropout != 0 ? 4 * (mask_groups(node) + 1) : 0; }
 
-// What the node's launches need first: the dropout mask, in scratch.
+// First, the dropout mask, into scratch.
 void add_mask(std::vector<Dispatch>& list, const Node& node, const Limits& limits) {
     if (node.p.dropout == 0) return;
-    Dispatch d = by_rows(kDropoutMask, limits, node);
+    Dispatch d = base(kDropoutMask, node);
     d.scratch = kMaxIn + 2;
     d.push.end = static_cast<uint32_t>(mask_groups(node));
     add_groups(list, d, node, limits, groups_of(mask_groups(node), d), 128 * kMove * d.constants.group);
@@ -186,42 +154,34 @@ void add_mask(std::vector<Dispatch>& list, const Node& node, const Limits& limit
 std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     std::vector<Dispatch> list;
-    for_pieces(by_rows(kEmbed, limits, node), 1 << 2, p.N, p.C, p.type, limits,
+    for_pieces(base(kEmbed, node), 1 << 2, p.N, p.C, p.type, limits,
                [&](Dispatch d, int64_t) { add_groups(list, d, node, limits, p.B * p.T, 3 * kMove * real(p.C)); });
     return list;
 }
 
-// Each invocation computes some rows of a head, as many as registers may have room for (shaders/heads.glsl). `products`: of
-// numbers of a head, for each query and key.
+// An invocation computes a few rows of a head, as many as fit into registers (kRows in shaders/heads.glsl). `products`: how
+// many products of D numbers each pair of a query and a key takes.
 void add_heads(std::vector<Dispatch>& list, Dispatch d, const Node& node, const Limits& limits, double products) {
-    const bool texels = d.shader->texels() != 0;
-    const int64_t D = d.constants.D, group = d.constants.group, units = node.p.B * node.p.H;
-    const int64_t rows = (D > 32 ? 1 : D > 16 ? 2 : 4) * (texels && D % 4 == 0 && D <= 64 ? 4 : 1);
-    const int64_t times = texels ? rows : rows * group, together = texels ? group : 1;
+    const int64_t D = d.constants.D, times = (D > 32 ? 1 : D > 16 ? 2 : 4) * int64_t{d.constants.group};
     const int64_t keys = node.op == Op::AttentionCached ? node.p.S : node.p.T;
-    add_groups(list, d, node, limits, (units + together - 1) / together * ((node.p.T + times - 1) / times),
-               products * real(keys) * static_cast<double>(rows * D * group));
+    add_groups(list, d, node, limits, node.p.B * node.p.H * ((node.p.T + times - 1) / times),
+               products * real(keys) * static_cast<double>(times * D));
 }
 
-// On a CPU, shaders that read texels.
-Dispatch by_head(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
-    const int64_t most = node.p.B * std::max(3 * node.p.T, node.p.S) * node.p.C;
-    const bool software = limits.software && static_cast<uint64_t>(most) <= limits.max_texels;
-    Dispatch d = by_rows(software ? texels : shader, limits, node);
-    const int64_t D = node.p.C / node.p.H;
-    d.constants.D = static_cast<uint32_t>(D);
-    d.constants.drops = node.p.dropout != 0;
-    if (software && D % 4 == 0) d.constants.fours = texels.texels() | 1u << kMaxIn;
+Dispatch by_head(const Shader& shader, const Node& node) {
+    Dispatch d = base(shader, node);
+    d.constants.D = static_cast<uint32_t>(node.p.C / node.p.H);
+    d.constants.vec4 = d.constants.D % 4 == 0 ? kAllTensors : 0;
     return d;
 }
 
-// Words of what attention_backward leaves for attention_backward_keys, as there.
+// Words of the records that attention_backward leaves for attention_backward_keys (shaders/heads.glsl).
 int64_t record_words(const Params& p) { return 4 * p.B * p.H * p.T * (p.dropout != 0 ? (p.T + 63) / 64 : 1); }
 
 std::vector<Dispatch> attention(const Node& node, const Limits& limits) {
     std::vector<Dispatch> list;
     add_mask(list, node, limits);
-    Dispatch d = by_head(kAttention, kAttentionTexels, node, limits);
+    Dispatch d = by_head(kAttention, node);
     if (!list.empty()) d.scratch = kMaxIn + 2;
     d.waits = !list.empty();
     add_heads(list, d, node, limits, 2);
@@ -229,38 +189,29 @@ std::vector<Dispatch> attention(const Node& node, const Limits& limits) {
 }
 
 std::vector<Dispatch> attention_backward(const Node& node, const Limits& limits) {
-    Dispatch queries = by_head(kAttentionBackward, kAttentionBackwardTexels, node, limits);
-    Dispatch keys = by_head(kAttentionBackwardKeys, kAttentionBackwardKeysTexels, node, limits);
+    Dispatch queries = by_head(kAttentionBackward, node);
+    Dispatch keys = by_head(kAttentionBackwardKeys, node);
     queries.scratch = kMaxIn + 1;
     keys.scratch = 4;
-    keys.constants.fours |= 1u << keys.scratch;
     keys.waits = true;
     std::vector<Dispatch> list;
     add_mask(list, node, limits);
     queries.waits = !list.empty();
     add_heads(list, queries, node, limits, 3);
-    if (limits.software) {
-        add_heads(list, keys, node, limits, 4);
-    } else {  // whose registers have no room for both dk and dv
-        keys.constants.parts = 1;
-        add_heads(list, keys, node, limits, 3);
-        keys.constants.parts = 2;
-        keys.waits = false;
-        add_heads(list, keys, node, limits, 2);
-    }
+    add_heads(list, keys, node, limits, 3);
+    keys.constants.part = 1;
+    keys.waits = false;
+    add_heads(list, keys, node, limits, 2);
     return list;
 }
 
-constexpr int64_t kFewQueries = 8;  // of a sequence: up to here a workgroup for each
+constexpr int64_t kFewQueries = 8;  // rows of a sequence up to which each row and head gets a workgroup
 
 std::vector<Dispatch> attention_cached(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t R = p.B * p.T, D = p.C / p.H;
     const bool many = p.T > kFewQueries;
-    Dispatch store = by_rows(kAttentionStore, limits, node), attend = base(kAttentionCached, node);
-    if (many) attend = by_head(kAttentionCachedRows, kAttentionCachedRowsTexels, node, limits);
-    store.constants.D = attend.constants.D = static_cast<uint32_t>(D);
-    if (D % 4 == 0) store.constants.fours = 3u << (kMaxIn + 1);
+    Dispatch store = by_head(kAttentionStore, node), attend = by_head(many ? kAttentionCachedRows : kAttentionCached, node);
     attend.waits = true;
     std::vector<Dispatch> list;
     add_groups(list, store, node, limits, R, 4 * kMove * real(p.C));
@@ -276,26 +227,18 @@ std::vector<Dispatch> embed_backward(const Node& node, const Limits& limits) {
     const int64_t R = p.B * p.T;
     std::vector<Dispatch> list;
     add_mask(list, node, limits);
-    Dispatch clear = by_rows(kEmbedBackwardClear, limits, node);
+    Dispatch clear = base(kEmbedBackwardClear, node);
     clear.scratch = kMaxIn + 2;
-    clear.constants.drops = p.dropout != 0;
     clear.waits = !list.empty();
     for_pieces(clear, 1 << kMaxIn, p.N, p.C, DType::F32, limits, [&](Dispatch d, int64_t rows) {
         const int64_t count = d.push.begin == 0 ? std::max(rows, p.S) : rows;
         add_groups(list, d, node, limits, count, 2 * kMove * real(p.C));
     });
-    Dispatch links = base(limits.software ? kEmbedBackwardLinksSerial : kEmbedBackwardLinks, node),
-             whole = by_rows(kEmbedBackward, limits, node);
-    links.constants.drops = whole.constants.drops = p.dropout != 0;
+    Dispatch links = base(kEmbedBackwardLinks, node), whole = base(kEmbedBackward, node);
     links.scratch = kMaxIn + 2;
     links.waits = true;
     whole.scratch = 4;
-    if (limits.software) {
-        links.constants.group = 1;
-        add_groups(list, links, node, limits, 2, 6 * kMove * real(R));
-    } else {  // a search, each step of which reads what caches have
-        add_groups(list, links, node, limits, groups_of(R, links), 4 * real(R) * links.constants.group);
-    }
+    add_groups(list, links, node, limits, groups_of(R, links), 4 * real(R) * links.constants.group);
     const size_t sums = list.size();
     for_pieces(whole, 1 << kMaxIn, p.N, p.C, DType::F32, limits,
                [&](Dispatch d, int64_t) { add_groups(list, d, node, limits, R, 4 * kMove * real(p.C)); });
@@ -308,23 +251,19 @@ constexpr int64_t kRowsOfSum = 64;  // norm_backward_weight.comp: D
 int64_t norm_sums(const Params& p) { return (p.B * p.T + kRowsOfSum - 1) / kRowsOfSum; }
 
 std::vector<Dispatch> norm_backward_weight(const Node& node, const Limits& limits) {
-    const bool software = takes_texels(node, limits, node.p.C);
-    Dispatch sums = by_rows(software ? kNormBackwardWeightTexels : kNormBackwardWeight, limits, node);
-    Dispatch sum = base(kNormBackwardWeightSum, node);
-    if (software && node.p.C % 4 == 0) sums.constants.fours = kNormBackwardWeightTexels.texels() | 1 << kMaxIn;
+    Dispatch sums = base(kNormBackwardWeight, node), sum = base(kNormBackwardWeightSum, node);
     sums.constants.D = sum.constants.D = static_cast<uint32_t>(kRowsOfSum);
     sums.scratch = kMaxIn;
     sum.scratch = 0;
     sum.waits = true;
     const int64_t chunks = norm_sums(node.p), columns = groups_of(node.p.C, sum);
-    const int64_t blocks = groups_of(software ? (node.p.C + 3) / 4 : node.p.C, sums);
     std::vector<Dispatch> list;
-    add_groups(list, sums, node, limits, chunks * blocks, 2 * kMove * kRowsOfSum * sums.constants.group);
+    add_groups(list, sums, node, limits, chunks * columns, 2 * kMove * kRowsOfSum * sums.constants.group);
     add_groups(list, sum, node, limits, columns, 2 * kMove * real(chunks) * sum.constants.group);
     return list;
 }
 
-// Launches on C elements in pieces, of which each but the last has whole blocks of SumSquares. `pieces` as in for_pieces().
+// As for_pieces(), for C elements: each piece but the last has whole blocks of SumSquares.
 void for_elements(const Dispatch& whole, uint32_t pieces, int64_t C, const Limits& limits,
                   const std::function<void(Dispatch d, int64_t elements)>& body) {
     const auto blocks = static_cast<int64_t>(limits.max_range / sizeof(float)) / kSumBlock;
@@ -362,13 +301,13 @@ std::vector<Dispatch> update(const Node& node, const Limits& limits) {
 
 }  // namespace
 
-uint64_t scratch_bytes(const Node& node, const Limits& limits) {
+uint64_t scratch_bytes(const Node& node) {
     const Params& p = node.p;
     switch (node.op) {
-        case Op::Linear: return linear_scratch(node, limits);
+        case Op::Linear: return linear_scratch(node);
         case Op::Attention: return dtype_bytes(DType::I32, mask_words(node));
         case Op::AttentionBackward: return dtype_bytes(DType::I32, mask_words(node) + record_words(p));
-        case Op::EmbedBackward: return dtype_bytes(DType::I32, mask_words(node) + 2 * p.B * p.T + p.N + p.S);
+        case Op::EmbedBackward: return dtype_bytes(DType::I32, mask_words(node) + 2 * p.B * p.T);
         case Op::NormBackwardWeight: return dtype_bytes(DType::F32, norm_sums(p) * 2 * p.C);
         default: return 0;
     }
@@ -376,11 +315,11 @@ uint64_t scratch_bytes(const Node& node, const Limits& limits) {
 
 namespace {
 
-// Whether shaders read and write the node's activations of half floats, which they do by fours.
-bool supports_halves(const Node& node) {
+// Whether shaders can read and write the node's f16 activations. They do so by vec4.
+bool supports_f16(const Node& node) {
     constexpr uint32_t kOut = 1u << kMaxIn, kPre = kOut << 1;
     const Params& p = node.p;
-    const auto fit = [&](uint32_t of_c, uint32_t of_n) {  // tensors whose rows have C and N numbers
+    const auto fit = [&](uint32_t of_c, uint32_t of_n) {  // only these are f16; their rows have C and N numbers
         return (node.halves & ~(of_c | of_n)) == 0 && ((node.halves & of_c) == 0 || p.C % 4 == 0) &&
                ((node.halves & of_n) == 0 || p.N % 4 == 0);
     };
@@ -399,7 +338,7 @@ bool supports_halves(const Node& node) {
 
 bool supports(const Node& node) {
     const Params& p = node.p;
-    if (node.halves != 0 && !supports_halves(node)) return false;
+    if (node.halves != 0 && !supports_f16(node)) return false;
     if (std::max({p.B * p.T, p.C, p.N, p.H, p.S}) > INT32_MAX) return false;
     if (p.dropout != 0 && mask_elements(node) > UINT32_MAX) return false;
     switch (node.op) {
@@ -415,11 +354,12 @@ bool supports(const Node& node) {
 
 std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
     const Params& p = node.p;
+    const int64_t R = p.B * p.T;
     switch (node.op) {
         case Op::Embed: return embed(node, limits);
         case Op::EmbedBackward: return embed_backward(node, limits);
-        case Op::Norm: return norm(kNorm, kNormTexels, node, limits);
-        case Op::NormBackward: return norm(kNormBackward, kNormBackwardTexels, node, limits);
+        case Op::Norm: return by_rows(base(kNorm, node), node, limits, R, 4 * kMove * real(p.C));
+        case Op::NormBackward: return by_rows(base(kNormBackward, node), node, limits, R, 4 * kMove * real(p.C));
         case Op::NormBackwardWeight: return norm_backward_weight(node, limits);
         case Op::Linear: return linear(node, limits);
         case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node, limits);
@@ -428,8 +368,8 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::Attention: return attention(node, limits);
         case Op::AttentionBackward: return attention_backward(node, limits);
         case Op::AttentionCached: return attention_cached(node, limits);
-        case Op::GatherRows: return by_rows(kGatherRows, limits, node, p.N, 2 * kMove * real(p.C));
-        case Op::CrossEntropy: return cross_entropy(node, limits);
+        case Op::GatherRows: return by_rows(base(kGatherRows, node), node, limits, p.N, 2 * kMove * real(p.C));
+        case Op::CrossEntropy: return by_rows(base(kCrossEntropy, node), node, limits, R, 4 * kMove * real(p.N));
         case Op::SumSquares: return sum_squares(node, limits);
         case Op::ClipFactor: return {base(kClipFactor, node)};
         case Op::AdamW:

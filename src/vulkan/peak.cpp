@@ -1,14 +1,14 @@
 #include "vulkan/peak.h"
 
-#include "vulkan/dispatch_parts.h"
+#include "vulkan/dispatch_common.h"
 
 namespace nib::vulkan {
 namespace {
 
 constexpr int64_t kGroups = 4096;                             // of peak.comp
-constexpr double kOperations = 2 * 32 * 8;                    // of one invocation in a round
-constexpr double kLongEnough = 0.02;                          // seconds, beside which a submission takes none
-constexpr int64_t kCopied = int64_t{64} << 20, kCopies = 16;  // bytes, more than caches hold; copied so often in a run
+constexpr double kOperations = 2 * 32 * 8;                    // of an invocation in one round
+constexpr double kLongEnough = 0.02;                          // seconds, so that the submission itself does not count
+constexpr int64_t kCopied = int64_t{64} << 20, kCopies = 16;  // bytes, more than caches hold; times a run copies them
 
 }  // namespace
 

@@ -15,18 +15,19 @@
 namespace nib::vulkan {
 namespace {
 
-// As the build made it: a gzip file of all shaders.
+// A gzip file of all shaders, made by the build (mk/pack_shaders.pl).
 constexpr uint8_t kPacked[] = {
 #include "shaders/code.inc"
 };
-constexpr size_t kGzipHeader = 10, kGzipSize = 4;  // bytes; of the size at the end
+constexpr size_t kGzipHeader = 10, kGzipSize = 4;  // bytes; the last ones are the size
 
-// The words of shaders, each shader's after their number, and then those for subgroups, if they are others. The file has
-// the lowest bytes of all first, then the second ones.
+// The file's words: for each shader the number of its words and the words themselves, and the same again for its version
+// with subgroup arithmetic, which is empty if there is no difference. The file has the lowest bytes of all words first,
+// then the second ones and so on.
 struct Words {
     std::vector<uint32_t> words;
-    size_t at = 0;       // the next byte's word
-    unsigned shift = 0;  // and place there
+    size_t at = 0;       // the next byte belongs to this word,
+    unsigned shift = 0;  // at this bit
 
     void add(std::span<const uint8_t> bytes) {
         for (const uint8_t byte : bytes) {
@@ -59,27 +60,21 @@ std::vector<uint32_t> unpack() {
 
 struct Module {
     std::span<const uint32_t> code, subgroups;
-    unsigned tensors = 0, texels = 0;
+    unsigned tensors = 0, constants = 0;
 };
 
-// Of SPIR-V's numbers.
-constexpr uint32_t kHeaderWords = 5, kVariable = 59, kDecorate = 71, kBinding = 33, kUniformConstant = 0;
+// From the SPIR-V specification.
+constexpr uint32_t kHeaderWords = 5, kDecorate = 71, kSpecId = 1, kBinding = 33;
 
-// A shader with what its code says of bindings: `OpDecorate id Binding number`, and of those of texels alone later
-// `OpVariable type id UniformConstant`.
+// Finds the shader's bindings and constants: `OpDecorate id Binding number`, `OpDecorate id SpecId number`.
 Module module_of(std::span<const uint32_t> code, std::span<const uint32_t> subgroups) {
     Module m{code, subgroups.empty() ? code : subgroups};
-    uint32_t ids[8] = {};  // of the tensors' variables
-    for (size_t at = kHeaderWords; at < code.size(); at += code[at] >> 16) {
-        const uint32_t op = code[at] & 0xFFFF;
-        if (op == kDecorate && code[at + 2] == kBinding && code[at + 3] > 0) {
-            m.tensors |= 1u << (code[at + 3] - 1);
-            ids[code[at + 3] - 1] = code[at + 1];
+    for (const auto& words : {m.code, m.subgroups})
+        for (size_t at = kHeaderWords; at < words.size(); at += words[at] >> 16) {
+            if ((words[at] & 0xFFFF) != kDecorate) continue;
+            if (words[at + 2] == kBinding && words[at + 3] > 0) m.tensors |= 1u << (words[at + 3] - 1);
+            if (words[at + 2] == kSpecId) m.constants |= 1u << words[at + 3];
         }
-        if (op == kVariable && code[at + 3] == kUniformConstant)
-            for (uint32_t i = 0; i < std::size(ids); ++i)
-                if (ids[i] == code[at + 2]) m.texels |= 1u << i;
-    }
     return m;
 }
 
@@ -109,6 +104,6 @@ std::span<const uint32_t> Shader::code(bool subgroup_arithmetic) const {
     return subgroup_arithmetic ? m.subgroups : m.code;
 }
 unsigned Shader::tensors() const { return module_of(number_).tensors; }
-unsigned Shader::texels() const { return module_of(number_).texels; }
+unsigned Shader::constants() const { return module_of(number_).constants; }
 
 }  // namespace nib::vulkan
