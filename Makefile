@@ -171,9 +171,9 @@ $(OBJ)/%.o: %.cpp $(BUILD)/.flags Makefile | $(DEPS_OK) $(OBJ)/shaders/names.inc
 
 # Shaders become SPIR-V, without and with sums over subgroups, and all of it a gzip file, as numbers for the compiler to include.
 define shader_rule
-$(OBJ)/shaders/%$(1).spv: shaders/%.comp $(wildcard shaders/*.glsl) Makefile | $(DEPS_OK)
+$(OBJ)/shaders/%$(1).spv: shaders/%.comp $(wildcard shaders/*.glsl) $(OBJ)/shaders/operands.glsl Makefile | $(DEPS_OK)
 	@mkdir -p $$(@D); $(if $(V),,echo "  GLSL $$(@:$(OBJ)/%=%)")
-	$$(Q)glslc --target-env=vulkan1.1 -Os -Werror $(2) $$< -o $$@ && spirv-opt --compact-ids $$@ -o $$@ && \
+	$$(Q)glslc --target-env=vulkan1.1 -Os -Werror -I$(OBJ)/shaders $(2) $$< -o $$@ && spirv-opt --compact-ids $$@ -o $$@ && \
 	    spirv-val --target-env vulkan1.1 $$@
 endef
 $(eval $(call shader_rule,,))
@@ -181,6 +181,14 @@ $(eval $(call shader_rule,.subgroups,-DSUBGROUPS))
 $(OBJ)/shaders/code.inc: mk/pack_shaders.pl $(BUILD)/.shaders $(SHADERS) $(SHADERS:.spv=.subgroups.spv)
 	$(Q)perl $< $(SHADERS) | gzip -9n | od -An -v -tu1 | sed 's/ *\([0-9][0-9]*\)/\1,/g' > $@
 $(OBJ)/src/vulkan/shaders.o: $(OBJ)/shaders/code.inc
+
+# The operands of ops for shaders: const int Linear_x = 0; and so on.
+$(OBJ)/shaders/operands.glsl: src/core/op_table.inc Makefile | $(DEPS_OK)
+	@mkdir -p $(@D)
+	$(Q)$(CXX) -E -P -x c++ '-DOP(Name, name, inputs, outputs, ...)=op Name inputs outputs' '-DIN(name, ...)=in name' \
+	    -DOPTIONAL_IN=IN '-DOUT(name, ...)=out name' -DOPTIONAL_OUT=OUT $< | awk '{ for (i = 1; i < NF; i += 2) \
+	    if ($$i == "op") { op = $$(i + 1); count["in"] = count["out"] = 0 } else \
+	    print "const int " op "_" $$(i + 1) " = " ($$i == "out" ? "kMaxIn + " : "") count[$$i]++ ";" }' > $@
 
 # What src/vulkan/shaders.h says of them: embed_backward is kEmbedBackward.
 $(OBJ)/shaders/names.inc: $(BUILD)/.shaders

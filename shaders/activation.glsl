@@ -1,6 +1,9 @@
 // Activation functions and their derivatives, as in src/cpu/vecmath.h; act is Act. Only activate and activate_derivative give NaN
 // for NaN.
 
+// Act
+const uint kNoAct = 0, kGeluTanh = 1, kGeluErf = 2, kRelu = 3, kSilu = 4;
+
 /// exp(-2u), u = sqrt(2/pi) (c + 0.044715 c^3).
 float gelu_exp(float c) { return exp_within(c * fma(c * c, -1.59576912 * 0.044715, -1.59576912)); }
 
@@ -43,13 +46,29 @@ float gelu_erf_derivative(float x) {
     return x < 0.0 ? d : 1.0 - d;
 }
 
+/// x / (1 + exp(-x)); below -80 it is as good as 0.
+float silu(float x) {
+    x = max(x, -80.0);
+    return x / (1.0 + exp_within(max(-x, -88.0)));
+}
+
+/// With e = exp(-x), s = 1 / (1 + e):  s + x e s^2.
+float silu_derivative(float x) {
+    const float c = clamp(x, -80.0, 88.0), e = exp_within(-c), s = 1.0 / (1.0 + e);
+    return fma(c * s, e * s, s);
+}
+
 float activate(uint act, float x) {
-    if (act == 0) return x;
-    return mix(act == 1 ? gelu_tanh(x) : act == 2 ? gelu_erf(x) : max(x, 0.0), x, is_nan(x));
+    if (act == kNoAct) return x;
+    const float y = act == kGeluTanh ? gelu_tanh(x) : act == kGeluErf ? gelu_erf(x) : act == kSilu ? silu(x) : max(x, 0.0);
+    return mix(y, x, is_nan(x));
 }
 
 float activate_derivative(uint act, float x) {
-    if (act == 0) return 1.0;
-    if (act == 3) return x > 0.0 && !is_nan(x) ? 1.0 : 0.0;
-    return mix(act == 1 ? gelu_tanh_derivative(x) : gelu_erf_derivative(x), x, is_nan(x));
+    if (act == kNoAct) return 1.0;
+    if (act == kRelu) return x > 0.0 && !is_nan(x) ? 1.0 : 0.0;
+    const float y = act == kGeluTanh  ? gelu_tanh_derivative(x)
+                    : act == kGeluErf ? gelu_erf_derivative(x)
+                                      : silu_derivative(x);
+    return mix(y, x, is_nan(x));
 }

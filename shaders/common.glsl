@@ -5,59 +5,90 @@
 #endif
 
 layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint W = 64;             // invocations of a workgroup
-layout(constant_id = 1) const uint D = 64;             // each shader says what it is
-layout(constant_id = 2) const uint kType = 0;          // Params::type, a DType
-layout(constant_id = 3) const uint kPositionType = 0;  // Params::position_type
-layout(constant_id = 4) const uint kPresent = 0;       // bit i: tensor i is there
-layout(constant_id = 5) const uint kVec4Tensors = 0;   // bit i: tensor i can be read and written as vec4
-layout(constant_id = 6) const uint kF16Tensors = 0;    // bit i: tensor i is an activation in f16
-layout(constant_id = 7) const uint kDropout = 0;       // 1: there is dropout
-layout(constant_id = 8) const uint kAct = 0;           // Act
-layout(constant_id = 9) const uint kPart = 0;          // attention_backward_keys: 0: dk, 1: dv
+layout(constant_id = 0) const uint W = 64;            // invocations of a workgroup
+layout(constant_id = 1) const uint D = 64;            // each shader says what it is
+layout(constant_id = 2) const uint kTypes0 = 0;       // DTypes of operands 0 to 5, five bits for each
+layout(constant_id = 3) const uint kTypes1 = 0;       // of operands 6 to 11
+layout(constant_id = 4) const uint kPresent = 0;      // bit i: operand i is there
+layout(constant_id = 5) const uint kVec4Tensors = 0;  // bit i: operand i can be read and written as vec4
+layout(constant_id = 6) const uint kDropout = 0;      // 1: there is dropout
+layout(constant_id = 7) const uint kAct = 0;          // Act
 
 layout(push_constant, std430) uniform Push {
-    uint B, T, C, N, H, S;
-    uint adds;        // bit i: add to output i instead of overwriting it
+    uint B, T, C, N, H, G, S, L;
+    uint flags;
     uint dropout;     // probability in 1/65536
     uint stream;      // which dropout mask
     uint begin, end;  // rows of the weight matrix that this dispatch binds, of (N,C)
     uint first;       // number of this dispatch's first workgroup
-    float eps;
-    uint shift[8];  // elements between the start of a binding and its tensor; bytes if the tensor is in blocks
+    uint first_row;   // of a part of a tensor: its first row in the whole
+    uint window;
+    uint q_stride, k_stride, v_stride, d_stride;  // elements from row to row of q, k, v and of the gradient of one of them
+    float eps, scale;
+    uint shifts[4];  // a byte for each tensor: elements between the start of a binding and its tensor; bytes if it is in blocks
 } p;
 
 layout(binding = 0, std430) readonly restrict buffer StepValues {
     uint seed[2];  // low word first
-    uint index, accumulate, rows;
+    uint index, accumulate;
+    uint rows[4];
     float loss_scale, clip;
     float lr, beta1, beta2, eps, weight_decay, momentum, correction1, correction2;
 } step_values;
 
-// Tensor i of the op: inputs are 0 to 4, outputs 5 to 7. `access` is readonly for inputs, writeonly for outputs that are never
+// Operands of ops, by name: Linear_x is 0, Linear_y is kMaxIn. Made from core/op_table.inc.
+const int kMaxIn = 8, kMaxOperands = 12;
+#include "operands.glsl"
+
+/// The node's scratch memory, as if it were one more operand.
+const int kScratch = kMaxOperands;
+
+// An operand of the op, or scratch memory, by its number. `access` is readonly for inputs, writeonly for outputs that are never
 // read, and restrict unless the op may run in place on this tensor.
-#define TENSOR(i, access, type, name) \
-    layout(binding = i + 1, std430) access buffer name##_block { type name##_data[]; }
-#define AT(i, name, index) name##_data[p.shift[i] + (index)]
+#define TENSOR(operand, access, type, name) \
+    const int name##_operand = operand;     \
+    layout(binding = operand + 1, std430) access buffer name##_block { type name##_data[]; }
+#define AT(name, index) name##_data[SHIFT(name) + (index)]
+#define SHIFT(name) shift(name##_operand)
+/// Stores x, or adds it where the gradient adds.
+#define PUT(name, index, x) AT(name, index) = (adds(name##_operand) ? AT(name, index) : 0.0) + (x)
+#define HAS(name) has(name##_operand)
+#define TYPE(name) type_of(name##_operand)
 
 // DType
 const uint kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ4_1 = 3, kQ5_0 = 6, kQ5_1 = 7, kQ8_0 = 8;
 const uint kQ2_K = 10, kQ3_K = 11, kQ4_K = 12, kQ5_K = 13, kQ6_K = 14, kBF16 = 30;
 const float kLowest = -3.402823466e38;
 
-bool has(uint i) { return (kPresent >> i & 1u) != 0u; }
-bool is_vec4(uint i) { return (kVec4Tensors >> i & 1u) != 0u; }
-bool is_f16(uint i) { return (kF16Tensors >> i & 1u) != 0u; }
+uint shift(int operand) { return p.shifts[operand / 4] >> operand % 4 * 8 & 255u; }
+bool has(int operand) { return (kPresent >> operand & 1u) != 0u; }
+bool is_vec4(int operand) { return (kVec4Tensors >> operand & 1u) != 0u; }
+uint type_of(int operand) { return (operand < 6 ? kTypes0 : kTypes1) >> operand % 6 * 5 & 31u; }
 
-/// Whether to add to output i, of 0 to 2, rather than overwrite it; adds_weight is for gradients of weights, which also add up
-/// over micro-batches.
-bool adds(uint i) { return (p.adds >> i & 1u) != 0u; }
-bool adds_weight(uint i) { return adds(i) || step_values.accumulate != 0u; }
+// Push::flags, as in src/vulkan/dispatch.h.
+bool flag(uint bit) { return (p.flags >> bit & 1u) != 0u; }
+bool is_causal() { return flag(16); }
+bool is_rms() { return flag(17); }
+bool is_interleaved() { return flag(18); }
+bool is_inverse() { return flag(19); }
+bool has_decay() { return flag(20); }
 
-/// Rows in use in this run, as Call::rows().
-uint run_rows() {
-    return p.B == 1 && step_values.rows > 0 && step_values.rows < p.T ? step_values.rows : p.B * p.T;
+/// Whether to add to an output rather than overwrite it. Gradients of weights also add up over micro-batches.
+bool adds(int operand) {
+    const uint output_number = operand - kMaxIn;
+    return flag(output_number) || flag(4 + output_number) && step_values.accumulate != 0u;
 }
+
+/// Rows in use in this run of `all` that begin with row `first`; at `bit` of the flags is the number of the count, or 0.
+uint live(uint bit, uint all, uint first) {
+    const uint count = p.flags >> bit & 15u;
+    const uint rows = count == 0 ? 0 : step_values.rows[count - 1];
+    return rows == 0 ? all : min(max(rows, first) - first, all);
+}
+/// As Call's rows(), key_rows() and gathered_rows().
+uint live_rows() { return live(8, p.B * p.T, p.first_row); }
+uint live_key_rows() { return live(12, p.B * p.S, 0); }
+uint gathered_rows() { return live(12, p.N, 0); }
 
 /// Number of this workgroup.
 uint group() { return p.first + gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }

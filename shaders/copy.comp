@@ -2,10 +2,10 @@
 #version 450
 #include "common.glsl"
 
-TENSOR(0, readonly restrict, uvec4, from);  // (C)
-TENSOR(5, writeonly restrict, uvec4, to);   // (C)
+TENSOR(0, readonly restrict, uvec4, from);      // (C)
+TENSOR(kMaxIn, writeonly restrict, uvec4, to);  // (C)
 
 void main() {
     const uint i = group() * W + gl_LocalInvocationIndex;
-    if (i < p.C) AT(5, to, i) = AT(0, from, i);
+    if (i < p.C) AT(to, i) = AT(from, i);
 }

@@ -4,7 +4,7 @@
 #include "common.glsl"
 #include "dropout.glsl"
 
-TENSOR(7, writeonly restrict, uint, mask);  // (end,4)
+TENSOR(kScratch, writeonly restrict, uint, mask);  // (end,4)
 
 void main() {
     const uint g = group() * W + gl_LocalInvocationIndex;
@@ -15,5 +15,5 @@ void main() {
         dropped |= uvec4(lessThan(block & 0xFFFFu, uvec4(p.dropout))) << i;
         dropped |= uvec4(lessThan(block >> 16, uvec4(p.dropout))) << i + 16;
     }
-    for (uint q = 0; q < 4; ++q) AT(7, mask, 4 * g + q) = dropped[q];
+    for (uint q = 0; q < 4; ++q) AT(mask, 4 * g + q) = dropped[q];
 }

@@ -1,12 +1,12 @@
 // The tensors of linear and its epilogue. w (N,C) is bound from row `begin` on.
 #include "activations.glsl"
 
-ACTIVATION_IN(0, readonly restrict, x)          // (R,C)
-TENSOR(1, readonly restrict, uint, w);          // (N,C)
-TENSOR(2, readonly restrict, float, b);         // (N)
-TENSOR(3, readonly restrict, float, residual);  // (R,N)
-ACTIVATION_OUT(5, writeonly restrict, y)        // (R,N)
-ACTIVATION_OUT(6, writeonly restrict, pre)      // (R,N)
+ACTIVATION_IN(Linear_x, readonly restrict, x)          // (R,C)
+TENSOR(Linear_w, readonly restrict, uint, w);          // (N,C)
+TENSOR(Linear_b, readonly restrict, float, b);         // (N)
+TENSOR(Linear_residual, readonly restrict, float, residual);  // (R,N)
+ACTIVATION_OUT(Linear_y, writeonly restrict, y)        // (R,N)
+ACTIVATION_OUT(Linear_pre, writeonly restrict, pre)      // (R,N)
 
 #define NUMBER w_number
 #define RUN w_run
@@ -19,12 +19,12 @@ ACTIVATION_OUT(6, writeonly restrict, pre)      // (R,N)
 void store(uint r, uint n, vec2 sums, uint count) {
     const uint i = r * p.N + n;
     for (uint q = 0; q < 2; ++q)
-        if (has(2) && q < count) sums[q] += AT(2, b, n + q);
-    if (has(6)) put_vec2_pre(i, sums, count);
+        if (HAS(b) && q < count) sums[q] += AT(b, n + q);
+    if (HAS(pre)) put_vec2_pre(i, sums, count);
     for (uint q = 0; q < 2; ++q) {
         if (q >= count) continue;
         sums[q] = activate(kAct, sums[q]) * dropout_factor(i + q);
-        if (has(3)) sums[q] += AT(3, residual, i + q);
+        if (HAS(residual)) sums[q] += AT(residual, i + q);
     }
     put_vec2_y(i, sums, count);
 }

@@ -6,12 +6,12 @@
 #include "activations.glsl"
 #include "dropout.glsl"
 
-ACTIVATION_IN(0, readonly, dy)            // (R,N)
-ACTIVATION_IN(1, readonly restrict, pre)  // (R,N)
-ACTIVATION_OUT(5, writeonly, dpre)        // (R,N), may be dy
+ACTIVATION_IN(LinearBackwardEpilogue_dy, readonly, dy)            // (R,N)
+ACTIVATION_IN(LinearBackwardEpilogue_pre, readonly restrict, pre)  // (R,N)
+ACTIVATION_OUT(LinearBackwardEpilogue_dpre, writeonly, dpre)        // (R,N), may be dy
 
 void main() {
-    const uint end = run_rows() * p.N, first_block = 4 * (group() * W + gl_LocalInvocationIndex);
+    const uint end = live_rows() * p.N, first_block = 4 * (group() * W + gl_LocalInvocationIndex);
     const uint first = first_block / 16 * 128 + first_block % 16;
     if (first >= end) return;
     uvec4 blocks[4];

@@ -3,20 +3,20 @@
 #include "common.glsl"
 #include "activations.glsl"
 
-TENSOR(0, readonly restrict, float, dpre);  // (R,N)
-ACTIVATION_IN(1, readonly restrict, x)      // (R,C)
-TENSOR(5, restrict, float, dw);             // (N,C)
-TENSOR(6, restrict, float, db);             // (N)
+TENSOR(LinearBackwardWeight_dpre, readonly restrict, float, dpre);  // (R,N)
+ACTIVATION_IN(LinearBackwardWeight_x, readonly restrict, x)      // (R,C)
+TENSOR(LinearBackwardWeight_dw, restrict, float, dw);             // (N,C)
+TENSOR(LinearBackwardWeight_db, restrict, float, db);             // (N)
 
 void store(uint i, vec2 sums, uint count) {
     for (uint q = 0; q < 2; ++q)
-        if (q < count) AT(5, dw, i + q) = adds_weight(0) ? AT(5, dw, i + q) + sums[q] : sums[q];
+        if (q < count) PUT(dw, i + q, sums[q]);
 }
 void store_sum(uint n, float sum) {
-    if (has(6)) AT(6, db, n) = adds_weight(1) ? AT(6, db, n) + sum : sum;
+    if (HAS(db)) PUT(db, n, sum);
 }
 
-#define LEFT(n, r) AT(0, dpre, (r) * p.N + p.begin + (n))
+#define LEFT(n, r) AT(dpre, (r) * p.N + p.begin + (n))
 #define RIGHT(r, c) get_x((r) * p.C + (c))
 #define STORE(n, c, sums, count) store((n) * p.C + (c), sums, count)
 #define ROW_SUM(n, sum) store_sum(p.begin + (n), sum)
@@ -24,4 +24,4 @@ void store_sum(uint n, float sum) {
 #define RIGHT_ROWS false
 #include "linear_gemm.glsl"
 
-void main() { gemm(p.end - p.begin, p.C, p.B * p.T); }
+void main() { gemm(p.end - p.begin, p.C, live_rows()); }

@@ -8,8 +8,8 @@ const uint kGroupColumns = 8, kColumns = 2;
 
 #include "linear.glsl"
 
-layout(binding = 1, std430) readonly restrict buffer x_vec4_words { vec4 x_words[]; };
-layout(binding = 2, std430) readonly restrict buffer w_vec4_words { uvec4 w_words[]; };
+layout(binding = Linear_x + 1, std430) readonly restrict buffer x_vec4_words { vec4 x_words[]; };
+layout(binding = Linear_w + 1, std430) readonly restrict buffer w_vec4_words { uvec4 w_words[]; };
 
 float sums[kColumns][D];  // the invocation's own
 uint lane, lanes;         // its number in its team, and how many there are
@@ -76,49 +76,49 @@ void add_runs(uint n, uint C) {
             high[r] = x_words[(r * p.C + at) / 4 + 1];
         }
         for (uint a = 0; a < kColumns; ++a) {
-            const Run run = w_run(kType, p.shift[1], (row_at(n, a) + at) / 8);
-            for (uint r = 0; r < D; ++r) sums[a][r] += only_if(c < C, product(kType, run, low[r], high[r]));
+            const Run run = w_run(TYPE(w), SHIFT(w), (row_at(n, a) + at) / 8);
+            for (uint r = 0; r < D; ++r) sums[a][r] += only_if(c < C, product(TYPE(w), run, low[r], high[r]));
         }
     }
 }
 
 /// Rows of whole vectors of four words.
 void add_vectors(uint n, uint C) {
-    const uint size = kType == kF32 ? 4 : 8;
+    const uint size = TYPE(w) == kF32 ? 4 : 8;
     for (uint first = 0; first < C; first += size * lanes) {
         const uint c = first + size * lane, at = min(c, p.C - size);
         for (uint a = 0; a < kColumns; ++a) {
-            const uvec4 words = w_words[(p.shift[1] + row_at(n, a) + at) / size];
+            const uvec4 words = w_words[(SHIFT(w) + row_at(n, a) + at) / size];
             vec4 numbers[2] = vec4[](uintBitsToFloat(words), vec4(0.0));
-            if (kType != kF32)
-                for (uint q = 0; q < 2; ++q) numbers[q] = vec4(pair_of(kType, words[2 * q]), pair_of(kType, words[2 * q + 1]));
+            if (TYPE(w) != kF32)
+                for (uint q = 0; q < 2; ++q) numbers[q] = vec4(pair_of(TYPE(w), words[2 * q]), pair_of(TYPE(w), words[2 * q + 1]));
             for (uint r = 0; r < D; ++r)
                 for (uint q = 0; q < size / 4; ++q)
-                    sums[a][r] += only_if(c < C, dot(numbers[q], x_words[(p.shift[0] + r * p.C + at) / 4 + q]));
+                    sums[a][r] += only_if(c < C, dot(numbers[q], x_words[(SHIFT(x) + r * p.C + at) / 4 + q]));
         }
     }
 }
 
 /// Other rows: words of one or two numbers. The first and the last word may also have a number of another row.
 void add_words(uint n, uint C) {
-    const uint size = kType == kF32 ? 1 : 2;
+    const uint size = TYPE(w) == kF32 ? 1 : 2;
     for (uint a = 0; a < kColumns; ++a) {
-        const uint begin = p.shift[1] + row_at(n, a), last = (begin + p.C - 1) / size;
+        const uint begin = SHIFT(w) + row_at(n, a), last = (begin + p.C - 1) / size;
         for (uint first = 0; first * size < C + size - 1; first += lanes) {
             const uint word = begin / size + first + lane, bits = w_data[min(word, last)];
-            const vec2 numbers = kType == kF32 ? vec2(uintBitsToFloat(bits)) : pair_of(kType, bits);
+            const vec2 numbers = TYPE(w) == kF32 ? vec2(uintBitsToFloat(bits)) : pair_of(TYPE(w), bits);
             for (uint q = 0; q < size; ++q) {
                 const uint c = word * size + q - begin;
                 for (uint r = 0; r < D; ++r)
-                    sums[a][r] = mix(sums[a][r], fma(AT(0, x, r * p.C + min(c, p.C - 1)), numbers[q], sums[a][r]), c < C);
+                    sums[a][r] = mix(sums[a][r], fma(AT(x, r * p.C + min(c, p.C - 1)), numbers[q], sums[a][r]), c < C);
             }
         }
     }
 }
 
 bool in_vectors() {
-    const uint size = kType == kF32 ? 4 : 8;
-    return p.C % size == 0 && p.shift[1] % size == 0 && p.shift[0] % 4 == 0;
+    const uint size = TYPE(w) == kF32 ? 4 : 8;
+    return p.C % size == 0 && SHIFT(w) % size == 0 && SHIFT(x) % 4 == 0;
 }
 
 void main() {
@@ -129,7 +129,7 @@ void main() {
         const uint C = all(bvec2(column < kGroupColumns, n < columns)) ? p.C : 0;  // the same in the whole team
         for (uint a = 0; a < kColumns; ++a)
             for (uint r = 0; r < D; ++r) sums[a][r] = 0.0;
-        if (in_blocks(kType))
+        if (in_blocks(TYPE(w)))
             add_runs(n, C);
         else if (in_vectors())
             add_vectors(n, C);
@@ -139,5 +139,5 @@ void main() {
     }
     barrier();
     const uint i = gl_LocalInvocationIndex, r = i / kGroupColumns, n = group() * kGroupColumns + i % kGroupColumns;
-    if (r < run_rows() && n < columns) store(r, p.begin + n, vec2(totals[i], 0.0), 1);
+    if (r < live_rows() && n < columns) store(r, p.begin + n, vec2(totals[i], 0.0), 1);
 }

@@ -4,8 +4,8 @@
 #include "common.glsl"
 #include "double.glsl"
 
-TENSOR(0, readonly restrict, float, x);         // (C)
-TENSOR(5, writeonly restrict, uvec2, partial);  // (ceil(C/kSumBlock)) in double
+TENSOR(SumSquares_x, readonly restrict, float, x);         // (C)
+TENSOR(SumSquares_partial, writeonly restrict, uvec2, partial);  // (ceil(C/kSumBlock)) in double
 
 const uint kSumBlock = 65536, kRun = 32;
 
@@ -17,11 +17,11 @@ void main() {
         float squares = 0.0;  // a sum of sums keeps the error small
         for (uint run = 0; run < kRun; ++run) {
             const uint j = first + run * W + gl_LocalInvocationIndex;
-            const float number = only_if(j < end, AT(0, x, min(j, end - 1)));
+            const float number = only_if(j < end, AT(x, min(j, end - 1)));
             squares = fma(number, number, squares);
         }
         sum += squares;
     }
     const float total = sum_of_group(sum);
-    if (gl_LocalInvocationIndex == 0) AT(5, partial, p.begin / kSumBlock + block) = to_double(total);
+    if (gl_LocalInvocationIndex == 0) AT(partial, p.begin / kSumBlock + block) = to_double(total);
 }

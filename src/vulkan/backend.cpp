@@ -25,7 +25,6 @@ public:
     ~VulkanBackend() override { device_.release(step_); }
 
     std::string name() const override { return "vulkan " + device_.info().name; }
-    int workers() const override { return 0; }
     bool supports(const Node& node) const override { return vulkan::supports(node); }
     size_t segment() const override { return memory_.segment(); }
     int map_weights(std::span<const std::byte> bytes, std::span<const size_t> cuts) override {

@@ -1,6 +1,7 @@
 // What the files that make launches share.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 
 #include "vulkan/dispatch.h"
@@ -13,8 +14,18 @@ constexpr double kMove = 16;
 /// Of Constants: bits of all tensors.
 constexpr uint32_t kAllTensors = (1u << kTensors) - 1;
 
-/// Tensor i of the node: inputs, then outputs, as shaders number them.
-Tensor tensor_of(const Node& node, int tensor);
+/// Whether shaders/number.glsl reads this type.
+bool is_number(DType type);
+
+constexpr bool in_blocks(DType type) { return type != DType::F32 && type != DType::F16 && type != DType::BF16; }
+
+/// A number for estimates of work, at least 1.
+inline double real(int64_t n) { return static_cast<double>(std::max<int64_t>(n, 1)); }
+
+/// Workgroups for so many invocations.
+inline int64_t groups_of(int64_t invocations, const Dispatch& d) {
+    return (invocations + d.constants.group - 1) / d.constants.group;
+}
 
 /// A launch of one workgroup with the node's dimensions and options.
 Dispatch base(const Shader& shader, const Node& node);
@@ -36,13 +47,30 @@ void add_groups(std::vector<Dispatch>& list, Dispatch d, const Node& node, const
 void for_pieces(const Dispatch& whole, uint32_t pieces, int64_t rows, int64_t row_elements, DType type,
                 const Limits& limits, const std::function<void(Dispatch d, int64_t rows)>& body);
 
-/// scratch_bytes() of Linear.
+/// Elements of the node's dropout mask. Shaders count them in 32 bits.
+int64_t mask_elements(const Node& node);
+/// Words of the mask in scratch, with padding (shaders/records.glsl); 0 without dropout.
+int64_t mask_words(const Node& node);
+/// Appends the launch that makes the mask.
+void add_mask(std::vector<Dispatch>& list, const Node& node, const Limits& limits);
+
+/// scratch_bytes() of some ops.
 uint64_t linear_scratch(const Node& node);
+uint64_t attention_backward_scratch(const Node& node);
+
+/// Whether there are shaders for heads of this size.
+bool supports_heads(const Node& node);
 
 /// The launches of Linear and its backward ops.
 std::vector<Dispatch> linear(const Node& node, const Limits& limits);
 std::vector<Dispatch> linear_backward_epilogue(const Node& node, const Limits& limits);
 std::vector<Dispatch> linear_backward(const Node& node, const Limits& limits);
 std::vector<Dispatch> linear_backward_weight(const Node& node, const Limits& limits);
+
+/// The launches of Attention, its backward op, and of the cache.
+std::vector<Dispatch> attention(const Node& node, const Limits& limits);
+std::vector<Dispatch> attention_backward(const Node& node, const Limits& limits);
+std::vector<Dispatch> cache_store(const Node& node, const Limits& limits);
+std::vector<Dispatch> attention_cached(const Node& node, const Limits& limits);
 
 }  // namespace nib::vulkan

@@ -10,18 +10,19 @@ constexpr int64_t kGroupColumns = 8;                            // linear_few_ro
 constexpr int64_t kMaxFewRows = 4;                              // up to which linear_few_rows is used
 constexpr int64_t kEpilogueGroup = 32, kEpilogueElements = 32;  // linear_backward_epilogue.comp
 
-// Cuts w or dw (N,C) into pieces that are small enough for a binding and for a launch: a multiple of four rows, if
-// possible.
-void for_weight_pieces(const Dispatch& whole, uint32_t pieces, const Node& node, Limits limits,
+// Cuts w or dw (N,C), that operand of the node, into pieces that are small enough for a binding and for a launch: a
+// multiple of four rows, if possible.
+void for_weight_pieces(const Dispatch& whole, int operand, const Node& node, Limits limits,
                        const std::function<void(Dispatch d, int64_t rows)>& body) {
     const Params& p = node.p;
-    const uint64_t row_bytes = dtype_bytes(p.type, p.C);
+    const DType type = node.types[static_cast<size_t>(operand)];
+    const uint64_t row_bytes = dtype_bytes(type, p.C);
     const auto work = static_cast<double>(p.B * p.T * p.C);  // of a row
     uint64_t rows = static_cast<uint64_t>(std::max(1.0, limits.max_work / work));
     rows = std::min(rows, limits.max_range / row_bytes);
     if (rows >= 4) rows -= rows % 4;
     if (rows > 0) limits.max_range = rows * row_bytes;
-    for_pieces(whole, pieces, p.N, p.C, p.type, limits, [&](Dispatch d, int64_t piece) {
+    for_pieces(whole, 1u << operand, p.N, p.C, type, limits, [&](Dispatch d, int64_t piece) {
         d.work = work * static_cast<double>(piece);
         body(std::move(d), piece);
     });
@@ -51,15 +52,14 @@ Dispatch tiles(Dispatch d, const Node& node, const Limits& limits, int64_t I, in
     return d;
 }
 
-bool in_blocks(DType type) { return dtype_info(type)->block_size > 1; }
+DType weight_type(const Node& node) { return node.types[operand::Linear::w]; }
 
 // For weights in blocks x is rounded first, into scratch.
 void add_rounding(std::vector<Dispatch>& list, const Node& node, const Limits& limits) {
     const Params& p = node.p;
-    const int64_t run = dtype_info(p.type)->block_size;
+    const int64_t run = dtype_info(weight_type(node))->block_size;
     Dispatch d = base(kQuantizeRows, node);
     d.constants.D = static_cast<uint32_t>(run);
-    d.scratch = kMaxIn;
     add_groups(list, d, node, limits, (p.B * p.T * p.C / run + kGroup - 1) / kGroup,
                3 * kMove * static_cast<double>(kGroup * run));
 }
@@ -68,7 +68,7 @@ void add_rounding(std::vector<Dispatch>& list, const Node& node, const Limits& l
 void add_product(std::vector<Dispatch>& list, const Dispatch& whole, const Node& node, const Limits& limits) {
     const int64_t R = node.p.B * node.p.T;
     const size_t first = list.size();
-    for_weight_pieces(whole, 1 << 1, node, limits, [&](Dispatch d, int64_t columns) {
+    for_weight_pieces(whole, operand::Linear::w, node, limits, [&](Dispatch d, int64_t columns) {
         d.waits = first > 0 && list.size() == first;  // pieces do not wait for each other
         if (d.shader != &kLinearFewRows) return list.push_back(tiles(d, node, limits, R, columns));
         d.constants.D = static_cast<uint32_t>(R);
@@ -79,17 +79,17 @@ void add_product(std::vector<Dispatch>& list, const Dispatch& whole, const Node&
 }  // namespace
 
 uint64_t linear_scratch(const Node& node) {
-    return in_blocks(node.p.type) ? dtype_bytes(DType::F32, node.p.B * node.p.T * node.p.C) : 0;
+    return in_blocks(weight_type(node)) ? dtype_bytes(DType::F32, node.p.B * node.p.T * node.p.C) : 0;
 }
 
 std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
     const Params& p = node.p;
-    const bool few = p.B * p.T <= kMaxFewRows && node.halves == 0;
+    const bool few = p.B * p.T <= kMaxFewRows && !node.has_f16_activation();
     Dispatch whole = base(few ? kLinearFewRows : kLinear, node);
     std::vector<Dispatch> list;
-    if (in_blocks(p.type)) {
+    if (in_blocks(weight_type(node))) {
         add_rounding(list, node, limits);
-        whole.scratch = 0;
+        whole.bind(operand::Linear::x, kScratch);
     }
     add_product(list, whole, node, limits);
     return list;
@@ -109,9 +109,9 @@ std::vector<Dispatch> linear_backward_epilogue(const Node& node, const Limits& l
 
 std::vector<Dispatch> linear_backward(const Node& node, const Limits& limits) {
     std::vector<Dispatch> list;
-    for_weight_pieces(base(kLinearBackward, node), 1 << 1, node, limits, [&](Dispatch d, int64_t) {
+    for_weight_pieces(base(kLinearBackward, node), operand::LinearBackward::w, node, limits, [&](Dispatch d, int64_t) {
         d.waits = !list.empty();  // for the sum that it adds to
-        if (d.waits) d.push.adds |= 1;
+        if (d.waits) d.push.flags |= 1u << kAdds;
         list.push_back(tiles(d, node, limits, node.p.B * node.p.T, node.p.C));
     });
     return list;
@@ -120,7 +120,7 @@ std::vector<Dispatch> linear_backward(const Node& node, const Limits& limits) {
 std::vector<Dispatch> linear_backward_weight(const Node& node, const Limits& limits) {
     std::vector<Dispatch> list;
     const Dispatch whole = base(kLinearBackwardWeight, node);
-    for_weight_pieces(whole, 1 << kMaxIn, node, limits,
+    for_weight_pieces(whole, operand::LinearBackwardWeight::dw, node, limits,
                       [&](const Dispatch& d, int64_t rows) { list.push_back(tiles(d, node, limits, rows, node.p.C)); });
     return list;
 }

@@ -104,7 +104,9 @@ void Pipelines::save() const {
 
 const Pipeline& Pipelines::get(const Shader& shader, const Constants& all) {
     using Words = std::array<uint32_t, sizeof(Constants) / 4>;
-    auto words = std::bit_cast<Words>(all);
+    Constants own = all;
+    own.keep(shader.tensors());
+    auto words = std::bit_cast<Words>(own);
     for (size_t i = 0; i < words.size(); ++i)
         if ((shader.constants() >> i & 1) == 0) words[i] = 0;
     const auto constants = std::bit_cast<Constants>(words);

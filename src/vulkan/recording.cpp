@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "core/error.h"
-#include "core/ops.h"
 #include "vulkan/dispatch_common.h"
 
 namespace nib::vulkan {
@@ -22,6 +21,11 @@ struct Part {
     const Node& node;
     VkDescriptorBufferInfo scratch;
 };
+
+bool is_f16_activation(const Node& node, int operand) {
+    return op_info(node.op).operands[operand].types == Types::Activation &&
+           node.types[static_cast<size_t>(operand)] == DType::F16;
+}
 
 class Recorder {
 public:
@@ -47,9 +51,9 @@ private:
 // What to bind for a tensor. Bindings begin at multiples of the device's alignment; the rest is a shift that shaders add.
 VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d) const {
     const auto& [plan, node, scratch] = part;
-    if (d.scratch == tensor) return scratch;
     const auto i = static_cast<size_t>(tensor);
-    const Tensor t = tensor_of(node, tensor);
+    if (d.bound[i] == kScratch) return scratch;
+    const Tensor t = node[d.bound[i]];
     // Something must be bound even for an absent tensor, though shaders never access it.
     if (!t && tensor < kMaxIn) return {c_.step.buffer, 0, sizeof(StepValues)};
     if (!t) return place(part, kMaxIn, d);
@@ -75,9 +79,9 @@ VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d
         fail("a tensor %s of %s is needed, but shaders of %s reach only %s; choose a smaller batch or context",
              info.shape.text().c_str(), human_bytes(static_cast<double>(bytes)).c_str(), c_.device.info().name.c_str(),
              human_bytes(static_cast<double>(c_.device.info().max_buffer_range)).c_str());
-    d.push.shift[i] = static_cast<uint32_t>(rest / element);
+    d.push.shift[i] = static_cast<uint8_t>(rest / element);
     if (d.push.shift[i] % 4 == 0) return {memory.buffer, offset - rest, range};
-    CHECK((d.constants.f16 >> tensor & 1) == 0);
+    CHECK(!is_f16_activation(node, d.bound[i]));
     d.constants.vec4 &= ~(1u << i);
     return {memory.buffer, offset - rest, range};
 }
@@ -177,7 +181,7 @@ void Recorder::launch(const Part& part, Dispatch& d) {
 void Recorder::copy_results() {
     std::vector<bool> written(plan_.tensors.size());
     for (const Node& node : plan_.nodes)
-        for (const Tensor t : node.out)
+        for (const Tensor t : node.outputs())
             if (t) written[static_cast<size_t>(t.id)] = true;
     uint64_t end = 0;
     for (size_t i = 0; i < plan_.tensors.size(); ++i) {

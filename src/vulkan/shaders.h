@@ -13,7 +13,7 @@ public:
     constexpr explicit Shader(size_t number) : number_(number) {}
     /// SPIR-V, for devices with subgroup arithmetic or without.
     std::span<const uint32_t> code(bool subgroup_arithmetic) const;
-    unsigned tensors() const;    // bit i: it has tensor i, at binding i + 1; inputs are 0 to 4, outputs 5 to 7
+    unsigned tensors() const;    // bit i: it has operand i, or kScratch, at binding i + 1
     unsigned constants() const;  // bit i: it depends on specialization constant i
 
 private:
