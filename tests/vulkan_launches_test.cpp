@@ -6,7 +6,7 @@
 
 #include "core/plan.h"
 #include "op_cases.h"
-#include "check/node_check.h"
+#include "ref/node_check.h"
 #include "vulkan/dispatch.h"
 #include "vulkan_device.h"
 
@@ -32,7 +32,7 @@ Node large(Op op) {
 }
 
 // Multiply-adds and searches of a large node, half of what is counted where a half is skipped; 0: few.
-double least(const Node& node, bool software) {
+double least(const Node& node) {
     const Params& p = node.p;
     const double R = static_cast<double>(p.B * p.T), C = static_cast<double>(p.C), T = static_cast<double>(p.T);
     switch (node.op) {
@@ -42,7 +42,7 @@ double least(const Node& node, bool software) {
         case Op::Attention: return R * C * T;
         case Op::AttentionBackward: return 2.5 * R * C * T;
         case Op::AttentionCached: return 2 * R * C * static_cast<double>(p.S);
-        case Op::EmbedBackward: return software ? 2 * R * C : 2 * R * R;  // a search only where many invocations share it
+        case Op::EmbedBackward: return 2 * R * R;  // a search
         case Op::CrossEntropy: return 4 * R * static_cast<double>(p.N);
         case Op::ClipFactor: return 0;
         default: return 2 * R * C;
@@ -53,27 +53,25 @@ class VulkanLaunches : public testing::TestWithParam<Op> {};
 
 TEST_P(VulkanLaunches, AreCut) {
     const Node node = large(GetParam());
-    for (const bool software : {false, true}) {
-        double work = 0;
-        int64_t launches = 0, next = 0;
-        const vulkan::Dispatch* before = nullptr;
-        const auto list = vulkan::dispatches(node, {uint64_t{1} << 30, software, UINT64_MAX});
-        for (const vulkan::Dispatch& d : list) {
-            EXPECT_LE(d.work, kMost);
-            work += d.work;
-            const int64_t groups = int64_t{d.groups_x} * d.groups_y;
-            if (d.push.first > 0) {
-                ASSERT_NE(before, nullptr);
-                EXPECT_EQ(d.push.first, next) << "no workgroup is computed twice or not at all";
-                EXPECT_EQ(d.shader, before->shader);
-            }
-            next = d.push.first + groups;
-            before = &d;
-            ++launches;
+    double work = 0;
+    int64_t launches = 0, next = 0;
+    const vulkan::Dispatch* before = nullptr;
+    const auto list = vulkan::dispatches(node, {uint64_t{1} << 30});
+    for (const vulkan::Dispatch& d : list) {
+        EXPECT_LE(d.work, kMost);
+        work += d.work;
+        const int64_t groups = int64_t{d.groups_x} * d.groups_y;
+        if (d.push.first > 0) {
+            ASSERT_NE(before, nullptr);
+            EXPECT_EQ(d.push.first, next) << "no workgroup is computed twice or not at all";
+            EXPECT_EQ(d.shader, before->shader);
         }
-        EXPECT_GE(work, least(node, software));
-        EXPECT_GE(static_cast<double>(launches), least(node, software) / kMost);
+        next = d.push.first + groups;
+        before = &d;
+        ++launches;
     }
+    EXPECT_GE(work, least(node));
+    EXPECT_GE(static_cast<double>(launches), least(node) / kMost);
 }
 
 std::vector<Op> all_ops() {
@@ -91,7 +89,7 @@ TEST(VulkanProducts, AreCutBetweenRows) {
     for (const Op op : {Op::Linear, Op::LinearBackward, Op::LinearBackwardWeight}) {
         node.op = op;
         uint32_t end = 0;
-        for (const vulkan::Dispatch& d : vulkan::dispatches(node, {uint64_t{1} << 30, false, 0})) {
+        for (const vulkan::Dispatch& d : vulkan::dispatches(node, {uint64_t{1} << 30})) {
             EXPECT_EQ(d.push.begin, end);
             end = d.push.end;
             EXPECT_LE(8192.0 * 768 * (d.push.end - d.push.begin), kMost);
@@ -102,28 +100,23 @@ TEST(VulkanProducts, AreCutBetweenRows) {
 
 // On a device each of whose launches has a few workgroups only.
 TEST_F(Vulkan, LaunchesMayBeCut) {
-    for (const bool software : {true, false}) {
-        vulkan::Overrides small;
-        small.max_launch = 3e4;
-        small.software = software;
-        const std::unique_ptr<Backend> device = open(small);
-        Random random(5);
-        for (const Op op : all_ops())
-            for (int i = 0; i < 4; ++i) {
-                const OpCase c = is_flat(op) ? make_case(op, 1, 1, 20'003, 1, 1, 1, random.bits())
-                                             : make_case(op, 2, i % 2 ? 67 : 131, 96, 70, 3, 150, random.bits());
-                const std::optional<check::Comparison> result = check::check_op(c, *device);
-                ASSERT_TRUE(result) << c.text();
-                ASSERT_EQ(result->mismatch, "") << c.text();
-            }
-    }
+    const std::unique_ptr<Backend> device = open({.max_launch = 3e4});
+    Random random(5);
+    for (const Op op : all_ops())
+        for (int i = 0; i < 4; ++i) {
+            const OpCase c = is_flat(op) ? make_case(op, 1, 1, 20'003, 1, 1, 1, random.bits())
+                                         : make_case(op, 2, i % 2 ? 67 : 131, 96, 70, 3, 150, random.bits());
+            const std::optional<ref::Comparison> result = ref::check_op(c, *device);
+            ASSERT_TRUE(result) << c.text();
+            ASSERT_EQ(result->mismatch, "") << c.text();
+        }
 }
 
 TEST_F(Vulkan, RefusesScratchThatIsTooLarge) {
     const std::unique_ptr<Backend> small = open({.max_buffer_range = 6000});
-    const OpCase c = make_case(Op::EmbedBackward, 1, 1000, 1, 10, 1, 10, 0);  // 8080 bytes of links
-    const std::string error = error_of([&] { check::check_op(c, *small); });
-    EXPECT_MENTIONS(error, "op `embed_backward` needs 7.9 KiB");
+    const OpCase c = make_case(Op::EmbedBackward, 1, 1000, 1, 10, 1, 10, 0);  // 8000 bytes of links
+    const std::string error = error_of([&] { ref::check_op(c, *small); });
+    EXPECT_MENTIONS(error, "op `embed_backward` needs 7.8 KiB");
     EXPECT_MENTIONS(error, "at most 5.9 KiB");
 }
 

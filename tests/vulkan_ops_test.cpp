@@ -10,7 +10,7 @@
 #include "cpu/backend.h"
 #include "cpu/isa.h"
 #include "op_cases.h"
-#include "check/node_check.h"
+#include "ref/node_check.h"
 #include "vulkan_device.h"
 
 namespace nib {
@@ -22,7 +22,7 @@ struct VulkanOps : Vulkan, testing::WithParamInterface<Op> {
     void check(const OpCase& c) { check(c, backend()); }
     void check(const OpCase& c, Backend& backend) {
         if (cases_++ % every_ != 0 || HasFatalFailure()) return;
-        const std::optional<check::Comparison> result = check::check_op(c, backend);
+        const std::optional<ref::Comparison> result = ref::check_op(c, backend);
         ASSERT_TRUE(result) << "not supported: " << c.text();
         ASSERT_EQ(result->mismatch, "");
     }
@@ -45,42 +45,30 @@ TEST_P(VulkanOps, AllTailsAndOptions) {
 }
 
 TEST_P(VulkanOps, OtherTypes) {
-    check::for_each_typed_case(GetParam(), [&](const OpCase& c) { check(c); });
+    ref::for_each_typed_case(GetParam(), [&](const OpCase& c) { check(c); });
     const bool typed = GetParam() == Op::Embed || GetParam() == Op::Linear || GetParam() == Op::AttentionCached;
     EXPECT_EQ(cases_ > 0, typed);
 }
 
 TEST_P(VulkanOps, ActivationsOfHalfFloats) {
-    for (const bool gpu : {false, true})
-        check::for_each_case_of_halves(GetParam(), [&](const OpCase& c) { check(c, backend(gpu)); });
+    ref::for_each_case_of_halves(GetParam(), [&](const OpCase& c) { check(c); });
     const auto ops = {Op::Norm,      Op::Linear,           Op::LinearBackwardEpilogue, Op::LinearBackwardWeight,
                       Op::Attention, Op::AttentionBackward};
     EXPECT_EQ(cases_ > 0, std::find(ops.begin(), ops.end(), GetParam()) != ops.end());
 }
 
 TEST_P(VulkanOps, LargeShapesAndFewerRows) {
-    check::for_each_large_case(GetParam(), [&](const OpCase& c) { check(c); });
-    check::for_each_case_of_fewer_rows(GetParam(), [&](const OpCase& c) { check(c); });
+    ref::for_each_large_case(GetParam(), [&](const OpCase& c) { check(c); });
+    ref::for_each_case_of_fewer_rows(GetParam(), [&](const OpCase& c) { check(c); });
     EXPECT_EQ(cases_ > 0, GetParam() != Op::Attention && GetParam() != Op::AttentionBackward);
 }
 
-TEST_P(VulkanOps, ShadersForGpus) {
-    const auto check_gpu = [&](const OpCase& c) { check(c, backend(true)); };
-    for_each_case(GetParam(), {1, 3, 8, 31, 33, 65, 129}, [&](const OpCase& c) {
-        if (has_head_size(c, {3, 4, 32, 64})) check_gpu(c);
-    });
-    check::for_each_typed_case(GetParam(), check_gpu);
-    check::for_each_large_case(GetParam(), check_gpu);
-    check::for_each_case_of_fewer_rows(GetParam(), check_gpu);
-    EXPECT_GT(cases_, 15);
-}
-
 TEST_P(VulkanOps, WithoutSubgroupArithmetic) {
-    const auto check_simple = [&](const OpCase& c) { check(c, simple_gpu()); };
+    const auto check_without = [&](const OpCase& c) { check(c, backend(false)); };
     for_each_case(GetParam(), {1, 8, 33, 129}, [&](const OpCase& c) {
-        if (has_head_size(c, {4})) check_simple(c);
+        if (has_head_size(c, {4})) check_without(c);
     });
-    check::for_each_typed_case(GetParam(), check_simple);
+    ref::for_each_typed_case(GetParam(), check_without);
     EXPECT_GT(cases_, 5);
 }
 
@@ -90,21 +78,19 @@ TEST_P(VulkanOps, NotANumberStaysNone) {
         if (!has_head_size(c, {3, 4, 32, 64})) return;
         c.special = NAN;
         for (c.special_in = 0; c.special_in < kMaxIn; ++c.special_in)
-            if (Operands<float>(c).in[c.special_in].present())
-                for (const bool gpu : {false, true}) check(c, backend(gpu));
+            if (Operands<float>(c).in[c.special_in].present()) check(c);
     });
     EXPECT_GT(cases_, 15);
 }
 
 TEST_F(Vulkan, InfiniteLogits) {
-    for (const bool gpu : {false, true})
-        for_each_case(Op::CrossEntropy, {1, 2, 33, 65}, [&](OpCase c) {
-            c.special_in = 0;
-            for (const float infinity : {INFINITY, -INFINITY}) {
-                c.special = infinity;
-                ASSERT_EQ(check::check_op(c, backend(gpu))->mismatch, "");
-            }
-        });
+    for_each_case(Op::CrossEntropy, {1, 2, 33, 65}, [&](OpCase c) {
+        c.special_in = 0;
+        for (const float infinity : {INFINITY, -INFINITY}) {
+            c.special = infinity;
+            ASSERT_EQ(ref::check_op(c, backend())->mismatch, "");
+        }
+    });
 }
 
 TEST_F(Vulkan, ActivationsOfExtremesAreThoseOfTheCpu) {
@@ -134,13 +120,10 @@ TEST_F(Vulkan, ActivationsOfExtremesAreThoseOfTheCpu) {
             return result;
         };
         const std::vector<float> expected = run(cpu);
-        for (const bool gpu : {false, true}) {
-            const std::vector<float> got = run(backend(gpu));
-            for (size_t i = 0; i < x.size(); ++i)
-                EXPECT_TRUE(got[i] == expected[i] ||
-                            std::abs(got[i] - expected[i]) <= 1e-6f * std::abs(expected[i]) + 1e-7f)
-                    << static_cast<int>(act) << " of " << x[i] << ": " << got[i] << ", not " << expected[i];
-        }
+        const std::vector<float> got = run(backend());
+        for (size_t i = 0; i < x.size(); ++i)
+            EXPECT_TRUE(got[i] == expected[i] || std::abs(got[i] - expected[i]) <= 1e-6f * std::abs(expected[i]) + 1e-7f)
+                << static_cast<int>(act) << " of " << x[i] << ": " << got[i] << ", not " << expected[i];
     }
 }
 
@@ -162,29 +145,24 @@ TEST_F(Vulkan, LargeTiles) {
                                    : weight ? 1990
                                             : 9,
                                    backward ? 9 : 2047, 1, 1, 6);
-        ASSERT_EQ(check::check_op(c, backend(true))->mismatch, "");
+        ASSERT_EQ(ref::check_op(c, backend())->mismatch, "");
     }
 }
 
 // On a device whose shaders reach little of a matrix.
 TEST_F(Vulkan, MatricesInPieces) {
-    for (const bool software : {true, false}) {
-        vulkan::Overrides small;
-        small.max_buffer_range = 300'000;
-        small.software = software;
-        const std::unique_ptr<Backend> device = open(small);
-        Random random(3);
-        const auto check = [&](const OpCase& c) {
-            const std::optional<check::Comparison> result = check::check_op(c, *device);
-            ASSERT_TRUE(result);
-            ASSERT_EQ(result->mismatch, "");
-        };
-        for (int i = 0; i < 6; ++i) {
-            for (const Op op : {Op::Embed, Op::EmbedBackward, Op::Linear, Op::LinearBackward, Op::LinearBackwardWeight})
-                check(make_case(op, 3, 5, 120, i % 2 ? 1100 : 1103, 1, 7, random.bits()));
-            for (const Op op : {Op::SumSquares, Op::AdamW, Op::Sgd})
-                check(make_case(op, 1, 1, 200'003, 1, 1, 1, random.bits()));
-        }
+    const std::unique_ptr<Backend> device = open({.max_buffer_range = 300'000});
+    Random random(3);
+    const auto check = [&](const OpCase& c) {
+        const std::optional<ref::Comparison> result = ref::check_op(c, *device);
+        ASSERT_TRUE(result);
+        ASSERT_EQ(result->mismatch, "");
+    };
+    for (int i = 0; i < 6; ++i) {
+        for (const Op op : {Op::Embed, Op::EmbedBackward, Op::Linear, Op::LinearBackward, Op::LinearBackwardWeight})
+            check(make_case(op, 3, 5, 120, i % 2 ? 1100 : 1103, 1, 7, random.bits()));
+        for (const Op op : {Op::SumSquares, Op::AdamW, Op::Sgd})
+            check(make_case(op, 1, 1, 200'003, 1, 1, 1, random.bits()));
     }
 }
 

@@ -69,10 +69,9 @@ struct TwoModels {
     }
 };
 
-struct VulkanModels : VulkanShaders {};
-INSTANTIATE_TEST_SUITE_P(All, VulkanModels, testing::Bool(), shaders_name);
+struct VulkanModels : Vulkan {};
 
-TEST_P(VulkanModels, SessionsGiveTheLogitsOfTheCpu) {
+TEST_F(VulkanModels, SessionsGiveTheLogitsOfTheCpu) {
     for (const DType cache : {DType::F32, DType::F16}) {
         const TwoModels models(backend(), tiny_config());
         const std::vector<int32_t> ids = random_tokens(27, 17, 3);
@@ -103,14 +102,14 @@ std::vector<float> losses_of(const GptCase& model, const std::vector<int32_t>& i
     return lg.losses(plan);
 }
 
-TEST_P(VulkanModels, EvaluationGivesTheLossesOfTheCpu) {
+TEST_F(VulkanModels, EvaluationGivesTheLossesOfTheCpu) {
     const TwoModels models(backend(), tiny_config());
     const std::vector<int32_t> ids = random_tokens(96, 17, 1), targets = random_tokens(96, 17, 2);
     EXPECT_LT(relative_error(losses_of(models.got, ids, targets), losses_of(models.expected, ids, targets)), 1e-5);
 }
 
 // A weight that is not a number makes every loss that it takes part in none, whatever lies between.
-TEST_P(VulkanModels, NotANumberStaysNone) {
+TEST_F(VulkanModels, NotANumberStaysNone) {
     const TwoModels models(backend(), tiny_config());
     const std::vector<int32_t> ids = random_tokens(96, 17, 1), targets = random_tokens(96, 17, 2);
     for (size_t i = 0; i < models.got.specs.size(); ++i) {

@@ -65,12 +65,11 @@ Trained train(Backend& backend, const ModelConfig& config, const TrainShape& sha
     return result;
 }
 
-struct VulkanTraining : VulkanShaders, TrainingFolder {
+struct VulkanTraining : Vulkan, TrainingFolder {
     CpuBackend cpu_{kernel_table("auto"), 2};
 };
-INSTANTIATE_TEST_SUITE_P(All, VulkanTraining, testing::Bool(), shaders_name);
 
-TEST_P(VulkanTraining, FiftyStepsGiveTheLossesOfTheCpu) {
+TEST_F(VulkanTraining, FiftyStepsGiveTheLossesOfTheCpu) {
     for (const bool tied : {true, false}) {
         const TrainShape shape{4, 16, 0.2f, Optimizer::AdamW};
         const Trained expected = train(cpu_, small_config(tied), shape, 50),
@@ -82,7 +81,7 @@ TEST_P(VulkanTraining, FiftyStepsGiveTheLossesOfTheCpu) {
     }
 }
 
-TEST_P(VulkanTraining, ActivationsOfHalfFloatsTakeLessMemoryAndGiveNearlyTheSameLosses) {
+TEST_F(VulkanTraining, ActivationsOfHalfFloatsTakeLessMemoryAndGiveNearlyTheSameLosses) {
     TrainShape shape{4, 16, 0.2f, Optimizer::AdamW};
     const Trained expected = train(cpu_, small_config(true), shape, 50);
     const double floats = training_memory(small_config(true), shape, 0).activations;
@@ -99,7 +98,7 @@ TEST_P(VulkanTraining, ActivationsOfHalfFloatsTakeLessMemoryAndGiveNearlyTheSame
     EXPECT_THROW(train(cpu_, small_config(true), shape, 1), Error);
 }
 
-TEST_P(VulkanTraining, EachNodeOnHalfFloatsIsThatOfTheReference) {
+TEST_F(VulkanTraining, EachNodeOnHalfFloatsIsThatOfTheReference) {
     TrainShape shape{2, 16, 0.2f, Optimizer::AdamW};
     shape.activations = DType::F16;
     check::CheckedBackend checked(backend(), [](const std::string& text) { ADD_FAILURE() << text; });
@@ -107,7 +106,7 @@ TEST_P(VulkanTraining, EachNodeOnHalfFloatsIsThatOfTheReference) {
     EXPECT_GT(checked.summary().nodes, 100);
 }
 
-TEST_P(VulkanTraining, GradientsThatAreNotFiniteChangeNothing) {
+TEST_F(VulkanTraining, GradientsThatAreNotFiniteChangeNothing) {
     for (const Optimizer optimizer : {Optimizer::AdamW, Optimizer::SgdMomentum})
         for (const float bad : {NAN, INFINITY}) {
             TrainStep train(backend(), small_config(true), {1, 16, 0, optimizer});
@@ -126,7 +125,7 @@ TEST_P(VulkanTraining, GradientsThatAreNotFiniteChangeNothing) {
         }
 }
 
-TEST_P(VulkanTraining, OtherOptimizers) {
+TEST_F(VulkanTraining, OtherOptimizers) {
     for (const Optimizer optimizer : {Optimizer::Sgd, Optimizer::SgdMomentum}) {
         const TrainShape shape{2, 16, 0, optimizer};
         const Trained expected = train(cpu_, small_config(true), shape, 5),
@@ -135,7 +134,7 @@ TEST_P(VulkanTraining, OtherOptimizers) {
     }
 }
 
-TEST_P(VulkanTraining, TheSameBitsEachTimeAndWithLessMemory) {
+TEST_F(VulkanTraining, TheSameBitsEachTimeAndWithLessMemory) {
     TrainShape shape{3, 16, 0.1f, Optimizer::AdamW};
     const Trained first = train(backend(), small_config(true), shape, 3),
                   again = train(backend(), small_config(true), shape, 3);
@@ -146,7 +145,7 @@ TEST_P(VulkanTraining, TheSameBitsEachTimeAndWithLessMemory) {
     EXPECT_LT(relative_error(low.weights, low_cpu.weights), 1e-4);
 }
 
-TEST_P(VulkanTraining, CheckpointsGoFromOneDeviceToTheOther) {
+TEST_F(VulkanTraining, CheckpointsGoFromOneDeviceToTheOther) {
     const auto of = [&](const char* name) {
         TrainRequest r = request(name);
         r.options.batch = 4;
