@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "check/node_check.h"
 #include "core/plan.h"
 #include "op_cases.h"
-#include "ref/node_check.h"
 #include "vulkan/dispatch.h"
 #include "vulkan_device.h"
 
@@ -24,10 +24,10 @@ bool is_flat(Op op) { return op == Op::SumSquares || op == Op::AdamW || op == Op
 Node large(Op op) {
     Node node;
     node.op = op;
-    node.p.B = 8, node.p.T = 65536, node.p.C = 4096, node.p.N = 50257, node.p.H = 64, node.p.S = 65536;
+    node.p = {.B = 8, .T = 65536, .C = 4096, .N = 50257, .H = 64, .G = 64, .S = 65536, .L = 2, .K = 4096, .D = 64};
     if (is_flat(op)) node.p.B = node.p.T = 1, node.p.C = int64_t{1} << 32;
-    for (Tensor& t : node.in) t.id = 0;
-    for (Tensor& t : node.out) t.id = 0;
+    for (int i = 0; i < kMaxOperands; ++i)
+        if (op_info(op).operands[i]) node.operands[static_cast<size_t>(i)].id = 0;
     return node;
 }
 
@@ -104,9 +104,10 @@ TEST_F(Vulkan, LaunchesMayBeCut) {
     Random random(5);
     for (const Op op : all_ops())
         for (int i = 0; i < 4; ++i) {
-            const OpCase c = is_flat(op) ? make_case(op, 1, 1, 20'003, 1, 1, 1, random.bits())
-                                         : make_case(op, 2, i % 2 ? 67 : 131, 96, 70, 3, 150, random.bits());
-            const std::optional<ref::Comparison> result = ref::check_op(c, *device);
+            Params p{.B = 2, .T = i % 2 ? 67 : 131, .C = 96, .N = 70, .H = 3, .G = 3, .S = 150, .L = 5, .K = 96, .D = 32};
+            if (is_flat(op)) p = {.B = 1, .T = 1, .C = 20'003, .N = 1};
+            const OpCase c = make_case(op, p, random.bits());
+            const std::optional<check::Comparison> result = check::check_op(c, *device);
             ASSERT_TRUE(result) << c.text();
             ASSERT_EQ(result->mismatch, "") << c.text();
         }
@@ -114,16 +115,18 @@ TEST_F(Vulkan, LaunchesMayBeCut) {
 
 TEST_F(Vulkan, RefusesScratchThatIsTooLarge) {
     const std::unique_ptr<Backend> small = open({.max_buffer_range = 6000});
-    const OpCase c = make_case(Op::EmbedBackward, 1, 1000, 1, 10, 1, 10, 0);  // 8000 bytes of links
-    const std::string error = error_of([&] { ref::check_op(c, *small); });
+    const OpCase c =
+        make_case(Op::EmbedBackward, {.B = 1, .T = 2000, .C = 1, .N = 10, .S = 10, .L = 1}, 0);  // 8000 bytes of links
+    const std::string error = error_of([&] { check::check_op(c, *small); });
     EXPECT_MENTIONS(error, "op `embed_backward` needs 7.8 KiB");
     EXPECT_MENTIONS(error, "at most 5.9 KiB");
 }
 
 TEST_F(Vulkan, RefusesHeadsThatAreTooLarge) {
     for (const int64_t size : {256, 512}) {
-        Graph g(Mode::Infer, 1, 4);
-        g.output(g.attention(g.input("qkv", {4, 3 * 2 * size}, DType::F32), 2, 0.0f));
+        Graph g(Mode::Infer);
+        const Tensor qkv = g.input("qkv", {1, 4, 3 * 2 * size}, DType::F32);
+        g.output(g.attention(g.split_qkv(qkv, 2, 2), {.heads = 2}));
         const std::string error = error_of([&] { compile(std::move(g), backend()); });
         EXPECT_EQ(error.find("cannot run op `attention` of 2 heads of size 512") != std::string::npos, size > 256) << error;
     }

@@ -235,8 +235,8 @@ TEST_F(VulkanRuntime, EveryKindOfDeviceTrainsTheSame) {
 
 TEST_F(VulkanRuntime, RefusesWhatDoesNotFitWithTheSizes) {
     const auto pieces = open({.max_allocation = 4096});
-    Graph g(Mode::Infer, 1, 3);
-    const Tensor rows = g.input("rows", {1}, DType::I32), x = g.input("x", {3, 512}, DType::F32);
+    Graph g(Mode::Infer);
+    const Tensor rows = g.input("rows", {1}, DType::I32), x = g.input("x", {1, 3, 512}, DType::F32);
     g.output(g.gather(x, rows));
     expect_contains(error_of([&] { compile(std::move(g), *pieces); }), {"tensor `x` needs 6.0 KiB", "at most 4.0 KiB"});
     const auto small = open({.memory = uint64_t{8} << 20});

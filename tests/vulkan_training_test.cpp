@@ -2,8 +2,8 @@
 #include <cmath>
 #include <vector>
 
-#include "numbers.h"
 #include "check/checked_backend.h"
+#include "numbers.h"
 #include "tiny_training.h"
 #include "vulkan_device.h"
 
@@ -84,9 +84,9 @@ TEST_F(VulkanTraining, FiftyStepsGiveTheLossesOfTheCpu) {
 TEST_F(VulkanTraining, ActivationsOfHalfFloatsTakeLessMemoryAndGiveNearlyTheSameLosses) {
     TrainShape shape{4, 16, 0.2f, Optimizer::AdamW};
     const Trained expected = train(cpu_, small_config(true), shape, 50);
-    const double floats = training_memory(small_config(true), shape, 0).activations;
+    const double floats = training_memory(small_config(true), shape, backend()).activations;
     shape.activations = DType::F16;
-    EXPECT_LT(training_memory(small_config(true), shape, 0).activations, 0.75 * floats);
+    EXPECT_LT(training_memory(small_config(true), shape, backend()).activations, 0.75 * floats);
     for (const bool recompute : {false, true}) {
         shape.recompute = recompute;
         const Trained got = train(backend(), small_config(true), shape, 50),

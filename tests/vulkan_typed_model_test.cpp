@@ -3,10 +3,10 @@
 #include <string>
 #include <vector>
 
+#include "check/checked_backend.h"
 #include "cpu/backend.h"
 #include "cpu/isa.h"
 #include "numbers.h"
-#include "ref/checked_backend.h"
 #include "typed_case.h"
 #include "vulkan_device.h"
 
@@ -36,7 +36,7 @@ TEST_P(VulkanTypedModel, LogitsAreThoseOfTheCpu) {
 // On the same inputs nothing rounds the other way, beside blocks neither.
 TEST_P(VulkanTypedModel, EachNodeIsThatOfTheReference) {
     const DType type = GetParam();
-    ref::CheckedBackend checked(backend(), [](const std::string& line) { ADD_FAILURE() << line; });
+    check::CheckedBackend checked(backend(), [](const std::string& line) { ADD_FAILURE() << line; });
     TypedCase model(checked, type);
     for (const bool at_once : {true, false}) model.logits(model.weights(), at_once);
     EXPECT_LE(checked.summary().error, 1e-5);
