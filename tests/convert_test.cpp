@@ -11,8 +11,8 @@
 
 #include "checkpoint_files.h"
 #include "io/safetensors.h"
-#include "model/export.h"
 #include "model/architecture.h"
+#include "model/export.h"
 #include "model/layouts.h"
 #include "test_errors.h"
 #include "test_files.h"

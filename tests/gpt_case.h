@@ -75,6 +75,17 @@ inline ModelConfig tiny_config(bool tied = true) {
     return c;
 }
 
+/// The same of Llama's family, with fewer heads of keys than of queries.
+inline ModelConfig tiny_llama(bool tied = true, bool biases = false) {
+    ModelConfig c;
+    c.arch = "llama";
+    c.layers = 2, c.heads = 4, c.kv_heads = 2, c.embd = 16, c.context = 32, c.vocab = 17, c.ffn = 24;
+    c.tied = tied;
+    find_architecture(c.arch)->complete(c);
+    c.qkv_bias = biases;
+    return c;
+}
+
 /// Weights large enough that no gradient is near zero.
 inline void randomize(const GptCase& model, uint64_t seed) {
     Random random(seed);
@@ -108,7 +119,8 @@ struct LogitsGraph {
     Plan plan;
     int64_t T;
 
-    LogitsGraph(Backend& backend, const ModelConfig& config, const Weights& weights, int64_t batch, int64_t time) : T(time) {
+    LogitsGraph(Backend& backend, const ModelConfig& config, const Weights& weights, int64_t batch, int64_t time)
+        : T(time) {
         Graph graph(Mode::Infer);
         inputs = TokenInputs(graph, config, batch, time);
         const auto model = make_model(config);

@@ -51,46 +51,53 @@ Outcome train_once(const KernelTable& table, int threads, const ModelConfig& con
 }
 
 // Along each parameter's own gradient g the loss changes at the rate |g|.
+void expect_gradients(const ModelConfig& config, float dropout) {
+    constexpr int64_t B = 3, T = 8, R = B * T;
+    CpuBackend backend(ref::table, 2);
+    const GptCase model(backend, config);
+    randomize(model, 1);
+    const LossGraph graph(model, Mode::Train, B, T, dropout);
+    const Plan plan = compile(graph.graph, backend);
+    std::vector<int32_t> targets = random_tokens(R, config.vocab, 3);
+    targets[5] = kIgnore;
+    graph.set(plan, random_tokens(R, config.vocab, 2), targets);
+    const Step step = training_step(R);
+    const auto loss = [&] {
+        plan.run(step);
+        const std::vector<float> losses = graph.losses(plan);
+        return std::accumulate(losses.begin(), losses.end(), 0.0) / R;
+    };
+    loss();
+    EXPECT_EQ(graph.losses(plan)[5], 0);
+    for (size_t i = 0; i < model.specs.size(); ++i) {
+        loss();
+        const std::vector<float> at = model.value(i), g = model.gradient(i);
+        const double length = norm(g);
+        ASSERT_GT(length, 1e-4) << model.specs[i].name;
+        const double h = 3e-3;
+        const auto moved = [&](double by) {
+            std::vector<float> v(at);
+            for (size_t j = 0; j < v.size(); ++j) v[j] += static_cast<float>(by * g[j] / length);
+            model.set_value(i, std::span<const float>(v));
+            return loss();
+        };
+        const double rate = (moved(h) - moved(-h)) / (2 * h);
+        model.set_value(i, std::span<const float>(at));
+        EXPECT_NEAR(rate, length, 0.01 * length + 1e-4) << config.arch << " " << model.specs[i].name << " act "
+                                                        << static_cast<int>(config.act) << " dropout " << dropout;
+    }
+}
+
 TEST(Graph, GradientsOfAWholeModel) {
-    for (const float dropout : {0.0f, 0.2f})
+    for (const float dropout : {0.0f, 0.2f}) {
         for (const Act act : {Act::GeluTanh, Act::GeluErf}) {  // ReLU has kinks; reference_test.cpp has its gradient
             ModelConfig config = tiny_config(act != Act::GeluErf);
             config.act = act;
-            constexpr int64_t B = 3, T = 8, R = B * T;
-            CpuBackend backend(ref::table, 2);
-            const GptCase model(backend, config);
-            randomize(model, 1);
-            const LossGraph graph(model, Mode::Train, B, T, dropout);
-            const Plan plan = compile(graph.graph, backend);
-            std::vector<int32_t> targets = random_tokens(R, config.vocab, 3);
-            targets[5] = kIgnore;
-            graph.set(plan, random_tokens(R, config.vocab, 2), targets);
-            const Step step = training_step(R);
-            const auto loss = [&] {
-                plan.run(step);
-                const std::vector<float> losses = graph.losses(plan);
-                return std::accumulate(losses.begin(), losses.end(), 0.0) / R;
-            };
-            loss();
-            EXPECT_EQ(graph.losses(plan)[5], 0);
-            for (size_t i = 0; i < model.specs.size(); ++i) {
-                loss();
-                const std::vector<float> at = model.value(i), g = model.gradient(i);
-                const double length = norm(g);
-                ASSERT_GT(length, 1e-4) << model.specs[i].name;
-                const double h = 3e-3;
-                const auto moved = [&](double by) {
-                    std::vector<float> v(at);
-                    for (size_t j = 0; j < v.size(); ++j) v[j] += static_cast<float>(by * g[j] / length);
-                    model.set_value(i, std::span<const float>(v));
-                    return loss();
-                };
-                const double rate = (moved(h) - moved(-h)) / (2 * h);
-                model.set_value(i, std::span<const float>(at));
-                EXPECT_NEAR(rate, length, 0.01 * length + 1e-4)
-                    << model.specs[i].name << " act " << static_cast<int>(act) << " dropout " << dropout;
-            }
+            expect_gradients(config, dropout);
         }
+        expect_gradients(tiny_llama(true, true), dropout);
+        expect_gradients(tiny_llama(false), dropout);
+    }
 }
 
 TEST(Graph, SameBitsForAnyNumberOfThreads) {
@@ -106,24 +113,27 @@ TEST(Graph, SameBitsForAnyNumberOfThreads) {
                   {40, 30}
         }) {
             if (table == &ref::table && B == 40) continue;
-            const Outcome one = train_once(*table, 1, tiny_config(), B, T, 0.1f);
-            for (const int threads : {2, 3}) {
-                const Outcome other = train_once(*table, threads, tiny_config(), B, T, 0.1f);
-                EXPECT_TRUE(same_bits(other.losses, one.losses)) << table->name << " B " << B << " T " << T;
-                EXPECT_TRUE(same_bits(other.gradients, one.gradients)) << table->name << " B " << B << " T " << T;
+            for (const ModelConfig& config : {tiny_config(), tiny_llama()}) {
+                const Outcome one = train_once(*table, 1, config, B, T, 0.1f);
+                for (const int threads : {2, 3}) {
+                    const Outcome other = train_once(*table, threads, config, B, T, 0.1f);
+                    EXPECT_TRUE(same_bits(other.losses, one.losses)) << table->name << " B " << B << " T " << T;
+                    EXPECT_TRUE(same_bits(other.gradients, one.gradients)) << table->name << " B " << B << " T " << T;
+                }
             }
         }
 }
 
 TEST(Graph, EveryTableGivesTheReferencesGradients) {
-    for (const int64_t B : {2, 16}) {
-        const Outcome expected = train_once(ref::table, 1, tiny_config(false), B, 13, 0.1f);
-        for (const KernelTable* table : kernel_tables()) {
-            const Outcome got = train_once(*table, 2, tiny_config(false), B, 13, 0.1f);
-            EXPECT_LE(relative_error(got.losses, expected.losses), 1e-6) << table->name;
-            EXPECT_LE(relative_error(got.gradients, expected.gradients), 5e-6) << table->name;
+    for (const ModelConfig& config : {tiny_config(false), tiny_llama(false)})
+        for (const int64_t B : {2, 16}) {
+            const Outcome expected = train_once(ref::table, 1, config, B, 13, 0.1f);
+            for (const KernelTable* table : kernel_tables()) {
+                const Outcome got = train_once(*table, 2, config, B, 13, 0.1f);
+                EXPECT_LE(relative_error(got.losses, expected.losses), 1e-6) << config.arch << " " << table->name;
+                EXPECT_LE(relative_error(got.gradients, expected.gradients), 5e-6) << config.arch << " " << table->name;
+            }
         }
-    }
 }
 
 // Recomputation keeps less, and gives the same bits.
@@ -267,16 +277,20 @@ struct Generator {
     std::vector<KvCache> caches;
     int cache_buffer;
 
-    Generator(const KernelTable& table, int threads, int64_t capacity)
-        : backend(table, threads), model(backend, tiny_config()) {
+    Generator(const KernelTable& table, int threads, int64_t capacity, const ModelConfig& config)
+        : backend(table, threads), model(backend, config) {
         randomize(model, 1);
-        const auto bytes = static_cast<size_t>(capacity * model.config.embd * 4);
+        const auto bytes = static_cast<size_t>(capacity * config.kv() * config.head_dim() * 4);
         cache_buffer = backend.allocate(bytes * 2 * static_cast<size_t>(model.config.layers));
         for (size_t l = 0; l < static_cast<size_t>(model.config.layers); ++l)
             caches.push_back({
                 {cache_buffer, 2 * l * bytes      },
                 {cache_buffer, (2 * l + 1) * bytes},
-                DType::F32, 1, model.config.heads, capacity, model.config.embd / model.config.heads
+                DType::F32,
+                1,
+                model.config.heads,
+                capacity,
+                model.config.embd / model.config.heads
             });
     }
     std::vector<float> last_logits(const std::vector<int32_t>& tokens, int64_t width, const std::vector<int64_t>& pieces) {
@@ -319,8 +333,9 @@ TEST(Inference, CachedPiecesGiveWhatTheWholeSequenceGives) {
     constexpr int64_t T = 20;
     const std::vector<int32_t> tokens = random_tokens(T, 17, 2);
     for (const KernelTable* table : kernel_tables())
-        for (const int threads : {1, 2}) {
-            Generator generator(*table, threads, 32);
+        for (const ModelConfig& config : {tiny_config(), tiny_llama()}) {
+            const int threads = config.arch == "gpt2" ? 1 : 2;
+            Generator generator(*table, threads, 32, config);
             // Without a cache, all logits.
             const std::vector<float> all =
                 LogitsGraph(generator.backend, generator.model.config, generator.model.weights, 1, T).run(tokens);

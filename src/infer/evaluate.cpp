@@ -36,8 +36,7 @@ Evaluator::Evaluator(Backend& backend, const ModelConfig& config, const Weights&
     scores_ = g.cross_entropy(model->hidden(g, inputs_.inputs(weights)), weights[model->head()], targets_);
     g.output(scores_.logp);
     g.output(scores_.predicted);
-    if (const auto bytes = static_cast<double>(arena_bytes(g, backend));
-        bytes > options.memory)
+    if (const auto bytes = static_cast<double>(arena_bytes(g, backend)); bytes > options.memory)
         fail("--batch %lld needs %s of memory, but this machine has %s; choose a smaller one",
              static_cast<long long>(batch_), human_bytes(bytes).c_str(), human_bytes(options.memory).c_str());
     plan_ = compile(std::move(g), backend);

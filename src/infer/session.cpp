@@ -38,7 +38,12 @@ void Session::Rows::upload(const Plan& plan) {
 }
 
 Session::Session(Backend& backend, const ModelConfig& config, const Weights& weights, int64_t sequences, DType cache_type)
-    : backend_(backend), config_(config), model_(make_model(config)), weights_(weights), sequences_(sequences), cache_type_(cache_type) {
+    : backend_(backend),
+      config_(config),
+      model_(make_model(config)),
+      weights_(weights),
+      sequences_(sequences),
+      cache_type_(cache_type) {
     CHECK(sequences > 0 && config.context > 0 && (cache_type == DType::F32 || cache_type == DType::F16));
     if (const double bytes = cache_bytes(config, sequences, cache_type); bytes > 0x1p62)
         fail("the keys and values of %lld sequences need %s of memory; use fewer", static_cast<long long>(sequences),
@@ -72,8 +77,8 @@ Location Session::cache(int64_t layer, bool values) const {
 std::vector<KvCache> Session::caches() const {
     std::vector<KvCache> layers;
     for (int64_t l = 0; l < config_.layers; ++l)
-        layers.push_back({cache(l, false), cache(l, true), cache_type_, sequences_, config_.kv(), config_.context,
-                          config_.head_dim()});
+        layers.push_back(
+            {cache(l, false), cache(l, true), cache_type_, sequences_, config_.kv(), config_.context, config_.head_dim()});
     return layers;
 }
 

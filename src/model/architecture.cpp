@@ -6,8 +6,8 @@ namespace nib {
 namespace {
 
 constexpr Architecture kArchitectures[] = {
-    {"gpt2",  make_gpt2,  read_gpt2,  write_gpt2 },
-    {"llama", make_llama, read_llama, write_llama},
+    {"gpt2",  make_gpt2,  complete_gpt2,  read_gpt2,  write_gpt2 },
+    {"llama", make_llama, complete_llama, read_llama, write_llama},
 };
 
 }  // namespace

@@ -55,8 +55,8 @@ void check_config(const ModelConfig& c) {
         fail_usage("%lld key/value heads do not divide %lld heads, which must be a multiple of them",
                    static_cast<long long>(c.kv()), static_cast<long long>(c.heads));
     if (c.rope.dimensions < 0 || c.rope.dimensions > c.head_dim() || c.rope.dimensions % 2 != 0)
-        fail_usage("%lld rotary dimensions make no sense for heads of %lld numbers", static_cast<long long>(c.rope.dimensions),
-                   static_cast<long long>(c.head_dim()));
+        fail_usage("%lld rotary dimensions make no sense for heads of %lld numbers",
+                   static_cast<long long>(c.rope.dimensions), static_cast<long long>(c.head_dim()));
 }
 
 int64_t parameter_count(const ModelConfig& config) {

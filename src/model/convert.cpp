@@ -151,7 +151,7 @@ ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports&
         writer.add(tensor.name, stored, tensor.shape, [&, stored](const GgufWriter::Sink& sink) {
             const auto read = [&](int64_t first, std::span<float> out) {
                 quant::unpack(tensor.type, tensor.data.data() + dtype_bytes(tensor.type, first),
-                            static_cast<int64_t>(out.size()), out.data());
+                              static_cast<int64_t>(out.size()), out.data());
             };
             encoder.encode(tensor.name, stored, tensor.shape, read, sink);
             file.release(tensor);

@@ -37,11 +37,11 @@ public:
         for (size_t l = 0; l < blocks_.size(); ++l) {
             const Block& b = blocks_[l];
             g.begin_block();
-            const Tensor qkv = g.linear(g.norm(x, w[b.attn_norm]), w[b.attn_qkv]);                        // (B,T,3C)
-            const Tensor mixed = self_attention(g, in, l, g.split_qkv(qkv, H, H), {.heads = H});          // (B,T,C)
-            x = g.linear(mixed, w[b.attn_output], {.residual = x, .dropout = in.dropout});                // (B,T,C)
-            const Tensor up = g.linear(g.norm(x, w[b.ffn_norm]), w[b.ffn_up], {.act = config_.act});      // (B,T,F)
-            x = g.linear(up, w[b.ffn_down], {.residual = x, .dropout = in.dropout});                      // (B,T,C)
+            const Tensor qkv = g.linear(g.norm(x, w[b.attn_norm]), w[b.attn_qkv]);                    // (B,T,3C)
+            const Tensor mixed = self_attention(g, in, l, g.split_qkv(qkv, H, H), {.heads = H});      // (B,T,C)
+            x = g.linear(mixed, w[b.attn_output], {.residual = x, .dropout = in.dropout});            // (B,T,C)
+            const Tensor up = g.linear(g.norm(x, w[b.ffn_norm]), w[b.ffn_up], {.act = config_.act});  // (B,T,F)
+            x = g.linear(up, w[b.ffn_down], {.residual = x, .dropout = in.dropout});                  // (B,T,C)
         }
         return g.norm(x, w[output_norm_]);
     }
@@ -61,6 +61,12 @@ private:
 }  // namespace
 
 std::unique_ptr<Model> make_gpt2(const ModelConfig& config) { return std::make_unique<Gpt2>(config); }
+
+void complete_gpt2(ModelConfig& c) {
+    if (c.kv_heads != 0 && c.kv_heads != c.heads)
+        fail_usage("gpt2 has as many heads of keys and values as of queries: %lld", static_cast<long long>(c.heads));
+    c.kv_heads = 0;
+}
 
 void read_gpt2(const GgufFile& file, ModelConfig& c) {
     c.eps = file.get<float>("gpt2.attention.layer_norm_epsilon");

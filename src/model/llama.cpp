@@ -45,14 +45,14 @@ public:
         for (size_t l = 0; l < blocks_.size(); ++l) {
             const Block& b = blocks_[l];
             g.begin_block();
-            Tensor h = g.norm(x, w[b.attn_norm]);                                                                // (B,T,C)
+            Tensor h = g.norm(x, w[b.attn_norm]);  // (B,T,C)
             const Tensor q = turned(g.linear(h, w[b.attn_q]), c.heads), k = turned(g.linear(h, w[b.attn_k]), c.kv());
-            const Tensor v = g.linear(h, w[b.attn_v]);                                                           // (B,T,G*D)
-            const Tensor mixed = self_attention(g, in, l, {q, k, v}, {.heads = c.heads, .kv_heads = c.kv()});    // (B,T,H*D)
-            x = g.linear(mixed, w[b.attn_output], {.residual = x, .dropout = in.dropout});                       // (B,T,C)
+            const Tensor v = g.linear(h, w[b.attn_v]);                                                         // (B,T,G*D)
+            const Tensor mixed = self_attention(g, in, l, {q, k, v}, {.heads = c.heads, .kv_heads = c.kv()});  // (B,T,H*D)
+            x = g.linear(mixed, w[b.attn_output], {.residual = x, .dropout = in.dropout});                     // (B,T,C)
             h = g.norm(x, w[b.ffn_norm]);
-            const Tensor gated = g.glu(g.linear(h, w[b.ffn_gate]), g.linear(h, w[b.ffn_up]), c.act);             // (B,T,F)
-            x = g.linear(gated, w[b.ffn_down], {.residual = x, .dropout = in.dropout});                          // (B,T,C)
+            const Tensor gated = g.glu(g.linear(h, w[b.ffn_gate]), g.linear(h, w[b.ffn_up]), c.act);  // (B,T,F)
+            x = g.linear(gated, w[b.ffn_down], {.residual = x, .dropout = in.dropout});               // (B,T,C)
         }
         return g.norm(x, w[output_norm_]);
     }
@@ -72,6 +72,15 @@ private:
 }  // namespace
 
 std::unique_ptr<Model> make_llama(const ModelConfig& config) { return std::make_unique<Llama>(config); }
+
+void complete_llama(ModelConfig& c) {
+    c.act = Act::Silu;
+    c.qkv_bias = c.output_bias = c.ffn_bias = false;
+    if (c.kv_heads == 0) c.kv_heads = c.heads;
+    if (c.ffn == 0) c.ffn = (8 * c.embd / 3 + 31) / 32 * 32;
+    c.rope.interleaved = true;
+    c.rope.dimensions = c.heads > 0 ? c.head_dim() : 0;
+}
 
 namespace {
 
@@ -96,8 +105,8 @@ void read_llama(const GgufFile& file, ModelConfig& c) {
     rope.dimensions = file.get_or<int64_t>("llama.rope.dimension_count", c.heads > 0 ? c.head_dim() : 0);
     rope.base = file.get_or<float>("llama.rope.freq_base", 10000.0f);
     const auto scaling = file.get_or<std::string>("llama.rope.scaling.type", "none");
-    const auto* const known = std::find_if(std::begin(kScalings), std::end(kScalings),
-                                           [&](const auto& s) { return scaling == s.first; });
+    const auto* const known =
+        std::find_if(std::begin(kScalings), std::end(kScalings), [&](const auto& s) { return scaling == s.first; });
     if (known == std::end(kScalings))
         fail("scaling of rotary positions `%s` is not supported; nib knows none, linear and llama3",
              printable(scaling).c_str());
@@ -111,7 +120,9 @@ void read_llama(const GgufFile& file, ModelConfig& c) {
 
 void write_llama(GgufWriter& file, const ModelConfig& c) {
     const RopeConfig& rope = c.rope;
-    const auto size = [&](const char* key, int64_t value) { file.set(std::string("llama.") + key, static_cast<uint32_t>(value)); };
+    const auto size = [&](const char* key, int64_t value) {
+        file.set(std::string("llama.") + key, static_cast<uint32_t>(value));
+    };
     size("attention.head_count_kv", c.kv());
     size("rope.dimension_count", rope.dimensions);
     size("vocab_size", c.vocab);

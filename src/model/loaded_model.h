@@ -7,8 +7,8 @@
 
 #include "core/backend.h"
 #include "io/gguf.h"
-#include "model/config.h"
 #include "model/architecture.h"
+#include "model/config.h"
 #include "text/tokenizer.h"
 
 namespace nib {

@@ -19,7 +19,8 @@ double least_bytes(const ModelConfig& c, const TrainShape& shape) {
     const auto real = [](int64_t n) { return static_cast<double>(n); };
     const double C = real(c.embd), F = c.ffn > 0 ? real(c.ffn) : 4 * C, L = real(c.layers),
                  R = real(shape.batch) * real(shape.time);
-    const double matrices = L * (4 * C * C + 2 * C * F) + (real(c.vocab) * (c.tied ? 1 : 2) + real(c.context)) * C;
+    const double matrices = L * (2 * C * C + 2 * C * real(c.kv()) * real(c.heads > 0 ? c.head_dim() : 0) + 2 * C * F) +
+                            (real(c.vocab) * (c.tied ? 1 : 2) + real(c.context)) * C;
     const double each = real(static_cast<int64_t>(dtype_bytes(shape.activations, 1)));
     return 4 * copies(shape) * matrices + (shape.recompute ? 4 * R * L * C : each * R * L * (6 * C + 2 * F));
 }

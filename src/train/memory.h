@@ -22,7 +22,7 @@ struct TrainShape {
     int64_t time = 0;   // T
     float dropout = 0;
     Optimizer optimizer = Optimizer::AdamW;
-    bool recompute = false;  // each block's forward pass runs again in the backward pass: Graph::record_backward
+    bool recompute = false;          // each block's forward pass runs again in the backward pass: Graph::record_backward
     DType activations = DType::F32;  // F16: see Graph; evaluation keeps floats
 };
 

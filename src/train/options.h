@@ -15,7 +15,9 @@
 namespace nib {
 
 struct TrainOptions {
+    std::string arch = "gpt2";
     int64_t layers = 4, heads = 4, embd = 128, context = 64;
+    int64_t kv_heads = 0, ffn = 0;  // 0: as is usual for the architecture
     bool untied = false;
 
     int64_t iters = 3500, batch = 16, accumulate = 1;

@@ -221,8 +221,6 @@ Location TrainStep::locate(size_t parameter, int part) const {
     return {parts_[static_cast<size_t>(part)]->buffer(), layout_.offsets[parameter]};
 }
 
-Location TrainStep::gradient(size_t parameter) const {
-    return {gradients_.buffer(), layout_.offsets[parameter]};
-}
+Location TrainStep::gradient(size_t parameter) const { return {gradients_.buffer(), layout_.offsets[parameter]}; }
 
 }  // namespace nib
