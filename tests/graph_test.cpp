@@ -288,9 +288,9 @@ struct Generator {
                 {cache_buffer, (2 * l + 1) * bytes},
                 DType::F32,
                 1,
-                model.config.heads,
+                config.kv(),
                 capacity,
-                model.config.embd / model.config.heads
+                config.head_dim()
             });
     }
     std::vector<float> last_logits(const std::vector<int32_t>& tokens, int64_t width, const std::vector<int64_t>& pieces) {
