@@ -1,7 +1,5 @@
 // What most tests include and takes a compiler long to read, read once for all of them: see the Makefile. Tests include
 // what they use all the same.
-#pragma once
-
 #include <gtest/gtest.h>
 
 #include <algorithm>

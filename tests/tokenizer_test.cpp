@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "text/byte_alphabet.h"
+#include "text/char_tokenizer.h"
 #include "text/pipeline_tokenizer.h"
 #include "text/token_numbers.h"
 #include "text/tokenizer_gguf.h"
