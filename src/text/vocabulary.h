@@ -18,9 +18,9 @@ namespace nib {
 std::unique_ptr<Tokenizer> open_vocabulary(const std::string& path, int32_t begin, int32_t end);
 
 /// A tokenizer for a list of characters, `tokens[id]`; an empty text is an id without a token. In the order of the code
-/// points and without gaps that is a CharTokenizer. Any other becomes a BpeTokenizer without merges, in which a text in
-/// angle or square brackets ("<.>") is a mark: one that begins texts if `begin` says so, or if it is the only one, which
-/// then also ends them. Error, beginning with `where`, when a text could not be told from others.
+/// points and without gaps that is a CharTokenizer. Any other becomes a PipelineTokenizer of BPE without merges, in which a
+/// text in angle or square brackets ("<.>") is a mark: one that begins texts if `begin` says so, or if it is the only one,
+/// which then also ends them. Error, beginning with `where`, when a text could not be told from others.
 std::unique_ptr<Tokenizer> character_tokenizer(const std::vector<std::string>& tokens, int32_t begin, int32_t end,
                                                const std::string& where);
 
