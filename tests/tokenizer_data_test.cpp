@@ -63,5 +63,24 @@ TEST_F(TokenizerData, Gpt1) {
     EXPECT_EQ(tokenizer->encode(published["text"].get<std::string>()), published["ids"].get<Ids>());
 }
 
+// The folders of ../shared/data/cases that are about tokenizers.
+TEST_F(TokenizerData, Cases) {
+    const auto ids = [](const char* folder, std::string_view text) {
+        const fs::path path = kData / "cases" / folder;
+        return fs::exists(path) ? load_tokenizer(path)->encode(text) : Ids{};
+    };
+    if (!fs::exists(kData / "cases"))
+        GTEST_SKIP() << kData / "cases"
+                     << " is not there";
+    EXPECT_EQ(ids("tok-lstrip", "the  <mask> river"), (Ids{296, 320, 311}));
+    EXPECT_EQ(ids("tok-nfc", "cafe\u0301 rain"), (Ids{67, 268, 290}));
+    EXPECT_EQ(ids("tok-digits", "until 12 dusk"), (Ids{287, 221, 17, 18, 313}));
+    EXPECT_EQ(ids("encoder-json", "the old miller walked"), (Ids{296, 316, 286, 297}));
+    EXPECT_EQ(ids("bert-vocab", "\u4e2d\u56fd"), (Ids{15, 20}));
+    for (const char* file : {"encoder.json", "vocab.bpe"})
+        EXPECT_EQ(open_vocabulary(kData / "cases/encoder-json" / file, -1, -1)->encode("the old miller walked"),
+                  (Ids{296, 316, 286, 297}));
+}
+
 }  // namespace
 }  // namespace nib

@@ -122,6 +122,82 @@ TEST(TokenizerFiles, Folder) {
     }
 }
 
+TEST(TokenizerFiles, OpenAiNames) {
+    auto files = old_files();
+    const auto expected = parse_files(files);
+    std::map<std::string, std::string> other = {
+        {"encoder.json", files["vocab.json"]},
+        {"vocab.bpe",    files["merges.txt"]}
+    };
+    EXPECT_EQ(parse_files(other)->encode("Hello the world"), expected->encode("Hello the world"));
+    other.erase("vocab.bpe");
+    expect_contains(error_of([&] { parse_files(other); }), {"folder/vocab.bpe is missing beside encoder.json"});
+    expect_contains(error_of([&] {
+                        parse_files({
+                            {"vocab.bpe", ""}
+                        });
+                    }),
+                    {"folder/encoder.json is missing beside vocab.bpe"});
+}
+
+const char* const kWords =
+    "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ncafe\ncaf\u00e9\nCafe\n##s\n\u4e2d\n\u56fd\n\u4e2d\u56fd\n!\n";
+
+Ids word_ids(const std::string& config, std::string_view text, const std::string& vocab = kWords) {
+    return parse_files({
+                           {"vocab.txt",             vocab },
+                           {"tokenizer_config.json", config}
+    })
+        ->encode(text);
+}
+
+TEST(TokenizerFiles, VocabTxt) {
+    const std::string text = "Cafes caf\u00e9 \u4e2d\u56fd![MASK][UNK]x";
+    EXPECT_EQ(word_ids("{}", text), (Ids{5, 8, 5, 9, 10, 12, 4, 1, 1}));
+    EXPECT_EQ(word_ids(R"({"do_lower_case": false})", text), (Ids{7, 8, 6, 9, 10, 12, 4, 1, 1}));
+    EXPECT_EQ(word_ids(R"({"strip_accents": false})", text), (Ids{5, 8, 6, 9, 10, 12, 4, 1, 1}));
+    EXPECT_EQ(word_ids(R"({"do_lower_case": false, "strip_accents": true})", text), (Ids{7, 8, 5, 9, 10, 12, 4, 1, 1}));
+    EXPECT_EQ(word_ids(R"({"tokenize_chinese_chars": false})", text), (Ids{5, 8, 5, 11, 12, 4, 1, 1}));
+    EXPECT_EQ(word_ids(R"({"mask_token": "cafe"})", "cafes[MASK]"), (Ids{5, 1, 1, 1, 1}));
+    const auto tokenizer = parse_files({
+        {"vocab.txt", kWords}
+    });
+    EXPECT_STREQ(tokenizer->kind(), "wordpiece");
+    const SpecialTokens& specials = pipeline(tokenizer).specials();
+    EXPECT_EQ(specials, (SpecialTokens{2, 3, 1, 0, true, true}));
+    EXPECT_EQ(tokenizer->encode("cafe", {.begin = true}), (Ids{2, 5}));
+    EXPECT_EQ(tokenizer->decode(Ids{5, 8, 12, 9, 10}), "cafes! \u4e2d \u56fd");
+    EXPECT_EQ(tokenizer->decode(8), "s");
+    EXPECT_EQ(tokenizer->decode(9), " \u4e2d");
+}
+
+TEST(TokenizerFiles, OddVocabTxt) {
+    EXPECT_EQ(word_ids("{}", "a b", "[UNK]\r\na\r\nb\r\n"), (Ids{1, 2}));
+    EXPECT_EQ(word_ids("{}", "a b", "[UNK]\n\na\nb\na"), (Ids{4, 3}));  // of two lines alike the last counts
+    EXPECT_EQ(word_ids("{}", std::string(101, 'a'), "[UNK]\na\n##a\n"), Ids{0});
+    EXPECT_EQ(word_ids("{}", std::string(100, 'a'), "[UNK]\na\n##a\n").size(), 100u);
+    expect_contains(error_of([] { word_ids("{}", "x", "a\nb\n"); }), {"no token for the word \"x\""});
+    expect_contains(error_of([] { word_ids("{}", "x", "a\n\xFF\n"); }), {"folder/vocab.txt", "line 2", "UTF-8"});
+    expect_contains(error_of([] { word_ids("{}", "x", ""); }), {"folder/vocab.txt", "empty"});
+    expect_contains(error_of([] { word_ids(R"({"tokenizer_class": "BertJapaneseTokenizer"})", "x"); }),
+                    {"BertJapaneseTokenizer without a tokenizer.json"});
+    expect_contains(error_of([] { word_ids(R"({"do_lower_case": 1})", "x"); }), {"do_lower_case"});
+}
+
+TEST(TokenizerFiles, FilesByTheirNames) {
+    const TempFolder folder;
+    const auto at = [&](const char* name) { return (folder / name).string(); };
+    write_file(at("vocab.txt"), kWords);
+    write_file(at("words.txt"), kWords);
+    write_file(at("other.txt"), "a\nb\n");
+    write_file(at("tokenizer.json"), golden_tokenizer().dump());
+    for (const char* name : {"vocab.txt", "words.txt"}) EXPECT_STREQ(load_tokenizer_file(at(name))->kind(), "wordpiece");
+    EXPECT_STREQ(load_tokenizer_file(at("tokenizer.json"))->kind(), "bpe");
+    EXPECT_STREQ(load_tokenizer(folder.path().string())->kind(), "bpe");
+    for (const char* name : {"other.txt", "config.json", "vocab.json", "nothing", "encoder.json"})
+        EXPECT_EQ(load_tokenizer_file(at(name)), nullptr) << name;
+}
+
 TEST(TokenizerFiles, WhatIsNotSupportedIsNamed) {
     const auto message = [](const char* patch) {
         json changed = golden_tokenizer();

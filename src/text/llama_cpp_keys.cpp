@@ -36,11 +36,14 @@ constexpr std::string_view kWordBegin = "\u2581";
 
 // Whether two added tokens may compete for the same bytes of a text, so that the order in which they are found matters.
 bool may_overlap(const std::vector<TokenSpec>& tokens) {
-    constexpr size_t kMost = 2048;  // tokens that are compared with each other
+    constexpr size_t kMost = 2048, kMostBytes = 1 << 17;  // that are compared with each other
     std::vector<std::string_view> added;
-    for (const TokenSpec& token : tokens)
+    size_t bytes = 0;
+    for (const TokenSpec& token : tokens) {
         if (token.is_added()) added.push_back(token.text);
-    if (added.size() > kMost) return true;
+        if (token.is_added()) bytes += token.text.size();
+    }
+    if (added.size() > kMost || bytes > kMostBytes) return true;
     const auto overlap = [](std::string_view a, std::string_view b) {
         if (a.find(b) != std::string_view::npos) return true;
         for (size_t n = 1; n < std::min(a.size(), b.size()); ++n)

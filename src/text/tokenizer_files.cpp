@@ -136,14 +136,22 @@ std::string class_name(const std::optional<JsonValue>& config) {
     return name;
 }
 
+// The name of the file with the vocabulary, if it is there; else what it should be.
+const char* vocabulary_name(const TokenizerFolder& folder) {
+    if (folder.has("tokenizer.json")) return "tokenizer.json";
+    if (folder.has("merges.txt") || folder.has("vocab.bpe")) {
+        const bool openai = folder.has("encoder.json") || !folder.has("merges.txt");
+        return folder.has("vocab.json") || !openai ? "vocab.json" : "encoder.json";
+    }
+    return "vocab.txt";
+}
+
 // vocab.json and merges.txt: GPT-2's byte-level BPE, or what else their class says.
 void read_bpe_files(TokenizerFolder& folder, const std::optional<JsonValue>& config, TokenizerSpec& spec,
                     TokenList& tokens) {
-    const char* const vocab = folder.has("vocab.json") ? "vocab.json" : "encoder.json";
+    const char* const vocab = vocabulary_name(folder);
     const char* const merges = folder.has("merges.txt") ? "merges.txt" : "vocab.bpe";
-    if (!folder.has(vocab))
-        fail("%s is missing beside %s",
-             folder.path(merges == std::string_view("merges.txt") ? "vocab.json" : vocab).c_str(), merges);
+    if (!folder.has(vocab)) fail("%s is missing beside %s", folder.path(vocab).c_str(), merges);
     tokens.add_normal(*folder.open(vocab));
     spec.merges = read_merges_txt(folder.text(merges));
     const std::string name = class_name(config);
@@ -165,7 +173,20 @@ void read_bpe_files(TokenizerFolder& folder, const std::optional<JsonValue>& con
         qwen ? qwen2_pre_tokenizers() : gpt2_pre_tokenizers(config && config->truth_or("add_prefix_space", false));
 }
 
-// vocab.txt: a token a line, for transformers' BertTokenizer and its kin.
+// A token a line. Of a token that is there twice the last counts.
+void read_vocab_txt(const TokenizerFolder& folder, TokenList& tokens) {
+    std::map<std::string, int32_t> ids;
+    const std::vector<std::string> lines = lines_of(folder.text("vocab.txt"));
+    if (lines.size() > INT32_MAX) fail("%s: the vocabulary is too large", folder.path("vocab.txt").c_str());
+    for (size_t id = 0; id < lines.size(); ++id) {
+        if (find_invalid(lines[id]) != std::string::npos)
+            fail("%s: line %zu is not UTF-8", folder.path("vocab.txt").c_str(), id + 1);
+        if (!lines[id].empty()) ids[lines[id]] = static_cast<int32_t>(id);
+    }
+    for (const auto& [text, id] : ids) tokens.add_normal(text, id);
+}
+
+// vocab.txt, as transformers' BertTokenizer and its kin read it.
 void read_wordpiece_file(TokenizerFolder& folder, const std::optional<JsonValue>& config, TokenizerSpec& spec,
                          TokenList& tokens) {
     static const std::set<std::string> kKin = {"",
@@ -188,15 +209,7 @@ void read_wordpiece_file(TokenizerFolder& folder, const std::optional<JsonValue>
     spec.normalizers = bert_normalizers(truth("do_lower_case"), strip_accents, truth("tokenize_chinese_chars"));
     spec.pre_tokenizers = bert_pre_tokenizers();
     spec.decoders = wordpiece_decoders();
-    std::map<std::string, int32_t> ids;  // of a token that is there twice the last counts
-    const std::vector<std::string> lines = lines_of(folder.text("vocab.txt"));
-    if (lines.size() > INT32_MAX) fail("%s: the vocabulary is too large", folder.path("vocab.txt").c_str());
-    for (size_t id = 0; id < lines.size(); ++id) {
-        if (find_invalid(lines[id]) != std::string::npos)
-            fail("%s: line %zu is not UTF-8", folder.path("vocab.txt").c_str(), id + 1);
-        if (!lines[id].empty()) ids[lines[id]] = static_cast<int32_t>(id);
-    }
-    for (const auto& [text, id] : ids) tokens.add_normal(text, id);
+    read_vocab_txt(folder, tokens);
 }
 
 void name_if_missing(std::optional<std::string>& name, const char* text, std::set<std::string>& specials) {
@@ -271,9 +284,7 @@ std::unique_ptr<Tokenizer> read_folder(TokenizerFolder& folder) {
     SpecialNames names;
     std::set<std::string> specials;
     TokenizerSpec spec;
-    const std::string name = folder.path(whole ? "tokenizer.json"
-                                         : bpe ? (folder.has("vocab.json") ? "vocab.json" : "encoder.json")
-                                               : "vocab.txt");
+    const std::string name = folder.path(vocabulary_name(folder));
     TokenList tokens(name);
     if (whole) {
         const JsonValue root = *folder.open("tokenizer.json");
