@@ -13,6 +13,7 @@
 #include "infer/session.h"
 #include "io/atomic_file.h"
 #include "io/gguf.h"
+#include "model/loaded_model.h"
 #include "test_files.h"
 #include "train/memory.h"
 #include "train/train_step.h"
