@@ -10,8 +10,8 @@
 
 #include "core/error.h"
 #include "io/gguf.h"
-#include "model/config.h"
 #include "model/architecture.h"
+#include "model/config.h"
 #include "text/tokenizer_gguf.h"
 
 namespace {

@@ -14,8 +14,8 @@
 #include "checkpoint_files.h"
 #include "core/error.h"
 #include "io/gguf.h"
-#include "model/convert.h"
 #include "model/architecture.h"
+#include "model/convert.h"
 
 namespace {
 
