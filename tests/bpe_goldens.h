@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "test_files.h"
-#include "text/bpe_tokenizer.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/tokenizer_files.h"
 
 namespace nib::test {
@@ -42,8 +42,8 @@ inline std::map<std::string, std::string> old_files() {
     };
 }
 
-inline const BpeTokenizer& bpe(const std::unique_ptr<Tokenizer>& tokenizer) {
-    return dynamic_cast<const BpeTokenizer&>(*tokenizer);
+inline const PipelineTokenizer& pipeline(const std::unique_ptr<Tokenizer>& tokenizer) {
+    return dynamic_cast<const PipelineTokenizer&>(*tokenizer);
 }
 
 }  // namespace nib::test

@@ -17,9 +17,9 @@
 #include "test_files.h"
 #include "text/added_tokens.h"
 #include "text/bpe_merges.h"
-#include "text/bpe_tokenizer.h"
 #include "text/byte_alphabet.h"
-#include "text/pretokenize.h"
+#include "text/pipeline_tokenizer.h"
+#include "text/pre_tokenizer.h"
 #include "text/utf8.h"
 
 namespace nib {
@@ -51,10 +51,9 @@ std::string random_characters(std::mt19937& random, size_t count) {
     return text;
 }
 
-std::vector<std::string> pieces_of(SplitPattern pattern, std::string_view text) {
+std::vector<std::string> pieces_of(const std::string& steps, std::string_view text) {
     std::vector<std::string> pieces;
-    PieceReader reader(pattern, text);
-    for (std::string_view piece; reader.next(piece);) pieces.emplace_back(piece);
+    PreTokenizer(steps, true)(text, true, [&](std::string_view piece, bool) { pieces.emplace_back(piece); });
     return pieces;
 }
 
@@ -80,34 +79,54 @@ TEST(ByteAlphabet, KnowsWhatIsNotInIt) {
     }
 }
 
+// The parts of a text: ids of tokens, other text in parentheses.
+std::string parts_of(const AddedTokens& tokens, std::string_view text, bool special = true) {
+    std::string parts;
+    tokens.split(text, special, [&](std::string_view part, int32_t id) {
+        parts += id >= 0 ? std::to_string(id) : "(" + std::string(part) + ")";
+    });
+    return parts;
+}
+
 TEST(AddedTokens, LeftmostThenLongest) {
     const AddedTokens tokens({
         {"<a>",    1},
         {"<a><b>", 2},
         {"<b>",    3},
         {"b><",    4},
-        {"é",     5}
+        {"é",     5},
+        {"é",     6},
+        {"",       7}
     });
-    const auto all = [&](std::string_view text) {
-        Ids ids;
-        for (size_t at = 0;;) {
-            const auto found = tokens.find(text, at);
-            if (found.length == 0) return ids;
-            ids.push_back(found.id);
-            at = found.at + found.length;
-        }
-    };
-    EXPECT_EQ(all("<a><b><b><a>"), (Ids{2, 3, 1}));
-    EXPECT_EQ(all("xb><b>é<"), (Ids{4, 5}));
-    EXPECT_EQ(all("<a<a><b"), (Ids{1}));
-    EXPECT_EQ(all(""), Ids{});
-    EXPECT_EQ(tokens.find("ab<b>", 0).at, 2u);
-    EXPECT_EQ(AddedTokens({}).find("abc", 1).length, 0u);
-    const AddedTokens alike({
-        {"<x>", 1},
-        {"<y>", 2}
+    EXPECT_EQ(parts_of(tokens, "<a><b><b><a>"), "231");
+    EXPECT_EQ(parts_of(tokens, "xb><b>é<"), "(x)4(b>)5(<)");
+    EXPECT_EQ(parts_of(tokens, "<a<a><b"), "(<a)1(<b)");
+    EXPECT_EQ(parts_of(tokens, ""), "");
+    EXPECT_EQ(parts_of(AddedTokens({}), "abc"), "(abc)");
+    EXPECT_EQ(parts_of(AddedTokens({
+                           {"<x>", 1},
+                           {"<y>", 2}
+    }),
+                       "<<<y>"),
+              "(<<)2");
+}
+
+TEST(AddedTokens, Options) {
+    const AddedToken left{.text = "<l>", .id = 1, .lstrip = true}, right{.text = "<r>", .id = 2, .rstrip = true},
+        word{.text = "ab", .id = 3, .single_word = true}, special{.text = "<s>", .id = 4, .special = true};
+    const AddedTokens tokens({left, right, word, special});
+    EXPECT_EQ(parts_of(tokens, "x \u3000<l> y"), "(x)1( y)");
+    EXPECT_EQ(parts_of(tokens, "x <r> \n\u00a0y"), "(x )2(y)");
+    EXPECT_EQ(parts_of(tokens, "<r>  <l>"), "21");
+    EXPECT_EQ(parts_of(tokens, "ab abc ab\u0301 é.ab- xab ab"), "3( abc ab\u0301 é.)3(- xab )3");
+    EXPECT_EQ(parts_of(tokens, "\xFF\x61\x62\x80"), "(\xFF)3(\x80)");
+    EXPECT_EQ(parts_of(tokens, "a<s>b"), "(a)4(b)");
+    EXPECT_EQ(parts_of(tokens, "a<s>b", false), "(a<s>b)");
+    const std::string spaces(300'000, ' ');
+    const AddedTokens blank({
+        AddedToken{.text = " ", .id = 5, .lstrip = true, .rstrip = true}
     });
-    EXPECT_EQ(alike.find("<<<y>", 0).id, 2);
+    EXPECT_EQ(parts_of(blank, spaces + "x"), "5(x)");
 }
 
 // Byte-pair encoding as its paper says it.
@@ -168,17 +187,12 @@ TEST(BpeMerges, PairGivenTwiceTakesTheLaterRank) {
     EXPECT_EQ(pairs[1].left, 0);
 }
 
-TEST(Pretokenize, KnowsItsExpressions) {
-    for (const auto pattern : {SplitPattern::Gpt2, SplitPattern::Llama3, SplitPattern::Qwen2})
-        EXPECT_EQ(*find_split_regex(split_regex(pattern)), pattern);
-    EXPECT_EQ(find_split_regex("\\s+"), nullptr);
-}
-
 TEST(Pretokenize, EveryCharacterIsInItsClass) {
     char version[32] = "";
     pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, version);
     const bool newer = std::atoi(version) > 16;  // knows letters that the golden file's Unicode 16 does not
     const json runs = json::parse(read_file(golden("bpe_classes.json")));
+    const PreTokenizer gpt2(gpt2_pre_tokenizers(), true);
     int wrong = 0;
     for (size_t run = 0; run < runs.size(); run += 2) {
         const auto end = run + 2 < runs.size() ? runs[run + 2].get<char32_t>() : kCodePointLimit;
@@ -189,9 +203,9 @@ TEST(Pretokenize, EveryCharacterIsInItsClass) {
             append_utf8(character, code);
             const auto joins = [&](const char* before) {
                 const std::string text = before + character;
-                PieceReader reader(SplitPattern::Gpt2, text);
-                std::string_view piece;
-                return reader.next(piece) && piece.size() == text.size();
+                size_t pieces = 0;
+                gpt2(text, true, [&](std::string_view, bool) { ++pieces; });
+                return pieces == 1;
             };
             const std::string found = joins("a") ? "L" : joins("1") ? "N" : joins("!") ? "" : "S";
             if (found != kind && !(newer && kind.empty()) && ++wrong <= 10)
@@ -201,22 +215,13 @@ TEST(Pretokenize, EveryCharacterIsInItsClass) {
     EXPECT_EQ(wrong, 0);
 }
 
-TEST(Pretokenize, BytesThatAreNotUtf8ArePiecesOfTheirOwn) {
-    using Pieces = std::vector<std::string>;
-    EXPECT_EQ(pieces_of(SplitPattern::Gpt2, "ab\xFF\xFE cd"), (Pieces{"ab", "\xFF\xFE", " cd"}));
-    EXPECT_EQ(pieces_of(SplitPattern::Gpt2, "a  \xE4\xBD  b"), (Pieces{"a", "  ", "\xE4\xBD", " ", " b"}));
-    EXPECT_EQ(pieces_of(SplitPattern::Llama3, "\xC0"), (Pieces{"\xC0"}));
-    EXPECT_EQ(pieces_of(SplitPattern::Gpt2, ""), Pieces{});
-}
-
 TEST(Pretokenize, PiecesAreTheText) {
     std::mt19937 random(11);
     for (int round = 0; round < 300; ++round) {
-        const std::string text =
-            round % 2 ? random_bytes(random, random() % 200) : random_characters(random, random() % 200);
-        for (const auto pattern : {SplitPattern::Gpt2, SplitPattern::Llama3, SplitPattern::Qwen2}) {
+        const std::string text = random_characters(random, random() % 200);
+        for (const std::string& steps : {gpt2_pre_tokenizers(), llama3_pre_tokenizers(), qwen2_pre_tokenizers()}) {
             std::string together;
-            for (const std::string& piece : pieces_of(pattern, text)) {
+            for (const std::string& piece : pieces_of(steps, text)) {
                 EXPECT_FALSE(piece.empty());
                 together += piece;
             }
@@ -289,53 +294,68 @@ TEST(BpeTokenizer, TokensAndIds) {
     const auto tokenizer = parse_whole(golden_tokenizer());
     EXPECT_STREQ(tokenizer->kind(), "bpe");
     ASSERT_EQ(tokenizer->vocab_size(), 604);
-    EXPECT_EQ(bpe(tokenizer).type(0), TokenType::Control);
-    EXPECT_EQ(bpe(tokenizer).type(2), TokenType::Normal);
-    EXPECT_EQ(bpe(tokenizer).type(600), TokenType::UserDefined);
+    EXPECT_EQ(pipeline(tokenizer).type(0), TokenType::Control);
+    EXPECT_EQ(pipeline(tokenizer).type(2), TokenType::Normal);
+    EXPECT_EQ(pipeline(tokenizer).type(600), TokenType::UserDefined);
     EXPECT_EQ(tokenizer->decode(601), "[tool_call]");
     EXPECT_EQ(tokenizer->decode(Ids{0, 2, 2}), "<s>!!");
     for (const int32_t id : {-1, 604, INT32_MAX, INT32_MIN}) {
         expect_contains(error_of([&] { tokenizer->decode(id); }), {std::to_string(id), "604"});
         expect_contains(error_of([&] { tokenizer->decode(Ids{0, id}); }), {std::to_string(id), "604"});
-        expect_contains(error_of([&] { bpe(tokenizer).type(id); }), {std::to_string(id), "604"});
+        expect_contains(error_of([&] { pipeline(tokenizer).type(id); }), {std::to_string(id), "604"});
     }
 }
 
 // The smallest of tokenizers: a few letters.
-BpeModel letters_model() {
-    BpeModel model;
+TokenizerSpec letters_model() {
+    TokenizerSpec model;
+    model.pre_tokenizers = gpt2_pre_tokenizers();
+    model.decoders = byte_level_decoders();
     for (const char* text : {"a", "b", "c", "Ġ", "ab", "Ġa", "<e>"}) model.tokens.push_back({text});
     model.tokens.back().type = TokenType::Control;
     model.merges = {"a b", "Ġ a"};
     return model;
 }
 
+TEST(BpeTokenizer, BytesThatAreNotUtf8AreWordsOfTheirOwn) {
+    TokenizerSpec spec = letters_model();
+    spec.tokens.push_back({spell_bytes("\xFF")});
+    spec.tokens.push_back({spell_bytes("\xFE")});
+    spec.tokens.push_back({spell_bytes("\xFF\xFE")});
+    spec.tokens.push_back({spell_bytes("b\xFF")});
+    spec.merges.push_back(spell_bytes("b") + " " + spell_bytes("\xFF"));
+    spec.merges.push_back(spell_bytes("\xFF") + " " + spell_bytes("\xFE"));
+    EXPECT_EQ(PipelineTokenizer(spec).encode("ab\xFF\xFE a"), (Ids{4, 9, 5}));
+    spec.pre_tokenizers = gpt2_pre_tokenizers(true);
+    EXPECT_EQ(PipelineTokenizer(spec).encode("a\xFF\x61"), (Ids{5, 7, 5}));
+}
+
 TEST(BpeTokenizer, VocabularyWithoutAllBytes) {
-    BpeModel model = letters_model();
-    const BpeTokenizer strict(model);
+    TokenizerSpec model = letters_model();
+    const PipelineTokenizer strict(model);
     EXPECT_EQ(strict.encode("ab ac<e>"), (Ids{4, 5, 2, 6}));
     expect_contains(error_of([&] { strict.encode("abx"); }), {"no token for \"x\" (U+0078), and"});
     model.specials.unknown = 6;
-    EXPECT_EQ(BpeTokenizer(model).encode("abxxa"), (Ids{4, 6, 6, 0}));
+    EXPECT_EQ(PipelineTokenizer(model).encode("abxxa"), (Ids{4, 6, 6, 0}));
 }
 
 TEST(BpeTokenizer, IgnoreMerges) {
-    BpeModel model = letters_model();
+    TokenizerSpec model = letters_model();
     model.tokens.push_back({"abc"});
-    EXPECT_EQ(BpeTokenizer(model).encode("abc"), (Ids{4, 2}));
-    model.ignore_merges = true;
-    EXPECT_EQ(BpeTokenizer(model).encode("abc"), (Ids{7}));
+    EXPECT_EQ(PipelineTokenizer(model).encode("abc"), (Ids{4, 2}));
+    model.model.ignore_merges = true;
+    EXPECT_EQ(PipelineTokenizer(model).encode("abc"), (Ids{7}));
 }
 
 TEST(BpeTokenizer, AddedTokensAreTheirText) {
-    BpeModel model = letters_model();
+    TokenizerSpec model = letters_model();
     model.tokens.push_back({"é", TokenType::UserDefined});       // a byte's spelling, but not that byte
     model.tokens.push_back({"bc", TokenType::UserDefined});      // in the trained vocabulary as well
     model.tokens.push_back({"Ġab", TokenType::UserDefined});     // likewise: decoded as it was trained
     model.tokens.push_back({"a b 中", TokenType::UserDefined});  // not in the alphabet
     model.tokens.push_back({"", TokenType::Unused});
     model.merges = {"a b", "b c", "Ġ ab"};
-    const BpeTokenizer tokenizer(model);
+    const PipelineTokenizer tokenizer(model);
     EXPECT_EQ(tokenizer.encode("abcbc"), (Ids{0, 8, 8}));
     EXPECT_EQ(tokenizer.encode(" ab"), (Ids{9}));
     EXPECT_EQ(tokenizer.encode("ca b 中a"), (Ids{2, 10, 0}));
@@ -344,26 +364,26 @@ TEST(BpeTokenizer, AddedTokensAreTheirText) {
     EXPECT_EQ(tokenizer.decode(11), "");
     // Both meanings of id 7 cannot be had; as a byte of many characters it counts for more.
     EXPECT_EQ(tokenizer.decode(7), "\xE9");
-    EXPECT_EQ(BpeTokenizer(tokenizer.model()).model().tokens[9].text, "Ġab");
+    EXPECT_EQ(PipelineTokenizer(tokenizer.spec()).spec().tokens[9].text, "Ġab");
 }
 
 TEST(BpeTokenizer, DamagedModels) {
     const auto message = [](auto change) {
-        BpeModel model = letters_model();
+        TokenizerSpec model = letters_model();
         change(model);
-        return error_of([&] { BpeTokenizer tokenizer(model); });
+        return error_of([&] { PipelineTokenizer tokenizer(model); });
     };
-    expect_contains(message([](BpeModel& m) { m.tokens.clear(); }), {"empty"});
-    expect_contains(message([](BpeModel& m) { m.tokens[2].text = "a"; }), {"token 2", "\"a\""});
-    expect_contains(message([](BpeModel& m) { m.tokens.push_back({"<e>"}); }), {"token 7", "\"<e>\""});
-    expect_contains(message([](BpeModel& m) { m.tokens[0].text = m.tokens[1].text = "中"; }), {"token 1", "\"中\""});
-    expect_contains(message([](BpeModel& m) { m.merges.push_back("ab"); }), {"merge 2", "\"ab\"", "space"});
-    expect_contains(message([](BpeModel& m) { m.merges.push_back("a b c"); }), {"merge 2", "alphabet"});
-    expect_contains(message([](BpeModel& m) { m.merges.push_back("a x"); }), {"merge 2", "\"a x\"", "vocabulary"});
-    expect_contains(message([](BpeModel& m) { m.merges.push_back("a c"); }), {"merge 2", "makes"});
-    expect_contains(message([](BpeModel& m) { m.merges.push_back(""); }), {"merge 2"});
-    expect_contains(message([](BpeModel& m) { m.specials.end = 7; }), {"end", "7"});
-    expect_contains(message([](BpeModel& m) { m.specials.begin = -2; }), {"beginning", "-2"});
+    expect_contains(message([](TokenizerSpec& m) { m.tokens.clear(); }), {"empty"});
+    expect_contains(message([](TokenizerSpec& m) { m.tokens[2].text = "a"; }), {"token 2", "\"a\""});
+    expect_contains(message([](TokenizerSpec& m) { m.tokens.push_back({"<e>"}); }), {"token 7", "\"<e>\""});
+    expect_contains(message([](TokenizerSpec& m) { m.tokens[0].text = m.tokens[1].text = "中"; }), {"token 1", "\"中\""});
+    expect_contains(message([](TokenizerSpec& m) { m.merges.push_back("ab"); }), {"merge 2", "\"ab\"", "space"});
+    expect_contains(message([](TokenizerSpec& m) { m.merges.push_back("a b c"); }), {"merge 2", "alphabet"});
+    expect_contains(message([](TokenizerSpec& m) { m.merges.push_back("a x"); }), {"merge 2", "\"a x\"", "vocabulary"});
+    expect_contains(message([](TokenizerSpec& m) { m.merges.push_back("a c"); }), {"merge 2", "makes"});
+    expect_contains(message([](TokenizerSpec& m) { m.merges.push_back(""); }), {"merge 2"});
+    expect_contains(message([](TokenizerSpec& m) { m.specials.end = 7; }), {"end", "7"});
+    expect_contains(message([](TokenizerSpec& m) { m.specials.begin = -2; }), {"beginning", "-2"});
 }
 
 }  // namespace

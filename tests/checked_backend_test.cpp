@@ -20,8 +20,8 @@
 namespace nib {
 namespace {
 
-GptConfig tiny_config() {
-    GptConfig c;
+ModelConfig tiny_config() {
+    ModelConfig c;
     c.layers = 1, c.heads = 2, c.embd = 12, c.context = 20, c.vocab = 17;
     return c;
 }
@@ -203,9 +203,13 @@ TEST(CheckedBackend, FindsAWrongKernel) {
             const std::string name = std::string(": ") + op_name(static_cast<Op>(op)) + " ";
             ASSERT_FALSE(reports.empty()) << name;
             EXPECT_EQ(checked.summary().op, static_cast<Op>(op));
-            // The first report is of the kernel itself; what follows it may choke on NaN, but not on a wrong number.
-            for (const std::string& line : damaged == off_by_little ? reports : std::vector{reports[0]})
-                EXPECT_NE(line.find(name), std::string::npos) << line;
+            // The first report is of the kernel itself; what follows it may choke on NaN, but not on a wrong number. Only
+            // attention's gradient, a difference of nearly equal terms, shows its rounding beside one that is far too
+            // large.
+            EXPECT_NE(reports[0].find(name), std::string::npos) << name << reports[0];
+            for (const std::string& line : reports)
+                if (damaged == off_by_little && line.find(": attention_backward ") == std::string::npos)
+                    EXPECT_NE(line.find(name), std::string::npos) << name << line;
         }
 }
 

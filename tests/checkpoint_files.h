@@ -106,6 +106,23 @@ inline std::string p_dict(const std::vector<std::pair<std::string, std::string>>
     return pickle + "u.";
 }
 
+// The same before PyTorch 1.6: a storage in a pickle, and a whole file with this object, these keys and what follows them.
+inline std::string p_old_storage(const std::string& type, const std::string& key, int64_t count,
+                                 const std::string& view = "N") {
+    return "(" + p_text("storage") + p_global("torch", type) + p_text(key) + p_text("cpu") + p_int(count) + view + "tQ";
+}
+inline std::string torch_legacy(const std::string& object, const std::vector<std::string>& keys, const std::string& rest,
+                                const std::string& little_endian = "\x88") {
+    std::string list = "\x80\x02](";
+    for (const std::string& key : keys) list += p_text(key);
+    return "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03." +
+           p_dict({
+               {"protocol_version", "M\xe9\x03"  },
+               {"little_endian",    little_endian}
+    }) +
+           object + list + "e." + rest;
+}
+
 // All values of a tensor.
 inline std::vector<float> values(const SourceTensor& tensor) {
     std::vector<float> all(static_cast<size_t>(tensor.elements()));

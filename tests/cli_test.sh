@@ -13,7 +13,7 @@ mkdir empty_folder folder && cp text.txt folder/a.txt && echo 'A second text: 01
 works train text.txt -o good "${tiny[@]}" --iters 20 --lr 1e-2
 check "a sample is printed at the end" grep -q 'sample after step 20' "$out"
 check "five files" test "$(ls good.*)" = $'good.best.gguf\ngood.gguf\ngood.log.jsonl\ngood.state.gguf\ngood.svg'
-check "a log line per step" test "$(grep -c '^{"step": [0-9]*, "loss": [0-9.]*, .*}$' good.log.jsonl)" = 20
+check "a log line per step" test "$(grep -c '^{"step":[0-9]*,"loss":[0-9.]*,.*}$' good.log.jsonl)" = 20
 
 # ---- usage and help --------------------------------------------------------------------------------------------------
 
@@ -25,8 +25,8 @@ mentions train --output --val --resume --overwrite --threads --isa --preset --la
     --warmup --step-size --gamma --optimizer --beta1 --beta2 --adam-eps --momentum --weight-decay --clip --eval-every \
     --eval-tokens --patience --save-every --sample-every --sample-prompt --log-every
 mentions run --prompt --prompt-file --length --temp --top-k --top-p --min-p --repeat-penalty --repeat-last --seed \
-    --samples --stop --skip-unknown --no-special --ignore-eos --tokens --no-echo --json --verbose --threads --isa
-mentions eval --val-fraction --lines --stride --batch --tokens --no-special --json --threads --isa
+    --samples --stop --skip-unknown --no-special --end-token --ignore-eos --tokens --no-echo --json --verbose --threads --isa
+mentions eval --val-fraction --lines --end-token --stride --batch --tokens --no-special --json --threads --isa
 mentions logits --tokens --prompt --no-special --output --threads --isa
 mentions tokenize --prompt --file --decode --no-special --skip-unknown --json
 mentions bench --train --json --preset --layers --heads --embd --vocab --context --batch --iters --dropout --untied \
@@ -76,7 +76,7 @@ refuses "too short" train short.txt "${new[@]}"
 refuses "too short" train text.txt -o new --context 2000 --batch 1
 refuses "too short" train text.txt "${new[@]}" --val-fraction 0.999
 refuses "latin.txt: not UTF-8 text: malformed at byte offset 5 (byte 0xFF)" train text.txt latin.txt "${new[@]}"
-refuses "looks like UTF-16" train utf16.txt "${new[@]}"
+refuses "utf16.txt: is UTF-16LE from byte offset 0 on, not UTF-8; convert it with iconv -f UTF-16LE -t UTF-8" train utf16.txt "${new[@]}"
 refuses "/dev/null: is not a regular file" train /dev/null "${new[@]}"
 refuses "nowhere.txt: no such file" train text.txt --val nowhere.txt "${new[@]}"
 refuses "short.txt: the text is too short" train text.txt --val short.txt "${new[@]}"
@@ -143,6 +143,7 @@ fi
 
 diverge=(--lr 1e30 --clip 0 --warmup 0 --schedule constant)
 fails "try a lower --lr (it is 1e+30), --clip 1 (it is 0) or a longer --warmup (0); nothing was saved" train text.txt "${new[@]}" "${diverge[@]}"
+fails "try a lower --lr (it is 1e+30) or a longer --warmup (0); nothing was saved" train text.txt "${new[@]}" --lr 1e30 --warmup 0 --schedule constant
 nib train text.txt -o wild "${tiny[@]}" --optimizer sgd --momentum 0 --lr 100 --clip 0 --warmup 0 --save-every 1
 check "divergence ends with 1 and names the checkpoint that is kept" \
     test $? = 1 -a "$(grep -c 'nib: error: .*the checkpoint of step [0-9]* in wild.gguf is kept, and --resume' "$err")" = 1
@@ -291,7 +292,7 @@ works info good
 check "names tensors" grep -q 'blk.0.attn_qkv.weight  *f32  *(24,8)' "$out"
 works eval good.gguf text.txt --val-fraction 0.1 --json && is_json
 check "the loss of the log" test "$(printf %.4f "$(field loss)")" = \
-    "$(tail -n 1 good.log.jsonl | sed 's/.*"val_loss": \([0-9.]*\).*/\1/' | xargs printf %.4f)"
+    "$(tail -n 1 good.log.jsonl | sed 's/.*"val_loss":\([0-9.]*\).*/\1/' | xargs printf %.4f)"
 works eval good.gguf text.txt folder/a.txt --batch 3
 check "four lines and speed" test "$(grep -c '^[a-z-]* .*[0-9.]' "$out")" = 5
 works run good.gguf -p "The" -n 40 --seed 7 && cp "$out" first
@@ -320,6 +321,18 @@ check "a prompt from standard input as a file" same "$out" first
 "${nib[@]}" run good.gguf -n 40 --seed 7 --prompt-file <(printf 'The\n') > "$out" 2> "$err"
 check "a prompt from a pipe by name" same "$out" first
 refuses "/dev/zero: is too long; at most 64" run good.gguf --prompt-file /dev/zero
+printf '\xef\xbb\xbfThe\r\n' > marked.txt && works run good.gguf -n 40 --seed 7 --prompt-file marked.txt
+check "a byte order mark is no part of a prompt" same "$out" first
+"${nib[@]}" run good.gguf -n 40 --seed 7 < marked.txt > "$out" 2> "$err"
+check "nor in standard input" same "$out" first
+works tokenize good.gguf --file marked.txt --skip-unknown && cp "$out" ids && works tokenize good.gguf -p $'The\r\n' --skip-unknown
+check "nor for tokenize" same "$out" ids
+printf 'T\0h\0e\0' > unmarked.txt
+for command in "run good.gguf --prompt-file" "tokenize good.gguf --file" "eval good.gguf" "train -o x"; do
+    refuses "unmarked.txt: is UTF-16LE from byte offset 0 on" $command unmarked.txt
+done
+{ printf '\xef\xbb\xbf' && cat text.txt; } > marked.txt && works eval good.gguf marked.txt --json && cp "$out" json
+works eval good.gguf text.txt --json && check "a byte order mark is no part of a text" test "$(field loss)" = "$(sed -E 's/.*"loss":([^,]*).*/\1/' json)"
 checks=$((checks + 1))
 nib train <(cat text.txt) "${new[@]}" || grep -q '^nib: error: .*: is not a regular file .*; save it to a file first' "$err" ||
     bad "a text in a pipe is refused clearly" train

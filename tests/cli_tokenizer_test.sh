@@ -70,6 +70,16 @@ model() { # FILE TOKEN VERSION ALIGNMENT TOKENIZER-ENTRIES TOKENIZER: one layer,
     printf '\0\0\x80\x3f' | dd of="$file" bs=1 seek=$((start + bias)) conv=notrunc status=none         # 1 in channel 0
     printf '\0\0\xc8\x42' | dd of="$file" bs=1 seek=$((start + output + 32 * $2)) conv=notrunc status=none # logit 100
 }
+words=('[UNK]' '[CLS]' '[SEP]' ▁a s ▁the ▁.) # of WordPiece, as llama.cpp spells them: s goes on
+while [ ${#words[@]} -lt $V ]; do words+=("▁w${#words[@]}"); done
+bert() { # 6 entries
+    string tokenizer.ggml.model bert
+    list tokenizer.ggml.tokens 8 $V && for token in "${words[@]}"; do text "$token"; done
+    list tokenizer.ggml.token_type 5 $V && for ((i = 0; i < V; i++)); do le $((i < 3 ? 3 : 1)) 4; done
+    number tokenizer.ggml.unknown_token_id 0
+    number tokenizer.ggml.bos_token_id 1
+    number tokenizer.ggml.seperator_token_id 2
+}
 none() { string tokenizer.ggml.model none; }
 nothing() { :; }
 model even.gguf -1 3 32 6 bpe
@@ -77,6 +87,8 @@ model ends.gguf 258 2 64 6 bpe
 model tail.gguf 160 3 1024 6 bpe # 0xA0, the last byte of 你
 model none.gguf 7 3 32 1 none
 model bare.gguf 7 2 32 0 nothing
+model words.gguf 5 3 32 6 bert
+model goes_on.gguf 4 3 32 6 bert
 is() { check "the output is not \`$1\`" test "$(cat "$out")" = "$1"; }
 
 # ---- tokenize --------------------------------------------------------------------------------------------------------
@@ -91,6 +103,8 @@ head -c 5000 /dev/urandom > bytes.bin
 works tokenize even.gguf --file bytes.bin && cp "$out" ids.txt
 check "any bytes come back" same <("${nib[@]}" tokenize even.gguf --decode - < ids.txt) bytes.bin
 check "from standard input" same <("${nib[@]}" tokenize even.gguf < bytes.bin) ids.txt
+works tokenize words.gguf -p 'A as the.x [SEP]' && is "1 3 3 4 5 6 0 2"
+works tokenize words.gguf --decode "3 4 5 6 0" && is "as the. [UNK]"
 refuses "\`260\` is not a token; tokens are whole numbers from 0 to 259" tokenize even.gguf --decode "1 260"
 refuses "none.gguf: the model has no tokenizer" tokenize none.gguf -p ab
 refuses "nowhere.bin: cannot open" tokenize even.gguf --file nowhere.bin
@@ -109,6 +123,9 @@ works run tail.gguf -p ab -n 2 --temp 0 && is "ab��"
 works run tail.gguf -p $'ab\xff' -n 0 && is "ab�"
 works run even.gguf -p "ab 你" -n 30 --temp 1 --top-k 0 --top-p 1 --samples 3 --seed 1
 check "the text is valid UTF-8" ends_with_text
+works run words.gguf -p a -n 2 --temp 0 && is "a the the"
+works run words.gguf -n 2 --temp 0 && is "the the"
+works run goes_on.gguf -p "the a" -n 2 --temp 0 && is "the ass"
 works run none.gguf --tokens "1 2" -n 3 --temp 0 && is "1 2 7 7 7"
 works run bare.gguf --tokens "1 2" -n 3 --temp 0 --json && is_json
 check "ids" grep -q '"text":" 7 7 7","tokens":3,"ids":\[7,7,7\],"stopped":false' "$out"
@@ -150,6 +167,8 @@ check "two rows each" test "$(stat -c %s text.npy)" = "$(stat -c %s numbers.npy)
 refuses "the model has no tokenizer" logits none.gguf -p ab -o x.npy
 works info ends.gguf
 check "types and tokenizer" test "$(grep -c '^tensors  *17 f32 (.*); 32.00 bits per weight$\|^tokenizer  *bpe, 260 tokens' "$out")" = 2
+works info words.gguf && grep -q '^tokenizer  *wordpiece, 260 tokens' "$out"
+check "nothing is said of llama.cpp" test "$(grep -c llama.cpp "$out")" = 0
 works info bare.gguf && grep -q '^tokenizer  *none' "$out" && works info bare.gguf --json && is_json
 cp even.gguf bpe.gguf && cp even.gguf bpe.state.gguf
 refuses "cannot be resumed" train text.txt -o bpe --resume

@@ -6,7 +6,7 @@ source "$(dirname "$0")/cli_helpers.bash"
 
 # ---- help and usage --------------------------------------------------------------------------------------------------
 
-mentions convert --output --type --vocab --heads --activation --overwrite --threads
+mentions convert --output --type --vocab --end-token --heads --activation --overwrite --threads
 mentions quantize --overwrite --threads
 mentions export --output --type --overwrite --threads
 wrong_usage "SOURCE is required" convert -o x.gguf
@@ -114,15 +114,17 @@ wrong_usage "--type: there is no type \`q9\`; choose one of: f32, f16, bf16, q8_
 wrong_usage "there is no type \`q2_k\`" quantize first x q2_k
 wrong_usage "\`q8_0\` has no place in a safetensors file" export first -o x --type q8_0
 wrong_usage "--activation: activation \`silu\` is not supported; nib knows gelu_new" convert hf -o x --activation silu
-refuses "--activation contradicts what config.json says" convert hf -o x --activation relu
-refuses "5 heads do not divide 16 channels, which must be a multiple of them; choose other --heads" convert "$goldens/names.pt" -o x --heads 5
-refuses "--heads 4 contradicts the 2 heads that the files say" convert hf -o x --heads 4
+works convert hf -o relu.gguf --activation relu
+check "an activation that is given counts" grep -q "warning: taking the activation relu, as given, instead of gelu_new of hf/config.json$" "$err"
+refuses "5 heads do not divide 16 channels, which must be a multiple of them; choose another value of --heads" convert "$goldens/names.pt" -o x --heads 5
+works convert hf -o four.gguf --heads 4
+check "heads that are given count" grep -q "warning: taking 4 heads, as given, instead of the 2 of hf/config.json$" "$err"
 refuses "nowhere.json: cannot open" convert hf -o x --vocab nowhere.json
 mkdir empty_folder
 refuses "empty_folder: the folder holds no tokenizer.json" convert hf -o x --vocab empty_folder
 echo '{"a": 0, "b": 0}' > twice.json && refuses "is the second token with the id 0" convert hf -o x --vocab twice.json
 echo '{"a": 0, "b": 9}' > gap.json && refuses "nib expects a token id from 0 to 4" convert hf -o x --vocab gap.json
-echo '["a"]' > list.json && refuses "list.json: is array where nib expects" convert hf -o x --vocab list.json
+echo '["a"]' > list.json && works convert hf -o list.gguf --vocab list.json
 echo '{"a": ' > half.json && refuses "half.json: not valid JSON" convert hf -o x --vocab half.json
 { printf '{"<s>": 0' && for i in $(seq 200); do printf ', "w%s": %s' $i $i; done && echo '}'; } > large.json
 refuses "the tokenizer has 201 tokens, but the embedding has only" convert hf -o x --vocab large.json
@@ -131,7 +133,7 @@ echo '{"<.>": 0, "a": 1, "b": 2}' > small.json && rows=$(sed -n 's/.*"vocab_size
 works convert hf -o small.gguf --vocab small.json
 check "fewer tokens than rows" grep -q "^nib: warning: the tokenizer has 3 tokens, the model $rows: the others write nothing$" "$err"
 works info small.gguf
-check "tells both" grep -q "^tokenizer  *bpe, 3 tokens for $rows ids: " "$out"
+check "tells both" grep -q "^tokenizer  *char, 3 tokens for $rows ids: " "$out"
 works run small.gguf -p ab -n 30 --temp 9 --top-k 0 --top-p 1 --seed 1 --ignore-eos --json
 check "ids without a token are never written" grep -q '"ids":\[[012]\(,[012]\)\{29\}\]' "$out"
 mkdir bare && cp hf/config.json hf/model.safetensors bare
@@ -155,13 +157,58 @@ check "bytes of the file" test "$(field bytes)" = "$(stat -c %s "$goldens/names.
 printf 'emma\r\n\r\nolivia\n\nava' > some.txt && works eval names some.txt --lines --json && cp "$out" json
 printf 'emma\nolivia\nava\n' > some.txt && works eval names some.txt --lines --json
 check "line ends and empty lines do not count" test "$(field loss)" = "$(sed -E 's/.*"loss":([^,]*).*/\1/' json)"
-refuses "names.txt: the model has no token for U+000A, and none for unknown text; remove it or, if lines are texts of their own, use --lines" eval names "$goldens/names.txt"
+refuses "names.txt: the model does not know the character U+000A, character 5 (byte offset 4); remove it or, if lines are texts of their own, use --lines" eval names "$goldens/names.txt"
 printf 'emma\n\nolivIa\n' > capital.txt
-refuses "capital.txt: line 3: the model has no token for \"I\" (U+0049), and none for unknown text; remove it" eval names capital.txt --lines
+refuses "capital.txt: line 3: the model does not know the character \"I\" (U+0049), character 5 (byte offset 4); remove it" eval names capital.txt --lines
 check "does not name the option that is there" test "$(grep -c -e --lines "$err")" = 0
 printf '\n\r\n' > blank.txt && refuses "there is no line to measure" eval names blank.txt --lines
-refuses "the model has no token for the end of a text; leave out --lines" eval first text.txt --lines
+refuses "the model has no token for the end of a text; name one with --end-token or leave out --lines" eval first text.txt --lines
 wrong_usage "exclude each other" eval names some.txt --lines --val-fraction 0.1
+
+# ---- a dot that begins and ends names, or another token that the user names ---------------------------------------------
+
+{ printf '{".": 0' && i=0 && for letter in {a..z}; do printf ', "%s": %s' $letter $((++i)); done && echo '}'; } > dot.json
+works convert "$goldens/names.pt" --heads 4 --vocab dot.json -o dot
+check "says so" grep -q '^nib: warning: the token `.`, number 0 in a list of letters, is taken for' "$err"
+works eval dot "$goldens/names.txt" --lines
+check "the same loss" grep -q '^loss  *4.5402$' "$out"
+works tokenize dot -p emma
+check "begins with the dot" test "$(cat "$out")" = "0 5 13 13 1"
+works run dot -p em -n 200 --temp 2 --seed 1 --json
+check "stops at the dot" grep -q '"text":"[a-z]*","tokens":[0-9]*,"ids":\[[0-9,]*,0\],"stopped":true' "$out"
+works convert "$goldens/names.pt" --heads 4 --vocab dot.json --end-token "" -o undotted
+check "without a word about the dot" test "$(grep -c 'number 0' "$err")" = 0
+refuses "the model has no token for the end of a text; name one" eval undotted some.txt --lines
+works eval undotted "$goldens/names.txt" --lines --end-token .
+check "named later: the same loss" grep -q '^loss  *4.5402$' "$out"
+works run undotted -p em -n 200 --temp 2 --seed 1 --end-token . --json
+check "stops at the dot" grep -q ',0\],"stopped":true' "$out"
+works run dot -p em -n 40 --temp 2 --seed 1 --end-token "" --json
+check "stops nowhere" grep -q '"tokens":40,.*"stopped":false' "$out"
+refuses "the model has no token \`zz\`" run dot -n 5 --end-token zz
+fails "the model has no token \`é\`" convert "$goldens/names.pt" --heads 4 --vocab dot.json --end-token é -o x
+wrong_usage "--end-token works only with --lines" eval dot some.txt --end-token a
+wrong_usage "exclude each other" run dot -n 5 --end-token a --ignore-eos
+printf '{"<.>": 0' > latin.json && i=0
+for letter in å ö ë ł ü é ñ ğ č ě ı ß a b c d e f g h i j k l m n; do printf ', "%s": %s' $letter $((++i)); done >> latin.json && echo '}' >> latin.json
+works convert "$goldens/names.pt" --heads 4 --vocab latin.json -o latin
+printf 'zoë\nåsa\n' | tr zos abc > latin.txt && works eval latin latin.txt --lines --json
+check "letters and ends" test "$(field tokens)" = 8
+works run latin -p ağ -n 60 --temp 2 --seed 1
+check "the text is valid UTF-8" ends_with_text
+
+# ---- nanoGPT's meta.pkl: pickle.dumps({"vocab_size": 3, "itos": {...}, "stoi": {...}}) ------------------------------------
+
+printf '\x80\x02}(X\x0a\0\0\0vocab_sizeK\x03X\x04\0\0\0itos}(K\0X\1\0\0\0\nK\1X\1\0\0\0aK\2X\2\0\0\0\xc3\xa9uX\x04\0\0\0stoi}(X\1\0\0\0\nK\0X\1\0\0\0aK\1X\2\0\0\0\xc3\xa9K\2uu.' > meta.pkl
+works convert "$goldens/names.pt" --heads 4 --vocab meta.pkl -o meta
+works tokenize meta -p $'aé\n'
+check "its ids" test "$(cat "$out")" = "1 2 0"
+printf '\x80\x02cos\nsystem\n(X\x08\0\0\0touch rantR.' > evil.pkl
+fails "evil.pkl: " convert "$goldens/names.pt" --heads 4 --vocab evil.pkl -o x
+head -c 40 meta.pkl > half.pkl && fails "half.pkl: " convert "$goldens/names.pt" --heads 4 --vocab half.pkl -o x
+cp meta.pkl bare && works convert bare -o bare.gguf --overwrite
+check "names a meta.pkl beside the weights" grep -q 'token numbers only; --vocab bare/meta.pkl adds one' "$err"
+rm bare/meta.pkl
 
 # ---- bad folders and files -------------------------------------------------------------------------------------------
 
@@ -171,14 +218,19 @@ edited() { # TEXT SED-COMMAND: a folder whose config.json is edited
 }
 mkdir no_config no_weights && cp hf/model.safetensors no_config && cp hf/config.json no_weights
 refuses "nowhere: cannot open: No such file" convert nowhere -o x
-refuses "no_config: the folder has no config.json" convert no_config -o x
-refuses "no_weights: the folder holds no weights: expected model.safetensors" convert no_weights -o x
+refuses "no_config: no file says how many attention heads the model has; give --heads" convert no_config -o x
+refuses "no_weights: the folder holds no model.safetensors, pytorch_model.bin or model.pt" convert no_weights -o x
 refuses "text.txt: is neither a safetensors file nor a PyTorch checkpoint" convert text.txt -o x
 refuses "first.gguf: is a GGUF file already; use nib run or nib quantize" convert first.gguf -o x
 refuses "hf/tokenizer.json: is JSON, not weights" convert hf/tokenizer.json -o x
 refuses "no file says how many attention heads the model has; give --heads" convert no_config/model.safetensors -o x
 edited "architecture \`llama\` is not supported; nib converts gpt2" 's/"gpt2"/"llama"/'
-edited "names no model_type" '/model_type\|architectures\|GPT2LMHead/d; s/^  \],//'
+untyped='/model_type\|architectures\|GPT2LMHead/d; s/^  \],//'
+edited "names no model_type and no number of heads, such as n_head" "$untyped; /n_head/d"
+sed "$untyped" bare/config.json > edited/config.json && works convert edited -o untyped.gguf
+check "says what it takes it for" grep -q "warning: edited/config.json names no model_type: by its keys it is taken for a GPT-2's" "$err"
+sed 's/"gpt2"/"llama"/' bare/config.json > edited/config.json && works convert edited -o x4.gguf --heads 4 --activation gelu
+check "an option gets past another model's file" grep -q "warning: config.json is not used: .*llama" "$err"
 edited "activation \`silu\` is not supported; nib knows gelu_new" 's/gelu_new/silu/'
 edited "layer_norm_epsilon is number where nib expects a number from 0 to 1" 's/1e-05/7/'
 edited "n_layer is 3, but the weights say 2" 's/"n_layer": 2/"n_layer": 3/'
@@ -200,7 +252,7 @@ weights() { # TEXT SED-COMMAND: the folder with an edited header of the weights,
     rm -rf edited && cp -r bare edited && sed -i "$2" edited/model.safetensors
     refuses "$1" convert edited -o x
 }
-weights "tensor \`wte.weight\` is missing: this is no GPT-2" 's/\.wte\./.wtf./'
+weights "tensor \`wte.weight\` is missing: the names are those of GPT-2, but the file is incomplete" 's/\.wte\./.wtf./'
 weights "tensor \`h.1.ln_1.bias\` is missing" 's/h\.1\.ln_1\.bias/h.1.ln_1.b1as/'
 weights "the file is damaged" 's/"shape":\[32\]/"shape":[33]/'
 weights "the file is damaged" 's/"data_offsets":\[0,/"data_offsets":[9,/'

@@ -5,18 +5,19 @@
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "checkpoint_files.h"
 #include "io/safetensors.h"
+#include "model/architecture.h"
 #include "model/export.h"
-#include "model/gpt.h"
-#include "model/hf_names.h"
+#include "model/layouts.h"
 #include "test_errors.h"
 #include "test_files.h"
-#include "text/bpe_tokenizer.h"
 #include "text/byte_alphabet.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/tokenizer_files.h"
 #include "text/tokenizer_gguf.h"
 #include "text/vocabulary.h"
@@ -36,10 +37,10 @@ constexpr int64_t kV = 7, kC = 8, kS = 5, kF = 12, kL = 2;
 
 // Every parameter with numbers of its own, matrices as in PyTorch's Linear or transposed as in Conv1D.
 Tensors make_tensors(bool conv1d, bool untied = false) {
-    GptConfig config{.layers = kL, .heads = 2, .embd = kC, .context = kS, .vocab = kV, .ffn = kF, .tied = !untied};
+    ModelConfig config{.layers = kL, .heads = 2, .embd = kC, .context = kS, .vocab = kV, .ffn = kF, .tied = !untied};
     Tensors tensors;
     float next = 0;
-    for (const ParameterSpec& spec : gpt_parameters(config)) {
+    for (const ParameterSpec& spec : model_parameters(config)) {
         Values values{
             {spec.shape.dims.begin(), spec.shape.dims.begin() + spec.shape.rank},
             {                       }
@@ -165,7 +166,7 @@ std::vector<float> floats(const GgufTensor& tensor) {
 
 // `tensors` are in PyTorch's layout.
 void expect_model(const GgufFile& file, const Tensors& tensors) {
-    const std::vector<ParameterSpec> specs = gpt_parameters(read_config(file));
+    const std::vector<ParameterSpec> specs = model_parameters(read_config(file));
     ASSERT_EQ(file.tensors().size(), specs.size());
     for (size_t i = 0; i < specs.size(); ++i) {
         const GgufTensor& tensor = file.tensors()[i];
@@ -176,18 +177,44 @@ void expect_model(const GgufFile& file, const Tensors& tensors) {
     }
 }
 
-TEST(HfNames, BothWays) {
+TEST(Layouts, HuggingFace) {
     EXPECT_EQ(hf_name("blk.13.attn_qkv.weight"), "h.13.attn.c_attn.weight");
     EXPECT_EQ(hf_name("blk.0.ffn_norm.bias"), "h.0.ln_2.bias");
     EXPECT_EQ(hf_name("token_embd.weight"), "wte.weight");
     EXPECT_EQ(hf_name("output.weight"), "lm_head.weight");
-    EXPECT_EQ(without_prefixes("_orig_mod.module.transformer.h.0.ln_1.bias"), "h.0.ln_1.bias");
-    EXPECT_EQ(without_prefixes("model.transformer.wte.weight"), "wte.weight");
-    EXPECT_TRUE(is_constant_buffer("h.0.attn.bias") && is_constant_buffer("h.11.attn.masked_bias"));
-    EXPECT_FALSE(is_constant_buffer("attn.bias") || is_constant_buffer("h.0.attn.c_attn.bias") ||
-                 is_constant_buffer("h.x.attn.bias") || is_constant_buffer("h..attn.bias"));
     EXPECT_TRUE(is_conv1d("blk.0.ffn_up.weight"));
     EXPECT_FALSE(is_conv1d("blk.0.ffn_up.bias") || is_conv1d("blk.0.ffn_norm.weight") || is_conv1d("token_embd.weight"));
+    const Layout& hf = layouts()[0];
+    for (const char* name : {"h.0.attn.c_attn.bias", "lm_head.weight", "lm_head.decoder.weight", "ln_f.bias"})
+        EXPECT_TRUE(hf.has_parameter(name)) << name;
+    for (const char* name : {"", ".", "h.0", "h.0.", "h.x.ln_1.bias", "h..ln_1.bias", "h.-1.ln_1.bias", "ln_1.bias",
+                             "h.99999999999.ln_1.bias", "h.0.ln_f.bias", "transformer.wte.weight"})
+        EXPECT_FALSE(hf.has_parameter(name)) << name;
+    EXPECT_TRUE(hf.has_buffer("h.0.attn.bias") && hf.has_buffer("h.11.attn.masked_bias"));
+    EXPECT_FALSE(hf.has_buffer("attn.bias") || hf.has_buffer("h.0.attn.c_attn.bias") || hf.has_buffer("h..attn.bias"));
+}
+
+TEST(Layouts, EachHasEveryParameterUnderNamesOfItsOwn) {
+    const ModelConfig config{.layers = 12, .heads = 2, .embd = 4, .context = 3, .vocab = 5, .tied = false};
+    for (const Layout& layout : layouts()) {
+        std::set<std::string> names;
+        for (const ParameterSpec& spec : model_parameters(config)) {
+            ASSERT_FALSE(rows_of(layout, spec.name).empty()) << layout.name << ": " << spec.name;
+            for (const StoredAs& row : rows_of(layout, spec.name)) {
+                for (size_t part = 0; part < row.parts.size() && !row.parts[part].empty(); ++part) {
+                    const std::string name = stored_name(layout, row, spec.name, part, 7);
+                    EXPECT_TRUE(layout.has_parameter(name)) << name;
+                    EXPECT_FALSE(layout.has_buffer(name)) << name;
+                    EXPECT_TRUE(names.insert(name).second) << name;
+                }
+            }
+        }
+    }
+    const Layout& lecture = layouts()[2];
+    const StoredAs& row = rows_of(lecture, "blk.3.attn_qkv.weight")[0];
+    EXPECT_EQ(stored_name(lecture, row, "blk.3.attn_qkv.weight", 1, 4), "blocks.3.sa.heads.4.key.weight");
+    EXPECT_TRUE(lecture.has_buffer("blocks.3.sa.heads.4.tril"));
+    EXPECT_FALSE(lecture.has_buffer("blocks.3.sa.heads.x.tril") || lecture.has_parameter("blocks.3.sa.heads..key.weight"));
 }
 
 TEST_F(Convert, HuggingFaceWithAndWithoutPrefix) {
@@ -200,7 +227,7 @@ TEST_F(Convert, HuggingFaceWithAndWithoutPrefix) {
         write_model(tensors, prefix);
         const GgufFile file = convert("hf");
         expect_model(file, make_tensors(false));
-        const GptConfig expected{.layers = kL, .heads = 2, .embd = kC, .context = kS, .vocab = kV, .ffn = kF};
+        const ModelConfig expected{.layers = kL, .heads = 2, .embd = kC, .context = kS, .vocab = kV, .ffn = kF};
         EXPECT_EQ(read_config(file), expected);
         EXPECT_EQ(file.get<std::string>("general.name"), "hf");
         EXPECT_EQ(file.get<uint32_t>("general.file_type"), 0u);
@@ -220,12 +247,370 @@ TEST_F(Convert, Head) {
     config["tie_word_embeddings"] = true;
     write_model(untied, "transformer.", config);
     warnings.clear();
-    EXPECT_TRUE(read_config(convert("hf")).tied);
-    EXPECT_MENTIONS(warnings.at(0), "differs from the embedding");
+    expect_model(convert("hf"), make_tensors(false, true));
+    EXPECT_MENTIONS(warnings.at(0), "tie_word_embeddings is true, but `lm_head.weight` differs from the embedding");
     Tensors equal = make_tensors(true);
     equal["lm_head.weight"] = equal["wte.weight"];
     write_model(equal);
     EXPECT_TRUE(read_config(convert("hf")).tied) << "stored once";
+    equal.erase("wte.weight");  // as safetensors' save_model leaves out one of two tensors that share their memory
+    write_model(equal);
+    warnings.clear();
+    expect_model(convert("hf"), make_tensors(false));
+    EXPECT_MENTIONS(warnings.at(0), "there is no token embedding: it is taken to be the head");
+    equal.erase("lm_head.weight");
+    write_model(equal);
+    fs::remove(folder / "out.gguf");
+    EXPECT_MENTIONS(conversion_error(), "tensor `wte.weight` is missing");
+    Tensors decoder = untied;
+    decoder["lm_head.decoder.weight"] = decoder["lm_head.weight"];
+    EXPECT_MENTIONS((write_model(decoder), conversion_error()), "`transformer.lm_head.decoder.weight` belongs to no");
+    decoder.erase("lm_head.weight");
+    write_model(decoder);
+    expect_model(convert("hf"), make_tensors(false, true));
+}
+
+// The logits of a head with a bias, from the numbers that the model file has instead.
+TEST_F(Convert, HeadWithBias) {
+    for (const bool untied : {true, false}) {
+        Tensors tensors = make_tensors(true, untied);
+        Values& bias = tensors["lm_head.bias"] = {
+            {kV},
+            { 3, -1, 0, 0.5f, 2, -7, 1}
+        };
+        for (float& gain : tensors["ln_f.weight"].data) gain /= 100;  // as large as it may be
+        for (float& shift : tensors["ln_f.bias"].data) shift /= -300;
+        write_model(tensors);
+        const GgufFile file = convert("hf");
+        EXPECT_MENTIONS(warnings.at(0), "the head has a bias: it is put into the head and the final norm");
+        ASSERT_FALSE(read_config(file).tied);
+        const auto head = floats(file.tensor("output.weight")), gain = floats(file.tensor("output_norm.weight")),
+                   shift = floats(file.tensor("output_norm.bias"));
+        const std::vector<float>& w = tensors[untied ? "lm_head.weight" : "wte.weight"].data;
+        const std::vector<float> normal{-1.5f, 0.25f, 1, -0.75f, 2, -1, 0.5f, -0.5f};  // mean 0
+        for (size_t v = 0; v < kV; ++v) {
+            double expected = bias.data[v], found = 0;
+            for (size_t c = 0; c < kC; ++c) {
+                const size_t at = v * kC + c;
+                expected += w[at] * (tensors["ln_f.weight"].data[c] * normal[c] + tensors["ln_f.bias"].data[c]);
+                found += head[at] * (gain[c] * normal[c] + shift[c]);
+            }
+            EXPECT_NEAR(found, expected, 1e-4) << v;
+        }
+        warnings.clear();
+        bias.data.assign(kV, 0);
+        write_model(tensors);
+        EXPECT_EQ(read_config(convert("hf")).tied, !untied) << "zeros";
+        EXPECT_EQ(warnings.size(), 1u) << "no tokenizer";
+        warnings.clear();
+    }
+    Tensors tensors = make_tensors(true);
+    tensors["lm_head.bias"] = {{kV + 1}, std::vector<float>(kV + 1)};
+    write_model(tensors);
+    fs::remove(folder / "out.gguf");
+    EXPECT_MENTIONS(conversion_error(), "tensor `transformer.lm_head.bias` has shape (8), expected (7)");
+}
+
+// Whoever wraps the model: the names end alike. Each: what comes before the body's names, and before the head's.
+TEST_F(Convert, WrappedModels) {
+    const std::pair<const char*, const char*> wrapped[] = {
+        {"pretrained_model.transformer.",       "pretrained_model."      }, // TRL
+        {"base_model.model.transformer.",       "base_model.model."      }, // PEFT
+        {"model.transformer.",                  "model."                 }, // Lightning
+        {"net.",                                "net."                   },
+        {"_forward_module.module.transformer.", "_forward_module.module."}, // Fabric
+        {"_orig_mod.module.transformer.",       "_orig_mod.module."      }, // torch.compile of DDP
+        {"module._orig_mod.transformer.",       "module._orig_mod."      },
+        {"policy.gpt.backbone._orig_mod.",      "policy.gpt."            }, // anybody
+        {"transformer._fsdp_wrapped_module.",   ""                       },
+    };
+    for (const auto& [body, head] : wrapped) {
+        const Tensors untied = make_tensors(true, true);
+        Tensors tensors;
+        for (const auto& [name, values] : untied) tensors[(name.starts_with("lm_head") ? head : body) + name] = values;
+        write_model(tensors, "");
+        expect_model(convert("hf"), make_tensors(false, true));
+    }
+    Tensors tensors;
+    for (const auto& [name, values] : make_tensors(true)) {
+        const size_t dot = name.rfind('.');
+        const bool inside = name.find("c_attn") != name.npos;  // the modules that PEFT had wrapped
+        tensors[name.substr(0, dot) + (inside ? ".base_layer" : "") + name.substr(dot)] = values;
+    }
+    write_model(tensors, "base_model.model.transformer.");
+    expect_model(convert("hf"), make_tensors(false));
+    tensors["h.0.attn.c_attn.lora_A.default.weight"] = tensors["ln_f.bias"];
+    write_model(tensors, "base_model.model.transformer.");
+    fs::remove(folder / "out.gguf");
+    EXPECT_MENTIONS(conversion_error(),
+                    "`base_model.model.transformer.h.0.attn.c_attn.lora_A.default.weight` belongs to an adapter (LoRA)");
+    Tensors two;
+    for (const char* prefix : {"model.", "ema_model."})
+        for (const auto& [name, values] : make_tensors(true)) two[prefix + name] = values;
+    write_model(two, "");
+    EXPECT_MENTIONS(conversion_error(),
+                    "holds two models, with the embeddings `ema_model.wte.weight` and `model.wte.weight`");
+}
+
+TEST_F(Convert, OtherHeadsAreLeftOut) {
+    for (const char* head : {"v_head.summary", "value_head", "multiple_choice_head.summary", "score", "classifier",
+                             "qa_outputs", "reward_head.0"}) {
+        Tensors tensors = make_tensors(true);
+        tensors[std::string(head) + ".weight"] = {
+            {2, kC},
+            std::vector<float>(2 * kC)
+        };
+        tensors[std::string(head) + ".bias"] = {
+            {2 },
+            { 0, 0}
+        };
+        write_model(tensors, "");
+        warnings.clear();
+        expect_model(convert("hf"), make_tensors(false));
+        EXPECT_MENTIONS(warnings.at(0), "left out heads for other tasks than the next token: `" + std::string(head));
+    }
+    fs::remove(folder / "out.gguf");
+    for (const char* head : {"token_head.weight", "score.weight", "lm_head.0.weight"}) {
+        Tensors tensors = make_tensors(true);
+        tensors[head] = tensors["wte.weight"];
+        tensors[head].data[0] = 7;
+        write_model(tensors, "");
+        EXPECT_MENTIONS(conversion_error(), "tensor `" + std::string(head) + "` belongs to no parameter");
+    }
+}
+
+// Without one of its tensors each program's model is refused by a line that says whose it is.
+TEST_F(Convert, IncompleteFilesOfOtherPrograms) {
+    for (const std::string program : {"mingpt2020", "lecture", "book"}) {
+        const std::string file = golden("transformers/" + program + ".pt");
+        const CheckpointSource source = CheckpointSource::open(file);
+        const std::map<std::string, const char*> layout{
+            {"mingpt2020", "the first minGPT"},
+            {"lecture",    "the lecture"     },
+            {"book",       "the book"        }
+        };
+        for (const SourceTensor& without : source.tensors()) {
+            if (without.name.ends_with("mask") || without.name.ends_with("tril")) continue;
+            if (without.name == "lm_head.bias") continue;  // some have none
+            Tensors tensors;
+            for (const SourceTensor& tensor : source.tensors())
+                if (&tensor != &without) tensors[tensor.name] = {tensor.shape, values(tensor)};
+            write_file(folder / "x.safetensors", safetensors_of(tensors, ""));
+            ConvertRequest r = request("x.safetensors", "x.gguf");
+            if (program != "lecture") r.hints.heads = 3;
+            const std::string error = error_of([&] { convert_checkpoint(r, reports()); });
+            EXPECT_FALSE(fs::exists(r.output)) << without.name;
+            EXPECT_MENTIONS(error, "` is missing: the names are those of " + std::string(layout.at(program)))
+                << without.name;
+        }
+    }
+}
+
+TEST_F(Convert, OtherModelsAreNamed) {
+    for (const auto& [tensor, model] : std::map<std::string, std::string>{
+             {"model.layers.0.self_attn.q_proj.weight",                "Llama"                                   },
+             {"bert.embeddings.word_embeddings.weight",                "BERT"                                    },
+             {"embeddings.word_embeddings.weight",                     "BERT"                                    },
+             {"transformer.h.0.attn.attention.q_proj.weight",          "GPT-Neo"                                 },
+             {"transformer.h.0.attn.q_proj.weight",                    "GPT-J"                                   },
+             {"transformer.tokens_embed.weight",                       "GPT-1"                                   },
+             {"gpt_neox.layers.0.attention.query_key_value.weight",    "GPT-NeoX"                                },
+             {"transformer_encoder.layers.0.self_attn.in_proj_weight", "nn.Transformer"                          },
+             {"fc1.weight",                                            "`fc1.weight`, have the names of no model"}
+    }) {
+        write_model(
+            {
+                {"lm_head.weight", make_tensors(true)["wte.weight"]},
+                {tensor,           make_tensors(true)["wte.weight"]}
+        },
+            "");
+        EXPECT_MENTIONS(conversion_error(), model) << tensor;
+    }
+}
+
+// ---- what files say, and options --------------------------------------------------------------------------------------
+
+TEST_F(Convert, ConfigurationsWithoutModelType) {
+    const auto config_of = [&](const nlohmann::json& config, const char* says) {
+        write_model(make_tensors(true), "", config);
+        warnings.clear();
+        const ModelConfig read = read_config(convert("hf"));
+        EXPECT_MENTIONS(warnings.at(0),
+                        "config.json names no model_type: by its keys it is taken for " + std::string(says));
+        return read;
+    };
+    const ModelConfig gpt2{.layers = kL, .heads = 2, .embd = kC, .context = kS, .vocab = kV, .ffn = kF};
+    ModelConfig nano = gpt2, four = gpt2;
+    nano.act = Act::GeluErf, four.heads = 4;
+    EXPECT_EQ(config_of(
+                  {
+                      {"n_layer", kL},
+                      {"n_head",  2 },
+                      {"n_embd",  kC},
+                      {"n_ctx",   kS}
+    },
+                  "a GPT-2's"),
+              gpt2);
+    EXPECT_EQ(config_of(
+                  {
+                      {"block_size", kS  },
+                      {"n_head",     2   },
+                      {"n_embd",     kC  },
+                      {"bias",       true}
+    },
+                  "nanoGPT's"),
+              nano);
+    EXPECT_EQ(config_of(
+                  {
+                      {"config", {{"block_size", kS}, {"n_head", 4}, {"n_embd", kC}}}
+    },
+                  "a GPT-2's"),
+              four);
+    EXPECT_EQ(config_of(
+                  {
+                      {"emb_dim",        kC},
+                      {"n_heads",        4 },
+                      {"n_layers",       kL},
+                      {"context_length", kS}
+    },
+                  "a GPT-2's"),
+              four);
+    EXPECT_EQ(config_of(
+                  {
+                      {"system", {{"seed", 1}}                                                            },
+                      {"model",  {{"model_type", nullptr}, {"n_layer", kL}, {"n_head", 4}, {"n_embd", kC}}}
+    },
+                  "a GPT-2's"),
+              four);
+    fs::remove(folder / "out.gguf");
+    const auto error_of_config = [&](const nlohmann::json& config) {
+        write_model(make_tensors(true), "", config);
+        return conversion_error();
+    };
+    EXPECT_MENTIONS(error_of_config(nlohmann::json::object()), "names no model_type and no number of heads");
+    EXPECT_MENTIONS(error_of_config({
+                        {"n_embd",  kC},
+                        {"n_layer", kL}
+    }),
+                    "names no model_type and no number of heads");
+    EXPECT_MENTIONS(error_of_config({
+                        {"n_head", 2     },
+                        {"n_embd", kC + 1}
+    }),
+                    "n_embd is 9, but the weights say 8");
+    EXPECT_MENTIONS(error_of_config({
+                        {"model", {{"model_type", "gpt-nano"}}}
+    }),
+                    "n_layer is 3, but the weights say 2");
+    EXPECT_MENTIONS(error_of_config({
+                        {"n_head",             2    },
+                        {"scale_attn_weights", false}
+    }),
+                    "scale_attn_weights: the value false");
+}
+
+TEST_F(Convert, OptionsGetPastFilesThatMislead) {
+    const auto with_heads = [&](const nlohmann::json& config, int64_t heads, std::optional<Act> act = {}) {
+        write_model(make_tensors(true), "", config);
+        warnings.clear();
+        ConvertRequest r = request("hf", "out.gguf");
+        r.hints.heads = heads, r.hints.act = act, r.overwrite = true;
+        convert_checkpoint(r, reports());
+        return read_config(GgufFile::open(r.output));
+    };
+    EXPECT_EQ(with_heads(config_json(), 4).heads, 4);
+    EXPECT_MENTIONS(warnings.at(0), "taking 4 heads, as given, instead of the 2 of");
+    EXPECT_EQ(with_heads(config_json(), 2, Act::Relu).act, Act::Relu);
+    EXPECT_MENTIONS(warnings.at(0), "taking the activation relu, as given, instead of gelu_new of");
+    with_heads(config_json(), 2, Act::GeluTanh);
+    EXPECT_EQ(warnings.size(), 1u) << "no tokenizer";
+    nlohmann::json config = config_json();
+    config["n_layer"] = 3;
+    EXPECT_EQ(with_heads(config, 2).layers, kL);
+    EXPECT_MENTIONS(warnings.at(0), "n_layer is 3, but the weights say 2");
+    for (const char* other :
+         {R"({"model_type": "llama", "num_attention_heads": 8})", R"({"n_head": "two"})", R"([])", "{}"}) {
+        EXPECT_EQ(with_heads(nlohmann::json::parse(other), 4).heads, 4);
+        EXPECT_MENTIONS(warnings.at(0), "config.json is not used: ") << other;
+    }
+    config = config_json();
+    config["activation_function"] = "silu";
+    EXPECT_MENTIONS(error_of([&] { with_heads(config, 2); }), "activation `silu` is not supported");
+    EXPECT_EQ(with_heads(config, 2, Act::Relu).act, Act::Relu);
+    EXPECT_MENTIONS(warnings.at(0), "taking the activation relu, as given, instead of silu of");
+    config = config_json();
+    config["scale_attn_by_inverse_layer_idx"] = true;
+    EXPECT_MENTIONS(error_of([&] { with_heads(config, 4); }), "the value true is not supported");
+    EXPECT_MENTIONS(
+        error_of([&] { with_heads(config_json(), 3); }),
+        "3 heads do not divide 8 channels, which must be a multiple of them; choose another value of the number");
+}
+
+TEST_F(Convert, ConfigurationsInThePyTorchFile) {
+    const auto dict = [](const std::vector<std::pair<std::string, std::string>>& items) {
+        std::string text = "}(";
+        for (const auto& [key, value] : items) text += p_text(key) + value;
+        return text + "u";
+    };
+    const Tensors tensors = make_tensors(false);
+    const auto heads_of = [&](const std::vector<std::pair<std::string, std::string>>& beside) {
+        std::vector<std::string> storages;
+        std::vector<std::pair<std::string, std::string>> items{
+            {"state_dict", torch_tensors(tensors, "model.", storages)}
+        };
+        items.insert(items.end(), beside.begin(), beside.end());
+        write_file(folder / "ckpt.pt", torch_zip(p_dict(items), storages).bytes);
+        fs::remove(folder / "out.gguf");
+        const std::string error = error_of([&] { convert("ckpt.pt"); });
+        return error.empty() ? read_config(GgufFile::open((folder / "out.gguf").string())).heads : 0;
+    };
+    EXPECT_EQ(heads_of({
+                  {"config", dict({{"n_head", p_int(4)}})}
+    }),
+              4);
+    EXPECT_EQ(heads_of({
+                  {"hyper_parameters", dict({{"lr", p_int(1)}, {"cfg", dict({{"num_heads", p_int(4)}})}})}
+    }),
+              4);
+    EXPECT_EQ(heads_of({
+                  {"n_heads", p_int(8)}
+    }),
+              8);
+    EXPECT_EQ(heads_of({
+                  {"config",     dict({{"n_head", p_int(8)}})},
+                  {"model_args", dict({{"n_head", p_int(4)}})}
+    }),
+              4);
+    EXPECT_EQ(heads_of({
+                  {"config", dict({{"n_head", p_int(1)}, {"n_embd", p_int(768)}})}
+    }),
+              0)
+        << "of another model";
+    EXPECT_EQ(heads_of({
+                  {"config", dict({{"n_head", p_int(-4)}})}
+    }),
+              0);
+    EXPECT_EQ(heads_of({
+                  {"config", dict({{"n_head", p_text("4")}})}
+    }),
+              0);
+    EXPECT_EQ(heads_of({}), 0);
+}
+
+// A kind of bias that no block has is zeros; one that only some have is missing.
+TEST_F(Convert, BiasesThatAreNotThere) {
+    Tensors tensors = make_tensors(true), expected = make_tensors(false);
+    for (const char* name : {"h.0.attn.c_attn.bias", "h.1.attn.c_attn.bias"}) {
+        tensors.erase(name);
+        std::ranges::fill(expected[name].data, 0.0f);
+    }
+    write_model(tensors);
+    expect_model(convert("hf"), expected);
+    EXPECT_MENTIONS(warnings.at(0), "the model has no attn_qkv.bias: zeros in the file");
+    tensors.erase("ln_f.bias");
+    write_model(tensors);
+    fs::remove(folder / "out.gguf");
+    EXPECT_MENTIONS(conversion_error(), "tensor `ln_f.bias` is missing");
 }
 
 TEST_F(Convert, ConfigurationIsHonoured) {
@@ -266,7 +651,7 @@ TEST_F(Convert, NanoGptCheckpoint) {
     EXPECT_EQ(floats(without.tensor("blk.1.ffn_up.weight")), expected.at("h.1.mlp.c_fc.weight").data);
     write_checkpoint(tensors, "", "}");
     fs::remove(folder / "out.gguf");
-    EXPECT_MENTIONS(conversion_error("ckpt.pt"), "give --heads");
+    EXPECT_MENTIONS(conversion_error("ckpt.pt"), "give the number of heads");
     write_checkpoint(tensors, "", "}(" + p_text("n_head") + p_int(3) + "u");
     EXPECT_MENTIONS(conversion_error("ckpt.pt"), "3 heads do not divide 8 channels");
 }
@@ -281,8 +666,8 @@ TEST_F(Convert, RefusesOtherModels) {
     EXPECT_MENTIONS(error_with([](Tensors& t) { t["score.weight"] = t["wte.weight"]; }),
                     "tensor `transformer.score.weight` belongs to no parameter of a GPT-2 of 2 layers");
     EXPECT_MENTIONS(error_with([](Tensors& t) { t["a"] = t["b"] = t["wte.weight"]; }), "`transformer.a` (and 1 others)");
-    EXPECT_MENTIONS(error_with([](Tensors& t) { t["transformer.wte.weight"] = t["wte.weight"]; }),
-                    "are the same parameter");
+    EXPECT_MENTIONS(error_with([](Tensors& t) { t["transformer.wte.weight"] = t["wte.weight"]; }), "holds two models");
+    EXPECT_MENTIONS(error_with([](Tensors& t) { t["module.wte.weight"] = t["wte.weight"]; }), "are the same parameter");
     EXPECT_MENTIONS(error_with([](Tensors& t) { t.erase("h.1.ln_2.bias"); }), "tensor `h.1.ln_2.bias` is missing");
     EXPECT_MENTIONS(error_with([](Tensors& t) { t.erase("h.0.ln_1.weight"); }), "tensor `h.0.ln_1.weight` is missing");
     EXPECT_MENTIONS(error_with([](Tensors& t) { t["h.9999.ln_1.weight"] = t["h.0.ln_1.weight"]; }),
@@ -390,7 +775,7 @@ TEST_F(Convert, ThereAndBackAgain) {
     EXPECT_TRUE(same("names.json")) << "characters out of order, a mark and gaps";
     const auto tokenizer = load_tokenizer((folder / "exported").string());
     EXPECT_EQ(tokenizer->encode("ab中a<.>"), (std::vector<int32_t>{2, 1, 4, 2, 0}));
-    const auto& specials = dynamic_cast<const BpeTokenizer&>(*tokenizer).specials();
+    const SpecialTokens& specials = tokenizer->specials();
     EXPECT_TRUE(specials.begin == 0 && specials.end == 0 && specials.add_begin && !specials.add_end);
     ConvertRequest r = request("hf", "half.gguf");
     r.type = DType::F16;
@@ -404,21 +789,38 @@ TEST_F(Convert, ThereAndBackAgain) {
 TEST_F(Convert, TokenizerMustFit) {
     write_bpe(folder / "hf");
     EXPECT_MENTIONS(conversion_error(), "the tokenizer has 259 tokens, but the embedding has only 7 rows");
-    write_file(folder / "v.json", R"({"a": 0, "ab": 1, "é": 2})");
-    EXPECT_MENTIONS(conversion_error("hf", (folder / "v.json").string()), "the token `é` cannot be stored beside others");
-    for (const auto& [text, message] : std::map<std::string, std::string>{
-             {R"({})",                 "the list of tokens is empty"           },
-             {R"({"": 0})",            "a token is empty"                      },
-             {R"({"a": -1})",          "nib expects a token id"                },
-             {R"({"a": 1, "b": 1})",   "is the second token with the id 1"     },
-             {R"({"a": 0, "b": 1e9})", "is number where nib expects a token id"},
-             {R"({"a": 4000000000})",  "nib expects a token id from 0 to 2"    },
-             {R"(7)",                  "where nib expects an object of tokens" },
-             {R"({"model": {}})",      "v.json: model: the tokenizer type"     }
-    }) {
-        write_file(folder / "v.json", text);
-        EXPECT_MENTIONS(conversion_error("hf", (folder / "v.json").string()), message) << text;
-    }
+    write_file(folder / "v.json", R"({"a": 1, "b": 1})");
+    EXPECT_MENTIONS(conversion_error("hf", (folder / "v.json").string()),
+                    "v.json: \"b\" is the second token with the id 1");
+}
+
+// The model file says what ends a text, so that nothing else must.
+TEST_F(Convert, EndToken) {
+    const auto keys = [&](const char* vocab, std::optional<std::string> token) {
+        ConvertRequest r = request("hf", "out.gguf");
+        r.vocab = vocab == nullptr ? "none" : (folder / "v.json").string();
+        if (vocab != nullptr) write_file(r.vocab, vocab);
+        r.end_token = std::move(token), r.overwrite = true;
+        warnings.clear();
+        convert_checkpoint(r, reports());
+        const GgufFile file = GgufFile::open(r.output);
+        return std::vector<int32_t>{file.get_or<int32_t>("tokenizer.ggml.bos_token_id", -1),
+                                    file.get_or<int32_t>("tokenizer.ggml.eos_token_id", -1),
+                                    file.get_or<bool>("tokenizer.ggml.add_bos_token", false)};
+    };
+    using Keys = std::vector<int32_t>;
+    constexpr const char* kDot = R"([".", "a", "b", "c"])";
+    EXPECT_EQ(keys(kDot, {}), (Keys{0, 0, 1}));
+    EXPECT_MENTIONS(warnings.at(0), "`.`, number 0 in a list of letters, is taken for the one that begins and ends texts");
+    EXPECT_EQ(keys(kDot, "b"), (Keys{2, 2, 1}));
+    EXPECT_EQ(warnings.size(), 1u) << "only about rows without tokens";
+    EXPECT_EQ(keys(kDot, ""), (Keys{-1, -1, 0}));
+    EXPECT_EQ(keys(R"(["\n", ".", "a"])", {}), (Keys{-1, -1, 0}));
+    EXPECT_EQ(keys(R"(["\n", ".", "a"])", "\n"), (Keys{0, 0, 1}));
+    EXPECT_EQ(keys(R"(["<s>", "</s>", "a"])", "a"), (Keys{0, 2, 1}));
+    EXPECT_EQ(keys(nullptr, "3")[1], 3);
+    EXPECT_MENTIONS(error_of([&] { keys(kDot, "x"); }), "the model has no token `x`");
+    EXPECT_MENTIONS(error_of([&] { keys(nullptr, "7"); }), "the model has no token `7`");
 }
 
 TEST(Safetensors, HeaderIsReadBack) {

@@ -16,6 +16,7 @@ namespace nib {
 namespace {
 
 using namespace test;
+using namespace std::string_literals;
 
 class CorpusTest : public ::testing::Test {
 protected:
@@ -54,8 +55,9 @@ std::u32string random_text(std::mt19937& random, size_t size, unsigned ascii) {
 std::u32string read(const Corpus& corpus, const CharTokenizer& tokenizer, int64_t begin, size_t count) {
     std::vector<int32_t> ids(count);
     corpus.read(begin, ids, tokenizer);
+    const std::vector<char32_t> codes = tokenizer.code_points();
     std::u32string text;
-    for (const int32_t id : ids) text += tokenizer.code_points()[static_cast<size_t>(id)];
+    for (const int32_t id : ids) text += codes[static_cast<size_t>(id)];
     return text;
 }
 
@@ -102,11 +104,30 @@ TEST_F(CorpusTest, WindowsAcrossStridesAndFiles) {
 }
 
 TEST_F(CorpusTest, EveryCodePointIsACharacter) {
-    // Byte order marks (also in the middle, where files meet), CRLF, NUL, Chinese, emoji with joiners and variation marks.
-    const std::u32string first = std::u32string(U"\uFEFF第一回\r\n\uFEFF甄士隐\r\r\n\0", 14),
-                         second = U"\uFEFF👩\u200D🚀❤\uFE0F e\u0301";
+    // Byte order marks that begin no file, CRLF, NUL, Chinese, emoji with joiners and variation marks.
+    const std::u32string first = std::u32string(U"第一回\r\n\uFEFF甄士隐\r\r\n\0", 13),
+                         second = U"👩\u200D🚀❤\uFE0F e\u0301\uFEFF";
     std::mt19937 random(2);
     expect_reads_as(Corpus({file("a", utf8(first)), file("b", utf8(second))}), first + second, random);
+}
+
+// One that begins a file is no part of the text; only one.
+TEST_F(CorpusTest, ByteOrderMarksAreSkipped) {
+    std::mt19937 random(3);
+    const std::u32string long_text = random_text(random, 3 * Corpus::kStride + 5, 60), ascii(3 * Corpus::kStride, U'x');
+    for (const std::u32string& text : {std::u32string(U"a"), std::u32string(U"\uFEFFab"), ascii, long_text}) {
+        const std::string marked = file("marked", "\xEF\xBB\xBF" + utf8(text)), plain = file("plain", utf8(text));
+        const Corpus corpus({marked, plain, marked});
+        if (!text.starts_with(U'\uFEFF')) expect_reads_as(corpus, text + text + text, random);
+        if (text.starts_with(U'\uFEFF')) expect_reads_as(Corpus({marked}), text, random);
+    }
+    const std::string only = file("only", "\xEF\xBB\xBF");
+    expect_contains(error_of([&] { Corpus corpus({only}); }), {only, "empty"});
+    const std::string bad = file("bad", "\xEF\xBB\xBFxy\xC0");
+    expect_contains(error_of([&] { Corpus corpus({bad}); }), {"byte offset 5 "});
+    const Corpus corpus({file("marked", "\xEF\xBB\xBFxyé")});
+    const CharTokenizer tokenizer = CharTokenizer::from_code_points(std::vector<char32_t>{U'x', U'y'});
+    expect_contains(error_of([&] { corpus.require_known(tokenizer); }), {"character 3 ", "byte offset 5)"});
 }
 
 TEST_F(CorpusTest, FoldersGiveTheirTextFilesInOrder) {
@@ -153,8 +174,24 @@ TEST_F(CorpusTest, RefusesWhatIsNotUtf8) {
     }
     const std::string chinese = file("gbk.txt", "你好\xC4\xE3");
     expect_contains(error_of([&] { Corpus corpus({chinese}); }), {"byte offset 6 ", "0xC4"});
-    const std::string wide = file("wide.txt", std::string("\xFF\xFEh\0i\0", 6));
-    expect_contains(error_of([&] { Corpus corpus({wide}); }), {"byte offset 0 ", "UTF-16"});
+}
+
+std::string utf16(const std::u16string& text) { return {reinterpret_cast<const char*>(text.data()), 2 * text.size()}; }
+
+TEST_F(CorpusTest, RefusesUtf16) {
+    const auto message = [&](const std::string& bytes) {
+        const std::string path = file("wide.txt", bytes);
+        return error_of([&] { Corpus corpus({path}); });
+    };
+    expect_contains(message(utf16(u"\uFEFFhi")),
+                    {"wide.txt: ", "UTF-16LE", "byte offset 0 ", "iconv -f UTF-16LE -t UTF-8"});
+    expect_contains(message(utf16(u"the old miller")), {"UTF-16LE", "byte offset 0 ", "iconv"});
+    const std::string before(5000, 'x');
+    expect_contains(message(before + "\n" + utf16(u"appended by a shell\r\n")), {"UTF-16LE", "byte offset 5001 "});
+    expect_contains(message(before + "\n" + utf16(u"\uFEFFwith a mark\r\n")), {"UTF-16LE", "byte offset 5001 "});
+    EXPECT_EQ(message("names\0and\0more\0names\0"s), "") << "NUL is a character";
+    EXPECT_EQ(message("\0"s), "");
+    EXPECT_EQ(message("a\0"s), "");
 }
 
 TEST_F(CorpusTest, NamesTheCharacterThatTheModelDoesNotKnow) {
@@ -162,7 +199,7 @@ TEST_F(CorpusTest, NamesTheCharacterThatTheModelDoesNotKnow) {
     text[2500] = U'é';
     const std::string first = file("first.txt", "abc"), second = file("second.txt", utf8(text));
     const Corpus corpus({first, second});
-    const CharTokenizer tokenizer = CharTokenizer::from_code_points({U'a', U'b', U'c', U'你'});
+    const CharTokenizer tokenizer = CharTokenizer::from_code_points(std::vector<char32_t>{U'a', U'b', U'c', U'你'});
     std::vector<int32_t> ids(10);
     corpus.read(3 + 2490, ids, tokenizer);
     corpus.read(3 + 2501, ids, tokenizer);
@@ -170,7 +207,7 @@ TEST_F(CorpusTest, NamesTheCharacterThatTheModelDoesNotKnow) {
                                                       "byte offset 7500"};
     expect_contains(error_of([&] { corpus.read(3 + 2491, ids, tokenizer); }), parts);
     expect_contains(error_of([&] { corpus.require_known(tokenizer); }), parts);
-    corpus.require_known(CharTokenizer::from_code_points({U'a', U'b', U'c', U'é', U'你', U'好'}));
+    corpus.require_known(CharTokenizer::from_code_points(std::vector<char32_t>{U'a', U'b', U'c', U'é', U'你', U'好'}));
 }
 
 TEST_F(CorpusTest, SplitsAtTheEnd) {

@@ -1,6 +1,7 @@
 // libFuzzer target: no config.json and no weights may crash nib convert, and what it accepts, nib opens. The input is a
-// config.json (if it is empty there is none), a line of "--", and the weights: the header of a safetensors file whose data
-// are as large as the seed's, or any other file. Seeds: tests/fuzz_corpus/import.
+// config.json (if it is empty there is none, and if `#` comes first the number of heads is given), a line of "--", and the
+// weights: the header of a safetensors file whose data are as large as the seed's, or any other file. Seeds:
+// tests/fuzz_corpus/import.
 #include <stdlib.h>
 
 #include <cstddef>
@@ -14,7 +15,7 @@
 #include "core/error.h"
 #include "io/gguf.h"
 #include "model/convert.h"
-#include "model/gpt.h"
+#include "model/architecture.h"
 
 namespace {
 
@@ -40,7 +41,7 @@ void write(const fs::path& path, std::string_view bytes) { std::ofstream(path, s
 
 void check_model(const std::string& path) {
     const auto file = nib::GgufFile::open(path);
-    nib::gpt_weights(nib::read_config(file), file, 0);
+    nib::place_weights(nib::read_config(file), file, 0);
 }
 
 }  // namespace
@@ -51,7 +52,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string_view input(reinterpret_cast<const char*>(data), size);
     const size_t between = input.find(kBetween);
     if (between == std::string_view::npos) return 0;
-    const std::string_view config = input.substr(0, between), weights = input.substr(between + kBetween.size());
+    std::string_view config = input.substr(0, between);
+    const std::string_view weights = input.substr(between + kBetween.size());
+    const bool given = config.empty() || config.starts_with('#');
+    if (config.starts_with('#')) config.remove_prefix(1);
     if (config.empty())
         fs::remove(folder.path / "config.json");
     else
@@ -63,7 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     request.output = (folder.path / "out.gguf").string();
     request.overwrite = true;
     request.vocab = "none";
-    if (config.empty()) request.hints.heads = 2;
+    if (given) request.hints.heads = 2;
     try {
         nib::convert_checkpoint(request, {[](const std::string&) {}, [](double) {}});
     } catch (const nib::Error& error) {

@@ -47,18 +47,7 @@ struct Golden : testing::TestWithParam<std::tuple<const KernelTable*, const char
 };
 
 TEST_P(Golden, Logits) {
-    Graph graph(Mode::Infer);
-    const Tensor in = graph.input("ids", {B, T}, DType::I32), positions = graph.input("positions", {B, T}, DType::I32);
-    const Tensor x = gpt(graph, model.config, model.weights, {in, positions});
-    const Tensor logits = graph.output(graph.linear(x, {model.weights.output, {}}));
-    const Plan plan = compile(graph, backend);
-    std::vector<int32_t> where(ids.size());
-    for (size_t r = 0; r < where.size(); ++r) where[r] = static_cast<int32_t>(r % static_cast<size_t>(T));
-    plan.set(in, ids);
-    plan.set(positions, std::span<const int32_t>(where));
-    plan.run(step());
-    std::vector<float> got(static_cast<size_t>(B * T * model.config.vocab));
-    plan.get(logits, std::span(got));
+    const std::vector<float> got = LogitsGraph(backend, model.config, model.weights, B, T).run(ids);
     EXPECT_LE(relative_error(got, numbers<float>(file, "logits")), 1e-5);
 }
 

@@ -39,7 +39,7 @@ struct Outcome {
     std::vector<float> losses, gradients;
 };
 
-Outcome train_once(const KernelTable& table, int threads, const GptConfig& config, int64_t B, int64_t T, float dropout) {
+Outcome train_once(const KernelTable& table, int threads, const ModelConfig& config, int64_t B, int64_t T, float dropout) {
     CpuBackend backend(table, threads);
     const GptCase model(backend, config);
     randomize(model, 1);
@@ -51,46 +51,53 @@ Outcome train_once(const KernelTable& table, int threads, const GptConfig& confi
 }
 
 // Along each parameter's own gradient g the loss changes at the rate |g|.
+void expect_gradients(const ModelConfig& config, float dropout) {
+    constexpr int64_t B = 3, T = 8, R = B * T;
+    CpuBackend backend(ref::table, 2);
+    const GptCase model(backend, config);
+    randomize(model, 1);
+    const LossGraph graph(model, Mode::Train, B, T, dropout);
+    const Plan plan = compile(graph.graph, backend);
+    std::vector<int32_t> targets = random_tokens(R, config.vocab, 3);
+    targets[5] = kIgnore;
+    graph.set(plan, random_tokens(R, config.vocab, 2), targets);
+    const Step step = training_step(R);
+    const auto loss = [&] {
+        plan.run(step);
+        const std::vector<float> losses = graph.losses(plan);
+        return std::accumulate(losses.begin(), losses.end(), 0.0) / R;
+    };
+    loss();
+    EXPECT_EQ(graph.losses(plan)[5], 0);
+    for (size_t i = 0; i < model.specs.size(); ++i) {
+        loss();
+        const std::vector<float> at = model.value(i), g = model.gradient(i);
+        const double length = norm(g);
+        ASSERT_GT(length, 1e-4) << model.specs[i].name;
+        const double h = 3e-3;
+        const auto moved = [&](double by) {
+            std::vector<float> v(at);
+            for (size_t j = 0; j < v.size(); ++j) v[j] += static_cast<float>(by * g[j] / length);
+            model.set_value(i, std::span<const float>(v));
+            return loss();
+        };
+        const double rate = (moved(h) - moved(-h)) / (2 * h);
+        model.set_value(i, std::span<const float>(at));
+        EXPECT_NEAR(rate, length, 0.01 * length + 1e-4) << config.arch << " " << model.specs[i].name << " act "
+                                                        << static_cast<int>(config.act) << " dropout " << dropout;
+    }
+}
+
 TEST(Graph, GradientsOfAWholeModel) {
-    for (const float dropout : {0.0f, 0.2f})
+    for (const float dropout : {0.0f, 0.2f}) {
         for (const Act act : {Act::GeluTanh, Act::GeluErf}) {  // ReLU has kinks; reference_test.cpp has its gradient
-            GptConfig config = tiny_config(act != Act::GeluErf);
+            ModelConfig config = tiny_config(act != Act::GeluErf);
             config.act = act;
-            constexpr int64_t B = 3, T = 8, R = B * T;
-            CpuBackend backend(ref::table, 2);
-            const GptCase model(backend, config);
-            randomize(model, 1);
-            const LossGraph graph(model, Mode::Train, B, T, dropout);
-            const Plan plan = compile(graph.graph, backend);
-            std::vector<int32_t> targets = random_tokens(R, config.vocab, 3);
-            targets[5] = kIgnore;
-            graph.set(plan, random_tokens(R, config.vocab, 2), targets);
-            const Step step = training_step(R);
-            const auto loss = [&] {
-                plan.run(step);
-                const std::vector<float> losses = graph.losses(plan);
-                return std::accumulate(losses.begin(), losses.end(), 0.0) / R;
-            };
-            loss();
-            EXPECT_EQ(graph.losses(plan)[5], 0);
-            for (size_t i = 0; i < model.specs.size(); ++i) {
-                loss();
-                const std::vector<float> at = model.value(i), g = model.gradient(i);
-                const double length = norm(g);
-                ASSERT_GT(length, 1e-4) << model.specs[i].name;
-                const double h = 3e-3;
-                const auto moved = [&](double by) {
-                    std::vector<float> v(at);
-                    for (size_t j = 0; j < v.size(); ++j) v[j] += static_cast<float>(by * g[j] / length);
-                    model.set_value(i, std::span<const float>(v));
-                    return loss();
-                };
-                const double rate = (moved(h) - moved(-h)) / (2 * h);
-                model.set_value(i, std::span<const float>(at));
-                EXPECT_NEAR(rate, length, 0.01 * length + 1e-4)
-                    << model.specs[i].name << " act " << static_cast<int>(act) << " dropout " << dropout;
-            }
+            expect_gradients(config, dropout);
         }
+        expect_gradients(tiny_llama(true, true), dropout);
+        expect_gradients(tiny_llama(false), dropout);
+    }
 }
 
 TEST(Graph, SameBitsForAnyNumberOfThreads) {
@@ -106,31 +113,34 @@ TEST(Graph, SameBitsForAnyNumberOfThreads) {
                   {40, 30}
         }) {
             if (table == &ref::table && B == 40) continue;
-            const Outcome one = train_once(*table, 1, tiny_config(), B, T, 0.1f);
-            for (const int threads : {2, 3}) {
-                const Outcome other = train_once(*table, threads, tiny_config(), B, T, 0.1f);
-                EXPECT_TRUE(same_bits(other.losses, one.losses)) << table->name << " B " << B << " T " << T;
-                EXPECT_TRUE(same_bits(other.gradients, one.gradients)) << table->name << " B " << B << " T " << T;
+            for (const ModelConfig& config : {tiny_config(), tiny_llama()}) {
+                const Outcome one = train_once(*table, 1, config, B, T, 0.1f);
+                for (const int threads : {2, 3}) {
+                    const Outcome other = train_once(*table, threads, config, B, T, 0.1f);
+                    EXPECT_TRUE(same_bits(other.losses, one.losses)) << table->name << " B " << B << " T " << T;
+                    EXPECT_TRUE(same_bits(other.gradients, one.gradients)) << table->name << " B " << B << " T " << T;
+                }
             }
         }
 }
 
 TEST(Graph, EveryTableGivesTheReferencesGradients) {
-    for (const int64_t B : {2, 16}) {
-        const Outcome expected = train_once(ref::table, 1, tiny_config(false), B, 13, 0.1f);
-        for (const KernelTable* table : kernel_tables()) {
-            const Outcome got = train_once(*table, 2, tiny_config(false), B, 13, 0.1f);
-            EXPECT_LE(relative_error(got.losses, expected.losses), 1e-6) << table->name;
-            EXPECT_LE(relative_error(got.gradients, expected.gradients), 5e-6) << table->name;
+    for (const ModelConfig& config : {tiny_config(false), tiny_llama(false)})
+        for (const int64_t B : {2, 16}) {
+            const Outcome expected = train_once(ref::table, 1, config, B, 13, 0.1f);
+            for (const KernelTable* table : kernel_tables()) {
+                const Outcome got = train_once(*table, 2, config, B, 13, 0.1f);
+                EXPECT_LE(relative_error(got.losses, expected.losses), 1e-6) << config.arch << " " << table->name;
+                EXPECT_LE(relative_error(got.gradients, expected.gradients), 5e-6) << config.arch << " " << table->name;
+            }
         }
-    }
 }
 
 // Recomputation keeps less, and gives the same bits.
 TEST(Graph, RecomputationGivesTheSameBitsWithLessMemory) {
     for (const KernelTable* table : kernel_tables())
         for (const int64_t B : {2, 16}) {
-            GptConfig config = tiny_config();
+            ModelConfig config = tiny_config();
             config.layers = 6;
             CpuBackend backend(*table, 2);
             const GptCase model(backend, config);
@@ -267,27 +277,33 @@ struct Generator {
     std::vector<KvCache> caches;
     int cache_buffer;
 
-    Generator(const KernelTable& table, int threads, int64_t capacity)
-        : backend(table, threads), model(backend, tiny_config()) {
+    Generator(const KernelTable& table, int threads, int64_t capacity, const ModelConfig& config)
+        : backend(table, threads), model(backend, config) {
         randomize(model, 1);
-        const auto bytes = static_cast<size_t>(capacity * model.config.embd * 4);
+        const auto bytes = static_cast<size_t>(capacity * config.kv() * config.head_dim() * 4);
         cache_buffer = backend.allocate(bytes * 2 * static_cast<size_t>(model.config.layers));
         for (size_t l = 0; l < static_cast<size_t>(model.config.layers); ++l)
             caches.push_back({
                 {cache_buffer, 2 * l * bytes      },
                 {cache_buffer, (2 * l + 1) * bytes},
-                DType::F32, 1, model.config.heads, capacity, model.config.embd / model.config.heads
+                DType::F32,
+                1,
+                config.kv(),
+                capacity,
+                config.head_dim()
             });
     }
     std::vector<float> last_logits(const std::vector<int32_t>& tokens, int64_t width, const std::vector<int64_t>& pieces) {
         Graph graph(Mode::Infer);
         const RowCount live = graph.add_row_count();
-        const auto input = [&](const char* name) { return graph.input(name, {1, width}, DType::I32, live); };
-        const Tensor ids = input("ids"), positions = input("positions"), slots = input("slots");
+        TokenInputs inputs(graph, model.config, 1, width, live);
+        const Tensor slots = graph.input("slots", {1, width}, DType::I32, live);
         const Tensor spans = graph.input("spans", {1, width, 2}, DType::I32, live);
         const Tensor rows = graph.input("rows", {1}, DType::I32);
-        const Tensor x = gpt(graph, model.config, model.weights, {ids, positions, 0, &caches, slots, spans});
-        const Tensor logits = graph.output(graph.linear(graph.gather(x, rows), {model.weights.output, {}}));
+        const CacheInputs cache{caches, slots, spans};
+        const auto gpt = make_model(model.config);
+        const Tensor x = gpt->hidden(graph, inputs.inputs(model.weights, 0, &cache));
+        const Tensor logits = graph.output(graph.linear(graph.gather(x, rows), model.weights[gpt->head()]));
         const Plan plan = compile(graph, backend);
         check_schedule(plan);
         int64_t at = 0;
@@ -300,8 +316,7 @@ struct Generator {
                 seen[static_cast<size_t>(2 * i + 1)] = static_cast<int32_t>(at + i + 1);
             }
             plan.set(spans, std::span<const int32_t>(seen));
-            plan.set(ids, std::span<const int32_t>(part));
-            plan.set(positions, std::span<const int32_t>(where));
+            inputs.set(plan, part, where);
             plan.set(rows, std::span<const int32_t>({static_cast<int32_t>(count - 1)}));
             Step step;
             step.rows[0] = count;
@@ -318,21 +333,12 @@ TEST(Inference, CachedPiecesGiveWhatTheWholeSequenceGives) {
     constexpr int64_t T = 20;
     const std::vector<int32_t> tokens = random_tokens(T, 17, 2);
     for (const KernelTable* table : kernel_tables())
-        for (const int threads : {1, 2}) {
-            Generator generator(*table, threads, 32);
+        for (const ModelConfig& config : {tiny_config(), tiny_llama()}) {
+            const int threads = config.arch == "gpt2" ? 1 : 2;
+            Generator generator(*table, threads, 32, config);
             // Without a cache, all logits.
-            Graph graph(Mode::Infer);
-            const Tensor ids = graph.input("ids", {1, T}, DType::I32), positions = graph.input("positions", {1, T}, DType::I32);
-            const Tensor x = gpt(graph, generator.model.config, generator.model.weights, {ids, positions});
-            const Tensor logits = graph.output(graph.linear(x, {generator.model.weights.output, {}}));
-            const Plan plan = compile(graph, generator.backend);
-            std::vector<int32_t> where(T);
-            std::iota(where.begin(), where.end(), 0);
-            plan.set(ids, std::span<const int32_t>(tokens));
-            plan.set(positions, std::span<const int32_t>(where));
-            plan.run(Step());
-            std::vector<float> all(T * 17);
-            plan.get(logits, std::span(all));
+            const std::vector<float> all =
+                LogitsGraph(generator.backend, generator.model.config, generator.model.weights, 1, T).run(tokens);
             const std::vector<float> expected(all.end() - 17, all.end());
             EXPECT_LE(relative_error(generator.last_logits(tokens, T, {T}), expected), 1e-5) << table->name;
             EXPECT_LE(relative_error(generator.last_logits(tokens, 16, {16, 3, 1}), expected), 1e-5) << table->name;

@@ -21,7 +21,7 @@ TEST(Plan, ScheduleKeepsDependenciesAndArenaKeepsLiveTensorsApart) {
         for (const int threads : {1, 2, 3})
             for (const int64_t B : {1, 2, 8, 16}) {
                 CpuBackend backend(ref::table, threads);
-                GptConfig config = tiny_config(tied);
+                ModelConfig config = tiny_config(tied);
                 config.layers = 4;
                 const GptCase model(backend, config);
                 for (const Mode mode : {Mode::Train, Mode::Infer}) {
@@ -54,7 +54,7 @@ TEST(Plan, TextHasALineForEachNode) {
 TEST(Plan, LogitsOfAllRowsNeverExistAtOnce) {
     for (const int64_t B : {40, 4}) {  // chunks of some sequences; parts of a sequence
         CpuBackend backend(ref::table, 2);
-        GptConfig config = tiny_config();
+        ModelConfig config = tiny_config();
         config.vocab = 300000;
         config.context = 600;
         const GptCase model(backend, config);

@@ -117,7 +117,8 @@ TEST(Quantize, Bfloats) {
         ASSERT_EQ(bits(value), h << 16 | (nan ? 0x400000 : 0)) << h;
         ASSERT_EQ(quant::to_bf16(value), nan ? (h | 0x40) : h) << h;
         if ((h & 0x7FFF) >= 0x7F80) {
-            ASSERT_EQ(quant::to_bf16(std::bit_cast<float>(h << 16 | 0xFFFF)), h | 0x40) << h;  // a NaN never becomes infinite
+            ASSERT_EQ(quant::to_bf16(std::bit_cast<float>(h << 16 | 0xFFFF)), h | 0x40)
+                << h;  // a NaN never becomes infinite
             continue;
         }
         ASSERT_EQ(quant::to_bf16(std::bit_cast<float>(h << 16 | 0x7FFF)), h) << h;
@@ -194,7 +195,8 @@ TEST(Quantize, NumbersOfDtype) {
         EXPECT_EQ(quant::can_pack(type), type != DType::Q2_K && type != DType::Q3_K);
     }
     for (const DType type : kPlain) EXPECT_TRUE(quant::can_unpack(type) && quant::can_pack(type));
-    for (const DType type : {DType::I8, DType::I32, DType::F64}) EXPECT_FALSE(quant::can_unpack(type) || quant::can_pack(type));
+    for (const DType type : {DType::I8, DType::I32, DType::F64})
+        EXPECT_FALSE(quant::can_unpack(type) || quant::can_pack(type));
 }
 
 // Half the smallest step of a half float, which a scale below 2^-14 may be off by, times the largest level.

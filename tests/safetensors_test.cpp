@@ -183,6 +183,7 @@ TEST(Safetensors, BrokenHeader) {
     const std::string good = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
     EXPECT_EQ(error_for(good, 8), "");
     EXPECT_EQ(error_for(R"({"__metadata__":{"k":"v"},"a":{"data_offsets":[0,8],"shape":[2],"dtype":"F32"}}  )", 8), "");
+    EXPECT_EQ(error_for(R"({"__metadata__":null,"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8), "");
     const std::pair<const char*, const char*> cases[] = {
         {R"({"a":)",                                                         "is not JSON at byte"                                      },
         {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}} x)",      "is not JSON at byte"                                      },
@@ -206,6 +207,9 @@ TEST(Safetensors, BrokenHeader) {
         {R"({"a":{"data_offsets":[0,-1]}})",                                 "holds a negative number where a position"                 },
         {R"({"a":{"dtype":"F32","dtype":"F32"}})",                           "has its dtype twice"                                      },
         {R"({"a":{"extra":"F32"}})",                                         "has an unknown field `extra`"                             },
+        {R"({"__metadata__":{"k":null}})",                                   "holds null where a string of __metadata__ is expected"    },
+        {R"({"__metadata__":3})",                                            "holds a number where"                                     },
+        {R"({"a":{"dtype":null}})",                                          "holds null where a string of tensor `a` is expected"      },
         {R"({"__metadata__":{"k":1}})",                                      "holds a number where a string of __metadata__ is expected"},
         {R"({"__metadata__":{},"__metadata__":{}})",                         "`__metadata__` is there twice"                            },
         {R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{}})", "tensor `a` is there twice"                                },
@@ -275,14 +279,64 @@ TEST(CheckpointFolder, Shards) {
     }
 }
 
-TEST(CheckpointFolder, WithoutWeights) {
+TEST(CheckpointFolder, TheFirstOfTheUsualFiles) {
+    EXPECT_MENTIONS(error_of([&] { CheckpointSource::open((Folder().path() / "absent").string()); }), "No such file");
+    for (const char* name : {"model.pt", "pytorch_model.bin", "model.safetensors"}) {
+        static const Folder folder;
+        folder.write(name, one_tensor(name));
+        EXPECT_EQ(CheckpointSource::open(folder.path().string()).tensors().at(0).name, name);
+    }
+}
+
+TEST(CheckpointFolder, WhatElseItHolds) {
+    const auto error = [](const std::vector<std::string>& names) {
+        const Folder folder;
+        for (const std::string& name : names) {
+            fs::create_directories((folder.path() / name).parent_path());
+            folder.write(name, "x");
+        }
+        return folder.error();
+    };
+    const std::string none = ": the folder holds no model.safetensors, pytorch_model.bin or model.pt";
+    EXPECT_MENTIONS(error({}), none + "; name the file with the weights");
+    EXPECT_MENTIONS(error({"config.json", "README.md", "vocab.json"}), none + "; name the file with the weights");
+    const std::pair<std::vector<std::string>, const char*> cases[] = {
+        {{"tf_model.h5", "config.json"},
+         "TensorFlow weights (`tf_model.h5`): load them with transformers 4 (from_tf=True)"                                                                             },
+        {{"weights.h5"},                                                           "TensorFlow weights (`weights.h5`): nib reads safetensors and PyTorch files"         },
+        {{"model.ckpt.index", "model.ckpt.meta", "checkpoint"},                    "a TensorFlow checkpoint (`model.ckpt.index`)"                                       },
+        {{"flax_model.msgpack"},                                                   "Flax weights (`flax_model.msgpack`): load them with transformers 4 (from_flax=True)"},
+        {{"flax_model-00001-of-00002.msgpack"},                                    "Flax weights"                                                                       },
+        {{"model.onnx", "model.onnx_data"},                                        "an ONNX graph (`model.onnx`): nib reads what it was exported from"                  },
+        {{"adapter_config.json", "adapter_model.safetensors"},
+         "a LoRA adapter (`adapter_config.json`): merge it into its base"                                                                                               },
+        {{"adapter_model.bin", "README.md"},                                       "a LoRA adapter (`adapter_model.bin`)"                                               },
+        {{"latest_checkpointed_iteration.txt"},                                    "a Megatron-LM checkpoint"                                                           },
+        {{"mp_rank_00/model_optim_rng.pt"},                                        "a Megatron-LM checkpoint (`mp_rank_00`)"                                            },
+        {{"zero_to_fp32.py", "latest"},                                            "a DeepSpeed checkpoint (`zero_to_fp32.py`): gather its weights"                     },
+        {{"__0_0.distcp", ".metadata"},                                            "a distributed checkpoint of PyTorch"                                                },
+        {{"gpt2-q8.gguf"},                                                         "a model in nib's format (`gpt2-q8.gguf`): use that file"                            },
+        {{"ckpt.pt", "config.json"},                                               "but `ckpt.pt`: name that file"                                                      },
+        {{"weights.safetensors"},                                                  "but `weights.safetensors`: name that file"                                          },
+        {{"a.pth", "b.ckpt", "optimizer.pt"},                                      "but `a.pth` and 1 more: name one of them"                                           },
+        {{"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"},
+         "without their index: get the file that ends"                                                                                                                  },
+        {{"checkpoint-500/model.safetensors", "checkpoint-500/optimizer.pt"},
+         "a folder `checkpoint-500` with model.safetensors"                                                                                                             },
+        {{"optimizer.pt", "scheduler.pt", "rng_state.pth", "training_args.bin"},   "; name the file with the weights"                                                   },
+        {{"a\x1b[2J.pt"},                                                          "but `a\\x1B[2J.pt`"                                                                 },
+    };
+    for (const auto& [names, part] : cases) {
+        EXPECT_MENTIONS(error(names), part);
+        EXPECT_MENTIONS(error(names), none);
+    }
     const Folder folder;
-    EXPECT_MENTIONS(folder.error(),
-                    "the folder holds no weights: expected model.safetensors, model.safetensors.index.json, ");
-    EXPECT_MENTIONS(error_of([&] { CheckpointSource::open((folder.path() / "absent").string()); }), "No such file");
-    folder.write("model.safetensors", one_tensor("a"));
-    folder.write("pytorch_model.bin", "nonsense");
-    EXPECT_EQ(CheckpointSource::open(folder.path().string()).tensor("a").shape, std::vector<int64_t>{1});
+    folder.write("traced.pt", Zip({
+                                      {"x/constants.pkl", ""},
+                                      { "x/code/m.py",              "x",  8}
+    })
+                                  .bytes);
+    EXPECT_MENTIONS(folder.error(), none + ", but a TorchScript archive (`traced.pt`): save model.state_dict()");
 }
 
 TEST(CheckpointFolder, ShardsThatDisagreeWithTheIndex) {
@@ -297,11 +351,21 @@ TEST(CheckpointFolder, ShardsThatDisagreeWithTheIndex) {
     EXPECT_MENTIONS(error(R"("a":"1","b":"3")"), "model.safetensors.index.json: the file `3` that it names is missing");
     EXPECT_MENTIONS(error(R"("a":"1","b":"1")"), "tensor `b`: should be in `1` but is not");
     EXPECT_MENTIONS(error(R"("a":"2","b":"2")"), "tensor `a`: should be in `2` but is not");
+    EXPECT_EQ(error(R"("a":"1","b":"2","lm_head.weight":"2")"), "") << "tied";
+    EXPECT_MENTIONS(CheckpointSource::open(folder.path().string()).notes().at(0),
+                    "model.safetensors.index.json: lists `lm_head.weight`, which no file holds");
+    EXPECT_MENTIONS(error(R"("a":"1","b":"2","lm_head.weight":"3")"), "the file `3` that it names is missing");
+    EXPECT_MENTIONS(error(R"("a":"1","b":"2","h.0.ln_1.bias":"2")"), "should be in `2` but is not");
+    folder.write("2", safetensors(R"({"b":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},)"
+                                  R"("lm_head.weight":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}})",
+                                  0));
+    EXPECT_MENTIONS(error(R"("a":"1","b":"2","lm_head.weight":"1")"), "`lm_head.weight`: should be in `1` but is in `2`");
+    folder.write("2", one_tensor("b"));
     EXPECT_MENTIONS(error(R"("a":"2","b":"1")"), "tensor `a`: should be in `2` but is in `1`");
     EXPECT_MENTIONS(error(R"("a":"1","b":"2","c":"2")"), "tensor `c`: should be in `2` but is not");
     EXPECT_MENTIONS(error(R"("a":"1","a":"2","b":"2")"), "tensor `a` is there twice");
     folder.write("2", one_tensor("a"));
-    EXPECT_MENTIONS(error(R"("a":"1","b":"2")"), "tensor `a`: should be in `1` but is in `2`");
+    EXPECT_MENTIONS(error(R"("a":"1","b":"2")"), "tensor `a` is there twice (also in ");
     folder.write("1", safetensors(R"({"c":{"dtype":"F32","shape":[0],"data_offsets":[0,0]},)"
                                   R"("x":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}})",
                                   0));

@@ -10,7 +10,7 @@
 #include "bpe_goldens.h"
 #include "test_errors.h"
 #include "test_files.h"
-#include "text/bpe_tokenizer.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/tokenizer_files.h"
 
 namespace nib {
@@ -30,7 +30,7 @@ TEST(TokenizerFiles, VocabAndMergesGiveTheSame) {
     const json cases = json::parse(read_file(golden("bpe_cases.json")));
     for (const json& text : cases["texts"])
         EXPECT_EQ(parts->encode(text.get<std::string>()), whole->encode(text.get<std::string>())) << text;
-    const BpeSpecials& specials = bpe(parts).specials();
+    const SpecialTokens& specials = parts->specials();
     EXPECT_EQ(specials.begin, 0);
     EXPECT_EQ(specials.end, 1);
     EXPECT_EQ(specials.padding, 602);
@@ -46,11 +46,11 @@ TEST(TokenizerFiles, ConfigNamesTokens) {
     files["config.json"] = R"({"bos_token_id": 5, "eos_token_id": [2, 3], "vocab_size": 602})";
     const auto tokenizer = parse_files(files);
     EXPECT_EQ(tokenizer->vocab_size(), 602);
-    EXPECT_EQ(bpe(tokenizer).specials().begin, 1);
-    EXPECT_EQ(bpe(tokenizer).specials().end, 2);
-    EXPECT_TRUE(bpe(tokenizer).specials().add_begin);
-    EXPECT_FALSE(bpe(tokenizer).specials().add_end);
-    EXPECT_EQ(bpe(tokenizer).type(601), TokenType::Control);
+    EXPECT_EQ(tokenizer->specials().begin, 1);
+    EXPECT_EQ(tokenizer->specials().end, 2);
+    EXPECT_TRUE(tokenizer->specials().add_begin);
+    EXPECT_FALSE(tokenizer->specials().add_end);
+    EXPECT_EQ(pipeline(tokenizer).type(601), TokenType::Control);
     EXPECT_EQ(tokenizer->decode(tokenizer->encode("x<pad>y")), " x<pad> y");
 }
 
@@ -61,10 +61,10 @@ TEST(TokenizerFiles, EndOfTextByDefault) {
     files["vocab.json"] = vocab.dump();
     const auto tokenizer = parse_files(files);
     EXPECT_EQ(tokenizer->encode("<|endoftext|>"), (Ids{600}));
-    EXPECT_EQ(bpe(tokenizer).type(600), TokenType::Control);
-    EXPECT_EQ(bpe(tokenizer).specials().begin, 600);
-    EXPECT_EQ(bpe(tokenizer).specials().end, 600);
-    EXPECT_EQ(bpe(tokenizer).specials().unknown, 600);
+    EXPECT_EQ(pipeline(tokenizer).type(600), TokenType::Control);
+    EXPECT_EQ(tokenizer->specials().begin, 600);
+    EXPECT_EQ(tokenizer->specials().end, 600);
+    EXPECT_EQ(tokenizer->specials().unknown, 600);
 }
 
 TEST(TokenizerFiles, TemplateNamesTheTokensAroundAText) {
@@ -73,9 +73,9 @@ TEST(TokenizerFiles, TemplateNamesTheTokensAroundAText) {
         "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
         {"SpecialToken": {"id": "</s>", "type_id": 0}}]}]})");
     const auto tokenizer = parse_whole(changed);
-    EXPECT_EQ(bpe(tokenizer).specials().begin, 0);
-    EXPECT_EQ(bpe(tokenizer).specials().end, 1);
-    EXPECT_TRUE(bpe(tokenizer).specials().add_begin && bpe(tokenizer).specials().add_end);
+    EXPECT_EQ(tokenizer->specials().begin, 0);
+    EXPECT_EQ(tokenizer->specials().end, 1);
+    EXPECT_TRUE(tokenizer->specials().add_begin && tokenizer->specials().add_end);
 }
 
 TEST(TokenizerFiles, IdsWithHoles) {
@@ -88,7 +88,7 @@ TEST(TokenizerFiles, IdsWithHoles) {
     });
     const auto tokenizer = parse_whole(changed);
     EXPECT_EQ(tokenizer->vocab_size(), 701);
-    EXPECT_EQ(bpe(tokenizer).type(650), TokenType::Unused);
+    EXPECT_EQ(pipeline(tokenizer).type(650), TokenType::Unused);
     EXPECT_EQ(tokenizer->decode(650), "");
     EXPECT_EQ(tokenizer->encode("a<far>"), (Ids{tokenizer->encode("a")[0], 700}));
 }
@@ -122,6 +122,82 @@ TEST(TokenizerFiles, Folder) {
     }
 }
 
+TEST(TokenizerFiles, OpenAiNames) {
+    auto files = old_files();
+    const auto expected = parse_files(files);
+    std::map<std::string, std::string> other = {
+        {"encoder.json", files["vocab.json"]},
+        {"vocab.bpe",    files["merges.txt"]}
+    };
+    EXPECT_EQ(parse_files(other)->encode("Hello the world"), expected->encode("Hello the world"));
+    other.erase("vocab.bpe");
+    expect_contains(error_of([&] { parse_files(other); }), {"folder/vocab.bpe is missing beside encoder.json"});
+    expect_contains(error_of([&] {
+                        parse_files({
+                            {"vocab.bpe", ""}
+                        });
+                    }),
+                    {"folder/encoder.json is missing beside vocab.bpe"});
+}
+
+const char* const kWords =
+    "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ncafe\ncaf\u00e9\nCafe\n##s\n\u4e2d\n\u56fd\n\u4e2d\u56fd\n!\n";
+
+Ids word_ids(const std::string& config, std::string_view text, const std::string& vocab = kWords) {
+    return parse_files({
+                           {"vocab.txt",             vocab },
+                           {"tokenizer_config.json", config}
+    })
+        ->encode(text);
+}
+
+TEST(TokenizerFiles, VocabTxt) {
+    const std::string text = "Cafes caf\u00e9 \u4e2d\u56fd![MASK][UNK]x";
+    EXPECT_EQ(word_ids("{}", text), (Ids{5, 8, 5, 9, 10, 12, 4, 1, 1}));
+    EXPECT_EQ(word_ids(R"({"do_lower_case": false})", text), (Ids{7, 8, 6, 9, 10, 12, 4, 1, 1}));
+    EXPECT_EQ(word_ids(R"({"strip_accents": false})", text), (Ids{5, 8, 6, 9, 10, 12, 4, 1, 1}));
+    EXPECT_EQ(word_ids(R"({"do_lower_case": false, "strip_accents": true})", text), (Ids{7, 8, 5, 9, 10, 12, 4, 1, 1}));
+    EXPECT_EQ(word_ids(R"({"tokenize_chinese_chars": false})", text), (Ids{5, 8, 5, 11, 12, 4, 1, 1}));
+    EXPECT_EQ(word_ids(R"({"mask_token": "cafe"})", "cafes[MASK]"), (Ids{5, 1, 1, 1, 1}));
+    const auto tokenizer = parse_files({
+        {"vocab.txt", kWords}
+    });
+    EXPECT_STREQ(tokenizer->kind(), "wordpiece");
+    const SpecialTokens& specials = pipeline(tokenizer).specials();
+    EXPECT_EQ(specials, (SpecialTokens{2, 3, 1, 0, true, true}));
+    EXPECT_EQ(tokenizer->encode("cafe", {.begin = true}), (Ids{2, 5}));
+    EXPECT_EQ(tokenizer->decode(Ids{5, 8, 12, 9, 10}), "cafes! \u4e2d \u56fd");
+    EXPECT_EQ(tokenizer->decode(8), "s");
+    EXPECT_EQ(tokenizer->decode(9), " \u4e2d");
+}
+
+TEST(TokenizerFiles, OddVocabTxt) {
+    EXPECT_EQ(word_ids("{}", "a b", "[UNK]\r\na\r\nb\r\n"), (Ids{1, 2}));
+    EXPECT_EQ(word_ids("{}", "a b", "[UNK]\n\na\nb\na"), (Ids{4, 3}));  // of two lines alike the last counts
+    EXPECT_EQ(word_ids("{}", std::string(101, 'a'), "[UNK]\na\n##a\n"), Ids{0});
+    EXPECT_EQ(word_ids("{}", std::string(100, 'a'), "[UNK]\na\n##a\n").size(), 100u);
+    expect_contains(error_of([] { word_ids("{}", "x", "a\nb\n"); }), {"no token for the word \"x\""});
+    expect_contains(error_of([] { word_ids("{}", "x", "a\n\xFF\n"); }), {"folder/vocab.txt", "line 2", "UTF-8"});
+    expect_contains(error_of([] { word_ids("{}", "x", ""); }), {"folder/vocab.txt", "empty"});
+    expect_contains(error_of([] { word_ids(R"({"tokenizer_class": "BertJapaneseTokenizer"})", "x"); }),
+                    {"BertJapaneseTokenizer without a tokenizer.json"});
+    expect_contains(error_of([] { word_ids(R"({"do_lower_case": 1})", "x"); }), {"do_lower_case"});
+}
+
+TEST(TokenizerFiles, FilesByTheirNames) {
+    const TempFolder folder;
+    const auto at = [&](const char* name) { return (folder / name).string(); };
+    write_file(at("vocab.txt"), kWords);
+    write_file(at("words.txt"), kWords);
+    write_file(at("other.txt"), "a\nb\n");
+    write_file(at("tokenizer.json"), golden_tokenizer().dump());
+    for (const char* name : {"vocab.txt", "words.txt"}) EXPECT_STREQ(load_tokenizer_file(at(name))->kind(), "wordpiece");
+    EXPECT_STREQ(load_tokenizer_file(at("tokenizer.json"))->kind(), "bpe");
+    EXPECT_STREQ(load_tokenizer(folder.path().string())->kind(), "bpe");
+    for (const char* name : {"other.txt", "config.json", "vocab.json", "nothing", "encoder.json"})
+        EXPECT_EQ(load_tokenizer_file(at(name)), nullptr) << name;
+}
+
 TEST(TokenizerFiles, WhatIsNotSupportedIsNamed) {
     const auto message = [](const char* patch) {
         json changed = golden_tokenizer();
@@ -129,43 +205,48 @@ TEST(TokenizerFiles, WhatIsNotSupportedIsNamed) {
         return error_of([&] { parse_whole(changed); });
     };
     const std::map<std::string, std::vector<std::string>> cases = {
-        {R"({"model": {"type": "WordPiece"}})",                                                                       {"WordPiece"}               },
-        {R"({"model": {"type": 7}})",                                                                                 {"model.type"}              },
-        {R"({"model": {"dropout": 0.1}})",                                                                            {"dropout"}                 },
-        {R"({"model": {"byte_fallback": true}})",                                                                     {"byte_fallback"}           },
-        {R"({"model": {"end_of_word_suffix": "</w>"}})",                                                              {"end_of_word_suffix"}      },
-        {R"({"model": {"vocab": null}})",                                                                             {"vocab"}                   },
-        {R"({"model": {"merges": null}})",                                                                            {"merges"}                  },
-        {R"({"model": {"merges": {"a": 1}}})",                                                                        {"merges", "list"}          },
-        {R"({"model": {"merges": [["a"]]}})",                                                                         {"merges[0]", "two tokens"} },
-        {R"({"model": {"merges": [["a", 1]]}})",                                                                      {"merges[0][1]", "text"}    },
-        {R"({"model": {"merges": ["a zzz"]}})",                                                                       {"merge 0", "zzz"}          },
-        {R"({"model": null})",                                                                                        {"model"}                   },
-        {R"({"normalizer": {"type": "NFC"}})",                                                                        {"NFC"}                     },
-        {R"({"pre_tokenizer": {"type": "Whitespace"}})",                                                              {"Whitespace"}              },
-        {R"({"pre_tokenizer": null})",                                                                                {"pre_tokenizer"}           },
-        {R"({"pre_tokenizer": {"use_regex": false}})",                                                                {"regex"}                   },
-        {R"({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits"}, {"type": "ByteLevel"}]}})",
-         {"Digits"}                                                                                                                               },
-        {R"({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "\\d+"},
-            "behavior": "Isolated"}, {"type": "ByteLevel"}]}})",
-         {"\\d+"}                                                                                                                                 },
-        {R"({"post_processor": {"type": "RobertaProcessing"}})",                                                      {"RobertaProcessing"}       },
-        {R"({"decoder": {"type": "WordPiece"}})",                                                                     {"decoder", "WordPiece"}    },
-        {R"({"added_tokens": [{"id": 600, "content": "x", "lstrip": true}]})",                                        {"lstrip", "\"x\""}         },
-        {R"({"added_tokens": [{"id": 600, "content": "\n", "single_word": true}]})",                                  {"single_word", "\\x0A"}    },
-        {R"({"added_tokens": [{"content": "x"}]})",                                                                   {"added_tokens[0]", "id"}   },
-        {R"({"added_tokens": [{"id": -1, "content": "x"}]})",                                                         {"added_tokens[0].id", "-1"}},
-        {R"({"added_tokens": [{"id": 1e9, "content": "x"}]})",                                                        {"added_tokens[0].id"}      },
-        {R"({"added_tokens": [{"id": 99999999999999999999999, "content": "x"}]})",                                    {"added_tokens[0].id"}      },
-        {R"({"added_tokens": [{"id": 2000000000, "content": "x"}]})",                                                 {"2000000000", "tokens"}    },
-        {R"({"added_tokens": [{"id": 5, "content": "<new>"}]})",                                                      {"<new>", "5"}              },
-        {R"({"added_tokens": [{"id": 601, "content": "<s>"}]})",                                                      {"<s>"}                     },
-        {R"({"model": {"vocab": {"!": 3}}})",                                                                         {"same id", "3"}            },
-        {R"({"model": {"vocab": {"!": -3}}})",                                                                        {"\"!\""}                   },
-        {R"({"model": {"vocab": {"!": "x"}}})",                                                                       {"\"!\""}                   },
-        {R"({"model": {"vocab": {"!": 4294967296}}})",                                                                {"4294967296"}              },
-        {R"({"model": {"vocab": {"!": 2147483647}}})",                                                                {"2147483647"}              },
+        {R"({"model": {"type": "Unigram"}})",                                                                                                                     {"Unigram"}                    },
+        {R"({"model": {"type": 7}})",                                                                                                                             {"model.type"}                 },
+        {R"({"model": {"dropout": 0.1}})",                                                                                                                        {"dropout"}                    },
+        {R"({"model": {"vocab": null}})",                                                                                                                         {"vocab"}                      },
+        {R"({"model": {"merges": null}})",                                                                                                                        {"merges"}                     },
+        {R"({"model": {"merges": {"a": 1}}})",                                                                                                                    {"merges", "list"}             },
+        {R"({"model": {"merges": [["a"]]}})",                                                                                                                     {"merges[0]", "two tokens"}    },
+        {R"({"model": {"merges": [["a", 1]]}})",                                                                                                                  {"merges[0][1]", "text"}       },
+        {R"({"model": {"merges": ["a zzz"]}})",                                                                                                                   {"merge 0", "zzz"}             },
+        {R"({"model": null})",                                                                                                                                    {"model"}                      },
+        {R"({"normalizer": {"type": "Precompiled"}})",                                                                                                            {"Precompiled"}                },
+        {R"({"pre_tokenizer": {"type": "UnicodeScripts"}})",                                                                                                      {"UnicodeScripts"}             },
+        {R"({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits"}, {"type": "UnicodeScripts"}]}})",
+         {"pretokenizers[1]", "UnicodeScripts"}                                                                                                                                                  },
+        {R"({"pre_tokenizer": {"type": "Digits", "individual_digits": 1}})",                                                                                      {"individual_digits"}          },
+        {R"({"pre_tokenizer": {"type": "Punctuation", "behavior": "Gone"}})",                                                                                     {"Punctuation", "Gone"}        },
+        {R"({"pre_tokenizer": {"type": "Metaspace", "replacement": "ab"}})",                                                                                      {"Metaspace", "one character"} },
+        {R"({"pre_tokenizer": {"type": "Metaspace", "prepend_scheme": "last"}})",                                                                                 {"Metaspace", "last"}          },
+        {R"({"pre_tokenizer": {"type": "FixedLength", "length": 0}})",                                                                                            {"FixedLength", "0"}           },
+        {R"({"pre_tokenizer": {"type": "CharDelimiterSplit"}})",                                                                                                  {"CharDelimiterSplit", "empty"}},
+        {R"({"pre_tokenizer": {"type": "Split", "pattern": {}}})",                                                                                                {"Split", "pattern"}           },
+        {R"({"normalizer": {"type": "Replace", "pattern": {"Regex": "("}, "content": ""}})",                                                                      {"Replace", "("}               },
+        {R"({"normalizer": {"type": "Sequence", "normalizers": {}}})",                                                                                            {"normalizers"}                },
+        {R"({"decoder": {"type": "CTC"}})",                                                                                                                       {"CTC"}                        },
+        {R"({"decoder": {"type": "Sequence", "decoders": [{"type": "ByteLevel"}, {"type": "Fuse"}, {"type": "Strip", "content": " ", "start": 0, "stop": 1}]}})",
+         {"Strip", "end of a text"}                                                                                                                                                              },
+        {R"({"pre_tokenizer": {"type": "Split", "pattern": {"Regex": "[a[b]]"}}})",                                                                               {"Split", "[a[b]]", "set"}     },
+        {R"({"post_processor": {"type": "OtherProcessing"}})",                                                                                                    {"OtherProcessing"}            },
+        {R"({"decoder": {"type": "WordPiece"}})",                                                                                                                 {"decoder", "WordPiece"}       },
+        {R"({"added_tokens": [{"id": 600, "content": "x", "lstrip": 1}]})",                                                                                       {"added_tokens[0].lstrip"}     },
+        {R"({"added_tokens": [{"content": "x"}]})",                                                                                                               {"added_tokens[0]", "id"}      },
+        {R"({"added_tokens": [{"id": -1, "content": "x"}]})",                                                                                                     {"added_tokens[0].id", "-1"}   },
+        {R"({"added_tokens": [{"id": 1e9, "content": "x"}]})",                                                                                                    {"added_tokens[0].id"}         },
+        {R"({"added_tokens": [{"id": 99999999999999999999999, "content": "x"}]})",                                                                                {"added_tokens[0].id"}         },
+        {R"({"added_tokens": [{"id": 2000000000, "content": "x"}]})",                                                                                             {"2000000000", "tokens"}       },
+        {R"({"added_tokens": [{"id": 5, "content": "<new>"}]})",                                                                                                  {"<new>", "5"}                 },
+        {R"({"added_tokens": [{"id": 601, "content": "<s>"}]})",                                                                                                  {"<s>"}                        },
+        {R"({"model": {"vocab": {"!": 3}}})",                                                                                                                     {"same id", "3"}               },
+        {R"({"model": {"vocab": {"!": -3}}})",                                                                                                                    {"\"!\""}                      },
+        {R"({"model": {"vocab": {"!": "x"}}})",                                                                                                                   {"\"!\""}                      },
+        {R"({"model": {"vocab": {"!": 4294967296}}})",                                                                                                            {"4294967296"}                 },
+        {R"({"model": {"vocab": {"!": 2147483647}}})",                                                                                                            {"2147483647"}                 },
     };
     for (const auto& [patch, parts] : cases) {
         auto expected = parts;

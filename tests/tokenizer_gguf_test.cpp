@@ -11,7 +11,7 @@
 #include "io/gguf.h"
 #include "test_errors.h"
 #include "test_files.h"
-#include "text/bpe_tokenizer.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/tokenizer_gguf.h"
 
 namespace nib {
@@ -103,12 +103,82 @@ TEST_F(BpeGguf, FilesOfOthers) {
         {"tokenizer.ggml.token_type"});
     EXPECT_EQ(untyped->encode("<s>"), (Ids{0}));
     EXPECT_NE(untyped->encode("</s>"), (Ids{1}));
-    EXPECT_EQ(bpe(read_with({
-                      {"tokenizer.ggml.padding_token_id", UINT32_MAX}
+    EXPECT_EQ(pipeline(read_with({
+                           {"tokenizer.ggml.padding_token_id", UINT32_MAX}
     }))
                   .specials()
                   .padding,
               -1);
+}
+
+// As llama.cpp's converter writes BERT.
+TEST_F(BpeGguf, BertOfOthers) {
+    using Strings = std::vector<std::string>;
+    Strings tokens(103, "");
+    for (size_t i = 0; i < tokens.size(); ++i) tokens[i] = "\u2581w" + std::to_string(i);
+    tokens[0] = "[PAD]", tokens[100] = "[UNK]", tokens[101] = "[CLS]", tokens[102] = "[SEP]";
+    tokens.insert(tokens.end(), {"\u2581a", "b", "[unused1]", "\u2581\u00e9", "\u2581e"});
+    std::vector<int32_t> types(tokens.size(), 1);
+    types[0] = types[100] = types[101] = types[102] = 3;
+    const auto read = [&](const std::vector<GgufEntry>& more) {
+        GgufWriter writer;
+        writer.set("tokenizer.ggml.model", "bert"s);
+        writer.set("tokenizer.ggml.tokens", tokens);
+        writer.set("tokenizer.ggml.token_type", types);
+        for (const auto& [key, value] : more) writer.set(key, value);
+        return read_tokenizer(store(writer));
+    };
+    const auto tokenizer = read({});
+    EXPECT_EQ(tokenizer->encode("AB x \u00c9[SEP]", {.begin = true}), (Ids{101, 103, 104, 100, 107, 102}));
+    EXPECT_EQ(tokenizer->decode(Ids{103, 104, 105}), "ab [unused1]");
+    EXPECT_EQ(pipeline(tokenizer).specials(), (SpecialTokens{101, 102, 100, 0, true, true}));
+    EXPECT_EQ(read({
+                       {"tokenizer.ggml.normalizer.strip_accents", false}
+    })
+                  ->encode("\u00c9"),
+              (Ids{106}));
+    EXPECT_EQ(read({
+                       {"tokenizer.ggml.normalizer.lowercase", false}
+    })
+                  ->encode("A a \u00e9"),
+              (Ids{100, 103, 106}));
+    EXPECT_FALSE(read({
+                          {"tokenizer.ggml.add_bos_token", false}
+    })
+                     ->begins_texts());
+    expect_contains(error_of([&] {
+                        read({
+                            {"tokenizer.ggml.unknown_token_id", uint32_t{1000}}
+                        });
+                    }),
+                    {path, "1000"});
+}
+
+TEST_F(BpeGguf, DamagedWhole) {
+    const auto message = [&](const std::string& whole) {
+        return error_of([&] {
+            read_with({
+                {"tokenizer.huggingface.json", whole}
+            });
+        });
+    };
+    const std::string whole = golden_tokenizer().dump();
+    EXPECT_EQ(message(whole), "");
+    expect_contains(message(""), {path, "tokenizer.huggingface.json", "JSON"});
+    expect_contains(message(whole.substr(0, whole.size() / 2)), {path, "tokenizer.huggingface.json", "JSON"});
+    expect_contains(message("{}"), {path, "tokenizer.huggingface.json", "model"});
+    json larger = golden_tokenizer();
+    larger["added_tokens"].push_back({
+        {"id",      604   },
+        {"content", "more"}
+    });
+    expect_contains(message(larger.dump()), {path, "605", "604"});
+    EXPECT_NE(error_of([&] {
+                  read_with({
+                      {"tokenizer.huggingface.json", 5}
+                  });
+              }),
+              "");
 }
 
 TEST_F(BpeGguf, DamagedFiles) {

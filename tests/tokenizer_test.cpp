@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "core/error.h"
-#include "text/bpe_tokenizer.h"
 #include "text/byte_alphabet.h"
 #include "text/char_tokenizer.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/token_numbers.h"
 #include "text/tokenizer_gguf.h"
 
@@ -30,8 +30,10 @@ std::string error_of(Action&& action) {
 }
 
 // 256 bytes with their values as ids, "<s>" (begin and end), "[tool]" (user-defined), "ab".
-BpeModel small_model() {
-    BpeModel model;
+TokenizerSpec small_model() {
+    TokenizerSpec model;
+    model.pre_tokenizers = gpt2_pre_tokenizers();
+    model.decoders = byte_level_decoders();
     for (int byte = 0; byte < 256; ++byte) model.tokens.push_back({spell_bytes(std::string(1, static_cast<char>(byte)))});
     model.tokens.push_back({"<s>", TokenType::Control});
     model.tokens.push_back({"[tool]", TokenType::UserDefined});
@@ -42,7 +44,7 @@ BpeModel small_model() {
 }
 
 TEST(Tokenizer, MarksAreTokensOrText) {
-    const BpeTokenizer tokenizer(small_model());
+    const PipelineTokenizer tokenizer(small_model());
     EXPECT_EQ(tokenizer.encode("ab<s>[tool]"), (Ids{258, 256, 257}));
     EXPECT_EQ(tokenizer.encode("ab<s>[tool]", {.special = false}), (Ids{258, '<', 's', '>', 257}));
     for (const bool special : {false, true})
@@ -50,36 +52,61 @@ TEST(Tokenizer, MarksAreTokensOrText) {
 }
 
 TEST(Tokenizer, BeginsATextIfTheModelWantsIt) {
-    BpeModel model = small_model();
-    EXPECT_EQ(BpeTokenizer(model).encode("ab", {.begin = true}), (Ids{258}));
+    TokenizerSpec model = small_model();
+    EXPECT_EQ(PipelineTokenizer(model).encode("ab", {.begin = true}), (Ids{258}));
     model.specials.add_begin = true;
-    EXPECT_EQ(BpeTokenizer(model).encode("ab", {.begin = true}), (Ids{256, 258}));
-    EXPECT_EQ(BpeTokenizer(model).encode("ab"), (Ids{258}));
+    EXPECT_EQ(PipelineTokenizer(model).encode("ab", {.begin = true}), (Ids{256, 258}));
+    EXPECT_EQ(PipelineTokenizer(model).encode("ab"), (Ids{258}));
     model.specials.begin = -1;
-    EXPECT_EQ(BpeTokenizer(model).encode("ab", {.begin = true}), (Ids{258}));
+    EXPECT_EQ(PipelineTokenizer(model).encode("ab", {.begin = true}), (Ids{258}));
 }
 
 TEST(Tokenizer, SkipsWhatHasNoToken) {
-    BpeModel model = small_model();
+    TokenizerSpec model = small_model();
     model.tokens['x'].type = TokenType::Unused;
-    const BpeTokenizer tokenizer(model);
+    const PipelineTokenizer tokenizer(model);
     EXPECT_NE(error_of([&] { tokenizer.encode("axb"); }), "");
     EXPECT_EQ(tokenizer.encode("axb", {.skip_unknown = true}), (Ids{258}));
 }
 
 TEST(Tokenizer, FirstAndLast) {
-    BpeModel model = small_model();
+    TokenizerSpec model = small_model();
     model.specials.begin = 257;
-    EXPECT_EQ(BpeTokenizer(model).first_token(), 257);
-    EXPECT_EQ(BpeTokenizer(model).end_token(), 256);
+    EXPECT_EQ(PipelineTokenizer(model).first_token(), 257);
+    EXPECT_EQ(PipelineTokenizer(model).end_token(), 256);
     model.specials.begin = -1;
-    EXPECT_EQ(BpeTokenizer(model).first_token(), 256);
+    EXPECT_EQ(PipelineTokenizer(model).first_token(), 256);
     model.specials.end = -1;
-    EXPECT_EQ(BpeTokenizer(model).first_token(), 0);
-    EXPECT_EQ(BpeTokenizer(model).end_token(), -1);
-    EXPECT_EQ(CharTokenizer::from_code_points({U'\t', U'\n', U'a'}).first_token(), 1);
-    EXPECT_EQ(CharTokenizer::from_code_points({U'b', U'c'}).first_token(), 0);
-    EXPECT_EQ(CharTokenizer::from_code_points({U'b', U'c'}).end_token(), -1);
+    EXPECT_EQ(PipelineTokenizer(model).first_token(), 0);
+    EXPECT_EQ(PipelineTokenizer(model).end_token(), -1);
+}
+
+TEST(Tokenizer, TheEndTokenCanBeNamed) {
+    TokenizerSpec model = small_model();
+    PipelineTokenizer both(model);  // one that begins and ends texts gives way in both
+    both.set_end_token("\n");
+    EXPECT_TRUE(both.end_token() == 10 && both.first_token() == 10 && !both.begins_texts());
+    model.specials.add_begin = true;
+    PipelineTokenizer begins(model);
+    begins.set_end_token("ab");
+    EXPECT_TRUE(begins.end_token() == 258 && begins.first_token() == 258 && begins.begins_texts());
+    begins.set_end_token("");
+    EXPECT_TRUE(begins.end_token() == -1 && begins.specials().begin == -1 && !begins.begins_texts());
+    model.specials.end = 257;
+    PipelineTokenizer two(model);
+    two.set_end_token("[tool]");
+    two.set_end_token("a");
+    EXPECT_TRUE(two.end_token() == 'a' && two.first_token() == 256 && two.begins_texts());
+    model.specials = {};
+    PipelineTokenizer none(model);
+    none.set_end_token("<s>");
+    EXPECT_TRUE(none.end_token() == 256 && none.first_token() == 256 && none.begins_texts());
+    EXPECT_NE(error_of([&] { none.set_end_token("abc\n"); }).find("the model has no token `abc\\x0A`"), std::string::npos);
+    EXPECT_EQ(none.end_token(), 256);
+    TokenNumbers numbers(10);
+    numbers.set_end_token("7");
+    EXPECT_TRUE(numbers.end_token() == 7 && numbers.first_token() == 7);
+    EXPECT_NE(error_of([&] { numbers.set_end_token("10"); }), "");
 }
 
 TEST(TokenNumbers, ReadsNumbers) {

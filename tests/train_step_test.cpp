@@ -26,8 +26,8 @@ std::vector<float> gradients(TrainStep& train) {
     return all;
 }
 
-GptConfig tiny_config() {
-    GptConfig c;
+ModelConfig tiny_config() {
+    ModelConfig c;
     c.layers = 2;
     c.heads = 2;
     c.embd = 16;
@@ -81,7 +81,7 @@ std::vector<float> weights(const TrainStep& train) {
 TEST(TrainStep, RecomputationGivesTheSameBitsWithAChunkedLoss) {
     for (const bool tied : {true, false}) {
         CpuBackend backend(kernel_table("auto"), 2);
-        GptConfig config = tiny_config();
+        ModelConfig config = tiny_config();
         config.layers = config.heads = 1;
         config.embd = 4;
         config.vocab = 300000;
@@ -111,7 +111,7 @@ TEST(TrainStep, AllAtOnceAndRecomputationGiveTheSameBits) {
                 SCOPED_TRACE(
                     strprintf("%s, %s, optimizer %d", table->name, tied ? "tied" : "untied", static_cast<int>(optimizer)));
                 CpuBackend backend(*table, table == kernel_tables().front() ? 2 : 1);
-                GptConfig config = tiny_config();
+                ModelConfig config = tiny_config();
                 config.tied = tied;
                 TrainShape shape{3, 8, 0.2f, optimizer};
                 TrainStep usual(backend, config, shape), once(backend, config, shape);
@@ -144,7 +144,7 @@ TEST(TrainStep, AllAtOnceAndRecomputationGiveTheSameBits) {
 }
 
 TEST(TrainStep, InitialWeightsHaveTheirDistribution) {
-    GptConfig config = tiny_config();
+    ModelConfig config = tiny_config();
     config.embd = 64;
     CpuBackend backend(kernel_table("auto"), 1);
     TrainStep train(backend, config, {1, 8, 0, Optimizer::Sgd});

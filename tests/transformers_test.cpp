@@ -1,5 +1,5 @@
 // Models as transformers and PyTorch save them, converted and run, against what these compute:
-// tests/goldens/make_transformers_goldens.py.
+// tests/goldens/make_transformers_goldens.py, and make_layout_goldens.py for the programs with names of their own.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -100,7 +100,9 @@ TEST_P(Makemore, LossOfNames) {
 
 INSTANTIATE_TEST_SUITE_P(All, Transformers,
                          testing::Values(Case{"tied", "tied"}, Case{"untied_relu", "untied_relu"}, Case{"gelu", "gelu"},
-                                         Case{"long", "long"}, Case{"names", "names.pt", 4}),
+                                         Case{"long", "long"}, Case{"names", "names.pt", 4},
+                                         Case{"mingpt2020", "mingpt2020.pt", 3}, Case{"lecture", "lecture.pt"},
+                                         Case{"book", "book.pt", 3}),
                          [](const auto& info) { return std::string(info.param.name); });
 INSTANTIATE_TEST_SUITE_P(All, Makemore, testing::Values(Case{"names", "names.pt", 4}),
                          [](const auto& info) { return std::string(info.param.name); });

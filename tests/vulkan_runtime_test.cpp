@@ -13,6 +13,7 @@
 #include "infer/session.h"
 #include "io/atomic_file.h"
 #include "io/gguf.h"
+#include "model/loaded_model.h"
 #include "test_files.h"
 #include "train/memory.h"
 #include "train/train_step.h"
@@ -107,15 +108,15 @@ struct VulkanRuntime : VulkanDevice {
 // A model in a buffer that may be cut, and sessions on it.
 struct Model {
     Backend& backend;
-    GptConfig config = tiny_config();
+    ModelConfig config = tiny_config();
     ParameterLayout layout;
     Arena memory;
-    GptWeights weights;
+    Weights weights;
 
     explicit Model(Backend& b) : backend(b), layout(config, b.segment()), memory(b, static_cast<size_t>(layout.total) * 4) {
         size_t next = 0;
         Random random(7);
-        weights = gpt_weights(config, [&](const ParameterSpec& spec) {
+        weights = place_weights(config, [&](const ParameterSpec& spec) {
             const Location where{memory.buffer(), layout.offsets[next++]};
             std::vector<float> values(static_cast<size_t>(spec.shape.elements()));
             for (float& v : values) v = random.uniform(-0.5f, 0.5f);

@@ -64,7 +64,7 @@ TEST_F(Vulkan, AMatrixLargerThanABinding) {
 struct TwoModels {
     CpuBackend cpu{kernel_table("auto"), 2};
     GptCase expected, got;
-    TwoModels(Backend& backend, const GptConfig& config) : expected(cpu, config), got(backend, config) {
+    TwoModels(Backend& backend, const ModelConfig& config) : expected(cpu, config), got(backend, config) {
         randomize(expected, 5), randomize(got, 5);
     }
 };

@@ -12,8 +12,8 @@ namespace {
 
 using namespace test;
 
-GptConfig small_config(bool tied) {
-    GptConfig c;
+ModelConfig small_config(bool tied) {
+    ModelConfig c;
     c.layers = 2, c.heads = 3, c.embd = 24, c.context = 16, c.vocab = 37;
     c.tied = tied;
     return c;
@@ -25,7 +25,7 @@ struct Trained {
 };
 
 // Steps of two micro-batches, or of one where no gradients are kept, on texts with a rule to learn.
-Trained train(Backend& backend, const GptConfig& config, const TrainShape& shape, int64_t steps) {
+Trained train(Backend& backend, const ModelConfig& config, const TrainShape& shape, int64_t steps) {
     TrainStep train(backend, config, shape);
     train.initialise(1);
     const auto rows = static_cast<size_t>(train.rows());

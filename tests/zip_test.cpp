@@ -68,7 +68,7 @@ TEST(Zip, DamagedEntries) {
     const auto both = [](Zip& z, size_t at, auto value) {  // in the local header and in the directory
         z.set(z.local[1] + at, value).set(z.central[1] + at + 2, value);
     };
-    EXPECT_MENTIONS(zip_error([&](Zip& z) { both(z, 8, uint16_t{8}); }), "x.zip: zip entry `b`: is compressed (method 8)");
+    EXPECT_EQ(zip_error([&](Zip& z) { both(z, 8, uint16_t{8}); }), "") << "compressed";
     EXPECT_MENTIONS(zip_error([&](Zip& z) { both(z, 6, uint16_t{1}); }), "zip entry `b`: is encrypted");
     EXPECT_MENTIONS(zip_error([&](Zip& z) { both(z, 18, 5); }), "has two sizes though it is not compressed");
     EXPECT_MENTIONS(zip_error([](Zip& z) { z.set(z.central[1] + 42, 0x7FFFFFFF); }), "is not where the directory says");

@@ -97,7 +97,7 @@ struct Inference {
 // Of the gpt2 preset.
 Inference measure_inference(Backend& backend) {
     const Preset& preset = find_preset("gpt2");
-    GptConfig config;
+    ModelConfig config;
     config.layers = preset.layers;
     config.heads = preset.heads;
     config.embd = preset.embd;
@@ -113,7 +113,7 @@ Inference measure_inference(Backend& backend) {
         backend.upload({buffer, static_cast<size_t>(at) * 4}, std::as_bytes(std::span(noise).first(count)));
     }
     size_t i = 0;
-    const GptWeights weights = gpt_weights(config, [&](const ParameterSpec& spec) {
+    const Weights weights = place_weights(config, [&](const ParameterSpec& spec) {
         return Weight{
             spec.name, spec.shape, DType::F32, {buffer,           layout.offsets[i++]},
                {                }
@@ -189,7 +189,7 @@ void bench_machine(const Options& o, Backend& backend) {
 
 void bench_training(const Options& o, Backend& backend) {
     const TrainOptions& sizes = o.sizes.options;
-    const GptConfig config = sizes.config(o.sizes.vocab);
+    const ModelConfig config = sizes.config(o.sizes.vocab);
     double peak_bytes = 0, step_seconds = 0, loss = 0;
     {
         RandomTraining train(backend, o.sizes);

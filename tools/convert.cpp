@@ -5,9 +5,11 @@
 #include "command.h"
 #include "conversion.h"
 #include "core/error.h"
+#include "input.h"
 #include "model/encode.h"
 #include "model/hf_config.h"
 #include "options.h"
+#include "text/tokenizer_files.h"
 
 namespace nib {
 namespace {
@@ -15,12 +17,14 @@ namespace {
 constexpr const char* kFooter =
     "SOURCE is a folder as on the Hugging Face hub (config.json, weights, tokenizer), or a file of weights: safetensors, "
     "with its config.json and tokenizer beside it, or what torch.save has written (.bin, .pt, .pth, .ckpt), such as a "
-    "checkpoint of nanoGPT, minGPT or makemore. Nothing in it is executed.\n\n"
+    "checkpoint of nanoGPT, minGPT (the first one, too), makemore, the lecture gpt.py or the book \"Build a Large Language "
+    "Model (From Scratch)\". Nothing in it is executed.\n\n"
     "Norms, biases and position embeddings are stored as f32 whatever the type. Types in blocks need rows of whole blocks: "
     "channels and feed-forward width divide by 256 for q6_k, q5_k and q4_k, by 32 for the other q types.\n\n"
-    "--vocab names a folder with a tokenizer, a tokenizer.json, a vocab.json with a merges.txt beside it, or a vocab.json "
-    "that lists characters: {\"a\": 0, \"b\": 1}; `none` leaves out one that nib does not know. Without a tokenizer the "
-    "model takes and gives token numbers.\n\n"
+    "--vocab names a folder with a tokenizer, a tokenizer.json, a vocab.json with a merges.txt beside it (OpenAI called "
+    "them encoder.json and vocab.bpe), a vocab.txt of WordPiece, or a list of characters: {\"a\": 0, \"b\": 1} or "
+    "[\"a\", \"b\"] in JSON, or nanoGPT's meta.pkl; `none` leaves out a tokenizer that nib does not know. Without a "
+    "tokenizer the model takes and gives token numbers.\n\n"
     "Examples:\n"
     "  nib convert path/to/gpt2 -o gpt2.gguf\n"
     "  nib convert path/to/gpt2 -o gpt2-q8.gguf --type q8_0\n"
@@ -37,12 +41,18 @@ void convert(Options& o) {
     request.output = model_file_to_write(request.output);
     if (!o.type.empty()) request.type = weight_type("--type", o.type);
     if (o.heads > 0) request.hints.heads = o.heads;
+    request.hints.heads_option = "--heads", request.hints.act_option = "--activation";
     try {
-        if (!o.act.empty()) request.hints.act = find_activation(o.act, "--activation");
+        if (!o.act.empty()) request.hints.act = get_activation(o.act, "--activation");
     } catch (const Error& error) {
         fail_usage("%s", error.what());
     }
-    report_conversion(request.output, [&](const ConvertReports& reports) { return convert_checkpoint(request, reports); });
+    try {
+        report_conversion(request.output,
+                          [&](const ConvertReports& reports) { return convert_checkpoint(request, reports); });
+    } catch (const TokenizerError& error) {
+        fail("%s; --vocab none converts the model without its tokenizer", error.what());
+    }
 }
 
 }  // namespace
@@ -55,10 +65,11 @@ void convert_command(CLI::App& app) {
         ->type_name("TYPE");
     app.add_option("--vocab", o->request.vocab, "the tokenizer (default: Hugging Face's beside config.json)")
         ->type_name("PATH");
-    app.add_option("--heads", o->heads, "number of attention heads, where no file says it")
+    add_end_token_option(app, o->request.end_token);
+    app.add_option("--heads", o->heads, "number of attention heads, whatever the files say")
         ->transform(whole_number(1, int64_t{1} << 24))
         ->type_name("N");
-    app.add_option("--activation", o->act, "gelu_new, gelu or relu, where no file says it")->type_name("NAME");
+    app.add_option("--activation", o->act, "gelu_new, gelu or relu, whatever the files say")->type_name("NAME");
     add_conversion_options(app, o->request.overwrite, o->request.threads);
     app.footer(kFooter);
     app.callback([o] { convert(*o); });

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <numbers>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -21,6 +22,7 @@
 #include "model/loaded_model.h"
 #include "options.h"
 #include "text/corpus.h"
+#include "text/text_encoding.h"
 #include "text/token_numbers.h"
 
 namespace nib {
@@ -35,7 +37,7 @@ constexpr const char* kFooter =
     "loss / ln 2 times the tokens per character or byte. Several texts follow each other; where tokens are not characters, "
     "each is encoded by itself.\n\n"
     "With --lines each line is a text of its own, such as a name: it begins after the model's token for the beginning of a "
-    "text and is predicted up to its token for the end. Empty lines do not count.\n\n"
+    "text and is predicted up to its token for the end, which --end-token may name. Empty lines do not count.\n\n"
     "Examples:\n"
     "  nib eval shakespeare.gguf input.txt\n"
     "  nib eval shakespeare.gguf input.txt --val-fraction 0.1     # what nib train keeps for validation\n"
@@ -48,6 +50,7 @@ struct Options {
     double val_fraction = 0;
     EvaluationOptions evaluation;
     EncodeOptions encode;
+    std::optional<std::string> end_token;
     bool tokens = false, lines = false, json = false;
     BackendOptions backend;
 };
@@ -92,8 +95,10 @@ void for_each_file(const std::vector<std::string>& paths, const TextUse& use) {
         const bool folder = std::filesystem::is_directory(path, error);
         for (const std::string& name : folder ? text_files(path) : std::vector{path}) {
             const MappedFile file(name);
+            const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+            const std::string_view text = without_mark(bytes, name);
             try {
-                use({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+                use(text);
             } catch (const Error& e) {
                 fail("%s: %s", printable(name).c_str(), e.what());
             }
@@ -142,7 +147,8 @@ Text open_tokens(const Options& o, const Tokenizer& tokenizer) {
 
 Text open_lines(const Options& o, const Tokenizer& tokenizer, const std::string& model) {
     if (tokenizer.end_token() < 0)
-        fail("%s: the model has no token for the end of a text; leave out --lines", printable(model).c_str());
+        fail("%s: the model has no token for the end of a text; name one with --end-token or leave out --lines",
+             printable(model).c_str());
     const auto all = std::make_shared<std::vector<int32_t>>();
     Text text;
     text.given = true;
@@ -161,11 +167,13 @@ Text open_lines(const Options& o, const Tokenizer& tokenizer, const std::string&
     return text;
 }
 
-Text open_text(const Options& o, const LoadedModel& model) {
+Text open_text(const Options& o, LoadedModel& model) {
+    if (o.end_token) model.set_end_token(*o.end_token);
     const Tokenizer& tokenizer = model.tokenizer();
     if (o.lines) return open_lines(o, tokenizer, model.file().name());
     const auto* characters = o.tokens ? nullptr : dynamic_cast<const CharTokenizer*>(&tokenizer);
-    return characters != nullptr ? open_characters(o, *characters) : open_tokens(o, tokenizer);
+    const bool plain = characters != nullptr && characters->only_characters() && characters->end_token() < 0;
+    return plain ? open_characters(o, *characters) : open_tokens(o, tokenizer);
 }
 
 // What is reported, in the words for its tokens.
@@ -204,7 +212,7 @@ void print_result(bool json, const Evaluation& result, const Text& text, double 
 
 struct Task {
     std::unique_ptr<Backend> backend;
-    const LoadedModel model;
+    LoadedModel model;
     const Text text;
     Evaluator evaluator;
     Task(const Options& o, std::unique_ptr<Backend> device)
@@ -257,7 +265,8 @@ void eval_command(CLI::App& app) {
         ->type_name("N")
         ->capture_default_str();
     auto* tokens = app.add_flag("--tokens", o->tokens, "the files hold token numbers, as in \"1 2 3\", instead of text");
-    app.add_flag("--lines", o->lines, "each line is a text of its own")->excludes(tokens, fraction);
+    auto* lines = app.add_flag("--lines", o->lines, "each line is a text of its own")->excludes(tokens, fraction);
+    add_end_token_option(app, o->end_token)->needs(lines);
     add_special_option(app, o->encode);
     app.add_flag("--json", o->json, "print one JSON object");
     add_device_option(app, o->backend.device);

@@ -1,6 +1,5 @@
 // nib info: what is in a model file.
 #include <algorithm>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -12,6 +11,7 @@
 #include "core/error.h"
 #include "infer/session.h"
 #include "io/gguf.h"
+#include "io/json_value.h"
 #include "model/config.h"
 #include "model/loaded_model.h"
 #include "options.h"
@@ -50,7 +50,7 @@ Json json_value(const GgufValue& value) {
             if constexpr (is_array<T>)
                 return gguf_type_name(value) + ", " + std::to_string(v.size());
             else if constexpr (std::is_same_v<T, float>)
-                return std::strtod(strprintf("%.7g", static_cast<double>(v)).c_str(), nullptr);  // 1e-05, not 9.99...e-06
+                return shortest(v);
             else
                 return v;
         },
@@ -96,7 +96,7 @@ const char* act_name(Act act) {
     return "none";
 }
 
-Json json_model(const GptConfig& c) {
+Json json_model(const ModelConfig& c) {
     return {
         {"layers",       c.layers        },
         {"heads",        c.heads         },
@@ -117,20 +117,21 @@ Json describe_tokenizer(const GgufFile& file) {
     for (int32_t id = 0; id < tokenizer->vocab_size() && text.size() < kShownCharacters; ++id)
         text += tokenizer->decode(id);
     return {
-        {"kind",         tokenizer->kind()       },
-        {"size",         tokenizer->vocab_size() },
-        {"tokens",       tokenizer->token_count()},
-        {"first_tokens", text                    }
+        {"kind",              tokenizer->kind()       },
+        {"size",              tokenizer->vocab_size() },
+        {"tokens",            tokenizer->token_count()},
+        {"first_tokens",      text                    },
+        {"llama_cpp_differs", llama_cpp_differs(file) }
     };
 }
 
 // Names some of the tensors that the model should have and the file has not; empty when there are none.
 std::string missing_tensors(const GgufFile& file) {
-    const GptConfig config = read_config(file);
+    const ModelConfig config = read_config(file);
     constexpr int kNamed = 4;
     std::string names;
     int missing = 0;
-    for (const ParameterSpec& spec : gpt_parameters(config))
+    for (const ParameterSpec& spec : model_parameters(config))
         if (file.find(spec.name) == nullptr && ++missing <= kNamed) names += (missing > 1 ? ", `" : "`") + spec.name + "`";
     if (missing == 0) return "";
     return strprintf("%d tensor%s missing: ", missing, missing == 1 ? " is" : "s are") + names +
@@ -203,6 +204,8 @@ std::string text_of_file(const GgufFile& file, const Json& json) {
                  text_of(tokenizer["kind"]) + ", " + text_of(tokenizer["tokens"]) + " tokens" +
                      (tokenizer["tokens"] != tokenizer["size"] ? " for " + text_of(tokenizer["size"]) + " ids" : "") +
                      ": " + text_of(tokenizer["first_tokens"]));
+        if (!tokenizer.is_null() && tokenizer["llama_cpp_differs"])
+            line("  llama.cpp", "gives other ids: its keys cannot say all that this tokenizer does");
     }
     for (const Json& problem : json.value("problems", Json::array())) line("problem", text_of(problem));
     text += "metadata\n";

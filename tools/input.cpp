@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "io/read_file.h"
+#include "text/text_encoding.h"
 
 namespace nib {
 bool stdin_has_text() {
@@ -12,7 +13,18 @@ bool stdin_has_text() {
 }
 
 std::string read_input(const std::string& path, size_t limit) {
-    return path == "-" ? read_descriptor(STDIN_FILENO, "standard input", limit) : read_file(path, limit);
+    const std::string name = path == "-" ? "standard input" : path;
+    std::string text = path == "-" ? read_descriptor(STDIN_FILENO, name, limit) : read_file(path, limit);
+    text.erase(0, text.size() - without_mark(text, name).size());
+    return text;
+}
+
+CLI::Option* add_end_token_option(CLI::App& app, std::optional<std::string>& token) {
+    return app
+        .add_option("--end-token", token,
+                    "the text of the token that ends a text, and begins one if no other does: `.` or `<.>` in makemore's "
+                    "lists; \"\": none (default: the one that the model names)")
+        ->type_name("TEXT");
 }
 
 void add_special_option(CLI::App& app, EncodeOptions& options) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 
 #include "text/tokenizer.h"
@@ -11,8 +12,12 @@ namespace nib {
 /// Whether standard input is a file or a pipe, as in `echo text | nib run`, not a terminal and not /dev/null.
 bool stdin_has_text();
 
-/// The bytes of a file or pipe, of standard input for "-". Error for more than `limit`.
+/// The text of a file or pipe, of standard input for "-", without a byte order mark. Error for more than `limit` bytes and
+/// for text that is plainly in UTF-16 or UTF-32.
 std::string read_input(const std::string& path, size_t limit = size_t{1} << 32);
+
+/// Declares --end-token.
+CLI::Option* add_end_token_option(CLI::App& app, std::optional<std::string>& token);
 
 /// Declares --no-special.
 void add_special_option(CLI::App& app, EncodeOptions& options);

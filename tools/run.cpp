@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -24,9 +25,11 @@ constexpr int kMaxSamples = 256;
 
 constexpr const char* kFooter =
     "The prompt is printed, then what the model writes after it. It comes from -p, from a file, or from standard input if "
-    "that is a pipe or a file; of a file or standard input one final line end is dropped. Without a prompt a character "
+    "that is a pipe or a file; of a file or standard input a byte order mark and one final line end are dropped. Without a "
+    "prompt a character "
     "model begins as if after a line end, if it knows that character, another model after its token for the beginning or "
-    "end of a text. A model that has a token for the end of a text stops there. A model without a tokenizer takes its "
+    "end of a text. A model that has a token for the end of a text, or gets one by --end-token, stops there. A model "
+    "without a tokenizer takes its "
     "prompt by --tokens and writes token numbers.\n\n"
     "The model sees as many tokens as its context has (`nib info`): of a longer prompt the end. When the context is "
     "full, its oldest half is dropped and the rest evaluated again, so that text can be longer than the context.\n\n"
@@ -46,6 +49,7 @@ struct Options {
     EncodeOptions encode{.advice = "remove it or use --skip-unknown"};
     GenerateOptions generate;
     int samples = 1;
+    std::optional<std::string> end_token;
     bool ignore_end = false, json = false, no_echo = false;
     std::string cache = "f16";
     BackendOptions backend;
@@ -114,6 +118,7 @@ struct Writer {
 
 Writer prepare(Options& o, std::unique_ptr<Backend> backend) {
     auto model = std::make_unique<LoadedModel>(model_file(o.model), *backend);
+    if (o.end_token) model->set_end_token(*o.end_token);
     const Tokenizer& tokenizer = model->tokenizer();
     std::vector<int32_t> prompt =
         o.has_tokens ? parse_token_numbers(o.tokens, model->config().vocab) : tokenizer.encode(prompt_text(o), o.encode);
@@ -217,7 +222,8 @@ void run_command(CLI::App& app) {
         ->expected(1)
         ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    app.add_flag("--ignore-eos", o->ignore_end, "write on after the model's token for the end of a text");
+    auto* end = add_end_token_option(app, o->end_token);
+    app.add_flag("--ignore-eos", o->ignore_end, "write on after the model's token for the end of a text")->excludes(end);
     add_special_option(app, o->encode);
     app.add_flag("--skip-unknown", o->encode.skip_unknown,
                  "leave out characters of the prompt that the model does not know");

@@ -8,6 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "check/checked_backend.h"
+#include "check/node_check.h"
+#include "check/op_check.h"
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
@@ -16,10 +19,7 @@
 #include "infer/session.h"
 #include "options.h"
 #include "random_training.h"
-#include "check/checked_backend.h"
 #include "ref/kernels.h"
-#include "check/node_check.h"
-#include "check/op_check.h"
 
 namespace nib {
 namespace {

@@ -18,7 +18,8 @@ namespace {
 
 constexpr const char* kFooter =
     "Prints the tokens that nib run reads for this text, on one line. The text comes from -p, from a file, or from "
-    "standard input, and is taken as it is, with its last line end. --decode goes the other way and writes exactly the "
+    "standard input, and is taken as it is, with its last line end, but without a byte order mark. --decode goes the other "
+    "way and writes exactly the "
     "bytes that the tokens stand for.\n\n"
     "Examples:\n"
     "  nib tokenize gpt2.gguf -p \"Hello world\"\n"

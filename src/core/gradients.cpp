@@ -9,7 +9,8 @@ void embed_gradient(Graph& g, const Node& n) {
     const Tensor dy = g.gradient(n[E::y]).tensor;
     const auto dwte = g.gradient_if_wanted(n[E::wte]), dwpe = g.gradient_if_wanted(n[E::wpe]),
                dwse = g.gradient_if_wanted(n[E::wse]);
-    g.add(Op::EmbedBackward, n.p, {dy, n[E::ids], n[E::positions], n[E::segments]}, {dwte.tensor, dwpe.tensor, dwse.tensor});
+    g.add(Op::EmbedBackward, n.p, {dy, n[E::ids], n[E::positions], n[E::segments]},
+          {dwte.tensor, dwpe.tensor, dwse.tensor});
     g.accumulate({dwte, dwpe, dwse});
 }
 

@@ -357,7 +357,9 @@ Graph::LogProbs Graph::cross_entropy(Tensor x, const LinearWeights& w, Tensor ta
     return head(x, w, targets, weights, true);
 }
 
-Graph::LogProbs Graph::log_probs(Tensor x, const LinearWeights& w, Tensor targets) { return head(x, w, targets, {}, false); }
+Graph::LogProbs Graph::log_probs(Tensor x, const LinearWeights& w, Tensor targets) {
+    return head(x, w, targets, {}, false);
+}
 
 Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool is_loss) {
     const TensorInfo about = info(x);
@@ -388,11 +390,14 @@ Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets,
         node.differentiated = true;
         return std::pair(xs, logits);
     };
-    const auto record_gradients = [=, this](const Range& rows, const Params& at, Tensor xs, Tensor dlogits, bool adds_to_x) {
+    const auto record_gradients = [=, this](const Range& rows, const Params& at, Tensor xs, Tensor dlogits,
+                                            bool adds_to_x) {
         if (wants_gradient(x)) {
             const Tensor dx = gradient(x).tensor;
             add(Op::LinearBackward, at, {dlogits, w}, {part(dx, rows)});
-            accumulate({{dx, adds_to_x}});  // each chunk has rows of its own
+            accumulate({
+                {dx, adds_to_x}
+            });  // each chunk has rows of its own
         }
         if (wants_gradient(w) || wants_gradient(b)) {
             const Gradient dw = gradient(w), db = gradient_if_wanted(b);
@@ -483,9 +488,8 @@ std::vector<Node> Graph::record_again(size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
         Node node = nodes_[i];
         const auto outputs = node.outputs();
-        const bool known = std::all_of(outputs.begin(), outputs.end(), [&](Tensor t) {
-            return !t || read_later[static_cast<size_t>(base_of(t))];
-        });
+        const bool known = std::all_of(outputs.begin(), outputs.end(),
+                                       [&](Tensor t) { return !t || read_later[static_cast<size_t>(base_of(t))]; });
         for (int k = 0; k < kMaxOperands; ++k) {
             Tensor& t = node.operands[static_cast<size_t>(k)];
             if (!t) continue;

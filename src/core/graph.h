@@ -119,8 +119,8 @@ struct Node {
 
 class Graph {
 public:
-    /// `activations`: what norm, attention and linear without residual give, F32 or F16; the residual stream, losses and all
-    /// gradients are F32.
+    /// `activations`: what norm, attention and linear without residual give, F32 or F16; the residual stream, losses and
+    /// all gradients are F32.
     explicit Graph(Mode mode, DType activations = DType::F32);
 
     Mode mode() const { return mode_; }
@@ -146,8 +146,8 @@ public:
     Tensor columns(Tensor t, int64_t first, int64_t count);
     /// The three parts of a fused (B,T,(H + 2 G) D).
     Qkv split_qkv(Tensor qkv, int64_t heads, int64_t kv_heads);
-    /// Rotary positions (Su et al. 2021), in place: x (B,T,C); rotation (B,T,2 n): n cosines, then n sines for the pairs of each
-    /// head's first 2 n numbers.
+    /// Rotary positions (Su et al. 2021), in place: x (B,T,C); rotation (B,T,2 n): n cosines, then n sines for the pairs of
+    /// each head's first 2 n numbers.
     Tensor rope(Tensor x, Tensor rotation, const RopeOptions& options);
     /// Scaled dot-product attention (Vaswani et al. 2017) within each of the B sequences: (B,T,H*D).
     Tensor attention(const Qkv& qkv, const AttentionOptions& options);
@@ -168,12 +168,12 @@ public:
         Tensor logp;       // (B,T) log-probability of the target in nats
         Tensor predicted;  // (B,T) int32, the most probable token; Infer only
     };
-    /// Output head (V,C) and log-softmax over chunks of rows, so that the logits of all rows never exist at once. In training
-    /// it is a loss: the sum over rows of -Step::loss_scale weights[r] logp[r] is part of what is differentiated, and the
-    /// gradient goes on to x and to the head at once. Without weights (B,T) every row has 1.
+    /// Output head (V,C) and log-softmax over chunks of rows, so that the logits of all rows never exist at once. In
+    /// training it is a loss: the sum over rows of -Step::loss_scale weights[r] logp[r] is part of what is differentiated,
+    /// and the gradient goes on to x and to the head at once. Without weights (B,T) every row has 1.
     LogProbs cross_entropy(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights = {});
-    /// The same as a tensor to make losses of: whoever reads logp gives it a gradient, for which the logits of each chunk are
-    /// computed again.
+    /// The same as a tensor to make losses of: whoever reads logp gives it a gradient, for which the logits of each chunk
+    /// are computed again.
     LogProbs log_probs(Tensor x, const LinearWeights& head, Tensor targets);
 
     const TensorInfo& info(Tensor t) const { return tensors_[static_cast<size_t>(t.id)]; }
@@ -197,8 +197,8 @@ public:
     /// A tensor at a fixed place. The same place gives the same handle.
     Tensor fixed(std::string name, Shape shape, DType type, Location where, RowCount row_count = -1);
     Tensor weight(const Weight& w);
-    /// Adds a node after checking its operands against the op's row: their number, shapes and types. Dimensions that p does not
-    /// have yet are taken from them. Absent operands are left out or {}.
+    /// Adds a node after checking its operands against the op's row: their number, shapes and types. Dimensions that p does
+    /// not have yet are taken from them. Absent operands are left out or {}.
     Node& add(Op op, const Params& p, std::initializer_list<Tensor> in, std::initializer_list<Tensor> out);
     /// Gradient tensor of t. `adds` says whether something was written to it before, so that the caller must accumulate.
     struct Gradient {
@@ -230,10 +230,10 @@ private:
     std::vector<Node> nodes_;
     std::vector<size_t> blocks_;  // numbers of the nodes with which blocks begin
     std::map<Location, Tensor> fixed_;
-    std::vector<bool> wants_gradient_;                       // by tensor id
-    std::vector<Tensor> gradients_;                          // by tensor id
-    std::vector<Location> weight_gradients_;                 // by tensor id; where a weight's gradient lies
-    std::vector<bool> gradient_is_whole_;                    // by tensor id: its gradient does not come from views alone
+    std::vector<bool> wants_gradient_;                      // by tensor id
+    std::vector<Tensor> gradients_;                         // by tensor id
+    std::vector<Location> weight_gradients_;                // by tensor id; where a weight's gradient lies
+    std::vector<bool> gradient_is_whole_;                   // by tensor id: its gradient does not come from views alone
     std::map<size_t, std::function<void()>> when_reached_;  // by node: what record_backward() records there
 };
 

@@ -24,8 +24,8 @@ constexpr int kMaxIn = 8, kMaxOut = 4, kMaxOperands = kMaxIn + kMaxOut;
 
 /// These numbers by name: operand::Linear::x is 0, operand::Linear::y is kMaxIn.
 namespace operand {
-#define OP(Name, name, inputs, outputs, ...)                 \
-    struct Name {                                            \
+#define OP(Name, name, inputs, outputs, ...)                  \
+    struct Name {                                             \
         enum : int { inputs kInputs_ = kMaxIn - 1, outputs }; \
     };
 #define IN(name, ...) name,
@@ -71,12 +71,12 @@ constexpr int kRowCounts = 4;
 
 /// What changes from step to step: an input of every plan.
 struct Step {
-    uint64_t seed = 0;               // dropout: Philox key
-    uint32_t index = 0;              // dropout: number of the micro-batch, the fourth word of the Philox counter
-    uint32_t accumulate = 0;         // 1: weight gradients are added to those of earlier micro-batches, 0: overwritten
-    int64_t rows[kRowCounts] = {};   // rows in use of the tensors that name the count, the rest is not computed; 0: all
-    float loss_scale = 0;            // factor of dlogits: 1 / counted rows of the whole step
-    float clip = 0;                  // largest global gradient norm; 0: no clipping
+    uint64_t seed = 0;              // dropout: Philox key
+    uint32_t index = 0;             // dropout: number of the micro-batch, the fourth word of the Philox counter
+    uint32_t accumulate = 0;        // 1: weight gradients are added to those of earlier micro-batches, 0: overwritten
+    int64_t rows[kRowCounts] = {};  // rows in use of the tensors that name the count, the rest is not computed; 0: all
+    float loss_scale = 0;           // factor of dlogits: 1 / counted rows of the whole step
+    float clip = 0;                 // largest global gradient norm; 0: no clipping
     float lr = 0, beta1 = 0, beta2 = 0, eps = 0, weight_decay = 0, momentum = 0;
     float correction1 = 1, correction2 = 1;  // AdamW: 1 - beta^t
 };
@@ -84,15 +84,15 @@ struct Step {
 /// One kernel launch with resolved addresses. Operands are numbered as in `operand`; absent ones are null.
 struct Call {
     Op op = Op::Count;
-    uint8_t accumulate = 0;               // bit i: output kMaxIn + i: += instead of =
-    int8_t row_count = -1;                // of Step::rows, for the rows B*T; -1: all are in use
-    int8_t key_row_count = -1;            // the same for the rows of keys of Attention, for those that Gather takes
+    uint8_t accumulate = 0;     // bit i: output kMaxIn + i: += instead of =
+    int8_t row_count = -1;      // of Step::rows, for the rows B*T; -1: all are in use
+    int8_t key_row_count = -1;  // the same for the rows of keys of Attention, for those that Gather takes
     Params p;
     const Step* step = nullptr;
     void* data[kMaxOperands] = {};
     DType type[kMaxOperands] = {};
-    int64_t stride[kMaxOperands] = {};    // elements from row to row of an operand that is a slice of columns
-    const void* packed = nullptr;         // CPU: weights in the kernel's own panel order, when the executor has packed them
+    int64_t stride[kMaxOperands] = {};  // elements from row to row of an operand that is a slice of columns
+    const void* packed = nullptr;       // CPU: weights in the kernel's own panel order, when the executor has packed them
 
     [[gnu::always_inline]] inline bool has(int operand) const { return data[operand] != nullptr; }
     template <class T>

@@ -31,21 +31,21 @@ enum class Writes : uint8_t {
 
 /// How an op's work divides among workers.
 enum class Units : uint8_t {
-    Rows,             // B*T
-    Columns,          // C
-    Outputs,          // N
-    RowsOrOutputs,    // N by columns
-    RowsOrColumns,    // C by columns
-    Heads,            // B*H
-    KeyHeads,         // B*G
-    RowsByKeyHeads,   // G*B*T: unit g * B*T + r is key/value head g of row r
-    SumBlocks,        // ceil(C / kSumBlock)
+    Rows,            // B*T
+    Columns,         // C
+    Outputs,         // N
+    RowsOrOutputs,   // N by columns
+    RowsOrColumns,   // C by columns
+    Heads,           // B*H
+    KeyHeads,        // B*G
+    RowsByKeyHeads,  // G*B*T: unit g * B*T + r is key/value head g of row r
+    SumBlocks,       // ceil(C / kSumBlock)
     One,
 };
 
 struct Operand {
     const char* name = nullptr;
-    std::string_view dims;         // letters, outermost first; of an index the dimension that it counts after `<`
+    std::string_view dims;  // letters, outermost first; of an index the dimension that it counts after `<`
     Types types = Types::F32;
     bool optional = false;
     Writes writes = Writes::Overwrites;  // outputs
@@ -63,7 +63,7 @@ struct OpInfo {
     const char* name;
     Operand operands[kMaxOperands];
     Units units;
-    std::string_view options;  // names of members of Params, with blanks between them
+    std::string_view options;                      // names of members of Params, with blanks between them
     void (*gradient)(Graph& g, const Node& node);  // records the backward nodes; null: there are none
     bool has_option(std::string_view option) const;
     /// The number of the operand of that name; -1: none.

@@ -96,8 +96,8 @@ private:
     // Into the last stage of independent nodes, or a new one if it depends on a node there.
     void share_out(int index) {
         const Node& node = plan_.nodes[static_cast<size_t>(index)];
-        const bool join =
-            !node.new_stage && !plan_.stages.empty() && plan_.stages.back().sequences == 0 && !uses_.conflicts_with(plan_, node);
+        const bool join = !node.new_stage && !plan_.stages.empty() && plan_.stages.back().sequences == 0 &&
+                          !uses_.conflicts_with(plan_, node);
         if (!join) {
             plan_.stages.emplace_back();
             uses_ = {};

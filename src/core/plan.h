@@ -64,8 +64,8 @@ struct Plan {
 
 /// Orders a graph's nodes into stages, as the backend divides its work. No tensor has a place in the arena yet.
 Plan schedule(const Graph& graph, const Backend& backend);
-/// Gives every intermediate of a scheduled plan its offset in an arena, and plan.arena_bytes. No tensor crosses a multiple of
-/// `segment`.
+/// Gives every intermediate of a scheduled plan its offset in an arena, and plan.arena_bytes. No tensor crosses a multiple
+/// of `segment`.
 void place(Plan& plan, size_t segment);
 /// Bytes of arena that compile() would need; nothing is allocated.
 size_t arena_bytes(const Graph& graph, const Backend& backend);

@@ -53,7 +53,7 @@ double squares(const float* x, int64_t n) {
 
 void sum_squares(const Call& call, Range blocks, void*) {
     using O = operand::SumSquares;
-    const auto* x = call.input<float>(O::x);    // (C)
+    const auto* x = call.input<float>(O::x);          // (C)
     auto* partial = call.output<double>(O::partial);  // (ceil(C / kSumBlock))
     for (int64_t i = blocks.begin; i < blocks.end; ++i)
         partial[i] = squares(x + i * kSumBlock, least(kSumBlock, call.p.C - i * kSumBlock));
@@ -62,7 +62,7 @@ void sum_squares(const Call& call, Range blocks, void*) {
 void clip_factor(const Call& call, Range, void*) {
     using O = operand::ClipFactor;
     const auto* partial = call.input<double>(O::partial);  // (N)
-    auto* stats = call.output<float>(O::stats);          // (2): norm, factor
+    auto* stats = call.output<float>(O::stats);            // (2): norm, factor
     double sum = 0;
     for (int64_t i = 0; i < call.p.N; ++i) sum += partial[i];
     const double norm = square_root(sum), clip = static_cast<double>(call.step->clip);
@@ -101,8 +101,8 @@ void adamw(const Call& call, Range elements, void*) {
 void sgd(const Call& call, Range elements, void*) {
     using O = operand::Sgd;
     const int64_t first = elements.begin, n = elements.end - first;
-    const auto* g = call.input<float>(O::g) + first;                     // (C)
-    auto* w = call.output<float>(O::w) + first;                          // (C)
+    const auto* g = call.input<float>(O::g) + first;                        // (C)
+    auto* w = call.output<float>(O::w) + first;                             // (C)
     auto* m = call.has(O::m) ? call.output<float>(O::m) + first : nullptr;  // (C) or null
     const Step& s = *call.step;
     if (call.input<float>(O::stats)[1] == 0) return;

@@ -141,7 +141,8 @@ void attention(const Call& call, Range units, void* scratch) {
                     fill_zero(out, 0, S);
                     for (int64_t s = begin; s < end; ++s) out[s] = row[s];
                 }
-                if (p.dropout != 0) apply_dropout(call, mask_index(call, unit, t + i) + static_cast<uint64_t>(first), n, row + first);
+                if (p.dropout != 0)
+                    apply_dropout(call, mask_index(call, unit, t + i) + static_cast<uint64_t>(first), n, row + first);
             }
             product<true>(M, D, end - begin, Left{scores + begin, ld, 1}, values, S, begin, y[t], y.stride, nullptr,
                           Start::Zero, D);
@@ -180,8 +181,7 @@ void score_gradient(const Call& call, uint64_t index, int64_t n, float dy_y, flo
             put(p + s, prob * m);
         });
     } else {
-        for_each_vector(
-            n, [&](int64_t s, auto get, auto put) { put(d + s, get(p + s) * (get(d + s) - minus) * scale); });
+        for_each_vector(n, [&](int64_t s, auto get, auto put) { put(d + s, get(p + s) * (get(d + s) - minus) * scale); });
     }
 }
 
@@ -214,7 +214,8 @@ void attention_backward(const Call& call, Range units, void* scratch) {
             for (int64_t t = 0; t < T; t += kQueries) {
                 const int64_t M = least(kQueries, T - t);
                 const auto [begin, end] = mask.of_block(t, M);
-                product<true>(M, S, D, Left{q[t], q.stride, 1}, at.keys_t, D, 0, at.P, ld, nullptr, Start::Zero, end, begin);
+                product<true>(M, S, D, Left{q[t], q.stride, 1}, at.keys_t, D, 0, at.P, ld, nullptr, Start::Zero, end,
+                              begin);
                 product<true>(M, S, D, Left{dy[t], dy.stride, 1}, at.values_t, D, 0, at.dS, ld, nullptr, Start::Zero, end,
                               begin);
                 for (int64_t i = 0; i < M; ++i) {
@@ -224,9 +225,8 @@ void attention_backward(const Call& call, Range units, void* scratch) {
                     if (n == 0) continue;
                     probabilities(P + first, n, end - first, p.scale, lse[t + i]);
                     vf sum(0.0f);
-                    for_each_vector(D, [&](int64_t j, auto get, auto) {
-                        sum = madd(get(dy[t + i] + j), get(y[t + i] + j), sum);
-                    });
+                    for_each_vector(
+                        D, [&](int64_t j, auto get, auto) { sum = madd(get(dy[t + i] + j), get(y[t + i] + j), sum); });
                     score_gradient(call, mask_index(call, b * p.H + h, t + i) + static_cast<uint64_t>(first), n,
                                    reduce_add(sum), P + first, dS + first, at.factors);
                     fill_zero(dS, first + n, end);

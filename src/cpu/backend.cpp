@@ -105,7 +105,8 @@ std::vector<Piece> cut(const KernelTable& kernels, const std::vector<Call>& call
         // A piece of a weight gradient reads all activations: as few as possible.
         int64_t wanted = threads == 1 || op_is_weight_gradient(call.op) ? threads : threads * kPiecesPerThread;
         if (reads_weights_once(call))
-            wanted = std::max(wanted, static_cast<int64_t>(dtype_bytes(call.type[operand::Linear::w], call.p.C * call.p.N) / kPieceBytes));
+            wanted = std::max(wanted, static_cast<int64_t>(dtype_bytes(call.type[operand::Linear::w], call.p.C * call.p.N) /
+                                                           kPieceBytes));
         const int64_t count = std::min(grains, wanted);
         for (int64_t i = 0; i < count; ++i)
             pieces.push_back({
@@ -124,7 +125,8 @@ std::vector<Weights> first_weights(const CompiledStage& stage, const std::vector
         const Piece& piece = stage.pieces[static_cast<size_t>(share.begin)];
         const Call& call = calls[static_cast<size_t>(piece.call)];
         if (!reads_weights_once(call)) return {};
-        const size_t row = dtype_bytes(call.type[operand::Linear::w], call.p.C), first = row * static_cast<size_t>(piece.units.begin);
+        const size_t row = dtype_bytes(call.type[operand::Linear::w], call.p.C),
+                     first = row * static_cast<size_t>(piece.units.begin);
         const auto* w = call.input<std::byte>(operand::Linear::w);
         weights.push_back({w + first, w + std::min(first + kFetch, row * static_cast<size_t>(call.p.N))});
     }

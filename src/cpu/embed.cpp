@@ -72,9 +72,9 @@ void embed_backward(const Call& call, Range columns, void*) {
             if (p.dropout != 0)
                 for_each_factor(call, static_cast<uint64_t>(at), n, add);
             else
-                for_each_vector(n, [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
-                    add(c, vf(1.0f), load, store);
-                });
+                for_each_vector(
+                    n, [&](int64_t c, auto load, auto store)
+                           __attribute__((always_inline)) { add(c, vf(1.0f), load, store); });
         }
     }
 }

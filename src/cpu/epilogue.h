@@ -46,7 +46,8 @@ inline void with_activation(Act act, Body&& body) {
 inline void epilogue(const Call& call, int64_t row, int64_t begin, int64_t end) {
     const int64_t first = row * call.p.N + begin, count = end - begin;
     const float* from = product_of_linear(call) + first;
-    const float* residual = call.has(operand::Linear::residual) ? call.input<float>(operand::Linear::residual) + first : nullptr;
+    const float* residual =
+        call.has(operand::Linear::residual) ? call.input<float>(operand::Linear::residual) + first : nullptr;
     float* y = call.output<float>(operand::Linear::y) + first;
     if (call.p.act != Act::None)
         with_activation(call.p.act, [&]<Act act>() {

@@ -9,7 +9,8 @@ void glu(const Call& call, Range rows, void*) {
     const float *gate = call.input<float>(O::gate) + first, *up = call.input<float>(O::up) + first;
     float* y = call.output<float>(O::y) + first;
     with_activation(call.p.act, [&]<Act act>() {
-        for_each_vector(count, [&](int64_t i, auto get, auto put) { put(y + i, activate<act>(get(gate + i)) * get(up + i)); });
+        for_each_vector(count,
+                        [&](int64_t i, auto get, auto put) { put(y + i, activate<act>(get(gate + i)) * get(up + i)); });
     });
 }
 

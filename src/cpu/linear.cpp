@@ -198,9 +198,9 @@ void clear_gradients(const Call& call, Range outputs) {
 void linear_backward_weight(const Call& call, Range outputs, void* scratch) {
     using O = operand::LinearBackwardWeight;
     const auto* dpre = call.input<float>(O::dpre);  // (R,N)
-    const auto* x = call.input<float>(O::x);     // (R,C)
-    auto* dw = call.output<float>(O::dw);         // (N,C)
-    auto* db = call.output<float>(O::db);         // (N) or null
+    const auto* x = call.input<float>(O::x);        // (R,C)
+    auto* dw = call.output<float>(O::dw);           // (N,C)
+    auto* db = call.output<float>(O::db);           // (N) or null
     const int64_t R = call.rows(), N = call.p.N, C = call.p.C, count = outputs.end - outputs.begin;
     if (R == 0) clear_gradients(call, outputs);
     auto* const right = static_cast<float*>(scratch);  // (kWeightDepth, kWeightColumns) in panels
@@ -213,7 +213,8 @@ void linear_backward_weight(const Call& call, Range outputs, void* scratch) {
             const Start start = r > 0 || call.adds_weight(O::dw) ? Start::Add : Start::Zero;
             pack_all(false, x + r * C + c, C, depth, columns, right);
             if (db && c == 0)
-                add_rows(dpre + r * N + outputs.begin, N, depth, count, db + outputs.begin, r > 0 || call.adds_weight(O::db));
+                add_rows(dpre + r * N + outputs.begin, N, depth, count, db + outputs.begin,
+                         r > 0 || call.adds_weight(O::db));
             Prefetch next(x + (r + depth) * C + c, C, columns, dpre + (r + depth) * N + outputs.begin, N, count,
                           least(kWeightDepth, R - r - depth));
             const int64_t tiles = panels.count * ((count + kMR - 1) / kMR);

@@ -83,7 +83,7 @@ void cross_entropy(const Call& call, Range rows, void*) {
     auto* predicted = call.output<int32_t>(O::predicted);   // (R) or null
     const int64_t V = call.p.N;
     for (int64_t r = rows.begin; r < rows.end; ++r) {
-        const float* logits = call.input<float>(O::logits) + r * V;                               // (R,V)
+        const float* logits = call.input<float>(O::logits) + r * V;                                // (R,V)
         float* dlogits = call.has(O::dlogits) ? call.output<float>(O::dlogits) + r * V : nullptr;  // may be logits
         const int32_t target = targets[r];
         const bool ignored = target == kIgnore;
@@ -107,8 +107,8 @@ void log_prob_backward(const Call& call, Range rows, void*) {
     using O = operand::LogProbBackward;
     const int64_t V = call.p.N;
     for (int64_t r = rows.begin; r < rows.end; ++r) {
-        const float* logits = call.input<float>(O::logits) + r * V;   // (R,V)
-        float* dlogits = call.output<float>(O::dlogits) + r * V;      // may be logits
+        const float* logits = call.input<float>(O::logits) + r * V;  // (R,V)
+        float* dlogits = call.output<float>(O::dlogits) + r * V;     // may be logits
         const int32_t target = call.input<int32_t>(O::targets)[r];
         if (target == kIgnore) {
             clear_row(dlogits, V);

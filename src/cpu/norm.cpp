@@ -108,8 +108,8 @@ void norm_backward(const Call& call, Range rows, void*) {
     const int64_t C = call.p.C;
     for (int64_t r = rows.begin; r < rows.end; ++r)
         norm_backward_row(call.input<float>(O::dy) + r * C, call.input<float>(O::x) + r * C, call.input<float>(O::gain),
-                          call.has(O::mean) ? call.input<float>(O::mean)[r] : 0.0f, call.input<float>(O::rstd)[r], call.p.rms,
-                          C, call.adds(O::dx), call.output<float>(O::dx) + r * C);
+                          call.has(O::mean) ? call.input<float>(O::mean)[r] : 0.0f, call.input<float>(O::rstd)[r],
+                          call.p.rms, C, call.adds(O::dx), call.output<float>(O::dx) + r * C);
 }
 
 void norm_backward_weight(const Call& call, Range columns, void*) {

@@ -21,6 +21,7 @@ constexpr int64_t kReserved = 1 << 16;  // tokens of output; a longer one grows 
 // One continuation of the prompt.
 struct Stream {
     std::vector<int32_t> history;  // prompt and output
+    DecodeState decoding;
     Utf8Streamer characters;
     StopFilter stop;
     bool done = false;
@@ -38,9 +39,15 @@ public:
           next_(static_cast<size_t>(session.sequences())),
           logits_(next_.size() * static_cast<size_t>(session.vocab())) {
         result_.samples.resize(next_.size());
-        const std::string begun = tokenizer.decode(prompt.last(std::min(prompt.size(), kCharacterTokens)));
+        // The token that begins a text is none of its text.
+        const bool only_begun = prompt.size() == 1 && prompt[0] == tokenizer.begin_token();
+        DecodeState decoding;
+        decoding.begun = prompt.size() > kCharacterTokens;
+        std::string begun;
+        for (const int32_t id : prompt.last(only_begun ? 0 : std::min(prompt.size(), kCharacterTokens)))
+            begun += tokenizer.decode_next(id, decoding);
         for (size_t s = 0; s < next_.size(); ++s) {
-            streams_.push_back({{}, {}, StopFilter(options.stop), false});
+            streams_.push_back({{}, decoding, {}, StopFilter(options.stop), false});
             streams_[s].history.reserve(prompt.size() + static_cast<size_t>(std::min(options.count, kReserved)));
             streams_[s].history.assign(prompt.begin(), prompt.end());
             streams_[s].characters.push(begun);
@@ -119,7 +126,7 @@ private:
             if (next_[s] == options_.end) {
                 end(s);
             } else {
-                show(s, stream.stop.push(stream.characters.push(tokenizer_.decode(next_[s]))));
+                show(s, stream.stop.push(stream.characters.push(tokenizer_.decode_next(next_[s], stream.decoding))));
                 stream.done = stream.stop.stopped();
             }
             result_.samples[s].stopped = stream.done;

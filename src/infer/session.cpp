@@ -16,10 +16,10 @@ size_t align_up(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 }  // namespace
 
-Session::Rows::Rows(Graph& g, int64_t count) {
+Session::Rows::Rows(Graph& g, const ModelConfig& config, int64_t count) {
     const RowCount live = g.add_row_count();
-    const auto input = [&](const char* name) { return g.input(name, {1, count}, DType::I32, live); };
-    ids = input("ids"), slots = input("slots"), positions = input("positions");
+    tokens = TokenInputs(g, config, 1, count, live);
+    slots = g.input("slots", {1, count}, DType::I32, live);
     spans = g.input("spans", {1, count, 2}, DType::I32, live);
     for (auto* values : {&ids_, &slots_, &positions_}) values->resize(static_cast<size_t>(count));
     spans_.resize(static_cast<size_t>(2 * count));
@@ -31,20 +31,24 @@ void Session::Rows::put(int64_t row, int32_t id, int64_t slot, int64_t position)
     spans_[2 * r] = 0, spans_[2 * r + 1] = static_cast<int32_t>(position + 1);
 }
 
-void Session::Rows::upload(const Plan& plan) const {
-    plan.set<int32_t>(ids, ids_);
+void Session::Rows::upload(const Plan& plan) {
+    tokens.set(plan, ids_, positions_);
     plan.set<int32_t>(slots, slots_);
-    plan.set<int32_t>(positions, positions_);
     plan.set<int32_t>(spans, spans_);
 }
 
-Session::Session(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t sequences, DType cache_type)
-    : backend_(backend), config_(config), weights_(weights), sequences_(sequences), cache_type_(cache_type) {
+Session::Session(Backend& backend, const ModelConfig& config, const Weights& weights, int64_t sequences, DType cache_type)
+    : backend_(backend),
+      config_(config),
+      model_(make_model(config)),
+      weights_(weights),
+      sequences_(sequences),
+      cache_type_(cache_type) {
     CHECK(sequences > 0 && config.context > 0 && (cache_type == DType::F32 || cache_type == DType::F16));
     if (const double bytes = cache_bytes(config, sequences, cache_type); bytes > 0x1p62)
         fail("the keys and values of %lld sequences need %s of memory; use fewer", static_cast<long long>(sequences),
              human_bytes(bytes).c_str());
-    const size_t bytes = align_up(dtype_bytes(cache_type, sequences * config.context * config.embd));
+    const size_t bytes = align_up(dtype_bytes(cache_type, sequences * config.context * config.kv() * config.head_dim()));
     size_t end = 0;
     for (int64_t part = 0; part < 2 * config.layers; ++part) {
         cache_offsets_.push_back(fit_segment(end, bytes, backend.segment(), "keys and values of a layer"));
@@ -61,9 +65,9 @@ Session::~Session() {
     if (cache_buffer_ >= 0) backend_.release(cache_buffer_);
 }
 
-double Session::cache_bytes(const GptConfig& c, int64_t sequences, DType cache_type) {
+double Session::cache_bytes(const ModelConfig& c, int64_t sequences, DType cache_type) {
     return 2.0 * static_cast<double>(dtype_bytes(cache_type, 1)) * static_cast<double>(c.layers) *
-           static_cast<double>(c.context) * static_cast<double>(c.embd) * static_cast<double>(sequences);
+           static_cast<double>(c.context) * static_cast<double>(c.kv() * c.head_dim()) * static_cast<double>(sequences);
 }
 
 Location Session::cache(int64_t layer, bool values) const {
@@ -73,8 +77,8 @@ Location Session::cache(int64_t layer, bool values) const {
 std::vector<KvCache> Session::caches() const {
     std::vector<KvCache> layers;
     for (int64_t l = 0; l < config_.layers; ++l)
-        layers.push_back({cache(l, false), cache(l, true), cache_type_, sequences_, config_.heads, config_.context,
-                          config_.embd / config_.heads});
+        layers.push_back(
+            {cache(l, false), cache(l, true), cache_type_, sequences_, config_.kv(), config_.context, config_.head_dim()});
     return layers;
 }
 
@@ -87,16 +91,17 @@ Plan Session::compile_head(Location hidden, int64_t rows, Tensor& logits) {
     Graph g(Mode::Infer);
     const RowCount live = g.add_row_count();
     const Tensor x = g.fixed("hidden", {1, rows, config_.embd}, DType::F32, hidden, live);
-    logits = g.output(g.linear(x, {weights_.output, {}}));
+    logits = g.output(g.linear(x, weights_[model_->head()]));
     return compile(std::move(g), backend_);
 }
 
 void Session::compile_body(Chunk& c) {
     const std::vector<KvCache> layers = caches();
     Graph g(Mode::Infer);
-    c.rows = Rows(g, c.size);
+    c.rows = Rows(g, config_, c.size);
     c.last = g.input("last", {1}, DType::I32);
-    c.hidden = g.output(gpt(g, config_, weights_, c.rows.inputs(layers)));
+    const CacheInputs cache = c.rows.cache(layers);
+    c.hidden = g.output(model_->hidden(g, c.rows.tokens.inputs(weights_, 0, &cache)));
     c.last_hidden = g.output(g.gather(c.hidden, c.last));
     c.body = compile(std::move(g), backend_);
 }
@@ -105,9 +110,10 @@ void Session::prepare_decode() {
     if (decode_.plan.backend) return;
     const std::vector<KvCache> layers = caches();
     Graph g(Mode::Infer);
-    decode_.rows = Rows(g, sequences_);
-    const Tensor hidden = gpt(g, config_, weights_, decode_.rows.inputs(layers));
-    decode_.logits = g.output(g.linear(hidden, {weights_.output, {}}));
+    decode_.rows = Rows(g, config_, sequences_);
+    const CacheInputs cache = decode_.rows.cache(layers);
+    const Tensor hidden = model_->hidden(g, decode_.rows.tokens.inputs(weights_, 0, &cache));
+    decode_.logits = g.output(g.linear(hidden, weights_[model_->head()]));
     decode_.plan = compile(std::move(g), backend_);
 }
 
@@ -171,16 +177,16 @@ void Session::all_logits(std::span<const int32_t> ids, const std::function<void(
 void Session::copy_to(int64_t sequence) {
     CHECK(sequence >= 0 && sequence < sequences_);
     if (sequence == 0 || position_ == 0) return;
-    const size_t head_bytes = dtype_bytes(cache_type_, config_.context * (config_.embd / config_.heads));  // (S,D)
+    const size_t head_bytes = dtype_bytes(cache_type_, config_.context * config_.head_dim());  // (S,D)
     staging_.resize(head_bytes);
     const std::span<std::byte> used = std::span(staging_).first(  // (position,D)
         head_bytes / static_cast<size_t>(config_.context) * static_cast<size_t>(position_));
     for (int64_t part = 0; part < 2 * config_.layers; ++part)
-        for (int64_t h = 0; h < config_.heads; ++h) {
+        for (int64_t h = 0; h < config_.kv(); ++h) {
             Location place = cache(part / 2, part % 2 != 0);
             place.offset += static_cast<size_t>(h) * head_bytes;
             backend_.download(place, used);
-            place.offset += static_cast<size_t>(sequence * config_.heads) * head_bytes;
+            place.offset += static_cast<size_t>(sequence * config_.kv()) * head_bytes;
             backend_.upload(place, used);
         }
 }

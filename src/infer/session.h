@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "core/plan.h"
-#include "model/gpt.h"
+#include "model/architecture.h"
+#include "model/token_inputs.h"
 
 namespace nib {
 
@@ -17,14 +18,14 @@ class Session {
 public:
     /// `backend` and `weights` must outlive the session. Keys and values are kept as `cache_type`, F32 or F16. Error when
     /// there is not enough memory.
-    Session(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t sequences = 1,
+    Session(Backend& backend, const ModelConfig& config, const Weights& weights, int64_t sequences = 1,
             DType cache_type = DType::F32);
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
     /// Bytes of key/value cache that `sequences` sequences take.
-    static double cache_bytes(const GptConfig& config, int64_t sequences, DType cache_type = DType::F32);
+    static double cache_bytes(const ModelConfig& config, int64_t sequences, DType cache_type = DType::F32);
 
     int64_t sequences() const { return sequences_; }
     int64_t context() const { return config_.context; }
@@ -54,15 +55,15 @@ private:
     class Rows {
     public:
         Rows() = default;
-        Rows(Graph& g, int64_t count);
-        GptInputs inputs(const std::vector<KvCache>& cache) const {
-            return {.ids = ids, .positions = positions, .cache = &cache, .slots = slots, .spans = spans};
-        }
+        Rows(Graph& g, const ModelConfig& config, int64_t count);
+        CacheInputs cache(const std::vector<KvCache>& layers) const { return {layers, slots, spans}; }
         void put(int64_t row, int32_t id, int64_t slot, int64_t position);
-        void upload(const Plan& plan) const;
+        void upload(const Plan& plan);
+
+        TokenInputs tokens;
 
     private:
-        Tensor ids, slots, positions, spans;  // (1,R), (1,R), (1,R), (1,R,2)
+        Tensor slots, spans;  // (1,R), (1,R,2)
         std::vector<int32_t> ids_, slots_, positions_, spans_;
     };
 
@@ -92,8 +93,9 @@ private:
     void run_body(Chunk& chunk, std::span<const int32_t> ids);
 
     Backend& backend_;
-    const GptConfig config_;
-    const GptWeights& weights_;
+    const ModelConfig config_;
+    const std::unique_ptr<Model> model_;
+    const Weights& weights_;
     const int64_t sequences_;  // B
     const DType cache_type_;
     int64_t position_ = 0;

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "core/error.h"
+#include "io/checkpoint_folder.h"
 #include "io/json_events.h"
 #include "io/safetensors.h"
 #include "io/torch_file.h"
@@ -19,9 +20,13 @@ namespace fs = std::filesystem;
 
 using ShardMap = std::vector<std::pair<std::string, std::string>>;
 
-constexpr const char* kFolderFiles[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
-                                        "pytorch_model.bin.index.json"};
 constexpr std::string_view kIndexEnding = ".index.json";
+
+// Ends of the names of tensors that are often the embedding, too: an index may list them although they were not saved
+// twice.
+constexpr std::string_view kOftenTied[] = {
+    "lm_head.weight",           "lm_head.decoder.weight", "predictions.decoder.weight",
+    "predictions.decoder.bias", "embed_tokens.weight",    "embed_out.weight"};
 
 // {"metadata": {...}, "weight_map": {"tensor": "file", ...}}; everything but the map is passed over.
 class IndexEvents : public JsonEvents {
@@ -81,6 +86,11 @@ private:
     bool at_map_ = false;
 };
 
+bool often_tied(std::string_view name) {
+    const auto ends = [&](std::string_view end) { return name.ends_with(end); };
+    return std::any_of(std::begin(kOftenTied), std::end(kOftenTied), ends);
+}
+
 std::string_view text_of(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
@@ -95,10 +105,6 @@ void refuse_known_format(std::string_view text, const std::string& file) {
         what = "is a Git LFS pointer instead of the weights: fetch them with `git lfs pull`";
     } else if (starts("<!DOCTYPE") || starts("<!doctype") || starts("<html")) {
         what = "is a web page: the download went wrong";
-    } else if (starts("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")) {
-        what =
-            "has the format of PyTorch before 1.6: load it with a newer PyTorch and torch.save it again, or use the "
-            "model's safetensors file";
     } else if (text.size() > 262 && text.substr(257, 5) == "ustar") {
         what = "is a tar archive, the format of PyTorch before 0.2: load it with a newer PyTorch and torch.save it again";
     } else if (starts("\x80") && text.size() > 1 && text[1] >= 2 && text[1] <= 5 && (text.size() < 9 || text[8] != '{')) {
@@ -109,6 +115,10 @@ void refuse_known_format(std::string_view text, const std::string& file) {
         what = "is a GGUF file already; use nib run or nib quantize";
     } else if (starts("\x89HDF")) {
         what = "is an HDF5 file (TensorFlow weights); nib reads safetensors and PyTorch files";
+    } else if (file.ends_with(".onnx")) {
+        what = "is an ONNX graph; nib reads what it was exported from, safetensors and PyTorch files";
+    } else if (file.ends_with(".msgpack")) {
+        what = "holds Flax weights; nib reads safetensors and PyTorch files";
     } else if (starts("\x1f\x8b")) {
         what = "is a gzip archive: unpack it first";
     } else if (text.size() <= 8 || text[8] != '{') {
@@ -120,15 +130,6 @@ void refuse_known_format(std::string_view text, const std::string& file) {
 bool is_there(const fs::path& path) {
     std::error_code error;
     return fs::exists(path, error);
-}
-
-std::string find_in_folder(const std::string& folder) {
-    for (const char* name : kFolderFiles) {
-        const fs::path path = fs::path(folder) / name;
-        if (is_there(path)) return path.string();
-    }
-    fail("%s: the folder holds no weights: expected %s, %s, %s or %s; name another file itself", printable(folder).c_str(),
-         kFolderFiles[0], kFolderFiles[1], kFolderFiles[2], kFolderFiles[3]);
 }
 
 }  // namespace
@@ -158,13 +159,13 @@ CheckpointSource CheckpointSource::open(const std::string& path) {
     CheckpointSource source;
     source.path_ = path;
     std::error_code error;
-    const std::string file = fs::is_directory(path, error) ? find_in_folder(path) : path;
+    const std::string file = fs::is_directory(path, error) ? find_weights(path) : path;
     if (file.ends_with(kIndexEnding)) {
         source.add_shards(file);
     } else {
         source.add_file(file, true);
+        source.order_by_name();
     }
-    source.order_by_name();
     return source;
 }
 
@@ -173,9 +174,10 @@ void CheckpointSource::add_file(const std::string& path, bool single) {
     const auto bytes = mapping.bytes();
     const std::string_view text = text_of(bytes);
     std::vector<SourceTensor> tensors;
-    if (text.starts_with("PK")) {
+    if (is_torch_file(bytes)) {
         TorchFile torch = TorchFile::parse(bytes, path);
         tensors = std::move(torch.tensors);
+        std::move(torch.notes.begin(), torch.notes.end(), std::back_inserter(notes_));
         if (single) pickle_ = std::move(torch.pickle), has_root_ = true;
     } else {
         refuse_known_format(text, printable(path));
@@ -188,27 +190,33 @@ void CheckpointSource::add_file(const std::string& path, bool single) {
 void CheckpointSource::add_shards(const std::string& index) {
     const ShardMap map = parse_shard_index(text_of(MappedFile(index).bytes()), index);
     std::set<std::string> shards;
+    std::vector<std::string_view> homes;  // of each tensor
     for (const auto& [tensor, shard] : map) shards.insert(shard);
     for (const std::string& shard : shards) {
         const fs::path path = fs::path(index).parent_path() / shard;
         if (!is_there(path)) {
             fail("%s: the file `%s` that it names is missing", printable(index).c_str(), printable(shard).c_str());
         }
-        const size_t first = tensors_.size();
         add_file(path.string(), false);
-        check_shard(first, index, map, shard);
+        homes.resize(tensors_.size(), shard);
     }
+    order_by_name();
+    check_shards(index, map, homes);
 }
 
-// Checks the tensors of one shard, those from `first` on, against the index.
-void CheckpointSource::check_shard(size_t first, const std::string& index, const ShardMap& map,
-                                   const std::string& shard) const {
-    std::set<std::string_view> present;
-    for (size_t i = first; i < tensors_.size(); ++i) present.insert(tensors_[i].name);
-    for (const auto& [tensor, where] : map) {
-        if ((where == shard) == present.contains(tensor)) continue;
-        fail("%s: tensor `%s`: should be in `%s` but is %s", printable(index).c_str(), printable(tensor).c_str(),
-             printable(where).c_str(), where == shard ? "not" : ("in `" + printable(shard) + "`").c_str());
+// Checks against the index in which files (`homes`) the tensors are.
+void CheckpointSource::check_shards(const std::string& index, const ShardMap& map,
+                                    const std::vector<std::string_view>& homes) {
+    for (const auto& [name, shard] : map) {
+        const SourceTensor* tensor = find(name);
+        const std::string_view home = tensor != nullptr ? homes[static_cast<size_t>(tensor - tensors_.data())] : "";
+        if (home == shard) continue;
+        if (tensor == nullptr && often_tied(name)) {
+            notes_.push_back(printable(index) + ": lists `" + printable(name) + "`, which no file holds");
+            continue;
+        }
+        fail("%s: tensor `%s`: should be in `%s` but is %s", printable(index).c_str(), printable(name).c_str(),
+             printable(shard).c_str(), tensor == nullptr ? "not" : ("in `" + printable(home) + "`").c_str());
     }
 }
 

@@ -15,10 +15,9 @@ namespace nib {
 
 class CheckpointSource {
 public:
-    /// Opens a file (its content says what it is) or a folder with model.safetensors, model.safetensors.index.json and its
-    /// shards, pytorch_model.bin, or pytorch_model.bin.index.json and its shards: the first of these that is there. An
-    /// index file may be named itself. All files are mapped and checked, except for the numbers in the tensors. Error names
-    /// the file and the tensor.
+    /// Opens a file (its content says what it is), a folder (io/checkpoint_folder.h says which of its files) or a shard
+    /// index with its shards. All files are mapped and checked, except for the numbers in the tensors. Error names the file
+    /// and the tensor.
     static CheckpointSource open(const std::string& path);
 
     /// In the order of the file; several files one after the other. Names are as in the files, with whatever prefixes.
@@ -35,6 +34,9 @@ public:
     /// What else a PyTorch checkpoint holds (`model_args`, `config`, ...): nullptr unless it is a single file of that kind.
     const PickleValue* root() const { return has_root_ ? &pickle_.root() : nullptr; }
 
+    /// What a user should know of how the tensors were found, a line each.
+    const std::vector<std::string>& notes() const { return notes_; }
+
     /// The path that was opened, and the files with weights.
     const std::string& path() const { return path_; }
     const std::vector<MappedFile>& files() const { return files_; }
@@ -43,14 +45,15 @@ private:
     CheckpointSource() = default;
     void add_file(const std::string& path, bool single);
     void add_shards(const std::string& index);
-    void check_shard(size_t first, const std::string& index, const std::vector<std::pair<std::string, std::string>>& map,
-                     const std::string& shard) const;
+    void check_shards(const std::string& index, const std::vector<std::pair<std::string, std::string>>& map,
+                      const std::vector<std::string_view>& homes);
     void order_by_name();
 
     std::string path_;
     std::vector<MappedFile> files_;
     std::vector<SourceTensor> tensors_;
     std::vector<size_t> by_name_;  // indices in the order of the names
+    std::vector<std::string> notes_;
     Pickle pickle_;
     bool has_root_ = false;
 };

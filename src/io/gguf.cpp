@@ -49,6 +49,15 @@ std::string integer_text(const GgufValue& value) {
 
 }  // namespace
 
+GgufValue::GgufValue(const GgufValue&) = default;
+GgufValue::GgufValue(GgufValue&&) noexcept = default;
+GgufValue& GgufValue::operator=(const GgufValue&) = default;
+GgufValue& GgufValue::operator=(GgufValue&&) noexcept = default;
+GgufValue::~GgufValue() = default;
+bool GgufValue::operator==(const GgufValue& other) const {
+    return static_cast<const GgufVariant&>(*this) == static_cast<const GgufVariant&>(other);
+}
+
 std::string gguf_type_name(const GgufValue& value) {
     static const char* const names[gguf::kScalarTypes] = {"u8",  "i8",   "u16",    "i16", "u32", "i32",
                                                           "f32", "bool", "string", "u64", "i64", "f64"};

@@ -26,13 +26,24 @@
 
 namespace nib {
 
-/// A metadata value: every type of the format except arrays of arrays. Scalars stand in the order of their type numbers
-/// (0..12 without 9, which is "array"), arrays follow in the same order; reader and writer lean on that.
-using GgufValue =
+using GgufVariant =
     std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int32_t, float, bool, std::string, uint64_t, int64_t, double,
                  std::vector<uint8_t>, std::vector<int8_t>, std::vector<uint16_t>, std::vector<int16_t>,
                  std::vector<uint32_t>, std::vector<int32_t>, std::vector<float>, std::vector<bool>,
                  std::vector<std::string>, std::vector<uint64_t>, std::vector<int64_t>, std::vector<double>>;
+
+/// A metadata value: every type of the format except arrays of arrays. Scalars stand in the order of their type numbers
+/// (0..12 without 9, which is "array"), arrays follow in the same order; reader and writer lean on that. Copies and the
+/// like of so many types are compiled once, in gguf.cpp: elsewhere they would cost every file that includes this seconds.
+struct GgufValue : GgufVariant {
+    using GgufVariant::GgufVariant;
+    GgufValue(const GgufValue&);
+    GgufValue(GgufValue&&) noexcept;
+    GgufValue& operator=(const GgufValue&);
+    GgufValue& operator=(GgufValue&&) noexcept;
+    ~GgufValue();
+    bool operator==(const GgufValue& other) const;
+};
 
 /// The type of a value as a person reads it: "u32", "string", "array of f32".
 std::string gguf_type_name(const GgufValue& value);

@@ -19,7 +19,7 @@ constexpr size_t kLongestName = 65535;      // bytes of a key or a tensor name
 constexpr size_t kMostDimensions = 4;
 constexpr const char* kAlignmentKey = "general.alignment";
 
-static_assert(std::variant_size_v<GgufValue> == 2 * kScalarTypes);
+static_assert(std::variant_size_v<GgufVariant> == 2 * kScalarTypes);
 
 // `offset` rounded up to a multiple of `alignment` (a power of two).
 constexpr uint64_t align_up(uint64_t offset, uint64_t alignment) { return (offset + alignment - 1) & ~(alignment - 1); }

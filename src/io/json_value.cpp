@@ -1,5 +1,7 @@
 #include "io/json_value.h"
 
+#include <charconv>
+#include <iterator>
 #include <vector>
 
 #include "core/error.h"
@@ -29,6 +31,14 @@ json parse_json(std::string_view text, const std::string& name) {
         const auto reason = prefix == std::string_view::npos ? what : what.substr(prefix + 2);
         fail("%s: not valid JSON: %s", name.c_str(), printable(reason).c_str());
     }
+}
+
+double shortest(float value) {
+    char text[32];
+    const char* const end = std::to_chars(std::begin(text), std::end(text), value).ptr;
+    double number = 0;
+    std::from_chars(text, end, number);
+    return number;
 }
 
 std::optional<JsonValue> JsonValue::find(const char* key) const {

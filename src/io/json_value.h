@@ -15,6 +15,9 @@ namespace nib {
 /// JSON without surprises: nested at most 64 levels deep, no key twice in an object. Error begins with `name`.
 nlohmann::json parse_json(std::string_view text, const std::string& name);
 
+/// The double whose shortest decimal form is that of `value`, for JSON: 1e-05, not 9.999999747378752e-06.
+double shortest(float value);
+
 /// A value and where it stands, for messages: "tokenizer.json: model.vocab". Whatever has the wrong type is an Error.
 class JsonValue {
 public:

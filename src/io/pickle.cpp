@@ -21,7 +21,6 @@ std::optional<double> PickleValue::number() const {
 }
 
 std::optional<std::string_view> PickleValue::text() const {
-    if (kind_ == Kind::Global) return pickle::kGlobals[static_cast<size_t>(std::get<int64_t>(content_))].name;
     return kind_ == Kind::Text ? std::optional(std::get<std::string_view>(content_)) : std::nullopt;
 }
 
@@ -35,6 +34,12 @@ const PickleStorage* PickleValue::storage() const {
     return value != nullptr ? value->get() : nullptr;
 }
 
+std::string_view PickleValue::name() const {
+    if (const auto* object = std::get_if<std::unique_ptr<Parts>>(&content_)) return (*object)->maker->name();
+    const auto* global = std::get_if<const pickle::KnownGlobal*>(&content_);
+    return global != nullptr ? (*global)->name : std::string_view();
+}
+
 std::span<const PickleValue* const> PickleValue::elements() const {
     if (const auto* tuple = std::get_if<std::span<const PickleValue* const>>(&content_)) return *tuple;
     const auto* list = std::get_if<std::unique_ptr<Elements>>(&content_);
@@ -42,16 +47,29 @@ std::span<const PickleValue* const> PickleValue::elements() const {
 }
 
 std::span<const PickleItem> PickleValue::entries() const {
-    const auto* state = std::get_if<const PickleValue*>(&content_);
-    const PickleValue& dict = state != nullptr ? **state : *this;
-    const auto* value = std::get_if<std::unique_ptr<Entries>>(&dict.content_);
-    return value != nullptr ? std::span<const PickleItem>(**value) : std::span<const PickleItem>();
+    const auto* dict = std::get_if<std::unique_ptr<Entries>>(&content_);
+    return dict != nullptr ? std::span<const PickleItem>(**dict) : std::span<const PickleItem>();
 }
 
 const PickleValue* PickleValue::find(std::string_view key) const {
+    if (const auto* object = std::get_if<std::unique_ptr<Parts>>(&content_)) return find_attribute(**object, key);
     const auto items = entries();
     for (size_t i = items.size(); i-- > 0;) {
         if (items[i].key->kind_ == Kind::Text && items[i].key->text() == key) return items[i].value;
+    }
+    return nullptr;
+}
+
+// Attributes are in a dict or, for classes with __slots__, in a pair: (dict or None, dict). A class derived from dict may
+// have its items from a dict among its arguments.
+const PickleValue* PickleValue::find_attribute(const Parts& object, std::string_view key) {
+    for (size_t i = object.given.size(); i-- > 0;) {
+        const PickleValue* given = object.given[i];
+        const bool few = given->kind_ == Kind::Tuple && given->elements().size() <= 2;
+        for (const PickleValue* part : few ? given->elements() : std::span<const PickleValue* const>(&given, 1)) {
+            const PickleValue* found = part->kind_ == Kind::Dict ? part->find(key) : nullptr;
+            if (found != nullptr) return found;
+        }
     }
     return nullptr;
 }

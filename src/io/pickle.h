@@ -1,8 +1,9 @@
 // Python pickles as torch.save writes them, read as data: nothing is imported, called or executed.
 //
 // A pickle is a program for a little stack machine that builds values and may call any Python function. This reader knows
-// the values (numbers, strings, lists, tuples, dicts, tensors) and what the few calls that PyTorch writes amount to; any
-// other import or call is refused by its name. Protocols 2 to 5.
+// the values (numbers, strings, lists, tuples, dicts, tensors) and what the few calls that PyTorch writes amount to.
+// Whatever else is imported stays a name, and what is called with it an Object: the name and what went in. Protocols 2
+// to 5.
 #pragma once
 
 #include <cstddef>
@@ -21,15 +22,20 @@
 
 namespace nib {
 
+namespace pickle {
+struct KnownGlobal;
+}
 class PickleValue;
 
-/// The bytes of one or more tensors, which lie outside the pickle.
+/// The bytes of one or more tensors, which lie outside the pickle. Numbers are not checked here.
 struct PickleStorage {
-    std::string_view key;  // their name: the archive's entry data/KEY
+    std::string_view key;  // their name
     SourceType type;
     std::string_view type_name;
-    int64_t count;  // of elements, or of bytes when it is untyped
+    int64_t element_bytes;  // 1 when it is untyped
+    int64_t count;          // of elements
     bool untyped;
+    int64_t first, used;  // the elements that belong to it; before PyTorch 0.4 others could come before and after
 };
 
 /// A view of a storage. Whether it lies inside is not checked here.
@@ -60,16 +66,18 @@ public:
         List,    // and sets
         Tuple,   // and torch.Size
         Dict,    // and OrderedDict
-        Object,  // argparse.Namespace: read like a dict
+        Object,  // of a class that is not one of these, or what an unknown function would return
         Tensor,  // and Parameter
         Storage,
-        Global,  // a name, such as torch.float32
+        Global,  // a class or function, such as torch.float32
         Other,   // an integer beyond 64 bits, bytes in the clumsy form of protocol 2
     };
 
     Kind kind() const { return kind_; }
+    /// Whether tensors, storages or NumPy arrays are in it, went into it, or would come out of the function that it names.
+    bool holds_weights() const { return holds_weights_; }
 
-    /// The value if it is of that kind. number: an Int or a Float. text: of a Text, or the name of a Global.
+    /// The value if it is of that kind. number: an Int or a Float.
     std::optional<bool> boolean() const;
     std::optional<int64_t> integer() const;
     std::optional<double> number() const;
@@ -77,10 +85,15 @@ public:
     const PickleTensor* tensor() const;
     const PickleStorage* storage() const;
 
-    /// The elements of a List or Tuple, the entries of a Dict or Object, in order; empty for other kinds.
+    /// The name of a Global, or of the class or function that made an Object: "torch.float32" (no more than its first 200
+    /// bytes); empty for other kinds.
+    std::string_view name() const;
+
+    /// The elements of a List or Tuple, the entries of a Dict, in order; empty for other kinds.
     std::span<const PickleValue* const> elements() const;
     std::span<const PickleItem> entries() const;
-    /// The value under a Text key of a Dict or Object, the last if there are several; nullptr when there is none.
+    /// The value under a Text key of a Dict, or the attribute or item of an Object; the last if there are several, nullptr
+    /// when there is none.
     const PickleValue* find(std::string_view key) const;
 
 private:
@@ -88,27 +101,43 @@ private:
     using Elements = std::vector<const PickleValue*>;
     using Entries = std::vector<PickleItem>;
 
+    // What is known of an object: its class or the function that would make it, and all that it was given: arguments,
+    // states, items.
+    struct Parts {
+        const PickleValue* maker;  // a Global; where an Object would make it, what made that
+        Elements given;
+        PickleValue *list = nullptr, *dict = nullptr;  // the last two of which, made with their first element
+    };
+
+    static const PickleValue* find_attribute(const Parts& object, std::string_view key);
+
     Kind kind_ = Kind::None;
+    bool holds_weights_ = false;
     // Lists and dicts are allocated with their first element: an empty one costs no more than this. The elements of a Tuple
-    // are in the Pickle's memory. An Object points to its state; a Global is an index in the table of known names.
+    // and unknown Globals are in the Pickle's memory.
     std::variant<std::monostate, bool, int64_t, double, std::string_view, std::span<const PickleValue* const>,
                  std::unique_ptr<Elements>, std::unique_ptr<Entries>, std::unique_ptr<PickleTensor>,
-                 std::unique_ptr<PickleStorage>, const PickleValue*>
+                 std::unique_ptr<PickleStorage>, std::unique_ptr<Parts>, const pickle::KnownGlobal*>
         content_;
 };
 
 class Pickle {
 public:
-    /// Reads the pickle in `bytes`, which must outlive the result. Error, beginning with `where`, when it is damaged, wants
-    /// something that is not data, or is larger than 16 MiB (memory stays below about 64 times the pickle's size).
+    /// Reads the pickle in `bytes`, which must outlive the result. Error, beginning with `where`, when it is damaged or
+    /// larger than 16 MiB (memory stays below about 64 times the pickle's size).
     static Pickle parse(std::span<const std::byte> bytes, const std::string& where);
+    /// The same where other bytes may follow; `bytes` are then those.
+    static Pickle parse_first(std::span<const std::byte>& bytes, const std::string& where);
 
     const PickleValue& root() const { return *root_; }
+    /// The storages that it refers to, one for each time that it does.
+    const std::vector<const PickleStorage*>& storages() const { return storages_; }
 
 private:
     friend class PickleMachine;
     std::unique_ptr<std::pmr::monotonic_buffer_resource> memory_ = std::make_unique<std::pmr::monotonic_buffer_resource>();
     std::deque<PickleValue> values_;  // all of them: destroyed one by one, however deep they nest
+    std::vector<const PickleStorage*> storages_;
     const PickleValue* root_ = nullptr;
 };
 

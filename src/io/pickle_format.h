@@ -9,16 +9,21 @@
 namespace nib::pickle {
 
 // What calling or naming a known global means.
-enum class Role {
+enum class Role : uint8_t {
+    Unknown,  // everything that is not in the table
+    Array,    // makes a NumPy array
     OrderedDict,
-    Namespace,
     Set,
     NoBytes,
     Encode,
     Size,
+    NewObject,  // makes an object of the class that is its first argument
+    TensorV1,
     TensorV2,
     TensorV3,
     Parameter,
+    FromType,
+    TensorClass,
     Untyped,
     Storage,
     Type
@@ -27,59 +32,87 @@ enum class Role {
 struct KnownGlobal {
     std::string_view name;
     Role role;
-    SourceType type = SourceType::Unknown;
+    SourceType type;
+    int64_t bytes;  // of an element of a Storage
 };
 
-// Everything that a pickle may name.
+constexpr KnownGlobal named(std::string_view name, Role role) { return {name, role, SourceType::Unknown, 0}; }
+constexpr KnownGlobal storage(std::string_view name, int64_t bytes, SourceType type = SourceType::Unknown) {
+    return {name, Role::Storage, type, bytes};
+}
+constexpr KnownGlobal dtype(std::string_view name, SourceType type = SourceType::Unknown) {
+    return {name, Role::Type, type, 0};
+}
+
 inline constexpr KnownGlobal kGlobals[] = {
-    {"collections.OrderedDict",                    Role::OrderedDict              },
-    {"argparse.Namespace",                         Role::Namespace                },
-    {"builtins.set",                               Role::Set                      },
-    {"builtins.frozenset",                         Role::Set                      },
-    {"builtins.bytes",                             Role::NoBytes                  },
-    {"__builtin__.set",                            Role::Set                      },
-    {"__builtin__.frozenset",                      Role::Set                      },
-    {"__builtin__.bytes",                          Role::NoBytes                  },
-    {"_codecs.encode",                             Role::Encode                   },
-    {"torch.Size",                                 Role::Size                     },
-    {"torch._utils._rebuild_tensor_v2",            Role::TensorV2                 },
-    {"torch._utils._rebuild_tensor_v3",            Role::TensorV3                 },
-    {"torch._utils._rebuild_parameter",            Role::Parameter                },
-    {"torch._utils._rebuild_parameter_with_state", Role::Parameter                },
-    {"torch.storage.UntypedStorage",               Role::Untyped                  },
-    {"torch.UntypedStorage",                       Role::Untyped                  },
-    {"torch.DoubleStorage",                        Role::Storage,                   SourceType::F64},
-    {"torch.FloatStorage",                                            Role::Storage,                                                        SourceType::F32},
-    {"torch.HalfStorage",                             Role::Storage,     SourceType::F16},
-    {"torch.BFloat16Storage",   Role::Storage,               SourceType::BF16},
-    {"torch.LongStorage",                      Role::Storage,                                      SourceType::I64},
-    {"torch.IntStorage",                                            Role::Storage,                                                         SourceType::I32},
-    {"torch.ShortStorage",                             Role::Storage,                       SourceType::I16},
-    {"torch.CharStorage",Role::Storage,SourceType::I8},
-    {"torch.ByteStorage",                         Role::Storage,               SourceType::U8},
-    {"torch.BoolStorage",                                            Role::Storage,                                                         SourceType::Bool},
-    {"torch.ComplexFloatStorage",                              Role::Storage                                                                                                                 },
-    {"torch.ComplexDoubleStorage",       Role::Storage         },
-    {"torch.float64",                          Role::Type, SourceType::F64},
-    {"torch.float32",                                            Role::Type,                                                 SourceType::F32},
-    {"torch.float16",                                            Role::Type,SourceType::F16},
-    {"torch.bfloat16",                                            Role::Type,                                                    SourceType::BF16},
-    {"torch.int64",                             Role::Type,                                                            SourceType::I64},
-    {"torch.int32",Role::Type,SourceType::I32},
-    {"torch.int16",                              Role::Type,        SourceType::I16},
-    {"torch.int8",                                            Role::Type,                                                            SourceType::I8},
-    {"torch.uint8",                            Role::Type,        SourceType::U8},
-    {"torch.bool",      Role::Type,SourceType::Bool},
-    {"torch.uint16",                                Role::Type                                                              },
-    {"torch.uint32",                                            Role::Type                                                              },
-    {"torch.uint64",                             Role::Type                                                    },
-    {"torch.complex64",Role::Type},
-    {"torch.complex128",                                Role::Type                         },
-    {"torch.float8_e4m3fn",                                            Role::Type                                                               },
-    {"torch.float8_e5m2",                            Role::Type                                                                                                },
-    {"torch.float8_e4m3fnuz",   Role::Type},
-    {"torch.float8_e5m2fnuz",Role::Type},
-    {"torch.float8_e8m0fnu",      Role::Type},
+    named("collections.OrderedDict", Role::OrderedDict),
+    named("builtins.set", Role::Set),
+    named("builtins.frozenset", Role::Set),
+    named("builtins.bytes", Role::NoBytes),
+    named("__builtin__.set", Role::Set),
+    named("__builtin__.frozenset", Role::Set),
+    named("__builtin__.bytes", Role::NoBytes),
+    named("_codecs.encode", Role::Encode),
+    named("copyreg._reconstructor", Role::NewObject),
+    named("copyreg.__newobj__", Role::NewObject),
+    named("copyreg.__newobj_ex__", Role::NewObject),
+    named("copy_reg._reconstructor", Role::NewObject),
+    named("copy_reg.__newobj__", Role::NewObject),
+    named("numpy.core.multiarray._reconstruct", Role::Array),
+    named("numpy._core.multiarray._reconstruct", Role::Array),
+    named("numpy.core.numeric._frombuffer", Role::Array),
+    named("numpy._core.numeric._frombuffer", Role::Array),
+    named("torch.Size", Role::Size),
+    named("torch._utils._rebuild_tensor", Role::TensorV1),
+    named("torch._utils._rebuild_tensor_v2", Role::TensorV2),
+    named("torch._utils._rebuild_tensor_v3", Role::TensorV3),
+    named("torch._utils._rebuild_parameter", Role::Parameter),
+    named("torch._utils._rebuild_parameter_with_state", Role::Parameter),
+    named("torch._tensor._rebuild_from_type", Role::FromType),
+    named("torch._tensor._rebuild_from_type_v2", Role::FromType),
+    named("torch.Tensor", Role::TensorClass),
+    named("torch._tensor.Tensor", Role::TensorClass),
+    named("torch.nn.parameter.Parameter", Role::TensorClass),
+    named("torch.nn.parameter.Buffer", Role::TensorClass),
+    named("torch.storage.UntypedStorage", Role::Untyped),
+    named("torch.UntypedStorage", Role::Untyped),
+    storage("torch.DoubleStorage", 8, SourceType::F64),
+    storage("torch.FloatStorage", 4, SourceType::F32),
+    storage("torch.HalfStorage", 2, SourceType::F16),
+    storage("torch.BFloat16Storage", 2, SourceType::BF16),
+    storage("torch.LongStorage", 8, SourceType::I64),
+    storage("torch.IntStorage", 4, SourceType::I32),
+    storage("torch.ShortStorage", 2, SourceType::I16),
+    storage("torch.CharStorage", 1, SourceType::I8),
+    storage("torch.ByteStorage", 1, SourceType::U8),
+    storage("torch.BoolStorage", 1, SourceType::Bool),
+    storage("torch.ComplexFloatStorage", 8),
+    storage("torch.ComplexDoubleStorage", 16),
+    storage("torch.QInt8Storage", 1),
+    storage("torch.QUInt8Storage", 1),
+    storage("torch.QInt32Storage", 4),
+    storage("torch.QUInt4x2Storage", 1),
+    storage("torch.QUInt2x4Storage", 1),
+    dtype("torch.float64", SourceType::F64),
+    dtype("torch.float32", SourceType::F32),
+    dtype("torch.float16", SourceType::F16),
+    dtype("torch.bfloat16", SourceType::BF16),
+    dtype("torch.int64", SourceType::I64),
+    dtype("torch.int32", SourceType::I32),
+    dtype("torch.int16", SourceType::I16),
+    dtype("torch.int8", SourceType::I8),
+    dtype("torch.uint8", SourceType::U8),
+    dtype("torch.bool", SourceType::Bool),
+    dtype("torch.uint16"),
+    dtype("torch.uint32"),
+    dtype("torch.uint64"),
+    dtype("torch.complex64"),
+    dtype("torch.complex128"),
+    dtype("torch.float8_e4m3fn"),
+    dtype("torch.float8_e5m2"),
+    dtype("torch.float8_e4m3fnuz"),
+    dtype("torch.float8_e5m2fnuz"),
+    dtype("torch.float8_e8m0fnu"),
 };
 
 enum Opcode : uint8_t {
@@ -93,12 +126,15 @@ enum Opcode : uint8_t {
     kNone = 'N',
     kNewTrue = 0x88,
     kNewFalse = 0x89,
+    kInt = 'I',  // Python 2 writes it for integers beyond 32 bits
     kBinInt = 'J',
     kBinInt1 = 'K',
     kBinInt2 = 'M',
     kLong1 = 0x8a,
     kLong4 = 0x8b,
     kBinFloat = 'G',
+    kBinString = 'T',  // texts of Python 2
+    kShortBinString = 'U',
     kBinUnicode = 'X',
     kShortBinUnicode = 0x8c,
     kBinUnicode8 = 0x8d,

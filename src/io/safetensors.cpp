@@ -60,6 +60,12 @@ public:
         return true;
     }
 
+    bool null() override {  // some writers have it for no metadata
+        if (depth_ != 1 || !metadata_) unexpected("null");
+        place_ = Place::Key;
+        return true;
+    }
+
     bool string(std::string& text) override {
         if (place_ == Place::Type) {
             entries.back().type = std::move(text);

@@ -5,35 +5,13 @@
 #include <utility>
 
 #include "core/error.h"
-#include "io/zip.h"
+#include "io/state_dict.h"
+#include "io/torch_container.h"
 
 namespace nib {
 namespace {
 
 using Kind = PickleValue::Kind;
-
-// The archive's only folder, with its slash; it bears the name that the file had when it was saved.
-std::string find_folder(const ZipArchive& archive, const std::string& file) {
-    const auto& entries = archive.entries();
-    const std::string_view first = entries.empty() ? "" : entries.front().name;
-    const std::string folder(first.substr(0, first.find('/') + 1));
-    if (archive.find(folder + "constants.pkl") != nullptr) {
-        fail("%s: is a TorchScript archive; save model.state_dict() with torch.save instead", file.c_str());
-    }
-    if (folder.empty() || archive.find(folder + "data.pkl") == nullptr) {
-        fail("%s: is a zip archive, but not a PyTorch checkpoint: it has no data.pkl", file.c_str());
-    }
-    return folder;
-}
-
-void check_byte_order(const ZipArchive& archive, const std::string& folder, const std::string& file) {
-    const ZipEntry* entry = archive.find(folder + "byteorder");
-    if (entry == nullptr) return;  // before PyTorch 2.1
-    const std::string_view order(reinterpret_cast<const char*>(entry->data.data()), entry->data.size());
-    if (order == "little") return;
-    fail("%s: was saved with byte order `%s`; nib reads little-endian checkpoints only", file.c_str(),
-         printable(order, 20).c_str());
-}
 
 std::vector<int64_t> integers(const PickleValue& tuple) {
     std::vector<int64_t> values;
@@ -41,22 +19,27 @@ std::vector<int64_t> integers(const PickleValue& tuple) {
     return values;
 }
 
-// The bytes of a storage, after checking that the archive has as many as the pickle says.
-std::span<const std::byte> storage_bytes(const PickleStorage& storage, const ZipArchive& archive, const std::string& folder,
+// The bytes of a storage, after checking that there are as many as the pickle says.
+std::span<const std::byte> storage_bytes(const PickleStorage& storage, const TorchContainer& container,
                                          const std::string& where) {
-    const ZipEntry* entry = archive.find(folder + "data/" + std::string(storage.key));
-    if (entry == nullptr) {
-        fail("%s: its data `data/%s` are missing in the archive; the file is damaged", where.c_str(),
-             printable(storage.key).c_str());
+    const std::string key = printable(storage.key, 40);
+    const auto found = container.storages.find(storage.key);
+    if (found == container.storages.end()) {
+        fail("%s: its storage `%s` is missing; the file is damaged", where.c_str(), key.c_str());
     }
-    const auto unit = static_cast<uint64_t>(storage.untyped ? 1 : source_type_bytes(storage.type));
-    const auto count = static_cast<uint64_t>(storage.count);
-    if (storage.count < 0 || (unit != 0 && (entry->data.size() % unit != 0 || entry->data.size() / unit != count))) {
-        fail("%s: its data `data/%s` have %zu bytes, but the checkpoint claims %" PRId64 " elements of %" PRIu64
+    const std::span<const std::byte> data = found->second;
+    const auto size = static_cast<uint64_t>(storage.element_bytes);
+    if (storage.count < 0 || data.size() % size != 0 || data.size() / size != static_cast<uint64_t>(storage.count)) {
+        fail("%s: its storage `%s` has %zu bytes, but the checkpoint claims %" PRId64 " elements of %" PRIu64
              " bytes; the file is damaged",
-             where.c_str(), printable(storage.key).c_str(), entry->data.size(), storage.count, unit);
+             where.c_str(), key.c_str(), data.size(), storage.count, size);
     }
-    return entry->data;
+    if (storage.first < 0 || storage.used < 0 || storage.first > storage.count ||
+        storage.used > storage.count - storage.first) {
+        fail("%s: its storage `%s` is a part of one of %" PRId64 " elements, but reaches beyond it; the file is damaged",
+             where.c_str(), key.c_str(), storage.count);
+    }
+    return data.subspan(static_cast<size_t>(storage.first) * size, static_cast<size_t>(storage.used) * size);
 }
 
 // The bytes that a view of `tensor`'s shape and strides touches.
@@ -79,8 +62,8 @@ std::span<const std::byte> view_bytes(const SourceTensor& tensor, int64_t offset
     return storage.subspan(static_cast<size_t>(offset * size), static_cast<size_t>((last - offset + 1) * size));
 }
 
-SourceTensor make_tensor(std::string_view name, const PickleTensor& from, const ZipArchive& archive,
-                         const std::string& folder, const std::string& file) {
+SourceTensor make_tensor(std::string_view name, const PickleTensor& from, const TorchContainer& container,
+                         const std::string& file) {
     const std::string where = file + ": tensor `" + printable(name) + "`";
     SourceTensor tensor;
     tensor.name = name;
@@ -89,7 +72,7 @@ SourceTensor make_tensor(std::string_view name, const PickleTensor& from, const 
     tensor.shape = integers(*from.shape);
     tensor.strides = integers(*from.strides);
     const int64_t elements = checked_elements(where, tensor.shape);
-    const auto storage = storage_bytes(*from.storage, archive, folder, where);
+    const auto storage = storage_bytes(*from.storage, container, where);
     if (tensor.type == SourceType::Unknown) {
         tensor.type_name = from.type_name;
         tensor.refusal = "has type " + tensor.type_name + ", which nib does not read (it reads F64, F32, F16 and BF16)";
@@ -105,56 +88,49 @@ SourceTensor make_tensor(std::string_view name, const PickleTensor& from, const 
     return tensor;
 }
 
-// Up to a few of the keys, for a message.
-std::string some_keys(const PickleValue& dict) {
-    std::string keys;
-    size_t shown = 0;
-    for (const PickleItem& item : dict.entries()) {
-        if (item.key->kind() != Kind::Text) continue;
-        if (shown++ == 8) return keys + ", ...";
-        keys += (keys.empty() ? "`" : ", `") + printable(*item.key->text(), 40) + "`";
-    }
-    return keys.empty() ? "no names" : keys;
+// A tensor that cannot be had, for whoever asks for it.
+SourceTensor make_unreadable(std::string_view name, const PickleValue& object, const std::string& file) {
+    SourceTensor tensor;
+    tensor.name = name;
+    tensor.file = file;
+    tensor.type_name = printable(object.name(), 100);
+    tensor.refusal = why_unreadable(object);
+    return tensor;
 }
 
-bool holds_tensors(const PickleValue& value) {
-    for (const PickleItem& item : value.entries()) {
-        if (item.key->kind() == Kind::Text && item.value->kind() == Kind::Tensor) return true;
+std::string note_of(const StateDict& found, const std::string& file) {
+    std::string others;
+    for (size_t i = 0; i < found.others.size() && i < 4; ++i) {
+        others += (i > 0 ? ", `" : "`") + printable(found.others[i]) + "`";
     }
-    return false;
+    return file + ": taking the tensors of `" + printable(found.key) + "`, not those of " + others +
+           (found.others.size() > 4 ? ", ..." : "");
 }
 
 }  // namespace
 
-const PickleValue* find_state_dict(const PickleValue& root) {
-    for (const char* key : {"model", "state_dict", "model_state_dict"}) {
-        const PickleValue* value = root.find(key);
-        if (value != nullptr && holds_tensors(*value)) return value;
-    }
-    return holds_tensors(root) ? &root : nullptr;
+bool is_torch_file(std::span<const std::byte> bytes) {
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return text.starts_with("PK") || is_torch_legacy(bytes);
 }
 
 TorchFile TorchFile::parse(std::span<const std::byte> bytes, const std::string& name) {
     const std::string file = printable(name);
-    const ZipArchive archive = ZipArchive::parse(bytes, name);
-    const std::string folder = find_folder(archive, file);
-    check_byte_order(archive, folder, file);
+    TorchContainer container = is_torch_legacy(bytes) ? read_torch_legacy(bytes, name) : read_torch_archive(bytes, name);
+    const StateDict found = find_state_dict(container.pickle.root(), file);
     TorchFile torch;
-    torch.pickle = Pickle::parse(archive.find(folder + "data.pkl")->data, file + ": data.pkl");
-    const PickleValue& root = torch.pickle.root();
-    const PickleValue* dict = find_state_dict(root);
-    if (dict == nullptr) {
-        fail(
-            "%s: holds no state dict: expected tensors by name, or a dict of them under `model`, `state_dict` or "
-            "`model_state_dict`; it holds %s",
-            file.c_str(), some_keys(root).c_str());
-    }
-    for (const PickleItem& item : dict->entries()) {
-        const PickleTensor* tensor = item.value->tensor();
-        if (item.key->kind() != Kind::Text || tensor == nullptr) continue;
-        torch.tensors.push_back(make_tensor(*item.key->text(), *tensor, archive, folder, file));
+    for (const PickleItem& item : found.dict->entries()) {
+        if (item.key->kind() != Kind::Text) continue;
+        const std::string_view key = *item.key->text();
+        if (const PickleTensor* tensor = item.value->tensor()) {
+            torch.tensors.push_back(make_tensor(key, *tensor, container, file));
+        } else if (item.value->kind() == Kind::Object && item.value->holds_weights()) {
+            torch.tensors.push_back(make_unreadable(key, *item.value, file));
+        }
     }
     check_distinct_names(torch.tensors);
+    if (!found.others.empty()) torch.notes.push_back(note_of(found, file));
+    torch.pickle = std::move(container.pickle);
     return torch;
 }
 

@@ -1,5 +1,4 @@
-// PyTorch's checkpoints (.pt, .pth, .bin, .ckpt) as torch.save has written them since version 1.6: a zip archive with a
-// pickle of everything but the tensors' bytes, which are entries of their own.
+// PyTorch's checkpoints (.pt, .pth, .bin, .ckpt) as torch.save has written them since version 0.2.
 #pragma once
 
 #include <cstddef>
@@ -12,16 +11,17 @@
 
 namespace nib {
 
-/// The dict of tensors by name in a checkpoint: what `model`, `state_dict` or `model_state_dict` holds, or the root itself.
-/// nullptr when there is none.
-const PickleValue* find_state_dict(const PickleValue& root);
+/// Whether `bytes` begin as such a file does, or another zip archive.
+bool is_torch_file(std::span<const std::byte> bytes);
 
 struct TorchFile {
     Pickle pickle;                      // everything that was saved
     std::vector<SourceTensor> tensors;  // of the state dict, in its order, views of `bytes`
+    std::vector<std::string> notes;     // what a user should know of how they were found
 
-    /// Reads a file in memory, which must outlive the result. Error, naming `file` and the tensor, when it is damaged,
-    /// wants to run code or holds no state dict. Tensors that nib cannot read are listed and refused when they are read.
+    /// Reads a file in memory, which must outlive the result. Error, naming `file` and the tensor, when it is damaged or
+    /// has no state dict (io/state_dict.h says which is taken). Nothing in it is executed: tensors that nib cannot read, or
+    /// only by calling what it does not know, are listed and refused when they are read.
     static TorchFile parse(std::span<const std::byte> bytes, const std::string& file);
 };
 

@@ -164,20 +164,16 @@ private:
         if ((entry.flags & kEncrypted) != 0) {
             fail("%s: zip entry `%s`: is encrypted, which nib does not read", file(), printable(entry.name).c_str());
         }
-        if (entry.method != 0) {
-            fail(
-                "%s: zip entry `%s`: is compressed (method %u); torch.save stores entries as they are: unpack the archive "
-                "and pack it with `zip -0`, or save the checkpoint anew",
-                file(), printable(entry.name).c_str(), unsigned(entry.method));
-        }
-        if (entry.compressed != entry.size) damaged(entry, "has two sizes though it is not compressed");
+        if (entry.method == 0 && entry.compressed != entry.size)
+            damaged(entry, "has two sizes though it is not compressed");
         if (entry.offset > limit || limit - entry.offset < kLocalBytes ||
             number<uint32_t>(entry.offset) != kLocalSignature) {
             damaged(entry, "is not where the directory says");
         }
         const size_t name = number<uint16_t>(entry.offset + 26), extra = number<uint16_t>(entry.offset + 28);
         const uint64_t room = limit - entry.offset - kLocalBytes;
-        if (room < name + extra || entry.size > room - name - extra) damaged(entry, "lies beyond the end of the file");
+        if (room < name + extra || entry.compressed > room - name - extra)
+            damaged(entry, "lies beyond the end of the file");
         const bool descriptor = (entry.flags & kDescriptor) != 0;
         const auto agrees = [&](uint64_t at, uint64_t expected) {
             const auto local = number<uint32_t>(entry.offset + at);
@@ -189,8 +185,8 @@ private:
                           agrees(18, entry.compressed) && agrees(22, entry.size);
         if (!same) damaged(entry, "the directory and the entry's own header contradict each other");
         const uint64_t begin = entry.offset + kLocalBytes + name + extra;
-        entry.data = bytes_.subspan(static_cast<size_t>(begin), static_cast<size_t>(entry.size));
-        entry.end = begin + entry.size;
+        entry.data = bytes_.subspan(static_cast<size_t>(begin), static_cast<size_t>(entry.compressed));
+        entry.end = begin + entry.compressed;
     }
 
     void check_no_overlap(const std::vector<Central>& entries) const {
@@ -211,7 +207,7 @@ private:
 ZipArchive ZipArchive::parse(std::span<const std::byte> bytes, const std::string& file) {
     ZipArchive archive;
     Reader reader(bytes, file);
-    for (const Central& entry : reader.read()) archive.entries_.push_back({entry.name, entry.data});
+    for (const Central& entry : reader.read()) archive.entries_.push_back({entry.name, entry.data, entry.method});
     const auto& entries = archive.entries_;
     auto& order = archive.by_name_;
     order.resize(entries.size());

@@ -13,12 +13,13 @@ namespace nib {
 struct ZipEntry {
     std::string_view name;
     std::span<const std::byte> data;
+    unsigned method;  // how they are compressed; 0: not at all
 };
 
 class ZipArchive {
 public:
     /// Reads the directory of an archive in memory, which must outlive the result. Error, naming `file` and the entry, when
-    /// it is damaged or an entry is compressed or encrypted.
+    /// it is damaged or an entry is encrypted.
     static ZipArchive parse(std::span<const std::byte> bytes, const std::string& file);
 
     const std::vector<ZipEntry>& entries() const { return entries_; }  // in the directory's order

@@ -12,6 +12,7 @@
 #include "io/gguf.h"
 #include "model/encode.h"
 #include "quant/quantize.h"
+#include "text/token_numbers.h"
 #include "text/tokenizer_files.h"
 #include "text/tokenizer_gguf.h"
 #include "text/vocabulary.h"
@@ -40,7 +41,7 @@ int64_t elements_of(const std::vector<int64_t>& shape) {
 }
 
 DType type_of(const ImportedGpt& gpt) {
-    const SourceType type = gpt.tensors.front().from->type;
+    const SourceType type = gpt.tensors.front().from.front().type;
     return type == SourceType::F16 ? DType::F16 : type == SourceType::BF16 ? DType::BF16 : DType::F32;
 }
 
@@ -66,35 +67,36 @@ void warn_of_missing_tokens(int64_t tokens, int64_t rows, const ConvertReports& 
 void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const ImportedGpt& gpt,
                       const ConvertReports& reports) {
     std::unique_ptr<Tokenizer> tokenizer;
+    std::vector<std::string> notes;
     if (request.vocab == "none")
         tokenizer = nullptr;
     else if (!request.vocab.empty())
-        tokenizer = open_vocabulary(request.vocab, gpt.begin, gpt.end);
+        tokenizer = open_vocabulary(request.vocab, gpt.begin, gpt.end, notes);
     else if (!gpt.folder.empty())
         tokenizer = load_tokenizer(gpt.folder);
     if (tokenizer != nullptr) {
+        if (request.end_token)
+            tokenizer->set_end_token(*request.end_token);
+        else
+            for (const std::string& note : notes) reports.warn(note);
         const int64_t tokens = tokenizer->token_count();
         tokenizer = padded(std::move(tokenizer), gpt.config.vocab);
         warn_of_missing_tokens(tokens, gpt.config.vocab, reports);
         return write_tokenizer(writer, *tokenizer);
     }
     const fs::path folder = gpt.folder.empty() ? fs::path(request.input).parent_path() : fs::path(gpt.folder);
-    const fs::path list = folder / "vocab.json";  // of characters, perhaps: that is for the user to say
-    std::error_code error;
-    const bool there = request.vocab.empty() && fs::exists(list, error);
+    std::string found;  // a list of characters, perhaps: that is for the user to say
+    for (const char* name : {"meta.pkl", "vocab.json"})
+        if (std::error_code error; request.vocab.empty() && fs::exists(folder / name, error))
+            found = printable((folder / name).string(), 400) + " ";
     reports.warn(strprintf("there is no tokenizer: the model will take and give token numbers only; --vocab %sadds one",
-                           there ? (printable(list.string(), 400) + " ").c_str() : ""));
+                           found.c_str()));
+    TokenNumbers numbers(static_cast<int32_t>(gpt.config.vocab), gpt.end);
+    if (request.end_token) numbers.set_end_token(*request.end_token);
     writer.set("tokenizer.ggml.model", std::string("none"));
-    writer.set("gpt2.vocab_size", static_cast<uint32_t>(gpt.config.vocab));
+    writer.set(gpt.config.arch + ".vocab_size", static_cast<uint32_t>(gpt.config.vocab));
     if (gpt.begin >= 0) writer.set("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(gpt.begin));
-    if (gpt.end >= 0) writer.set("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(gpt.end));
-}
-
-void read_imported(const ImportedTensor& tensor, int64_t first, std::span<float> out) {
-    if (tensor.from)
-        tensor.from->read(first, out);
-    else
-        std::fill(out.begin(), out.end(), 0.0f);
+    if (numbers.end_token() >= 0) writer.set("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(numbers.end_token()));
 }
 
 }  // namespace
@@ -118,9 +120,8 @@ ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertRep
     for (const ImportedTensor& tensor : gpt.tensors) {
         const DType stored = stored_type(type, tensor.name, tensor.shape);
         writer.add(tensor.name, stored, tensor.shape, [&, stored](const GgufWriter::Sink& sink) {
-            const auto read = [&](int64_t first, std::span<float> out) { read_imported(tensor, first, out); };
-            encoder.encode(tensor.name, stored, tensor.shape, read, sink);
-            if (tensor.from) source.release(*tensor.from);
+            encoder.encode(tensor.name, stored, tensor.shape, tensor.read, sink);
+            for (const SourceTensor& part : tensor.from) source.release(part);
         });
     }
     return write_file(writer, request, type, parameters, encoder, reports);
@@ -150,7 +151,7 @@ ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports&
         writer.add(tensor.name, stored, tensor.shape, [&, stored](const GgufWriter::Sink& sink) {
             const auto read = [&](int64_t first, std::span<float> out) {
                 quant::unpack(tensor.type, tensor.data.data() + dtype_bytes(tensor.type, first),
-                            static_cast<int64_t>(out.size()), out.data());
+                              static_cast<int64_t>(out.size()), out.data());
             };
             encoder.encode(tensor.name, stored, tensor.shape, read, sink);
             file.release(tensor);

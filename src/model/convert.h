@@ -18,9 +18,10 @@ struct ConvertReports {
 
 struct ConvertRequest {
     std::string input, output;
-    bool overwrite = false;     // a file that exists, once the new one is complete
-    std::optional<DType> type;  // of matrices; none: as the checkpoint has its embedding, or f32
-    std::string vocab;          // a tokenizer's folder or file, "none"; empty: the one beside the weights
+    bool overwrite = false;                // a file that exists, once the new one is complete
+    std::optional<DType> type;             // of matrices; none: as the checkpoint has its embedding, or f32
+    std::string vocab;                     // a tokenizer's folder or file, "none"; empty: the one beside the weights
+    std::optional<std::string> end_token;  // for Tokenizer::set_end_token(); a number if there is no tokenizer
     ImportHints hints;
     int threads = 1;
 };

@@ -11,12 +11,11 @@
 #include "io/atomic_file.h"
 #include "io/gguf.h"
 #include "io/safetensors.h"
+#include "model/architecture.h"
 #include "model/encode.h"
-#include "model/gpt.h"
 #include "model/hf_config.h"
-#include "model/hf_names.h"
+#include "model/layouts.h"
 #include "quant/quantize.h"
-#include "text/bpe_tokenizer.h"
 #include "text/tokenizer_export.h"
 #include "text/tokenizer_gguf.h"
 
@@ -28,9 +27,19 @@ namespace fs = std::filesystem;
 constexpr const char* kWeightsFile = "model.safetensors";
 constexpr const char* kConfigFile = "config.json";
 // All that an export may write, and what would be taken instead of it.
-constexpr const char* kFiles[] = {
-    kConfigFile,  kWeightsFile,        "tokenizer.json",          "tokenizer_config.json",  "vocab.json",
-    "merges.txt", "added_tokens.json", "special_tokens_map.json", "generation_config.json", "model.safetensors.index.json"};
+constexpr const char* kFiles[] = {kConfigFile,
+                                  kWeightsFile,
+                                  "tokenizer.json",
+                                  "tokenizer_config.json",
+                                  "vocab.json",
+                                  "merges.txt",
+                                  "encoder.json",
+                                  "vocab.bpe",
+                                  "vocab.txt",
+                                  "added_tokens.json",
+                                  "special_tokens_map.json",
+                                  "generation_config.json",
+                                  "model.safetensors.index.json"};
 
 // The output folder: made if it is not there, and gone again unless something was kept in it.
 class OutputFolder {
@@ -104,9 +113,9 @@ SourceType source_type(DType type) {
 
 const char* torch_name(DType type) { return type == DType::F16 ? "float16" : type == DType::BF16 ? "bfloat16" : "float32"; }
 
-std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const GptConfig& config, std::optional<DType> type) {
+std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const ModelConfig& config, std::optional<DType> type) {
     std::vector<ExportedTensor> tensors;
-    for (const ParameterSpec& spec : gpt_parameters(config)) {
+    for (const ParameterSpec& spec : model_parameters(config)) {
         const GgufTensor& from = file.tensor(spec.name);
         const std::vector<int64_t> expected(spec.shape.dims.begin(), spec.shape.dims.begin() + spec.shape.rank);
         if (from.shape != expected)
@@ -163,7 +172,7 @@ uint64_t write_weights(AtomicFile& file, const GgufFile& source, const std::vect
 }
 
 // The tokenizer, or nullptr with a warning; and the ids of the tokens around a text.
-std::unique_ptr<Tokenizer> find_tokenizer(const GgufFile& file, const GptConfig& config, const ConvertReports& reports,
+std::unique_ptr<Tokenizer> find_tokenizer(const GgufFile& file, const ModelConfig& config, const ConvertReports& reports,
                                           int32_t& begin, int32_t& end) {
     const auto model = file.get_or<std::string>("tokenizer.ggml.model", "none");
     if (model == "none" || model == "no_vocab") {
@@ -176,10 +185,8 @@ std::unique_ptr<Tokenizer> find_tokenizer(const GgufFile& file, const GptConfig&
     if (tokenizer->vocab_size() > config.vocab)
         fail("%s: the tokenizer has %d tokens, but the embedding has only %lld rows", printable(file.name()).c_str(),
              tokenizer->vocab_size(), static_cast<long long>(config.vocab));
-    if (const auto* bpe = dynamic_cast<const BpeTokenizer*>(tokenizer.get())) {
-        begin = bpe->specials().begin;
-        end = bpe->specials().end;
-    }
+    begin = tokenizer->begin_token();
+    end = tokenizer->end_token();
     return tokenizer;
 }
 
@@ -187,7 +194,7 @@ std::unique_ptr<Tokenizer> find_tokenizer(const GgufFile& file, const GptConfig&
 
 ConvertResult export_model(const ExportRequest& request, const ConvertReports& reports) {
     const GgufFile file = GgufFile::open(request.input);
-    const GptConfig config = read_config(file);
+    const ModelConfig config = read_config(file);
     const std::vector<ExportedTensor> tensors = plan_tensors(file, config, request.type);
     int32_t begin = -1, end = -1;
     const std::unique_ptr<Tokenizer> tokenizer = find_tokenizer(file, config, reports, begin, end);

@@ -1,4 +1,5 @@
 // GPT-2 (Radford et al. 2019): pre-norm transformer decoder with learned positions.
+#include "core/error.h"
 #include "model/architecture.h"
 #include "model/blocks.h"
 
@@ -36,11 +37,11 @@ public:
         for (size_t l = 0; l < blocks_.size(); ++l) {
             const Block& b = blocks_[l];
             g.begin_block();
-            const Tensor qkv = g.linear(g.norm(x, w[b.attn_norm]), w[b.attn_qkv]);                        // (B,T,3C)
-            const Tensor mixed = self_attention(g, in, l, g.split_qkv(qkv, H, H), {.heads = H});          // (B,T,C)
-            x = g.linear(mixed, w[b.attn_output], {.residual = x, .dropout = in.dropout});                // (B,T,C)
-            const Tensor up = g.linear(g.norm(x, w[b.ffn_norm]), w[b.ffn_up], {.act = config_.act});      // (B,T,F)
-            x = g.linear(up, w[b.ffn_down], {.residual = x, .dropout = in.dropout});                      // (B,T,C)
+            const Tensor qkv = g.linear(g.norm(x, w[b.attn_norm]), w[b.attn_qkv]);                    // (B,T,3C)
+            const Tensor mixed = self_attention(g, in, l, g.split_qkv(qkv, H, H), {.heads = H});      // (B,T,C)
+            x = g.linear(mixed, w[b.attn_output], {.residual = x, .dropout = in.dropout});            // (B,T,C)
+            const Tensor up = g.linear(g.norm(x, w[b.ffn_norm]), w[b.ffn_up], {.act = config_.act});  // (B,T,F)
+            x = g.linear(up, w[b.ffn_down], {.residual = x, .dropout = in.dropout});                  // (B,T,C)
         }
         return g.norm(x, w[output_norm_]);
     }
@@ -60,5 +61,29 @@ private:
 }  // namespace
 
 std::unique_ptr<Model> make_gpt2(const ModelConfig& config) { return std::make_unique<Gpt2>(config); }
+
+void complete_gpt2(ModelConfig& c) {
+    if (c.kv_heads != 0 && c.kv_heads != c.heads)
+        fail_usage("gpt2 has as many heads of keys and values as of queries: %lld", static_cast<long long>(c.heads));
+    c.kv_heads = 0;
+}
+
+void read_gpt2(const GgufFile& file, ModelConfig& c) {
+    c.eps = file.get<float>("gpt2.attention.layer_norm_epsilon");
+    const auto act = file.get_or<std::string>("nib.activation", "gelu_tanh");
+    if (act == "gelu_erf")
+        c.act = Act::GeluErf;
+    else if (act == "relu")
+        c.act = Act::Relu;
+    else if (act != "gelu_tanh")
+        fail("activation `%s` is not supported; nib knows gelu_tanh, gelu_erf and relu", printable(act).c_str());
+}
+
+void write_gpt2(GgufWriter& file, const ModelConfig& c) {
+    file.set("gpt2.attention.layer_norm_epsilon", c.eps);
+    // llama.cpp's gpt2 is always gelu_tanh; the key is written only where that would be wrong.
+    if (c.act == Act::GeluErf) file.set("nib.activation", std::string("gelu_erf"));
+    if (c.act == Act::Relu) file.set("nib.activation", std::string("relu"));
+}
 
 }  // namespace nib

@@ -3,14 +3,16 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
-#include <map>
+#include <set>
 #include <string_view>
+#include <utility>
 
 #include "core/error.h"
 #include "io/mapped_file.h"
-#include "model/gpt.h"
+#include "model/architecture.h"
+#include "model/head_bias.h"
 #include "model/hf_config.h"
-#include "model/hf_names.h"
+#include "model/named_tensors.h"
 
 namespace nib {
 namespace {
@@ -18,80 +20,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kConfigFile = "config.json";
-
-std::string shape_text(const std::vector<int64_t>& shape) {
-    std::string text;
-    for (const int64_t d : shape) text += (text.empty() ? "(" : ",") + std::to_string(d);
-    return text.empty() ? "()" : text + ")";
-}
-
-// The tensors of a checkpoint by Hugging Face's names without prefixes, and what their shapes say.
-class NamedTensors {
-public:
-    explicit NamedTensors(const CheckpointSource& source) : path_(printable(source.path(), 400)) {
-        for (const SourceTensor& tensor : source.tensors()) {
-            const std::string_view name = without_prefixes(tensor.name);
-            if (is_constant_buffer(name)) continue;
-            const auto [other, added] = by_name_.emplace(name, &tensor);
-            if (!added)
-                fail("%s: tensors `%s` and `%s` are the same parameter", path_.c_str(),
-                     printable(other->second->name).c_str(), printable(tensor.name).c_str());
-        }
-    }
-
-    const std::string& path() const { return path_; }
-
-    const SourceTensor* find(std::string_view name) const {
-        const auto found = by_name_.find(name);
-        return found == by_name_.end() ? nullptr : found->second;
-    }
-    const SourceTensor& get(std::string_view name) const {
-        if (const SourceTensor* found = find(name)) return *found;
-        fail("%s: tensor `%s` is missing", path_.c_str(), std::string(name).c_str());
-    }
-    const SourceTensor& matrix(std::string_view name) const {
-        const SourceTensor& tensor = get(name);
-        if (tensor.shape.size() != 2 || tensor.elements() == 0) wrong_shape(tensor, "two dimensions");
-        return tensor;
-    }
-    [[noreturn]] static void wrong_shape(const SourceTensor& tensor, const std::string& expected) {
-        fail("%s: tensor `%s` has shape %s, expected %s", tensor.file.c_str(), printable(tensor.name).c_str(),
-             shape_text(tensor.shape).c_str(), expected.c_str());
-    }
-
-    bool has_biases() const {
-        return std::any_of(by_name_.begin(), by_name_.end(), [](const auto& t) { return t.first.ends_with(".bias"); });
-    }
-    // Hugging Face's Conv1D stores (inputs, outputs), PyTorch's Linear (outputs, inputs).
-    bool conv1d() const {
-        const SourceTensor& qkv = matrix("h.0.attn.c_attn.weight");
-        return qkv.shape[1] == 3 * qkv.shape[0];
-    }
-    GptConfig sizes() const {
-        if (find("wte.weight") == nullptr) fail("%s: tensor `wte.weight` is missing: this is no GPT-2", path_.c_str());
-        GptConfig c;
-        c.vocab = matrix("wte.weight").shape[0];
-        c.embd = matrix("wte.weight").shape[1];
-        c.context = matrix("wpe.weight").shape[0];
-        c.ffn = matrix("h.0.mlp.c_fc.weight").shape[conv1d() ? 1 : 0];
-        c.layers = 0;
-        for (const auto& [name, tensor] : by_name_) c.layers = std::max(c.layers, int64_t{hf_block(name)} + 1);
-        return c;
-    }
-    // Error when there is a tensor that is none of `names`.
-    void refuse_others(const std::vector<std::string>& names, const std::string& sizes_text) const {
-        std::map<std::string_view, const SourceTensor*> others = by_name_;
-        for (const std::string& name : names) others.erase(name);
-        if (others.empty()) return;
-        const std::string more = others.size() > 1 ? strprintf(" (and %zu others)", others.size() - 1) : "";
-        fail("%s: tensor `%s`%s belongs to no parameter of a GPT-2 of %s", path_.c_str(),
-             printable(others.begin()->second->name).c_str(), more.c_str(), sizes_text.c_str());
-    }
-
-private:
-    std::string path_;
-    std::map<std::string_view, const SourceTensor*> by_name_;
-};
+constexpr const char* kEmbedding = "token_embd.weight";
+constexpr const char* kHead = "output.weight";
+constexpr const char* kHeadBias = "output.bias";
+constexpr std::string_view kBias = ".bias";
 
 std::string folder_of(const std::string& path) {
     std::error_code error;
@@ -99,61 +31,103 @@ std::string folder_of(const std::string& path) {
     return folder.empty() ? "." : folder.string();
 }
 
-std::optional<HfConfig> find_config(const std::string& path) {
+// The config.json beside the weights, if there is one. With the number of heads given none is needed: one that is of
+// something else is then passed over, but not what it says of a GPT-2 that nib cannot compute.
+std::optional<SavedConfig> find_config(const std::string& path, const ImportHints& hints, std::vector<std::string>& notes) {
     const fs::path file = fs::path(folder_of(path)) / kConfigFile;
     std::error_code error;
-    if (fs::exists(file, error)) {
+    if (!fs::exists(file, error)) return std::nullopt;
+    try {
         const MappedFile mapped(file.string());
         return parse_hf_config({reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size()},
                                file.string());
+    } catch (const UnsupportedOption&) {
+        throw;
+    } catch (const Error& problem) {
+        if (!hints.heads) throw;
+        notes.push_back(strprintf("%s is not used: %s", kConfigFile, problem.what()));
+        return std::nullopt;
     }
-    if (fs::is_directory(path, error))
-        fail("%s: the folder has no %s; for weights alone name their file", printable(path, 400).c_str(), kConfigFile);
-    return std::nullopt;
 }
 
-void take_config(const HfConfig& from, const std::string& folder, ImportedGpt& gpt) {
-    GptConfig& c = gpt.config;
-    const auto same = [&](const char* key, const std::optional<int64_t>& said, int64_t found) {
-        if (said && *said != found)
-            fail("%s/%s: %s is %lld, but the weights say %lld", printable(folder, 400).c_str(), kConfigFile, key,
-                 static_cast<long long>(*said), static_cast<long long>(found));
+// What the files say, beside the tensors.
+struct Saved {
+    std::optional<SavedConfig> file, pickled;  // config.json; in the PyTorch file
+
+    // The first that says it.
+    template <class T>
+    const SavedConfig* with(std::optional<T> SavedConfig::*what) const {
+        for (const auto* saved : {&file, &pickled})
+            if (*saved && (**saved).*what) return &**saved;
+        return nullptr;
+    }
+    std::string program() const {
+        const std::string named = file ? file->program : "";
+        return named.empty() && pickled ? pickled->program : named;
+    }
+};
+
+// Sizes that contradict the tensors are an error, or, with what tensors do not say given, passed over.
+void check_sizes(const SavedConfig& config, const ModelConfig& found, const ImportHints& hints,
+                 std::vector<std::string>& notes) {
+    const auto check = [&](const char* key, const std::optional<int64_t>& said, int64_t value) {
+        if (!said || *said == value) return;
+        const std::string text = strprintf("%s: %s is %lld, but the weights say %lld", config.where.c_str(), key,
+                                           static_cast<long long>(*said), static_cast<long long>(value));
+        if (!hints.heads) fail("%s", text.c_str());
+        notes.push_back(text);
     };
-    same("n_layer", from.layers, c.layers);
-    same("n_embd", from.embd, c.embd);
-    same("n_positions", from.context, c.context);
-    same("vocab_size", from.vocab, c.vocab);
-    same("n_inner", from.ffn, c.ffn);
-    if (from.heads) c.heads = *from.heads;
-    if (from.act) c.act = *from.act;
-    if (from.eps) c.eps = *from.eps;
-    gpt.folder = folder;
-    gpt.begin = from.begin;
-    gpt.end = from.end;
+    check("n_layer", config.layers, found.layers);
+    check("n_embd", config.embd, found.embd);
+    check("n_positions", config.context, found.context);
+    check("vocab_size", config.vocab, found.vocab);
+    check("n_inner", config.ffn, found.ffn);
 }
 
-// The number of heads that nanoGPT and others save beside the weights; 0 when it is not there.
-int64_t saved_heads(const CheckpointSource& source) {
-    for (const char* place : {"model_args", "config", "args"}) {
-        const PickleValue* options = source.root() != nullptr ? source.root()->find(place) : nullptr;
-        const PickleValue* heads = options != nullptr ? options->find("n_head") : nullptr;
-        if (heads != nullptr && heads->integer()) return *heads->integer();
+int64_t find_heads(const NamedTensors& tensors, const Saved& saved, const ImportHints& hints,
+                   std::vector<std::string>& notes) {
+    const auto given = static_cast<long long>(hints.heads.value_or(0)), modules = static_cast<long long>(tensors.heads());
+    if (modules != 0) {
+        if (hints.heads && given != modules)
+            fail("%s: %s %lld contradicts the tensors, which are of %lld heads, one module each", tensors.path().c_str(),
+                 hints.heads_option.c_str(), given, modules);
+        return modules;
     }
-    return 0;
+    const SavedConfig* config = saved.with(&SavedConfig::heads);
+    if (hints.heads && config != nullptr && *config->heads != given)
+        notes.push_back(strprintf("taking %lld heads, as given, instead of the %lld of %s", given,
+                                  static_cast<long long>(*config->heads), config->where.c_str()));
+    if (hints.heads) return given;
+    if (config != nullptr) return *config->heads;
+    fail("%s: no file says how many attention heads the model has; give %s", tensors.path().c_str(),
+         hints.heads_option.c_str());
 }
 
-// Without a config.json. nanoGPT, known by its model_args, has the exact GELU; minGPT and makemore have GPT-2's.
-void take_saved(const CheckpointSource& source, const ImportHints& hints, ImportedGpt& gpt) {
-    gpt.config.heads = saved_heads(source);
-    const bool nano = source.root() != nullptr && source.root()->find("model_args") != nullptr;
-    gpt.config.act = nano ? Act::GeluErf : Act::GeluTanh;
-    if (!hints.act)
-        gpt.notes.push_back(strprintf("no %s beside the weights: taking the activation for %s; --activation sets it",
-                                      kConfigFile, nano ? "gelu, as in nanoGPT" : "gelu_new, as in GPT-2"));
+Act find_act(const NamedTensors& tensors, const Saved& saved, const ImportHints& hints, std::vector<std::string>& notes) {
+    const SavedConfig* config = saved.with(&SavedConfig::activation);
+    if (hints.act && config != nullptr && find_activation(*config->activation) != hints.act)
+        notes.push_back(strprintf("taking the activation %s, as given, instead of %s of %s", activation_name(*hints.act),
+                                  printable(*config->activation, 60).c_str(), config->where.c_str()));
+    if (hints.act) return *hints.act;
+    if (config != nullptr) return get_activation(*config->activation, config->where);
+    const std::string program = saved.program();
+    const Act act = program == "nanoGPT" ? Act::GeluErf : tensors.layout().act;
+    notes.push_back(strprintf("no file says the activation: taking %s, as in %s; %s sets it", activation_name(act),
+                              program.empty() ? tensors.layout().name : program.c_str(), hints.act_option.c_str()));
+    return act;
+}
+
+void check_model_config(const ModelConfig& c, const NamedTensors& tensors, const ImportHints& hints) {
+    try {
+        check_config(c);
+    } catch (const Error& error) {
+        const bool other = tensors.heads() == 0 && c.embd % std::max<int64_t>(c.heads, 1) != 0;
+        const std::string advice = (hints.heads ? "; choose another value of " : "; give ") + hints.heads_option;
+        fail("%s: %s%s", tensors.path().c_str(), error.what(), other ? advice.c_str() : "");
+    }
 }
 
 bool same_values(const SourceTensor& a, const SourceTensor& b) {
-    if (a.shape != b.shape || !a.readable() || !b.readable()) return false;
     constexpr int64_t kPiece = 1 << 14;
     std::vector<float> x(kPiece), y(kPiece);
     for (int64_t at = 0; at < a.elements(); at += kPiece) {
@@ -165,19 +139,37 @@ bool same_values(const SourceTensor& a, const SourceTensor& b) {
     return true;
 }
 
-// Whether the head is the embedding: it is missing, equal, or the configuration says so.
-bool is_tied(const NamedTensors& tensors, const std::optional<HfConfig>& config, std::vector<std::string>& notes) {
-    const SourceTensor* head = tensors.find("lm_head.weight");
-    const bool tied = config && config->tied.value_or(false), untied = config && !config->tied.value_or(true);
-    if (head == nullptr && untied)
+bool has_values(const SourceTensor& vector) {
+    std::vector<float> values(static_cast<size_t>(vector.elements()));
+    vector.read(0, values);
+    return std::any_of(values.begin(), values.end(), [](float value) { return value != 0; });
+}
+
+// Whether the head is the embedding: one of them is missing, or they are equal. A head that differs counts, whatever the
+// configuration says, as in transformers since version 5.
+bool is_tied(NamedTensors& tensors, const ModelConfig& c, const Saved& saved, std::vector<std::string>& notes) {
+    const SavedConfig* config = saved.with(&SavedConfig::tied);
+    const std::vector<int64_t> shape{c.vocab, c.embd};
+    const bool says_untied = config != nullptr && !*config->tied, may_be_tied = tensors.layout().tied && !says_untied;
+    if (!tensors.has(kHead) && says_untied)
         fail("%s: tensor `lm_head.weight` is missing, and tie_word_embeddings is false", tensors.path().c_str());
-    if (head == nullptr || same_values(*head, tensors.get("wte.weight"))) return true;
-    if (tied) notes.push_back("tie_word_embeddings is true: left out `lm_head.weight`, which differs from the embedding");
-    return tied;
+    if (!tensors.has(kHead) && may_be_tied) return true;
+    if (!tensors.has(kEmbedding) && may_be_tied) {
+        notes.push_back("there is no token embedding: it is taken to be the head, tied");
+        return true;
+    }
+    const SourceTensor head = tensors.get(kHead, shape)[0];
+    if (same_values(head, tensors.get(kEmbedding, shape)[0])) return true;
+    if (config != nullptr && *config->tied)
+        notes.push_back(
+            strprintf("tie_word_embeddings is true, but `%s` differs from the embedding: it is kept, as "
+                      "transformers does since version 5",
+                      printable(head.name).c_str()));
+    return false;
 }
 
 // Without a name in the configuration, that of the folder or of the file that stands alone.
-std::string model_name(const CheckpointSource& source, const std::optional<HfConfig>& config) {
+std::string model_name(const CheckpointSource& source, const std::optional<SavedConfig>& config) {
     std::error_code error;
     fs::path path = config ? config->name : fs::path(source.path()).stem().string();
     if (path.empty()) path = fs::canonical(folder_of(source.path()), error);
@@ -185,60 +177,103 @@ std::string model_name(const CheckpointSource& source, const std::optional<HfCon
     return printable(path.filename().string());
 }
 
-ImportedTensor import_tensor(const ParameterSpec& spec, const NamedTensors& tensors, bool conv1d, bool has_biases) {
-    ImportedTensor to{
-        spec.name, {spec.shape.dims.begin(), spec.shape.dims.begin() + spec.shape.rank},
-         {                       }
-    };
-    const std::string name = hf_name(spec.name);
-    if (!has_biases && name.ends_with(".bias")) return to;
-    const SourceTensor& tensor = tensors.get(name);
-    const bool transposed = conv1d && is_conv1d(spec.name);
-    std::vector<int64_t> expected = to.shape;
-    if (transposed) std::reverse(expected.begin(), expected.end());
-    if (tensor.shape != expected) NamedTensors::wrong_shape(tensor, shape_text(expected));
-    if (!tensor.readable()) tensor.read(0, {});  // says why
-    to.from = transposed ? tensor.transposed() : tensor;
-    return to;
+// Elements of tensors of one size, one after the other.
+void read_parts(const std::vector<SourceTensor>& parts, int64_t first, std::span<float> out) {
+    const int64_t each = parts.front().elements();
+    while (!out.empty()) {
+        const SourceTensor& part = parts[static_cast<size_t>(first / each)];
+        const int64_t at = first % each;
+        const auto count = std::min(out.size(), static_cast<size_t>(each - at));
+        part.read(at, out.first(count));
+        out = out.subspan(count), first += static_cast<int64_t>(count);
+    }
+}
+
+// "blk.3.attn_qkv.bias": "attn_qkv.bias"; the final norm is one of the norms.
+std::string_view kind_of(std::string_view name) {
+    take_number(name, "blk.");
+    return name == "output_norm.bias" ? "attn_norm.bias" : name;
+}
+
+// The parameters' values. A kind of bias that no block has is zeros.
+void import_tensors(NamedTensors& tensors, ImportedGpt& gpt) {
+    const std::vector<ParameterSpec> specs = model_parameters(gpt.config);
+    std::set<std::string_view> present, absent;
+    for (const ParameterSpec& spec : specs)
+        if (tensors.has(spec.name)) present.insert(kind_of(spec.name));
+    for (const ParameterSpec& spec : specs) {
+        ImportedTensor to;
+        to.name = spec.name;
+        to.shape.assign(spec.shape.dims.begin(), spec.shape.dims.begin() + spec.shape.rank);
+        std::string_view name = spec.name;
+        if (name.ends_with(kBias) && !present.contains(kind_of(name))) {
+            absent.insert(kind_of(name));
+            to.read = [](int64_t, std::span<float> out) { std::fill(out.begin(), out.end(), 0.0f); };
+        } else {
+            if (!tensors.has(name) && name == kEmbedding && tensors.has(kHead)) name = kHead;
+            if (!tensors.has(name) && name == kHead) name = kEmbedding;
+            to.from = tensors.get(name, to.shape);
+            to.read = [parts = to.from](int64_t first, std::span<float> out) { read_parts(parts, first, out); };
+        }
+        gpt.tensors.push_back(std::move(to));
+    }
+    if (absent.empty()) return;
+    std::string kinds;
+    for (const std::string_view kind : absent) kinds += (kinds.empty() ? "" : ", ") + std::string(kind);
+    const bool all = std::none_of(present.begin(), present.end(), [](std::string_view k) { return k.ends_with(kBias); });
+    gpt.notes.push_back(all ? "the model has no biases: they are zeros in the file"
+                            : "the model has no " + kinds + ": zeros in the file");
+}
+
+void note_other_heads(const NamedTensors& tensors, std::vector<std::string>& notes) {
+    if (tensors.other_heads().empty()) return;
+    constexpr size_t kShown = 4;
+    std::string names;
+    for (size_t i = 0; i < tensors.other_heads().size(); ++i) {
+        if (i == kShown) {
+            names += strprintf(" and %zu others", tensors.other_heads().size() - i);
+            break;
+        }
+        names += (i > 0 ? ", `" : "`") + printable(tensors.other_heads()[i]->name) + "`";
+    }
+    notes.push_back("left out heads for other tasks than the next token: " + names);
 }
 
 }  // namespace
 
 ImportedGpt import_gpt(const CheckpointSource& source, const ImportHints& hints) {
-    const std::optional<HfConfig> config = find_config(source.path());
-    const NamedTensors tensors(source);
     ImportedGpt gpt;
-    GptConfig& c = gpt.config;
+    gpt.notes = source.notes();
+    ModelConfig& c = gpt.config;
+    Saved saved;
+    saved.file = find_config(source.path(), hints, gpt.notes);
+    NamedTensors tensors(source);
     c = tensors.sizes();
-    c.heads = 0;
-    if (config) {
-        take_config(*config, folder_of(source.path()), gpt);
-    } else {
-        take_saved(source, hints, gpt);
+    if (source.root() != nullptr) saved.pickled = pickled_config(*source.root(), c.embd);
+    if (saved.file) {
+        if (!saved.file->note.empty()) gpt.notes.push_back(saved.file->note);
+        check_sizes(*saved.file, c, hints, gpt.notes);
+        c.eps = saved.file->eps.value_or(c.eps);
+        gpt.begin = saved.file->begin, gpt.end = saved.file->end;
     }
-    if (hints.heads && c.heads != 0 && c.heads != *hints.heads)
-        fail("%s: --heads %lld contradicts the %lld heads that the files say; leave it out", tensors.path().c_str(),
-             static_cast<long long>(*hints.heads), static_cast<long long>(c.heads));
-    if (hints.act && config && c.act != *hints.act)
-        fail("%s: --activation contradicts what %s says; leave it out", tensors.path().c_str(), kConfigFile);
-    if (hints.heads) c.heads = *hints.heads;
-    if (hints.act) c.act = *hints.act;
-    if (c.heads == 0) fail("%s: no file says how many attention heads the model has; give --heads", tensors.path().c_str());
-    c.tied = is_tied(tensors, config, gpt.notes);
-    try {
-        check_config(c);
-    } catch (const Error& error) {
-        fail("%s: %s%s", tensors.path().c_str(), error.what(), hints.heads ? "; choose other --heads" : "");
+    std::error_code ignored;
+    if (saved.file || fs::is_directory(source.path(), ignored)) gpt.folder = folder_of(source.path());
+    c.heads = find_heads(tensors, saved, hints, gpt.notes);
+    c.act = find_act(tensors, saved, hints, gpt.notes);
+    check_model_config(c, tensors, hints);
+    if (tensors.layout().note != nullptr) gpt.notes.push_back(tensors.layout().note);
+    c.tied = is_tied(tensors, c, saved, gpt.notes);
+    std::optional<SourceTensor> bias;
+    if (tensors.has(kHeadBias)) bias = tensors.get(kHeadBias, {c.vocab})[0];
+    if (bias && has_values(*bias)) c.tied = false;
+    gpt.name = model_name(source, saved.file);
+    import_tensors(tensors, gpt);
+    note_other_heads(tensors, gpt.notes);
+    tensors.refuse_others(c);
+    if (bias && has_values(*bias)) {
+        fold_head_bias(gpt, *bias);
+        gpt.notes.push_back("the head has a bias: it is put into the head and the final norm, which give the same logits");
     }
-    gpt.name = model_name(source, config);
-    const bool conv1d = tensors.conv1d(), has_biases = tensors.has_biases();
-    std::vector<std::string> names{"lm_head.weight"};
-    for (const ParameterSpec& spec : gpt_parameters(c)) {
-        gpt.tensors.push_back(import_tensor(spec, tensors, conv1d, has_biases));
-        names.push_back(hf_name(spec.name));
-    }
-    tensors.refuse_others(names, strprintf("%lld layers", static_cast<long long>(c.layers)));
-    if (!has_biases) gpt.notes.push_back("the model has no biases: they are zeros in the file");
     return gpt;
 }
 

@@ -7,33 +7,37 @@
 
 #include "io/checkpoint_source.h"
 #include "model/config.h"
+#include "model/encode.h"
 
 namespace nib {
 
-/// What the user knows and no file says (a bare state dict holds neither). Given, it counts more than the files.
+/// What the user knows and perhaps no file says (a bare state dict holds neither). Given, it counts more than the files.
 struct ImportHints {
     std::optional<int64_t> heads;
     std::optional<Act> act;
+    /// How the user gives them, for messages.
+    std::string heads_option = "the number of heads", act_option = "the activation";
 };
 
 struct ImportedTensor {
-    std::string name;                  // in GGUF
-    std::vector<int64_t> shape;        // outermost first
-    std::optional<SourceTensor> from;  // a readable view of this shape; none: zeros, a bias that the model has not
+    std::string name;                // in GGUF
+    std::vector<int64_t> shape;      // outermost first
+    std::vector<SourceTensor> from;  // readable views; none: values that are not in the files
+    ReadValues read;                 // from several threads at once
 };
 
 struct ImportedGpt {
-    GptConfig config;
+    ModelConfig config;
     std::string name;                     // of the model
-    std::string folder;                   // where its config.json is, "." if it was not named; empty without one
+    std::string folder;                   // with the tokenizer, "." if it was not named; empty for weights that stand alone
     int32_t begin = -1, end = -1;         // tokens around a text, from config.json; -1: none
     std::vector<ImportedTensor> tensors;  // in file order
     std::vector<std::string> notes;       // what was assumed or left out, a line each
 };
 
-/// The model in `source`: its config.json is in the same folder. Without one (a PyTorch checkpoint may stand alone) the
-/// tensors and what is saved beside them say the sizes. `source` must outlive the result. Error, naming file, key or
-/// tensor, when something is missing, left over, of another shape, or not what nib computes.
+/// The model in `source`. What the shapes do not say is in a config.json in the same folder, or saved beside the tensors,
+/// or in `hints`. `source` must outlive the result. Error, naming file, key or tensor, when something is missing, left
+/// over, of another shape, or not what nib computes.
 ImportedGpt import_gpt(const CheckpointSource& source, const ImportHints& hints);
 
 }  // namespace nib

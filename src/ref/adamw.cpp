@@ -9,7 +9,7 @@ namespace nib::ref {
 template <class Real>
 void sum_squares(const Call& call, Range blocks, void*) {
     using O = operand::SumSquares;
-    const auto* x = call.input<Real>(O::x);     // (C)
+    const auto* x = call.input<Real>(O::x);           // (C)
     auto* partial = call.output<double>(O::partial);  // (ceil(C / kSumBlock))
     for (int64_t i = blocks.begin; i < blocks.end; ++i) {
         double sum = 0;
@@ -25,7 +25,7 @@ template <class Real>
 void clip_factor(const Call& call, Range, void*) {
     using O = operand::ClipFactor;
     const auto* partial = call.input<double>(O::partial);  // (N)
-    auto* stats = call.output<Real>(O::stats);           // (2): norm, factor
+    auto* stats = call.output<Real>(O::stats);             // (2): norm, factor
     double sum = 0;
     for (int64_t i = 0; i < call.p.N; ++i) sum += partial[i];
     const double norm = std::sqrt(sum);
@@ -39,11 +39,11 @@ void clip_factor(const Call& call, Range, void*) {
 template <class Real>
 void adamw(const Call& call, Range elements, void*) {
     using O = operand::AdamW;
-    const auto* g = call.input<Real>(O::g);      // (C)
+    const auto* g = call.input<Real>(O::g);          // (C)
     const auto* stats = call.input<Real>(O::stats);  // (2): norm, factor
-    auto* w = call.output<Real>(O::w);           // (C)
-    auto* m = call.output<Real>(O::m);           // (C)
-    auto* v = call.output<Real>(O::v);           // (C)
+    auto* w = call.output<Real>(O::w);               // (C)
+    auto* m = call.output<Real>(O::m);               // (C)
+    auto* v = call.output<Real>(O::v);               // (C)
     const Step& s = *call.step;
     if (stats[1] == 0) return;
     const double decay = call.p.decay ? static_cast<double>(s.weight_decay) : 0;
@@ -62,10 +62,10 @@ void adamw(const Call& call, Range elements, void*) {
 template <class Real>
 void sgd(const Call& call, Range elements, void*) {
     using O = operand::Sgd;
-    const auto* g = call.input<Real>(O::g);      // (C)
+    const auto* g = call.input<Real>(O::g);          // (C)
     const auto* stats = call.input<Real>(O::stats);  // (2): norm, factor
-    auto* w = call.output<Real>(O::w);           // (C)
-    auto* m = call.output<Real>(O::m);           // (C) or null
+    auto* w = call.output<Real>(O::w);               // (C)
+    auto* m = call.output<Real>(O::m);               // (C) or null
     const Step& s = *call.step;
     if (stats[1] == 0) return;
     const double decay = call.p.decay ? static_cast<double>(s.weight_decay) : 0;

@@ -130,8 +130,10 @@ void attention_backward(const Call& call, Range key_heads, void*) {
             }
         for (int64_t s = 0; s < S; ++s)
             for (int64_t i = 0; i < D; ++i) {
-                slice<Real>(call, O::dk, b * p.S + s, p.K, g * D)[i] = static_cast<Real>(dk[static_cast<size_t>(s * D + i)]);
-                slice<Real>(call, O::dv, b * p.S + s, p.K, g * D)[i] = static_cast<Real>(dv[static_cast<size_t>(s * D + i)]);
+                slice<Real>(call, O::dk, b * p.S + s, p.K, g * D)[i] =
+                    static_cast<Real>(dk[static_cast<size_t>(s * D + i)]);
+                slice<Real>(call, O::dv, b * p.S + s, p.K, g * D)[i] =
+                    static_cast<Real>(dv[static_cast<size_t>(s * D + i)]);
             }
     }
 }

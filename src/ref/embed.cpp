@@ -58,9 +58,9 @@ void embed_backward(const Call& call, Range columns, void*) {
             if (!call.adds_weight(gradient))
                 for (int64_t v = 0; v < table_rows; ++v) dw[v * p.C + c] = 0;
             for (int64_t r = 0; r < call.rows(); ++r)
-                dw[number[r] * p.C + c] += static_cast<Real>(
-                    scale * dy[r * p.C + c] *
-                    dropout_factor(call.step->seed, call.step->index, p.stream, p.dropout, r * p.C + c));
+                dw[number[r] * p.C + c] +=
+                    static_cast<Real>(scale * dy[r * p.C + c] *
+                                      dropout_factor(call.step->seed, call.step->index, p.stream, p.dropout, r * p.C + c));
         }
     };
     add(O::ids, O::dwte, p.N, p.scale);

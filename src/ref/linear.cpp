@@ -2,9 +2,9 @@
 #include <vector>
 
 #include "core/philox.h"
+#include "quant/quantize.h"
 #include "ref/activation.h"
 #include "ref/ops.h"
-#include "quant/quantize.h"
 
 namespace nib::ref {
 namespace {

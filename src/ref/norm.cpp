@@ -10,10 +10,10 @@ namespace nib::ref {
 template <class Real>
 void norm(const Call& call, Range rows, void*) {
     using O = operand::Norm;
-    const auto* gain = call.input<Real>(O::gain);   // (C)
-    const auto* bias = call.input<Real>(O::bias);   // (C) or null
-    auto* mean = call.output<Real>(O::mean);        // (R) or null
-    auto* rstd = call.output<Real>(O::rstd);        // (R) or null
+    const auto* gain = call.input<Real>(O::gain);  // (C)
+    const auto* bias = call.input<Real>(O::bias);  // (C) or null
+    auto* mean = call.output<Real>(O::mean);       // (R) or null
+    auto* rstd = call.output<Real>(O::rstd);       // (R) or null
     const int64_t C = call.p.C;
     for (int64_t r = rows.begin; r < rows.end; ++r) {
         const auto* x = call.input<Real>(O::x) + r * C;  // (R,C)

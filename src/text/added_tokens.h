@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,28 +12,42 @@
 
 namespace nib {
 
+/// A token to find, and what else it takes.
+struct AddedToken {
+    std::string text;
+    int32_t id;
+    bool special = false;      // can be told to be text like any other
+    bool lstrip = false;       // takes the white space before it
+    bool rstrip = false;       // and after it
+    bool single_word = false;  // not where a letter, digit or underscore touches it
+};
+
 class AddedTokens {
 public:
-    struct Found {
-        size_t at, length;  // length 0: there is none
-        int32_t id;
-    };
-
-    /// Texts with their ids; none is empty, no two are alike.
-    explicit AddedTokens(std::vector<std::pair<std::string, int32_t>> tokens);
+    /// Of several with the same text the first counts. Those without text are left out.
+    explicit AddedTokens(std::vector<AddedToken> tokens);
 
     bool empty() const { return tokens_.empty(); }
 
-    /// The first token in `text` from byte `from` on; of several that begin there the longest.
-    Found find(std::string_view text, size_t from) const;
+    /// Cuts a text into tokens and what lies between them: of several tokens that begin at the same byte the longest
+    /// counts, even if it is passed over then because it is no word of its own or, without `special`, a special one. Calls
+    /// `part` for each part that is not empty, with the token's id or -1.
+    void split(std::string_view text, bool special,
+               const std::function<void(std::string_view part, int32_t id)>& part) const;
 
 private:
-    Found match(std::string_view text, size_t at) const;
-
+    struct Found {
+        size_t at;
+        const AddedToken* token;  // nullptr: there is none
+    };
     struct Range {
         size_t first = 0, last = 0;
     };
-    std::vector<std::pair<std::string, int32_t>> tokens_;  // in the order of their bytes
+
+    Found find(std::string_view text, size_t from) const;
+    const AddedToken* match(std::string_view text, size_t at) const;
+
+    std::vector<AddedToken> tokens_;  // in the order of their bytes
     std::array<Range, 256> by_first_byte_{};
     int only_first_byte_ = -1;  // when all begin alike
 };

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "io/read_file.h"
+#include "text/text_encoding.h"
 #include "text/utf8.h"
 
 namespace nib {
@@ -18,13 +19,6 @@ bool is_text_name(const fs::path& path) {
     std::string extension = path.extension().string();
     for (char& c : extension) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     return extension == ".txt";
-}
-
-// Why a file may be no UTF-8, as far as its first bytes tell.
-const char* encoding_hint(std::string_view text) {
-    const std::string_view mark = text.substr(0, 2);
-    if (mark == "\xFF\xFE" || mark == "\xFE\xFF") return "it looks like UTF-16: convert it with iconv -f UTF-16 -t UTF-8";
-    return "convert it to UTF-8 first, for example with iconv -f ENCODING -t UTF-8";
 }
 
 std::vector<std::string> files_at(const std::string& path) {
@@ -48,12 +42,17 @@ std::variant<std::string, MappedFile> content_of(const std::string& path) {
 // One pass over one file after the other: checks them, counts their characters and notes which ones there are.
 class Corpus::Scan {
 public:
-    // Fills `size` and `index` of a file.
+    // Fills `mark`, `size` and `index` of a file.
     void run(File& file) {
+        file.mark = file.text().size() - without_mark(file.text(), file.path).size();
         const std::string_view text = file.text();
+        bool has_nul = false;
         for (size_t at = 0; at < text.size();) {
             const size_t begin = at;
+            const bool had_nul = std::exchange(ascii_[0], false);
             const int64_t count = stride(file, text, at);
+            if (ascii_[0] && !std::exchange(has_nul, true)) refuse_appended(file, text.find('\0', begin));
+            ascii_[0] = ascii_[0] || had_nul;
             file.size += count;
             if (!file.index.empty()) {
                 file.index.push_back(begin);
@@ -86,14 +85,26 @@ private:
             }
             const Decoded next = decode_utf8(text, at);
             if (next.length == 0) {
-                fail("%s: not UTF-8 text: malformed at byte offset %zu (byte 0x%02X); %s", printable(file.path).c_str(), at,
-                     static_cast<unsigned>(static_cast<unsigned char>(text[at])), encoding_hint(text));
+                refuse_wide_encoding(file.bytes(), file.mark + at, file.path);
+                fail(
+                    "%s: not UTF-8 text: malformed at byte offset %zu (byte 0x%02X); convert it to UTF-8 first, for "
+                    "example "
+                    "with iconv -f ENCODING -t UTF-8",
+                    printable(file.path).c_str(), file.mark + at,
+                    static_cast<unsigned>(static_cast<unsigned char>(text[at])));
             }
             note(next.code);
             at += static_cast<size_t>(next.length);
             ++count;
         }
         return count;
+    }
+
+    // A program may have appended UTF-16 to a text in UTF-8. Its first NUL is the second byte of a letter, or the first.
+    static void refuse_appended(const File& file, size_t first_nul) {
+        const size_t at = file.mark + first_nul;
+        if (at > 0) refuse_wide_encoding(file.bytes(), at - 1, file.path);
+        refuse_wide_encoding(file.bytes(), at, file.path);
     }
 
     void note(char32_t code) {
@@ -108,11 +119,13 @@ private:
     std::vector<uint64_t> bits_ = std::vector<uint64_t>(kCodePointLimit / 64);
 };
 
-std::string_view Corpus::File::text() const {
+std::string_view Corpus::File::bytes() const {
     if (const auto* small = std::get_if<std::string>(&content)) return *small;
     const std::span<const std::byte> bytes = std::get<MappedFile>(content).bytes();
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
+
+std::string_view Corpus::File::text() const { return bytes().substr(mark); }
 
 size_t Corpus::File::offset_of(int64_t character) const {
     if (index.empty()) return static_cast<size_t>(character);
@@ -132,7 +145,7 @@ void Corpus::File::read(int64_t from, std::span<int32_t> ids, const CharTokenize
                 "%s: the model does not know the character %s, character %lld of the file (byte offset %zu); remove it, or "
                 "train a new model on this text",
                 printable(path).c_str(), describe(next.code).c_str(),
-                static_cast<long long>(from) + static_cast<long long>(i) + 1, at);
+                static_cast<long long>(from) + static_cast<long long>(i) + 1, mark + at);
         }
         at += static_cast<size_t>(next.length);
     }
@@ -143,7 +156,7 @@ Corpus::Corpus(const std::vector<std::string>& paths) {
     Scan scan;
     for (const std::string& path : paths) {
         for (const std::string& name : files_at(path)) {
-            File file{name, content_of(name), size_, 0, {}};
+            File file{name, content_of(name), 0, size_, 0, {}};
             scan.run(file);
             size_ += file.size;
             if (file.size > 0) files_.push_back(std::move(file));

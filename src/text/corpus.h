@@ -1,6 +1,7 @@
 // The text a model trains on or is measured with: files mapped into memory, addressed by character.
 //
-// Every Unicode code point is a character as it stands: line ends, byte order marks and emoji are not touched.
+// Every Unicode code point is a character as it stands: line ends and emoji are not touched. Only a byte order mark at the
+// beginning of a file is no part of the text.
 #pragma once
 
 #include <cstddef>
@@ -26,7 +27,8 @@ public:
     static constexpr size_t kSmall = size_t{64} << 10;
 
     /// Opens files (whatever their names) and folders (see `text_files`), reading each once. Throws Error if one is
-    /// missing, cannot be read or is not UTF-8, if a folder has no text files, and if there is no character at all.
+    /// missing, cannot be read or is not UTF-8 (UTF-16 that could be taken for it is recognized, too), if a folder has no
+    /// text files, and if there is no character at all.
     explicit Corpus(const std::vector<std::string>& paths);
 
     /// Number of characters.
@@ -46,10 +48,12 @@ private:
     struct File {
         std::string path;
         std::variant<std::string, MappedFile> content;
+        size_t mark = 0;              // bytes of the byte order mark
         int64_t begin = 0;            // characters in the files before this one
         int64_t size = 0;             // characters in this one
-        std::vector<uint64_t> index;  // byte offsets of characters 0, kStride, 2 * kStride, ...; empty: all ASCII
+        std::vector<uint64_t> index;  // byte offsets in text() of characters 0, kStride, 2 * kStride, ...; empty: all ASCII
 
+        std::string_view bytes() const;
         std::string_view text() const;
         size_t offset_of(int64_t character) const;
         void read(int64_t from, std::span<int32_t> ids, const CharTokenizer& tokenizer) const;

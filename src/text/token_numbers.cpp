@@ -32,7 +32,7 @@ std::string token_numbers(std::span<const int32_t> ids) {
 }
 
 std::vector<int32_t> TokenNumbers::encode(std::string_view text, const EncodeOptions&) const {
-    if (!text.empty()) fail("the model has no tokenizer; give it token numbers instead of text (--tokens)");
+    if (!text.empty()) fail("the model has no tokenizer; give it token numbers instead of text");
     return {};
 }
 

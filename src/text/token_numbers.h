@@ -23,7 +23,7 @@ std::string token_numbers(std::span<const int32_t> ids);
 class TokenNumbers : public Tokenizer {
 public:
     /// `end`: the token that ends a text; -1: none.
-    explicit TokenNumbers(int32_t vocab, int32_t end = -1) : vocab_(vocab), end_(end) {}
+    explicit TokenNumbers(int32_t vocab, int32_t end = -1) : Tokenizer({.end = end}), vocab_(vocab) {}
 
     /// Error that says what to do instead, unless the text is empty.
     std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const override;
@@ -32,10 +32,9 @@ public:
     std::string decode(std::span<const int32_t> ids) const override { return token_numbers(ids); }
     int32_t vocab_size() const override { return vocab_; }
     const char* kind() const override { return "none"; }
-    int32_t end_token() const override { return end_; }
 
 private:
-    int32_t vocab_, end_;
+    int32_t vocab_;
 };
 
 }  // namespace nib

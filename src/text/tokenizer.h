@@ -1,6 +1,7 @@
 // What every tokenizer can do: text to token ids and back.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -9,11 +10,35 @@
 
 namespace nib {
 
+/// What a token is for; the numbers are llama.cpp's.
+enum class TokenType : int32_t {
+    Normal = 1,       // from the vocabulary that was trained
+    Unknown = 2,      // stands for what has no token
+    Control = 3,      // a mark like the end of a text: found in a text, not part of what it says
+    UserDefined = 4,  // added later; found in a text as it stands
+    Unused = 5,       // an id without a token
+};
+
+/// Ids of tokens with a purpose, -1 where there is none, and what belongs around a text.
+struct SpecialTokens {
+    int32_t begin = -1, end = -1, unknown = -1, padding = -1;
+    bool add_begin = false, add_end = false;
+
+    bool operator==(const SpecialTokens&) const = default;
+};
+
 struct EncodeOptions {
     bool special = true;  // marks like "<|endoftext|>" are their tokens (as in Hugging Face); false: text like any other
     bool begin = false;   // first the token that begins a text, if the model wants one
     bool skip_unknown = false;         // leave out what has no token
     const char* advice = "remove it";  // the end of the Error about text that has none
+};
+
+/// What decoding a sequence token by token has to remember.
+struct DecodeState {
+    bool begun = false;   // a token has been decoded: its successors may begin with a space
+    size_t stripped = 0;  // characters left out at the beginning
+    std::string held;     // comes before the next token, if there is one
 };
 
 class Tokenizer {
@@ -23,14 +48,18 @@ public:
     /// The tokens of a text; throws Error for text that has none.
     virtual std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
 
-    /// The bytes of one token, which may be part of a character (Utf8Streamer puts them together); throws Error for an id
-    /// outside the vocabulary.
+    /// The bytes of one token amid others, which may be part of a character (Utf8Streamer puts them together); throws Error
+    /// for an id outside the vocabulary.
     virtual std::string decode(int32_t id) const = 0;
+
+    /// What a token adds to the text of those before it, which have been passed with the same `state`.
+    virtual std::string decode_next(int32_t id, DecodeState&) const { return decode(id); }
 
     /// The bytes of a sequence of tokens.
     virtual std::string decode(std::span<const int32_t> ids) const {
         std::string text;
-        for (const int32_t id : ids) text += decode(id);
+        DecodeState state;
+        for (const int32_t id : ids) text += decode_next(id, state);
         return text;
     }
 
@@ -49,12 +78,27 @@ public:
     /// Which tokenizer this is, in a word for people: "char", ...
     virtual const char* kind() const = 0;
 
+    const SpecialTokens& specials() const { return specials_; }
     /// What a model continues when there is no prompt.
-    virtual int32_t first_token() const { return 0; }
+    virtual int32_t first_token() const;
     /// Whether the model wants that token before every text (EncodeOptions::begin).
-    virtual bool begins_texts() const { return false; }
-    /// The token that ends a text; -1: none.
-    virtual int32_t end_token() const { return -1; }
+    bool begins_texts() const { return specials_.add_begin && specials_.begin >= 0; }
+    /// The token that begins a text, and the one that ends it; -1: none.
+    int32_t begin_token() const { return specials_.begin; }
+    int32_t end_token() const { return specials_.end; }
+
+    /// Takes the token with this text for the one that ends a text, no token if `text` is empty. It also begins texts,
+    /// unless the vocabulary has another token for that than for the end. Error when there is no such token.
+    void set_end_token(std::string_view text);
+
+protected:
+    explicit Tokenizer(const SpecialTokens& specials = {}) : specials_(specials) {}
+
+    /// Error for an id of `specials()` outside the vocabulary.
+    void check_specials() const;
+
+private:
+    SpecialTokens specials_;
 };
 
 }  // namespace nib

@@ -1,5 +1,6 @@
-// The tokenizer of a Hugging Face folder: tokenizer.json, or vocab.json with merges.txt, and the small files beside them
-// that name special tokens.
+// The tokenizer of a Hugging Face folder: tokenizer.json, or the older files (vocab.json and merges.txt of BPE, which
+// OpenAI called encoder.json and vocab.bpe, or WordPiece's vocab.txt), and the small files beside them that name special
+// tokens.
 #pragma once
 
 #include <map>
@@ -7,13 +8,25 @@
 #include <string>
 #include <string_view>
 
+#include "core/error.h"
 #include "text/tokenizer.h"
 
 namespace nib {
 
+/// A tokenizer that is damaged, or that nib does not know: the model could do without.
+class TokenizerError : public Error {
+public:
+    using Error::Error;
+};
+
 /// The tokenizer that the files in `folder` describe, nullptr when there are none (a vocab.json without merges.txt is not
-/// enough). Error, naming the file, when they are damaged or ask for what nib does not do.
+/// enough). TokenizerError, naming the file, when they are damaged or ask for what nib does not do.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::string& folder);
+
+/// The same for one of those files, with those that belong to it in its folder, but another kind of tokenizer there does
+/// not count. A file of another name that ends in ".txt" is a vocab.txt if it has the token [UNK]. nullptr for all other
+/// files.
+std::unique_ptr<Tokenizer> load_tokenizer_file(const std::string& path);
 
 /// The same for files in memory, by their names ("tokenizer.json"). For messages: `folder`, or the path of the only file,
 /// which may have another name.

@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
+#include <span>
 #include <system_error>
+#include <unordered_map>
 #include <utility>
 
 #include "core/error.h"
 #include "io/json_value.h"
 #include "io/mapped_file.h"
-#include "text/bpe_tokenizer.h"
-#include "text/byte_alphabet.h"
+#include "io/pickle.h"
 #include "text/char_tokenizer.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/tokenizer_files.h"
 #include "text/utf8.h"
 
@@ -19,103 +22,271 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_character(std::string_view text) {
-    return !text.empty() && static_cast<size_t>(decode_utf8(text, 0).length) == text.size();
+// ---- lists -------------------------------------------------------------------------------------------------------------
+
+// Tokens by their ids. A list with more gaps than tokens is another kind of file, and an id is no reason to allocate.
+class IdList {
+public:
+    IdList(std::string where, size_t size) : where_(std::move(where)), largest_(static_cast<int64_t>(2 * size)) {
+        ids_.reserve(size);
+    }
+
+    int64_t largest() const { return largest_; }
+
+    void add(const std::string& text, int64_t id) {
+        const auto shown = [&] { return "\"" + printable(text, 60) + "\""; };
+        if (id > largest_)
+            fail("%s %s has the id %lld; nib expects a token id from 0 to %lld", where_.c_str(), shown().c_str(),
+                 static_cast<long long>(id), static_cast<long long>(largest_));
+        const auto i = static_cast<size_t>(id);
+        if (text.empty()) fail("%s the token with the id %zu is empty", where_.c_str(), i);
+        if (i >= tokens_.size()) tokens_.resize(i + 1);
+        if (!tokens_[i].empty()) fail("%s %s is the second token with the id %zu", where_.c_str(), shown().c_str(), i);
+        if (const auto [before, added] = ids_.emplace(text, i); !added)
+            fail("%s %s has two ids, %zu and %zu", where_.c_str(), shown().c_str(), before->second, i);
+        tokens_[i] = text;
+    }
+
+    std::vector<std::string> finish() {
+        if (tokens_.empty()) fail("%s the list of tokens is empty", where_.c_str());
+        return std::move(tokens_);
+    }
+
+private:
+    std::string where_;
+    int64_t largest_;
+    std::vector<std::string> tokens_;
+    std::unordered_map<std::string, size_t> ids_;
+};
+
+// A key such as "12", as JSON has numbers; -1 for any other.
+int64_t id_of_key(const std::string& key) {
+    const bool digits = !key.empty() && key.size() < 10 && key.find_first_not_of("0123456789") == std::string::npos;
+    return digits ? std::stol(key) : -1;
 }
+
+// ["a"], {"a": 0} or {"0": "a"}.
+std::vector<std::string> read_list(const JsonValue& list) {
+    const nlohmann::json& raw = list.raw();
+    const std::string where = list.where() + (list.where().ends_with(':') ? "" : ":");
+    if (!raw.is_object() && !raw.is_array()) list.wrong("a list of tokens or an object of tokens and ids");
+    IdList ids(where, raw.size());
+    if (raw.is_array()) {
+        for (size_t id = 0; id < raw.size(); ++id) ids.add(list.at(id).text(), static_cast<int64_t>(id));
+        return ids.finish();
+    }
+    const bool by_id = !raw.empty() && raw.begin()->is_string();
+    for (const auto& [key, value] : raw.items()) {
+        const JsonValue entry(value, where + " \"" + printable(key, 60) + "\"");
+        if (!by_id) {
+            ids.add(key, entry.whole_number("a token id", ids.largest()));
+        } else if (const int64_t id = id_of_key(key); id >= 0) {
+            ids.add(entry.text(), id);
+        } else {
+            fail("%s: the key is not a token id", entry.where().c_str());
+        }
+    }
+    return ids.finish();
+}
+
+void check_agreement(const std::vector<std::string>& stoi, const std::vector<std::string>& itos, const std::string& where) {
+    for (size_t id = 0; id < std::max(stoi.size(), itos.size()); ++id) {
+        const std::string a = id < stoi.size() ? stoi[id] : "", b = id < itos.size() ? itos[id] : "";
+        if (a != b)
+            fail("%s: stoi and itos contradict each other: token %zu is \"%s\" in one and \"%s\" in the other",
+                 where.c_str(), id, printable(a, 40).c_str(), printable(b, 40).c_str());
+    }
+}
+
+// ---- pickles -----------------------------------------------------------------------------------------------------------
+
+// Reads dicts, lists and tuples of numbers and texts as JSON, one level deep: values may be shared so that all of a pickle
+// would be endless. Whatever else they hold becomes null.
+class FlatJson {
+public:
+    /// Copies at most `budget` bytes of text, since a short pickle may have one long text in many places.
+    FlatJson(std::string name, size_t budget) : name_(std::move(name)), budget_(budget) {}
+
+    nlohmann::json read(const PickleValue& value) {
+        using Kind = PickleValue::Kind;
+        if (value.kind() == Kind::List || value.kind() == Kind::Tuple) {
+            nlohmann::json list = nlohmann::json::array();
+            for (const PickleValue* element : value.elements()) list.push_back(scalar(*element));
+            return list;
+        }
+        if (value.kind() != Kind::Dict) return scalar(value);
+        nlohmann::json dict = nlohmann::json::object();
+        for (const PickleItem& item : value.entries()) {
+            const nlohmann::json key = scalar(*item.key);
+            if (!key.is_null()) dict[key.is_string() ? key.get<std::string>() : key.dump()] = scalar(*item.value);
+        }
+        return dict;
+    }
+
+private:
+    nlohmann::json scalar(const PickleValue& from) {
+        if (const auto number = from.integer())
+            return *number < 0 ? nlohmann::json(*number) : nlohmann::json(static_cast<uint64_t>(*number));
+        if (from.kind() != PickleValue::Kind::Text) return nullptr;
+        const std::string_view text = *from.text();
+        if (text.size() > budget_) fail("%s: lists the same texts again and again", name_.c_str());
+        budget_ -= text.size();
+        return std::string(text);
+    }
+
+    std::string name_;
+    size_t budget_;
+};
+
+nlohmann::json parse_pickle(std::string_view bytes, const std::string& name) {
+    const Pickle pickle = Pickle::parse(std::as_bytes(std::span(bytes)), name);
+    FlatJson flat(name, 4 * bytes.size());
+    nlohmann::json json = flat.read(pickle.root());
+    for (const char* key : {"stoi", "itos"})
+        if (const PickleValue* list = pickle.root().find(key)) json[key] = flat.read(*list);
+    return json;
+}
+
+// ---- what tokens are for -----------------------------------------------------------------------------------------------
+
+enum class Purpose { Any, Begin, End, Unknown, Padding, Mask };
+
+// Names of marks, without their brackets and in lower case.
+Purpose purpose_of(const std::string& mark) {
+    static const std::map<std::string_view, Purpose> kPurposes = {
+        {"bos",           Purpose::Begin  },
+        {"s",             Purpose::Begin  },
+        {"sos",           Purpose::Begin  },
+        {"start",         Purpose::Begin  },
+        {"begin",         Purpose::Begin  },
+        {"cls",           Purpose::Begin  },
+        {"startoftext",   Purpose::Begin  },
+        {"begin_of_text", Purpose::Begin  },
+        {"eos",           Purpose::End    },
+        {"/s",            Purpose::End    },
+        {"end",           Purpose::End    },
+        {"sep",           Purpose::End    },
+        {"eot",           Purpose::End    },
+        {"endoftext",     Purpose::End    },
+        {"end_of_text",   Purpose::End    },
+        {"unk",           Purpose::Unknown},
+        {"unknown",       Purpose::Unknown},
+        {"oov",           Purpose::Unknown},
+        {"pad",           Purpose::Padding},
+        {"padding",       Purpose::Padding},
+        {"mask",          Purpose::Mask   },
+    };
+    std::string name;
+    for (const char c : mark.substr(1, mark.size() - 2))
+        if (c != '|') name += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    const auto found = kPurposes.find(name);
+    return found == kPurposes.end() ? Purpose::Any : found->second;
+}
+
+bool is_character(std::string_view text) { return static_cast<size_t>(decode_utf8(text, 0).length) == text.size(); }
 
 bool is_mark(std::string_view text) {
     return text.size() > 2 && ((text.front() == '<' && text.back() == '>') || (text.front() == '[' && text.back() == ']'));
 }
 
-bool in_order(const std::vector<std::string>& tokens) {
-    char32_t next = 0;
-    for (const std::string& text : tokens) {
-        const Decoded first = decode_utf8(text, 0);
-        if (!is_character(text) || first.code < next) return false;
-        next = first.code + 1;
-    }
-    return !tokens.empty();
+TokenType type_of(const std::string& text) {
+    if (text.empty()) return TokenType::Unused;
+    if (is_character(text)) return TokenType::Normal;
+    if (!is_mark(text)) return TokenType::UserDefined;
+    return purpose_of(text) == Purpose::Unknown ? TokenType::Unknown : TokenType::Control;
 }
 
-BpeToken token_of(const std::string& text) {
-    if (text.empty()) return {"", TokenType::Unused};
-    if (text.size() == 1) return {spell_bytes(text), TokenType::Normal};
-    return is_mark(text) ? BpeToken{text, TokenType::Control} : BpeToken{text, TokenType::UserDefined, true};
+// Whether "." is the first token of a list of letters, as in makemore's for names: in numbers and running text a dot is a
+// dot, but then there are digits and line ends.
+bool dot_is_boundary(const std::vector<CharToken>& tokens) {
+    const auto is_letter = [](const CharToken& token) {
+        const auto first = static_cast<unsigned char>(token.text.empty() ? 0 : token.text[0]);
+        return token.type == TokenType::Normal && first >= ' ' && !(first >= '0' && first <= '9');
+    };
+    return tokens.size() > 1 && tokens[0].text == "." && std::all_of(tokens.begin(), tokens.end(), is_letter);
 }
 
-// The entries of {"token": id, ...} in the order of the ids.
-std::vector<std::string> read_list(const JsonValue& list) {
-    const size_t size = list.raw().size();
-    std::vector<std::string> tokens;
-    for (const auto& [text, value] : list.raw().items()) {
-        const JsonValue entry(value, list.where() + " \"" + printable(text, 60) + "\"");
-        // A list with more gaps than tokens is another kind of file, and an id is no reason to allocate.
-        const auto id = static_cast<size_t>(entry.whole_number("a token id", static_cast<int64_t>(2 * size)));
-        if (id >= tokens.size()) tokens.resize(id + 1);
-        if (text.empty()) fail("%s a token is empty", list.where().c_str());
-        if (!tokens[id].empty()) fail("%s is the second token with the id %zu", entry.where().c_str(), id);
-        tokens[id] = text;
+// Which marks begin and end texts, and what stands for unknown text.
+SpecialTokens find_specials(const std::vector<CharToken>& tokens, int32_t begin, int32_t end) {
+    SpecialTokens specials;
+    std::vector<int32_t> boundaries;
+    int32_t named_begin = -1, named_end = -1;
+    const auto take_first = [](int32_t& id, int32_t candidate) { id = id < 0 ? candidate : id; };
+    for (size_t i = 0; i < tokens.size(); ++i) {
+        const auto id = static_cast<int32_t>(i);
+        if (!is_mark(tokens[i].text)) continue;
+        const Purpose purpose = purpose_of(tokens[i].text);
+        if (purpose == Purpose::Unknown) take_first(specials.unknown, id);
+        if (purpose == Purpose::Padding) take_first(specials.padding, id);
+        if (purpose == Purpose::Begin) take_first(named_begin, id);
+        if (purpose == Purpose::End) take_first(named_end, id);
+        if (purpose == Purpose::Any || purpose == Purpose::Begin || purpose == Purpose::End) boundaries.push_back(id);
     }
-    if (tokens.empty()) fail("%s the list of tokens is empty", list.where().c_str());
-    return tokens;
+    const auto choose = [&](int32_t given, int32_t named) {
+        if (std::find(boundaries.begin(), boundaries.end(), given) != boundaries.end()) return given;
+        return boundaries.size() == 1 ? boundaries[0] : named;
+    };
+    specials.begin = choose(begin, named_begin);
+    specials.end = choose(end, named_end);
+    specials.add_begin = specials.begin >= 0;
+    return specials;
+}
+
+std::unique_ptr<Tokenizer> character_tokenizer(const std::vector<std::string>& tokens, int32_t begin, int32_t end,
+                                               const std::string& name, std::vector<std::string>& notes) {
+    CharModel model;
+    for (const std::string& text : tokens) model.tokens.push_back({text, type_of(text)});
+    model.specials = find_specials(model.tokens, begin, end);
+    if (dot_is_boundary(model.tokens)) {
+        model.specials.begin = model.specials.end = 0;
+        model.specials.add_begin = true;
+        notes.push_back("the token `.`, number 0 in a list of letters, is taken for the one that begins and ends texts");
+    }
+    try {
+        return std::make_unique<CharTokenizer>(std::move(model));
+    } catch (const Error& error) {
+        fail("%s: %s", name.c_str(), error.what());
+    }
 }
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> character_tokenizer(const std::vector<std::string>& tokens, int32_t begin, int32_t end,
-                                               const std::string& where) {
-    if (in_order(tokens)) {
-        std::vector<char32_t> code_points;
-        for (const std::string& text : tokens) code_points.push_back(decode_utf8(text, 0).code);
-        return std::make_unique<CharTokenizer>(CharTokenizer::from_code_points(std::move(code_points)));
-    }
-    BpeModel model;
-    std::vector<int32_t> marks;
-    for (const std::string& text : tokens) {
-        model.tokens.push_back(token_of(text));
-        if (model.tokens.back().type == TokenType::Control) marks.push_back(static_cast<int32_t>(model.tokens.size()) - 1);
-    }
-    const int32_t only = marks.size() == 1 ? marks[0] : -1;
-    const auto mark = [&](int32_t id) { return std::find(marks.begin(), marks.end(), id) != marks.end() ? id : only; };
-    model.specials.begin = mark(begin);
-    model.specials.end = mark(end);
-    model.specials.add_begin = model.specials.begin >= 0;
-    try {
-        auto tokenizer = std::make_unique<BpeTokenizer>(model);
-        for (size_t id = 0; id < tokens.size(); ++id)
-            if (tokenizer->decode(static_cast<int32_t>(id)) != tokens[id])
-                fail("the token `%s` cannot be stored beside others; list single characters only, in the order of Unicode",
-                     printable(tokens[id], 40).c_str());
-        return tokenizer;
-    } catch (const Error& error) {
-        fail("%s %s", where.c_str(), error.what());
-    }
-}
-
-std::unique_ptr<Tokenizer> open_vocabulary(const std::string& path, int32_t begin, int32_t end) {
-    std::error_code error;
-    const fs::path folder = fs::path(path).parent_path();
-    const bool is_folder = fs::is_directory(path, error);
-    const fs::path file_name = fs::path(path).filename();
-    const bool in_folder = file_name == "vocab.json" && fs::exists(folder / "merges.txt", error);
-    if (is_folder || in_folder || (file_name == "tokenizer.json" && fs::exists(path, error))) {
-        const std::string name = is_folder ? path : folder.empty() ? "." : folder.string();
-        if (auto tokenizer = load_tokenizer(name)) return tokenizer;
-        fail("%s: the folder holds no tokenizer.json, and no vocab.json with merges.txt", printable(name, 400).c_str());
-    }
-    const MappedFile mapped(path);
-    const std::string_view text(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
-    const std::string file = printable(path, 400);
-    const nlohmann::json json = parse_json(text, file);
-    const JsonValue root(json, file + ":");
-    if (!json.is_object()) root.wrong("an object of tokens and ids");
-    if (const auto model = json.find("model"); model != json.end() && model->is_object())
+std::unique_ptr<Tokenizer> parse_vocabulary(std::string_view bytes, const std::string& path, int32_t begin, int32_t end,
+                                            std::vector<std::string>& notes) {
+    constexpr char kPickle = '\x80';  // begins one, and no JSON
+    const std::string name = printable(path, 400);
+    const nlohmann::json json = bytes.starts_with(kPickle) ? parse_pickle(bytes, name) : parse_json(bytes, name);
+    const auto member = [&](const char* key) {
+        const auto found = json.is_object() ? json.find(key) : json.end();
+        return found != json.end() && found->is_structured() ? &*found : nullptr;
+    };
+    if (member("model") != nullptr)
         return parse_tokenizer(
             {
-                {"tokenizer.json", text}
+                {"tokenizer.json", bytes}
         },
             "", path);
-    return character_tokenizer(read_list(root), begin, end, root.where());
+    std::vector<std::string> lists[2];
+    for (const auto& [list, key] : {std::pair(&lists[0], "stoi"), std::pair(&lists[1], "itos")})
+        if (const nlohmann::json* value = member(key)) *list = read_list(JsonValue(*value, name + ": " + key));
+    if (!lists[0].empty() && !lists[1].empty()) check_agreement(lists[0], lists[1], name);
+    if (lists[0].empty()) lists[0] = std::move(lists[1]);
+    if (lists[0].empty()) lists[0] = read_list(JsonValue(json, name + ":"));
+    return character_tokenizer(lists[0], begin, end, name, notes);
+}
+
+std::unique_ptr<Tokenizer> open_vocabulary(const std::string& path, int32_t begin, int32_t end,
+                                           std::vector<std::string>& notes) {
+    std::error_code error;
+    if (fs::is_directory(path, error)) {
+        if (auto tokenizer = load_tokenizer(path)) return tokenizer;
+        fail("%s: the folder holds no tokenizer.json, no vocab.json with merges.txt and no vocab.txt",
+             printable(path, 400).c_str());
+    }
+    if (auto tokenizer = load_tokenizer_file(path)) return tokenizer;
+    const MappedFile mapped(path);
+    const std::string_view bytes(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
+    return parse_vocabulary(bytes, path, begin, end, notes);
 }
 
 std::unique_ptr<Tokenizer> padded(std::unique_ptr<Tokenizer> tokenizer, int64_t size) {
@@ -123,15 +294,14 @@ std::unique_ptr<Tokenizer> padded(std::unique_ptr<Tokenizer> tokenizer, int64_t 
         fail("the tokenizer has %d tokens, but the embedding has only %lld rows: they do not belong together",
              tokenizer->vocab_size(), static_cast<long long>(size));
     if (tokenizer->vocab_size() == size) return tokenizer;
-    if (const auto* bpe = dynamic_cast<const BpeTokenizer*>(tokenizer.get())) {
-        BpeModel model = bpe->model();
-        model.tokens.resize(static_cast<size_t>(size), BpeToken{"", TokenType::Unused});
-        return std::make_unique<BpeTokenizer>(model);
+    if (const auto* other = dynamic_cast<const PipelineTokenizer*>(tokenizer.get())) {
+        TokenizerSpec spec = other->spec();
+        spec.tokens.resize(static_cast<size_t>(size), TokenSpec{"", TokenType::Unused});
+        return std::make_unique<PipelineTokenizer>(spec);
     }
-    std::vector<std::string> tokens;
-    for (int32_t id = 0; id < tokenizer->vocab_size(); ++id) tokens.push_back(tokenizer->decode(id));
-    tokens.resize(static_cast<size_t>(size));
-    return character_tokenizer(tokens, -1, -1, "the character vocabulary:");
+    CharModel model = dynamic_cast<const CharTokenizer&>(*tokenizer).model();
+    model.tokens.resize(static_cast<size_t>(size), CharToken{"", TokenType::Unused});
+    return std::make_unique<CharTokenizer>(std::move(model));
 }
 
 }  // namespace nib

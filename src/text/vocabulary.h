@@ -1,5 +1,5 @@
-// Vocabularies that are no tokenizer of Hugging Face's: a vocab.json that lists characters, as people save it beside a
-// small model of their own; and room for ids that a model has beyond its tokenizer's.
+// Vocabularies that are no tokenizer of Hugging Face's: lists of characters, as people save them beside a small model of
+// their own; and room for ids that a model has beyond its tokenizer's.
 #pragma once
 
 #include <cstdint>
@@ -12,17 +12,23 @@
 
 namespace nib {
 
-/// The tokenizer that the user names: a folder for load_tokenizer(), a tokenizer.json, a vocab.json with a merges.txt
-/// beside it (these with the other files of their folder), or a vocab.json that stands alone, which lists characters.
-/// `begin`, `end`: ids for the last kind, which does not say what its tokens are for; -1 for none. Error names the file.
-std::unique_ptr<Tokenizer> open_vocabulary(const std::string& path, int32_t begin, int32_t end);
+/// The tokenizer that the user names: a folder for load_tokenizer(), a file for load_tokenizer_file(), or any other for
+/// parse_vocabulary(), which explains the rest.
+std::unique_ptr<Tokenizer> open_vocabulary(const std::string& path, int32_t begin, int32_t end,
+                                           std::vector<std::string>& notes);
 
-/// A tokenizer for a list of characters, `tokens[id]`; an empty text is an id without a token. In the order of the code
-/// points and without gaps that is a CharTokenizer. Any other becomes a BpeTokenizer without merges, in which a text in
-/// angle or square brackets ("<.>") is a mark: one that begins texts if `begin` says so, or if it is the only one, which
-/// then also ends them. Error, beginning with `where`, when a text could not be told from others.
-std::unique_ptr<Tokenizer> character_tokenizer(const std::vector<std::string>& tokens, int32_t begin, int32_t end,
-                                               const std::string& where);
+/// The tokenizer in a file that stands alone: a tokenizer.json or a list of characters, which is JSON or a pickle
+/// (nanoGPT's meta.pkl; nothing in it is executed): {"a": 0}, {"0": "a"}, ["a"], or an object with such lists under `stoi`
+/// and `itos`.
+///
+/// In a list a text in angle or square brackets ("<.>") is a mark, whose name may say what it is for ("</s>", "[UNK]"). The
+/// only one that can begin or end texts does both. `begin` and `end` are the ids of those that do where something else
+/// knows it, -1 where not. In a list like makemore's, "." at 0 and then letters, the dot does both, and `notes` gets a
+/// line.
+///
+/// Error, which names the file, for anything else and for a list that contradicts itself.
+std::unique_ptr<Tokenizer> parse_vocabulary(std::string_view bytes, const std::string& path, int32_t begin, int32_t end,
+                                            std::vector<std::string>& notes);
 
 /// The same tokenizer with ids up to `size`; those beyond its own have no tokens. Error when it has more.
 std::unique_ptr<Tokenizer> padded(std::unique_ptr<Tokenizer> tokenizer, int64_t size);

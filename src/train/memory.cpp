@@ -15,18 +15,19 @@ constexpr size_t kAlign = 64;
 int copies(const TrainShape& shape) { return 2 + optimizer_moments(shape.optimizer); }
 
 // Far below what is really needed, in floating point so that no size overflows it.
-double least_bytes(const GptConfig& c, const TrainShape& shape) {
+double least_bytes(const ModelConfig& c, const TrainShape& shape) {
     const auto real = [](int64_t n) { return static_cast<double>(n); };
     const double C = real(c.embd), F = c.ffn > 0 ? real(c.ffn) : 4 * C, L = real(c.layers),
                  R = real(shape.batch) * real(shape.time);
-    const double matrices = L * (4 * C * C + 2 * C * F) + (real(c.vocab) * (c.tied ? 1 : 2) + real(c.context)) * C;
+    const double matrices = L * (2 * C * C + 2 * C * real(c.kv()) * real(c.heads > 0 ? c.head_dim() : 0) + 2 * C * F) +
+                            (real(c.vocab) * (c.tied ? 1 : 2) + real(c.context)) * C;
     const double each = real(static_cast<int64_t>(dtype_bytes(shape.activations, 1)));
     return 4 * copies(shape) * matrices + (shape.recompute ? 4 * R * L * C : each * R * L * (6 * C + 2 * F));
 }
 
-GptWeights weights_anywhere(const ParameterLayout& layout, const GptConfig& config) {
+Weights weights_anywhere(const ParameterLayout& layout, const ModelConfig& config) {
     size_t i = 0;
-    return gpt_weights(config, [&](const ParameterSpec& spec) {
+    return place_weights(config, [&](const ParameterSpec& spec) {
         Weight w;
         w.name = spec.name;
         w.shape = spec.shape;
@@ -50,8 +51,8 @@ int optimizer_moments(Optimizer optimizer) {
     return optimizer == Optimizer::AdamW ? 2 : optimizer == Optimizer::SgdMomentum ? 1 : 0;
 }
 
-ParameterLayout::ParameterLayout(const GptConfig& config, size_t segment)
-    : specs(gpt_parameters(config)), offsets(specs.size()) {
+ParameterLayout::ParameterLayout(const ModelConfig& config, size_t segment)
+    : specs(model_parameters(config)), offsets(specs.size()) {
     size_t at = 0;
     for (const bool decay : {true, false})
         for (size_t i = 0; i < specs.size(); ++i) {
@@ -70,24 +71,23 @@ Graph training_graph(Mode mode, const TrainShape& shape) {
     return Graph(mode, mode == Mode::Train ? shape.activations : DType::F32);
 }
 
-Graph::LogProbs record_training(Graph& g, const GptConfig& config, const GptWeights& weights, const TrainShape& shape,
+Graph::LogProbs record_training(Graph& g, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
                                 TrainInputs& in) {
-    const auto input = [&](const char* name) { return g.input(name, {shape.batch, shape.time}, DType::I32); };
-    in.ids = input("ids");
-    in.positions = input("positions");
-    in.targets = input("targets");
-    const Tensor hidden = gpt(g, config, weights, {.ids = in.ids, .positions = in.positions, .dropout = shape.dropout});
-    const Graph::LogProbs scores = g.cross_entropy(hidden, {weights.output, {}}, in.targets);
+    const auto model = make_model(config);
+    in.tokens = TokenInputs(g, config, shape.batch, shape.time);
+    in.targets = g.input("targets", {shape.batch, shape.time}, DType::I32);
+    const Tensor hidden = model->hidden(g, in.tokens.inputs(weights, shape.dropout));
+    const Graph::LogProbs scores = g.cross_entropy(hidden, weights[model->head()], in.targets);
     g.output(scores.logp);
     if (g.mode() == Mode::Train) g.record_backward(shape.recompute);
     return scores;
 }
 
-TrainingMemory training_memory(const GptConfig& config, const TrainShape& shape, const Backend& backend) {
+TrainingMemory training_memory(const ModelConfig& config, const TrainShape& shape, const Backend& backend) {
     const ParameterLayout layout(config);
     TrainingMemory memory;
     memory.parameters = 4.0 * static_cast<double>(layout.total) * copies(shape);
-    const GptWeights weights = weights_anywhere(layout, config);
+    const Weights weights = weights_anywhere(layout, config);
     for (const Mode mode : {Mode::Train, Mode::Infer}) {
         Graph graph = training_graph(mode, shape);
         TrainInputs inputs;
@@ -97,7 +97,7 @@ TrainingMemory training_memory(const GptConfig& config, const TrainShape& shape,
     return memory;
 }
 
-void check_sizes(const GptConfig& config, const TrainShape& shape, double limit) {
+void check_sizes(const ModelConfig& config, const TrainShape& shape, double limit) {
     const auto positive = [](const char* flag, int64_t value) {
         if (value < 1) fail_usage("%s is %lld; it must be 1 or more", flag, static_cast<long long>(value));
     };
@@ -110,7 +110,7 @@ void check_sizes(const GptConfig& config, const TrainShape& shape, double limit)
     check_config(config);
 }
 
-TrainingMemory check_memory(const GptConfig& config, const TrainShape& shape, const Backend& backend, double limit) {
+TrainingMemory check_memory(const ModelConfig& config, const TrainShape& shape, const Backend& backend, double limit) {
     check_sizes(config, shape, limit);
     const TrainingMemory needed = training_memory(config, shape, backend);
     if (needed.total() > limit) refuse("about", needed.total(), limit);

@@ -29,7 +29,7 @@ struct TrainSetup {
     TrainOptions options;
     Dataset data;
     std::unique_ptr<CharTokenizer> tokenizer;
-    GptConfig config;
+    ModelConfig config;
     TrainShape shape;
     TrainState state;
     TrainingMemory memory;

@@ -7,18 +7,23 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+
 namespace nib {
 namespace {
 
+using Json = nlohmann::ordered_json;
+
 std::string json(const LogLine& line) {
-    const auto number = [](const std::optional<double>& value, const char* format = "%.9g") {
-        char text[40];
-        std::snprintf(text, sizeof text, format, value.value_or(0));
-        return value ? std::string(text) : "null";
+    const auto number = [](const std::optional<double>& value) { return value ? Json(*value) : Json(); };
+    const Json object = {
+        {"step",      line.step             },
+        {"loss",      number(line.loss)     },
+        {"val_loss",  number(line.val_loss) },
+        {"lr",        number(line.lr)       },
+        {"grad_norm", number(line.grad_norm)},
+        {"tok_s",     number(line.tok_s)    },
     };
-    return strprintf("{\"step\": %lld, \"loss\": %s, \"val_loss\": %s, \"lr\": %s, \"grad_norm\": %s, \"tok_s\": %s}\n",
-                     static_cast<long long>(line.step), number(line.loss).c_str(), number(line.val_loss).c_str(),
-                     number(line.lr).c_str(), number(line.grad_norm).c_str(), number(line.tok_s, "%.0f").c_str());
+    return object.dump() + "\n";
 }
 
 // A line of the log; nothing when it is not one.

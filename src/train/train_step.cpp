@@ -45,7 +45,7 @@ int64_t count_targets(std::span<const int32_t> targets) {
 
 }  // namespace
 
-TrainStep::TrainStep(Backend& backend, const GptConfig& config, const TrainShape& shape)
+TrainStep::TrainStep(Backend& backend, const ModelConfig& config, const TrainShape& shape)
     : backend_(backend),
       config_(config),
       shape_(shape),
@@ -57,7 +57,7 @@ TrainStep::TrainStep(Backend& backend, const GptConfig& config, const TrainShape
     CHECK(shape.time <= config.context);
     for (int part = 0; part < parts(); ++part) parts_.push_back(std::make_unique<Arena>(backend, gradients_.bytes()));
     size_t i = 0;
-    weights_ = gpt_weights(config, [&](const ParameterSpec& spec) {
+    weights_ = place_weights(config, [&](const ParameterSpec& spec) {
         const size_t parameter = i++;
         return Weight{spec.name, spec.shape, DType::F32, locate(parameter, 0), gradient(parameter)};
     });
@@ -174,9 +174,8 @@ TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<c
     return {loss_sum(evaluate_), count_targets(targets)};
 }
 
-void TrainStep::set_inputs(const LossPlan& what, std::span<const int32_t> ids, std::span<const int32_t> targets) const {
-    what.plan.set(what.inputs.ids, ids);
-    what.plan.set(what.inputs.positions, std::span<const int32_t>(positions_));
+void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, std::span<const int32_t> targets) const {
+    what.inputs.tokens.set(what.plan, ids, positions_);
     what.plan.set(what.inputs.targets, targets);
 }
 
@@ -222,8 +221,6 @@ Location TrainStep::locate(size_t parameter, int part) const {
     return {parts_[static_cast<size_t>(part)]->buffer(), layout_.offsets[parameter]};
 }
 
-Location TrainStep::gradient(size_t parameter) const {
-    return {gradients_.buffer(), layout_.offsets[parameter]};
-}
+Location TrainStep::gradient(size_t parameter) const { return {gradients_.buffer(), layout_.offsets[parameter]}; }
 
 }  // namespace nib

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/plan.h"
-#include "model/gpt.h"
+#include "model/architecture.h"
 #include "train/memory.h"
 
 namespace nib {
@@ -15,20 +15,20 @@ namespace nib {
 class TrainStep {
 public:
     /// Allocates and compiles. Error when the backend lacks memory or an op. `backend` must outlive it.
-    TrainStep(Backend& backend, const GptConfig& config, const TrainShape& shape);
+    TrainStep(Backend& backend, const ModelConfig& config, const TrainShape& shape);
 
     /// Random weights (GPT-2's initialisation) from the seed alone, moments zero.
     void initialise(uint64_t seed);
 
     /// One of the micro-batches of a step. Loss and gradients are means over the counted targets of all of them.
     struct MicroBatch {
-        uint64_t seed = 0;   // of dropout
-        uint32_t index = 0;  // number of the micro-batch over the whole training
+        uint64_t seed = 0;    // of dropout
+        uint32_t index = 0;   // number of the micro-batch over the whole training
         int64_t counted = 0;  // targets that count (are not kIgnore) in the whole step; 0: this is all of it
-        bool first = true;   // gradients are set, not added to
+        bool first = true;    // gradients are set, not added to
     };
-    /// Forward and backward of B sequences: inputs and targets (B*T). Returns its part of the step's mean loss in nats, before
-    /// any update; the same for any number of threads.
+    /// Forward and backward of B sequences: inputs and targets (B*T). Returns its part of the step's mean loss in nats,
+    /// before any update; the same for any number of threads.
     double micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
 
     /// Global norm of the gradients; decides what update() clips. 0: no clipping.
@@ -47,8 +47,8 @@ public:
         double loss = 0, norm = 0;
     };
     /// micro_step(), gradient_norm() and update() at once: the host waits for the device only at the end.
-    Outcome last_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro, double clip,
-                            const Update& update);
+    Outcome last_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro,
+                            double clip, const Update& update);
 
     struct LossSum {
         double sum = 0;    // nats
@@ -57,8 +57,8 @@ public:
     /// Losses of B sequences without dropout; rows whose target is kIgnore do not count.
     LossSum evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets);
 
-    const GptConfig& config() const { return config_; }
-    const GptWeights& weights() const { return weights_; }
+    const ModelConfig& config() const { return config_; }
+    const Weights& weights() const { return weights_; }
     const TrainShape& shape() const { return shape_; }
     int64_t rows() const { return shape_.batch * shape_.time; }  // B*T
     Backend& backend() const { return backend_; }
@@ -82,7 +82,7 @@ private:
     Graph update_graph() const;
     Tensor gradient_of(Graph& g, const ParameterLayout::Run& run) const;
     std::vector<int64_t> sum_blocks() const;
-    void set_inputs(const LossPlan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets) const;
+    void set_inputs(LossPlan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets) const;
     void begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
     double loss_sum(const LossPlan& plan);
     double mean_loss();
@@ -90,21 +90,21 @@ private:
     void put(const Update& update);
 
     Backend& backend_;
-    const GptConfig config_;
+    const ModelConfig config_;
     const TrainShape shape_;
     const ParameterLayout layout_;
-    const std::vector<int64_t> first_block_;        // by run: where its partial sums of squares begin; last: their number
-    std::vector<std::unique_ptr<Arena>> parts_;     // weights, moments; layout_.total floats each
-    Arena gradients_;                               // layout_.total floats
-    Arena partials_;                                // sums of squares, double
-    Arena stats_;                                   // (2) gradient norm, clip factor
-    GptWeights weights_;
+    const std::vector<int64_t> first_block_;     // by run: where its partial sums of squares begin; last: their number
+    std::vector<std::unique_ptr<Arena>> parts_;  // weights, moments; layout_.total floats each
+    Arena gradients_;                            // layout_.total floats
+    Arena partials_;                             // sums of squares, double
+    Arena stats_;                                // (2) gradient norm, clip factor
+    Weights weights_;
     LossPlan train_, evaluate_;
     Plan norm_, update_;
-    std::vector<int32_t> positions_;      // (B*T)
-    Step step_;                           // of the last micro_step
-    int64_t counted_ = 0;                 // targets of its whole step
-    std::vector<float> logp_;             // (B*T)
+    std::vector<int32_t> positions_;  // (B*T)
+    Step step_;                       // of the last micro_step
+    int64_t counted_ = 0;             // targets of its whole step
+    std::vector<float> logp_;         // (B*T)
 };
 
 }  // namespace nib

@@ -119,10 +119,13 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
     return *line_->loss;
 }
 
+// Advises only what would change something.
 void Trainer::check_finite(const char* what, double value) const {
     if (std::isfinite(value)) return;
-    fail("the %s became %s at step %lld; try a lower --lr (it is %g), --clip 1 (it is %g) or a longer --warmup (%lld)",
-         what, std::isnan(value) ? "nan" : "infinite", static_cast<long long>(state_.step + 1), options_.lr, options_.clip,
+    const bool clips = options_.clip > 0 && options_.clip <= 1;
+    const std::string clip = clips ? "" : strprintf(", --clip 1 (it is %g)", options_.clip);
+    fail("the %s became %s at step %lld; try a lower --lr (it is %g)%s or a longer --warmup (%lld)", what,
+         std::isnan(value) ? "nan" : "infinite", static_cast<long long>(state_.step + 1), options_.lr, clip.c_str(),
          static_cast<long long>(options_.warmup));
 }
 
@@ -254,7 +257,7 @@ void Trainer::draw_curve() {
 }
 
 void Trainer::introduce() const {
-    const GptConfig& c = setup_.config;
+    const ModelConfig& c = setup_.config;
     const auto integer = [](int64_t n) { return static_cast<long long>(n); };
     progress_.line(
         strprintf("model  %lld layers, %lld heads, %lld channels, context %lld, vocabulary %lld: %.2f million "

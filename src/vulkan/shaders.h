@@ -7,7 +7,7 @@
 
 namespace nib::vulkan {
 
-/// A shader, by its number. All are unpacked when the first one is needed.
+/// A shader, by its number.
 class Shader {
 public:
     constexpr explicit Shader(size_t number) : number_(number) {}

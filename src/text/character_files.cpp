@@ -1,0 +1,240 @@
+#include "text/character_files.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "text/utf8.h"
+
+namespace nib {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::pair<const char*, int32_t SpecialTokens::*> kPurposes[] = {
+    {"bos_token", &SpecialTokens::begin  },
+    {"eos_token", &SpecialTokens::end    },
+    {"unk_token", &SpecialTokens::unknown},
+    {"pad_token", &SpecialTokens::padding},
+};
+
+// ---- writing -----------------------------------------------------------------------------------------------------------
+
+// The token that begins texts, if one does, before the text.
+Json post_processor(const CharTokenizer& tokenizer) {
+    if (!tokenizer.begins_texts()) return nullptr;
+    const int32_t id = tokenizer.specials().begin;
+    const std::string text = tokenizer.decode(id);
+    const auto special = [&](int type) {
+        return Json{
+            {"SpecialToken", {{"id", text}, {"type_id", type}}}
+        };
+    };
+    const auto sequence = [](const char* name, int type) {
+        return Json{
+            {"Sequence", {{"id", name}, {"type_id", type}}}
+        };
+    };
+    return {
+        {"type",           "TemplateProcessing"                                                                 },
+        {"single",         Json::array({special(0), sequence("A", 0)})                                          },
+        {"pair",           Json::array({special(0), sequence("A", 0), special(1), sequence("B", 1)})            },
+        {"special_tokens", {{text, {{"id", text}, {"ids", Json::array({id})}, {"tokens", Json::array({text})}}}}},
+    };
+}
+
+// Found in a text before its characters are; the longest first.
+Json added_tokens(const CharTokenizer& tokenizer) {
+    Json added = Json::array();
+    for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
+        const CharToken& token = tokenizer.token(id);
+        if (token.type == TokenType::Normal || token.type == TokenType::Unused) continue;
+        added.push_back({
+            {"id",          id                                  },
+            {"content",     token.text                          },
+            {"single_word", false                               },
+            {"lstrip",      false                               },
+            {"rstrip",      false                               },
+            {"normalized",  false                               },
+            {"special",     token.type != TokenType::UserDefined},
+        });
+    }
+    return added;
+}
+
+Json model_section(const CharTokenizer& tokenizer) {
+    Json::object_t vocab;  // filled past its own look-up, which would take quadratic time: texts are distinct
+    for (int32_t id = 0; id < tokenizer.vocab_size(); ++id)
+        if (tokenizer.has_token(id)) vocab.Json::object_t::Container::emplace_back(tokenizer.decode(id), id);
+    const int32_t unknown = tokenizer.specials().unknown;
+    return {
+        {"type",                      "BPE"                                                 },
+        {"dropout",                   nullptr                                               },
+        {"unk_token",                 unknown < 0 ? Json() : Json(tokenizer.decode(unknown))},
+        {"continuing_subword_prefix", nullptr                                               },
+        {"end_of_word_suffix",        nullptr                                               },
+        {"fuse_unk",                  false                                                 },
+        {"byte_fallback",             false                                                 },
+        {"ignore_merges",             false                                                 },
+        {"vocab",                     std::move(vocab)                                      },
+        {"merges",                    Json::array()                                         },
+    };
+}
+
+// ---- reading -----------------------------------------------------------------------------------------------------------
+
+// Whether the model is BPE without merges or other options, over the text as a whole.
+bool cuts_into_characters(const JsonValue& root) {
+    const auto model = root.find("model"), decoder = root.find("decoder");
+    if (!model || !model->raw().is_object() || !decoder || !decoder->raw().is_object()) return false;
+    if (root.find("normalizer") || root.find("pre_tokenizer") || decoder->text_or("type", "") != "Fuse") return false;
+    const auto merges = model->find("merges");
+    if (model->text_or("type", "BPE") != "BPE" || !merges || !merges->raw().empty()) return false;
+    for (const char* option : {"fuse_unk", "byte_fallback", "ignore_merges"})
+        if (model->truth_or(option, false)) return false;
+    for (const char* option : {"continuing_subword_prefix", "end_of_word_suffix"})
+        if (!model->text_or(option, "").empty()) return false;
+    return true;
+}
+
+// Whether there is no more to it than tokens that are found as they stand and one that begins a text.
+bool adds_whole_tokens(const JsonValue& root) {
+    if (const auto added = root.find("added_tokens"))
+        for (size_t i = 0; i < added->items(); ++i)
+            for (const char* option : {"single_word", "lstrip", "rstrip", "normalized"})
+                if (added->at(i).truth_or(option, false)) return false;
+    const auto post = root.find("post_processor");
+    if (!post) return true;
+    if (post->get("type").text() != "TemplateProcessing") return false;
+    const JsonValue single = post->get("single");
+    return single.items() == 2 && single.at(0).find("SpecialToken") && single.at(1).find("Sequence");
+}
+
+// A token of several characters that is not found as it stands.
+bool is_word(const CharToken& token) {
+    return token.type == TokenType::Normal && static_cast<size_t>(decode_utf8(token.text, 0).length) != token.text.size();
+}
+
+class Reader {
+public:
+    Reader(const JsonValue& root, const JsonValue& vocab) : root_(root), vocab_(vocab) {
+        const auto added = root.find("added_tokens");
+        largest_ = static_cast<int64_t>(2 * (vocab.raw().size() + (added ? added->items() : 0)));
+    }
+
+    CharModel read(const std::optional<JsonValue>& config) {
+        read_vocab();
+        if (const auto added = root_.find("added_tokens"))
+            for (size_t i = 0; i < added->items(); ++i) read_added(added->at(i));
+        if (const auto unknown = root_.get("model").find("unk_token")) set_unknown(id_of(*unknown));
+        if (const auto post = root_.find("post_processor")) read_post_processor(*post);
+        if (config) read_config(*config);
+        return std::move(model_);
+    }
+
+private:
+    void read_config(const JsonValue& config) {
+        for (const auto& [key, member] : kPurposes) {
+            const auto value = config.find(key);
+            const bool whole = value && value->raw().is_object();
+            if (value && model_.specials.*member < 0)
+                model_.specials.*member = id_of(whole ? value->get("content") : *value);
+        }
+    }
+
+    void read_vocab() {
+        if (!vocab_.raw().is_object()) vocab_.wrong("an object of tokens and ids");
+        for (const auto& [text, value] : vocab_.raw().items()) {
+            const JsonValue id(value, vocab_.where() + ": the id of \"" + printable(text, 60) + "\"");
+            add(id, text, TokenType::Normal);
+        }
+    }
+
+    // A list with more gaps than tokens is another kind of file, and an id is no reason to allocate.
+    void add(const JsonValue& number, const std::string& text, TokenType type) {
+        const auto id = static_cast<size_t>(number.whole_number("a token id", largest_));
+        if (id >= model_.tokens.size()) model_.tokens.resize(id + 1, {"", TokenType::Unused});
+        CharToken& there = model_.tokens[id];
+        if (there.type != TokenType::Unused && there.text != text)
+            fail("%s: the tokens \"%s\" and \"%s\" have the same id, %zu", number.where().c_str(),
+                 printable(there.text, 60).c_str(), printable(text, 60).c_str(), id);
+        there = {text, type};
+        ids_[text] = static_cast<int32_t>(id);
+    }
+
+    void read_added(const JsonValue& token) {
+        const bool special = token.truth_or("special", false);
+        add(token.get("id"), token.get("content").text(), special ? TokenType::Control : TokenType::UserDefined);
+    }
+
+    int32_t id_of(const JsonValue& text) const {
+        const auto found = ids_.find(text.text());
+        if (found == ids_.end())
+            fail("%s: there is no token \"%s\"", text.where().c_str(), printable(text.text(), 60).c_str());
+        return found->second;
+    }
+
+    void set_unknown(int32_t id) {
+        model_.specials.unknown = id;
+        TokenType& type = model_.tokens[static_cast<size_t>(id)].type;
+        if (type == TokenType::Control) type = TokenType::Unknown;
+    }
+
+    void read_post_processor(const JsonValue& post) {
+        model_.specials.begin = id_of(post.get("single").at(0).get("SpecialToken").get("id"));
+        model_.specials.add_begin = true;
+    }
+
+    const JsonValue& root_;
+    const JsonValue& vocab_;
+    int64_t largest_;
+    CharModel model_;
+    std::map<std::string, int32_t> ids_;
+};
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> character_files(const CharTokenizer& tokenizer, int64_t context) {
+    const Json decoder = {
+        {"type", "Fuse"}
+    };
+    const Json whole = {
+  // keys in the order in which `tokenizers` writes them
+        {"version",        "1.0"                    },
+        {"truncation",     nullptr                  },
+        {"padding",        nullptr                  },
+        {"added_tokens",   added_tokens(tokenizer)  },
+        {"normalizer",     nullptr                  },
+        {"pre_tokenizer",  nullptr                  },
+        {"post_processor", post_processor(tokenizer)},
+        {"decoder",        decoder                  },
+        {"model",          model_section(tokenizer) },
+    };
+    Json config = {
+        {"tokenizer_class",              "PreTrainedTokenizerFast"},
+        {"model_max_length",             context                  },
+        {"clean_up_tokenization_spaces", false                    },
+    };
+    for (const auto& [key, member] : kPurposes)
+        if (const int32_t id = tokenizer.specials().*member; id >= 0) config[key] = tokenizer.decode(id);
+    return {
+        {"tokenizer.json",        whole.dump(2) + "\n" },
+        {"tokenizer_config.json", config.dump(2) + "\n"},
+    };
+}
+
+std::unique_ptr<CharTokenizer> parse_character_files(const JsonValue& tokenizer, const std::optional<JsonValue>& config) {
+    if (!cuts_into_characters(tokenizer) || !adds_whole_tokens(tokenizer)) return nullptr;
+    const JsonValue vocab = tokenizer.get("model").get("vocab");
+    CharModel read = Reader(tokenizer, vocab).read(config);
+    if (std::any_of(read.tokens.begin(), read.tokens.end(), is_word)) return nullptr;
+    try {
+        return std::make_unique<CharTokenizer>(std::move(read));
+    } catch (const Error& error) {
+        fail("%s: %s", vocab.where().c_str(), error.what());
+    }
+}
+
+}  // namespace nib
