@@ -52,11 +52,11 @@ private:
 VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d) const {
     const auto& [plan, node, scratch] = part;
     const auto i = static_cast<size_t>(tensor);
-    // Something must be bound even for what is absent, though shaders never access it.
-    if (d.bound[i] == kScratch && scratch.range == 0) return {c_.step.buffer, 0, sizeof(StepValues)};
-    if (d.bound[i] == kScratch) return scratch;
-    const Tensor t = node[d.bound[i]];
-    if (!t && tensor < kMaxIn) return {c_.step.buffer, 0, sizeof(StepValues)};
+    const bool is_scratch = d.bound[i] == kScratch;
+    if (is_scratch && scratch.range > 0) return scratch;
+    const Tensor t = is_scratch ? Tensor{} : node[d.bound[i]];
+    // Something must be bound even for an absent tensor, though shaders never access it.
+    if (!t && (is_scratch || tensor < kMaxIn)) return {c_.step.buffer, 0, sizeof(StepValues)};
     if (!t) return place(part, kMaxIn, d);
     const TensorInfo& info = plan.tensors[static_cast<size_t>(t.id)];
     Location where = plan.locate(t);
