@@ -116,7 +116,6 @@ value 1 --schedule wavy "\`wavy\`"
 value 1 --optimizer lion "\`lion\`"
 for n in 0 -5 5000000000; do wrong_usage "--iters is $n" train text.txt "${new[@]}" --iters $n; done
 wrong_usage "--patience needs validation" train text.txt "${new[@]}" --patience 2 --val-fraction 0
-wrong_usage "--recompute" train text.txt "${new[@]}" --recompute --accumulate 2
 refuses "\"€\" (U+20AC) (byte offset 4)" train text.txt "${new[@]}" --sample-prompt "The €"
 wrong_usage "exclude each other" train text.txt "${new[@]}" --resume --overwrite
 
@@ -280,7 +279,7 @@ works info good.gguf --json && is_json
 check "the right size" test "$(field parameters)" = "$(((vocab + 8 + 12 * 8 + 13 + 2) * 8))"
 works info good --dump-plan
 check "a prompt, the head, a token" test "$(grep -c '^# [0-9]* nodes\? in ' "$out")" = 3
-check "writes to the cache" test "$(grep -c ' attention_cached .*, keys f32(1,2,8,4), .* <- ' "$out")" = 2
+check "writes to the cache" test "$(grep -c ' cache_store  *keys f32(1,2,8,4), .* <- ' "$out")" = 2
 works bench --train "${tiny[@]}" --dump-plan
 check "the gradients of a step" test "$(grep -c ' d blk.0.ffn_up.weight f32(32,8), d blk.0.ffn_up.bias f32(32) .*<- ' "$out")" = 1
 works bench good.gguf --prefill 6 --threads 1
