@@ -98,7 +98,7 @@ TEST_P(VulkanOps, NotANumberStaysNone) {
         for (c.special_in = 0; c.special_in < kMaxIn; ++c.special_in)
             if (c.has(c.special_in)) check(c);
     });
-    EXPECT_GT(cases_, 15);
+    EXPECT_GT(cases_, 5);
 }
 
 TEST_F(Vulkan, InfiniteLogits) {
