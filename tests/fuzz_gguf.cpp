@@ -12,6 +12,7 @@
 #include "io/gguf.h"
 #include "model/architecture.h"
 #include "model/config.h"
+#include "model/loaded_model.h"
 #include "text/tokenizer_gguf.h"
 
 namespace {
@@ -40,7 +41,7 @@ void try_get(const nib::GgufFile& file, const std::string& key) {
 void try_model(const nib::GgufFile& file) {
     try {
         const nib::ModelConfig config = nib::read_config(file);
-        CHECK(nib::place_weights(config, file, 0).blocks.size() == static_cast<size_t>(config.layers));
+        CHECK(nib::weights_in(config, file, 0).all().size() == nib::model_parameters(config).size());
     } catch (const nib::Error&) {
     }
     try {
