@@ -1,5 +1,8 @@
-// Activations and their derivatives, as src/cpu/vecmath.h has them; act is Act. Only activate and activate_derivative keep
-// NaN.
+// Activation functions and their derivatives, as in src/cpu/vecmath.h; act is Act. Only activate and activate_derivative give NaN
+// for NaN.
+
+// Act
+const uint kNoAct = 0, kGeluTanh = 1, kGeluErf = 2, kRelu = 3, kSilu = 4;
 
 /// exp(-2u), u = sqrt(2/pi) (c + 0.044715 c^3).
 float gelu_exp(float c) { return exp_within(c * fma(c * c, -1.59576912 * 0.044715, -1.59576912)); }
@@ -17,7 +20,7 @@ float gelu_tanh_derivative(float x) {
     return fma(c * slope * s, e * s, s);
 }
 
-/// Q(a), the probability beyond a >= 0, is bell P(t), bell = exp(-a^2/2), t = 1 / (1 + a/4).
+/// The normal distribution's Q(a) = P(X > a) for a >= 0, as bell times a polynomial in t = 1 / (1 + a/4); bell = exp(-a^2/2).
 float probability_beyond(float a, float bell) {
     const float t = 1.0 / fma(a, 0.25, 1.0);
     float q = -9.534545522e-02;
@@ -39,17 +42,33 @@ float gelu_erf(float x) {
 /// P(X < x) + x exp(-x^2/2) / sqrt(2 pi).
 float gelu_erf_derivative(float x) {
     const float a = min(abs(x), 13.0), bell = exp_within(a * a * -0.5);
-    const float d = probability_beyond(a, bell) - a * 0.398942280 * bell;  // at -|x|; that at |x| is one minus it
+    const float d = probability_beyond(a, bell) - a * 0.398942280 * bell;  // at -|x|; at |x| it is 1 - d
     return x < 0.0 ? d : 1.0 - d;
 }
 
+/// x / (1 + exp(-x)); below -80 it is as good as 0.
+float silu(float x) {
+    x = max(x, -80.0);
+    return x / (1.0 + exp_within(max(-x, -88.0)));
+}
+
+/// With e = exp(-x), s = 1 / (1 + e):  s + x e s^2.
+float silu_derivative(float x) {
+    const float c = clamp(x, -80.0, 88.0), e = exp_within(-c), s = 1.0 / (1.0 + e);
+    return fma(c * s, e * s, s);
+}
+
 float activate(uint act, float x) {
-    if (act == 0) return x;
-    return mix(act == 1 ? gelu_tanh(x) : act == 2 ? gelu_erf(x) : max(x, 0.0), x, is_nan(x));
+    if (act == kNoAct) return x;
+    const float y = act == kGeluTanh ? gelu_tanh(x) : act == kGeluErf ? gelu_erf(x) : act == kSilu ? silu(x) : max(x, 0.0);
+    return mix(y, x, is_nan(x));
 }
 
 float activate_derivative(uint act, float x) {
-    if (act == 0) return 1.0;
-    if (act == 3) return x > 0.0 && !is_nan(x) ? 1.0 : 0.0;
-    return mix(act == 1 ? gelu_tanh_derivative(x) : gelu_erf_derivative(x), x, is_nan(x));
+    if (act == kNoAct) return 1.0;
+    if (act == kRelu) return x > 0.0 && !is_nan(x) ? 1.0 : 0.0;
+    const float y = act == kGeluTanh  ? gelu_tanh_derivative(x)
+                    : act == kGeluErf ? gelu_erf_derivative(x)
+                                      : silu_derivative(x);
+    return mix(y, x, is_nan(x));
 }

@@ -1,77 +1,105 @@
-// The other half of attention_backward:  dk_s = sum_t dS q_t / sqrt(D),  dv_s = sum_t P M dy_t. A workgroup computes W kRows
-// keys; D is the head size. An invocation holds kRows D numbers each of key, value and dk for dk, of key and dv for dv:
-// up to a head size of 64 these are 192 registers, but 256 for both, which GPUs lack. There one launch is for dk, one for dv.
-#define ROWS_IN_FOURS 0x23u
+// The rest of attention_backward, sums over the queries t that see key s and over the heads of queries of its head:
+// dk_s = scale sum_t dS q_t, or where VALUES is defined  dv_s = sum_t P M dy_t. A workgroup computes W kRows keys; D is the head size.
+// One launch for both would need 256 registers for kRows D numbers each of key, value, dk and dv, more than GPUs have; dk alone takes
+// 192. The shader that includes this defines the tensor `gradient`, dk or dv.
 #include "heads.glsl"
+#include "records.glsl"
 
-ROWS(0, dy)      // (R,C)
-ROWS(1, qkv)     // (R,3C)
-RESULT(5, dqkv)  // (R,3C)
-#ifdef TEXELS
-layout(binding = 5) uniform samplerBuffer records;
-#define RECORD(i) floatBitsToUint(texelFetch(records, int(i)))
+ACTIVATION_IN(AttentionBackward_dy, readonly restrict, dy)  // (B,T,C)
+ACTIVATION_IN(AttentionBackward_q, readonly restrict, q)    // (B,T,C)
+ACTIVATION_IN(AttentionBackward_k, readonly restrict, k)    // (B,S,K)
+#ifndef VALUES
+ACTIVATION_IN(AttentionBackward_v, readonly restrict, v)  // (B,S,K)
+#endif
+ACTIVATION_OUT(GRADIENT, writeonly restrict, gradient)  // (B,S,K)
+TENSOR(kScratch, readonly restrict, uint, mask);        // of dropout_mask
+TENSOR(kScratch, readonly restrict, uvec4, records);    // behind it
+
+#include "mask_bits.glsl"
+
+vec4 key[kRows][kVec4s], sums[kRows][kVec4s];
+#ifdef VALUES
+#define FOR_SUMS(j) GET_HEAD(dy, row_of_y(at, t), j)
 #else
-TENSOR(4, uvec4, records);
-#define RECORD(i) AT(4, records, i)
+#define FOR_SUMS(j) GET_HEAD(q, row_of_q(at, t), j)
+vec4 value[kRows][kVec4s];
 #endif
 
-const bool kKeys = (kParts & 1) != 0, kValues = (kParts & 2) != 0;
-
-vec4 key[kRows][kQuads], value[kRows][kQuads], dk[kRows][kQuads], dv[kRows][kQuads];
-
+/// Adds query t of head at.head.
 void add_query(Place at, uint t) {
-    vec4 query[kQuads], dyt[kQuads];
-    float PM[kRows], dS[kRows];
-    for (uint a = 0; a < kRows; ++a) PM[a] = dS[a] = 0.0;
-    for (uint j = 0; j < kQuads; ++j) {
-        query[j] = QUAD(1, qkv, row_of(at, t), j);
-        dyt[j] = QUAD(0, dy, row_of_y(at, t), j);
-        for (uint a = 0; a < kRows; ++a) {
-            PM[a] += dot(key[a][j], query[j]);
-            if (kKeys) dS[a] += dot(value[a][j], dyt[j]);
-        }
-    }
-    uvec4 of_t;
+    const uvec4 of_query = AT(records, record(at.unit, t));
+    bool seen[kRows], any_seen = false;
     for (uint a = 0; a < kRows; ++a) {
-        const uint s = at.own + kStep * a;
-        if (a == 0 || kRows * kStep > 64) of_t = RECORD(record(at, t, min(at.begin + kStep * a, at.end - 1)));
-        const float M = factor(of_t[2 + s / 32 % 2] >> s % 32);
-        const float P = s <= t ? exp_of(PM[a] - uintBitsToFloat(of_t.x)) : 0.0;
-        dS[a] = P * (dS[a] * M - uintBitsToFloat(of_t.y));
-        PM[a] = P * M;
+        const uint s = at.own + W * a;
+        seen[a] = s >= of_query.z && s < of_query.w;
+        any_seen = any_seen || seen[a];
     }
-    for (uint j = 0; j < kQuads; ++j) {
-        const vec4 q = kHolds ? query[j] : QUAD(1, qkv, row_of(at, t), j);
-        const vec4 d = kHolds ? dyt[j] : QUAD(0, dy, row_of_y(at, t), j);
-        for (uint a = 0; a < kRows; ++a) {
-            if (kKeys) dk[a][j] = fma(vec4(dS[a]), q, dk[a][j]);
-            if (kValues) dv[a][j] = fma(vec4(PM[a]), d, dv[a][j]);
-        }
+    if (!any_seen) return;
+    float weight[kRows], dS[kRows];
+    for (uint a = 0; a < kRows; ++a) weight[a] = dS[a] = 0.0;
+    for (uint j = 0; j < kVec4s; ++j) {
+        const vec4 query = GET_HEAD(q, row_of_q(at, t), j);
+        for (uint a = 0; a < kRows; ++a) weight[a] += dot(key[a][j], query);
+#ifndef VALUES
+        const vec4 dyt = GET_HEAD(dy, row_of_y(at, t), j);
+        for (uint a = 0; a < kRows; ++a) dS[a] += dot(value[a][j], dyt);
+#endif
+    }
+    for (uint a = 0; a < kRows; ++a) {
+        const float M = factor(mask_bit(at, t, min(at.own + W * a, at.end - 1)));
+        const float P = exp_of(weight[a] - uintBitsToFloat(of_query.x));
+#ifdef VALUES
+        weight[a] = seen[a] ? P * M : 0.0;
+#else
+        weight[a] = seen[a] ? P * (dS[a] * M - uintBitsToFloat(of_query.y)) : 0.0;
+#endif
+    }
+    for (uint j = 0; j < kVec4s; ++j) {
+        const vec4 row = FOR_SUMS(j);
+        for (uint a = 0; a < kRows; ++a) sums[a][j] = fma(vec4(weight[a]), row, sums[a][j]);
     }
 }
 
-void compute(Place at) {
-    if (at.unit >= p.B * p.H || at.begin >= p.T) return;
-    const float scale = 1.0 / sqrt(float(D));
-    for (uint a = 0; a < kRows; ++a) {
-        const uint mine = row_of(at, min(at.own + kStep * a, at.end - 1)) + p.C;
-        for (uint j = 0; j < kQuads; ++j) {
-            key[a][j] = scale * QUAD(1, qkv, mine, j);
-            if (kKeys) value[a][j] = QUAD(1, qkv, mine + p.C, j);
-            dk[a][j] = dv[a][j] = vec4(0.0);
-        }
+/// The first of `count` queries of head `unit` whose record has a number above s at `index`, where numbers never decrease.
+uint first_above(uint unit, uint count, uint index, uint s) {
+    uint first = 0, left = count;
+    for (uint i = 0; i < 32 && left > 0; ++i) {
+        const uint half_left = left / 2;
+        const bool below = AT(records, record(unit, first + half_left))[index] <= s;
+        first += below ? half_left + 1 : 0;
+        left = below ? left - half_left - 1 : half_left;
     }
-    for (uint t = at.begin; t < p.T; ++t) add_query(at, t);
-    for (uint a = 0; a < kRows; ++a) {
-        const uint s = at.own + kStep * a;
-        if (s >= at.end) continue;
-        for (uint j = 0; j < kQuads; ++j) {
-            if (kKeys) STORE_QUAD(5, dqkv, row_of(at, s) + p.C, j, scale * dk[a][j]);
-            if (kValues) STORE_QUAD(5, dqkv, row_of(at, s) + 2 * p.C, j, dv[a][j]);
-        }
-    }
+    return first;
 }
 
 void main() {
-    for (uint part = 0; part < kTileRows / kRows; ++part) compute(place(part));
+    Place at = place(p.G, p.S, keys());
+    if (!is_there(at)) return;
+    const uint group_heads = p.H / p.G, first_head = at.head * group_heads;
+    at.head = first_head;
+    for (uint a = 0; a < kRows; ++a) {
+        const uint s = min(at.own + W * a, at.end - 1);
+        for (uint j = 0; j < kVec4s; ++j) {
+            key[a][j] = p.scale * GET_HEAD(k, row_of_k(at, s), j);
+#ifndef VALUES
+            value[a][j] = GET_HEAD(v, row_of_v(at, s), j);
+#endif
+            sums[a][j] = vec4(0.0);
+        }
+    }
+    for (at.head = first_head; at.head < first_head + group_heads; ++at.head) {
+        at.unit = at.b * p.H + at.head;
+        const uint begin = first_above(at.unit, queries(), 3, at.begin), end = first_above(at.unit, queries(), 2, at.end - 1);
+        for (uint t = begin; t < end; ++t) add_query(at, t);
+    }
+    for (uint a = 0; a < kRows; ++a) {
+        const uint s = at.own + W * a;
+        if (s >= at.end) continue;
+        const uint to = (at.b * p.S + s) * p.d_stride + first_head / group_heads * D;
+#ifdef VALUES
+        for (uint j = 0; j < kVec4s; ++j) PUT_HEAD(gradient, to, j, sums[a][j]);
+#else
+        for (uint j = 0; j < kVec4s; ++j) PUT_HEAD(gradient, to, j, p.scale * sums[a][j]);
+#endif
+    }
 }

@@ -1,35 +1,35 @@
-// What number.glsl makes numbers of.
+// What number.glsl needs once.
 
 bool in_blocks(uint type) { return type != kF32 && type != kF16 && type != kBF16; }
 
-/// The two numbers of a word.
-vec2 halves(uint type, uint word) {
+/// The two f16 or bf16 numbers of a word.
+vec2 pair_of(uint type, uint word) {
     if (type == kF16) return vec2(from_f16(word & 0xFFFFu), from_f16(word >> 16));
     return uintBitsToFloat(uvec2(word << 16, word & 0xFFFF0000u));
 }
 
-/// Whether runs have an offset. These types' blocks, and no others, are whole words.
+/// Whether runs have an offset. Exactly these types have blocks of whole words.
 bool has_offset(uint type) {
     return type == kQ4_1 || type == kQ5_1 || type == kQ2_K || type == kQ4_K || type == kQ5_K;
 }
 
-// By type: bytes of a block, the byte where its scale is, which the offset's follows, and what levels are too large by.
+// By type: bytes of a block; where in it the scale is, which the scale of the offsets follows; the bias of levels.
 const uint kBlockBytes[15] = uint[](0, 0, 18, 20, 0, 0, 22, 24, 34, 0, 84, 110, 144, 176, 210);
 const uint kScaleByte[15] = uint[](0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 80, 108, 0, 0, 208);
 const float kBias[15] = float[](0.0, 0.0, 8.0, 0.0, 0.0, 0.0, 16.0, 0.0, 128.0, 0.0, 0.0, 4.0, 0.0, 0.0, 32.0);
 
-/// Eight numbers that share a scale, scale * (level - bias) - offset, of levels in bytes.
+/// Eight numbers that share a scale: scale * (level - bias) - offset, with a byte for each level.
 struct Run {
     uvec2 levels;
     float scale, offset;
 };
 
-/// Four levels, less the bias.
+/// Four levels, minus the bias.
 vec4 levels_of(uint type, uint bytes) {
     return vec4(bytes & 255u, bytes >> 8 & 255u, bytes >> 16 & 255u, bytes >> 24) - kBias[min(type, 14)];
 }
 
-/// The numbers.
+/// Its numbers.
 vec4[2] numbers_of(uint type, Run run) {
     vec4 numbers[2];
     for (uint i = 0; i < 2; ++i) {
@@ -39,22 +39,22 @@ vec4[2] numbers_of(uint type, Run run) {
     return numbers;
 }
 
-/// The sum of their products with these.
+/// Its dot product with eight numbers.
 float product(uint type, Run run, vec4 low, vec4 high) {
     const vec4 products = fma(low, levels_of(type, run.levels.x), high * levels_of(type, run.levels.y));
     const float sum = run.scale * (products.x + products.y + (products.z + products.w));
     return has_offset(type) ? fma(-run.offset, dot(low + high, vec4(1.0)), sum) : sum;
 }
 
-/// Number i of them.
+/// Its number i.
 float number_of(uint type, Run run, uint i) {
     return run.scale * levels_of(type, (i < 4 ? run.levels.x : run.levels.y) >> 8 * (i % 4)).x - run.offset;
 }
 
-/// Eight bytes, from those of three words where they begin in the middle of the first.
+/// Eight bytes: the first two words, or if they begin in the middle of the first, parts of all three.
 uvec2 eight_of(uint first, uint second, uint third, bool middle) {
     return middle ? uvec2(first >> 16 | second << 16, second >> 16 | third << 16) : uvec2(first, second);
 }
 
-/// The lowest eight bits, each in a byte.
+/// The lowest eight bits, a byte for each.
 uvec2 bytes_of_bits(uint bits) { return uvec2(bits & 15u, bits >> 4 & 15u) * 0x204081u & 0x01010101u; }

@@ -1,7 +1,34 @@
-// Keys and values of a session's cache, of type kType: number `index` of tensor i.
-TENSOR(6, uint, keys);    // (B,H,S,D)
-TENSOR(7, uint, values);  // (B,H,S,D)
+// What the shaders of attention_cached share: keys and values of f32 or f16, and which rows attention_cached_rows takes.
+#include "heads.glsl"
 
-#define CACHED_NUMBER(i, name, index)                            \
-    (kType == kF32 ? uintBitsToFloat(AT(i, name, index))         \
-                   : from_f16(name##_data[(p.shift[i] + (index)) >> 1] >> 16 * ((p.shift[i] + (index)) & 1) & 0xFFFFu))
+ACTIVATION_IN(AttentionCached_q, readonly restrict, q)           // (R,C)
+TENSOR(AttentionCached_slots, readonly restrict, int, slots);    // (R)
+TENSOR(AttentionCached_spans, readonly restrict, int, spans);    // (R,2)
+TENSOR(AttentionCached_keys, readonly restrict, uint, keys);     // (N,G,S,D)
+TENSOR(AttentionCached_values, readonly restrict, uint, values);  // (N,G,S,D)
+ACTIVATION_OUT(AttentionCached_y, writeonly restrict, y)         // (R,C)
+
+#define CACHED_NUMBER(name, index)                          \
+    (TYPE(name) == kF32 ? uintBitsToFloat(AT(name, index))  \
+                        : from_f16(name##_data[SHIFT(name) + (index) >> 1] >> 16 * (SHIFT(name) + (index) & 1) & 0xFFFFu))
+
+/// Where the rows of the slot of row r begin, of a head of queries.
+uint cache_at(uint r, uint head) { return (uint(AT(slots, r)) * p.G + key_head(head)) * p.S * D; }
+
+/// The keys [x, y) of its slot that row r sees.
+uvec2 cached_keys(uint r) {
+    const uint begin = uint(AT(spans, 2 * r)), end = uint(AT(spans, 2 * r + 1));
+    return uvec2(p.window > 0 && end > begin + p.window ? end - p.window : begin, end);
+}
+
+const uint kFewest = 9;  // rows of a slot that are worth a workgroup together; as in dispatch_attention.cpp
+
+/// Whether rows [begin, end) are of one slot and are computed together. For the whole workgroup.
+bool is_run(uint begin, uint end) {
+    if (end < begin + kFewest) return false;
+    const int slot = AT(slots, begin);
+    float others = 0.0;
+    for (uint first = begin; first < end; first += W)
+        others = mix(1.0, others, AT(slots, min(first + gl_LocalInvocationIndex, end - 1)) == slot);
+    return max_of_group(others) == 0.0;
+}

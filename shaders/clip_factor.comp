@@ -4,15 +4,18 @@
 #include "common.glsl"
 #include "double.glsl"
 
-TENSOR(0, uvec2, partial);  // (N) in double
-TENSOR(5, float, stats);    // (2): norm, factor
+TENSOR(ClipFactor_partial, readonly restrict, uvec2, partial);  // (N) in double
+TENSOR(ClipFactor_stats, writeonly restrict, float, stats);   // (2): norm, factor
 
 void main() {
     float sum = 0.0;
-    for (uint n = gl_LocalInvocationIndex; n < p.N; n += W) sum += from_double(AT(0, partial, n));
+    for (uint first = 0; first < p.N; first += W) {
+        const uint n = first + gl_LocalInvocationIndex;
+        sum += only_if(n < p.N, from_double(AT(partial, min(n, p.N - 1))));
+    }
     const float norm = sqrt(sum_of_group(sum)), factor = step_values.clip / (norm + 1e-6);
     if (gl_LocalInvocationIndex > 0) return;
-    AT(5, stats, 0) = norm;
-    const bool finite = (floatBitsToUint(norm) & 0x7F800000u) != 0x7F800000u;  // drivers may take isnan() for false
-    AT(5, stats, 1) = !finite ? 0.0 : step_values.clip > 0.0 && factor < 1.0 ? factor : 1.0;
+    AT(stats, 0) = norm;
+    const bool finite = (floatBitsToUint(norm) & 0x7F800000u) != 0x7F800000u;  // drivers may compile isnan() to false
+    AT(stats, 1) = !finite ? 0.0 : step_values.clip > 0.0 && factor < 1.0 ? factor : 1.0;
 }

@@ -1,103 +1,108 @@
 // What every shader shares: the constants and inputs that src/vulkan/dispatch.h describes, reductions and exponentials.
-// SUBGROUPS is defined for devices that sum over subgroups, of any size, not all of them full.
+// SUBGROUPS is defined for devices with subgroup arithmetic. Subgroups may have any size, and need not be full.
 #ifdef SUBGROUPS
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #endif
 
 layout(local_size_x_id = 0) in;
-layout(constant_id = 0) const uint W = 64;             // invocations of a workgroup
-layout(constant_id = 1) const uint D = 64;             // the shader says what it is
-layout(constant_id = 2) const uint kType = 0;          // DType of the tensors that Params::type speaks of
-layout(constant_id = 3) const uint kPositionType = 0;  // the same for Params::position_type
-layout(constant_id = 4) const uint kFours = 0;         // bit i: tensor i can be read and written four numbers at once
-layout(constant_id = 5) const uint kDrops = 0;         // 1 where there is a dropout mask
-layout(constant_id = 6) const uint kParts = 3;         // of some shaders: bit i: output i is computed
-layout(constant_id = 7) const uint kColumns = 2;       // that an invocation computes, of linear_texels_gemm in fours
-layout(constant_id = 8) const uint kAct = 0;           // of linear_texels: Act
-layout(constant_id = 9) const uint kResidual = 0;      // of linear_texels: 1 where there is one
-layout(constant_id = 10) const uint kHalves = 0;       // bit i: tensor i is an activation of half floats
+layout(constant_id = 0) const uint W = 64;            // invocations of a workgroup
+layout(constant_id = 1) const uint D = 64;            // each shader says what it is
+layout(constant_id = 2) const uint kTypes0 = 0;       // DTypes of operands 0 to 5, five bits for each
+layout(constant_id = 3) const uint kTypes1 = 0;       // of operands 6 to 11
+layout(constant_id = 4) const uint kPresent = 0;      // bit i: operand i is there
+layout(constant_id = 5) const uint kVec4Tensors = 0;  // bit i: operand i can be read and written as vec4
+layout(constant_id = 6) const uint kDropout = 0;      // 1: there is dropout
+layout(constant_id = 7) const uint kAct = 0;          // Act
 
-// Both are read once: drivers for CPUs read them anew for each invocation wherever they are named.
-struct Push {
-    uint B, T, C, N, H, S;
-    uint present;     // bit i: tensor i is there
-    uint act;         // Act
-    uint adds;        // bit i: output i is added to
+layout(push_constant, std430) uniform Push {
+    uint B, T, C, N, H, G, S, L;
+    uint flags;
     uint dropout;     // probability in 1/65536
     uint stream;      // which dropout mask
-    uint begin, end;  // rows of the matrix that this dispatch binds, of (N,C)
-    uint first;       // workgroup of this dispatch
-    float eps;
-    uint shift[8];  // elements between the start of a binding and its tensor; of tensors in blocks, bytes
-};
-layout(push_constant, std430) uniform PushBlock { Push push; };
-Push p = push;
+    uint begin, end;  // rows of the weight matrix that this dispatch binds, of (N,C)
+    uint first;       // number of this dispatch's first workgroup
+    uint first_row;   // of a part of a tensor: its first row in the whole
+    uint window;
+    uint q_stride, k_stride, v_stride, d_stride;  // elements from row to row of q, k, v and of the gradient of one of them
+    float eps, scale;
+    uint shifts[4];  // a byte for each tensor: elements between the start of a binding and its tensor; bytes if it is in blocks
+} p;
 
-struct StepValues {
+layout(binding = 0, std430) readonly restrict buffer StepValues {
     uint seed[2];  // low word first
-    uint index, accumulate, rows;
+    uint index, accumulate;
+    uint rows[4];
     float loss_scale, clip;
     float lr, beta1, beta2, eps, weight_decay, momentum, correction1, correction2;
-};
-layout(binding = 0, std430) readonly buffer StepBlock { StepValues step_block; };
-StepValues step_values = step_block;
+} step_values;
 
-// Tensor i of the op: inputs are 0 to 4, outputs 5 to 7.
-#define TENSOR(i, type, name) \
-    layout(binding = i + 1, std430) buffer name##_block { type name##_data[]; }
-#define AT(i, name, index) name##_data[p.shift[i] + (index)]
+// Operands of ops, by name: Linear_x is 0, Linear_y is kMaxIn. Made from core/op_table.inc.
+const int kMaxIn = 8, kMaxOperands = 12;
+#include "operands.glsl"
+
+/// The node's scratch memory, as if it were one more operand.
+const int kScratch = kMaxOperands;
+
+// An operand of the op, or scratch memory, by its number. `access` is readonly for inputs, writeonly for outputs that are never
+// read, and restrict unless the op may run in place on this tensor.
+#define TENSOR(operand, access, type, name) \
+    const int name##_operand = operand;     \
+    layout(binding = operand + 1, std430) access buffer name##_block { type name##_data[]; }
+#define AT(name, index) name##_data[SHIFT(name) + (index)]
+#define SHIFT(name) shift(name##_operand)
+/// Stores x, or adds it where the gradient adds.
+#define PUT(name, index, x) AT(name, index) = (adds(name##_operand) ? AT(name, index) : 0.0) + (x)
+#define HAS(name) has(name##_operand)
+#define TYPE(name) type_of(name##_operand)
 
 // DType
 const uint kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ4_1 = 3, kQ5_0 = 6, kQ5_1 = 7, kQ8_0 = 8;
 const uint kQ2_K = 10, kQ3_K = 11, kQ4_K = 12, kQ5_K = 13, kQ6_K = 14, kBF16 = 30;
 const float kLowest = -3.402823466e38;
 
-bool has(uint i) { return (p.present >> i & 1u) != 0u; }
+uint shift(int operand) { return p.shifts[operand / 4] >> operand % 4 * 8 & 255u; }
+bool has(int operand) { return (kPresent >> operand & 1u) != 0u; }
+bool is_vec4(int operand) { return (kVec4Tensors >> operand & 1u) != 0u; }
+uint type_of(int operand) { return (operand < 6 ? kTypes0 : kTypes1) >> operand % 6 * 5 & 31u; }
 
-bool in_fours(uint i) { return (kFours >> i & 1u) != 0u; }
-bool in_halves(uint i) { return (kHalves >> i & 1u) != 0u; }
+// Push::flags, as in src/vulkan/dispatch.h.
+bool flag(uint bit) { return (p.flags >> bit & 1u) != 0u; }
+bool is_causal() { return flag(16); }
+bool is_rms() { return flag(17); }
+bool is_interleaved() { return flag(18); }
+bool is_inverse() { return flag(19); }
+bool has_decay() { return flag(20); }
 
-/// An activation, of floats or of half floats. put_ writes two numbers at an even place, or one if there are no more.
-#define ACTIVATION(i, name)                                                          \
-    TENSOR(i, float, name);                                                          \
-    layout(binding = i + 1, std430) buffer name##_pairs_block { uint name##_pairs[]; }; \
-    float get_##name(uint at) {                                                      \
-        if (!in_halves(i)) return AT(i, name, at);                                   \
-        const vec2 two = unpackHalf2x16(name##_pairs[(p.shift[i] + at) / 2]);        \
-        return (at & 1u) == 0u ? two.x : two.y;                                      \
-    }                                                                                \
-    void put_##name(uint at, vec2 two, uint count) {                                 \
-        if (in_halves(i)) {                                                          \
-            name##_pairs[(p.shift[i] + at) / 2] = packHalf2x16(two);                 \
-        } else {                                                                     \
-            AT(i, name, at) = two.x;                                                 \
-            if (count > 1) AT(i, name, at + 1) = two.y;                              \
-        }                                                                            \
-    }
-
-/// Whether output i, of 0 to 2, is added to rather than overwritten; and of gradients of weights, which also add up over
-/// micro-batches.
-bool adds(uint i) { return (p.adds >> i & 1u) != 0u; }
-bool adds_weight(uint i) { return adds(i) || step_values.accumulate != 0u; }
-
-/// Rows of this run, as Call::rows().
-uint run_rows() {
-    return p.B == 1 && step_values.rows > 0 && step_values.rows < p.T ? step_values.rows : p.B * p.T;
+/// Whether to add to an output rather than overwrite it. Gradients of weights also add up over micro-batches.
+bool adds(int operand) {
+    const uint output_number = operand - kMaxIn;
+    return flag(output_number) || flag(4 + output_number) && step_values.accumulate != 0u;
 }
+
+/// Rows in use in this run of `all` that begin with row `first`; at `bit` of the flags is the number of the count, or 0.
+uint live(uint bit, uint all, uint first) {
+    const uint count = p.flags >> bit & 15u;
+    const uint rows = count == 0 ? 0 : step_values.rows[count - 1];
+    return rows == 0 ? all : min(max(rows, first) - first, all);
+}
+/// As Call's rows(), key_rows() and gathered_rows().
+uint live_rows() { return live(8, p.B * p.T, p.first_row); }
+uint live_key_rows() { return live(12, p.B * p.S, 0); }
+uint gathered_rows() { return live(12, p.N, 0); }
 
 /// Number of this workgroup.
 uint group() { return p.first + gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
 
+/// The float of an f16 number. Drivers may flush denormals in unpackHalf2x16.
 float from_f16(uint h) {
     const uint exponent = h >> 10 & 31, sign = (h & 0x8000u) << 16, fraction = h & 1023;
     const float denormal = 5.9604644775390625e-8 * float(fraction);
-    const uint bits = exponent == 0 ? floatBitsToUint(denormal)
-                                    : (exponent == 31 ? 0x7F800000u : exponent + 112 << 23) | fraction << 13;
-    return uintBitsToFloat(sign | bits);
+    const uint normal = mix(exponent + 112 << 23, 0x7F800000u, exponent == 31) | fraction << 13;
+    return uintBitsToFloat(sign | mix(normal, floatBitsToUint(denormal), exponent == 0));
 }
 
-/// Whether x is not a number. Drivers may take isnan() for false, and of NaN and a number max, min and clamp give either:
-/// whatever a softmax has for its largest, a score that is NaN has such a weight.
+/// Whether x is NaN. Drivers may compile isnan() to false, and max, min and clamp of NaN and a number may give either. So the
+/// maximum of a softmax is not to be relied on, but exp_of gives a score of NaN a weight of NaN.
 bool is_nan(float x) { return (floatBitsToUint(x) & 0x7FFFFFFFu) > 0x7F800000u; }
 
 /// e^c for -88 <= c <= 89, relative error 2e-7; 0 below -87.7, infinity above 88.4.
@@ -116,28 +121,34 @@ float exp_within(float c) {
 /// The same for any x, NaN for NaN.
 float exp_of(float x) { return mix(exp_within(clamp(x, -88.0, 89.0)), x, is_nan(x)); }
 
-shared float reduced[W];
+/// x, or 0 unless `condition` is true. Never a branch.
+float only_if(bool condition, float x) { return mix(0.0, x, condition); }
 
+// Sums and maxima over the workgroup, for all its invocations, which must call these together. Vulkan 1.1 does not promise that
+// the invocations of a subgroup meet again after a branch, so there must be none before that only some of them take:
+// shaders loop equally often in all of them and mask what they add.
 #ifdef SUBGROUPS
 
-/// Shows what each subgroup has to all.
-void show(float of_subgroup) {
-    barrier();  // who still reads the last result
-    if (subgroupElect()) reduced[gl_SubgroupID] = of_subgroup;
+shared float reduced[2 * W];
+
+/// Leaves the value of each subgroup in reduced[gl_SubgroupID]. One invocation writes it; the others write where nobody
+/// reads, which takes no branch.
+void share(float of_subgroup) {
+    barrier();  // others may still read the last values
+    reduced[mix(W + gl_LocalInvocationIndex, gl_SubgroupID, subgroupElect())] = of_subgroup;
     barrier();
 }
 
-/// The sum over the workgroup, for all its invocations.
 float sum_of_group(float x) {
-    show(subgroupAdd(x));
+    share(subgroupAdd(x));
     float sum = reduced[0];
     for (uint i = 1; i < gl_NumSubgroups; ++i) sum += reduced[i];
     return sum;
 }
 
-/// The same for the largest; any of the numbers if one is NaN.
+/// If one of the numbers is NaN, the result may be any of them.
 float max_of_group(float x) {
-    show(subgroupMax(x));
+    share(subgroupMax(x));
     float largest = reduced[0];
     for (uint i = 1; i < gl_NumSubgroups; ++i) largest = max(largest, reduced[i]);
     return largest;
@@ -145,9 +156,11 @@ float max_of_group(float x) {
 
 #else
 
+shared float reduced[W];
+
 float sum_of_group(float x) {
     const uint i = gl_LocalInvocationIndex;
-    barrier();  // who still reads the last result
+    barrier();  // others may still read the last result
     reduced[i] = x;
     for (uint step = W / 2; step > 0; step /= 2) {
         barrier();

@@ -1,4 +1,4 @@
-// Doubles as two words, the low one first, for devices without such numbers.
+// Doubles as two words, the low one first, for devices without doubles.
 
 /// The double of the same value; 0 for what is below the normal floats.
 uvec2 to_double(float x) {
@@ -10,7 +10,7 @@ uvec2 to_double(float x) {
 /// The nearest float of a double that is not negative: infinity above the floats, 0 below the normal ones.
 float from_double(uvec2 x) {
     const uint exponent = x.y >> 20, mantissa = x.y << 12 | x.x >> 20;
-    if (exponent == 2047 || exponent > 1150) return uintBitsToFloat(0x7F800000u | uint(exponent == 2047 && mantissa != 0));
-    if (exponent < 897) return 0.0;
-    return uintBitsToFloat((exponent - 896 << 23 | mantissa >> 9) + (mantissa >> 8 & 1));
+    const uint normal = (exponent - 896 << 23 | mantissa >> 9) + (mantissa >> 8 & 1);
+    const uint infinite = 0x7F800000u | uint(all(bvec2(exponent == 2047, mantissa != 0)));
+    return uintBitsToFloat(mix(mix(normal, 0, exponent < 897), infinite, exponent > 1150));
 }

@@ -11,9 +11,9 @@ uvec4 philox(uvec4 counter, uint k0, uint k1) {
     return counter;
 }
 
-/// The random numbers that decide over the elements block % 16 + 16 h, 0 <= h < 8, of group block / 16 of 128 elements.
+/// The random numbers for elements block % 16 + 16 h, 0 <= h < 8, of group block / 16 of 128 elements.
 uvec4 dropout_block(uint block) {
-    if (p.dropout == 0) return uvec4(0);
+    if (kDropout == 0) return uvec4(0);
     return philox(uvec4(block, 0, p.stream, step_values.index), step_values.seed[0], step_values.seed[1]);
 }
 
@@ -25,6 +25,6 @@ float dropout_factor(uvec4 block, uint h) {
 
 /// Factor of element `index` of mask p.stream.
 float dropout_factor(uint index) {
-    if (p.dropout == 0) return 1.0;
+    if (kDropout == 0) return 1.0;
     return dropout_factor(dropout_block(index / 128 * 16 + index % 16), index % 128 / 16);
 }

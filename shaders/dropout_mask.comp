@@ -1,10 +1,10 @@
-// A dropout mask for the shaders that follow, since a block of random numbers decides over eight elements: bit i % 32 of word
-// i / 32 says whether element i is dropped. One invocation per 128 elements, of which there are `end` groups.
+// A dropout mask for the shaders that follow: bit i % 32 of word i / 32 says whether element i is dropped. One invocation per group
+// of 128 elements, for which it needs 16 blocks of random numbers; there are `end` groups.
 #version 450
 #include "common.glsl"
 #include "dropout.glsl"
 
-TENSOR(7, uint, mask);  // (end,4)
+TENSOR(kScratch, writeonly restrict, uint, mask);  // (end,4)
 
 void main() {
     const uint g = group() * W + gl_LocalInvocationIndex;
@@ -15,5 +15,5 @@ void main() {
         dropped |= uvec4(lessThan(block & 0xFFFFu, uvec4(p.dropout))) << i;
         dropped |= uvec4(lessThan(block >> 16, uvec4(p.dropout))) << i + 16;
     }
-    for (uint q = 0; q < 4; ++q) AT(7, mask, 4 * g + q) = dropped[q];
+    for (uint q = 0; q < 4; ++q) AT(mask, 4 * g + q) = dropped[q];
 }

@@ -1,14 +1,16 @@
-// y[r,c] = dropout(wte[ids[r], c] + wpe[positions[r], c]) for the rows whose id is in [begin, end); wte is bound from row
-// `begin` on. One workgroup per row.
+// y[r,c] = dropout(scale wte[ids[r], c] + wpe[positions[r], c] + wse[segments[r], c]) for the rows whose id is in [begin, end); wte
+// is bound from row `begin` on. One workgroup per row.
 #version 450
 #include "common.glsl"
 #include "dropout.glsl"
 
-TENSOR(0, int, ids);        // (R)
-TENSOR(1, int, positions);  // (R)
-TENSOR(2, uint, wte);     // (V,C)
-TENSOR(3, uint, wpe);     // (S,C)
-TENSOR(5, float, y);        // (R,C)
+TENSOR(Embed_ids, readonly restrict, int, ids);              // (R)
+TENSOR(Embed_positions, readonly restrict, int, positions);  // (R)
+TENSOR(Embed_segments, readonly restrict, int, segments);    // (R)
+TENSOR(Embed_wte, readonly restrict, uint, wte);             // (V,C)
+TENSOR(Embed_wpe, readonly restrict, uint, wpe);             // (S,C)
+TENSOR(Embed_wse, readonly restrict, uint, wse);             // (L,C)
+TENSOR(Embed_y, writeonly restrict, float, y);               // (R,C)
 
 #define NUMBER wte_number
 #define RUN wte_run
@@ -18,18 +20,24 @@ TENSOR(5, float, y);        // (R,C)
 #define RUN wpe_run
 #define DATA(i) wpe_data[i]
 #include "number.glsl"
+#define NUMBER wse_number
+#define RUN wse_run
+#define DATA(i) wse_data[i]
+#include "number.glsl"
 
-#define NUMBER(name, type, start, i) \
-    (in_blocks(type) ? number_of(type, name##_run(type, start, (i) / 8), (i) % 8) : name##_number(type, start, i))
+#define NUMBER(name, i)                                                                                \
+    (in_blocks(TYPE(name)) ? number_of(TYPE(name), name##_run(TYPE(name), SHIFT(name), (i) / 8), (i) % 8) \
+                           : name##_number(TYPE(name), SHIFT(name), i))
 
 void main() {
     const uint r = group();
-    if (r >= run_rows()) return;
-    const uint id = uint(AT(0, ids, r));
+    if (r >= live_rows()) return;
+    const uint id = uint(AT(ids, r));
     if (id < p.begin || id >= p.end) return;
     for (uint c = gl_LocalInvocationIndex; c < p.C; c += W) {
-        float x = NUMBER(wte, kType, p.shift[2], (id - p.begin) * p.C + c);
-        if (has(3)) x += NUMBER(wpe, kPositionType, p.shift[3], uint(AT(1, positions, r)) * p.C + c);
-        AT(5, y, r * p.C + c) = x * dropout_factor(r * p.C + c);
+        float x = p.scale * NUMBER(wte, (id - p.begin) * p.C + c);
+        if (HAS(wpe)) x += NUMBER(wpe, uint(AT(positions, r)) * p.C + c);
+        if (HAS(wse)) x += NUMBER(wse, uint(AT(segments, r)) * p.C + c);
+        AT(y, r * p.C + c) = x * dropout_factor(r * p.C + c);
     }
 }

@@ -1,35 +1,28 @@
-// dwte[ids[r], c] += dropout(dy[r,c]) for the ids in [begin, end); dwte is bound from row `begin` on. Where that is 0, also
-// dwpe[positions[r], c] += dropout(dy[r,c]). One workgroup per row r; that of the first row with an id adds up all that have
-// it, in order.
+// dw[ids[r], c] += scale dropout(dy[r,c]) for the ids in [begin, end); dw is bound from row `begin` on. One workgroup per row r; that of
+// the first row with an id adds all rows with this id, in order.
 #version 450
 #include "common.glsl"
-
-TENSOR(0, float, dy);       // (R,C)
-TENSOR(1, int, ids);        // (R)
-TENSOR(2, int, positions);  // (R)
-TENSOR(4, uint, mask);      // of dropout_mask, and links
-TENSOR(5, float, dwte);     // (V,C)
-TENSOR(6, float, dwpe);     // (S,C)
-
 #include "embed_backward.glsl"
-#include "masked.glsl"
 
-void add_rows(uint table, uint r) {
-    const uint R = p.B * p.T, row = table_row(table, r), first = mask_data[link_at(table, r)];
-    if (first >= kAgain || table == 0 && (row < p.begin || row >= p.end)) return;
-    for (uint c = gl_LocalInvocationIndex; c < p.C; c += W) {
-        float sum = 0.0;
-        for (uint q = r; q < R; q = mask_data[link_at(table, q)] & ~kAgain)
-            sum = fma(AT(0, dy, q * p.C + c), mask_factor(q * p.C + c), sum);
-        if (table == 0)
-            AT(5, dwte, (row - p.begin) * p.C + c) += sum;
-        else
-            AT(6, dwpe, row * p.C + c) += sum;
-    }
+TENSOR(EmbedBackward_dy, readonly restrict, float, dy);  // (R,C)
+TENSOR(kScratch, readonly restrict, uint, scratch);      // of dropout_mask, then links
+TENSOR(EmbedBackward_dwte, restrict, float, dw);         // (N,C)
+
+/// 0 or 1 / (1 - probability).
+float mask_factor(uint i) {
+    if (kDropout == 0) return 1.0;
+    return (scratch_data[i / 32] >> i % 32 & 1u) != 0u ? 0.0 : 65536.0 / float(65536 - p.dropout);
 }
 
 void main() {
-    if (group() >= p.B * p.T) return;
-    add_rows(0, group());
-    if (p.begin == 0 && has(6)) add_rows(1, group());
+    const uint r = group(), R = live_rows();
+    if (r >= R) return;
+    const uint id = uint(AT(ids, r)), first = AT(scratch, link_at(r));
+    if (first >= kHasEarlier || id < p.begin || id >= p.end) return;
+    for (uint c = gl_LocalInvocationIndex; c < p.C; c += W) {
+        float sum = 0.0;
+        for (uint q = r; q < R; q = AT(scratch, link_at(q)) & ~kHasEarlier)
+            sum = fma(AT(dy, q * p.C + c), mask_factor(q * p.C + c), sum);
+        AT(dw, (id - p.begin) * p.C + c) += p.scale * sum;
+    }
 }

@@ -1,9 +1,8 @@
-// Of the two tables of embed, number 0 is wte and 1 is wpe.
-const uint kAgain = 0x80000000u;
+// The backward pass of one table of Embed, of N rows: dw is dwte, dwpe or dwse, and ids are its ids, positions or segments. The rows
+// of dy that go to the same row of dw form a linked list.
+const uint kHasEarlier = 0x80000000u;  // bit of a link: an earlier row goes there, too
 
-#define table_row(table, r) uint((table) == 0 ? AT(1, ids, r) : AT(2, positions, r))
+TENSOR(EmbedBackward_ids, readonly restrict, int, ids);  // (R)
 
-/// Where the link of row r is among the words of the node's scratch: (2,R) of them follow dropout's mask.
-uint link_at(uint table, uint r) {
-    return (kDrops == 0 ? 0 : 4 * ((p.B * p.T * p.C - 1) / 128 + 1)) + table * p.B * p.T + r;
-}
+/// Where the link of row r is in the words of the node's scratch: R links follow the dropout mask.
+uint link_at(uint r) { return (kDropout == 0 ? 0 : 4 * ((p.B * p.T * p.C - 1) / 128 + 1)) + r; }

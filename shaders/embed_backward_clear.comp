@@ -1,21 +1,16 @@
-// What embed_backward needs first: zeros in rows [begin, end) of dwte and, where `begin` is 0, in dwpe, unless they are added
-// to, and in links. One workgroup per row.
+// Before embed_backward: zeros in rows [begin, end) of dw, unless they are added to, and where `begin` is 0 in the links. One workgroup
+// per row.
 #version 450
 #include "common.glsl"
-
-TENSOR(5, float, dwte);  // (V,C)
-TENSOR(6, float, dwpe);  // (S,C)
-TENSOR(7, uint, links);  // behind the mask
-
 #include "embed_backward.glsl"
 
+TENSOR(EmbedBackward_dwte, writeonly restrict, float, dw);  // (N,C)
+TENSOR(kScratch, writeonly restrict, uint, links);          // behind the mask
+
 void main() {
-    const uint row = group();
-    for (uint c = gl_LocalInvocationIndex; c < p.C; c += W) {
-        if (row < p.end - p.begin && !adds_weight(0)) AT(5, dwte, row * p.C + c) = 0.0;
-        if (p.begin == 0 && has(6) && row < p.S && !adds_weight(1)) AT(6, dwpe, row * p.C + c) = 0.0;
-    }
-    const uint step = gl_NumWorkGroups.x * gl_NumWorkGroups.y * W;
+    const uint row = group(), step = gl_NumWorkGroups.x * gl_NumWorkGroups.y * W;
+    if (row < p.end - p.begin && !adds(dw_operand))
+        for (uint c = gl_LocalInvocationIndex; c < p.C; c += W) AT(dw, row * p.C + c) = 0.0;
     if (p.begin == 0)
-        for (uint i = row * W + gl_LocalInvocationIndex; i < 2 * p.B * p.T + p.N + p.S; i += step) links_data[link_at(0, i)] = 0;
+        for (uint i = row * W + gl_LocalInvocationIndex; i < p.B * p.T; i += step) AT(links, link_at(i)) = 0;
 }

@@ -1,71 +1,42 @@
-// What the shaders of attention share: which rows an invocation computes, kRows of them side by side so that what is read of
-// the other rows is used often, and the D numbers of a head's part of a row as kQuads vectors in registers. ROWS_IN_FOURS: the
-// bits of the tensors that ROWS and RESULT name.
+// What the shaders of attention share. An invocation computes kRows rows of one head side by side, so that what it reads of the
+// other rows is used more than once; it holds the D numbers of a head's part of a row as kVec4s vectors in registers.
+#include "activations.glsl"
 
-const uint kQuads = (D + 3) / 4;
+const uint kVec4s = (D + 3) / 4;
+const uint kRows = D > 32 ? 1 : D > 16 ? 2 : 4;  // as in dispatch_attention.cpp
 
-// kUnits: heads of sequences side by side in a workgroup. On GPUs its invocations share what they read; those of CPUs, where each
-// reads for itself, use it for more rows instead.
-// kHolds: whether what is needed twice of the other rows is held in between, not read again. GPUs need the registers for more,
-// and read fast what the whole workgroup reads.
-const uint kFewRows = D > 32 ? 1 : D > 16 ? 2 : 4;  // as in dispatch.cpp
-#ifdef TEXELS
-const uint kUnits = W, kTileRows = kFewRows * (D % 4 == 0 && D <= 64 ? 4 : 1);
-const uint kRows = (kFours & ROWS_IN_FOURS) == ROWS_IN_FOURS ? kTileRows : kFewRows;  // otherwise reading is much code
-const bool kHolds = true;
-#else
-const uint kUnits = 1, kTileRows = kFewRows, kRows = kFewRows;
-const bool kHolds = false;
-#endif
+// Numbers 4 j to 4 j + 3 of the D from `start` on.
+#define GET_HEAD(name, start, j) get_vec4_##name((start) + 4 * (j), D - 4 * (j))
+#define PUT_HEAD(name, start, j, numbers) put_vec4_##name((start) + 4 * (j), numbers, D - 4 * (j))
 
-/// A tensor i that is read (ROWS) or written (RESULT) by numbers 4 j to 4 j + 3 of the D from `start` on; what is behind the
-/// last reads as zeros.
-#ifdef TEXELS
-#define ROWS(i, name) TEXELS(i, name)
-#define RESULT(i, name) FOURS(i, name)
-#define QUAD(i, name, start, j) name(0, 0, (start) + 4 * (j), (start) + D)
-#define STORE_QUAD(i, name, start, j, four) put_##name((start) + 4 * (j), (start) + D, four)
-#else
-#define ROWS(i, name) ACTIVATION(i, name)
-#define RESULT(i, name) ACTIVATION(i, name)
-#define QUAD(i, name, start, j)                                                                  \
-    vec4(get_##name((start) + 4 * (j)), 4 * (j) + 1 < D ? get_##name((start) + 4 * (j) + 1) : 0.0, \
-         4 * (j) + 2 < D ? get_##name((start) + 4 * (j) + 2) : 0.0,                                \
-         4 * (j) + 3 < D ? get_##name((start) + 4 * (j) + 3) : 0.0)
-#define STORE_QUAD(i, name, start, j, four)                                                      \
-    {                                                                                            \
-        const vec4 quad = four;                                                                  \
-        put_##name((start) + 4 * (j), quad.xy, D - 4 * (j));                                     \
-        if (4 * (j) + 2 < D) put_##name((start) + 4 * (j) + 2, quad.zw, D - 4 * (j) - 2);        \
-    }
-#endif
-
-/// An invocation's head `unit` = (b,h), the first row of its sequence, where the head's part of a row begins, and the times
-/// [begin, end) that its workgroup computes: it computes those at own + kStep a, a < kRows. A workgroup has parts of kTileRows
-/// kStep times in all.
+/// What an invocation computes: of head `head` of sequence b, number `unit` of all heads, the rows own + W a for a < kRows, which are
+/// among the rows [begin, end) of the workgroup.
 struct Place {
-    uint unit, first, column, begin, end, own;
+    uint unit, b, head, begin, end, own;
 };
-const uint kStep = W / kUnits;
 
-Place place(uint part) {
-    const uint times = kTileRows * kStep, blocks = (p.T + times - 1) / times, i = gl_LocalInvocationIndex;
-    const uint unit = group() / blocks * kUnits + i % kUnits, begin = group() % blocks * times + part * kRows * kStep;
-    return Place(unit, unit / p.H * p.T, unit % p.H * D, begin, min(begin + kRows * kStep, p.T), begin + i / kUnits);
+/// Sequences have `heads` heads, and `rows` rows of which the first `live` are in use.
+Place place(uint heads, uint rows, uint live) {
+    const uint length = kRows * W, blocks = (rows + length - 1) / length;
+    const uint unit = group() / blocks, begin = group() % blocks * length;
+    return Place(unit, unit / heads, unit % heads, begin, min(begin + length, live), begin + gl_LocalInvocationIndex);
 }
 
-/// Where row `time` of q begins in qkv; k and v are C and 2 C beyond.
-uint row_of(Place at, uint time) { return (at.first + time) * 3 * p.C + at.column; }
-uint row_of_y(Place at, uint time) { return (at.first + time) * p.C + at.column; }
+/// Whether there is anything to compute for the workgroup.
+bool is_there(Place at) { return at.b < p.B && at.begin < at.end; }
 
-/// Words of dropout's mask, with some that drops.glsl reads for nothing.
-uint mask_words() { return kDrops == 0 ? 0 : 4 * ((p.B * p.H * p.T * p.T - 1) / 128 + 2); }
+/// Rows of queries and keys of a sequence that are in use.
+uint queries() { return p.B == 1 ? live_rows() : p.T; }
+uint keys() { return p.B == 1 ? live_key_rows() : p.S; }
 
-/// The factor of a weight whose bit is the lowest.
-float factor(uint drops) { return kDrops == 0 ? 1.0 : (drops & 1) != 0 ? 0.0 : 65536.0 / float(65536 - p.dropout); }
+/// The head of keys and values that a head of queries sees.
+uint key_head(uint head) { return head / (p.H / p.G); }
 
-/// Of attention_backward for attention_backward_keys: query t's lse and own, and the bits of 64 keys with s. They follow the mask
-/// in memory.
-uint record(Place at, uint t, uint s) {
-    return mask_words() / 4 + (at.unit * p.T + t) * (kDrops == 0 ? 1 : (p.T + 63) / 64) + (kDrops == 0 ? 0 : s / 64);
-}
+// Where rows begin.
+uint row_of_q(Place at, uint t) { return (at.b * p.T + t) * p.q_stride + at.head * D; }
+uint row_of_y(Place at, uint t) { return (at.b * p.T + t) * p.C + at.head * D; }
+uint row_of_k(Place at, uint s) { return (at.b * p.S + s) * p.k_stride + key_head(at.head) * D; }
+uint row_of_v(Place at, uint s) { return (at.b * p.S + s) * p.v_stride + key_head(at.head) * D; }
+
+/// Dropout's factor of a weight whose bit is the lowest.
+float factor(uint bits) { return kDropout == 0 ? 1.0 : (bits & 1) != 0 ? 0.0 : 65536.0 / float(65536 - p.dropout); }

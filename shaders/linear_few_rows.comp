@@ -1,95 +1,143 @@
-// The same as linear for D rows, few enough that reading the weights takes most of the time. 8 columns n per workgroup, each by
-// a team, kColumns of them at a time.
+// linear for D rows, so few that reading the weights takes most of the time. A workgroup computes 8 columns n. A team of its
+// invocations shares two of them at a time, so that it reads x once for both: a subgroup, or without subgroup arithmetic half
+// of the workgroup.
 #version 450
 #include "common.glsl"
 
-const uint kGroupColumns = 8, kTeams = kGroupColumns / kColumns;
+const uint kGroupColumns = 8, kColumns = 2;
 
 #include "linear.glsl"
-#include "teams.glsl"
 
-layout(binding = 1, std430) readonly buffer x_fours_block { vec4 x_fours[]; };
-layout(binding = 2, std430) readonly buffer w_fours_block { uvec4 w_fours[]; };
+layout(binding = Linear_x + 1, std430) readonly restrict buffer x_vec4_words { vec4 x_words[]; };
+layout(binding = Linear_w + 1, std430) readonly restrict buffer w_vec4_words { uvec4 w_words[]; };
 
-float sums[kColumns][D];
+float sums[kColumns][D];  // the invocation's own
+uint lane, lanes;         // its number in its team, and how many there are
 
-/// Where row a of w is from `row` on, of those that are there.
-uint row_of(uint row, uint a) { return min(row + a, p.end - p.begin - 1) * p.C; }
+#ifdef SUBGROUPS
 
-/// Adds what this member has of the products with the rows of w from `row` on: runs of eight numbers,
-void add_runs(uint row, uint lane, uint lanes) {
-    for (uint c = 8 * lane; c < p.C; c += 8 * lanes) {
+uint teams() { return gl_NumSubgroups; }
+uint team() { return gl_SubgroupID; }
+uint members() { return subgroupAdd(1u); }
+uint member() { return subgroupExclusiveAdd(1u); }
+
+const uint kTotals = kGroupColumns * D;
+shared float totals[kTotals + W];  // (D,8), and where nobody reads
+
+/// Leaves the team's sums in `totals`, from `column` on. As in share(), without a branch.
+void total(uint column) {
+    for (uint a = 0; a < kColumns; ++a)
+        for (uint r = 0; r < D; ++r) {
+            const float sum = subgroupAdd(sums[a][r]);
+            const bool write = all(bvec2(subgroupElect(), column < kGroupColumns));
+            totals[mix(kTotals + gl_LocalInvocationIndex, r * kGroupColumns + column + a, write)] = sum;
+        }
+}
+
+#else
+
+const uint kTeams = 2, kMembers = W / kTeams;
+
+uint teams() { return kTeams; }
+uint team() { return gl_LocalInvocationIndex / kMembers; }
+uint members() { return kMembers; }
+uint member() { return gl_LocalInvocationIndex % kMembers; }
+
+shared float totals[kGroupColumns * D], parts[kColumns * D][W];
+
+void total(uint column) {
+    const uint i = gl_LocalInvocationIndex;
+    barrier();  // others may still read the last parts
+    for (uint n = 0; n < kColumns * D; ++n) parts[n][i] = sums[n / D][n % D];
+    for (uint step = kMembers / 2; step > 0; step /= 2) {
+        barrier();
+        if (lane < step)
+            for (uint n = 0; n < kColumns * D; ++n) parts[n][i] += parts[n][i + step];
+    }
+    if (lane == 0)
+        for (uint n = 0; n < kColumns * D; ++n) totals[n % D * kGroupColumns + column + n / D] = parts[n][i];
+}
+
+#endif
+
+/// Where row n + a of w begins, or the last one if there are no more.
+uint row_at(uint n, uint a) { return min(n + a, p.end - p.begin - 1) * p.C; }
+
+// These add the member's share of the products of the first C numbers of x and of rows n and n + 1 of w; C is p.C or 0. All
+// members loop equally often: what they read beyond the end counts as 0.
+
+/// Rows in blocks: runs of eight numbers.
+void add_runs(uint n, uint C) {
+    for (uint first = 0; first < C; first += 8 * lanes) {
+        const uint c = first + 8 * lane, at = min(c, p.C - 8);
         vec4 low[D], high[D];
         for (uint r = 0; r < D; ++r) {
-            low[r] = x_fours[(r * p.C + c) / 4];
-            high[r] = x_fours[(r * p.C + c) / 4 + 1];
+            low[r] = x_words[(r * p.C + at) / 4];
+            high[r] = x_words[(r * p.C + at) / 4 + 1];
         }
         for (uint a = 0; a < kColumns; ++a) {
-            const Run run = w_run(kType, p.shift[1], (row_of(row, a) + c) / 8);
-            for (uint r = 0; r < D; ++r) sums[a][r] += product(kType, run, low[r], high[r]);
+            const Run run = w_run(TYPE(w), SHIFT(w), (row_at(n, a) + at) / 8);
+            for (uint r = 0; r < D; ++r) sums[a][r] += only_if(c < C, product(TYPE(w), run, low[r], high[r]));
         }
     }
 }
 
-/// four words of numbers, where rows are made of such,
-void add_fours(uint row, uint lane, uint lanes) {
-    const uint size = kType == kF32 ? 4 : 8;
-    for (uint c = size * lane; c < p.C; c += size * lanes)
+/// Rows of whole vectors of four words.
+void add_vectors(uint n, uint C) {
+    const uint size = TYPE(w) == kF32 ? 4 : 8;
+    for (uint first = 0; first < C; first += size * lanes) {
+        const uint c = first + size * lane, at = min(c, p.C - size);
         for (uint a = 0; a < kColumns; ++a) {
-            const uvec4 words = w_fours[(p.shift[1] + row_of(row, a) + c) / size];
+            const uvec4 words = w_words[(SHIFT(w) + row_at(n, a) + at) / size];
             vec4 numbers[2] = vec4[](uintBitsToFloat(words), vec4(0.0));
-            if (kType != kF32)
-                for (uint q = 0; q < 2; ++q)
-                    numbers[q] = vec4(halves(kType, words[2 * q]), halves(kType, words[2 * q + 1]));
+            if (TYPE(w) != kF32)
+                for (uint q = 0; q < 2; ++q) numbers[q] = vec4(pair_of(TYPE(w), words[2 * q]), pair_of(TYPE(w), words[2 * q + 1]));
             for (uint r = 0; r < D; ++r)
                 for (uint q = 0; q < size / 4; ++q)
-                    sums[a][r] += dot(numbers[q], x_fours[(p.shift[0] + r * p.C + c) / 4 + q]);
+                    sums[a][r] += only_if(c < C, dot(numbers[q], x_words[(SHIFT(x) + r * p.C + at) / 4 + q]));
         }
-}
-bool rows_in_fours() {
-    const uint size = kType == kF32 ? 4 : 8;
-    return p.C % size == 0 && p.shift[1] % size == 0 && p.shift[0] % 4 == 0;
+    }
 }
 
-/// words of two numbers, of which the first and the last may be of other rows, or numbers.
-void add_words(uint row, uint lane, uint lanes) {
-    const uint size = kType == kF32 ? 1 : 2;
+/// Other rows: words of one or two numbers. The first and the last word may also have a number of another row.
+void add_words(uint n, uint C) {
+    const uint size = TYPE(w) == kF32 ? 1 : 2;
     for (uint a = 0; a < kColumns; ++a) {
-        const uint begin = p.shift[1] + row_of(row, a), end = begin + p.C;
-        for (uint word = begin / size + lane; word * size < end; word += lanes) {
-            const vec2 numbers = kType == kF32 ? vec2(uintBitsToFloat(w_data[word])) : halves(kType, w_data[word]);
+        const uint begin = SHIFT(w) + row_at(n, a), last = (begin + p.C - 1) / size;
+        for (uint first = 0; first * size < C + size - 1; first += lanes) {
+            const uint word = begin / size + first + lane, bits = w_data[min(word, last)];
+            const vec2 numbers = TYPE(w) == kF32 ? vec2(uintBitsToFloat(bits)) : pair_of(TYPE(w), bits);
             for (uint q = 0; q < size; ++q) {
                 const uint c = word * size + q - begin;
-                if (c < p.C)
-                    for (uint r = 0; r < D; ++r) sums[a][r] = fma(AT(0, x, r * p.C + c), numbers[q], sums[a][r]);
+                for (uint r = 0; r < D; ++r)
+                    sums[a][r] = mix(sums[a][r], fma(AT(x, r * p.C + min(c, p.C - 1)), numbers[q], sums[a][r]), c < C);
             }
         }
     }
+}
+
+bool in_vectors() {
+    const uint size = TYPE(w) == kF32 ? 4 : 8;
+    return p.C % size == 0 && SHIFT(w) % size == 0 && SHIFT(x) % 4 == 0;
 }
 
 void main() {
-    const uint lane = member(), lanes = members(), R = run_rows();
+    lane = member(), lanes = members();
+    const uint columns = p.end - p.begin;
     for (uint first = 0; first < kGroupColumns; first += teams() * kColumns) {
-        const uint column = first + team() * kColumns, n = p.begin + group() * kGroupColumns + column;
-        const bool is_mine = column < kGroupColumns && n < p.end;
+        const uint column = first + team() * kColumns, n = group() * kGroupColumns + column;
+        const uint C = all(bvec2(column < kGroupColumns, n < columns)) ? p.C : 0;  // the same in the whole team
         for (uint a = 0; a < kColumns; ++a)
             for (uint r = 0; r < D; ++r) sums[a][r] = 0.0;
-        if (is_mine) {
-            if (in_blocks(kType))
-                add_runs(n - p.begin, lane, lanes);
-            else if (rows_in_fours())
-                add_fours(n - p.begin, lane, lanes);
-            else
-                add_words(n - p.begin, lane, lanes);
-        }
-        for (uint a = 0; a < kColumns; ++a) {
-            sum_of_team(sums[a]);
-            for (uint r = lane; r < R; r += lanes) {
-                float sum = 0.0;
-                for (uint j = 0; j < D; ++j)
-                    if (j == r) sum = sums[a][j];  // an index that is known leaves them in registers
-                if (is_mine && n + a < p.end) store(r, n + a, vec2(sum, 0.0), 1);
-            }
-        }
+        if (in_blocks(TYPE(w)))
+            add_runs(n, C);
+        else if (in_vectors())
+            add_vectors(n, C);
+        else
+            add_words(n, C);
+        total(column);
     }
+    barrier();
+    const uint i = gl_LocalInvocationIndex, r = i / kGroupColumns, n = group() * kGroupColumns + i % kGroupColumns;
+    if (r < live_rows() && n < columns) store(r, p.begin + n, vec2(totals[i], 0.0), 1);
 }

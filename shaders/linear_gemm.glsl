@@ -1,22 +1,23 @@
-// The product behind linear and its gradients: STORE(i, j, sums over k < K of LEFT(i,k) RIGHT(k,j) for columns j and j + 1, J - j)
-// for i < I, j < J. A workgroup of 8 x 8 or 16 x 16 invocations computes a tile, D x D numbers in each, pairs of columns.
-// LEFT_ROWS, RIGHT_ROWS: true where numbers that differ in k lie side by side, false where those of different i or j do.
-// ROW_SUM(i, sum over k < K of LEFT(i,k)) where it is defined. Where RIGHT_RUNS is defined and true, RIGHT_RUN(k,j) are the
-// numbers of RIGHT for k to k + 7, and K is a multiple of kDepth.
+// The matrix product of linear and its gradients: calls STORE(i, j, sums, J - j) for all i < I and even j < J, where `sums` are
+// sum_k LEFT(i,k) RIGHT(k,j) over k < K for columns j and j + 1. A workgroup of 8 x 8 or 16 x 16 invocations computes a tile, each
+// invocation D x D numbers of it, in pairs of columns. LEFT_ROWS, RIGHT_ROWS: whether memory is contiguous along k, or else along
+// i or j. If ROW_SUM is defined, calls ROW_SUM(i, sum_k LEFT(i,k)). If RIGHT_RUNS is defined and true, RIGHT_RUN(k,j) is RIGHT for
+// the eight numbers from there on along which memory is contiguous, and there are whole runs of eight.
 const uint kSide = W < 256 ? 8 : 16, kTile = kSide * D, kDepth = 16;
 
 shared float left_tile[kDepth][kTile + 1], right_tile[kDepth][kTile + 1];
 
-/// Column b of invocation tj's.
+/// In the tile, column b of an invocation in column tj of the workgroup.
 uint column(uint tj, uint b) { return (b / 2 * kSide + tj) * 2 + b % 2; }
 
 #ifdef RIGHT_RUNS
-void load_runs(uint t, uint k0, uint j0, uint J) {
-    const uint runs = kDepth / 8;
-    for (uint n = t; n < kTile * runs; n += W) {
-        const uint k = n % runs * 8, dj = n / runs;
-        const vec4 run[2] = RIGHT_RUN(k0 + k, min(j0 + dj, J - 1));
-        for (uint q = 0; q < 8; ++q) right_tile[k + q][dj] = run[q / 4][q % 4];
+void load_runs(uint t, uint k0, uint j0, uint J, uint K) {
+    const uint k_step = RIGHT_ROWS ? 1 : 0, j_step = 1 - k_step, across = (RIGHT_ROWS ? kDepth : kTile) / 8;
+    for (uint n = t; n < kTile * kDepth / 8; n += W) {
+        const uint k = RIGHT_ROWS ? n % across * 8 : n / across, dj = RIGHT_ROWS ? n / across : n % across * 8;
+        const vec4 run[2] = RIGHT_RUN(min(k0 + k, K - 1), min(j0 + dj, J - 1));
+        for (uint q = 0; q < 8; ++q)
+            right_tile[k + q * k_step][dj + q * j_step] = only_if(k0 + k < K, run[q / 4][q % 4]);
     }
 }
 #endif
@@ -41,7 +42,7 @@ void gemm(uint I, uint J, uint K) {
             right_tile[right_k][dj] = j0 + dj < J && k0 + right_k < K ? RIGHT(k0 + right_k, j0 + dj) : 0.0;
         }
 #ifdef RIGHT_RUNS
-        if (RIGHT_RUNS) load_runs(t, k0, j0, J);
+        if (RIGHT_RUNS) load_runs(t, k0, j0, J, K);
 #endif
         barrier();
         for (uint k = 0; k < kDepth; ++k) {

@@ -2,11 +2,9 @@
 float log_of(float x) {
     int e = int(floatBitsToUint(x) >> 23) - 126;
     float m = uintBitsToFloat(floatBitsToUint(x) & 0x7FFFFFu | 0x3F000000u);  // [0.5, 1)
-    if (m < 0.707106781) {
-        --e;
-        m += m;
-    }
-    m -= 1.0;
+    const bool low = m < 0.707106781;
+    e -= int(low);
+    m = mix(m, m + m, low) - 1.0;
     float y = 7.0376836292e-2;
     y = fma(y, m, -1.1514610310e-1);
     y = fma(y, m, 1.1676998740e-1);

@@ -1,20 +1,20 @@
-// dgain[c] = sum_r dy[r,c] xhat[r,c],  dbias[c] = sum_r dy[r,c], from norm_backward_weight's sums over D rows each. One
+// dgain[c] = sum_r dy[r,c] xhat[r,c],  dbias[c] = sum_r dy[r,c], from the sums of norm_backward_weight over blocks of D rows. One
 // invocation per column.
 #version 450
 #include "common.glsl"
 
-TENSOR(0, float, sums);   // (ceil(R/D),2,C)
-TENSOR(5, float, dgain);  // (C)
-TENSOR(6, float, dbias);  // (C)
+TENSOR(kScratch, readonly restrict, float, sums);            // (ceil(R/D),2,C)
+TENSOR(NormBackwardWeight_dgain, restrict, float, dgain);          // (C)
+TENSOR(NormBackwardWeight_dbias, restrict, float, dbias);          // (C)
 
 void main() {
     const uint c = group() * W + gl_LocalInvocationIndex;
     if (c >= p.C) return;
-    float gain = adds_weight(0) ? AT(5, dgain, c) : 0.0, bias = has(6) && adds_weight(1) ? AT(6, dbias, c) : 0.0;
-    for (uint chunk = 0; chunk * D < p.B * p.T; ++chunk) {
-        gain += AT(0, sums, chunk * 2 * p.C + c);
-        bias += AT(0, sums, chunk * 2 * p.C + p.C + c);
+    float gain = 0.0, bias = 0.0;
+    for (uint chunk = 0; chunk * D < live_rows(); ++chunk) {
+        gain += AT(sums, chunk * 2 * p.C + c);
+        bias += AT(sums, chunk * 2 * p.C + p.C + c);
     }
-    AT(5, dgain, c) = gain;
-    if (has(6)) AT(6, dbias, c) = bias;
+    PUT(dgain, c, gain);
+    if (HAS(dbias)) PUT(dbias, c, bias);
 }

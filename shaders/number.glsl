@@ -1,7 +1,7 @@
-// Numbers of any type that weights have: NUMBER(type, start, index) is number `index` of the words DATA(0), DATA(1) ..., and where
-// types are in blocks, RUN(type, start, run) has the numbers 8 run to 8 run + 7. Included once for each such tensor, with these
-// three defined. `start` is the tensor's shift: in numbers, of blocks in bytes. The layouts of blocks are those of
-// src/ref/quantize_legacy.cpp and quantize_k.cpp. No device feature is needed for small types.
+// Reads weights of any type from the words DATA(0), DATA(1) ...: NUMBER(type, start, index) is number `index`; of types in blocks
+// RUN(type, start, run) is the numbers 8 run to 8 run + 7. Include this once for each tensor, with DATA and names for NUMBER and RUN
+// defined. `start` is the tensor's shift. The layouts of blocks are those of quantize_legacy.cpp and quantize_k.cpp. Small types
+// need no feature of the device.
 #ifndef BLOCKS
 #define BLOCKS
 #include "blocks.glsl"
@@ -12,13 +12,12 @@
     eight_of(DATA((at) >> 2), DATA((at) + 4 >> 2), has_offset(type) ? 0 : DATA((at) + 6 >> 2),             \
              !has_offset(type) && ((at) & 2) != 0)
 
-// Without early returns, which drivers for CPUs pay for.
 Run RUN(uint type, uint start, uint run) {
     const uint runs = type <= kQ8_0 ? 4 : 32, size = kBlockBytes[min(type, 14)];
     const uint at = start + run / runs * size, i = run % runs;
-    // Of blocks of 256: the place of the first byte with these numbers' bits among 32 or 64, and the bits.
+    // In blocks of 256: where the first byte of the run is among 32 bytes; its group of 32 numbers; for 2-bit fields, byte and shift.
     const uint k = i % 4 * 8, g = i / 4, two = i / 16 * 32 + k, two_shift = i % 16 / 4 * 2;
-    // Where the numbers' lower and upper bits are in bytes, and what their scale and offset are multiplied with.
+    // Where the bytes with the lower and the upper bits of the levels are, and the integer factors of scale and offset.
     uint low = 0, low_shift = 0, low_mask = 0x0F0F0F0Fu, high = k, high_shift = g, high_mask = 0x01010101u, s = 1, m = 1;
     if (type == kQ8_0) {
         low = 2 + 8 * i, low_mask = ~0;
@@ -47,14 +46,14 @@ Run RUN(uint type, uint start, uint run) {
     if (type == kQ5_0 || type == kQ5_1) levels |= bytes_of_bits(BYTE(at + size - 20 + i)) << 4;
     if (type == kQ3_K || type == kQ5_K || type == kQ6_K)
         levels |= (EIGHT(at + high) >> high_shift & high_mask) << (type == kQ3_K ? 2 : 4);
-    const uint place = at + kScaleByte[min(type, 14)], scales = DATA(place >> 2);  // an offset's in the same word
+    const uint place = at + kScaleByte[min(type, 14)], scales = DATA(place >> 2);  // the offset's is in the same word
     return Run(levels, from_f16(scales >> 8 * (place & 2) & 0xFFFFu) * float(int(s)),
                has_offset(type) ? from_f16(scales >> 16) * (type < kQ8_0 ? -1.0 : float(m)) : 0.0);
 }
 
 float NUMBER(uint type, uint start, uint index) {
     if (type == kF32) return uintBitsToFloat(DATA(start + index));
-    return halves(type, DATA((start + index) >> 1))[(start + index) & 1];
+    return pair_of(type, DATA((start + index) >> 1))[(start + index) & 1];
 }
 
 #undef BYTE

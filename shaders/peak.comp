@@ -1,8 +1,8 @@
-// For `nib bench`: 8 p.C rounds of 32 independent multiply-adds in each invocation.
+// For benchmarks: 8 p.C rounds of 32 independent multiply-adds in each invocation.
 #version 450
 #include "common.glsl"
 
-TENSOR(5, float, sink);  // (invocations)
+TENSOR(kMaxIn, writeonly restrict, float, sink);  // (invocations)
 
 void main() {
     const uint i = group() * W + gl_LocalInvocationIndex;
@@ -13,5 +13,5 @@ void main() {
             for (uint c = 0; c < 8; ++c) chains[c] = fma(chains[c], vec4(0.999), vec4(0.001));
     vec4 sum = vec4(0.0);
     for (uint c = 0; c < 8; ++c) sum += chains[c];
-    AT(5, sink, i) = sum.x + sum.y + sum.z + sum.w;
+    AT(sink, i) = sum.x + sum.y + sum.z + sum.w;
 }

@@ -1,13 +1,13 @@
-// What linear does to x beside weights in blocks (src/ref/quantize.h): runs of D numbers are rounded to multiples of their
-// largest / 127. Here the numbers stay floats. One invocation per run.
+// Before linear on weights in blocks: rounds each run of D numbers of x to multiples of its largest / 127, as if quantized to 8
+// bits (src/quant/quantize.h), but leaves floats. One invocation per run.
 #version 450
 #include "common.glsl"
 
-TENSOR(0, float, x);        // (R,C)
-TENSOR(5, float, rounded);  // (R,C)
+TENSOR(Linear_x, readonly restrict, float, x);         // (R,C)
+TENSOR(kScratch, writeonly restrict, float, rounded);  // (R,C)
 
-/// a / b to the last bit, which Vulkan does not promise of its own division: what is left of `a` corrects it, computed without
-/// rounding from halves of 12 bits (Dekker 1971).
+/// a / b to the last bit, which Vulkan does not promise of its own division. The remainder corrects it; its products of 12-bit halves
+/// are exact (Dekker 1971).
 float divide(float a, float b) {
     precise const float q = a / b;
     precise const float q_high = uintBitsToFloat(floatBitsToUint(q) & ~0xFFFu), q_low = q - q_high;
@@ -18,14 +18,14 @@ float divide(float a, float b) {
 
 void main() {
     const uint first = (group() * W + gl_LocalInvocationIndex) * D;
-    if (first >= run_rows() * p.C) return;
+    if (first >= live_rows() * p.C) return;
     uint bits = 0;
-    for (uint i = 0; i < D; ++i) bits = max(bits, floatBitsToUint(AT(0, x, first + i)) & 0x7FFFFFFFu);
+    for (uint i = 0; i < D; ++i) bits = max(bits, floatBitsToUint(AT(x, first + i)) & 0x7FFFFFFFu);
     const float largest = uintBitsToFloat(bits);
     const bool finite = bits < 0x7F800000u, zero = bits < 0x0D800000u;  // 2^-100
     const float scale = divide(largest, 127.0), inverse = divide(127.0, largest);
     for (uint i = 0; i < D; ++i) {
-        precise const float level = AT(0, x, first + i) * inverse;
-        AT(5, rounded, first + i) = zero ? 0.0 : finite ? scale * roundEven(level) : uintBitsToFloat(0x7FC00000u);
+        precise const float level = AT(x, first + i) * inverse;
+        AT(rounded, first + i) = zero ? 0.0 : finite ? scale * roundEven(level) : uintBitsToFloat(0x7FC00000u);
     }
 }

@@ -1,21 +1,21 @@
-// m = momentum m + g (m = g without it),  w = w (1 - lr decay) - lr m, with decay where D is 1. All but stats are bound from
-// element `begin` to `end`. One invocation per element.
+// m = momentum m + g (m = g without it),  w = w (1 - lr decay) - lr m, with decay where it has some. Of all but stats only
+// elements `begin` to `end` are bound. One invocation per element.
 #version 450
 #include "common.glsl"
 
-TENSOR(0, float, g);      // (C)
-TENSOR(1, float, stats);  // (2): norm, factor
-TENSOR(5, float, w);      // (C)
-TENSOR(6, float, m);      // (C)
+TENSOR(Sgd_g, readonly restrict, float, g);      // (C)
+TENSOR(Sgd_stats, readonly restrict, float, stats);  // (2): norm, factor
+TENSOR(Sgd_w, restrict, float, w);               // (C)
+TENSOR(Sgd_m, restrict, float, m);               // (C)
 
 void main() {
     const uint i = group() * W + gl_LocalInvocationIndex;
-    if (i >= p.end - p.begin || AT(1, stats, 1) == 0.0) return;
-    float change = AT(0, g, i) * AT(1, stats, 1);
-    if (has(6)) {
-        change = fma(step_values.momentum, AT(6, m, i), change);
-        AT(6, m, i) = change;
+    if (i >= p.end - p.begin || AT(stats, 1) == 0.0) return;
+    float change = AT(g, i) * AT(stats, 1);
+    if (HAS(m)) {
+        change = fma(step_values.momentum, AT(m, i), change);
+        AT(m, i) = change;
     }
-    const float wi = AT(5, w, i), rate = D == 1 ? step_values.lr * step_values.weight_decay : 0.0;
-    AT(5, w, i) = fma(-rate, wi, wi) - step_values.lr * change;
+    const float wi = AT(w, i), rate = has_decay() ? step_values.lr * step_values.weight_decay : 0.0;
+    AT(w, i) = fma(-rate, wi, wi) - step_values.lr * change;
 }

@@ -4,20 +4,24 @@
 #include "common.glsl"
 #include "double.glsl"
 
-TENSOR(0, float, x);        // (C)
-TENSOR(5, uvec2, partial);  // (ceil(C/kSumBlock)) in double
+TENSOR(SumSquares_x, readonly restrict, float, x);         // (C)
+TENSOR(SumSquares_partial, writeonly restrict, uvec2, partial);  // (ceil(C/kSumBlock)) in double
 
 const uint kSumBlock = 65536, kRun = 32;
 
 void main() {
-    const uint block = group(), first = block * kSumBlock, end = min(first + kSumBlock, p.end - p.begin);
-    if (first >= end) return;
+    const uint block = group(), begin = block * kSumBlock, end = min(begin + kSumBlock, p.end - p.begin);
+    if (begin >= end) return;
     float sum = 0.0;
-    for (uint j0 = first + gl_LocalInvocationIndex; j0 < end; j0 += W * kRun) {
+    for (uint first = begin; first < end; first += W * kRun) {
         float squares = 0.0;  // a sum of sums keeps the error small
-        for (uint j = j0; j < min(j0 + W * kRun, end); j += W) squares = fma(AT(0, x, j), AT(0, x, j), squares);
+        for (uint run = 0; run < kRun; ++run) {
+            const uint j = first + run * W + gl_LocalInvocationIndex;
+            const float number = only_if(j < end, AT(x, min(j, end - 1)));
+            squares = fma(number, number, squares);
+        }
         sum += squares;
     }
     const float total = sum_of_group(sum);
-    if (gl_LocalInvocationIndex == 0) AT(5, partial, p.begin / kSumBlock + block) = to_double(total);
+    if (gl_LocalInvocationIndex == 0) AT(partial, p.begin / kSumBlock + block) = to_double(total);
 }

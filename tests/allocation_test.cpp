@@ -48,7 +48,7 @@ struct Allocation : testing::TestWithParam<std::tuple<const KernelTable*, DType,
     void SetUp() override {
         if (!NIB_COUNTS_ALLOCATIONS) GTEST_SKIP() << "a sanitizer allocates";
         config.layers = 1, config.heads = 4, config.embd = 256, config.ffn = 256, config.context = 64, config.vocab = 40;
-        weights = gpt_weights(config, [&](const ParameterSpec& spec) {
+        weights = place_weights(config, [&](const ParameterSpec& spec) {
             Weight w;
             w.name = spec.name, w.shape = spec.shape;
             w.type = spec.shape.rank == 2 && spec.name != "position_embd.weight" ? std::get<1>(GetParam()) : DType::F32;
@@ -60,8 +60,8 @@ struct Allocation : testing::TestWithParam<std::tuple<const KernelTable*, DType,
 
     CpuBackend backend{*std::get<0>(GetParam()), 2};
     const DType cache = std::get<2>(GetParam());
-    GptConfig config;
-    GptWeights weights;
+    ModelConfig config;
+    Weights weights;
     SamplerOptions sampling;
 };
 

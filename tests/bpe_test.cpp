@@ -20,7 +20,6 @@
 #include "text/byte_alphabet.h"
 #include "text/pipeline_tokenizer.h"
 #include "text/pre_tokenizer.h"
-#include "text/regex.h"
 #include "text/utf8.h"
 
 namespace nib {
@@ -229,48 +228,6 @@ TEST(Pretokenize, PiecesAreTheText) {
             ASSERT_EQ(together, text);
         }
     }
-}
-
-TEST(Regex, RefusesWhatItCannotDo) {
-    const std::vector<std::pair<std::string, std::string>> refused = {
-        {"(",                "parenthes"   },
-        {"[a",               "not closed"  },
-        {"a\\",              "backslash"   },
-        {"[a[b]]",           "set in a set"},
-        {"[a&&b]",           "&&"          },
-        {"(?R)",             "(?R"         },
-        {"(?1)",             "(?1"         },
-        {"\\g<1>(a)",        "\\g"         },
-        {"(*UTF8)a",         "(*"          },
-        {"\\p{Nonsense}",    "property"    },
-        {"\\p{L",            "braces"      },
-        {"\\pL",             "braces"      },
-        {"\\Qa\\E",          "\\Q"         },
-        {"a{1,2}+",          "{...}+"      },
-        {"a{,2}",            "{,"          },
-        {"[\\W]",            "\\W"         },
-        {"\\u12",            "four digits" },
-        {"(?s:a)",           "(?s"         },
-        {"(?<=a*)b",         "lookbehind"  },
-        {"\xFF",             "UTF-8"       },
-        {std::string(10'000, 'a'),           "8192"},
-        {"(a{1000}){1000}{1000}",                  ""         },
-    };
-    for (const auto& [pattern, reason] : refused) {
-        SCOPED_TRACE(pattern.substr(0, 40));
-        const std::string message = error_of([&] { Regex regex(pattern); });
-        EXPECT_FALSE(message.empty());
-        expect_contains(message, {reason});
-    }
-    std::string deep(5000, '(');
-    EXPECT_NE(error_of([&] { Regex regex(deep + "a" + std::string(5000, ')')); }), "");
-}
-
-TEST(Regex, StopsWhenItTakesTooLong) {
-    const Regex regex("(a+)+$");
-    const std::string text = std::string(5000, 'a') + "b";
-    Regex::Match match{};
-    expect_contains(error_of([&] { regex.find(text, 0, match); }), {"byte offset 0", "limit"});
 }
 
 // ---- the tokenizer -----------------------------------------------------------------------------------------------------

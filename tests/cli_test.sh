@@ -21,7 +21,7 @@ nib
 check "nib alone shows its help and exits with 2" test $? = 2 -a ! -s "$out" -a "$(grep -c '^  train' "$err")" = 1
 works --version && works --help && works help && works help run
 mentions train --output --val --resume --overwrite --threads --isa --preset --layers --heads --embd --context --untied \
-    --iters --batch --accumulate --low-memory --dropout --seed --val-fraction --schedule --lr --min-lr --decay-iters \
+    --iters --batch --accumulate --recompute --dropout --seed --val-fraction --schedule --lr --min-lr --decay-iters \
     --warmup --step-size --gamma --optimizer --beta1 --beta2 --adam-eps --momentum --weight-decay --clip --eval-every \
     --eval-tokens --patience --save-every --sample-every --sample-prompt --log-every
 mentions run --prompt --prompt-file --length --temp --top-k --top-p --min-p --repeat-penalty --repeat-last --seed \
@@ -30,7 +30,7 @@ mentions eval --val-fraction --lines --end-token --stride --batch --tokens --no-
 mentions logits --tokens --prompt --no-special --output --threads --isa
 mentions tokenize --prompt --file --decode --no-special --skip-unknown --json
 mentions bench --train --json --preset --layers --heads --embd --vocab --context --batch --iters --dropout --untied \
-    --low-memory --dump-plan
+    --recompute --dump-plan
 mentions info --json --dump-plan
 mentions selftest --isa --train --preset --layers --context --batch --iters
 
@@ -116,7 +116,6 @@ value 1 --schedule wavy "\`wavy\`"
 value 1 --optimizer lion "\`lion\`"
 for n in 0 -5 5000000000; do wrong_usage "--iters is $n" train text.txt "${new[@]}" --iters $n; done
 wrong_usage "--patience needs validation" train text.txt "${new[@]}" --patience 2 --val-fraction 0
-wrong_usage "--low-memory" train text.txt "${new[@]}" --low-memory --accumulate 2
 refuses "\"€\" (U+20AC) (byte offset 4)" train text.txt "${new[@]}" --sample-prompt "The €"
 wrong_usage "exclude each other" train text.txt "${new[@]}" --resume --overwrite
 
@@ -280,7 +279,7 @@ works info good.gguf --json && is_json
 check "the right size" test "$(field parameters)" = "$(((vocab + 8 + 12 * 8 + 13 + 2) * 8))"
 works info good --dump-plan
 check "a prompt, the head, a token" test "$(grep -c '^# [0-9]* nodes\? in ' "$out")" = 3
-check "writes to the cache" test "$(grep -c ' attention_cached .*, keys f32(1,2,8,4), .* <- ' "$out")" = 2
+check "writes to the cache" test "$(grep -c ' cache_store  *keys f32(1,2,8,4), .* <- ' "$out")" = 2
 works bench --train "${tiny[@]}" --dump-plan
 check "the gradients of a step" test "$(grep -c ' d blk.0.ffn_up.weight f32(32,8), d blk.0.ffn_up.bias f32(32) .*<- ' "$out")" = 1
 works bench good.gguf --prefill 6 --threads 1
@@ -354,11 +353,11 @@ check "all of one text trains, the other validates" \
     grep -q "text   $(wc -m < text.txt) characters train, $(wc -m < folder/b.TXT) validate" "$err"
 
 for extra in "" "--untied --optimizer sgd"; do
-    for low in "" --low-memory; do
+    for low in "" --recompute; do
         works train text.txt -o "m$low" "${tiny[@]}" --iters 7 --dropout 0.2 --clip 0.1 --overwrite $extra $low
     done
-    check "--low-memory gives the same model $extra" same m.gguf m--low-memory.gguf
-    check "and the same state but for itself" test "$(cmp -l m.state.gguf m--low-memory.state.gguf | wc -l)" = 1
+    check "--recompute gives the same model $extra" same m.gguf m--recompute.gguf
+    check "and the same state but for itself" test "$(cmp -l m.state.gguf m--recompute.state.gguf | wc -l)" = 1
 done
 
 # ---- resuming --------------------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@
 
 #include "checkpoint_files.h"
 #include "io/safetensors.h"
+#include "model/architecture.h"
 #include "model/export.h"
-#include "model/gpt.h"
 #include "model/layouts.h"
 #include "test_errors.h"
 #include "test_files.h"
@@ -37,10 +37,10 @@ constexpr int64_t kV = 7, kC = 8, kS = 5, kF = 12, kL = 2;
 
 // Every parameter with numbers of its own, matrices as in PyTorch's Linear or transposed as in Conv1D.
 Tensors make_tensors(bool conv1d, bool untied = false) {
-    GptConfig config{.layers = kL, .heads = 2, .embd = kC, .context = kS, .vocab = kV, .ffn = kF, .tied = !untied};
+    ModelConfig config{.layers = kL, .heads = 2, .embd = kC, .context = kS, .vocab = kV, .ffn = kF, .tied = !untied};
     Tensors tensors;
     float next = 0;
-    for (const ParameterSpec& spec : gpt_parameters(config)) {
+    for (const ParameterSpec& spec : model_parameters(config)) {
         Values values{
             {spec.shape.dims.begin(), spec.shape.dims.begin() + spec.shape.rank},
             {                       }
@@ -166,7 +166,7 @@ std::vector<float> floats(const GgufTensor& tensor) {
 
 // `tensors` are in PyTorch's layout.
 void expect_model(const GgufFile& file, const Tensors& tensors) {
-    const std::vector<ParameterSpec> specs = gpt_parameters(read_config(file));
+    const std::vector<ParameterSpec> specs = model_parameters(read_config(file));
     ASSERT_EQ(file.tensors().size(), specs.size());
     for (size_t i = 0; i < specs.size(); ++i) {
         const GgufTensor& tensor = file.tensors()[i];
@@ -195,10 +195,10 @@ TEST(Layouts, HuggingFace) {
 }
 
 TEST(Layouts, EachHasEveryParameterUnderNamesOfItsOwn) {
-    const GptConfig config{.layers = 12, .heads = 2, .embd = 4, .context = 3, .vocab = 5, .tied = false};
+    const ModelConfig config{.layers = 12, .heads = 2, .embd = 4, .context = 3, .vocab = 5, .tied = false};
     for (const Layout& layout : layouts()) {
         std::set<std::string> names;
-        for (const ParameterSpec& spec : gpt_parameters(config)) {
+        for (const ParameterSpec& spec : model_parameters(config)) {
             ASSERT_FALSE(rows_of(layout, spec.name).empty()) << layout.name << ": " << spec.name;
             for (const StoredAs& row : rows_of(layout, spec.name)) {
                 for (size_t part = 0; part < row.parts.size() && !row.parts[part].empty(); ++part) {
@@ -227,7 +227,7 @@ TEST_F(Convert, HuggingFaceWithAndWithoutPrefix) {
         write_model(tensors, prefix);
         const GgufFile file = convert("hf");
         expect_model(file, make_tensors(false));
-        const GptConfig expected{.layers = kL, .heads = 2, .embd = kC, .context = kS, .vocab = kV, .ffn = kF};
+        const ModelConfig expected{.layers = kL, .heads = 2, .embd = kC, .context = kS, .vocab = kV, .ffn = kF};
         EXPECT_EQ(read_config(file), expected);
         EXPECT_EQ(file.get<std::string>("general.name"), "hf");
         EXPECT_EQ(file.get<uint32_t>("general.file_type"), 0u);
@@ -434,13 +434,13 @@ TEST_F(Convert, ConfigurationsWithoutModelType) {
     const auto config_of = [&](const nlohmann::json& config, const char* says) {
         write_model(make_tensors(true), "", config);
         warnings.clear();
-        const GptConfig read = read_config(convert("hf"));
+        const ModelConfig read = read_config(convert("hf"));
         EXPECT_MENTIONS(warnings.at(0),
                         "config.json names no model_type: by its keys it is taken for " + std::string(says));
         return read;
     };
-    const GptConfig gpt2{.layers = kL, .heads = 2, .embd = kC, .context = kS, .vocab = kV, .ffn = kF};
-    GptConfig nano = gpt2, four = gpt2;
+    const ModelConfig gpt2{.layers = kL, .heads = 2, .embd = kC, .context = kS, .vocab = kV, .ffn = kF};
+    ModelConfig nano = gpt2, four = gpt2;
     nano.act = Act::GeluErf, four.heads = 4;
     EXPECT_EQ(config_of(
                   {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "model/encode.h"
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 #include "test_errors.h"
 
 namespace nib {
@@ -48,7 +48,7 @@ TEST(Encoder, GivesTheSameBytesForAnyThreads) {
         std::vector<float> values(static_cast<size_t>(count));
         for (int64_t i = 0; i < count; ++i) values[static_cast<size_t>(i)] = value(i);
         std::vector<std::byte> expected(dtype_bytes(DType::Q8_0, count));
-        ref::pack(DType::Q8_0, values.data(), count, expected.data());
+        quant::pack(DType::Q8_0, values.data(), count, expected.data());
         for (const int threads : {1, 3}) {
             double share = 0;
             Encoder encoder(threads, count, [&](double done) { share = done; });

@@ -10,8 +10,8 @@
 
 #include "core/error.h"
 #include "io/gguf.h"
+#include "model/architecture.h"
 #include "model/config.h"
-#include "model/gpt.h"
 #include "text/tokenizer_gguf.h"
 
 namespace {
@@ -39,8 +39,8 @@ void try_get(const nib::GgufFile& file, const std::string& key) {
 
 void try_model(const nib::GgufFile& file) {
     try {
-        const nib::GptConfig config = nib::read_config(file);
-        CHECK(nib::gpt_weights(config, file, 0).blocks.size() == static_cast<size_t>(config.layers));
+        const nib::ModelConfig config = nib::read_config(file);
+        CHECK(nib::place_weights(config, file, 0).blocks.size() == static_cast<size_t>(config.layers));
     } catch (const nib::Error&) {
     }
     try {

@@ -14,8 +14,8 @@
 #include "checkpoint_files.h"
 #include "core/error.h"
 #include "io/gguf.h"
+#include "model/architecture.h"
 #include "model/convert.h"
-#include "model/gpt.h"
 
 namespace {
 
@@ -41,7 +41,7 @@ void write(const fs::path& path, std::string_view bytes) { std::ofstream(path, s
 
 void check_model(const std::string& path) {
     const auto file = nib::GgufFile::open(path);
-    nib::gpt_weights(nib::read_config(file), file, 0);
+    nib::place_weights(nib::read_config(file), file, 0);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 #include <tuple>
 #include <vector>
 
-#include "core/ops.h"
+#include "core/op_table.h"
 #include "cpu/isa.h"
 #include "gpt_case.h"
 #include "io/gguf.h"
@@ -47,18 +47,7 @@ struct Golden : testing::TestWithParam<std::tuple<const KernelTable*, const char
 };
 
 TEST_P(Golden, Logits) {
-    Graph graph(Mode::Infer, B, T);
-    const Tensor in = graph.input("ids", {B * T}, DType::I32), positions = graph.input("positions", {B * T}, DType::I32);
-    const Tensor x = gpt(graph, model.config, model.weights, {in, positions});
-    const Tensor logits = graph.output(graph.linear(x, {model.weights.output, {}}));
-    const Plan plan = compile(graph, backend);
-    std::vector<int32_t> where(ids.size());
-    for (size_t r = 0; r < where.size(); ++r) where[r] = static_cast<int32_t>(r % static_cast<size_t>(T));
-    plan.set(in, ids);
-    plan.set(positions, std::span<const int32_t>(where));
-    plan.run(step());
-    std::vector<float> got(static_cast<size_t>(B * T * model.config.vocab));
-    plan.get(logits, std::span(got));
+    const std::vector<float> got = LogitsGraph(backend, model.config, model.weights, B, T).run(ids);
     EXPECT_LE(relative_error(got, numbers<float>(file, "logits")), 1e-5);
 }
 
@@ -88,14 +77,11 @@ TEST_P(Golden, TenStepsOfAdamW) {
     graph.set(plan, ids, targets);
 
     // Norm of all gradients, then one update per parameter.
-    Graph updates(Mode::Infer, 1, 1);
+    Graph updates(Mode::Infer);
     const auto n = static_cast<int64_t>(model.total), blocks = (n + kSumBlock - 1) / kSumBlock;
     const Tensor partial = updates.make({blocks}, DType::F64), stats = updates.make({2});
-    Params all;
-    all.C = n;
-    all.N = blocks;
-    updates.add(Op::SumSquares, all, {updates.fixed("all gradients", {n}, DType::F32, {model.gradients, 0})}, {partial});
-    updates.add(Op::ClipFactor, all, {partial}, {stats});
+    updates.add(Op::SumSquares, {}, {updates.fixed("all gradients", {n}, DType::F32, {model.gradients, 0})}, {partial});
+    updates.add(Op::ClipFactor, {}, {partial}, {stats});
     const int moments = backend.allocate(model.total * 8);
     for (size_t i = 0; i < model.specs.size(); ++i) {
         Params p;

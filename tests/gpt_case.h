@@ -8,7 +8,8 @@
 
 #include "core/plan.h"
 #include "cpu/backend.h"
-#include "model/gpt.h"
+#include "model/architecture.h"
+#include "model/token_inputs.h"
 #include "op_cases.h"
 
 namespace nib::test {
@@ -16,8 +17,8 @@ namespace nib::test {
 /// The parameters of a model one after another in one buffer, their gradients in the same order in another.
 class GptCase {
 public:
-    GptCase(Backend& backend, const GptConfig& config) : backend(backend), config(config) {
-        for (const ParameterSpec& spec : gpt_parameters(config)) {
+    GptCase(Backend& backend, const ModelConfig& config) : backend(backend), config(config) {
+        for (const ParameterSpec& spec : model_parameters(config)) {
             offsets.push_back(total);
             specs.push_back(spec);
             total += (static_cast<size_t>(spec.shape.elements()) + 15) / 16 * 16;
@@ -25,7 +26,7 @@ public:
         values = backend.allocate(total * 4);
         gradients = backend.allocate(total * 4);
         size_t next = 0;
-        weights = gpt_weights(config, [&](const ParameterSpec& spec) {
+        weights = place_weights(config, [&](const ParameterSpec& spec) {
             const size_t at = offsets[next++] * 4;
             return Weight{
                 spec.name, spec.shape, DType::F32, {values,    at},
@@ -58,19 +59,30 @@ public:
     }
 
     Backend& backend;
-    const GptConfig config;
+    const ModelConfig config;
     std::vector<ParameterSpec> specs;
     std::vector<size_t> offsets;  // of parameters, in floats
     size_t total = 0;             // floats
     int values = -1, gradients = -1;
-    GptWeights weights;
+    Weights weights;
 };
 
 /// A model of two small layers.
-inline GptConfig tiny_config(bool tied = true) {
-    GptConfig c;
+inline ModelConfig tiny_config(bool tied = true) {
+    ModelConfig c;
     c.layers = 2, c.heads = 2, c.embd = 12, c.context = 32, c.vocab = 17;
     c.tied = tied;
+    return c;
+}
+
+/// The same of Llama's family, with fewer heads of keys than of queries.
+inline ModelConfig tiny_llama(bool tied = true, bool biases = false) {
+    ModelConfig c;
+    c.arch = "llama";
+    c.layers = 2, c.heads = 4, c.kv_heads = 2, c.embd = 16, c.context = 32, c.vocab = 17, c.ffn = 24;
+    c.tied = tied;
+    find_architecture(c.arch)->complete(c);
+    c.qkv_bias = biases;
     return c;
 }
 
@@ -100,34 +112,61 @@ inline Step training_step(int64_t rows) {
     return s;
 }
 
+/// The logits (B,T,V) of a graph without a cache, as a plan that has not run.
+struct LogitsGraph {
+    TokenInputs inputs;
+    Tensor logits;
+    Plan plan;
+    int64_t T;
+
+    LogitsGraph(Backend& backend, const ModelConfig& config, const Weights& weights, int64_t batch, int64_t time)
+        : T(time) {
+        Graph graph(Mode::Infer);
+        inputs = TokenInputs(graph, config, batch, time);
+        const auto model = make_model(config);
+        logits = graph.output(graph.linear(model->hidden(graph, inputs.inputs(weights)), weights[model->head()]));
+        plan = compile(std::move(graph), backend);
+    }
+    std::vector<float> run(std::span<const int32_t> ids) {
+        std::vector<int32_t> where(ids.size());
+        for (size_t r = 0; r < where.size(); ++r) where[r] = static_cast<int32_t>(r % static_cast<size_t>(T));
+        inputs.set(plan, ids, where);
+        plan.run({});
+        std::vector<float> values(plan.tensors[static_cast<size_t>(logits.id)].bytes() / 4);
+        plan.get(logits, std::span(values));
+        return values;
+    }
+};
+
 /// Loss, and in Mode::Train its gradients, as a graph and what the host sets and reads.
 struct LossGraph {
     Graph graph;
-    Tensor ids, positions, targets;
-    Graph::Loss loss;
+    mutable TokenInputs inputs;
+    Tensor targets;
+    Graph::LogProbs scores;
     int64_t B, T;
 
-    LossGraph(const GptCase& gpt_case, Mode mode, int64_t batch, int64_t time, float dropout = 0)
-        : graph(mode, batch, time), B(batch), T(time) {
-        const int64_t R = batch * time;
-        ids = graph.input("ids", {R}, DType::I32);
-        positions = graph.input("positions", {R}, DType::I32);
-        targets = graph.input("targets", {R}, DType::I32);
-        const Tensor x = gpt(graph, gpt_case.config, gpt_case.weights, {ids, positions, dropout});
-        loss = graph.loss(x, gpt_case.weights.output, targets);
-        graph.output(loss.losses);
-        if (mode == Mode::Train) graph.record_backward();
+    LossGraph(const GptCase& gpt_case, Mode mode, int64_t batch, int64_t time, float dropout = 0, bool recompute = false)
+        : graph(mode), B(batch), T(time) {
+        inputs = TokenInputs(graph, gpt_case.config, B, T);
+        targets = graph.input("targets", {B, T}, DType::I32);
+        const auto model = make_model(gpt_case.config);
+        const Tensor x = model->hidden(graph, inputs.inputs(gpt_case.weights, dropout));
+        scores = graph.cross_entropy(x, gpt_case.weights[model->head()], targets);
+        graph.output(scores.logp);
+        if (mode == Mode::Train) graph.record_backward(recompute);
     }
     void set(const Plan& plan, std::span<const int32_t> tokens, std::span<const int32_t> goals) const {
         std::vector<int32_t> where(static_cast<size_t>(B * T));
         for (size_t r = 0; r < where.size(); ++r) where[r] = static_cast<int32_t>(r % static_cast<size_t>(T));
-        plan.set(ids, tokens);
-        plan.set(positions, std::span<const int32_t>(where));
+        inputs.set(plan, tokens, where);
         plan.set(targets, goals);
     }
+    /// Cross-entropy of each row in nats.
     std::vector<float> losses(const Plan& plan) const {
         std::vector<float> v(static_cast<size_t>(B * T));
-        plan.get(loss.losses, std::span(v));
+        plan.get(scores.logp, std::span(v));
+        for (float& x : v) x = 0.0f - x;
         return v;
     }
 };

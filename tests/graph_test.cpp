@@ -39,7 +39,7 @@ struct Outcome {
     std::vector<float> losses, gradients;
 };
 
-Outcome train_once(const KernelTable& table, int threads, const GptConfig& config, int64_t B, int64_t T, float dropout) {
+Outcome train_once(const KernelTable& table, int threads, const ModelConfig& config, int64_t B, int64_t T, float dropout) {
     CpuBackend backend(table, threads);
     const GptCase model(backend, config);
     randomize(model, 1);
@@ -51,46 +51,53 @@ Outcome train_once(const KernelTable& table, int threads, const GptConfig& confi
 }
 
 // Along each parameter's own gradient g the loss changes at the rate |g|.
+void expect_gradients(const ModelConfig& config, float dropout) {
+    constexpr int64_t B = 3, T = 8, R = B * T;
+    CpuBackend backend(ref::table, 2);
+    const GptCase model(backend, config);
+    randomize(model, 1);
+    const LossGraph graph(model, Mode::Train, B, T, dropout);
+    const Plan plan = compile(graph.graph, backend);
+    std::vector<int32_t> targets = random_tokens(R, config.vocab, 3);
+    targets[5] = kIgnore;
+    graph.set(plan, random_tokens(R, config.vocab, 2), targets);
+    const Step step = training_step(R);
+    const auto loss = [&] {
+        plan.run(step);
+        const std::vector<float> losses = graph.losses(plan);
+        return std::accumulate(losses.begin(), losses.end(), 0.0) / R;
+    };
+    loss();
+    EXPECT_EQ(graph.losses(plan)[5], 0);
+    for (size_t i = 0; i < model.specs.size(); ++i) {
+        loss();
+        const std::vector<float> at = model.value(i), g = model.gradient(i);
+        const double length = norm(g);
+        ASSERT_GT(length, 1e-4) << model.specs[i].name;
+        const double h = 3e-3;
+        const auto moved = [&](double by) {
+            std::vector<float> v(at);
+            for (size_t j = 0; j < v.size(); ++j) v[j] += static_cast<float>(by * g[j] / length);
+            model.set_value(i, std::span<const float>(v));
+            return loss();
+        };
+        const double rate = (moved(h) - moved(-h)) / (2 * h);
+        model.set_value(i, std::span<const float>(at));
+        EXPECT_NEAR(rate, length, 0.01 * length + 1e-4) << config.arch << " " << model.specs[i].name << " act "
+                                                        << static_cast<int>(config.act) << " dropout " << dropout;
+    }
+}
+
 TEST(Graph, GradientsOfAWholeModel) {
-    for (const float dropout : {0.0f, 0.2f})
+    for (const float dropout : {0.0f, 0.2f}) {
         for (const Act act : {Act::GeluTanh, Act::GeluErf}) {  // ReLU has kinks; reference_test.cpp has its gradient
-            GptConfig config = tiny_config(act != Act::GeluErf);
+            ModelConfig config = tiny_config(act != Act::GeluErf);
             config.act = act;
-            constexpr int64_t B = 3, T = 8, R = B * T;
-            CpuBackend backend(ref::table, 2);
-            const GptCase model(backend, config);
-            randomize(model, 1);
-            const LossGraph graph(model, Mode::Train, B, T, dropout);
-            const Plan plan = compile(graph.graph, backend);
-            std::vector<int32_t> targets = random_tokens(R, config.vocab, 3);
-            targets[5] = kIgnore;
-            graph.set(plan, random_tokens(R, config.vocab, 2), targets);
-            const Step step = training_step(R);
-            const auto loss = [&] {
-                plan.run(step);
-                const std::vector<float> losses = graph.losses(plan);
-                return std::accumulate(losses.begin(), losses.end(), 0.0) / R;
-            };
-            loss();
-            EXPECT_EQ(graph.losses(plan)[5], 0);
-            for (size_t i = 0; i < model.specs.size(); ++i) {
-                loss();
-                const std::vector<float> at = model.value(i), g = model.gradient(i);
-                const double length = norm(g);
-                ASSERT_GT(length, 1e-4) << model.specs[i].name;
-                const double h = 3e-3;
-                const auto moved = [&](double by) {
-                    std::vector<float> v(at);
-                    for (size_t j = 0; j < v.size(); ++j) v[j] += static_cast<float>(by * g[j] / length);
-                    model.set_value(i, std::span<const float>(v));
-                    return loss();
-                };
-                const double rate = (moved(h) - moved(-h)) / (2 * h);
-                model.set_value(i, std::span<const float>(at));
-                EXPECT_NEAR(rate, length, 0.01 * length + 1e-4)
-                    << model.specs[i].name << " act " << static_cast<int>(act) << " dropout " << dropout;
-            }
+            expect_gradients(config, dropout);
         }
+        expect_gradients(tiny_llama(true, true), dropout);
+        expect_gradients(tiny_llama(false), dropout);
+    }
 }
 
 TEST(Graph, SameBitsForAnyNumberOfThreads) {
@@ -106,54 +113,54 @@ TEST(Graph, SameBitsForAnyNumberOfThreads) {
                   {40, 30}
         }) {
             if (table == &ref::table && B == 40) continue;
-            const Outcome one = train_once(*table, 1, tiny_config(), B, T, 0.1f);
-            for (const int threads : {2, 3}) {
-                const Outcome other = train_once(*table, threads, tiny_config(), B, T, 0.1f);
-                EXPECT_TRUE(same_bits(other.losses, one.losses)) << table->name << " B " << B << " T " << T;
-                EXPECT_TRUE(same_bits(other.gradients, one.gradients)) << table->name << " B " << B << " T " << T;
+            for (const ModelConfig& config : {tiny_config(), tiny_llama()}) {
+                const Outcome one = train_once(*table, 1, config, B, T, 0.1f);
+                for (const int threads : {2, 3}) {
+                    const Outcome other = train_once(*table, threads, config, B, T, 0.1f);
+                    EXPECT_TRUE(same_bits(other.losses, one.losses)) << table->name << " B " << B << " T " << T;
+                    EXPECT_TRUE(same_bits(other.gradients, one.gradients)) << table->name << " B " << B << " T " << T;
+                }
             }
         }
 }
 
 TEST(Graph, EveryTableGivesTheReferencesGradients) {
-    for (const int64_t B : {2, 16}) {
-        const Outcome expected = train_once(ref::table, 1, tiny_config(false), B, 13, 0.1f);
-        for (const KernelTable* table : kernel_tables()) {
-            const Outcome got = train_once(*table, 2, tiny_config(false), B, 13, 0.1f);
-            EXPECT_LE(relative_error(got.losses, expected.losses), 1e-6) << table->name;
-            EXPECT_LE(relative_error(got.gradients, expected.gradients), 5e-6) << table->name;
+    for (const ModelConfig& config : {tiny_config(false), tiny_llama(false)})
+        for (const int64_t B : {2, 16}) {
+            const Outcome expected = train_once(ref::table, 1, config, B, 13, 0.1f);
+            for (const KernelTable* table : kernel_tables()) {
+                const Outcome got = train_once(*table, 2, config, B, 13, 0.1f);
+                EXPECT_LE(relative_error(got.losses, expected.losses), 1e-6) << config.arch << " " << table->name;
+                EXPECT_LE(relative_error(got.gradients, expected.gradients), 5e-6) << config.arch << " " << table->name;
+            }
         }
-    }
 }
 
-// After record_backward() has called `complete` for a weight, nothing more is added to its gradient.
-TEST(Graph, CompleteGradientsStayAsTheyAre) {
-    for (const bool tied : {true, false}) {
-        CpuBackend backend(ref::table, 1);
-        const GptCase model(backend, tiny_config(tied));
-        Graph graph(Mode::Train, 2, 5);
-        const Tensor ids = graph.input("ids", {10}, DType::I32), positions = graph.input("positions", {10}, DType::I32);
-        const Tensor x = gpt(graph, model.config, model.weights, {ids, positions});
-        graph.loss(x, model.weights.output, graph.input("targets", {10}, DType::I32));
-        std::vector<std::pair<Tensor, size_t>> complete;  // gradient, nodes at that time
-        graph.record_backward([&](Tensor weight, Tensor gradient) {
-            EXPECT_EQ("d " + graph.info(weight).name, graph.info(gradient).name);
-            complete.emplace_back(gradient, graph.nodes().size());
-        });
-        EXPECT_EQ(complete.size(), model.specs.size());
-        for (const auto& [gradient, nodes] : complete) {
-            size_t writers = 0;
-            for (size_t i = 0; i < graph.nodes().size(); ++i)
-                for (const Tensor& t : graph.nodes()[i].out) {
-                    if (t != gradient) continue;
-                    EXPECT_LT(i, nodes) << graph.info(gradient).name;
-                    // The first sets it, the others add to it.
-                    const size_t k = static_cast<size_t>(&t - graph.nodes()[i].out.data());
-                    EXPECT_EQ(graph.nodes()[i].accumulate >> k & 1, writers++ > 0);
-                }
-            EXPECT_EQ(writers, tied && graph.info(gradient).name == "d token_embd.weight" ? 2u : 1u);
+// Recomputation keeps less, and gives the same bits.
+TEST(Graph, RecomputationGivesTheSameBitsWithLessMemory) {
+    for (const KernelTable* table : kernel_tables())
+        for (const int64_t B : {2, 16}) {
+            ModelConfig config = tiny_config();
+            config.layers = 6;
+            CpuBackend backend(*table, 2);
+            const GptCase model(backend, config);
+            randomize(model, 1);
+            std::vector<float> losses[2], gradients[2];
+            size_t bytes[2];
+            for (const bool recompute : {false, true}) {
+                const LossGraph graph(model, Mode::Train, B, 13, 0.1f, recompute);
+                const Plan plan = compile(graph.graph, backend);
+                check_schedule(plan);
+                check_arena(plan);
+                graph.set(plan, random_tokens(B * 13, config.vocab, 2), random_tokens(B * 13, config.vocab, 3));
+                plan.run(training_step(B * 13));
+                losses[recompute] = graph.losses(plan), gradients[recompute] = model.all_gradients();
+                bytes[recompute] = plan.arena_bytes;
+            }
+            EXPECT_TRUE(same_bits(losses[0], losses[1])) << table->name;
+            EXPECT_TRUE(same_bits(gradients[0], gradients[1])) << table->name;
+            EXPECT_LT(bytes[1], bytes[0] / 2) << table->name;
         }
-    }
 }
 
 // ---- the loss --------------------------------------------------------------------------------------------------------
@@ -183,24 +190,23 @@ LossResult run_loss(int64_t B, int64_t T, int64_t C, int64_t V, bool by_hand) {
          DType::F32, {values,    0},
          {gradients, 0}
     };
-    Graph graph(Mode::Train, B, T);
-    const Tensor x = graph.input("x", {R, C}, DType::F32), targets = graph.input("targets", {R}, DType::I32);
-    Tensor losses, dx;
+    Graph graph(Mode::Train);
+    const Tensor x = graph.input("x", {B, T, C}, DType::F32), targets = graph.input("targets", {B, T}, DType::I32);
+    graph.want_gradient(x);
+    Tensor logp, dx;
     if (by_hand) {
-        Params p;
-        p.B = B, p.T = T, p.C = C, p.N = V;
-        const Tensor w = graph.weight(head), logits = graph.make({R, V});
-        losses = graph.make({R}), dx = graph.make({R, C});
-        graph.add(Op::Linear, p, {x, w}, {logits});
-        graph.add(Op::CrossEntropy, p, {logits, targets}, {losses, logits});
-        graph.add(Op::LinearBackward, p, {logits, w}, {dx});
-        graph.add(Op::LinearBackwardWeight, p, {logits, x}, {graph.gradient(w).tensor});
+        const Tensor w = graph.weight(head), logits = graph.make({B, T, V});
+        logp = graph.make({B, T}), dx = graph.make({B, T, C});
+        graph.add(Op::Linear, {}, {x, w}, {logits});
+        graph.add(Op::CrossEntropy, {}, {logits, targets}, {logp, logits});
+        graph.add(Op::LinearBackward, {}, {logits, w}, {dx});
+        graph.add(Op::LinearBackwardWeight, {}, {logits, x}, {graph.gradient(w).tensor});
     } else {
-        losses = graph.loss(x, head, targets).losses;
+        logp = graph.cross_entropy(x, {head, {}}, targets).logp;
         graph.record_backward();
         dx = graph.gradient(x).tensor;
     }
-    graph.output(losses);
+    graph.output(logp);
     graph.output(dx);
     const Plan plan = compile(graph, backend);
     check_schedule(plan);
@@ -209,7 +215,8 @@ LossResult run_loss(int64_t B, int64_t T, int64_t C, int64_t V, bool by_hand) {
     plan.run(training_step(R));
     LossResult result{std::vector<float>(static_cast<size_t>(R)), std::vector<float>(static_cast<size_t>(R * C)),
                       std::vector<float>(static_cast<size_t>(V * C))};
-    plan.get(losses, std::span(result.losses));
+    plan.get(logp, std::span(result.losses));
+    for (float& x_loss : result.losses) x_loss = 0.0f - x_loss;
     plan.get(dx, std::span(result.dx));
     backend.download({gradients, 0}, std::as_writable_bytes(std::span(result.dw)));
     for (size_t r = 0; r < target_values.size(); ++r) {
@@ -270,39 +277,49 @@ struct Generator {
     std::vector<KvCache> caches;
     int cache_buffer;
 
-    Generator(const KernelTable& table, int threads, int64_t capacity)
-        : backend(table, threads), model(backend, tiny_config()) {
+    Generator(const KernelTable& table, int threads, int64_t capacity, const ModelConfig& config)
+        : backend(table, threads), model(backend, config) {
         randomize(model, 1);
-        const auto bytes = static_cast<size_t>(capacity * model.config.embd * 4);
+        const auto bytes = static_cast<size_t>(capacity * config.kv() * config.head_dim() * 4);
         cache_buffer = backend.allocate(bytes * 2 * static_cast<size_t>(model.config.layers));
         for (size_t l = 0; l < static_cast<size_t>(model.config.layers); ++l)
             caches.push_back({
                 {cache_buffer, 2 * l * bytes      },
                 {cache_buffer, (2 * l + 1) * bytes},
-                DType::F32, capacity
+                DType::F32,
+                1,
+                config.kv(),
+                capacity,
+                config.head_dim()
             });
     }
     std::vector<float> last_logits(const std::vector<int32_t>& tokens, int64_t width, const std::vector<int64_t>& pieces) {
-        Graph graph(Mode::Infer, 1, width);
-        const Tensor ids = graph.input("ids", {width}, DType::I32),
-                     positions = graph.input("positions", {width}, DType::I32);
+        Graph graph(Mode::Infer);
+        const RowCount live = graph.add_row_count();
+        TokenInputs inputs(graph, model.config, 1, width, live);
+        const Tensor slots = graph.input("slots", {1, width}, DType::I32, live);
+        const Tensor spans = graph.input("spans", {1, width, 2}, DType::I32, live);
         const Tensor rows = graph.input("rows", {1}, DType::I32);
-        const Tensor x = gpt(graph, model.config, model.weights, {ids, positions, 0, &caches});
-        const Tensor logits = graph.output(graph.linear(graph.gather(x, rows), {model.weights.output, {}}));
+        const CacheInputs cache{caches, slots, spans};
+        const auto gpt = make_model(model.config);
+        const Tensor x = gpt->hidden(graph, inputs.inputs(model.weights, 0, &cache));
+        const Tensor logits = graph.output(graph.linear(graph.gather(x, rows), model.weights[gpt->head()]));
         const Plan plan = compile(graph, backend);
         check_schedule(plan);
         int64_t at = 0;
         for (const int64_t count : pieces) {
-            std::vector<int32_t> part(static_cast<size_t>(width)), where(part);
+            std::vector<int32_t> part(static_cast<size_t>(width)), where(part), seen(2 * part.size());
+            plan.set(slots, std::span<const int32_t>(part));
             for (int64_t i = 0; i < count; ++i) {
                 part[static_cast<size_t>(i)] = tokens[static_cast<size_t>(at + i)];
                 where[static_cast<size_t>(i)] = static_cast<int32_t>(at + i);
+                seen[static_cast<size_t>(2 * i + 1)] = static_cast<int32_t>(at + i + 1);
             }
-            plan.set(ids, std::span<const int32_t>(part));
-            plan.set(positions, std::span<const int32_t>(where));
+            plan.set(spans, std::span<const int32_t>(seen));
+            inputs.set(plan, part, where);
             plan.set(rows, std::span<const int32_t>({static_cast<int32_t>(count - 1)}));
             Step step;
-            step.rows = count;
+            step.rows[0] = count;
             plan.run(step);
             at += count;
         }
@@ -316,21 +333,12 @@ TEST(Inference, CachedPiecesGiveWhatTheWholeSequenceGives) {
     constexpr int64_t T = 20;
     const std::vector<int32_t> tokens = random_tokens(T, 17, 2);
     for (const KernelTable* table : kernel_tables())
-        for (const int threads : {1, 2}) {
-            Generator generator(*table, threads, 32);
+        for (const ModelConfig& config : {tiny_config(), tiny_llama()}) {
+            const int threads = config.arch == "gpt2" ? 1 : 2;
+            Generator generator(*table, threads, 32, config);
             // Without a cache, all logits.
-            Graph graph(Mode::Infer, 1, T);
-            const Tensor ids = graph.input("ids", {T}, DType::I32), positions = graph.input("positions", {T}, DType::I32);
-            const Tensor x = gpt(graph, generator.model.config, generator.model.weights, {ids, positions});
-            const Tensor logits = graph.output(graph.linear(x, {generator.model.weights.output, {}}));
-            const Plan plan = compile(graph, generator.backend);
-            std::vector<int32_t> where(T);
-            std::iota(where.begin(), where.end(), 0);
-            plan.set(ids, std::span<const int32_t>(tokens));
-            plan.set(positions, std::span<const int32_t>(where));
-            plan.run(Step());
-            std::vector<float> all(T * 17);
-            plan.get(logits, std::span(all));
+            const std::vector<float> all =
+                LogitsGraph(generator.backend, generator.model.config, generator.model.weights, 1, T).run(tokens);
             const std::vector<float> expected(all.end() - 17, all.end());
             EXPECT_LE(relative_error(generator.last_logits(tokens, T, {T}), expected), 1e-5) << table->name;
             EXPECT_LE(relative_error(generator.last_logits(tokens, 16, {16, 3, 1}), expected), 1e-5) << table->name;
@@ -352,25 +360,24 @@ TEST(Inference, GatheredRowsDoNotDependOnTheStepsRows) {
             for (float& v : w_values) v = random.uniform();
             const int weights = backend.allocate(w_values.size() * 4), after = backend.allocate(4 * V * T);
             backend.upload({weights, 0}, std::as_bytes(std::span(w_values)));
-            Graph graph(Mode::Infer, 1, T);
-            const Tensor x = graph.input("x", {T, C}, DType::F32), rows = graph.input("rows", {picked}, DType::I32);
+            Graph graph(Mode::Infer);
+            const Tensor x = graph.input("x", {1, T, C}, DType::F32, graph.add_row_count());
+            const Tensor rows = graph.input("rows", {picked}, DType::I32);
             const LinearWeights head{
                 {"w",         {V, C}, DType::F32, {weights, 0}, {}},
                 {        }
             };
             // The result stands in a buffer of its own, with room behind it that must stay zero.
             const Tensor gathered = graph.gather(x, rows);
-            const Tensor y = graph.fixed("y", {picked, V}, DType::F32, {after, 0});
-            Params p;
-            p.B = picked, p.T = 1, p.C = C, p.N = V;
-            graph.add(Op::Linear, p, {gathered, graph.weight(head.w)}, {y});
+            const Tensor y = graph.fixed("y", {1, picked, V}, DType::F32, {after, 0});
+            graph.add(Op::Linear, {}, {gathered, graph.weight(head.w)}, {y});
             const Plan plan = compile(graph, backend);
             std::vector<int32_t> which(static_cast<size_t>(picked));
             for (size_t i = 0; i < which.size(); ++i) which[i] = static_cast<int32_t>(i % 3);
             plan.set(x, std::span<const float>(x_values));
             plan.set(rows, std::span<const int32_t>(which));
             Step step;
-            step.rows = 3;
+            step.rows[0] = 3;
             plan.run(step);
             std::vector<float> got(V * T);
             backend.download({after, 0}, std::as_writable_bytes(std::span(got)));

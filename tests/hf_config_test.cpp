@@ -63,15 +63,15 @@ TEST(HfConfig, OfMinGpt) {
 
 TEST(HfConfig, IsWrittenAsItIsRead) {
     for (const float eps : {1e-5f, 1e-6f, 0.0f, 0.1f, 1.0f / 3}) {
-        const GptConfig c{.layers = 3,
-                          .heads = 5,
-                          .embd = 35,
-                          .context = 9,
-                          .vocab = 11,
-                          .ffn = 70,
-                          .eps = eps,
-                          .act = Act::Relu,
-                          .tied = false};
+        const ModelConfig c{.layers = 3,
+                            .heads = 5,
+                            .embd = 35,
+                            .context = 9,
+                            .vocab = 11,
+                            .ffn = 70,
+                            .eps = eps,
+                            .act = Act::Relu,
+                            .tied = false};
         const SavedConfig read = parse_hf_config(hf_config_text(c, "a \"name\"", "float32", 10, -1), "config.json");
         EXPECT_EQ(read.layers, c.layers);
         EXPECT_EQ(read.heads, c.heads);

@@ -1,9 +1,8 @@
 // Every kernel of every instruction set that this machine has, against the scalar reference.
 #include <gtest/gtest.h>
 
-#include <cstring>
-#include <numeric>
-#include <ostream>
+#include <algorithm>
+#include <cmath>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -59,11 +58,11 @@ TEST_P(Kernels, AllTailsAndOptions) {
 }
 
 TEST_P(Kernels, AllTypes) {
-    ref::for_each_typed_case(op(), sampled([&](const OpCase& c) { check_case(table(), c); }));
+    check::for_each_typed_case(op(), sampled([&](const OpCase& c) { check_case(table(), c); }));
 }
 
 TEST_P(Kernels, LargeShapes) {
-    ref::for_each_large_case(op(), sampled([&](const OpCase& c) { check_case(table(), c); }));
+    check::for_each_large_case(op(), sampled([&](const OpCase& c) { check_case(table(), c); }));
 }
 
 std::vector<const KernelTable*> simd_tables() {
@@ -93,7 +92,7 @@ struct Table : testing::TestWithParam<const KernelTable*> {
 // Inference with fewer rows than the plan was made for.
 TEST_P(Table, FewerRows) {
     for (const Op op : all_ops())
-        ref::for_each_case_of_fewer_rows(op, sampled([&](const OpCase& c) { check_case(table(), c); }));
+        check::for_each_case_of_fewer_rows(op, sampled([&](const OpCase& c) { check_case(table(), c); }));
 }
 
 TEST_P(Table, LayoutsGiveTheSameBits) {
@@ -101,7 +100,7 @@ TEST_P(Table, LayoutsGiveTheSameBits) {
         Random random(8);
         auto sample = sampled([&](const OpCase& c) { check_layouts(table(), c); });
         const auto check = [&](int64_t B, int64_t T, int64_t C, int64_t N) {
-            sample(make_case(op, B, T, C, N, 1, 1, random.bits()));
+            sample(make_case(op, {.B = B, .T = T, .C = C, .N = N}, random.bits()));
         };
         for (const int64_t R : {17, 24, 33, 130})  // fewer are always by columns
             for (const int64_t C : {1, 16, 37, 300})
@@ -111,49 +110,79 @@ TEST_P(Table, LayoutsGiveTheSameBits) {
     }
 }
 
+// A case with no optional operand and all options off.
+OpCase plain_case(Op op, const Params& p) {
+    OpCase c;
+    c.op = op;
+    c.p = p;
+    c.step.loss_scale = 1;
+    for (int i = 0; i < kMaxOperands; ++i) c.absent[static_cast<size_t>(i)] = op_info(op).operands[i].optional;
+    return c;
+}
+
+// Numbers over the whole range of activations, and far beyond.
+constexpr int64_t kCurve = 4001;
+void fill_curve(check::GuardedTensor& x) {
+    for (int64_t i = 0; i < kCurve; ++i) x.as<float>()[i] = static_cast<float>(i - kCurve / 2) * 0.01f;
+    x.as<float>()[0] = -1e30f, x.as<float>()[kCurve - 1] = 1e30f;
+}
+
 TEST_P(Table, ActivationsOverTheirWholeRange) {
+    using L = operand::Linear;
+    using E = operand::LinearBackwardEpilogue;
     // Through a linear layer of one column: y = act(x).
-    for (const Act act : {Act::GeluTanh, Act::GeluErf, Act::Relu}) {
-        OpCase c;
-        c.op = Op::Linear;
-        c.p.B = 1, c.p.T = 4001, c.p.C = c.p.N = 1;
-        c.p.act = act;
-        c.without_in = 12;
-        OpCase back = c;
-        back.op = Op::LinearBackwardEpilogue;
-        back.without_in = 0;
+    for (const Act act : {Act::GeluTanh, Act::GeluErf, Act::Relu, Act::Silu}) {
+        OpCase c = plain_case(Op::Linear, {.B = 1, .T = kCurve, .C = 1, .N = 1, .act = act});
+        OpCase back = plain_case(Op::LinearBackwardEpilogue, c.p);
+        back.absent = {};
         Operands<float> got(c), expected(c), got_back(back), expected_back(back);
-        for (Operands<float>* o : {&got, &expected}) {
-            for (int i = 0; i < 4001; ++i) o->in[0].as<float>()[i] = static_cast<float>(i - 2000) * 0.01f;
-            o->in[0].as<float>()[0] = -1e30f, o->in[0].as<float>()[4000] = 1e30f;
-            o->in[1].as<float>()[0] = 1;
-        }
+        for (Operands<float>* o : {&got, &expected}) fill_curve((*o)[L::x]), (*o)[L::w].as<float>()[0] = 1;
         for (Operands<float>* o : {&got_back, &expected_back}) {
-            std::memcpy(o->in[1].data(), got.in[0].data(), got.in[0].bytes());
-            std::fill_n(o->in[0].as<float>(), 4001, 1.0f);
+            fill_curve((*o)[E::pre]);
+            std::fill_n((*o)[E::dy].as<float>(), kCurve, 1.0f);
         }
         run(got), run(got_back);
         expected.run(ref::table), expected_back.run(ref::table);
-        for (int i = 0; i < 4001; ++i) {
-            const float x = got.in[0].as<float>()[i], y = expected.out[0].as<float>()[i];
-            ASSERT_NEAR(got.out[0].as<float>()[i], y, 1e-6 * std::max(1.0f, std::abs(y))) << "x = " << x;
-            ASSERT_NEAR(got_back.out[0].as<float>()[i], expected_back.out[0].as<float>()[i], 2e-6) << "x = " << x;
+        for (int64_t i = 0; i < kCurve; ++i) {
+            const float x = got[L::x].as<float>()[i], y = expected[L::y].as<float>()[i];
+            ASSERT_NEAR(got[L::y].as<float>()[i], y, 1e-6 * std::max(1.0f, std::abs(y))) << "x = " << x;
+            ASSERT_NEAR(got_back[E::dpre].as<float>()[i], expected_back[E::dpre].as<float>()[i], 2e-6) << "x = " << x;
+        }
+    }
+}
+
+TEST_P(Table, GatesOverTheirWholeRange) {
+    using G = operand::Glu;
+    using B = operand::GluBackward;
+    for (const Act act : {Act::GeluTanh, Act::GeluErf, Act::Relu, Act::Silu}) {
+        const OpCase c = plain_case(Op::Glu, {.B = 1, .T = 1, .C = kCurve, .act = act});
+        const OpCase back = plain_case(Op::GluBackward, c.p);
+        Operands<float> got(c), expected(c), got_back(back), expected_back(back);
+        for (Operands<float>* o : {&got, &expected}) fill_curve((*o)[G::gate]);
+        for (Operands<float>* o : {&got_back, &expected_back}) fill_curve((*o)[B::gate]);
+        run(got), run(got_back);
+        expected.run(ref::table), expected_back.run(ref::table);
+        const auto near = [](float a, float b) { return std::abs(a - b) <= 2e-6f * std::max(1.0f, std::abs(b)); };
+        for (int64_t i = 0; i < kCurve; ++i) {
+            const float x = got[G::gate].as<float>()[i];
+            ASSERT_PRED2(near, got[G::y].as<float>()[i], expected[G::y].as<float>()[i]) << "x = " << x;
+            ASSERT_PRED2(near, got_back[B::dgate].as<float>()[i], expected_back[B::dgate].as<float>()[i]) << "x = " << x;
+            ASSERT_PRED2(near, got_back[B::dup].as<float>()[i], expected_back[B::dup].as<float>()[i]) << "x = " << x;
         }
     }
 }
 
 TEST_P(Table, LossOfFarLogits) {
+    using O = operand::CrossEntropy;
     for (const float far : {0.0f, 50.0f, 200.0f, 1e4f}) {
-        OpCase c;
-        c.op = Op::CrossEntropy;
-        c.p.B = 1, c.p.T = 4, c.p.C = 1, c.p.N = 37;
-        c.step.loss_scale = 1;
+        OpCase c = plain_case(Op::CrossEntropy, {.B = 1, .T = 4, .N = 37});
+        c.absent = {};
         Operands<float> got(c), expected(c);
         for (Operands<float>* o : {&got, &expected})
             for (int r = 0; r < 4; ++r) {
-                o->in[0].as<float>()[r * 37 + 3 * r] = far;
-                o->in[0].as<float>()[r * 37 + 36] = -far;
-                o->in[1].as<int32_t>()[r] = r == 0 ? 0 : 36;
+                (*o)[O::logits].as<float>()[r * 37 + 3 * r] = far;
+                (*o)[O::logits].as<float>()[r * 37 + 36] = -far;
+                (*o)[O::targets].as<int32_t>()[r] = r == 0 ? 0 : 36;
             }
         run(got);
         expected.run(ref::table);
@@ -163,12 +192,13 @@ TEST_P(Table, LossOfFarLogits) {
 
 TEST_P(Table, AttentionToOneFarKey) {
     for (const float far : {20.0f, 1000.0f}) {
-        OpCase c;
-        c.op = Op::Attention;
-        c.p.B = 1, c.p.T = 70, c.p.C = 16, c.p.H = 1;
+        OpCase c = plain_case(Op::Attention, {.B = 1, .T = 70, .C = 16, .H = 1, .G = 1, .S = 70, .K = 16, .D = 16});
+        c.p.scale = 0.25f;
+        c.p.causal = true;
+        c.absent[operand::Attention::lse] = false;
         Operands<float> got(c), expected(c);
         for (Operands<float>* o : {&got, &expected})
-            for (int i = 0; i < 16; ++i) o->in[0].as<float>()[40 * 48 + 16 + i] *= far;
+            for (int i = 0; i < 16; ++i) (*o)[operand::Attention::k].as<float>()[40 * 16 + i] *= far;
         run(got);
         expected.run(ref::table);
         ASSERT_TRUE(near_to(got, expected, {1e-5, 4e-5, 0.1})) << "key of " << far;
@@ -177,14 +207,15 @@ TEST_P(Table, AttentionToOneFarKey) {
 
 TEST_P(Table, NormOfNearlyEqualChannels) {
     // The variance is a small difference: mean first, squares after.
-    OpCase c;
-    c.op = Op::Norm;
-    c.p.B = 1, c.p.T = 3, c.p.C = 100;
-    c.p.eps = 1e-5f;
+    OpCase c = plain_case(Op::Norm, {.B = 1, .T = 3, .C = 100, .eps = 1e-5f});
+    c.absent = {};
     Operands<float> got(c), expected(c);
     for (Operands<float>* o : {&got, &expected})
         for (int i = 0; i < 300; ++i)
-            o->in[0].as<float>()[i] = (i < 100 ? 1000.0f : i < 200 ? 0.0f : 7.0f) + 0.25f * static_cast<float>(i % 7);
+            (*o)[operand::Norm::x].as<float>()[i] = (i < 100   ? 1000.0f
+                                                     : i < 200 ? 0.0f
+                                                               : 7.0f) +
+                                                    0.25f * static_cast<float>(i % 7);
     run(got);
     expected.run(ref::table);
     ASSERT_TRUE(near_to(got, expected, {2e-4, 4e-4}));  // mean 1000 has an error of 6e-5 in float

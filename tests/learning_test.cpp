@@ -24,7 +24,7 @@ protected:
         request.options = options;
         CpuBackend backend(kernel_table("auto"), 2);
         Progress silent(nullptr, false, 1);
-        return Trainer(backend, prepare_training(request, backend.workers()), silent).run();
+        return Trainer(backend, prepare_training(request, backend), silent).run();
     }
     TrainLog log() const {
         TrainLog log((folder_ / "m.log.jsonl").string());

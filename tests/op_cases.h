@@ -1,4 +1,4 @@
-// Calls of single ops (ref/op_case.h, ref/operands.h) for GoogleTest: their guards, and the results of two runs.
+// Calls of single ops (check/op_case.h, check/operands.h) for GoogleTest: their guards, and the results of two runs.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -7,22 +7,21 @@
 #include <cstring>
 #include <vector>
 
+#include "check/op_check.h"
 #include "core/error.h"
-#include "core/ops.h"
 #include "ref/kernels.h"
-#include "ref/op_check.h"
 
 namespace nib::test {
 
-using ref::for_each_case, ref::make_case, ref::OpCase, ref::op_tolerance, ref::Random, ref::Tolerance;
+using check::for_each_case, check::make_case, check::OpCase, check::op_tolerance, check::Random, check::Tolerance;
 
 /// No run may write outside its tensors.
 template <class Real>
-struct Operands : ref::Operands<Real> {
-    using ref::Operands<Real>::Operands;
+struct Operands : check::Operands<Real> {
+    using check::Operands<Real>::Operands;
     template <class... Ranges>
     void run(const KernelTable& table, const Ranges&... ranges) {
-        ref::Operands<Real>::run(table, ranges...);
+        check::Operands<Real>::run(table, ranges...);
         EXPECT_EQ(this->overrun(), "") << this->description().text();
     }
 };
@@ -30,19 +29,20 @@ struct Operands : ref::Operands<Real> {
 /// Compares all outputs of the same case. Int outputs must be equal.
 template <class A, class B>
 testing::AssertionResult near_to(const Operands<A>& got, const Operands<B>& expected, const Tolerance& tolerance) {
-    const std::string mismatch = ref::compare<A, B>(got, expected, tolerance).mismatch;
+    const std::string mismatch = check::compare<A, B>(got, expected, tolerance).mismatch;
     return mismatch.empty() ? testing::AssertionSuccess() : testing::AssertionFailure() << mismatch;
 }
 
 /// Whether all outputs are the same, bit for bit.
 inline testing::AssertionResult same(const Operands<float>& got, const Operands<float>& expected, const char* what) {
-    for (int i = 0; i < kMaxOut; ++i)
-        if (got.out[i].present() && std::memcmp(got.out[i].data(), expected.out[i].data(), got.out[i].bytes()) != 0) {
-            size_t at = 0;
-            while (std::memcmp(got.out[i].data() + at, expected.out[i].data() + at, 4) == 0) at += 4;
-            return testing::AssertionFailure() << what << ": out[" << i << "] differs at element " << at / 4 << " of "
-                                               << got.out[i].bytes() / 4 << ": " << got.description().text();
-        }
+    for (int i = kMaxIn; i < kMaxOperands; ++i) {
+        if (!got[i].present() || std::memcmp(got[i].data(), expected[i].data(), got[i].bytes()) == 0) continue;
+        size_t at = 0;
+        while (got[i].data()[at] == expected[i].data()[at]) ++at;
+        return testing::AssertionFailure()
+               << what << ": " << op_info(got.description().op).operands[i].name << " differs at byte " << at << " of "
+               << got[i].bytes() << ": " << got.description().text();
+    }
     return testing::AssertionSuccess();
 }
 

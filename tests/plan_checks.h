@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/ops.h"
+#include "core/op_table.h"
 #include "core/plan.h"
 
 namespace nib::test {
@@ -37,7 +37,7 @@ inline bool depend(const Plan& plan, const Node& a, const Node& b) {
                 if (same_values(plan, x, y)) return true;
         return false;
     };
-    return any(a.out, b.in) || any(a.out, b.out) || any(a.in, b.out);
+    return any(a.outputs(), b.inputs()) || any(a.outputs(), b.outputs()) || any(a.inputs(), b.outputs());
 }
 
 inline void check_schedule(const Plan& plan) {
@@ -81,8 +81,7 @@ inline void check_arena(const Plan& plan) {
                 if (life.first < 0) life.first = static_cast<int>(s);
                 life.last = static_cast<int>(s);
             };
-            for (const Tensor t : plan.nodes[static_cast<size_t>(i)].in) touch(t);
-            for (const Tensor t : plan.nodes[static_cast<size_t>(i)].out) touch(t);
+            for (const Tensor t : plan.nodes[static_cast<size_t>(i)].operands) touch(t);
         }
     size_t together = 0;
     for (size_t i = 0; i < lives.size(); ++i) {

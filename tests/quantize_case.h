@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/dtype.h"
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 
 namespace nib::test {
 
@@ -49,13 +49,13 @@ inline std::vector<float> gauss(uint64_t seed, size_t count, int power = 1) {
 inline std::vector<float> unpacked(DType type, const std::vector<uint8_t>& blocks) {
     const DTypeInfo& info = *dtype_info(type);
     std::vector<float> out(blocks.size() / static_cast<size_t>(info.block_bytes) * static_cast<size_t>(info.block_size));
-    ref::unpack(type, blocks.data(), static_cast<int64_t>(out.size()), out.data());
+    quant::unpack(type, blocks.data(), static_cast<int64_t>(out.size()), out.data());
     return out;
 }
 
 inline std::vector<uint8_t> packed(DType type, const std::vector<float>& values) {
     std::vector<uint8_t> out(dtype_bytes(type, static_cast<int64_t>(values.size())));
-    ref::pack(type, values.data(), static_cast<int64_t>(values.size()), out.data());
+    quant::pack(type, values.data(), static_cast<int64_t>(values.size()), out.data());
     return out;
 }
 

@@ -1,5 +1,5 @@
 // Dot products of quantized rows with quantized activations.
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 
 #include <gtest/gtest.h>
 
@@ -22,10 +22,10 @@ TEST(QuantizeDot, Activations) {
     for (size_t i = 768; i < 1024; ++i) x[i] *= 1e37f;
     x[1100] = kNan;
     x[1300] = -kInf;
-    std::vector<ref::Activation32> small(x.size() / 32);
-    std::vector<ref::Activation256> large(x.size() / 256);
-    ref::quantize_activations(x.data(), static_cast<int64_t>(x.size()), small.data());
-    ref::quantize_activations(x.data(), static_cast<int64_t>(x.size()), large.data());
+    std::vector<quant::Activation32> small(x.size() / 32);
+    std::vector<quant::Activation256> large(x.size() / 256);
+    quant::quantize_activations(x.data(), static_cast<int64_t>(x.size()), small.data());
+    quant::quantize_activations(x.data(), static_cast<int64_t>(x.size()), large.data());
     const auto check = [&](size_t first, size_t n, float scale, const int8_t* q, const auto& sum_of) {
         const bool finite = std::all_of(&x[first], &x[first] + n, [](float v) { return std::isfinite(v); });
         float amax = 0;
@@ -57,8 +57,8 @@ TEST(QuantizeDot, Activations) {
     // Ties go to even: 127 fixes the step at 1.
     std::vector<float> ties(32);
     ties[0] = 127, ties[1] = 0.5f, ties[2] = 1.5f, ties[3] = 2.5f, ties[4] = -0.5f, ties[5] = -1.5f, ties[6] = -2.5f;
-    ref::Activation32 tied;
-    ref::quantize_activations(ties.data(), 32, &tied);
+    quant::Activation32 tied;
+    quant::quantize_activations(ties.data(), 32, &tied);
     const int want[] = {127, 0, 2, 2, 0, -2, -2};
     for (int i = 0; i < 7; ++i) EXPECT_EQ(tied.q[i], want[i]);
     EXPECT_EQ(tied.scale, 1);
@@ -73,7 +73,7 @@ void check_dot(DType type) {
     const std::vector<float> w = unpacked(type, row);
     const std::vector<float> x = gauss(31, static_cast<size_t>(count));
     std::vector<Activation> a(blocks);
-    ref::quantize_activations(x.data(), count, a.data());
+    quant::quantize_activations(x.data(), count, a.data());
 
     double exact = 0, rounded = 0, bound = 0, terms = 0;
     for (int64_t i = 0; i < count; ++i) {
@@ -85,30 +85,30 @@ void check_dot(DType type) {
         bound += std::abs(static_cast<double>(w[k])) * run.scale * 0.501;
     }
     double magnitude = 0, size_of_terms = 0;
-    const double result = ref::dot(type, row.data(), a.data(), count, &magnitude);
+    const double result = quant::dot(type, row.data(), a.data(), count, &magnitude);
     EXPECT_GT(magnitude, 0);
     EXPECT_LE(std::abs(result), magnitude);
     // The unpacked weights are rounded to float after subtracting the offset; the dot product is not.
     EXPECT_NEAR(result, rounded, terms * 0x1p-22);
     EXPECT_NEAR(result, exact, bound);
-    EXPECT_NEAR(ref::dot(type, row.data(), x.data(), count, &size_of_terms), exact, 1e-12 * terms);
+    EXPECT_NEAR(quant::dot(type, row.data(), x.data(), count, &size_of_terms), exact, 1e-12 * terms);
     EXPECT_NEAR(size_of_terms, terms, 1e-12 * terms);
-    EXPECT_EQ(ref::dot(type, row.data(), a.data(), 0), 0);
+    EXPECT_EQ(quant::dot(type, row.data(), a.data(), 0), 0);
     a[3].scale = kNan;
-    EXPECT_TRUE(std::isnan(ref::dot(type, row.data(), a.data(), count)));
+    EXPECT_TRUE(std::isnan(quant::dot(type, row.data(), a.data(), count)));
 }
 
 TEST(QuantizeDot, IsTheProductOfTheUnpackedRow) {
     for (const DType type : kQuantized) {
         SCOPED_TRACE(dtype_info(type)->name);
-        is_k(type) ? check_dot<ref::Activation256>(type) : check_dot<ref::Activation32>(type);
+        is_k(type) ? check_dot<quant::Activation256>(type) : check_dot<quant::Activation32>(type);
     }
     for (const DType type : kPlain) {
         const std::vector<float> x = gauss(41, 100), w = gauss(42, 100), rounded = round_trip(type, w);
         const std::vector<uint8_t> row = packed(type, w);
         double want = 0;
         for (size_t i = 0; i < 100; ++i) want += static_cast<double>(rounded[i]) * x[i];
-        EXPECT_EQ(ref::dot(type, row.data(), x.data(), 100), want);
+        EXPECT_EQ(quant::dot(type, row.data(), x.data(), 100), want);
     }
 }
 
@@ -116,7 +116,7 @@ TEST(QuantizeDot, IsTheProductOfTheUnpackedRow) {
 TEST(QuantizeDot, SumsOfAKBlockStayBelow28Bits) {
     for (const DType type : {DType::Q2_K, DType::Q3_K, DType::Q4_K, DType::Q5_K, DType::Q6_K}) {
         std::vector<uint8_t> block(static_cast<size_t>(dtype_info(type)->block_bytes), 0xFF);
-        ref::Activation256 x{};
+        quant::Activation256 x{};
         x.scale = 1;
         std::fill_n(x.q, 256, int8_t{127});
         std::fill_n(x.sums, 16, int16_t{127 * 16});
@@ -125,7 +125,7 @@ TEST(QuantizeDot, SumsOfAKBlockStayBelow28Bits) {
         std::memcpy(block.data() + (first ? 0 : block.size() - (two ? 4 : 2)), &one, 2);
         if (two) std::memcpy(block.data() + (first ? 2 : block.size() - 2), &one, 2);
         double magnitude = 0;
-        ref::dot(type, block.data(), &x, 256, &magnitude);
+        quant::dot(type, block.data(), &x, 256, &magnitude);
         EXPECT_LT(magnitude, 0x1p28) << dtype_info(type)->name;
     }
 }

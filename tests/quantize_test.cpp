@@ -1,6 +1,6 @@
 // Quantized tensor formats: unpacked bit for bit as published, packed as ggml does or better, whatever the input.
 // tests/goldens/make_quantize_goldens.py says what the golden file holds.
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 
 #include <gtest/gtest.h>
 
@@ -69,14 +69,14 @@ TEST(Quantize, HalfFloatsOfAllBitPatterns) {
     for (uint32_t h = 0; h < 0x10000; ++h) {
         const auto half = static_cast<uint16_t>(h);
         const int exponent = h >> 10 & 31, fraction = h & 1023;
-        const float value = ref::from_f16(half);
+        const float value = quant::from_f16(half);
         ASSERT_EQ(std::signbit(value), h >= 0x8000) << h;
         if (exponent == 31 && fraction != 0) {
             ASSERT_EQ(bits(value), (h & 0x8000) << 16 | 0x7FC00000 | static_cast<uint32_t>(fraction) << 13) << h;
-            ASSERT_EQ(ref::to_f16(value), h | 0x200) << h;
+            ASSERT_EQ(quant::to_f16(value), h | 0x200) << h;
             const float signalling = std::bit_cast<float>(bits(value) & ~0x400000u);
             if (std::isnan(signalling)) {
-                ASSERT_EQ(ref::to_f16(signalling), h | 0x200) << h;
+                ASSERT_EQ(quant::to_f16(signalling), h | 0x200) << h;
             }
             continue;
         }
@@ -84,7 +84,7 @@ TEST(Quantize, HalfFloatsOfAllBitPatterns) {
                                  : exponent == 0 ? std::ldexp(fraction, -24)
                                                  : std::ldexp(1024 + fraction, exponent - 25);
         ASSERT_EQ(std::abs(static_cast<double>(value)), magnitude) << h;
-        ASSERT_EQ(ref::to_f16(value), half) << h;
+        ASSERT_EQ(quant::to_f16(value), half) << h;
     }
 }
 
@@ -92,37 +92,38 @@ TEST(Quantize, HalfFloatsRoundToNearestEven) {
     for (uint32_t h = 0; h < 0x7C00; ++h)
         for (const uint32_t sign : {0u, 0x8000u}) {
             const auto low = static_cast<uint16_t>(h | sign), high = static_cast<uint16_t>((h + 1) | sign);
-            const double a = ref::from_f16(low), b = h == 0x7BFF ? (sign ? -65536.0 : 65536.0) : ref::from_f16(high);
+            const double a = quant::from_f16(low), b = h == 0x7BFF ? (sign ? -65536.0 : 65536.0) : quant::from_f16(high);
             const auto middle = static_cast<float>((a + b) / 2);  // exact
             const float outwards = sign ? -kInf : kInf;
-            ASSERT_EQ(ref::to_f16(middle), h % 2 == 0 ? low : high) << h;
-            ASSERT_EQ(ref::to_f16(std::nextafter(middle, 0.0f)), low) << h;
-            ASSERT_EQ(ref::to_f16(std::nextafter(middle, outwards)), high) << h;
+            ASSERT_EQ(quant::to_f16(middle), h % 2 == 0 ? low : high) << h;
+            ASSERT_EQ(quant::to_f16(std::nextafter(middle, 0.0f)), low) << h;
+            ASSERT_EQ(quant::to_f16(std::nextafter(middle, outwards)), high) << h;
         }
     for (const float huge : {65520.0f, 65536.0f, 1e6f, kMax, kInf}) {
-        EXPECT_EQ(ref::to_f16(huge), 0x7C00);
-        EXPECT_EQ(ref::to_f16(-huge), 0xFC00);
+        EXPECT_EQ(quant::to_f16(huge), 0x7C00);
+        EXPECT_EQ(quant::to_f16(-huge), 0xFC00);
     }
     for (const float tiny : {0.0f, 1e-45f, 1e-38f, 1e-30f, 0x1p-25f}) {
-        EXPECT_EQ(ref::to_f16(tiny), 0);
-        EXPECT_EQ(ref::to_f16(-tiny), 0x8000);
+        EXPECT_EQ(quant::to_f16(tiny), 0);
+        EXPECT_EQ(quant::to_f16(-tiny), 0x8000);
     }
 }
 
 TEST(Quantize, Bfloats) {
     for (uint32_t h = 0; h < 0x10000; ++h) {
         const auto half = static_cast<uint16_t>(h);
-        const float value = ref::from_bf16(half);
+        const float value = quant::from_bf16(half);
         const bool nan = (h & 0x7FFF) > 0x7F80;
         ASSERT_EQ(bits(value), h << 16 | (nan ? 0x400000 : 0)) << h;
-        ASSERT_EQ(ref::to_bf16(value), nan ? (h | 0x40) : h) << h;
+        ASSERT_EQ(quant::to_bf16(value), nan ? (h | 0x40) : h) << h;
         if ((h & 0x7FFF) >= 0x7F80) {
-            ASSERT_EQ(ref::to_bf16(std::bit_cast<float>(h << 16 | 0xFFFF)), h | 0x40) << h;  // a NaN never becomes infinite
+            ASSERT_EQ(quant::to_bf16(std::bit_cast<float>(h << 16 | 0xFFFF)), h | 0x40)
+                << h;  // a NaN never becomes infinite
             continue;
         }
-        ASSERT_EQ(ref::to_bf16(std::bit_cast<float>(h << 16 | 0x7FFF)), h) << h;
-        ASSERT_EQ(ref::to_bf16(std::bit_cast<float>(h << 16 | 0x8000)), h + h % 2) << h;
-        ASSERT_EQ(ref::to_bf16(std::bit_cast<float>(h << 16 | 0x8001)), h + 1) << h;
+        ASSERT_EQ(quant::to_bf16(std::bit_cast<float>(h << 16 | 0x7FFF)), h) << h;
+        ASSERT_EQ(quant::to_bf16(std::bit_cast<float>(h << 16 | 0x8000)), h + h % 2) << h;
+        ASSERT_EQ(quant::to_bf16(std::bit_cast<float>(h << 16 | 0x8001)), h + 1) << h;
     }
 }
 
@@ -134,8 +135,8 @@ TEST(Quantize, PlainTypesInPiecesOfAnyLength) {
         for (const DType type : kPlain) {
             const std::vector<float> back = round_trip(type, some);
             for (size_t i = 0; i < count; ++i) {
-                const float want = type == DType::F16    ? ref::from_f16(ref::to_f16(some[i]))
-                                   : type == DType::BF16 ? ref::from_bf16(ref::to_bf16(some[i]))
+                const float want = type == DType::F16    ? quant::from_f16(quant::to_f16(some[i]))
+                                   : type == DType::BF16 ? quant::from_bf16(quant::to_bf16(some[i]))
                                                          : some[i];
                 EXPECT_EQ(bits(back[i]), bits(want)) << dtype_info(type)->name << " " << i;
             }
@@ -179,22 +180,23 @@ TEST(Quantize, AgreesWithGgml) {
 }
 
 TEST(Quantize, NumbersOfDtype) {
-    EXPECT_EQ(dtype_bytes(DType::Q8_0, 32), sizeof(ref::BlockQ8_0));
-    EXPECT_EQ(dtype_bytes(DType::Q4_0, 32), sizeof(ref::BlockQ4_0));
-    EXPECT_EQ(dtype_bytes(DType::Q4_1, 32), sizeof(ref::BlockQ4_1));
-    EXPECT_EQ(dtype_bytes(DType::Q5_0, 32), sizeof(ref::BlockQ5_0));
-    EXPECT_EQ(dtype_bytes(DType::Q5_1, 32), sizeof(ref::BlockQ5_1));
-    EXPECT_EQ(dtype_bytes(DType::Q2_K, 256), sizeof(ref::BlockQ2_K));
-    EXPECT_EQ(dtype_bytes(DType::Q3_K, 256), sizeof(ref::BlockQ3_K));
-    EXPECT_EQ(dtype_bytes(DType::Q4_K, 256), sizeof(ref::BlockQ4_K));
-    EXPECT_EQ(dtype_bytes(DType::Q5_K, 256), sizeof(ref::BlockQ5_K));
-    EXPECT_EQ(dtype_bytes(DType::Q6_K, 256), sizeof(ref::BlockQ6_K));
+    EXPECT_EQ(dtype_bytes(DType::Q8_0, 32), sizeof(quant::BlockQ8_0));
+    EXPECT_EQ(dtype_bytes(DType::Q4_0, 32), sizeof(quant::BlockQ4_0));
+    EXPECT_EQ(dtype_bytes(DType::Q4_1, 32), sizeof(quant::BlockQ4_1));
+    EXPECT_EQ(dtype_bytes(DType::Q5_0, 32), sizeof(quant::BlockQ5_0));
+    EXPECT_EQ(dtype_bytes(DType::Q5_1, 32), sizeof(quant::BlockQ5_1));
+    EXPECT_EQ(dtype_bytes(DType::Q2_K, 256), sizeof(quant::BlockQ2_K));
+    EXPECT_EQ(dtype_bytes(DType::Q3_K, 256), sizeof(quant::BlockQ3_K));
+    EXPECT_EQ(dtype_bytes(DType::Q4_K, 256), sizeof(quant::BlockQ4_K));
+    EXPECT_EQ(dtype_bytes(DType::Q5_K, 256), sizeof(quant::BlockQ5_K));
+    EXPECT_EQ(dtype_bytes(DType::Q6_K, 256), sizeof(quant::BlockQ6_K));
     for (const DType type : kQuantized) {
-        EXPECT_TRUE(ref::can_unpack(type));
-        EXPECT_EQ(ref::can_pack(type), type != DType::Q2_K && type != DType::Q3_K);
+        EXPECT_TRUE(quant::can_unpack(type));
+        EXPECT_EQ(quant::can_pack(type), type != DType::Q2_K && type != DType::Q3_K);
     }
-    for (const DType type : kPlain) EXPECT_TRUE(ref::can_unpack(type) && ref::can_pack(type));
-    for (const DType type : {DType::I8, DType::I32, DType::F64}) EXPECT_FALSE(ref::can_unpack(type) || ref::can_pack(type));
+    for (const DType type : kPlain) EXPECT_TRUE(quant::can_unpack(type) && quant::can_pack(type));
+    for (const DType type : {DType::I8, DType::I32, DType::F64})
+        EXPECT_FALSE(quant::can_unpack(type) || quant::can_pack(type));
 }
 
 // Half the smallest step of a half float, which a scale below 2^-14 may be off by, times the largest level.
@@ -220,7 +222,7 @@ double error_bound(DType type) {
 template <class Check>
 void for_all_packable(Check&& check) {
     for (const DType type : kQuantized)
-        if (ref::can_pack(type)) {
+        if (quant::can_pack(type)) {
             SCOPED_TRACE(dtype_info(type)->name);
             check(type);
         }
@@ -326,18 +328,18 @@ TEST(Quantize, BlocksAtAnyAddress) {
         std::copy(blocks.begin(), blocks.end(), moved.begin() + 1);
         const auto count = 2 * dtype_info(type)->block_size;
         std::vector<float> out(static_cast<size_t>(count));
-        ref::unpack(type, moved.data() + 1, count, out.data());
+        quant::unpack(type, moved.data() + 1, count, out.data());
         EXPECT_EQ(words_of(out), words_of(unpacked(type, blocks)));
-        if (!ref::can_pack(type)) continue;
-        ref::pack(type, out.data(), count, moved.data() + 1);
+        if (!quant::can_pack(type)) continue;
+        quant::pack(type, out.data(), count, moved.data() + 1);
         EXPECT_EQ(std::vector<uint8_t>(moved.begin() + 1, moved.end()), packed(type, out));
     }
     for (const DType type : kPlain) {
         const std::vector<float> values = gauss(2, 100);
         std::vector<uint8_t> moved(dtype_bytes(type, 100) + 1);
         std::vector<float> out(100);
-        ref::pack(type, values.data(), 100, moved.data() + 1);
-        ref::unpack(type, moved.data() + 1, 100, out.data());
+        quant::pack(type, values.data(), 100, moved.data() + 1);
+        quant::unpack(type, moved.data() + 1, 100, out.data());
         EXPECT_EQ(words_of(out), words_of(round_trip(type, values)));
     }
 }
@@ -345,10 +347,10 @@ TEST(Quantize, BlocksAtAnyAddress) {
 TEST(QuantizeDeathTest, CountsMustBeWholeBlocks) {
     std::vector<float> values(256);
     std::vector<uint8_t> blocks(2048);
-    EXPECT_DEATH(ref::pack(DType::Q8_0, values.data(), 31, blocks.data()), "block_size");
-    EXPECT_DEATH(ref::unpack(DType::Q4_K, blocks.data(), 128, values.data()), "block_size");
-    EXPECT_DEATH(ref::pack(DType::Q2_K, values.data(), 256, blocks.data()), "can_pack");
-    EXPECT_DEATH(ref::unpack(DType::I32, blocks.data(), 256, values.data()), "can_unpack");
+    EXPECT_DEATH(quant::pack(DType::Q8_0, values.data(), 31, blocks.data()), "block_size");
+    EXPECT_DEATH(quant::unpack(DType::Q4_K, blocks.data(), 128, values.data()), "block_size");
+    EXPECT_DEATH(quant::pack(DType::Q2_K, values.data(), 256, blocks.data()), "can_pack");
+    EXPECT_DEATH(quant::unpack(DType::I32, blocks.data(), 256, values.data()), "can_unpack");
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ protected:
     }
     static TrainResult run(Backend& backend, const TrainRequest& r, TrainHooks hooks = {}) {
         Progress silent(nullptr, false, 1);
-        return Trainer(backend, prepare_training(r, backend.workers()), silent, std::move(hooks)).run();
+        return Trainer(backend, prepare_training(r, backend), silent, std::move(hooks)).run();
     }
 
     static std::string error_of(const TrainRequest& r) {

@@ -26,8 +26,8 @@ std::vector<float> gradients(TrainStep& train) {
     return all;
 }
 
-GptConfig tiny_config() {
-    GptConfig c;
+ModelConfig tiny_config() {
+    ModelConfig c;
     c.layers = 2;
     c.heads = 2;
     c.embd = 16;
@@ -48,16 +48,16 @@ TEST(TrainStep, AccumulationEqualsALargerBatch) {
         ids[i] = static_cast<int32_t>(i * i % 11);
         targets[i] = static_cast<int32_t>((i * i + 3) % 11);
     }
-    TrainStep::Micro micro;
+    TrainStep::MicroBatch micro;
     const double loss = whole.micro_step(ids, targets, micro);
-    micro.of = 2;
+    micro.counted = 2 * B * T;
     double sum = 0;
     for (size_t half = 0; half < 2; ++half) {
         micro.first = half == 0;
         sum += halves.micro_step(std::span(ids).subspan(half * B * T, B * T),
                                  std::span(targets).subspan(half * B * T, B * T), micro);
     }
-    EXPECT_NEAR(sum / 2, loss, 1e-6);
+    EXPECT_NEAR(sum, loss, 1e-6);
     const std::vector<float> a = gradients(whole), b = gradients(halves);
     for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-6) << i;
     EXPECT_NEAR(whole.gradient_norm(0), halves.gradient_norm(0), 1e-5);
@@ -78,17 +78,17 @@ std::vector<float> weights(const TrainStep& train) {
 }
 
 // A vocabulary so large that the loss comes in chunks: the head's gradient is then complete at another time.
-TEST(TrainStep, LowMemoryGivesTheSameBitsWithAChunkedLoss) {
+TEST(TrainStep, RecomputationGivesTheSameBitsWithAChunkedLoss) {
     for (const bool tied : {true, false}) {
         CpuBackend backend(kernel_table("auto"), 2);
-        GptConfig config = tiny_config();
+        ModelConfig config = tiny_config();
         config.layers = config.heads = 1;
         config.embd = 4;
         config.vocab = 300000;
         config.tied = tied;
         TrainShape shape{8, 8, 0, Optimizer::AdamW};
         TrainStep usual(backend, config, shape);
-        shape.low_memory = true;
+        shape.recompute = true;
         TrainStep low(backend, config, shape);
         const std::vector<int32_t> ids(64, 7), targets(64, 299999);
         std::vector<double> norms;
@@ -104,18 +104,18 @@ TEST(TrainStep, LowMemoryGivesTheSameBitsWithAChunkedLoss) {
     }
 }
 
-TEST(TrainStep, AllAtOnceAndLowMemoryGiveTheSameBits) {
+TEST(TrainStep, AllAtOnceAndRecomputationGiveTheSameBits) {
     for (const KernelTable* table : kernel_tables())
         for (const bool tied : {true, false})
             for (const Optimizer optimizer : {Optimizer::AdamW, Optimizer::Sgd, Optimizer::SgdMomentum}) {
                 SCOPED_TRACE(
                     strprintf("%s, %s, optimizer %d", table->name, tied ? "tied" : "untied", static_cast<int>(optimizer)));
                 CpuBackend backend(*table, table == kernel_tables().front() ? 2 : 1);
-                GptConfig config = tiny_config();
+                ModelConfig config = tiny_config();
                 config.tied = tied;
                 TrainShape shape{3, 8, 0.2f, optimizer};
                 TrainStep usual(backend, config, shape), once(backend, config, shape);
-                shape.low_memory = true;
+                shape.recompute = true;
                 TrainStep low(backend, config, shape);
                 for (TrainStep* train : {&usual, &once, &low}) train->initialise(7);
                 std::vector<int32_t> ids(24), targets(24);
@@ -144,7 +144,7 @@ TEST(TrainStep, AllAtOnceAndLowMemoryGiveTheSameBits) {
 }
 
 TEST(TrainStep, InitialWeightsHaveTheirDistribution) {
-    GptConfig config = tiny_config();
+    ModelConfig config = tiny_config();
     config.embd = 64;
     CpuBackend backend(kernel_table("auto"), 1);
     TrainStep train(backend, config, {1, 8, 0, Optimizer::Sgd});
@@ -225,13 +225,14 @@ TEST(ParameterLayout, RunsHoldAllThatIsUpdatedAlike) {
 }
 
 TEST(TrainingMemory, EstimateIsWhatIsAllocated) {
+    CpuBackend backend(kernel_table("auto"), 2);
     const ParameterLayout layout(tiny_config());
-    const TrainingMemory memory = training_memory(tiny_config(), {4, 8, 0.1f, Optimizer::AdamW}, 2);
+    const TrainingMemory memory = training_memory(tiny_config(), {4, 8, 0.1f, Optimizer::AdamW}, backend);
     EXPECT_EQ(memory.parameters, 16.0 * static_cast<double>(layout.total));
     EXPECT_GE(layout.total, parameter_count(tiny_config()));
     EXPECT_GT(memory.activations, 4 * 8 * 16 * 4);
     EXPECT_GT(memory_limit(), 1e6);
-    EXPECT_THROW(check_memory(tiny_config(), {4, 8, 0.1f, Optimizer::AdamW}, 2, 1e4), Error);
+    EXPECT_THROW(check_memory(tiny_config(), {4, 8, 0.1f, Optimizer::AdamW}, backend, 1e4), Error);
 }
 
 }  // namespace

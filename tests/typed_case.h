@@ -27,7 +27,7 @@ public:
         static std::map<DType, std::vector<Packed>> made;  // once for all backends
         std::vector<Packed>& parameters = made[type];
         if (parameters.empty())
-            for (const ParameterSpec& spec : gpt_parameters(config_)) parameters.push_back(make(spec, parameters.size()));
+            for (const ParameterSpec& spec : model_parameters(config_)) parameters.push_back(make(spec, parameters.size()));
         parameters_ = parameters;
         for (int64_t t = 0; t < config_.context; ++t)
             ids_.push_back(static_cast<int32_t>(word(7, static_cast<uint64_t>(t)) % 101));
@@ -39,17 +39,17 @@ public:
     TypedCase(const TypedCase&) = delete;
     TypedCase& operator=(const TypedCase&) = delete;
 
-    const GptConfig& config() const { return config_; }
-    const GptWeights& weights() const { return weights_; }
+    const ModelConfig& config() const { return config_; }
+    const Weights& weights() const { return weights_; }
     std::span<const int32_t> ids() const { return ids_; }  // a context full
 
     /// The same in f32: the values as they are stored, or as they were before.
-    GptWeights floats(std::vector<float> Packed::*values) {
+    Weights floats(std::vector<float> Packed::*values) {
         return place([&](const Packed& p) { return std::as_bytes(std::span(p.*values)); }, DType::F32);
     }
 
     /// Logits (T,V), of all tokens at once or token by token.
-    std::vector<float> logits(const GptWeights& weights, bool at_once, DType cache = DType::F32) {
+    std::vector<float> logits(const Weights& weights, bool at_once, DType cache = DType::F32) {
         Session session(backend_, config_, weights, 1, cache);
         std::vector<float> all;
         const auto append = [&](std::span<const float> rows) { all.insert(all.end(), rows.begin(), rows.end()); };
@@ -66,7 +66,7 @@ private:
     Packed make(const ParameterSpec& spec, uint64_t seed) const {
         const DType type = typed(spec) ? type_ : DType::F32;
         Packed p;
-        if (ref::can_pack(type)) {
+        if (quant::can_pack(type)) {
             p.before = gauss(seed, static_cast<size_t>(spec.shape.elements()));
             for (float& x : p.before)
                 x = x * (typed(spec) ? 0.06f : 0.3f) + (spec.init == ParameterSpec::Init::One ? 1.0f : 0.0f);
@@ -83,10 +83,10 @@ private:
         std::vector<uint8_t> bytes = random_bytes(seed, dtype_bytes(type, count));
         const auto size = static_cast<size_t>(dtype_info(type)->block_bytes);
         for (size_t end = size; end <= bytes.size(); end += size) {
-            if (type == DType::Q3_K) ref::detail::store_half(&bytes[end - 2], 0.0014f);
+            if (type == DType::Q3_K) quant::detail::store_half(&bytes[end - 2], 0.0014f);
             if (type == DType::Q2_K) {
-                ref::detail::store_half(&bytes[end - 4], 0.004f);
-                ref::detail::store_half(&bytes[end - 2], 0.006f);
+                quant::detail::store_half(&bytes[end - 4], 0.004f);
+                quant::detail::store_half(&bytes[end - 2], 0.006f);
             }
         }
         return bytes;
@@ -94,9 +94,9 @@ private:
 
     // A model of some of the parameters' bytes, matrices being of `type`.
     template <class Bytes>
-    GptWeights place(const Bytes& bytes_of, DType type) {
+    Weights place(const Bytes& bytes_of, DType type) {
         size_t next = 0;
-        return gpt_weights(config_, [&](const ParameterSpec& spec) {
+        return place_weights(config_, [&](const ParameterSpec& spec) {
             const auto bytes = bytes_of(parameters_[next++]);
             Weight w;
             w.name = spec.name, w.shape = spec.shape;
@@ -110,11 +110,11 @@ private:
 
     Backend& backend_;
     const DType type_;
-    GptConfig config_;
+    ModelConfig config_;
     std::span<const Packed> parameters_;  // in file order
     std::vector<int32_t> ids_;
     std::vector<int> buffers_;
-    GptWeights weights_;
+    Weights weights_;
 };
 
 }  // namespace nib::test

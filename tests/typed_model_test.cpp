@@ -57,7 +57,7 @@ TEST_P(TypedModel, LogitsAreThoseOfTheModelInF32) {
     const std::vector<float> kept = model_.logits(model_.floats(&TypedCase::Packed::after), true);
     EXPECT_LE(relative_error(at_once, kept), bound().kept);
     EXPECT_LE(relative_error(by_token, kept), bound().kept);
-    if (ref::can_pack(bound().type)) {
+    if (quant::can_pack(bound().type)) {
         const std::vector<float> original = model_.logits(model_.floats(&TypedCase::Packed::before), true);
         EXPECT_LE(relative_error(at_once, original), bound().packed);
         EXPECT_LE(relative_error(by_token, original), bound().packed);

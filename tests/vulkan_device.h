@@ -41,33 +41,21 @@ protected:
     static inline std::string problem_, messages_;
 };
 
-// Backends on it: as it is, and taken for a GPU, which has shaders of its own, or for a simple one. Made once: drivers take
-// their time to start.
+// Backends on it: as it is, and one without subgroup arithmetic. Made once: drivers take their time to start.
 class Vulkan : public VulkanDevice {
 protected:
     static void TearDownTestSuite() {
         for (auto& backend : backends_) backend.reset();
         EXPECT_EQ(std::exchange(messages_, ""), "") << "when the backends were closed";
     }
-    static Backend& backend(bool gpu = false) {
-        auto& backend = backends_[gpu];
-        if (!backend) backend = gpu ? open({.software = false}) : open();
-        return *backend;
-    }
-    static Backend& simple_gpu() {
-        auto& backend = backends_[2];
-        if (!backend) backend = open({.software = false, .subgroup_arithmetic = false, .long_integers = false});
+    static Backend& backend(bool subgroup_arithmetic = true) {
+        auto& backend = backends_[subgroup_arithmetic];
+        if (!backend) backend = open({.subgroup_arithmetic = subgroup_arithmetic});
         return *backend;
     }
 
 private:
-    static inline std::unique_ptr<Backend> backends_[3];
+    static inline std::unique_ptr<Backend> backends_[2];
 };
-
-// Whole models, on the shaders for CPUs and on those for GPUs.
-struct VulkanShaders : Vulkan, testing::WithParamInterface<bool> {
-    static Backend& backend() { return Vulkan::backend(GetParam()); }
-};
-inline std::string shaders_name(const testing::TestParamInfo<bool>& info) { return info.param ? "ForGpus" : "ForCpus"; }
 
 }  // namespace nib::test

@@ -13,6 +13,7 @@
 #include "infer/session.h"
 #include "io/atomic_file.h"
 #include "io/gguf.h"
+#include "model/loaded_model.h"
 #include "test_files.h"
 #include "train/memory.h"
 #include "train/train_step.h"
@@ -107,15 +108,15 @@ struct VulkanRuntime : VulkanDevice {
 // A model in a buffer that may be cut, and sessions on it.
 struct Model {
     Backend& backend;
-    GptConfig config = tiny_config();
+    ModelConfig config = tiny_config();
     ParameterLayout layout;
     Arena memory;
-    GptWeights weights;
+    Weights weights;
 
     explicit Model(Backend& b) : backend(b), layout(config, b.segment()), memory(b, static_cast<size_t>(layout.total) * 4) {
         size_t next = 0;
         Random random(7);
-        weights = gpt_weights(config, [&](const ParameterSpec& spec) {
+        weights = place_weights(config, [&](const ParameterSpec& spec) {
             const Location where{memory.buffer(), layout.offsets[next++]};
             std::vector<float> values(static_cast<size_t>(spec.shape.elements()));
             for (float& v : values) v = random.uniform(-0.5f, 0.5f);
@@ -226,15 +227,17 @@ std::vector<double> training_on(Backend& backend) {
 
 TEST_F(VulkanRuntime, EveryKindOfDeviceTrainsTheSame) {
     const std::vector<double> expected = training_on(*open());
-    EXPECT_EQ(training_on(*open({.max_allocation = 12288})), expected);
+    const std::vector<double> pieces = training_on(*open({.max_allocation = 12288}));
+    for (size_t i = 0; i < pieces.size(); ++i)  // norms, each the root of one sum of squares for each allocation
+        EXPECT_NEAR(pieces[i], expected[i], i % 2 ? 1e-6 : 0);
     EXPECT_EQ(training_on(*open({.unified = false, .max_work = 1000, .change_functions = count})), expected);
     EXPECT_EQ(waits, 2) << "one a step; the first values come with the first";
 }
 
 TEST_F(VulkanRuntime, RefusesWhatDoesNotFitWithTheSizes) {
     const auto pieces = open({.max_allocation = 4096});
-    Graph g(Mode::Infer, 1, 3);
-    const Tensor rows = g.input("rows", {1}, DType::I32), x = g.input("x", {3, 512}, DType::F32);
+    Graph g(Mode::Infer);
+    const Tensor rows = g.input("rows", {1}, DType::I32), x = g.input("x", {1, 3, 512}, DType::F32);
     g.output(g.gather(x, rows));
     expect_contains(error_of([&] { compile(std::move(g), *pieces); }), {"tensor `x` needs 6.0 KiB", "at most 4.0 KiB"});
     const auto small = open({.memory = uint64_t{8} << 20});

@@ -1,13 +1,12 @@
 // A whole small model with weights of every type, on Vulkan against the CPU.
 #include <iterator>
 #include <string>
-#include <tuple>
 #include <vector>
 
+#include "check/checked_backend.h"
 #include "cpu/backend.h"
 #include "cpu/isa.h"
 #include "numbers.h"
-#include "ref/checked_backend.h"
 #include "typed_case.h"
 #include "vulkan_device.h"
 
@@ -21,12 +20,12 @@ using namespace test;
 // run, and all that follows moves. 2.3e-3 was seen; 1.3e-3 between the CPU's own instruction sets.
 double bound(DType type) { return dtype_info(type)->block_size > 1 ? 0.01 : 1e-5; }
 
-struct VulkanTypedModel : Vulkan, testing::WithParamInterface<std::tuple<DType, bool>> {};
+struct VulkanTypedModel : Vulkan, testing::WithParamInterface<DType> {};
 
 TEST_P(VulkanTypedModel, LogitsAreThoseOfTheCpu) {
-    const auto [type, gpu] = GetParam();
+    const DType type = GetParam();
     CpuBackend cpu(kernel_table("auto"), 2);
-    TypedCase expected(cpu, type), got(backend(gpu), type);
+    TypedCase expected(cpu, type), got(backend(), type);
     for (const bool at_once : {true, false}) {
         const double error =
             relative_error(got.logits(got.weights(), at_once), expected.logits(expected.weights(), at_once));
@@ -36,8 +35,8 @@ TEST_P(VulkanTypedModel, LogitsAreThoseOfTheCpu) {
 
 // On the same inputs nothing rounds the other way, beside blocks neither.
 TEST_P(VulkanTypedModel, EachNodeIsThatOfTheReference) {
-    const auto [type, gpu] = GetParam();
-    ref::CheckedBackend checked(backend(gpu), [](const std::string& line) { ADD_FAILURE() << line; });
+    const DType type = GetParam();
+    check::CheckedBackend checked(backend(), [](const std::string& line) { ADD_FAILURE() << line; });
     TypedCase model(checked, type);
     for (const bool at_once : {true, false}) model.logits(model.weights(), at_once);
     EXPECT_LE(checked.summary().error, 1e-5);
@@ -50,11 +49,8 @@ std::vector<DType> types() {
     return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, VulkanTypedModel, testing::Combine(testing::ValuesIn(types()), testing::Bool()),
-                         [](const auto& info) {
-                             return std::string(dtype_info(std::get<0>(info.param))->name) +
-                                    (std::get<1>(info.param) ? "_ForGpus" : "_ForCpus");
-                         });
+INSTANTIATE_TEST_SUITE_P(All, VulkanTypedModel, testing::ValuesIn(types()),
+                         [](const auto& info) { return dtype_info(info.param)->name; });
 
 }  // namespace
 }  // namespace nib

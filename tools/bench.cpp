@@ -70,17 +70,13 @@ constexpr Product kProducts[] = {
 };
 
 double product_flops(Backend& backend, const Product& product) {
-    Graph g(Mode::Infer, 1, product.M);
-    Params p;
-    p.B = 1;
-    p.T = product.M;
-    p.C = product.C;
-    p.N = product.N;
-    const Tensor x = g.input("x", {p.T, p.C}, DType::F32), w = g.input("w", {p.N, p.C}, DType::F32);
-    const Tensor y = g.input("y", {p.T, p.N}, DType::F32);
-    if (product.op == Op::Linear) g.add(product.op, p, {x, w}, {y});
-    if (product.op == Op::LinearBackward) g.add(product.op, p, {y, w}, {x});
-    if (product.op == Op::LinearBackwardWeight) g.add(product.op, p, {y, x}, {w});
+    Graph g(Mode::Infer);
+    const Tensor x = g.input("x", {1, product.M, product.C}, DType::F32);
+    const Tensor w = g.input("w", {product.N, product.C}, DType::F32);
+    const Tensor y = g.input("y", {1, product.M, product.N}, DType::F32);
+    if (product.op == Op::Linear) g.add(product.op, {}, {x, w}, {y});
+    if (product.op == Op::LinearBackward) g.add(product.op, {}, {y, w}, {x});
+    if (product.op == Op::LinearBackwardWeight) g.add(product.op, {}, {y, x}, {w});
     const Plan plan = compile(std::move(g), backend);
     for (const Tensor t : {x, w, y}) {
         std::vector<float> values(plan.tensors[static_cast<size_t>(t.id)].bytes() / 4);
@@ -101,7 +97,7 @@ struct Inference {
 // Of the gpt2 preset.
 Inference measure_inference(Backend& backend) {
     const Preset& preset = find_preset("gpt2");
-    GptConfig config;
+    ModelConfig config;
     config.layers = preset.layers;
     config.heads = preset.heads;
     config.embd = preset.embd;
@@ -117,7 +113,7 @@ Inference measure_inference(Backend& backend) {
         backend.upload({buffer, static_cast<size_t>(at) * 4}, std::as_bytes(std::span(noise).first(count)));
     }
     size_t i = 0;
-    const GptWeights weights = gpt_weights(config, [&](const ParameterSpec& spec) {
+    const Weights weights = place_weights(config, [&](const ParameterSpec& spec) {
         return Weight{
             spec.name, spec.shape, DType::F32, {buffer,           layout.offsets[i++]},
                {                }
@@ -193,7 +189,7 @@ void bench_machine(const Options& o, Backend& backend) {
 
 void bench_training(const Options& o, Backend& backend) {
     const TrainOptions& sizes = o.sizes.options;
-    const GptConfig config = sizes.config(o.sizes.vocab);
+    const ModelConfig config = sizes.config(o.sizes.vocab);
     double peak_bytes = 0, step_seconds = 0, loss = 0;
     {
         RandomTraining train(backend, o.sizes);

@@ -9,7 +9,7 @@
 #include "infer/session.h"
 #include "io/gguf.h"
 #include "measure.h"
-#include "model/gpt.h"
+#include "model/loaded_model.h"
 #include "options.h"
 
 namespace nib {
@@ -25,7 +25,7 @@ std::vector<int32_t> random_tokens(int64_t count, int64_t vocab) {
 }
 
 // Bytes of weights that one token reads: all but the tables that are looked up in.
-double decode_bytes(const GptConfig& config, const GgufFile& file) {
+double decode_bytes(const ModelConfig& config, const GgufFile& file) {
     double bytes = 0;
     for (const GgufTensor& tensor : file.tensors())
         if (tensor.name != "position_embd.weight" && (tensor.name != "token_embd.weight" || config.tied))
@@ -55,7 +55,7 @@ CLI::Option* add_model_bench_options(CLI::App& app, ModelBenchOptions& o) {
 
 void bench_model(Backend& backend, const ModelBenchOptions& o) {
     const GgufFile file = GgufFile::open(model_file(o.path));
-    const GptConfig config = read_config(file);
+    const ModelConfig config = read_config(file);
     const int64_t room = o.prefill ? std::max<int64_t>(config.context - *o.prefill, 1) : config.context / 2;
     const int64_t steps_wanted = o.decode.value_or(std::min<int64_t>(64, room));
     const int64_t prompt_wanted = o.prefill.value_or(std::clamp<int64_t>(config.context - steps_wanted, 1, 512));
@@ -63,7 +63,7 @@ void bench_model(Backend& backend, const ModelBenchOptions& o) {
         fail("--prefill %lld and --decode %lld are more than the model's context of %lld tokens",
              static_cast<long long>(prompt_wanted), static_cast<long long>(steps_wanted),
              static_cast<long long>(config.context));
-    const GptWeights weights = gpt_weights(config, file, map_weights(backend, file));
+    const Weights weights = weights_in(config, file, map_weights(backend, file));
     const std::vector<int32_t> prompt = random_tokens(prompt_wanted, config.vocab),
                                next = random_tokens(steps_wanted, config.vocab);
     std::vector<int32_t> step(static_cast<size_t>(o.samples));

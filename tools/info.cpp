@@ -90,12 +90,13 @@ const char* act_name(Act act) {
         case Act::GeluTanh: return "gelu_new";
         case Act::GeluErf: return "gelu";
         case Act::Relu: return "relu";
+        case Act::Silu: return "silu";
         case Act::None: break;
     }
     return "none";
 }
 
-Json json_model(const GptConfig& c) {
+Json json_model(const ModelConfig& c) {
     return {
         {"layers",       c.layers        },
         {"heads",        c.heads         },
@@ -126,11 +127,11 @@ Json describe_tokenizer(const GgufFile& file) {
 
 // Names some of the tensors that the model should have and the file has not; empty when there are none.
 std::string missing_tensors(const GgufFile& file) {
-    const GptConfig config = read_config(file);
+    const ModelConfig config = read_config(file);
     constexpr int kNamed = 4;
     std::string names;
     int missing = 0;
-    for (const ParameterSpec& spec : gpt_parameters(config))
+    for (const ParameterSpec& spec : model_parameters(config))
         if (file.find(spec.name) == nullptr && ++missing <= kNamed) names += (missing > 1 ? ", `" : "`") + spec.name + "`";
     if (missing == 0) return "";
     return strprintf("%d tensor%s missing: ", missing, missing == 1 ? " is" : "s are") + names +

@@ -17,9 +17,9 @@ TrainShape checked_shape(const Backend& backend, const TrainingSizes& sizes) {
     shape.batch = o.batch;
     shape.time = o.context;
     shape.dropout = static_cast<float>(o.dropout);
-    shape.low_memory = o.low_memory;
+    shape.recompute = o.recompute;
     shape.activations = float_type(sizes.activations);
-    check_memory(o.config(sizes.vocab), shape, backend.workers(), memory_limit());
+    check_memory(o.config(sizes.vocab), shape, backend, memory_limit());
     return shape;
 }
 
@@ -61,7 +61,7 @@ void add_training_sizes(CLI::App& app, TrainingSizes& sizes, CLI::Option* train)
         ->group(kGroup);
     add_activations_option(app, sizes.activations)->needs(train)->group(kGroup);
     app.add_flag("--untied", o.untied, "as in `nib train`")->needs(train)->group(kGroup);
-    app.add_flag("--low-memory", o.low_memory, "as in `nib train`")->needs(train)->group(kGroup);
+    app.add_flag("--recompute", o.recompute, "as in `nib train`")->needs(train)->group(kGroup);
 }
 
 RandomTraining::RandomTraining(Backend& backend, const TrainingSizes& sizes)

@@ -33,8 +33,8 @@ public:
     /// Loss without dropout.
     double evaluate();
 
-    const GptConfig& config() const { return train_.config(); }
-    const GptWeights& weights() const { return train_.weights(); }
+    const ModelConfig& config() const { return train_.config(); }
+    const Weights& weights() const { return train_.weights(); }
     int64_t rows() const { return train_.rows(); }
 
 private:

@@ -8,18 +8,18 @@
 #include <string>
 #include <vector>
 
+#include "check/checked_backend.h"
+#include "check/node_check.h"
+#include "check/op_check.h"
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
-#include "core/ops.h"
+#include "core/op_table.h"
 #include "cpu/isa.h"
 #include "infer/session.h"
 #include "options.h"
 #include "random_training.h"
-#include "ref/checked_backend.h"
 #include "ref/kernels.h"
-#include "ref/node_check.h"
-#include "ref/op_check.h"
 
 namespace nib {
 namespace {
@@ -45,13 +45,13 @@ struct Options {
 };
 
 /// Compares a case with the reference; nothing where the device does not have the op.
-using CheckCase = std::function<std::optional<ref::Comparison>(const ref::OpCase&)>;
+using CheckCase = std::function<std::optional<check::Comparison>(const check::OpCase&)>;
 
 struct CheckedCases {
     int64_t cases = 0;
     double error = 0;
     std::string mismatch;  // the first
-    void add(const std::optional<ref::Comparison>& result) {
+    void add(const std::optional<check::Comparison>& result) {
         if (!result) return;
         ++cases;
         error = std::max(error, result->error);
@@ -73,15 +73,15 @@ int check_ops(const char* name, const CheckCase& check_case) {
     int failures = 0;
     for (int i = 0; i < kOpCount; ++i) {
         const Op op = static_cast<Op>(i);
-        CheckedCases floats, halves;
-        const auto check = [&](const ref::OpCase& c) { floats.add(check_case(c)); };
-        ref::for_each_case(op, {1, 5, 16, 37, 130}, check);
-        ref::for_each_typed_case(op, check);
-        ref::for_each_large_case(op, check);
-        ref::for_each_case_of_fewer_rows(op, check);
+        CheckedCases floats, f16;
+        const auto check = [&](const check::OpCase& c) { floats.add(check_case(c)); };
+        check::for_each_case(op, {1, 5, 16, 37, 130}, check);
+        check::for_each_typed_case(op, check);
+        check::for_each_large_case(op, check);
+        check::for_each_case_of_fewer_rows(op, check);
         failures += floats.report(name, op_name(op));
-        ref::for_each_case_of_halves(op, [&](const ref::OpCase& c) { halves.add(check_case(c)); });
-        if (halves.cases > 0) failures += halves.report(name, op_name(op) + std::string(" in f16"));
+        check::for_each_case_of_f16(op, [&](const check::OpCase& c) { f16.add(check_case(c)); });
+        if (f16.cases > 0) failures += f16.report(name, op_name(op) + std::string(" in f16"));
     }
     return failures;
 }
@@ -106,12 +106,12 @@ std::vector<double> train_and_run(Backend& backend, const TrainingSizes& sizes) 
 
 // The nodes of whole plans, one by one, and whether the plans as they are give the same bits. Returns how many differ.
 int check_training(const char* name, Backend& backend, const Options& o) {
-    ref::CheckedBackend checked(backend, [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
+    check::CheckedBackend checked(backend, [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
     if (train_and_run(checked, o.sizes) != train_and_run(backend, o.sizes)) {
         print(strprintf("%-8s FAIL: whole plans differ from their nodes one by one\n", name));
         return 1;
     }
-    const ref::CheckedBackend::Summary& sum = checked.summary();
+    const check::CheckedBackend::Summary& sum = checked.summary();
     const std::string where = sum.op == Op::Count ? "" : std::string(" in ") + op_name(sum.op);
     const std::string verdict =
         sum.failures == 0 ? "ok" : strprintf("FAIL: %lld differ", static_cast<long long>(sum.failures));
@@ -125,7 +125,7 @@ int check_cpu(const Options& o) {
     const std::vector<const KernelTable*> all = kernel_tables();
     for (const KernelTable* kernels : all) {
         if (o.isa == "all" ? kernels == &ref::table && all.size() > 1 : o.isa != kernels->name) continue;
-        const auto check = [&](const ref::OpCase& c) { return ref::check_op(c, *kernels); };
+        const auto check = [&](const check::OpCase& c) { return check::check_op(c, *kernels); };
         CpuBackend backend(*kernels, kThreads);
         failures += o.train ? check_training(kernels->name, backend, o) : check_ops(kernels->name, check);
         ++tables;
@@ -137,7 +137,7 @@ int check_cpu(const Options& o) {
 int check_gpu(Backend& gpu, const Options& o) {
     print(gpu.name() + "\n");
     if (o.train) return check_training("vulkan", gpu, o);
-    return check_ops("vulkan", [&](const ref::OpCase& c) { return ref::check_op(c, gpu); });
+    return check_ops("vulkan", [&](const check::OpCase& c) { return check::check_op(c, gpu); });
 }
 
 void selftest(const Options& o) {

@@ -32,7 +32,7 @@ constexpr const char* kFooter =
     "Ctrl-C finishes the step, saves and prints the command that resumes; the exit code is then 130 (143 for SIGTERM, "
     "129 for SIGHUP). Whatever kills a run, even kill -9, the last checkpoint resumes, and a resumed run gives the same "
     "weights as one that was not interrupted.\n\n"
-    "--resume takes all options from the checkpoint; --iters, --low-memory and the options under Reports may be changed, "
+    "--resume takes all options from the checkpoint; --iters, --recompute and the options under Reports may be changed, "
     "others must be left out or be the same. How it computes is no part of a checkpoint: --device, --threads, --isa and "
     "--activations may be others each time. Steps beyond --decay-iters keep the learning rate --min-lr: give "
     "--decay-iters from the start if more steps are to follow.\n\n"
@@ -170,7 +170,7 @@ bool train(const Options& o) {
     std::optional<SignalGuard> guard;
     std::unique_ptr<Task> task;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
-        TrainSetup setup = prepare_training(o.request, backend->workers());
+        TrainSetup setup = prepare_training(o.request, *backend);
         prompt = setup.options.sample_prompt;
         guard.emplace();
         task = std::make_unique<Task>(std::move(backend), std::move(setup), hooks);

@@ -7,7 +7,7 @@ namespace nib {
 size_t fit_segment(size_t at, size_t bytes, size_t segment, const std::string& name) {
     if (bytes > segment)
         fail(
-            "%s needs %s of memory that lie together, but the device gives at most %s; choose a smaller model, batch or "
+            "%s needs %s of contiguous memory, but the device gives at most %s; choose a smaller model, batch or "
             "context",
             name.empty() ? "an intermediate result" : ("tensor `" + printable(name) + "`").c_str(),
             human_bytes(static_cast<double>(bytes)).c_str(), human_bytes(static_cast<double>(segment)).c_str());

@@ -29,16 +29,28 @@ struct Peak {
 /// Seconds that `work` takes.
 using Stopwatch = std::function<double(const std::function<void()>& work)>;
 
+/// How a backend divides the work of nodes among its workers; what schedule() (core/plan.h) asks.
+class Division {
+public:
+    virtual ~Division() = default;
+    /// Whether each worker takes whole sequences through this node and its neighbours.
+    virtual bool by_sequence(const Node&) const { return false; }
+    /// Linear and its gradient where not: whether its columns are divided, not its rows.
+    virtual bool by_columns(const Node&) const { return true; }
+};
+
 class Backend {
 public:
     virtual ~Backend() = default;
     /// For people: "cpu avx512, 2 threads".
     virtual std::string name() const = 0;
-    /// Workers that share one plan; compile() cuts whole sequences among them when there are enough. 0: never.
-    virtual int workers() const = 0;
+    virtual const Division& division() const {
+        static const Division none;
+        return none;
+    }
     /// Whether it has a kernel for this node; asked by compile(), never in a step.
     virtual bool supports(const Node& node) const = 0;
-    /// Bytes of memory that lie together: no tensor of a buffer may cross a multiple of it. SIZE_MAX: all of a buffer does.
+    /// Buffers are contiguous up to multiples of this many bytes, which no tensor may cross. SIZE_MAX: all of a buffer is.
     virtual size_t segment() const { return SIZE_MAX; }
     /// Makes read-only bytes (a mapped file) a buffer. CPU: in place, so they must outlive the backend; others upload once.
     /// `cuts`, in ascending order: where tensors begin. Of a buffer of more than segment() bytes, none may be larger.

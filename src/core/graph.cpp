@@ -2,51 +2,143 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_map>
 #include <utility>
-
-#include "core/ops.h"
 
 namespace nib {
 namespace {
 
 constexpr int64_t kLogitBytes = 64 << 20;  // the loss works on chunks of about this size
 
-}  // namespace
-
-Graph::Graph(Mode mode, int64_t batch, int64_t time, DType activations)
-    : mode_(mode), batch_(batch), time_(time), activations_(activations) {
-    CHECK(batch > 0 && time > 0 && (activations == DType::F32 || activations == DType::F16));
+int64_t* dimension_of(Params& p, char letter) {
+    switch (letter) {
+        case 'B': return &p.B;
+        case 'T': return &p.T;
+        case 'C': return &p.C;
+        case 'N': return &p.N;
+        case 'H': return &p.H;
+        case 'G': return &p.G;
+        case 'S': return &p.S;
+        case 'L': return &p.L;
+        case 'K': return &p.K;
+        case 'D': return &p.D;
+        default: return nullptr;
+    }
 }
 
-Tensor Graph::make(Shape shape, DType type) {
+bool allows(Types types, DType type) {
+    switch (types) {
+        case Types::F32: return type == DType::F32;
+        case Types::F64: return type == DType::F64;
+        case Types::Index: return type == DType::I32;
+        case Types::Activation:
+        case Types::Cache: return type == DType::F32 || type == DType::F16;
+        case Types::Weight: return type != DType::I32 && type != DType::F64;
+    }
+    return false;
+}
+
+// Fills in dimensions that are not known yet from the shape of an operand. Returns whether it agrees with the others.
+bool agree(Params& p, const Operand& operand, const Shape& shape) {
+    int i = 0;
+    for (const char letter : operand.shape()) {
+        if (letter == ',') continue;
+        if (i == shape.rank) return false;
+        const int64_t size = shape[i++];
+        int64_t* const known = dimension_of(p, letter);
+        if (known != nullptr && *known == 0) *known = size;
+        if (size != dimension(p, letter)) return false;
+    }
+    return i == shape.rank;
+}
+
+// A node's operand that does not fit is a mistake of whoever records.
+void check_operand(Params& p, const OpInfo& op, int i, const TensorInfo* info) {
+    const Operand& operand = op.operands[i];
+    const auto wrong = [&](const std::string& how) {
+        fail("op `%s`: operand `%s` %s", op.name, operand ? operand.name : "(none)", how.c_str());
+    };
+    if (!operand && info != nullptr) wrong("is one too many");
+    if (info == nullptr) {
+        if (operand && !operand.optional) wrong("is missing");
+        return;
+    }
+    if (!allows(operand.types, info->type)) wrong(std::string("has type ") + dtype_info(info->type)->name);
+    if (info->stride != 0 && !operand.slice) wrong("is a slice of columns");
+    if (!agree(p, operand, info->shape))
+        wrong("has shape " + info->shape.text() + ", which does not fit (" + std::string(operand.dims) + ")");
+}
+
+}  // namespace
+
+size_t TensorInfo::bytes() const {
+    const int64_t width = shape.rank > 0 ? shape[-1] : 0;
+    if (stride == 0 || shape.elements() == 0) return dtype_bytes(type, shape.elements());
+    return dtype_bytes(type, (shape.elements() / width - 1) * stride + width);
+}
+
+bool Node::has_f16_activation() const {
+    for (int i = 0; i < kMaxOperands; ++i)
+        if (operands[static_cast<size_t>(i)] && op_info(op).operands[i].types == Types::Activation &&
+            types[static_cast<size_t>(i)] == DType::F16)
+            return true;
+    return false;
+}
+
+Graph::Graph(Mode mode, DType activations) : mode_(mode), activations_(activations) {
+    CHECK(activations == DType::F32 || activations == DType::F16);
+}
+
+// ---- tensors ---------------------------------------------------------------------------------------------------------
+
+Tensor Graph::make(Shape shape, DType type, RowCount row_count) {
     TensorInfo info;
     info.shape = shape;
     info.type = type;
+    info.row_count = row_count;
     tensors_.push_back(std::move(info));
+    wants_gradient_.push_back(false);
     gradients_.push_back({});
     weight_gradients_.push_back({});
+    gradient_is_whole_.push_back(false);
     return {static_cast<int>(tensors_.size()) - 1};
 }
 
 Tensor Graph::view(Tensor t, Shape shape, size_t offset) {
     const int base = info(t).base >= 0 ? info(t).base : t.id;
     offset += info(t).view_offset;
-    const Tensor result = make(shape, info(t).type);
+    const Tensor result = make(shape, info(t).type, info(t).row_count);
     TensorInfo& made = tensors_.back();
     made.base = base;
     made.view_offset = offset;
+    wants_gradient_.back() = wants_gradient(t);
     CHECK(offset + made.bytes() <= tensors_[static_cast<size_t>(base)].bytes());
     return result;
 }
 
-Tensor Graph::fixed(std::string name, Shape shape, DType type, Location where) {
+Tensor Graph::columns(Tensor t, int64_t first, int64_t count) {
+    const TensorInfo whole = info(t);
+    CHECK(whole.shape.rank == 3 && first >= 0 && count > 0 && first + count <= whole.shape[2]);
+    const Tensor result = view(t, {whole.shape[0], whole.shape[1], count}, dtype_bytes(whole.type, first));
+    tensors_.back().stride = whole.stride > 0 ? whole.stride : whole.shape[2];
+    return result;
+}
+
+Qkv Graph::split_qkv(Tensor qkv, int64_t heads, int64_t kv_heads) {
+    const int64_t all = heads + 2 * kv_heads, D = info(qkv).shape[2] / all;
+    CHECK(D * all == info(qkv).shape[2]);
+    return {columns(qkv, 0, heads * D), columns(qkv, heads * D, kv_heads * D),
+            columns(qkv, (heads + kv_heads) * D, kv_heads * D)};
+}
+
+Tensor Graph::fixed(std::string name, Shape shape, DType type, Location where, RowCount row_count) {
     CHECK(where.buffer >= 0);
     const auto [known, is_new] = fixed_.try_emplace(where);
     if (!is_new) {
         CHECK(info(known->second).shape == shape && info(known->second).type == type);
         return known->second;
     }
-    const Tensor t = known->second = make(shape, type);
+    const Tensor t = known->second = make(shape, type, row_count);
     tensors_.back().where = where;
     tensors_.back().name = std::move(name);
     return t;
@@ -54,14 +146,21 @@ Tensor Graph::fixed(std::string name, Shape shape, DType type, Location where) {
 
 Tensor Graph::weight(const Weight& w) {
     if (!w) return {};
-    CHECK(mode_ == Mode::Infer || w.type == DType::F32);
+    const bool trained = mode_ == Mode::Train && w.trained;
+    CHECK(!trained || w.type == DType::F32);
     const Tensor t = fixed(w.name, w.shape, w.type, w.value);
     weight_gradients_[static_cast<size_t>(t.id)] = w.gradient;
+    wants_gradient_[static_cast<size_t>(t.id)] = trained;
     return t;
 }
 
-Tensor Graph::input(const char* name, Shape shape, DType type) {
-    const Tensor t = make(shape, type);
+RowCount Graph::add_row_count() {
+    if (row_counts_ == kRowCounts) fail("a graph has at most %d numbers of live rows", kRowCounts);
+    return static_cast<RowCount>(row_counts_++);
+}
+
+Tensor Graph::input(const char* name, Shape shape, DType type, RowCount row_count) {
+    const Tensor t = make(shape, type, row_count);
     tensors_.back().kept = true;
     tensors_.back().name = name;
     return t;
@@ -72,44 +171,41 @@ Tensor Graph::output(Tensor t) {
     return t;
 }
 
+// ---- nodes -----------------------------------------------------------------------------------------------------------
+
 Node& Graph::add(Op op, const Params& p, std::initializer_list<Tensor> in, std::initializer_list<Tensor> out) {
     CHECK(in.size() <= kMaxIn && out.size() <= kMaxOut);
+    const OpInfo& about = op_info(op);
     Node node;
     node.op = op;
     node.p = p;
-    std::copy(in.begin(), in.end(), node.in.begin());
-    std::copy(out.begin(), out.end(), node.out.begin());
-    const auto is_half = [&](Tensor t) { return t && info(t).type == DType::F16 && info(t).where.buffer < 0; };
-    for (size_t i = 0; i < kMaxIn; ++i) node.halves |= static_cast<uint8_t>(is_half(node.in[i]) << i);
-    for (size_t i = 0; i < kMaxOut; ++i) node.halves |= static_cast<uint8_t>(is_half(node.out[i]) << (kMaxIn + i));
+    std::copy(in.begin(), in.end(), node.operands.begin());
+    std::copy(out.begin(), out.end(), node.operands.begin() + kMaxIn);
+    bool wanted = false;
+    for (int i = 0; i < kMaxOperands; ++i) {
+        const auto at = static_cast<size_t>(i);
+        const Tensor t = node.operands[at];
+        const TensorInfo* const of = t ? &info(t) : nullptr;
+        check_operand(node.p, about, i, of);
+        if (!t) continue;
+        node.types[at] = of->type;
+        node.strides[at] = of->stride;
+        const std::string_view dims = about.operands[i].dims;
+        if (of->row_count >= 0 && dims.starts_with("B,T")) node.row_count = of->row_count;
+        if (of->row_count >= 0 && (dims.starts_with("B,S") || dims.starts_with("1,N"))) node.key_row_count = of->row_count;
+        wanted = wanted || (i < kMaxIn && wants_gradient(t));
+    }
+    if (about.gradient != nullptr)
+        for (const Tensor t : node.outputs())
+            if (t) wants_gradient_[static_cast<size_t>(t.id)] = wanted;
     nodes_.push_back(node);
     return nodes_.back();
 }
 
-Graph::Gradient Graph::gradient(Tensor t) {
-    Tensor& known = gradients_[static_cast<size_t>(t.id)];
-    if (known) return {known, true};
-    const Location where = weight_gradients_[static_cast<size_t>(t.id)];
-    const TensorInfo about = info(t);
-    const Tensor made = where.buffer >= 0 ? fixed("d " + about.name, about.shape, DType::F32, where) : make(about.shape);
-    gradients_[static_cast<size_t>(t.id)] = made;  // not `known`: making a tensor may have moved it
-    return {made, false};
-}
-
-void Graph::set_gradient(Tensor t, Tensor gradient) {
-    CHECK(!has_gradient(t) && info(t).shape == info(gradient).shape);
-    gradients_[static_cast<size_t>(t.id)] = gradient;
-}
-
-// Dimensions of an op on the rows of x (R,C).
-Params Graph::rows(Tensor x) const {
-    const Shape& shape = info(x).shape;
-    CHECK(shape.rank == 2 && shape[0] == batch_ * time_);
-    Params p;
-    p.B = batch_;
-    p.T = time_;
-    p.C = p.N = shape[1];
-    return p;
+void Graph::accumulate(std::initializer_list<Gradient> outputs) {
+    unsigned bits = 0, i = 0;
+    for (const Gradient& g : outputs) bits |= static_cast<unsigned>(g.adds) << i++;
+    nodes_.back().accumulate = static_cast<uint8_t>(bits);
 }
 
 uint32_t Graph::dropout_threshold(float probability) const {
@@ -117,155 +213,326 @@ uint32_t Graph::dropout_threshold(float probability) const {
     return mode_ == Mode::Train ? static_cast<uint32_t>(std::lround(probability * 65536)) : 0;
 }
 
-Tensor Graph::embed(Tensor ids, Tensor positions, const Weight& wte, const Weight& wpe, float dropout) {
+Tensor Graph::embed(const EmbedInputs& in, const EmbedWeights& w, float dropout, float scale) {
     Params p;
-    p.B = batch_;
-    p.T = time_;
-    p.C = wte.shape[1];
-    p.N = wte.shape[0];
-    p.S = wpe ? wpe.shape[0] : 0;
-    p.type = wte.type;
-    p.position_type = wpe.type;
+    p.scale = scale;
     p.dropout = dropout_threshold(dropout);
     p.stream = streams_++;
-    const Tensor y = make({batch_ * time_, p.C});
-    add(Op::Embed, p, {ids, positions, weight(wte), weight(wpe)}, {y});
+    const Shape& ids = info(in.ids).shape;
+    const Tensor y = make({ids[0], ids[1], w.tokens.shape[1]}, DType::F32, info(in.ids).row_count);
+    add(Op::Embed, p,
+        {in.ids, w.positions ? in.positions : Tensor{}, w.segments ? in.segments : Tensor{}, weight(w.tokens),
+         weight(w.positions), weight(w.segments)},
+        {y});
     return y;
 }
 
 Tensor Graph::norm(Tensor x, const NormWeights& w) {
-    Params p = rows(x);
-    CHECK(w.gain.shape[0] == p.C);
+    Params p;
     p.eps = w.eps;
-    const Tensor y = make(info(x).shape, activations_);
-    const bool train = mode_ == Mode::Train;
-    const Tensor mean = train ? make({p.B * p.T}) : Tensor{}, rstd = train ? make({p.B * p.T}) : Tensor{};
-    add(Op::Norm, p, {x, weight(w.gain), weight(w.bias)}, {y, mean, rstd});
+    p.rms = w.rms;
+    const TensorInfo about = info(x);
+    const Tensor gain = weight(w.gain), bias = weight(w.bias), y = make(about.shape, activations_, about.row_count);
+    const bool statistics = wants_gradient(x) || wants_gradient(gain) || wants_gradient(bias);
+    const auto rows = [&](bool there) {
+        return there ? make({about.shape[0], about.shape[1]}, DType::F32, about.row_count) : Tensor{};
+    };
+    const Tensor mean = rows(statistics && !w.rms), rstd = rows(statistics);
+    add(Op::Norm, p, {x, gain, bias}, {y, mean, rstd});
     return y;
 }
 
 Tensor Graph::linear(Tensor x, const LinearWeights& w, const Epilogue& epilogue) {
-    Params p = rows(x);
-    CHECK(w.w.shape.rank == 2 && w.w.shape[1] == p.C);
-    p.N = w.w.shape[0];
-    p.type = w.w.type;
+    Params p;
     p.act = epilogue.act;
     p.dropout = dropout_threshold(epilogue.dropout);
     p.stream = streams_++;
-    const Tensor y = make({p.B * p.T, p.N}, epilogue.residual ? DType::F32 : activations_);
-    const Tensor pre = mode_ == Mode::Train && p.act != Act::None ? make({p.B * p.T, p.N}, activations_) : Tensor{};
-    add(Op::Linear, p, {x, weight(w.w), weight(w.b), epilogue.residual}, {y, pre});
+    const TensorInfo about = info(x);
+    const Tensor weights = weight(w.w), bias = weight(w.b);
+    const bool wanted = wants_gradient(x) || wants_gradient(weights) || wants_gradient(bias);
+    const Shape shape{about.shape[0], about.shape[1], w.w.shape[0]};
+    const Tensor y = make(shape, epilogue.residual ? DType::F32 : activations_, about.row_count);
+    const Tensor pre = wanted && p.act != Act::None ? make(shape, activations_, about.row_count) : Tensor{};
+    add(Op::Linear, p, {x, weights, bias, epilogue.residual}, {y, pre});
     return y;
 }
 
-Tensor Graph::attention(Tensor qkv, int64_t heads, float dropout, const KvCache* cache, Tensor positions) {
-    Params p = rows(qkv);
-    CHECK(p.C % (3 * heads) == 0);
-    p.C = p.N = p.C / 3;
-    p.H = heads;
-    const Tensor y = make({p.B * p.T, p.C}, activations_);
-    if (cache == nullptr) {
-        p.dropout = dropout_threshold(dropout);
-        p.stream = streams_++;
-        add(Op::Attention, p, {qkv}, {y, make({p.B, p.H, p.T})});
-        return y;
-    }
+Tensor Graph::glu(Tensor gate, Tensor up, Act act) {
+    Params p;
+    p.act = act;
+    const Tensor y = make_like(gate);
+    add(Op::Glu, p, {gate, up}, {y});
+    return y;
+}
+
+Tensor Graph::rope(Tensor x, Tensor rotation, const RopeOptions& options) {
+    Params p;
+    p.H = options.heads;
+    p.D = options.head_size;
+    p.interleaved = options.interleaved;
+    CHECK(options.heads * options.head_size <= info(x).shape[2] && info(rotation).shape[2] <= options.head_size);
+    const bool wanted = wants_gradient(x);
+    add(Op::Rope, p, {x, rotation}, {x});
+    wants_gradient_[static_cast<size_t>(x.id)] = wanted;
+    return x;
+}
+
+Params Graph::attention_params(const Qkv& qkv, const AttentionOptions& options) {
+    Params p;
+    p.H = options.heads;
+    p.G = options.kv_heads > 0 ? options.kv_heads : options.heads;
+    CHECK(p.H > 0 && p.H % p.G == 0 && info(qkv.q).shape[2] % p.H == 0);
+    p.D = info(qkv.q).shape[2] / p.H;
+    p.causal = options.causal;
+    p.window = options.window;
+    p.scale = options.scale > 0 ? options.scale : 1 / std::sqrt(static_cast<float>(p.D));
+    CHECK(!qkv.k || info(qkv.k).shape[2] == p.G * p.D);
+    return p;
+}
+
+Tensor Graph::attention(const Qkv& qkv, const AttentionOptions& options) {
+    Params p = attention_params(qkv, options);
+    p.dropout = dropout_threshold(options.dropout);
+    p.stream = streams_++;
+    const TensorInfo q = info(qkv.q);
+    const Tensor y = make(q.shape, activations_, q.row_count);
+    const bool wanted = wants_gradient(qkv.q) || wants_gradient(qkv.k) || wants_gradient(qkv.v);
+    const Tensor lse = wanted ? make({q.shape[0], p.H, q.shape[1]}) : Tensor{};
+    add(Op::Attention, p, {qkv.q, qkv.k, qkv.v, options.spans}, {y, lse});
+    return y;
+}
+
+Graph::Attended Graph::attention_with_weights(const Qkv& qkv, const AttentionOptions& options) {
+    const Params p = attention_params(qkv, options);
+    const TensorInfo q = info(qkv.q);
+    const Tensor y = make(q.shape, activations_, q.row_count);
+    const Tensor weights = make({q.shape[0], p.H, q.shape[1], info(qkv.k).shape[1]});
+    add(Op::Attention, p, {qkv.q, qkv.k, qkv.v, options.spans}, {y, {}, weights});
+    return {y, weights};
+}
+
+void Graph::store(const KvCache& cache, Tensor k, Tensor v, Tensor slots, Tensor positions) {
     CHECK(mode_ == Mode::Infer);
-    p.S = cache->capacity;
-    p.type = cache->type;
-    const Shape shape{p.B, p.H, p.S, p.C / p.H};
-    add(Op::AttentionCached, p, {qkv, positions},
-        {y, fixed("keys", shape, cache->type, cache->keys), fixed("values", shape, cache->type, cache->values)});
-    return y;
+    add(Op::CacheStore, {}, {k, v, slots, positions},
+        {fixed("keys", cache.shape(), cache.type, cache.keys), fixed("values", cache.shape(), cache.type, cache.values)});
 }
 
-Tensor Graph::gather(Tensor x, Tensor which) {
+Tensor Graph::attention_cached(Tensor q, const KvCache& cache, Tensor slots, const AttentionOptions& options) {
     CHECK(mode_ == Mode::Infer);
-    Params p = rows(x);
-    p.N = info(which).shape[0];
-    const Tensor y = make({p.N, p.C});
-    add(Op::GatherRows, p, {x, which}, {y});
-    // What follows works on the gathered rows.
-    batch_ = p.N;
-    time_ = 1;
+    const Params p = attention_params({q, {}, {}}, options);
+    CHECK(p.G == cache.kv_heads && p.D == cache.head_size);
+    const TensorInfo about = info(q);
+    const Tensor y = make(about.shape, DType::F32, about.row_count);
+    add(Op::AttentionCached, p,
+        {q, slots, options.spans, fixed("keys", cache.shape(), cache.type, cache.keys),
+         fixed("values", cache.shape(), cache.type, cache.values)},
+        {y});
     return y;
 }
 
-Graph::Loss Graph::loss(Tensor x, const Weight& head, Tensor targets) {
-    const bool train = mode_ == Mode::Train;
-    const Params all = rows(x);
-    const int64_t R = all.B * all.T, V = head.shape[0], C = all.C;
-    CHECK(head.shape[1] == C && info(targets).shape[0] == R);
-    // Chunks are whole sequences where one fits, else parts of one.
-    const int64_t fitting = std::max<int64_t>(1, kLogitBytes / (V * 4));
-    const int64_t unit = fitting >= all.T ? all.T : std::min<int64_t>(all.T, std::max<int64_t>(256, fitting));
-    const int64_t step = fitting >= all.T ? fitting / all.T * all.T : unit;
-    const Tensor losses = make({R}), w = weight(head);
-    const Tensor predicted = train ? Tensor{} : make({R}, DType::I32);
-    const auto part = [&](Tensor t, int64_t row, int64_t rows) {
-        if (!t) return t;
-        const int64_t width = info(t).shape.rank == 2 ? info(t).shape[1] : 1;
-        const Shape shape = info(t).shape.rank == 2 ? Shape{rows, width} : Shape{rows};
-        return rows == R ? t : view(t, shape, dtype_bytes(info(t).type, row * width));
+Tensor Graph::gather(Tensor x, Tensor rows, RowCount row_count) {
+    const Tensor y = make({1, info(rows).shape[0], info(x).shape[2]}, DType::F32, row_count);
+    add(Op::Gather, {}, {x, rows}, {y});
+    return y;
+}
+
+// ---- output head -----------------------------------------------------------------------------------------------------
+
+namespace {
+
+// Rows of (B,T) that go through the head together: whole sequences where one fits, else parts of one.
+std::vector<Range> chunks(int64_t B, int64_t T, int64_t vocab) {
+    const int64_t R = B * T, fitting = std::max<int64_t>(1, kLogitBytes / (vocab * 4));
+    const int64_t part = std::min<int64_t>(T, std::max<int64_t>(256, fitting));
+    const int64_t most = fitting >= T ? fitting / T * T : part;
+    std::vector<Range> list;
+    for (int64_t row = 0; row < R; row = list.back().end)
+        list.push_back({row, row + std::min({most, R - row, most < T ? T - row % T : R})});
+    return list;
+}
+
+}  // namespace
+
+Graph::LogProbs Graph::cross_entropy(Tensor x, const LinearWeights& w, Tensor targets, Tensor weights) {
+    return head(x, w, targets, weights, true);
+}
+
+Graph::LogProbs Graph::log_probs(Tensor x, const LinearWeights& w, Tensor targets) {
+    return head(x, w, targets, {}, false);
+}
+
+Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool is_loss) {
+    const TensorInfo about = info(x);
+    const int64_t B = about.shape[0], T = about.shape[1], V = head.w.shape[0];
+    const RowCount count = about.row_count;
+    const Tensor w = weight(head.w), b = weight(head.b), logp = make({B, T}, DType::F32, count);
+    const Tensor predicted = mode_ == Mode::Infer ? make({B, T}, DType::I32, count) : Tensor{};
+    const bool wanted = wants_gradient(x) || wants_gradient(w) || wants_gradient(b);
+    const std::vector<Range> parts = chunks(B, T, V);
+    Params p;
+    p.stream = streams_;
+    // Rows of a tensor (B,T,...) as (sequences, times, ...).
+    const auto part = [this, B, T](Tensor t, const Range& rows) {
+        if (!t || rows.end - rows.begin == B * T) return t;
+        const TensorInfo whole = info(t);
+        const int64_t n = rows.end - rows.begin, width = whole.shape.rank == 3 ? whole.shape[2] : 1;
+        const int64_t sequences = n % T == 0 ? n / T : 1, times = n / sequences;
+        const Shape shape = whole.shape.rank == 3 ? Shape{sequences, times, width} : Shape{sequences, times};
+        return view(t, shape, dtype_bytes(whole.type, rows.begin * width));
     };
-    for (int64_t row = 0, rows; row < R; row += rows) {
-        rows = std::min({step, R - row, step < all.T ? all.T - row % all.T : R});
-        Params p = all;
-        p.B = rows % all.T == 0 ? rows / all.T : 1;
-        p.T = rows / p.B;
-        p.N = V;
-        p.type = head.type;
-        p.stream = streams_;
-        const Tensor xs = part(x, row, rows), logits = make({rows, V});
-        Node& head_node = add(Op::Linear, p, {xs, w, {}, {}}, {logits});
-        head_node.new_stage = head_node.differentiated = rows < R;
-        add(Op::CrossEntropy, p, {logits, part(targets, row, rows)},
-            {part(losses, row, rows), train ? logits : Tensor{}, part(predicted, row, rows)});
-        if (!train) continue;
-        if (rows == R) {
-            set_gradient(logits, logits);
-            continue;
+    const bool several = parts.size() > 1;
+    const auto record_logits = [=, this](const Range& rows, Params& at) {
+        at = p;
+        at.first_row = rows.begin;
+        const Tensor xs = part(x, rows), logits = make({info(xs).shape[0], info(xs).shape[1], V}, DType::F32, count);
+        Node& node = add(Op::Linear, at, {xs, w, b}, {logits});
+        node.new_stage = several;
+        node.differentiated = true;
+        return std::pair(xs, logits);
+    };
+    const auto record_gradients = [=, this](const Range& rows, const Params& at, Tensor xs, Tensor dlogits,
+                                            bool adds_to_x) {
+        if (wants_gradient(x)) {
+            const Tensor dx = gradient(x).tensor;
+            add(Op::LinearBackward, at, {dlogits, w}, {part(dx, rows)});
+            accumulate({
+                {dx, adds_to_x}
+            });  // each chunk has rows of its own
         }
-        // Several chunks: gradients go on at once, since the next chunk needs the memory of the logits.
-        add(Op::LinearBackward, p, {logits, w}, {part(gradient(x).tensor, row, rows)}).differentiated = true;
-        const Gradient dw = gradient(w);
-        add(Op::LinearBackwardWeight, p, {logits, xs}, {dw.tensor}).accumulate = dw.adds;
+        if (wants_gradient(w) || wants_gradient(b)) {
+            const Gradient dw = gradient(w), db = gradient_if_wanted(b);
+            add(Op::LinearBackwardWeight, at, {dlogits, xs}, {dw.tensor, db.tensor});
+            accumulate({dw, db});
+        }
+    };
+    const bool adds_to_x = has_gradient(x);
+    for (const Range& rows : parts) {
+        Params at;
+        const auto [xs, logits] = record_logits(rows, at);
+        const bool now = is_loss && wanted;
+        add(Op::CrossEntropy, at, {logits, part(targets, rows), part(weights, rows)},
+            {part(logp, rows), now ? logits : Tensor{}, part(predicted, rows)});
+        // Gradients go on at once: of several chunks the next one needs the memory of the logits.
+        if (now) record_gradients(rows, at, xs, logits, adds_to_x);
     }
-    return {losses, predicted};
+    if (wanted && !is_loss) {
+        wants_gradient_[static_cast<size_t>(logp.id)] = true;
+        when_reached_[nodes_.size() - 1] = [=, this] {
+            if (!has_gradient(logp)) return;
+            const Tensor dlogp = gradient(logp).tensor;
+            const bool adds = has_gradient(x);
+            for (const Range& rows : parts) {
+                Params at;
+                const auto [xs, logits] = record_logits(rows, at);
+                add(Op::LogProbBackward, at, {logits, part(targets, rows), part(dlogp, rows)}, {logits});
+                record_gradients(rows, at, xs, logits, adds);
+            }
+        };
+    }
+    return {logp, predicted};
 }
 
-void Graph::record_with_last_use(Tensor w, std::function<void()> record) {
-    const auto id = static_cast<size_t>(w.id);
-    if (uses_left_[id] > 1)
-        waiting_[id].push_back(std::move(record));
-    else
-        record();
+// ---- backward --------------------------------------------------------------------------------------------------------
+
+Graph::Gradient Graph::gradient(Tensor t) {
+    const auto id = static_cast<size_t>(t.id);
+    if (gradients_[id]) return {gradients_[id], true};
+    const TensorInfo about = info(t);
+    if (about.base >= 0) {  // the same part of the gradient of the whole
+        const auto base = static_cast<size_t>(about.base);
+        if (!gradients_[base]) {
+            const Tensor whole = make(tensors_[base].shape, DType::F32, tensors_[base].row_count);
+            gradients_[base] = whole;
+        }
+        const int64_t first = static_cast<int64_t>(about.view_offset / dtype_bytes(about.type, 1));
+        const Tensor made = view(gradients_[base], about.shape, dtype_bytes(DType::F32, first));
+        tensors_.back().stride = about.stride;
+        gradients_[id] = made;
+        return {made, gradient_is_whole_[base]};
+    }
+    const Location where = weight_gradients_[id];
+    const Tensor made = where.buffer >= 0 ? fixed("d " + about.name, about.shape, DType::F32, where)
+                                          : make(about.shape, DType::F32, about.row_count);
+    gradients_[id] = made;
+    gradient_is_whole_[id] = true;
+    return {made, false};
 }
 
-void Graph::record_backward(const std::function<void(Tensor weight, Tensor gradient)>& complete) {
+void Graph::set_gradient(Tensor t, Tensor gradient) {
+    CHECK(!has_gradient(t) && info(t).shape == info(gradient).shape);
+    gradients_[static_cast<size_t>(t.id)] = gradient;
+    gradient_is_whole_[static_cast<size_t>(t.id)] = true;
+}
+
+// Records nodes [begin, end) once more, on new tensors in place of those that only they use; returns them. What later nodes
+// read is there already, so the nodes that compute nothing else are left out, and returned as they are.
+std::vector<Node> Graph::record_again(size_t begin, size_t end) {
+    std::unordered_map<int, int> copies;  // by tensor id
+    std::vector<bool> read_later(tensors_.size());
+    const auto base_of = [&](Tensor t) { return info(t).base >= 0 ? info(t).base : t.id; };
+    for (size_t i = end; i < nodes_.size(); ++i)
+        for (const Tensor t : nodes_[i].inputs())
+            if (t && t.id < static_cast<int>(read_later.size())) read_later[static_cast<size_t>(base_of(t))] = true;
+    const auto copy_of = [&](Tensor t) {
+        if (!t) return t;
+        if (const auto found = copies.find(t.id); found != copies.end()) return Tensor{found->second};
+        const TensorInfo about = info(t);
+        const auto base = about.base >= 0 ? copies.find(about.base) : copies.end();
+        if (base == copies.end()) return t;
+        const Tensor copy = view({base->second}, about.shape, about.view_offset);
+        tensors_.back().stride = about.stride;
+        copies[t.id] = copy.id;
+        return copy;
+    };
+    std::vector<Node> again;
+    for (size_t i = begin; i < end; ++i) {
+        Node node = nodes_[i];
+        const auto outputs = node.outputs();
+        const bool known = std::all_of(outputs.begin(), outputs.end(),
+                                       [&](Tensor t) { return !t || read_later[static_cast<size_t>(base_of(t))]; });
+        for (int k = 0; k < kMaxOperands; ++k) {
+            Tensor& t = node.operands[static_cast<size_t>(k)];
+            if (!t) continue;
+            const bool makes = k >= kMaxIn && info(t).where.buffer < 0 && info(t).base < 0 && !copies.contains(t.id) &&
+                               !read_later[static_cast<size_t>(t.id)];
+            if (makes) {
+                const Tensor copy = make_like(t);
+                wants_gradient_[static_cast<size_t>(copy.id)] = wants_gradient(t);
+                copies[t.id] = copy.id;
+            }
+            t = copy_of(t);
+        }
+        if (!known) nodes_.push_back(node);
+        again.push_back(node);
+    }
+    return again;
+}
+
+void Graph::record_backward(bool recompute) {
     CHECK(mode_ == Mode::Train);
-    const auto is_weight = [&](Tensor t) { return t && info(t).where.buffer >= 0; };
-    const size_t forward = nodes_.size();
-    uses_left_.assign(tensors_.size(), 0);
-    waiting_.assign(tensors_.size(), {});
-    for (size_t i = 0; i < forward; ++i)
-        for (const Tensor t : nodes_[i].in)
-            if (is_weight(t) && !nodes_[i].differentiated) ++uses_left_[static_cast<size_t>(t.id)];
-    // An untied head whose loss came in chunks has its whole gradient already.
-    for (size_t id = 0; complete && id < uses_left_.size(); ++id) {
-        const Tensor t{static_cast<int>(id)};
-        if (is_weight(t) && has_gradient(t) && uses_left_[id] == 0) complete(t, gradients_[id]);
+    const auto differentiate = [&](const Node& node) {
+        const Tensor y = node[kMaxIn];
+        const auto rule = op_info(node.op).gradient;
+        if (rule && !node.differentiated && y && has_gradient(y) && wants_gradient(y)) rule(*this, node);
+    };
+    const auto reach = [&](size_t i) {
+        if (const auto found = when_reached_.find(i); found != when_reached_.end()) found->second();
+    };
+    size_t end = nodes_.size();
+    const std::vector<size_t> blocks = std::exchange(blocks_, {});
+    for (size_t block = recompute ? blocks.size() : 0; block-- > 0; end = blocks[block]) {
+        const size_t begin = blocks[block];
+        // The last block ends where the losses' gradients begin, or with the record: it need not run again.
+        const bool last = block + 1 == blocks.size();
+        const std::vector<Node> nodes = last ? std::vector<Node>(nodes_.begin() + static_cast<ptrdiff_t>(begin),
+                                                                 nodes_.begin() + static_cast<ptrdiff_t>(end))
+                                             : record_again(begin, end);
+        for (size_t i = nodes.size(); i-- > 0;) reach(begin + i), differentiate(nodes[i]);
     }
-    for (size_t i = forward; i-- > 0;) {
+    for (size_t i = end; i-- > 0;) {
+        reach(i);
         const Node node = nodes_[i];  // a copy: recording moves the nodes
-        if (node.differentiated || !node.out[0] || !has_gradient(node.out[0])) continue;
-        for (const Tensor t : node.in)
-            if (is_weight(t) && uses_left_[static_cast<size_t>(t.id)] == 1)
-                for (const auto& record : std::exchange(waiting_[static_cast<size_t>(t.id)], {})) record();
-        nib::record_backward(*this, node);
-        for (const Tensor t : node.in)
-            if (is_weight(t) && --uses_left_[static_cast<size_t>(t.id)] == 0 && complete)
-                complete(t, gradients_[static_cast<size_t>(t.id)]);
+        differentiate(node);
     }
 }
 

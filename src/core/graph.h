@@ -4,11 +4,12 @@
 
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "core/dtype.h"
-#include "core/op.h"
+#include "core/op_table.h"
 #include "core/tensor.h"
 
 namespace nib {
@@ -21,13 +22,15 @@ struct Weight {
     Shape shape;
     DType type = DType::F32;
     Location value;
-    Location gradient;
+    Location gradient;    // where it is kept; nowhere: it is an intermediate like others
+    bool trained = true;  // false: frozen, it gets no gradient
     explicit operator bool() const { return value.buffer >= 0; }
 };
 
 struct NormWeights {
     Weight gain, bias;  // (C); no bias: absent
     float eps = 1e-5f;
+    bool rms = false;  // root mean square norm instead of layer norm
 };
 
 struct LinearWeights {
@@ -41,12 +44,47 @@ struct Epilogue {
     float dropout = 0;
 };
 
-/// Key/value cache of one layer: tensors (B,H,S,C/H) of F32 or F16 that outlive the plan.
+/// Rows of an embedding: of tokens, and where the model has them of positions and of segments.
+struct EmbedInputs {
+    Tensor ids, positions{}, segments{};  // (B,T) int32
+};
+struct EmbedWeights {
+    Weight tokens, positions{}, segments{};  // (V,C), (S,C), (L,C)
+};
+
+/// Queries, keys and values, each possibly some columns of a wider tensor.
+struct Qkv {
+    Tensor q, k, v;  // (B,T,H*D), (B,S,G*D), (B,S,G*D)
+};
+
+/// Which keys a query sees is an interval: those of its sequence that `causal`, `window` and `spans` all allow.
+struct AttentionOptions {
+    int64_t heads = 0;     // H
+    int64_t kv_heads = 0;  // G, divides H; 0: H
+    bool causal = true;    // query t sees keys 0 to t
+    int64_t window = 0;    // and of those the last `window`; 0: all
+    float scale = 0;       // of the scores; 0: 1 / sqrt(D)
+    float dropout = 0;     // of the weights
+    Tensor spans{};        // (B,T,2) int32: first and last + 1 key of each query, neither ever decreasing in a sequence
+};
+
+/// Keys and values of one layer that outlive the plan: (slots,G,S,D) each, of F32 or F16.
 struct KvCache {
     Location keys, values;
     DType type = DType::F32;
-    int64_t capacity = 0;  // S
+    int64_t slots = 0, kv_heads = 0, rows = 0, head_size = 0;  // N, G, S, D
+    Shape shape() const { return {slots, kv_heads, rows, head_size}; }
 };
+
+/// Rotation of pairs of a head's numbers by angles that the host computes for each row (model/rope.h).
+struct RopeOptions {
+    int64_t heads = 0;         // the first so many heads of a row turn: of qkv H + G
+    int64_t head_size = 0;     // D
+    bool interleaved = false;  // pairs are (2i, 2i + 1), not (i, i + half)
+};
+
+/// Number of a live row count of Step::rows; -1: all rows are in use.
+using RowCount = int8_t;
 
 struct TensorInfo {
     Shape shape;
@@ -54,105 +92,149 @@ struct TensorInfo {
     Location where;  // fixed place; compile() fills it for the others
     int base = -1;   // a view into tensor `base`, view_offset bytes in
     size_t view_offset = 0;
-    bool kept = false;  // its memory is never reused: inputs, and results that are read after the run
-    std::string name;   // weights and inputs: for messages
-    size_t bytes() const { return dtype_bytes(type, shape.elements()); }
+    int64_t stride = 0;       // elements from row to row, of some columns of a wider tensor; 0: rows follow each other
+    RowCount row_count = -1;  // of its rows (B,T), those in use in a step
+    bool kept = false;        // its memory is never reused: inputs, and results that are read after the run
+    std::string name;         // weights and inputs: for messages
+    /// From its first element to its last.
+    size_t bytes() const;
 };
 
 struct Node {
     Op op = Op::Count;
     Params p;
-    std::array<Tensor, kMaxIn> in;
-    std::array<Tensor, kMaxOut> out;
-    uint8_t accumulate = 0;       // bit i: out[i] +=
-    uint8_t halves = 0;           // bit i: in[i], bit kMaxIn + i: out[i] is an activation of half floats
+    std::array<Tensor, kMaxOperands> operands;  // numbered as in `operand`
+    std::array<DType, kMaxOperands> types{};
+    std::array<int64_t, kMaxOperands> strides{};  // TensorInfo::stride
+    RowCount row_count = -1, key_row_count = -1;
+    uint8_t accumulate = 0;       // bit i: output kMaxIn + i: +=
     bool new_stage = false;       // the scheduler must not join it to what came before
     bool differentiated = false;  // its backward nodes are recorded already
+    Tensor operator[](int operand) const { return operands[static_cast<size_t>(operand)]; }
+    std::span<const Tensor> inputs() const { return std::span(operands).first(kMaxIn); }
+    std::span<const Tensor> outputs() const { return std::span(operands).last(kMaxOut); }
+    /// Whether an activation among its operands is of half floats.
+    bool has_f16_activation() const;
 };
 
 class Graph {
 public:
-    /// B sequences of T tokens: activations are (B*T, C). `activations`: what norm, attention and linear without residual
-    /// give, F32 or F16; the residual stream, losses and all gradients are F32.
-    Graph(Mode mode, int64_t batch, int64_t time, DType activations = DType::F32);
+    /// `activations`: what norm, attention and linear without residual give, F32 or F16; the residual stream, losses and
+    /// all gradients are F32.
+    explicit Graph(Mode mode, DType activations = DType::F32);
 
     Mode mode() const { return mode_; }
-    int64_t batch() const { return batch_; }
-    int64_t time() const { return time_; }
 
+    /// A new live row count: Step::rows at that number says how many rows (B,T) of its tensors are in use.
+    RowCount add_row_count();
     /// A tensor that the host fills before a run: ids, targets, positions.
-    Tensor input(const char* name, Shape shape, DType type);
+    Tensor input(const char* name, Shape shape, DType type, RowCount row_count = -1);
+    /// Asks for the gradient of an input, which has none otherwise.
+    void want_gradient(Tensor input) { wants_gradient_[static_cast<size_t>(input.id)] = true; }
     /// Keeps `t` readable after the run.
     Tensor output(Tensor t);
 
-    /// dropout(wte[ids] + wpe[positions]) (R,C); `positions` and `wpe` may be absent.
-    Tensor embed(Tensor ids, Tensor positions, const Weight& wte, const Weight& wpe, float dropout = 0);
-    /// Layer norm over the last dimension (Ba, Kiros, Hinton 2016): (R,C) -> (R,C).
+    /// dropout(scale tokens[ids] + positions[positions] + segments[segments]) (B,T,C).
+    Tensor embed(const EmbedInputs& inputs, const EmbedWeights& weights, float dropout = 0, float scale = 1);
+    /// Layer norm (Ba, Kiros, Hinton 2016) or RMS norm (Zhang, Sennrich 2019) over the last dimension: (B,T,C) -> (B,T,C).
     Tensor norm(Tensor x, const NormWeights& w);
-    /// residual + dropout(act(x w^T + b)): (R,C) -> (R,N).
+    /// residual + dropout(act(x w^T + b)): (B,T,C) -> (B,T,N).
     Tensor linear(Tensor x, const LinearWeights& w, const Epilogue& epilogue = {});
-    /// Causal self-attention with `heads` heads: (R,3C) -> (R,C). Without a cache each sequence attends within itself; with
-    /// one, row r is at positions[r] of its sequence, its key and value are stored there, and it attends to all before.
-    Tensor attention(Tensor qkv, int64_t heads, float dropout = 0, const KvCache* cache = nullptr, Tensor positions = {});
-    /// Rows of x by number: (R,C), rows (N) -> (N,C). Inference only.
-    Tensor gather(Tensor x, Tensor rows);
-
-    struct Loss {
-        Tensor losses;     // (R) cross-entropy of each row in nats, 0 where the target is kIgnore
-        Tensor predicted;  // (R) int32, the most probable token; Infer only
+    /// act(gate) up (Shazeer 2020): (B,T,C), (B,T,C) -> (B,T,C).
+    Tensor glu(Tensor gate, Tensor up, Act act);
+    /// Columns [first, first + count) of a tensor (B,T,C), where they are: (B,T,count).
+    Tensor columns(Tensor t, int64_t first, int64_t count);
+    /// The three parts of a fused (B,T,(H + 2 G) D).
+    Qkv split_qkv(Tensor qkv, int64_t heads, int64_t kv_heads);
+    /// Rotary positions (Su et al. 2021), in place: x (B,T,C); rotation (B,T,2 n): n cosines, then n sines for the pairs of
+    /// each head's first 2 n numbers.
+    Tensor rope(Tensor x, Tensor rotation, const RopeOptions& options);
+    /// Scaled dot-product attention (Vaswani et al. 2017) within each of the B sequences: (B,T,H*D).
+    Tensor attention(const Qkv& qkv, const AttentionOptions& options);
+    /// The same with its weights (B,H,T,S), without dropout.
+    struct Attended {
+        Tensor y, weights;
     };
-    /// Output head (V,C) and softmax cross-entropy, over chunks of rows, so that the logits of all rows never exist at
-    /// once. In training the gradient goes on to x and to the head at once.
-    Loss loss(Tensor x, const Weight& head, Tensor targets);
+    Attended attention_with_weights(const Qkv& qkv, const AttentionOptions& options);
+    /// Stores row r of k and v (B,T,G*D) at positions[r] of slot slots[r]. Inference only.
+    void store(const KvCache& cache, Tensor k, Tensor v, Tensor slots, Tensor positions);
+    /// Attention of row r of q (B,T,H*D) to keys spans[r] of slot slots[r]; options.spans is that. Inference only.
+    Tensor attention_cached(Tensor q, const KvCache& cache, Tensor slots, const AttentionOptions& options);
+    /// Rows of x (B,T,C) by number: rows (N) int32 -> (1,N,C), of which `row_count` are in use.
+    Tensor gather(Tensor x, Tensor rows, RowCount row_count = -1);
+
+    /// What a language model's head says of each row's target. Rows whose target is kIgnore have 0.
+    struct LogProbs {
+        Tensor logp;       // (B,T) log-probability of the target in nats
+        Tensor predicted;  // (B,T) int32, the most probable token; Infer only
+    };
+    /// Output head (V,C) and log-softmax over chunks of rows, so that the logits of all rows never exist at once. In
+    /// training it is a loss: the sum over rows of -Step::loss_scale weights[r] logp[r] is part of what is differentiated,
+    /// and the gradient goes on to x and to the head at once. Without weights (B,T) every row has 1.
+    LogProbs cross_entropy(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights = {});
+    /// The same as a tensor to make losses of: whoever reads logp gives it a gradient, for which the logits of each chunk
+    /// are computed again.
+    LogProbs log_probs(Tensor x, const LinearWeights& head, Tensor targets);
 
     const TensorInfo& info(Tensor t) const { return tensors_[static_cast<size_t>(t.id)]; }
     const std::vector<TensorInfo>& tensors() const { return tensors_; }
     const std::vector<Node>& nodes() const { return nodes_; }
 
-    // For the gradient rules (core/ops.cpp) and for tests and optimizers, which place their own nodes:
+    /// What is recorded from here to the next call is a block: with recomputation only what it takes from before it is kept
+    /// for the backward pass, which computes the rest again (Chen et al. 2016).
+    void begin_block() { blocks_.push_back(nodes_.size()); }
+    /// Appends the backward nodes of all nodes recorded so far (Train, after the losses).
+    void record_backward(bool recompute = false);
+
+    // For the gradient rules (core/gradients.cpp) and for tests and optimizers, which place their own nodes:
 
     /// A new intermediate tensor.
-    Tensor make(Shape shape, DType type = DType::F32);
+    Tensor make(Shape shape, DType type = DType::F32, RowCount row_count = -1);
+    /// Like another one.
+    Tensor make_like(Tensor t) { return make(info(t).shape, info(t).type, info(t).row_count); }
     /// `t` seen as another shape, from byte `offset` on.
     Tensor view(Tensor t, Shape shape, size_t offset);
     /// A tensor at a fixed place. The same place gives the same handle.
-    Tensor fixed(std::string name, Shape shape, DType type, Location where);
+    Tensor fixed(std::string name, Shape shape, DType type, Location where, RowCount row_count = -1);
     Tensor weight(const Weight& w);
+    /// Adds a node after checking its operands against the op's row: their number, shapes and types. Dimensions that p does
+    /// not have yet are taken from them. Absent operands are left out or {}.
     Node& add(Op op, const Params& p, std::initializer_list<Tensor> in, std::initializer_list<Tensor> out);
     /// Gradient tensor of t. `adds` says whether something was written to it before, so that the caller must accumulate.
     struct Gradient {
         Tensor tensor;
-        bool adds;
+        bool adds = false;
     };
     Gradient gradient(Tensor t);
+    /// The same if it is wanted, else nothing.
+    Gradient gradient_if_wanted(Tensor t) { return wants_gradient(t) ? gradient(t) : Gradient{}; }
     bool has_gradient(Tensor t) const { return static_cast<bool>(gradients_[static_cast<size_t>(t.id)]); }
+    /// Whether some trained weight is behind t.
+    bool wants_gradient(Tensor t) const { return t && wants_gradient_[static_cast<size_t>(t.id)]; }
     /// Makes `gradient` the gradient of t, which must not have one.
     void set_gradient(Tensor t, Tensor gradient);
-
-    /// Appends the backward nodes of all nodes recorded so far (Train, after loss()). `complete` is called when the
-    /// gradient of a weight has its last term, in case something is to be done with it at once.
-    void record_backward(const std::function<void(Tensor weight, Tensor gradient)>& complete = {});
-    /// For a gradient rule: records a term of the gradient of `w` as late as possible, with the last one. Of the two terms
-    /// of a tied embedding, the output head's comes first; until then its inputs take less memory than its result.
-    void record_with_last_use(Tensor w, std::function<void()> record);
+    /// Sets which outputs the last node adds to.
+    void accumulate(std::initializer_list<Gradient> outputs);
 
 private:
-    Params rows(Tensor x) const;
     uint32_t dropout_threshold(float probability) const;
+    Params attention_params(const Qkv& qkv, const AttentionOptions& options);
+    LogProbs head(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool is_loss);
+    std::vector<Node> record_again(size_t begin, size_t end);
 
     Mode mode_;
-    int64_t batch_, time_;
     DType activations_;
     uint32_t streams_ = 0;
+    int row_counts_ = 0;
     std::vector<TensorInfo> tensors_;
     std::vector<Node> nodes_;
+    std::vector<size_t> blocks_;  // numbers of the nodes with which blocks begin
     std::map<Location, Tensor> fixed_;
-    std::vector<Tensor> gradients_;           // by tensor id
-    std::vector<Location> weight_gradients_;  // by tensor id; where a weight's gradient lies
-    // During record_backward(), by tensor id: forward nodes that use it and are still to come, and terms that wait for
-    // them.
-    std::vector<int> uses_left_;
-    std::vector<std::vector<std::function<void()>>> waiting_;
+    std::vector<bool> wants_gradient_;                      // by tensor id
+    std::vector<Tensor> gradients_;                         // by tensor id
+    std::vector<Location> weight_gradients_;                // by tensor id; where a weight's gradient lies
+    std::vector<bool> gradient_is_whole_;                   // by tensor id: its gradient does not come from views alone
+    std::map<size_t, std::function<void()>> when_reached_;  // by node: what record_backward() records there
 };
 
 }  // namespace nib

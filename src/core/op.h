@@ -1,12 +1,8 @@
-// What a kernel sees: plain data only. Every backend's kernels include this file, also those that are compiled for one
-// instruction set, so it must hold nothing that the compiler could emit as a shared inline function.
+// What a kernel sees: plain data only. Every backend's kernels include this file, also those compiled for one instruction
+// set, so it must hold nothing that the compiler could emit as a shared inline function.
 //
-// Dimensions (the whole project's dictionary): B batch, T time, R = B*T rows, C channels in, N channels out, V vocabulary,
-// H heads, S rows of a key/value cache or of the position table. Tensors are row-major, shapes outermost first.
-//
-// Tensors are float, except indices (int32), partial sums (double) and, in inference, those that Params::type speaks of:
-// wte and wpe of Embed, w of Linear (any type of core/dtype.h that ref/quantize.h unpacks), keys and values (F32 or F16).
-// Linear on a w in blocks (Q8_0, ...) is by columns and quantizes x to 8 bits (ref/quantize.h). On GPUs: Node::halves, too.
+// The operations, their operands and dimensions are listed in core/op_table.inc. Tensors are row-major, shapes outermost
+// first. Linear on weights in blocks (Q8_0, ...) is by columns and quantizes x to 8 bits (quant/quantize.h).
 #pragma once
 
 #include <cstddef>
@@ -16,93 +12,112 @@
 
 namespace nib {
 
-// clang-format off
 enum class Op : uint8_t {
-    // op                   in -> out                                                             split into units of
-    Embed,               // ids (R), positions (R), wte (V,C), wpe (S,C)? -> y (R,C)              rows R
-    EmbedBackward,       // dy (R,C), ids (R), positions (R) -> dwte (V,C), dwpe (S,C)?           columns C
-    Norm,                // x (R,C), gain (C), bias (C)? -> y (R,C), mean (R)?, rstd (R)?         rows R
-    NormBackward,        // dy (R,C), x (R,C), gain (C), mean (R), rstd (R) -> dx (R,C)           rows R
-    NormBackwardWeight,  // dy (R,C), x (R,C), mean (R), rstd (R) -> dgain (C), dbias (C)?        columns C
-    Linear,              // x (R,C), w (N,C), b (N)?, residual (R,N)? -> y (R,N), pre (R,N)?      rows R or columns N
-    LinearBackwardEpilogue,  // dy (R,N), pre (R,N)? -> dpre (R,N)                                rows R
-    LinearBackward,      // dpre (R,N), w (N,C) -> dx (R,C)                                       rows R or columns C
-    LinearBackwardWeight,  // dpre (R,N), x (R,C) -> dw (N,C), db (N)?                            rows of dw N
-    Attention,           // qkv (R,3C) -> y (R,C), lse (B,H,T)                                    heads B*H
-    AttentionBackward,   // dy (R,C), qkv (R,3C), y (R,C), lse (B,H,T) -> dqkv (R,3C)             heads B*H
-    AttentionCached,     // qkv (R,3C), positions (R) -> y (R,C), keys (B,H,S,C/H), values same   heads B*H
-    GatherRows,          // x (R,C), rows (N) -> y (N,C)                                          rows N
-    CrossEntropy,        // logits (R,V), targets (R) -> loss (R), dlogits (R,V)?, predicted (R)? rows R
-    SumSquares,          // x (C) -> partial (ceil(C/kSumBlock)) in double                        blocks
-    ClipFactor,          // partial (N) in double -> stats (2): global norm, factor               1
-    AdamW,               // g (C), stats (2) -> w (C), m (C), v (C), in place                     elements C
-    Sgd,                 // g (C), stats (2) -> w (C), m (C)?, in place                           elements C
+#define OP(Name, ...) Name,
+#include "core/op_table.inc"
     Count,
 };
-// clang-format on
 constexpr int kOpCount = static_cast<int>(Op::Count);
-constexpr int64_t kSumBlock =
-    65536;  // elements per partial sum of SumSquares, fixed so that results never depend on threads
-/// Linear by columns: up to here kernels may sum in another order than beyond.
-constexpr int64_t kFewRows = 16;
-constexpr int kMaxIn = 5, kMaxOut = 3;
 
-enum class Act : uint8_t { None, GeluTanh, GeluErf, Relu };
+/// Operands are numbered: inputs from 0 on, outputs from kMaxIn on.
+constexpr int kMaxIn = 8, kMaxOut = 4, kMaxOperands = kMaxIn + kMaxOut;
+
+/// These numbers by name: operand::Linear::x is 0, operand::Linear::y is kMaxIn.
+namespace operand {
+#define OP(Name, name, inputs, outputs, ...)                  \
+    struct Name {                                             \
+        enum : int { inputs kInputs_ = kMaxIn - 1, outputs }; \
+    };
+#define IN(name, ...) name,
+#define OPTIONAL_IN(name, ...) name,
+#define OUT(name, ...) name,
+#define OPTIONAL_OUT(name, ...) name,
+#include "core/op_table.inc"
+}  // namespace operand
+
+/// Elements per partial sum of SumSquares, fixed so that results never depend on threads.
+constexpr int64_t kSumBlock = 65536;
+/// Linear by columns: up to so many rows kernels may sum in another order than beyond.
+constexpr int64_t kFewRows = 16;
+
+/// SwiGLU's gate (Shazeer 2020) is Silu; as an activation of Linear it is Swish-1.
+enum class Act : uint8_t { None, GeluTanh, GeluErf, Relu, Silu };
+constexpr int kActCount = 5;
 
 /// A target that does not count: no loss, no gradient.
 constexpr int32_t kIgnore = -1;
 
 /// Constants of a node, fixed when it is recorded.
 struct Params {
-    int64_t B = 0, T = 0, C = 0, N = 0, H = 0, S = 0;  // dimensions as in the table above; CrossEntropy's V is N
-    float eps = 0;                                     // Norm
-    DType type = DType::F32;                           // of wte (Embed), w (Linear), keys and values (AttentionCached)
-    DType position_type = DType::F32;                  // of wpe (Embed)
-    Act act = Act::None;                               // Linear
-    bool by_columns = false;                           // Linear, LinearBackward: units are output columns, not rows
-    bool decay = false;                                // AdamW, Sgd: weight decay applies
-    uint32_t dropout = 0;  // probability in 1/65536: an element is dropped when its 16 random bits are below it
-    uint32_t stream = 0;   // which dropout mask of the model: the third word of the Philox counter
+    // Dimensions, named in core/op_table.inc. D is the size of a head.
+    int64_t B = 0, T = 0, C = 0, N = 0, H = 0, G = 0, S = 0, L = 0, K = 0, D = 0;
+    float eps = 0;             // Norm
+    float scale = 1;           // Attention: of the scores; Embed: of the token's row
+    int64_t first_row = 0;     // of a part of a tensor: its first row in the whole, for live row counts
+    int64_t window = 0;        // Attention: a query sees at most so many keys, up to its own; 0: all
+    Act act = Act::None;       // Linear, Glu
+    bool causal = false;       // Attention: query t sees keys 0 to t, of those the spans allow
+    bool rms = false;          // Norm: root mean square (Zhang, Sennrich 2019), without mean
+    bool interleaved = false;  // Rope: pairs are neighbours (2i, 2i + 1), not (i, i + S/2)
+    bool inverse = false;      // Rope: turns back, which is its gradient
+    bool by_columns = false;   // Linear, LinearBackward: units are output columns, not rows
+    bool decay = false;        // AdamW, Sgd: weight decay applies
+    uint32_t dropout = 0;      // probability in 1/65536: an element is dropped when its 16 random bits are below it
+    uint32_t stream = 0;       // which dropout mask of the model: the third word of the Philox counter
 };
+
+/// How many numbers of live rows a step has: encoder and decoder differ, and so do rows that were gathered.
+constexpr int kRowCounts = 4;
 
 /// What changes from step to step: an input of every plan.
 struct Step {
-    uint64_t seed = 0;        // dropout: Philox key
-    uint32_t index = 0;       // dropout: number of the micro-batch, the fourth word of the Philox counter
-    uint32_t accumulate = 0;  // 1: weight gradients are added to those of earlier micro-batches, 0: overwritten
-    int64_t rows = 0;         // inference with B = 1: rows of this run, at most T; 0: all
-    float loss_scale = 0;     // factor of dlogits: 1 / (counted rows * micro-batches)
-    float clip = 0;           // largest global gradient norm; 0: no clipping
+    uint64_t seed = 0;              // dropout: Philox key
+    uint32_t index = 0;             // dropout: number of the micro-batch, the fourth word of the Philox counter
+    uint32_t accumulate = 0;        // 1: weight gradients are added to those of earlier micro-batches, 0: overwritten
+    int64_t rows[kRowCounts] = {};  // rows in use of the tensors that name the count, the rest is not computed; 0: all
+    float loss_scale = 0;           // factor of dlogits: 1 / counted rows of the whole step
+    float clip = 0;                 // largest global gradient norm; 0: no clipping
     float lr = 0, beta1 = 0, beta2 = 0, eps = 0, weight_decay = 0, momentum = 0;
     float correction1 = 1, correction2 = 1;  // AdamW: 1 - beta^t
 };
 
-/// One kernel launch with resolved addresses. Absent optional tensors are null.
+/// One kernel launch with resolved addresses. Operands are numbered as in `operand`; absent ones are null.
 struct Call {
     Op op = Op::Count;
-    uint8_t accumulate = 0;  // bit i: out[i] += instead of =
+    uint8_t accumulate = 0;     // bit i: output kMaxIn + i: += instead of =
+    int8_t row_count = -1;      // of Step::rows, for the rows B*T; -1: all are in use
+    int8_t key_row_count = -1;  // the same for the rows of keys of Attention, for those that Gather takes
     Params p;
     const Step* step = nullptr;
-    const void* in[kMaxIn] = {};
-    void* out[kMaxOut] = {};
-    const void* packed = nullptr;  // CPU: weights in the kernel's own panel order, when the executor has packed them
+    void* data[kMaxOperands] = {};
+    DType type[kMaxOperands] = {};
+    int64_t stride[kMaxOperands] = {};  // elements from row to row of an operand that is a slice of columns
+    const void* packed = nullptr;       // CPU: weights in the kernel's own panel order, when the executor has packed them
 
+    [[gnu::always_inline]] inline bool has(int operand) const { return data[operand] != nullptr; }
     template <class T>
-    [[gnu::always_inline]] inline const T* input(int i) const {
-        return static_cast<const T*>(in[i]);
+    [[gnu::always_inline]] inline const T* input(int operand) const {
+        return static_cast<const T*>(data[operand]);
     }
     template <class T>
-    [[gnu::always_inline]] inline T* output(int i) const {
-        return static_cast<T*>(out[i]);
+    [[gnu::always_inline]] inline T* output(int operand) const {
+        return static_cast<T*>(data[operand]);
     }
     /// Rows of this run, R or fewer.
-    [[gnu::always_inline]] inline int64_t rows() const {
-        return p.B == 1 && step->rows > 0 && step->rows < p.T ? step->rows : p.B * p.T;
+    [[gnu::always_inline]] inline int64_t rows() const { return live(row_count, p.B * p.T, p.first_row); }
+    /// Rows of keys of this run, B*S or fewer.
+    [[gnu::always_inline]] inline int64_t key_rows() const { return live(key_row_count, p.B * p.S, 0); }
+    /// Rows that Gather takes in this run, N or fewer.
+    [[gnu::always_inline]] inline int64_t gathered_rows() const { return live(key_row_count, p.N, 0); }
+    [[gnu::always_inline]] inline int64_t live(int8_t count, int64_t all, int64_t first) const {
+        if (count < 0 || step->rows[count] == 0) return all;
+        const int64_t rows = step->rows[count] - first;
+        return rows < 0 ? 0 : rows < all ? rows : all;
     }
-    /// Whether output i is added to rather than overwritten.
-    [[gnu::always_inline]] inline bool adds(int i) const { return (accumulate >> i & 1) != 0; }
+    /// Whether an output is added to rather than overwritten.
+    [[gnu::always_inline]] inline bool adds(int operand) const { return (accumulate >> (operand - kMaxIn) & 1) != 0; }
     /// The same for gradients of weights, which also add up over micro-batches.
-    [[gnu::always_inline]] inline bool adds_weight(int i) const { return adds(i) || step->accumulate != 0; }
+    [[gnu::always_inline]] inline bool adds_weight(int operand) const { return adds(operand) || step->accumulate != 0; }
 };
 
 /// Half-open range of units.

@@ -7,32 +7,14 @@
 #include <unordered_map>
 #include <utility>
 
-#include "core/ops.h"
 #include "core/ranges.h"
 
 namespace nib {
 namespace {
 
 constexpr size_t kAlign = 64;
-constexpr int64_t kMinSequence = 16;  // shorter sequences are not worth reading all weights for
-constexpr size_t kMaxStageNodes =
-    12;  // about one block of a transformer: enough for locality, short enough to reuse memory
-
-// Linear layers on weights in blocks quantize their input, once for all columns.
-bool has_blocks(const Node& node) { return node.op == Op::Linear && dtype_info(node.p.type)->block_size > 1; }
-
-bool by_sequence(const Node& node, int workers) {
-    // Few sequences would leave workers idle at the end of a stage. Few rows are summed in another order by columns, so for
-    // them it must not depend on the number of workers which way is taken.
-    return workers > 0 && !has_blocks(node) && node.p.T >= kMinSequence && node.p.B * node.p.T > kFewRows &&
-           op_units_per_sequence(node.op, node.p) > 0 && node.p.B >= 4 * workers;
-}
-
-// Linear layers outside by-sequence stages: output columns are shared out when there are few rows for each worker, since
-// then every weight is read by one worker only.
-bool by_columns(const Node& node, int workers) {
-    return has_blocks(node) || node.p.B * node.p.T <= 512 * std::max(1, workers) || workers == 0;
-}
+// About one block of a transformer: enough for locality, few enough to reuse memory.
+constexpr size_t kMaxStageNodes = 12;
 
 int base_of(const Plan& plan, Tensor t) {
     const int base = plan.tensors[static_cast<size_t>(t.id)].base;
@@ -43,7 +25,7 @@ int base_of(const Plan& plan, Tensor t) {
 class Uses {
 public:
     // Whether `node` must wait for them: it reads what one writes, or writes what one reads or writes.
-    bool hinder(const Plan& plan, const Node& node) const {
+    bool conflicts_with(const Plan& plan, const Node& node) const {
         const auto overlaps = [&](const ByTensor& used, Tensor t) {
             if (!t) return false;
             const auto found = used.find(base_of(plan, t));
@@ -51,9 +33,9 @@ public:
             return found != used.end() &&
                    found->second.end_of_overlap(info.view_offset, info.view_offset + info.bytes()) > 0;
         };
-        return std::any_of(node.in.begin(), node.in.end(), [&](Tensor t) { return overlaps(written_, t); }) ||
-               std::any_of(node.out.begin(), node.out.end(),
-                           [&](Tensor t) { return overlaps(written_, t) || overlaps(read_, t); });
+        const auto in = node.inputs(), out = node.outputs();
+        return std::any_of(in.begin(), in.end(), [&](Tensor t) { return overlaps(written_, t); }) ||
+               std::any_of(out.begin(), out.end(), [&](Tensor t) { return overlaps(written_, t) || overlaps(read_, t); });
     }
 
     void add(const Plan& plan, const Node& node) {
@@ -62,8 +44,8 @@ public:
             const TensorInfo& info = plan.tensors[static_cast<size_t>(t.id)];
             used[base_of(plan, t)].add(info.view_offset, info.view_offset + info.bytes());
         };
-        for (const Tensor t : node.in) use(read_, t);
-        for (const Tensor t : node.out) use(written_, t);
+        for (const Tensor t : node.inputs()) use(read_, t);
+        for (const Tensor t : node.outputs()) use(written_, t);
     }
 
 private:
@@ -71,9 +53,14 @@ private:
     ByTensor read_, written_;
 };
 
+bool divides_by_columns(Op op) {
+    const Units units = op_info(op).units;
+    return units == Units::RowsOrOutputs || units == Units::RowsOrColumns;
+}
+
 class Scheduler {
 public:
-    Scheduler(Plan& plan, int workers) : plan_(plan), workers_(workers) {}
+    Scheduler(Plan& plan, const Division& division) : plan_(plan), division_(division) {}
 
     void run() {
         for (size_t i = 0; i < plan_.nodes.size(); ++i) place(static_cast<int>(i));
@@ -84,7 +71,7 @@ private:
     // Gradients of weights wait until their stage of sequences is complete: they need all sequences, nothing needs them.
     void place(int index) {
         Node& node = plan_.nodes[static_cast<size_t>(index)];
-        if (by_sequence(node, workers_)) {
+        if (op_units_per_sequence(node.op, node.p) > 0 && division_.by_sequence(node)) {
             if (node.new_stage || sequences_.sequences != node.p.B || sequences_.nodes.size() >= kMaxStageNodes) flush();
             sequences_.sequences = node.p.B;
             sequences_.nodes.push_back(index);
@@ -95,7 +82,7 @@ private:
             return;
         }
         flush();
-        if (node.op == Op::Linear || node.op == Op::LinearBackward) node.p.by_columns = by_columns(node, workers_);
+        if (divides_by_columns(node.op)) node.p.by_columns = division_.by_columns(node);
         share_out(index);
     }
 
@@ -109,8 +96,8 @@ private:
     // Into the last stage of independent nodes, or a new one if it depends on a node there.
     void share_out(int index) {
         const Node& node = plan_.nodes[static_cast<size_t>(index)];
-        const bool join =
-            !node.new_stage && !plan_.stages.empty() && plan_.stages.back().sequences == 0 && !uses_.hinder(plan_, node);
+        const bool join = !node.new_stage && !plan_.stages.empty() && plan_.stages.back().sequences == 0 &&
+                          !uses_.conflicts_with(plan_, node);
         if (!join) {
             plan_.stages.emplace_back();
             uses_ = {};
@@ -120,7 +107,7 @@ private:
     }
 
     Plan& plan_;
-    int workers_;
+    const Division& division_;
     Stage sequences_;
     std::vector<int> waiting_;
     Uses uses_;  // of the last stage, if its nodes are independent
@@ -142,8 +129,7 @@ std::vector<Lifetime> lifetimes(const Plan& plan) {
                 if (life.first < 0) life.first = s;
                 life.last = s;
             };
-            std::for_each(node.in.begin(), node.in.end(), touch);
-            std::for_each(node.out.begin(), node.out.end(), touch);
+            std::for_each(node.operands.begin(), node.operands.end(), touch);
         }
     for (size_t i = 0; i < lives.size(); ++i)
         if (plan.tensors[i].kept) lives[i] = {0, end};
@@ -203,8 +189,18 @@ private:
     std::vector<Ranges> throughout_, within_;
 };
 
-// Gives each intermediate the lowest offset that is free during its life, large ones first. Returns the arena's size.
-size_t place_tensors(Plan& plan, size_t segment) {
+}  // namespace
+
+Plan schedule(const Graph& graph, const Backend& backend) {
+    Plan plan;
+    plan.tensors = graph.tensors();
+    plan.nodes = graph.nodes();
+    Scheduler(plan, backend.division()).run();
+    return plan;
+}
+
+// Each intermediate gets the lowest offset that is free during its life, large ones first.
+void place(Plan& plan, size_t segment) {
     const std::vector<Lifetime> lives = lifetimes(plan);
     std::vector<int> order;
     for (size_t i = 0; i < plan.tensors.size(); ++i)
@@ -213,43 +209,34 @@ size_t place_tensors(Plan& plan, size_t segment) {
     const auto bytes = [&](int i) { return (plan.tensors[static_cast<size_t>(i)].bytes() + kAlign - 1) / kAlign * kAlign; };
     std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return bytes(a) > bytes(b); });
     Occupancy occupancy(static_cast<int>(plan.stages.size()) + 1);  // what is kept lives on after the last
-    size_t size = 0;
+    plan.arena_bytes = 0;
     for (const int i : order) {
         const Lifetime& life = lives[static_cast<size_t>(i)];
         const std::string& name = plan.tensors[static_cast<size_t>(i)].name;
         const size_t at = occupancy.lowest(life, bytes(i), segment, name), end = at + bytes(i);
         occupancy.take(life, at, end);
         plan.tensors[static_cast<size_t>(i)].where.offset = at;
-        size = std::max(size, end);
+        plan.arena_bytes = std::max(plan.arena_bytes, end);
     }
-    return size;
 }
 
-Plan schedule(const Graph& graph, int workers, size_t segment) {
-    Plan plan;
-    plan.tensors = graph.tensors();
-    plan.nodes = graph.nodes();
-    Scheduler(plan, workers).run();
-    plan.arena_bytes = place_tensors(plan, segment);
-    return plan;
-}
-
-}  // namespace
-
-size_t arena_bytes(const Graph& graph, int workers, size_t segment) {
-    return schedule(graph, workers, segment).arena_bytes;
+size_t arena_bytes(const Graph& graph, const Backend& backend) {
+    Plan plan = schedule(graph, backend);
+    place(plan, backend.segment());
+    return plan.arena_bytes;
 }
 
 Plan compile(Graph graph, Backend& backend, std::shared_ptr<const Arena> arena) {
-    Plan plan = schedule(graph, backend.workers(), backend.segment());
+    Plan plan = schedule(graph, backend);
+    place(plan, backend.segment());
     for (const Node& node : plan.nodes)
         if (!backend.supports(node))
             fail("%s cannot run op `%s`%s%s", backend.name().c_str(), op_name(node.op),
-                 node.p.H > 0 ? strprintf(" of %lld heads of size %lld", static_cast<long long>(node.p.H),
-                                          static_cast<long long>(node.p.C / node.p.H))
+                 node.p.D > 0 ? strprintf(" of %lld heads of size %lld", static_cast<long long>(node.p.H),
+                                          static_cast<long long>(node.p.D))
                                     .c_str()
                               : "",
-                 node.halves != 0 ? " on activations of f16; keep them as f32" : ", which this model needs");
+                 node.has_f16_activation() ? " on activations of f16; keep them as f32" : ", which this model needs");
     plan.backend = &backend;
     plan.arena = arena ? std::move(arena) : std::make_shared<const Arena>(backend, plan.arena_bytes);
     CHECK(plan.arena->bytes() >= plan.arena_bytes);
@@ -285,10 +272,10 @@ NodeText node_text(const Plan& plan, const Node& node, const std::function<std::
     };
     NodeText text;
     const auto append = [](std::string& list, const std::string& item) { list += (list.empty() ? "" : ", ") + item; };
-    for (size_t i = 0; i < node.out.size(); ++i)
-        if (const Tensor t = node.out[i])
+    for (size_t i = 0; i < kMaxOut; ++i)
+        if (const Tensor t = node.outputs()[i])
             append(text.outputs, (node.accumulate >> i & 1 ? "+=" : "") + describe(t) + place(t, true));
-    for (const Tensor t : node.in)
+    for (const Tensor t : node.inputs())
         if (t) append(text.inputs, describe(t) + place(t, false));
     return text;
 }

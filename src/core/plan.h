@@ -62,8 +62,13 @@ struct Plan {
     std::string text(const Node& node) const;
 };
 
-/// Bytes of arena that compile() would need on a backend of so many workers and such segments; nothing is allocated.
-size_t arena_bytes(const Graph& graph, int workers, size_t segment = SIZE_MAX);
+/// Orders a graph's nodes into stages, as the backend divides its work. No tensor has a place in the arena yet.
+Plan schedule(const Graph& graph, const Backend& backend);
+/// Gives every intermediate of a scheduled plan its offset in an arena, and plan.arena_bytes. No tensor crosses a multiple
+/// of `segment`.
+void place(Plan& plan, size_t segment);
+/// Bytes of arena that compile() would need; nothing is allocated.
+size_t arena_bytes(const Graph& graph, const Backend& backend);
 
 /// Schedules, places and prepares, in an arena of its own unless one is given. Throws Error if the backend lacks an op or
 /// memory, before anything has run. In a shared arena, inputs must be set before every run.

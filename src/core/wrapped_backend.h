@@ -11,7 +11,7 @@ public:
     explicit WrappedBackend(Backend& inner) : inner_(inner) {}
 
     std::string name() const override { return inner_.name(); }
-    int workers() const override { return inner_.workers(); }
+    const Division& division() const override { return inner_.division(); }
     bool supports(const Node& node) const override { return inner_.supports(node); }
     size_t segment() const override { return inner_.segment(); }
     int map_weights(std::span<const std::byte> bytes, std::span<const size_t> cuts) override {

@@ -52,15 +52,17 @@ double squares(const float* x, int64_t n) {
 }  // namespace
 
 void sum_squares(const Call& call, Range blocks, void*) {
-    const auto* x = call.input<float>(0);    // (C)
-    auto* partial = call.output<double>(0);  // (ceil(C / kSumBlock))
+    using O = operand::SumSquares;
+    const auto* x = call.input<float>(O::x);          // (C)
+    auto* partial = call.output<double>(O::partial);  // (ceil(C / kSumBlock))
     for (int64_t i = blocks.begin; i < blocks.end; ++i)
         partial[i] = squares(x + i * kSumBlock, least(kSumBlock, call.p.C - i * kSumBlock));
 }
 
 void clip_factor(const Call& call, Range, void*) {
-    const auto* partial = call.input<double>(0);  // (N)
-    auto* stats = call.output<float>(0);          // (2): norm, factor
+    using O = operand::ClipFactor;
+    const auto* partial = call.input<double>(O::partial);  // (N)
+    auto* stats = call.output<float>(O::stats);            // (2): norm, factor
     double sum = 0;
     for (int64_t i = 0; i < call.p.N; ++i) sum += partial[i];
     const double norm = square_root(sum), clip = static_cast<double>(call.step->clip);
@@ -71,14 +73,15 @@ void clip_factor(const Call& call, Range, void*) {
 }
 
 void adamw(const Call& call, Range elements, void*) {
+    using O = operand::AdamW;
     const int64_t first = elements.begin;
-    const auto* g = call.input<float>(0) + first;  // (C)
-    auto* w = call.output<float>(0) + first;       // (C)
-    auto* m = call.output<float>(1) + first;       // (C)
-    auto* v = call.output<float>(2) + first;       // (C)
+    const auto* g = call.input<float>(O::g) + first;  // (C)
+    auto* w = call.output<float>(O::w) + first;       // (C)
+    auto* m = call.output<float>(O::m) + first;       // (C)
+    auto* v = call.output<float>(O::v) + first;       // (C)
     const Step& s = *call.step;
-    if (call.input<float>(1)[1] == 0) return;
-    const vf factor(call.input<float>(1)[1]), beta1(s.beta1), beta2(s.beta2), eps(s.eps), correction2(s.correction2);
+    if (call.input<float>(O::stats)[1] == 0) return;
+    const vf factor(call.input<float>(O::stats)[1]), beta1(s.beta1), beta2(s.beta2), eps(s.eps), correction2(s.correction2);
     const vf fresh1(static_cast<float>(1 - static_cast<double>(s.beta1)));
     const vf fresh2(static_cast<float>(1 - static_cast<double>(s.beta2)));
     const vf rate(static_cast<float>(static_cast<double>(s.lr) / static_cast<double>(s.correction1)));
@@ -96,13 +99,14 @@ void adamw(const Call& call, Range elements, void*) {
 }
 
 void sgd(const Call& call, Range elements, void*) {
+    using O = operand::Sgd;
     const int64_t first = elements.begin, n = elements.end - first;
-    const auto* g = call.input<float>(0) + first;                     // (C)
-    auto* w = call.output<float>(0) + first;                          // (C)
-    auto* m = call.out[1] ? call.output<float>(1) + first : nullptr;  // (C) or null
+    const auto* g = call.input<float>(O::g) + first;                        // (C)
+    auto* w = call.output<float>(O::w) + first;                             // (C)
+    auto* m = call.has(O::m) ? call.output<float>(O::m) + first : nullptr;  // (C) or null
     const Step& s = *call.step;
-    if (call.input<float>(1)[1] == 0) return;
-    const vf factor(call.input<float>(1)[1]), momentum(s.momentum), rate(s.lr);
+    if (call.input<float>(O::stats)[1] == 0) return;
+    const vf factor(call.input<float>(O::stats)[1]), momentum(s.momentum), rate(s.lr);
     const vf decay(call.p.decay ? s.lr * s.weight_decay : 0.0f);
     const auto update = [&](int64_t i, vf step, auto load, auto store) __attribute__((always_inline)) {
         const vf wi = load(w + i);

@@ -1,5 +1,6 @@
-// Causal attention, flash-style (Dao et al. 2022): a block of query rows at a time against all keys it may see, forward and
-// backward, so that no (T,T) matrix is kept; backward computes the probabilities again from the log-sum-exp.
+// Attention, flash-style (Dao et al. 2022): a block of query rows at a time against all keys they may see, forward and
+// backward, so that no (T,S) matrix is kept; backward computes the probabilities again from the log-sum-exp. Formulas:
+// src/ref/attention.cpp.
 #include "cpu/dropout.h"
 #include "cpu/formats.h"
 #include "cpu/gemm.h"
@@ -13,22 +14,56 @@ constexpr int64_t kQueries = 32;  // query rows in a block
 
 int64_t padded(int64_t columns) { return Panels(columns).padded(); }
 
-// One head of one sequence: rows t of qkv, split into its parts.
-struct Head {
-    int64_t unit, T, D, ld;  // ld: from row to row of qkv
-    const float *q, *k, *v;
-    float scale;
-
-    Head(const Call& call, const float* qkv, int64_t unit_)
-        : unit(unit_), T(call.p.T), D(call.p.C / call.p.H), ld(3 * call.p.C) {
-        q = qkv + unit / call.p.H * T * ld + unit % call.p.H * D;
-        k = q + call.p.C;
-        v = k + call.p.C;
-        scale = 1.0f / first_lane(square_root(vf(static_cast<float>(D))));
+// Rows of an operand that may be a slice of columns: (rows, stride).
+struct Rows {
+    float* data;
+    int64_t stride;
+    Rows(const Call& call, int operand, int64_t width)
+        : data(call.output<float>(operand)), stride(call.stride[operand] > 0 ? call.stride[operand] : width) {}
+    Rows from(int64_t row, int64_t column) const {
+        Rows r = *this;
+        r.data += row * stride + column;
+        return r;
     }
-    // Of (R,C) tensors: y, dy.
-    int64_t output_offset(const Call& call) const { return unit / call.p.H * T * call.p.C + unit % call.p.H * D; }
+    float* operator[](int64_t row) const { return data + row * stride; }
 };
+
+// The keys that the queries of one sequence see, an interval each. Neither end ever decreases.
+struct Mask {
+    const int32_t* spans;  // (T,2) or null
+    int64_t S, window;
+    bool causal;
+    Mask(const Call& call, int operand, int64_t sequence)
+        : spans(call.has(operand) ? call.input<int32_t>(operand) + 2 * sequence * call.p.T : nullptr),
+          S(call.p.B == 1 ? call.key_rows() : call.p.S),
+          window(call.p.window),
+          causal(call.p.causal) {}
+    int64_t first(int64_t t) const {
+        int64_t s = spans ? largest<int64_t>(0, spans[2 * t]) : 0;
+        if (window > 0) s = largest<int64_t>(s, t + 1 - window);
+        return least(s, S);
+    }
+    int64_t end(int64_t t) const {
+        int64_t s = spans ? least<int64_t>(S, spans[2 * t + 1]) : S;
+        if (causal) s = least<int64_t>(s, t + 1);
+        return largest<int64_t>(s, first(t));
+    }
+    // What queries [t, t + M) see together; nothing is {0, 0}.
+    Range of_block(int64_t t, int64_t M) const {
+        Range keys{S, 0};
+        for (int64_t i = t; i < t + M; ++i)
+            if (first(i) < end(i)) keys = {least(keys.begin, first(i)), largest(keys.end, end(i))};
+        return keys.begin < keys.end ? keys : Range{0, 0};
+    }
+};
+
+// Queries of a sequence that are in use.
+int64_t queries(const Call& call) { return call.p.B == 1 ? call.rows() : call.p.T; }
+
+// Where the row of query t begins in the dropout mask (B,H,T,S).
+uint64_t mask_index(const Call& call, int64_t unit, int64_t t) {
+    return static_cast<uint64_t>((unit * call.p.T + t) * call.p.S);
+}
 
 // Scores become probabilities exp(scale * s - lse) for the first n, zero up to `columns`.
 void probabilities(float* s, int64_t n, int64_t columns, float scale, float lse) {
@@ -71,218 +106,337 @@ float softmax(float* s, int64_t n, int64_t columns, float scale) {
     return most + static_cast<float>(natural_log(static_cast<double>(total)));
 }
 
-uint64_t mask_index(const Head& h, int64_t t) { return static_cast<uint64_t>((h.unit * h.T + t) * h.T); }
+void fill_zero(float* s, int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) s[i] = 0.0f;
+}
 
 }  // namespace
 
 void attention(const Call& call, Range units, void* scratch) {
-    const int64_t C = call.p.C;
+    using O = operand::Attention;
+    const Params& p = call.p;
+    const int64_t D = p.D, S = p.S, T = queries(call), ld = padded(S);
+    auto* keys = static_cast<float*>(scratch);  // (D,S) in panels
+    float* values = keys + D * ld;              // (S,D) in panels
+    float* scores = values + S * padded(D);     // (kQueries,S)
     for (int64_t unit = units.begin; unit < units.end; ++unit) {
-        const Head h(call, call.input<float>(0), unit);
-        float* y = call.output<float>(0) + h.output_offset(call);  // rows of C
-        float* lse = call.output<float>(1) + unit * h.T;           // (T)
-        const int64_t ld = padded(h.T);
-        auto* keys = static_cast<float*>(scratch);   // (D,T) in panels
-        float* values = keys + h.D * ld;             // (T,D) in panels
-        float* scores = values + h.T * padded(h.D);  // (kQueries,T)
-        pack_all(true, h.k, h.ld, h.D, h.T, keys);
-        pack_all(false, h.v, h.ld, h.T, h.D, values);
-        for (int64_t t = 0; t < h.T; t += kQueries) {
-            const int64_t M = least(kQueries, h.T - t), seen = t + M;
-            product<true>(M, h.T, h.D, Left{h.q + t * h.ld, h.ld, 1}, keys, h.D, 0, scores, ld, nullptr, Start::Zero, seen);
+        const int64_t b = unit / p.H, h = unit % p.H, g = h / (p.H / p.G);
+        const Rows q = Rows(call, O::q, p.C).from(b * p.T, h * D), k = Rows(call, O::k, p.K).from(b * S, g * D),
+                   v = Rows(call, O::v, p.K).from(b * S, g * D), y = Rows(call, O::y, p.C).from(b * p.T, h * D);
+        const Mask mask(call, O::spans, b);
+        pack_all(true, k.data, k.stride, D, S, keys);
+        pack_all(false, v.data, v.stride, S, D, values);
+        for (int64_t t = 0; t < T; t += kQueries) {
+            const int64_t M = least(kQueries, T - t);
+            const auto [begin, end] = mask.of_block(t, M);
+            product<true>(M, S, D, Left{q[t], q.stride, 1}, keys, D, 0, scores, ld, nullptr, Start::Zero, end, begin);
             for (int64_t i = 0; i < M; ++i) {
+                const int64_t first = mask.first(t + i), n = mask.end(t + i) - first;
                 float* row = scores + i * ld;
-                lse[t + i] = softmax(row, t + i + 1, seen, h.scale);
-                if (call.p.dropout != 0) apply_dropout(call, mask_index(h, t + i), t + i + 1, row);
-            }
-            product<true>(M, h.D, seen, Left{scores, ld, 1}, values, h.T, 0, y + t * C, C, nullptr, Start::Zero, h.D);
-        }
-    }
-}
-
-void attention_backward(const Call& call, Range units, void* scratch) {
-    const int64_t C = call.p.C;
-    for (int64_t unit = units.begin; unit < units.end; ++unit) {
-        const Head h(call, call.input<float>(1), unit);
-        const float* dy = call.input<float>(0) + h.output_offset(call);
-        const float* y = call.input<float>(2) + h.output_offset(call);
-        const float* lse = call.input<float>(3) + unit * h.T;
-        float* dq = call.output<float>(0) + (h.q - call.input<float>(1));
-        float *dk = dq + C, *dv = dk + C;
-        const int64_t ld = padded(h.T), width = padded(h.D);
-        auto* keys_t = static_cast<float*>(scratch);  // (D,T) in panels
-        float* values_t = keys_t + h.D * ld;          // (D,T) in panels
-        float* keys = values_t + h.D * ld;            // (T,D) in panels, as are the next two
-        float* queries = keys + h.T * width;
-        float* outputs = queries + h.T * width;
-        float* P = outputs + h.T * width;  // (kQueries,T) probabilities
-        float* dS = P + kQueries * ld;     // (kQueries,T)
-        float* mask = dS + kQueries * ld;  // (T)
-        pack_all(true, h.k, h.ld, h.D, h.T, keys_t);
-        pack_all(true, h.v, h.ld, h.D, h.T, values_t);
-        pack_all(false, h.k, h.ld, h.T, h.D, keys);
-        pack_all(false, h.q, h.ld, h.T, h.D, queries);
-        pack_all(false, dy, C, h.T, h.D, outputs);
-        for (int64_t t = 0; t < h.T; t += kQueries) {
-            const int64_t M = least(kQueries, h.T - t), seen = t + M;
-            product<true>(M, h.T, h.D, Left{h.q + t * h.ld, h.ld, 1}, keys_t, h.D, 0, P, ld, nullptr, Start::Zero, seen);
-            product<true>(M, h.T, h.D, Left{dy + t * C, C, 1}, values_t, h.D, 0, dS, ld, nullptr, Start::Zero, seen);
-            for (int64_t i = 0; i < M; ++i) {
-                const int64_t n = t + i + 1;
-                float *p = P + i * ld, *d = dS + i * ld;
-                probabilities(p, n, seen, h.scale, lse[t + i]);
-                vf sum(0.0f);
-                for_each_vector(h.D, [&](int64_t j, auto get, auto) {
-                    sum = madd(get(dy + (t + i) * C + j), get(y + (t + i) * C + j), sum);
-                });
-                const vf dy_y(reduce_add(sum));
-                if (call.p.dropout != 0) {
-                    dropout_factors(call, mask_index(h, t + i), n, mask);
-                    for_each_vector(n, [&](int64_t s, auto get, auto put) {
-                        const vf m = get(mask + s), prob = get(p + s);
-                        put(d + s, prob * (get(d + s) * m - dy_y) * vf(h.scale));
-                        put(p + s, prob * m);
-                    });
-                } else {
-                    for_each_vector(n, [&](int64_t s, auto get, auto put) {
-                        put(d + s, get(p + s) * (get(d + s) - dy_y) * vf(h.scale));
-                    });
+                const float lse = n > 0 ? softmax(row + first, n, end - first, p.scale) : 0.0f;
+                fill_zero(row, begin, n > 0 ? first : end);
+                if (call.has(O::lse)) call.output<float>(O::lse)[unit * p.T + t + i] = lse;
+                if (call.has(O::weights)) {
+                    float* out = call.output<float>(O::weights) + (unit * p.T + t + i) * S;
+                    fill_zero(out, 0, S);
+                    for (int64_t s = begin; s < end; ++s) out[s] = row[s];
                 }
-                for (int64_t s = n; s < seen; ++s) d[s] = 0.0f;
+                if (p.dropout != 0)
+                    apply_dropout(call, mask_index(call, unit, t + i) + static_cast<uint64_t>(first), n, row + first);
             }
-            product<true>(M, h.D, seen, Left{dS, ld, 1}, keys, h.T, 0, dq + t * h.ld, h.ld, nullptr, Start::Zero, h.D);
-            // Keys before this block have gradients from earlier blocks; those in it get their first here.
-            for (const Range rows : {
-                     Range{0, t   },
-                     Range{t, seen}
-            }) {
-                const Start start = rows.begin == t ? Start::Zero : Start::Add;
-                const int64_t count = rows.end - rows.begin;
-                product<false>(count, h.D, M, Left{dS + rows.begin, 1, ld}, queries, h.T, t, dk + rows.begin * h.ld, h.ld,
-                               nullptr, t == 0 ? Start::Zero : start, h.D);
-                product<false>(count, h.D, M, Left{P + rows.begin, 1, ld}, outputs, h.T, t, dv + rows.begin * h.ld, h.ld,
-                               nullptr, t == 0 ? Start::Zero : start, h.D);
-            }
+            product<true>(M, D, end - begin, Left{scores + begin, ld, 1}, values, S, begin, y[t], y.stride, nullptr,
+                          Start::Zero, D);
         }
     }
 }
 
 namespace {
 
-constexpr int64_t kAhead = 32;  // rows of keys or values: how far ahead memory is asked for them
-
-// One head and its cache, keys and values (S,D) of type Cell.
-template <class Cell>
-struct CachedHead {
-    Head h;
-    int64_t S, C;
-    const int32_t* positions;  // (T)
-    Cell *keys, *values;
-    float* y;  // rows of C
-
-    CachedHead(const Call& call, int64_t unit) : h(call, call.input<float>(0), unit), S(call.p.S), C(call.p.C) {
-        positions = call.input<int32_t>(1) + unit / call.p.H * h.T;
-        keys = call.output<Cell>(1) + unit * S * h.D;
-        values = call.output<Cell>(2) + unit * S * h.D;
-        y = call.output<float>(0) + h.output_offset(call);
+// What attention_backward keeps of one head of keys, in scratch.
+struct BackwardScratch {
+    float *keys_t, *values_t, *keys;  // (D,S), (D,S), (S,D) in panels
+    float *queries, *outputs;         // (T,D) in panels
+    float *P, *dS, *factors;          // (kQueries,S), (kQueries,S), (S)
+    BackwardScratch(const Params& p, float* at) {
+        const int64_t ld = padded(p.S), width = padded(p.D);
+        const auto take = [&](int64_t count) { return at += count, at - count; };
+        keys_t = take(p.D * ld), values_t = take(p.D * ld), keys = take(p.S * width);
+        queries = take(p.T * width), outputs = take(p.T * width);
+        P = take(kQueries * ld), dS = take(kQueries * ld), factors = take(ld);
     }
-
-    void store_rows(int64_t T) const {
-        for (int64_t t = 0; t < T; ++t)
-            for_each_vector(h.D, [&](int64_t i, auto get, auto put) {
-                put(keys + positions[t] * h.D + i, get(h.k + t * h.ld + i));
-                put(values + positions[t] * h.D + i, get(h.v + t * h.ld + i));
-            });
-    }
-
-    // Asks memory for a row, so that it is there a while later.
-    void fetch(const Cell* row) const {
-        for (int64_t i = 0; i < h.D; i += static_cast<int64_t>(64 / sizeof(Cell))) __builtin_prefetch(row + i, 0, 3);
-    }
-
-    // One query row: dot products straight on the cache.
-    void attend(int64_t t, float* scores) const {
-        const int64_t n = positions[t] + 1;
-        const float* q = h.q + t * h.ld;
-        for (int64_t s = 0; s < n; ++s) {
-            fetch(keys + (s + kAhead) * h.D);
-            vf sum(0.0f);
-            for_each_vector(h.D, [&](int64_t i, auto get, auto) { sum = madd(get(q + i), get(keys + s * h.D + i), sum); });
-            scores[s] = reduce_add(sum);
-        }
-        softmax(scores, n, n, h.scale);
-        // Four sums side by side: one alone would wait for itself.
-        constexpr int64_t kStep = 4 * kWidth;
-        int64_t d = 0;
-        for (; d + kStep <= h.D; d += kStep) {
-            vf sum[4] = {vf(0.0f), vf(0.0f), vf(0.0f), vf(0.0f)};
-            for (int64_t s = 0; s < n; ++s) {
-                fetch(values + (s + kAhead) * h.D);
-                for (int64_t i = 0; i < 4; ++i)
-                    sum[i] = madd(vf(scores[s]), load(values + s * h.D + d + i * kWidth), sum[i]);
-            }
-            for (int64_t i = 0; i < 4; ++i) store(y + t * C + d + i * kWidth, sum[i]);
-        }
-        for_each_vector(h.D - d, [&](int64_t i, auto get, auto put) {
-            vf sum(0.0f);
-            for (int64_t s = 0; s < n; ++s) sum = madd(vf(scores[s]), get(values + s * h.D + d + i), sum);
-            put(y + t * C + d + i, sum);
-        });
-    }
-
-    // Many query rows: blocks of them as matrix products with the packed cache.
-    void attend_blocks(int64_t T, float* scratch) const {
-        int64_t seen = 0;
-        for (int64_t t = 0; t < T; ++t) seen = largest<int64_t>(seen, positions[t] + 1);
-        const int64_t ld = padded(seen), width = padded(h.D);
-        float* keys_t = scratch;                // (D,seen) in panels
-        float* packed = keys_t + h.D * ld;      // (seen,D) in panels
-        float* scores = packed + seen * width;  // (kQueries,seen)
-        pack_all(true, keys, h.D, h.D, seen, keys_t);
-        pack_all(false, values, h.D, seen, h.D, packed);
-        for (int64_t t = 0; t < T; t += kQueries) {
-            const int64_t M = least(kQueries, T - t);
-            int64_t columns = 0;
-            for (int64_t i = 0; i < M; ++i) columns = largest<int64_t>(columns, positions[t + i] + 1);
-            product<true>(M, seen, h.D, Left{h.q + t * h.ld, h.ld, 1}, keys_t, h.D, 0, scores, ld, nullptr, Start::Zero,
-                          columns);
-            for (int64_t i = 0; i < M; ++i) softmax(scores + i * ld, positions[t + i] + 1, columns, h.scale);
-            product<true>(M, h.D, columns, Left{scores, ld, 1}, packed, seen, 0, y + t * C, C, nullptr, Start::Zero, h.D);
-        }
+    static int64_t floats(const Params& p) {
+        const int64_t ld = padded(p.S), width = padded(p.D);
+        return 2 * p.D * ld + (p.S + 2 * p.T) * width + (2 * kQueries + 1) * ld;
     }
 };
 
-constexpr int64_t kManyQueries = 8;  // from here on packing the cache pays
-
-template <class Cell>
-void attend_cached(const Call& call, Range units, float* scratch) {
-    const int64_t T = call.rows() / call.p.B;
-    for (int64_t unit = units.begin; unit < units.end; ++unit) {
-        const CachedHead<Cell> head(call, unit);
-        head.store_rows(T);
-        if (T >= kManyQueries)
-            head.attend_blocks(T, scratch);
-        else
-            for (int64_t t = 0; t < T; ++t) head.attend(t, scratch);
+// dP becomes dS, and P the dropped probabilities, for the keys [first, first + n) of query t.
+void score_gradient(const Call& call, uint64_t index, int64_t n, float dy_y, float* p, float* d, float* factors) {
+    const vf minus(dy_y), scale(call.p.scale);
+    if (call.p.dropout != 0) {
+        dropout_factors(call, index, n, factors);
+        for_each_vector(n, [&](int64_t s, auto get, auto put) {
+            const vf m = get(factors + s), prob = get(p + s);
+            put(d + s, prob * (get(d + s) * m - minus) * scale);
+            put(p + s, prob * m);
+        });
+    } else {
+        for_each_vector(n, [&](int64_t s, auto get, auto put) { put(d + s, get(p + s) * (get(d + s) - minus) * scale); });
     }
 }
 
 }  // namespace
 
+void attention_backward(const Call& call, Range units, void* scratch) {
+    using O = operand::AttentionBackward;
+    const Params& p = call.p;
+    const int64_t D = p.D, S = p.S, T = queries(call), ld = padded(S), group = p.H / p.G;
+    const BackwardScratch at(p, static_cast<float*>(scratch));
+    for (int64_t unit = units.begin; unit < units.end; ++unit) {
+        const int64_t b = unit / p.G, g = unit % p.G;
+        const auto of_keys = [&](int operand) { return Rows(call, operand, p.K).from(b * S, g * D); };
+        const Rows k = of_keys(O::k), v = of_keys(O::v), dk = of_keys(O::dk), dv = of_keys(O::dv);
+        const Mask mask(call, O::spans, b);
+        pack_all(true, k.data, k.stride, D, S, at.keys_t);
+        pack_all(true, v.data, v.stride, D, S, at.values_t);
+        pack_all(false, k.data, k.stride, S, D, at.keys);
+        for (int64_t h = g * group; h < (g + 1) * group; ++h) {
+            const auto of_queries = [&](int operand) { return Rows(call, operand, p.C).from(b * p.T, h * D); };
+            const Rows q = of_queries(O::q), dq = of_queries(O::dq), dy = of_queries(O::dy), y = of_queries(O::y);
+            const float* lse = call.input<float>(O::lse) + (b * p.H + h) * p.T;
+            pack_all(false, q.data, q.stride, T, D, at.queries);
+            pack_all(false, dy.data, dy.stride, T, D, at.outputs);
+            int64_t seen = 0;  // keys before this one have gradients from earlier blocks of queries, or of another head
+            const auto clear = [&](int64_t until) {
+                for (; h == g * group && seen < until; ++seen) fill_zero(dk[seen], 0, D), fill_zero(dv[seen], 0, D);
+                seen = largest(seen, until);
+            };
+            for (int64_t t = 0; t < T; t += kQueries) {
+                const int64_t M = least(kQueries, T - t);
+                const auto [begin, end] = mask.of_block(t, M);
+                product<true>(M, S, D, Left{q[t], q.stride, 1}, at.keys_t, D, 0, at.P, ld, nullptr, Start::Zero, end,
+                              begin);
+                product<true>(M, S, D, Left{dy[t], dy.stride, 1}, at.values_t, D, 0, at.dS, ld, nullptr, Start::Zero, end,
+                              begin);
+                for (int64_t i = 0; i < M; ++i) {
+                    const int64_t first = mask.first(t + i), n = mask.end(t + i) - first;
+                    float *P = at.P + i * ld, *dS = at.dS + i * ld;
+                    fill_zero(P, begin, n > 0 ? first : end), fill_zero(dS, begin, n > 0 ? first : end);
+                    if (n == 0) continue;
+                    probabilities(P + first, n, end - first, p.scale, lse[t + i]);
+                    vf sum(0.0f);
+                    for_each_vector(
+                        D, [&](int64_t j, auto get, auto) { sum = madd(get(dy[t + i] + j), get(y[t + i] + j), sum); });
+                    score_gradient(call, mask_index(call, b * p.H + h, t + i) + static_cast<uint64_t>(first), n,
+                                   reduce_add(sum), P + first, dS + first, at.factors);
+                    fill_zero(dS, first + n, end);
+                }
+                product<true>(M, D, end - begin, Left{at.dS + begin, ld, 1}, at.keys, S, begin, dq[t], dq.stride, nullptr,
+                              Start::Zero, D);
+                if (begin == end) continue;
+                clear(begin);
+                const int64_t fresh = h == g * group ? least(largest(seen, begin), end) : end;
+                for (const Range rows : {
+                         Range{begin, fresh},
+                         Range{fresh, end  }
+                }) {
+                    if (rows.begin == rows.end) continue;
+                    const Start start = rows.begin < fresh ? Start::Add : Start::Zero;
+                    product<false>(rows.end - rows.begin, D, M, Left{at.dS + rows.begin, 1, ld}, at.queries, T, t,
+                                   dk[rows.begin], dk.stride, nullptr, start, D);
+                    product<false>(rows.end - rows.begin, D, M, Left{at.P + rows.begin, 1, ld}, at.outputs, T, t,
+                                   dv[rows.begin], dv.stride, nullptr, start, D);
+                }
+                seen = largest(seen, end);
+            }
+            clear(mask.S);
+        }
+    }
+}
+
+// ---- with a cache ----------------------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr int64_t kAhead = 32;       // rows of keys or values: how far ahead memory is asked for them
+constexpr int64_t kManyQueries = 8;  // of one slot: from here on packing the cache pays
+
+// One head of keys and values of one slot, (S,D) of type Cell, and rows of queries that see them.
+template <class Cell>
+struct CachedHead {
+    const Params& p;
+    const int32_t* spans;  // (R,2)
+    Cell *keys, *values;
+    Rows q, y;  // of the head's first query head
+
+    CachedHead(const Call& call, int64_t slot, int64_t g)
+        : p(call.p),
+          spans(call.input<int32_t>(operand::AttentionCached::spans)),
+          keys(call.output<Cell>(operand::AttentionCached::keys) + (slot * p.G + g) * p.S * p.D),
+          values(call.output<Cell>(operand::AttentionCached::values) + (slot * p.G + g) * p.S * p.D),
+          q(Rows(call, operand::AttentionCached::q, p.C).from(0, g * group() * p.D)),
+          y(Rows(call, operand::AttentionCached::y, p.C).from(0, g * group() * p.D)) {}
+
+    int64_t group() const { return p.H / p.G; }
+    int64_t end(int64_t r) const { return spans[2 * r + 1]; }
+    int64_t first(int64_t r) const {
+        return p.window > 0 ? largest<int64_t>(spans[2 * r], end(r) - p.window) : spans[2 * r];
+    }
+
+    // Asks memory for a row, so that it is there a while later.
+    void fetch(const Cell* row) const {
+        for (int64_t i = 0; i < p.D; i += static_cast<int64_t>(64 / sizeof(Cell))) __builtin_prefetch(row + i, 0, 3);
+    }
+
+    // One query row: dot products straight on the cache.
+    void attend(int64_t r, int64_t h, float* scores) const {
+        const int64_t from = first(r), n = end(r) - from, D = p.D;
+        const float* query = q[r] + h * D;
+        float* out = y[r] + h * D;
+        if (n <= 0) return fill_zero(out, 0, D);
+        const Cell *k = keys + from * D, *v = values + from * D;
+        for (int64_t s = 0; s < n; ++s) {
+            fetch(k + (s + kAhead) * D);
+            vf sum(0.0f);
+            for_each_vector(D, [&](int64_t i, auto get, auto) { sum = madd(get(query + i), get(k + s * D + i), sum); });
+            scores[s] = reduce_add(sum);
+        }
+        softmax(scores, n, n, p.scale);
+        // Four sums side by side: one alone would wait for itself.
+        constexpr int64_t kStep = 4 * kWidth;
+        int64_t d = 0;
+        for (; d + kStep <= D; d += kStep) {
+            vf sum[4] = {vf(0.0f), vf(0.0f), vf(0.0f), vf(0.0f)};
+            for (int64_t s = 0; s < n; ++s) {
+                fetch(v + (s + kAhead) * D);
+                for (int64_t i = 0; i < 4; ++i) sum[i] = madd(vf(scores[s]), load(v + s * D + d + i * kWidth), sum[i]);
+            }
+            for (int64_t i = 0; i < 4; ++i) store(out + d + i * kWidth, sum[i]);
+        }
+        for_each_vector(D - d, [&](int64_t i, auto get, auto put) {
+            vf sum(0.0f);
+            for (int64_t s = 0; s < n; ++s) sum = madd(vf(scores[s]), get(v + s * D + d + i), sum);
+            put(out + d + i, sum);
+        });
+    }
+
+    // Many query rows: blocks of them as matrix products with the packed cache, keys 0 to `seen`.
+    void attend_blocks(Range rows, float* scratch) const {
+        const int64_t D = p.D;
+        int64_t seen = 0;
+        for (int64_t r = rows.begin; r < rows.end; ++r) seen = largest(seen, end(r));
+        const int64_t ld = padded(seen), width = padded(D);
+        float* keys_t = scratch;                // (D,seen) in panels
+        float* packed = keys_t + D * ld;        // (seen,D) in panels
+        float* scores = packed + seen * width;  // (kQueries,seen)
+        pack_all(true, keys, D, D, seen, keys_t);
+        pack_all(false, values, D, seen, D, packed);
+        for (int64_t h = 0; h < group(); ++h)
+            for (int64_t r = rows.begin, M; r < rows.end; r += M) {
+                M = block_rows(r, rows.end);
+                attend_block(r, M, h, seen, keys_t, packed, scores);
+            }
+    }
+
+    // Rows from r on that are a block: what they see together has no gaps, in which anything may stand.
+    int64_t block_rows(int64_t r, int64_t limit) const {
+        Range keys{first(r), end(r)};
+        int64_t M = 1;
+        for (; M < least(kQueries, limit - r); ++M) {
+            const int64_t from = first(r + M), until = end(r + M);
+            if (from > keys.end || until < keys.begin) break;
+            keys = {least(keys.begin, from), largest(keys.end, until)};
+        }
+        return M;
+    }
+
+    void attend_block(int64_t r, int64_t M, int64_t h, int64_t seen, const float* keys_t, const float* packed,
+                      float* scores) const {
+        const int64_t D = p.D, ld = padded(seen);
+        int64_t from = seen, until = 0;
+        for (int64_t i = r; i < r + M; ++i) from = least(from, first(i)), until = largest(until, end(i));
+        from = least(from, until);
+        product<true>(M, seen, D, Left{q[r] + h * D, q.stride, 1}, keys_t, D, 0, scores, ld, nullptr, Start::Zero, until,
+                      from);
+        for (int64_t i = 0; i < M; ++i) {
+            float* row = scores + i * ld;
+            const int64_t begin = first(r + i), n = end(r + i) - begin;
+            if (n > 0) softmax(row + begin, n, until - begin, p.scale);
+            fill_zero(row, from, n > 0 ? begin : until);
+        }
+        product<true>(M, D, until - from, Left{scores + from, ld, 1}, packed, seen, from, y[r] + h * D, y.stride, nullptr,
+                      Start::Zero, D);
+    }
+};
+
+// Whether row r and its neighbours of the same slot are many.
+bool among_many(const int32_t* slots, int64_t r, int64_t rows) {
+    int64_t begin = r, end = r + 1;
+    while (begin > 0 && slots[begin - 1] == slots[r] && end - begin < kManyQueries) --begin;
+    while (end < rows && slots[end] == slots[r] && end - begin < kManyQueries) ++end;
+    return end - begin >= kManyQueries;
+}
+
+template <class Cell>
+void attend_cached(const Call& call, Range units, float* scratch) {
+    const auto* slots = call.input<int32_t>(operand::AttentionCached::slots);
+    const int64_t R = call.p.B * call.p.T, live = call.rows();
+    for (int64_t unit = units.begin; unit < units.end;) {
+        const int64_t g = unit / R, r = unit % R;
+        if (r >= live) {
+            unit = (g + 1) * R;
+            continue;
+        }
+        const CachedHead<Cell> head(call, slots[r], g);
+        int64_t end = r + 1;
+        if (among_many(slots, r, live)) {
+            while (end < least(live, r + units.end - unit) && slots[end] == slots[r]) ++end;
+            head.attend_blocks({r, end}, scratch);
+        } else {
+            for (int64_t h = 0; h < head.group(); ++h) head.attend(r, h, scratch);
+        }
+        unit += end - r;
+    }
+}
+
+template <class Cell>
+void store_rows(const Call& call, Range rows) {
+    using O = operand::CacheStore;
+    const Params& p = call.p;
+    const Rows k(call, O::k, p.K), v(call, O::v, p.K);
+    for (int64_t r = rows.begin; r < rows.end; ++r)
+        for (int64_t g = 0; g < p.G; ++g) {
+            const int64_t to =
+                ((call.input<int32_t>(O::slots)[r] * p.G + g) * p.S + call.input<int32_t>(O::positions)[r]) * p.D;
+            Cell *key = call.output<Cell>(O::keys) + to, *value = call.output<Cell>(O::values) + to;
+            for_each_vector(p.D, [&](int64_t i, auto get, auto put) {
+                put(key + i, get(k[r] + g * p.D + i));
+                put(value + i, get(v[r] + g * p.D + i));
+            });
+        }
+}
+
+}  // namespace
+
+void cache_store(const Call& call, Range rows, void*) {
+    call.type[operand::CacheStore::keys] == DType::F16 ? store_rows<Half>(call, rows) : store_rows<float>(call, rows);
+}
+
 void attention_cached(const Call& call, Range units, void* scratch) {
-    if (call.p.type == DType::F16)
+    if (call.type[operand::AttentionCached::keys] == DType::F16)
         attend_cached<Half>(call, units, static_cast<float*>(scratch));
     else
         attend_cached<float>(call, units, static_cast<float*>(scratch));
 }
 
 size_t attention_scratch_bytes(const Call& call) {
-    const int64_t T = call.p.T, D = call.p.C / call.p.H, ld = padded(T), width = padded(D);
-    if (call.op == Op::AttentionCached && T < kManyQueries) return static_cast<size_t>(call.p.S) * sizeof(float);
-    if (call.op == Op::AttentionCached)
-        return static_cast<size_t>((D + kQueries) * padded(call.p.S) + call.p.S * width) * sizeof(float);
-    if (call.op == Op::Attention) return static_cast<size_t>(D * ld + T * width + kQueries * ld) * sizeof(float);
-    return static_cast<size_t>(2 * D * ld + 3 * T * width + (2 * kQueries + 1) * ld) * sizeof(float);
+    const Params& p = call.p;
+    const int64_t D = p.D, S = p.S, ld = padded(S), width = padded(D);
+    int64_t floats = 0;
+    if (call.op == Op::Attention) floats = D * ld + S * width + kQueries * ld;
+    if (call.op == Op::AttentionBackward) floats = BackwardScratch::floats(p);
+    if (call.op == Op::AttentionCached) floats = p.B * p.T < kManyQueries ? S : (D + kQueries) * ld + S * width;
+    return static_cast<size_t>(floats) * sizeof(float);
 }
 
 }  // namespace nib::cpu::NIB_ISA

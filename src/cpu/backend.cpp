@@ -7,7 +7,6 @@
 #include <functional>
 #include <utility>
 
-#include "core/ops.h"
 #include "core/plan.h"
 #include "core/shares.h"
 
@@ -18,6 +17,14 @@ constexpr int64_t kPiecesPerThread = 4;  // small enough pieces that a thread wh
 constexpr size_t kAlign = 64, kLine = 64;
 constexpr size_t kPieceBytes = 64 << 10;  // of weights that are read once: so little that no thread waits long for the last
 constexpr size_t kFetch = 512 << 10;  // bytes of weights to fetch ahead at most: they must stay in the second-level cache
+
+constexpr int64_t kMinSequence = 16;  // shorter sequences are not worth reading all weights for
+constexpr int64_t kManyRows = 512;    // for each thread: worth packing all weights first
+
+// Linear layers on weights in blocks quantize their input, once for all columns.
+bool has_blocks(const Node& node) {
+    return node.op == Op::Linear && dtype_info(node.types[operand::Linear::w])->block_size > 1;
+}
 
 // A range of a call's units that one thread takes at a time.
 struct Piece {
@@ -74,10 +81,14 @@ Call resolve(const CpuBackend& backend, const Plan& plan, const Node& node) {
     call.op = node.op;
     call.p = node.p;
     call.accumulate = node.accumulate;
-    for (size_t i = 0; i < node.in.size(); ++i)
-        if (node.in[i]) call.in[i] = backend.address(plan.locate(node.in[i]));
-    for (size_t i = 0; i < node.out.size(); ++i)
-        if (node.out[i]) call.out[i] = backend.address(plan.locate(node.out[i]));
+    call.row_count = node.row_count;
+    call.key_row_count = node.key_row_count;
+    for (int i = 0; i < kMaxOperands; ++i) {
+        const auto at = static_cast<size_t>(i);
+        if (node[i]) call.data[i] = backend.address(plan.locate(node[i]));
+        call.type[i] = node.types[at];
+        call.stride[i] = node.strides[at];
+    }
     return call;
 }
 
@@ -94,7 +105,8 @@ std::vector<Piece> cut(const KernelTable& kernels, const std::vector<Call>& call
         // A piece of a weight gradient reads all activations: as few as possible.
         int64_t wanted = threads == 1 || op_is_weight_gradient(call.op) ? threads : threads * kPiecesPerThread;
         if (reads_weights_once(call))
-            wanted = std::max(wanted, static_cast<int64_t>(dtype_bytes(call.p.type, call.p.C * call.p.N) / kPieceBytes));
+            wanted = std::max(wanted, static_cast<int64_t>(dtype_bytes(call.type[operand::Linear::w], call.p.C * call.p.N) /
+                                                           kPieceBytes));
         const int64_t count = std::min(grains, wanted);
         for (int64_t i = 0; i < count; ++i)
             pieces.push_back({
@@ -113,8 +125,9 @@ std::vector<Weights> first_weights(const CompiledStage& stage, const std::vector
         const Piece& piece = stage.pieces[static_cast<size_t>(share.begin)];
         const Call& call = calls[static_cast<size_t>(piece.call)];
         if (!reads_weights_once(call)) return {};
-        const size_t row = dtype_bytes(call.p.type, call.p.C), first = row * static_cast<size_t>(piece.units.begin);
-        const auto* w = static_cast<const std::byte*>(call.in[1]);
+        const size_t row = dtype_bytes(call.type[operand::Linear::w], call.p.C),
+                     first = row * static_cast<size_t>(piece.units.begin);
+        const auto* w = call.input<std::byte>(operand::Linear::w);
         weights.push_back({w + first, w + std::min(first + kFetch, row * static_cast<size_t>(call.p.N))});
     }
     return weights;
@@ -122,7 +135,19 @@ std::vector<Weights> first_weights(const CompiledStage& stage, const std::vector
 
 }  // namespace
 
-CpuBackend::CpuBackend(const KernelTable& kernels, int threads) : kernels_(kernels), pool_(threads) {}
+bool CpuDivision::by_sequence(const Node& node) const {
+    // Few sequences would leave threads idle at the end of a stage. Few rows are summed in another order by columns, so for
+    // them it must not depend on the number of threads which way is taken.
+    const Params& p = node.p;
+    return !has_blocks(node) && p.T >= kMinSequence && p.B * p.T > kFewRows && p.B >= 4 * threads_;
+}
+
+// Columns are shared out when there are few rows for each thread, since then every weight is read by one thread only.
+bool CpuDivision::by_columns(const Node& node) const {
+    return has_blocks(node) || node.p.B * node.p.T <= kManyRows * threads_;
+}
+
+CpuBackend::CpuBackend(const KernelTable& kernels, int threads) : kernels_(kernels), pool_(threads), division_(threads) {}
 
 CpuBackend::~CpuBackend() {
     for (size_t i = 0; i < buffers_.size(); ++i) release(static_cast<int>(i));
@@ -133,7 +158,7 @@ std::string CpuBackend::name() const {
 }
 
 bool CpuBackend::supports(const Node& node) const {
-    return node.halves == 0 && kernels_.run[static_cast<size_t>(node.op)] != nullptr;
+    return !node.has_f16_activation() && kernels_.run[static_cast<size_t>(node.op)] != nullptr;
 }
 
 int CpuBackend::map_weights(std::span<const std::byte> bytes, std::span<const size_t>) {

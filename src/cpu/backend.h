@@ -10,13 +10,25 @@
 
 namespace nib {
 
+/// Threads take whole sequences when there are enough of them, else pieces of each node.
+class CpuDivision : public Division {
+public:
+    explicit CpuDivision(int threads) : threads_(threads) {}
+    bool by_sequence(const Node& node) const override;
+    bool by_columns(const Node& node) const override;
+
+private:
+    const int threads_;
+};
+
 class CpuBackend : public Backend {
 public:
     CpuBackend(const KernelTable& kernels, int threads);
     ~CpuBackend() override;
 
     std::string name() const override;
-    int workers() const override { return pool_.size(); }
+    const Division& division() const override { return division_; }
+    int threads() const { return pool_.size(); }
     bool supports(const Node& node) const override;
     int map_weights(std::span<const std::byte> bytes, std::span<const size_t> cuts = {}) override;
     int allocate(size_t bytes) override;
@@ -40,6 +52,7 @@ private:
     };
     const KernelTable& kernels_;
     ThreadPool pool_;
+    const CpuDivision division_;
     std::vector<Memory> buffers_;
 };
 

@@ -31,7 +31,7 @@ struct Layout {
     }
 };
 
-/// `count` values, one scale: the numbers of ref::quantize_activations, to the bit. Sums are those of groups of `group`.
+/// `count` values, one scale: the numbers of quant::quantize_activations, to the bit. Sums are those of groups of `group`.
 inline void quantize_run(const float* __restrict x, int64_t count, int64_t group, int8_t* __restrict q,
                          float* __restrict scale, float* __restrict sum, int32_t* __restrict minus_group) {
     int32_t most = 0;  // magnitudes are ordered as their bits are

@@ -1,4 +1,4 @@
-// Token and position embeddings, and copying of rows. Formulas: src/ref/embed.cpp.
+// Embeddings of tokens, positions and segments. Formulas: src/ref/embed.cpp.
 #include "cpu/dropout.h"
 #include "cpu/formats.h"
 
@@ -22,63 +22,61 @@ void add_row(DType type, const void* row, int64_t C, float* out) {
 }  // namespace
 
 void embed(const Call& call, Range rows, void*) {
-    const auto* ids = call.input<int32_t>(0);        // (R)
-    const auto* positions = call.input<int32_t>(1);  // (R)
-    const void* wte = call.in[2];                    // (V,C) of type p.type
-    const void* wpe = call.in[3];                    // (S,C) of type p.position_type, or null
-    auto* y = call.output<float>(0);                 // (R,C)
+    using O = operand::Embed;
+    auto* y = call.output<float>(O::y);  // (R,C)
     const int64_t C = call.p.C;
+    const auto row_of_table = [&](int table, int numbers, int64_t r) {
+        return row_of(call.type[table], call.data[table], call.input<int32_t>(numbers)[r], C);
+    };
     const int64_t together = 1 + 4096 / C;  // rows in the cache between the two passes
     for (int64_t first = rows.begin; first < rows.end; first += together) {
         const int64_t end = least(rows.end, first + together);
         for (int64_t r = first; r < end; ++r) {
             float* out = y + r * C;
-            unpack(call.p.type, row_of(call.p.type, wte, ids[r], C), 0, C, out);
-            if (wpe) add_row(call.p.position_type, row_of(call.p.position_type, wpe, positions[r], C), C, out);
+            unpack(call.type[O::wte], row_of_table(O::wte, O::ids, r), 0, C, out);
+            if (call.p.scale != 1)
+                for_each_vector(C, [&](int64_t c, auto get, auto put) { put(out + c, get(out + c) * vf(call.p.scale)); });
+            if (call.has(O::wpe)) add_row(call.type[O::wpe], row_of_table(O::wpe, O::positions, r), C, out);
+            if (call.has(O::wse)) add_row(call.type[O::wse], row_of_table(O::wse, O::segments, r), C, out);
         }
         apply_dropout(call, static_cast<uint64_t>(first * C), (end - first) * C, y + first * C);
     }
 }
 
 void embed_backward(const Call& call, Range columns, void*) {
-    const auto* dy = call.input<float>(0);           // (R,C)
-    const auto* ids = call.input<int32_t>(1);        // (R)
-    const auto* positions = call.input<int32_t>(2);  // (R)
-    auto* dwte = call.output<float>(0);              // (V,C)
-    auto* dwpe = call.output<float>(1);              // (S,C) or null
+    using O = operand::EmbedBackward;
     const Params& p = call.p;
     const int64_t n = columns.end - columns.begin;
-    const auto clear = [&](float* dw, int64_t count) __attribute__((always_inline)) {
-        for (int64_t i = 0; i < count; ++i)
-            __builtin_memset(dw + i * p.C + columns.begin, 0, static_cast<size_t>(n) * sizeof(float));
+    struct Table {
+        const int32_t* numbers;
+        float* gradient;  // (rows,C) from the first column on, or null
+        float scale;
     };
-    if (!call.adds_weight(0)) clear(dwte, p.N);
-    if (dwpe && !call.adds_weight(1)) clear(dwpe, p.S);
-    for (int64_t r = 0; r < p.B * p.T; ++r) {
+    const auto table = [&](int numbers, int gradient, int64_t rows, float scale) {
+        float* dw = call.has(gradient) ? call.output<float>(gradient) + columns.begin : nullptr;
+        for (int64_t i = 0; dw && !call.adds_weight(gradient) && i < rows; ++i)
+            __builtin_memset(dw + i * p.C, 0, static_cast<size_t>(n) * sizeof(float));
+        return Table{call.input<int32_t>(numbers), dw, scale};
+    };
+    const Table tables[] = {table(O::ids, O::dwte, p.N, p.scale), table(O::positions, O::dwpe, p.S, 1.0f),
+                            table(O::segments, O::dwse, p.L, 1.0f)};
+    for (int64_t r = 0; r < call.rows(); ++r) {
         const int64_t at = r * p.C + columns.begin;
-        const float* d = dy + at;
-        float* token = dwte + ids[r] * p.C + columns.begin;
-        float* position = dwpe ? dwpe + positions[r] * p.C + columns.begin : nullptr;
-        const auto add = [&](int64_t c, vf factor, auto load, auto store) __attribute__((always_inline)) {
-            const vf g = load(d + c) * factor;
-            store(token + c, load(token + c) + g);
-            if (position) store(position + c, load(position + c) + g);
-        };
-        if (p.dropout != 0)
-            for_each_factor(call, static_cast<uint64_t>(at), n, add);
-        else
-            for_each_vector(
-                n, [&](int64_t c, auto load, auto store) __attribute__((always_inline)) { add(c, vf(1.0f), load, store); });
+        const float* d = call.input<float>(O::dy) + at;
+        for (const Table& t : tables) {
+            if (!t.gradient) continue;
+            float* sum = t.gradient + t.numbers[r] * p.C;
+            const auto add = [&](int64_t c, vf factor, auto load, auto store) __attribute__((always_inline)) {
+                store(sum + c, load(sum + c) + load(d + c) * factor * vf(t.scale));
+            };
+            if (p.dropout != 0)
+                for_each_factor(call, static_cast<uint64_t>(at), n, add);
+            else
+                for_each_vector(
+                    n, [&](int64_t c, auto load, auto store)
+                           __attribute__((always_inline)) { add(c, vf(1.0f), load, store); });
+        }
     }
-}
-
-void gather_rows(const Call& call, Range rows, void*) {
-    const auto* x = call.input<float>(0);        // (R,C)
-    const auto* which = call.input<int32_t>(1);  // (N)
-    auto* y = call.output<float>(0);             // (N,C)
-    const int64_t C = call.p.C;
-    for (int64_t n = rows.begin; n < rows.end; ++n)
-        __builtin_memcpy(y + n * C, x + which[n] * C, static_cast<size_t>(C) * sizeof(float));
 }
 
 }  // namespace nib::cpu::NIB_ISA

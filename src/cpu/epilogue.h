@@ -7,6 +7,11 @@
 
 namespace nib::cpu::NIB_ISA {
 
+/// Where Linear's product is put: kept for the backward pass, or in place of the result.
+inline float* product_of_linear(const Call& call) {
+    return call.output<float>(call.has(operand::Linear::pre) ? operand::Linear::pre : operand::Linear::y);
+}
+
 /// Linear's product out = x w^T + bias, before the epilogue.
 struct LinearOperands {
     const float* x;     // (R,K)
@@ -16,13 +21,13 @@ struct LinearOperands {
     int64_t K, N;
     DType type;
     explicit LinearOperands(const Call& call)
-        : x(call.input<float>(0)),
-          w(call.in[1]),
-          bias(call.input<float>(2)),
-          out(call.out[1] ? call.output<float>(1) : call.output<float>(0)),
+        : x(call.input<float>(operand::Linear::x)),
+          w(call.data[operand::Linear::w]),
+          bias(call.input<float>(operand::Linear::b)),
+          out(product_of_linear(call)),
           K(call.p.C),
           N(call.p.N),
-          type(call.p.type) {}
+          type(call.type[operand::Linear::w]) {}
 };
 
 // Calls body with the activation as a compile-time constant.
@@ -32,6 +37,7 @@ inline void with_activation(Act act, Body&& body) {
         case Act::GeluTanh: return body.template operator()<Act::GeluTanh>();
         case Act::GeluErf: return body.template operator()<Act::GeluErf>();
         case Act::Relu: return body.template operator()<Act::Relu>();
+        case Act::Silu: return body.template operator()<Act::Silu>();
         default: return body.template operator()<Act::None>();
     }
 }
@@ -39,9 +45,10 @@ inline void with_activation(Act act, Body&& body) {
 // y = residual + dropout(act(product)) for columns [begin, end) of one row.
 inline void epilogue(const Call& call, int64_t row, int64_t begin, int64_t end) {
     const int64_t first = row * call.p.N + begin, count = end - begin;
-    const float* from = (call.out[1] ? call.output<float>(1) : call.output<float>(0)) + first;
-    const float* residual = call.in[3] ? call.input<float>(3) + first : nullptr;
-    float* y = call.output<float>(0) + first;
+    const float* from = product_of_linear(call) + first;
+    const float* residual =
+        call.has(operand::Linear::residual) ? call.input<float>(operand::Linear::residual) + first : nullptr;
+    float* y = call.output<float>(operand::Linear::y) + first;
     if (call.p.act != Act::None)
         with_activation(call.p.act, [&]<Act act>() {
             for_each_vector(count, [&](int64_t i, auto get, auto put) { put(y + i, activate<act>(get(from + i))); });
@@ -55,7 +62,7 @@ inline void epilogue(const Call& call, int64_t row, int64_t begin, int64_t end) 
 }
 
 inline bool has_epilogue(const Call& call) {
-    return call.op == Op::Linear && (call.p.act != Act::None || call.p.dropout != 0 || call.in[3]);
+    return call.op == Op::Linear && (call.p.act != Act::None || call.p.dropout != 0 || call.has(operand::Linear::residual));
 }
 
 inline void finish(const Call& call, Range rows, Range columns) {

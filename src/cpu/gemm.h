@@ -121,14 +121,15 @@ inline void panel_product(int64_t M, int64_t K, Left a, const float* b, int64_t 
 }
 
 /// C (M,N) = A (M,K) B (K,N) with all panels of B, each `rows_packed` rows deep of which [k0, k0 + K) are used.
-/// Only the panels that hold columns below `columns` are computed.
+/// Only the panels that hold columns from `begin` to `columns` are computed.
 template <bool kRowMajor>
 inline void product(int64_t M, int64_t N, int64_t K, Left a, const float* packed, int64_t rows_packed, int64_t k0, float* c,
-                    int64_t ldc, const float* bias, Start start, int64_t columns) {
+                    int64_t ldc, const float* bias, Start start, int64_t columns, int64_t begin = 0) {
     const Panels panels(N);
     for (int64_t p = 0; p < panels.count; ++p) {
         const int64_t first = panels.first(p), nv = panels.width(p), at = first * kWidth;
         if (at >= columns) break;
+        if (at + nv * kWidth <= begin) continue;
         panel_product<kRowMajor>(M, K, a, packed + at * rows_packed + k0 * nv * kWidth, nv, N - at, c + at, ldc,
                                  bias ? bias + at : bias, start);
     }

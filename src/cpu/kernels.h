@@ -14,25 +14,10 @@
 
 namespace nib::cpu::NIB_BASE {
 
-void embed(const Call&, Range, void*);
-void embed_backward(const Call&, Range, void*);
-void gather_rows(const Call&, Range, void*);
-void norm(const Call&, Range, void*);
-void norm_backward(const Call&, Range, void*);
-void norm_backward_weight(const Call&, Range, void*);
+#define OP(Name, name, ...) void name(const Call&, Range, void*);
+#include "core/op_table.inc"
 void linear_many_rows(const Call&, Range, void*);  // what `linear` does with weights that are not in blocks
 void linear_few_rows(const Call&, Range, void*);
-void linear_backward_epilogue(const Call&, Range, void*);
-void linear_backward(const Call&, Range, void*);
-void linear_backward_weight(const Call&, Range, void*);
-void attention(const Call&, Range, void*);
-void attention_backward(const Call&, Range, void*);
-void attention_cached(const Call&, Range, void*);
-void cross_entropy(const Call&, Range, void*);
-void sum_squares(const Call&, Range, void*);
-void clip_factor(const Call&, Range, void*);
-void adamw(const Call&, Range, void*);
-void sgd(const Call&, Range, void*);
 
 // What the files of these ops tell the executor (see KernelTable).
 size_t linear_scratch_bytes(const Call&);
@@ -41,7 +26,7 @@ int64_t linear_pack_units(const Call&);
 void linear_pack(const Call&, Range, void*);
 size_t attention_scratch_bytes(const Call&);
 
-/// Values [first, first + count) of a row of `type`, whole blocks, as floats: the numbers of ref::unpack.
+/// Values [first, first + count) of a row of `type`, whole blocks, as floats: the numbers of quant::unpack.
 void unpack(DType type, const void* row, int64_t first, int64_t count, float* out);
 
 // For benchmarks.

@@ -26,28 +26,52 @@ struct Product {
     DType type;
     bool transposed, adds;
 
-    explicit Product(const Call& call) : left(call.input<float>(0)), w(call.in[1]), type(call.p.type) {
+    explicit Product(const Call& call) {
+        using F = operand::Linear;
+        using B = operand::LinearBackward;
         const bool forward = call.op == Op::Linear;
-        bias = forward ? call.input<float>(2) : nullptr;
-        out = forward && call.out[1] ? call.output<float>(1) : call.output<float>(0);
+        left = call.input<float>(forward ? +F::x : +B::dpre);
+        w = call.data[forward ? +F::w : +B::w];
+        type = call.type[forward ? +F::w : +B::w];
+        bias = forward ? call.input<float>(F::b) : nullptr;
+        out = forward ? product_of_linear(call) : call.output<float>(B::dx);
         K = forward ? call.p.C : call.p.N;
         N = forward ? call.p.N : call.p.C;
         ldw = call.p.C;
         transposed = forward;
-        adds = !forward && call.adds(0);
+        adds = !forward && call.adds(B::dx);
     }
 
     Start start(int64_t k) const { return adds || k > 0 ? Start::Add : bias ? Start::Bias : Start::Zero; }
 
     void pack(int64_t k, int64_t depth, int64_t nv, int64_t column, float* panel) const {
         const auto* floats = static_cast<const float*>(w);
-        if (!transposed) return pack_panel(floats + k * ldw + column, ldw, depth, nv, N - column, panel);
+        if (!transposed) return pack_rows(k, depth, nv, column, panel);
         const auto packed = [&](const auto* source) {
             pack_panel_transposed(source + column * ldw + k, ldw, depth, nv, N - column, panel);
         };
         if (type == DType::F16) return packed(static_cast<const Half*>(w));
         if (type == DType::BF16) return packed(static_cast<const BFloat*>(w));
         packed(floats);
+    }
+
+    // The same of w as it is: rows k to k + depth, some columns.
+    void pack_rows(int64_t k, int64_t depth, int64_t nv, int64_t column, float* panel) const {
+        const auto packed = [&](const auto* source) {
+            pack_panel(source + k * ldw + column, ldw, depth, nv, N - column, panel);
+        };
+        if (type == DType::F32) return packed(static_cast<const float*>(w));
+        if (type == DType::F16) return packed(static_cast<const Half*>(w));
+        if (type == DType::BF16) return packed(static_cast<const BFloat*>(w));
+        // Whole blocks that hold the columns, row by row.
+        constexpr int64_t kLargest = 256;
+        const int64_t first = column / kLargest * kLargest, end = least(ldw, column + nv * kWidth);
+        float row[2 * kLargest + kNV * kWidth];
+        for (int64_t i = 0; i < depth; ++i) {
+            for (int64_t c = first; c < end; c += kLargest)
+                unpack(type, row_of(type, w, k + i, ldw), c, least(kLargest, ldw - c), row + c - first);
+            pack_panel(row + column - first, 0, 1, nv, N - column, panel + i * nv * kWidth);
+        }
     }
 };
 
@@ -134,11 +158,12 @@ void linear_backward(const Call& call, Range units, void* scratch) {
 }
 
 void linear_backward_epilogue(const Call& call, Range rows, void*) {
+    using O = operand::LinearBackwardEpilogue;
     const int64_t N = call.p.N, first = rows.begin * N, count = (rows.end - rows.begin) * N;
-    const float* dy = call.input<float>(0) + first;
-    float* dpre = call.output<float>(0) + first;
-    if (call.in[1]) {
-        const float* pre = call.input<float>(1) + first;
+    const float* dy = call.input<float>(O::dy) + first;
+    float* dpre = call.output<float>(O::dpre) + first;
+    if (call.has(O::pre)) {
+        const float* pre = call.input<float>(O::pre) + first;
         with_activation(call.p.act, [&]<Act act>() {
             for_each_vector(count, [&](int64_t i, auto get, auto put) {
                 put(dpre + i, get(dy + i) * activate_derivative<act>(get(pre + i)));
@@ -152,14 +177,32 @@ void linear_backward_epilogue(const Call& call, Range rows, void*) {
     }
 }
 
+namespace {
+
+// Gradients from no rows.
+void clear_gradients(const Call& call, Range outputs) {
+    using O = operand::LinearBackwardWeight;
+    const auto clear = [&](int gradient, int64_t width) {
+        if (call.has(gradient) && !call.adds_weight(gradient))
+            __builtin_memset(call.output<float>(gradient) + outputs.begin * width, 0,
+                             static_cast<size_t>((outputs.end - outputs.begin) * width) * sizeof(float));
+    };
+    clear(O::dw, call.p.C);
+    clear(O::db, 1);
+}
+
+}  // namespace
+
 // dw (N,C) = dpre^T (N,R) x (R,C) for some rows of dw: x is packed block by block, and so is dpre^T, since a column of it
 // would touch a cache line per element.
 void linear_backward_weight(const Call& call, Range outputs, void* scratch) {
-    const auto* dpre = call.input<float>(0);  // (R,N)
-    const auto* x = call.input<float>(1);     // (R,C)
-    auto* dw = call.output<float>(0);         // (N,C)
-    auto* db = call.output<float>(1);         // (N) or null
-    const int64_t R = call.p.B * call.p.T, N = call.p.N, C = call.p.C, count = outputs.end - outputs.begin;
+    using O = operand::LinearBackwardWeight;
+    const auto* dpre = call.input<float>(O::dpre);  // (R,N)
+    const auto* x = call.input<float>(O::x);        // (R,C)
+    auto* dw = call.output<float>(O::dw);           // (N,C)
+    auto* db = call.output<float>(O::db);           // (N) or null
+    const int64_t R = call.rows(), N = call.p.N, C = call.p.C, count = outputs.end - outputs.begin;
+    if (R == 0) clear_gradients(call, outputs);
     auto* const right = static_cast<float*>(scratch);  // (kWeightDepth, kWeightColumns) in panels
     auto* const left = right + kWeightDepth * round_up(kWeightColumns, kNV * kWidth);  // (kGroup / kMR tiles)
     for (int64_t c = 0; c < C; c += kWeightColumns) {
@@ -167,10 +210,11 @@ void linear_backward_weight(const Call& call, Range outputs, void* scratch) {
         const Panels panels(columns);
         for (int64_t r = 0; r < R; r += kWeightDepth) {
             const int64_t depth = least(kWeightDepth, R - r);
-            const Start start = r > 0 || call.adds_weight(0) ? Start::Add : Start::Zero;
+            const Start start = r > 0 || call.adds_weight(O::dw) ? Start::Add : Start::Zero;
             pack_all(false, x + r * C + c, C, depth, columns, right);
             if (db && c == 0)
-                add_rows(dpre + r * N + outputs.begin, N, depth, count, db + outputs.begin, r > 0 || call.adds_weight(1));
+                add_rows(dpre + r * N + outputs.begin, N, depth, count, db + outputs.begin,
+                         r > 0 || call.adds_weight(O::db));
             Prefetch next(x + (r + depth) * C + c, C, columns, dpre + (r + depth) * N + outputs.begin, N, count,
                           least(kWeightDepth, R - r - depth));
             const int64_t tiles = panels.count * ((count + kMR - 1) / kMR);

@@ -253,11 +253,13 @@ void many_rows(const Product& p, int64_t M, Range columns, void* x_rows, void* s
     }
 }
 
-bool has_blocks(const Call& call) { return call.op == Op::Linear && dtype_info(call.p.type)->block_size > 1; }
+bool has_blocks(const Call& call) {
+    return call.op == Op::Linear && dtype_info(call.type[operand::Linear::w])->block_size > 1;
+}
 
 void quantize_rows(const Call& call, Range rows, void* to) {
     const Product p(call);
-    with_format(call.p.type, [&]<class F>() {
+    with_format(call.type[operand::Linear::w], [&]<class F>() {
         for (int64_t r = rows.begin; r < rows.end; ++r)
             quantize_row<F::kBlock, F::kGroup>(p.x + r * p.K, p.K, p.layout, p.layout.row(to, r));
     });
@@ -276,7 +278,8 @@ void linear(const Call& call, Range units, void* scratch) {
     const Product p(call);
     void* const x_rows = packs(call) ? const_cast<void*>(call.packed) : scratch;
     void* const rest = packs(call) ? scratch : static_cast<char*>(scratch) + M * p.layout.bytes();
-    with_format(call.p.type, [&]<class F>() { (M <= kFewRows ? few_rows<F> : many_rows<F>)(p, M, units, x_rows, rest); });
+    with_format(call.type[operand::Linear::w],
+                [&]<class F>() { (M <= kFewRows ? few_rows<F> : many_rows<F>)(p, M, units, x_rows, rest); });
     finish(call, {0, M}, units);
 }
 

@@ -61,42 +61,61 @@ double sum_of_exp(const float* x, int64_t n, float most, float* out) {
     return total;
 }
 
+// A row's dlogits = factor (softmax - [v = target]), in place of exp(logits - most), whose sum is `sum`.
+void row_gradient(float* dlogits, int64_t V, int32_t target, double sum, double factor) {
+    const double share = static_cast<double>(dlogits[target]) / sum;  // softmax of the target
+    const vf scale(static_cast<float>(factor / sum));
+    for_each_vector(
+        V, [&](int64_t v, auto load, auto store)
+               __attribute__((always_inline)) { store(dlogits + v, load(dlogits + v) * scale); });
+    dlogits[target] = static_cast<float>(factor * (share - 1));
+}
+
+void clear_row(float* row, int64_t V) { __builtin_memset(row, 0, static_cast<size_t>(V) * sizeof(float)); }
+
 }  // namespace
 
 void cross_entropy(const Call& call, Range rows, void*) {
-    const auto* targets = call.input<int32_t>(1);  // (R)
-    auto* loss = call.output<float>(0);            // (R)
-    auto* predicted = call.output<int32_t>(2);     // (R) or null
+    using O = operand::CrossEntropy;
+    const auto* targets = call.input<int32_t>(O::targets);  // (R)
+    const auto* weights = call.input<float>(O::weights);    // (R) or null
+    auto* logp = call.output<float>(O::logp);               // (R)
+    auto* predicted = call.output<int32_t>(O::predicted);   // (R) or null
     const int64_t V = call.p.N;
-    const float scale = call.step->loss_scale;
     for (int64_t r = rows.begin; r < rows.end; ++r) {
-        const float* logits = call.input<float>(0) + r * V;                      // (R,V)
-        float* dlogits = call.out[1] ? call.output<float>(1) + r * V : nullptr;  // (R,V) or null, may be logits
+        const float* logits = call.input<float>(O::logits) + r * V;                                // (R,V)
+        float* dlogits = call.has(O::dlogits) ? call.output<float>(O::dlogits) + r * V : nullptr;  // may be logits
         const int32_t target = targets[r];
         const bool ignored = target == kIgnore;
-        if (ignored && !predicted) {
-            loss[r] = 0;
-            if (dlogits) __builtin_memset(dlogits, 0, static_cast<size_t>(V) * sizeof(float));
-            continue;
-        }
-        const float most = row_maximum(logits, V);
+        const float most = ignored && !predicted ? 0.0f : row_maximum(logits, V);
         if (predicted) predicted[r] = static_cast<int32_t>(first_equal(logits, V, most));
-        const float chosen = ignored ? 0 : logits[target];  // before dlogits may overwrite it
         if (ignored) {
-            loss[r] = 0;
-            if (dlogits) __builtin_memset(dlogits, 0, static_cast<size_t>(V) * sizeof(float));
+            logp[r] = 0;
+            if (dlogits) clear_row(dlogits, V);
             continue;
         }
+        const float chosen = logits[target];  // before dlogits may overwrite it
         const double sum =
             dlogits ? sum_of_exp<true>(logits, V, most, dlogits) : sum_of_exp<false>(logits, V, most, nullptr);
-        loss[r] = static_cast<float>(natural_log(sum) + static_cast<double>(most) - static_cast<double>(chosen));
-        if (!dlogits) continue;
-        const double share = static_cast<double>(dlogits[target]) / sum;  // softmax of the target
-        const vf factor(static_cast<float>(static_cast<double>(scale) / sum));
-        for_each_vector(
-            V, [&](int64_t v, auto load, auto store)
-                   __attribute__((always_inline)) { store(dlogits + v, load(dlogits + v) * factor); });
-        dlogits[target] = static_cast<float>(static_cast<double>(scale) * (share - 1));
+        logp[r] = static_cast<float>(static_cast<double>(chosen) - (natural_log(sum) + static_cast<double>(most)));
+        const double scale = static_cast<double>(call.step->loss_scale) * static_cast<double>(weights ? weights[r] : 1.0f);
+        if (dlogits) row_gradient(dlogits, V, target, sum, scale);
+    }
+}
+
+void log_prob_backward(const Call& call, Range rows, void*) {
+    using O = operand::LogProbBackward;
+    const int64_t V = call.p.N;
+    for (int64_t r = rows.begin; r < rows.end; ++r) {
+        const float* logits = call.input<float>(O::logits) + r * V;  // (R,V)
+        float* dlogits = call.output<float>(O::dlogits) + r * V;     // may be logits
+        const int32_t target = call.input<int32_t>(O::targets)[r];
+        if (target == kIgnore) {
+            clear_row(dlogits, V);
+            continue;
+        }
+        const double sum = sum_of_exp<true>(logits, V, row_maximum(logits, V), dlogits);
+        row_gradient(dlogits, V, target, sum, -static_cast<double>(call.input<float>(O::dlogp)[r]));
     }
 }
 

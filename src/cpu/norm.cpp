@@ -1,15 +1,16 @@
-// Layer normalization. Formulas: src/ref/norm.cpp.
+// Layer and root mean square normalization. Formulas: src/ref/norm.cpp.
 #include "cpu/vecmath.h"
 
 namespace nib::cpu::NIB_ISA {
 namespace {
 
 // A row of (R,C) to y, with the statistics of its own.
-void norm_row(const float* x, const float* gain, const float* bias, float eps, int64_t C, float* y, float* mean,
+void norm_row(const float* x, const float* gain, const float* bias, float eps, bool rms, int64_t C, float* y, float* mean,
               float* rstd) {
-    float sum[1];
-    add_up<1>(
-        C, sum, [&](int64_t c, auto load, vf* s) __attribute__((always_inline)) { s[0] += load(x + c); });
+    float sum[1] = {0.0f};
+    if (!rms)
+        add_up<1>(
+            C, sum, [&](int64_t c, auto load, vf* s) __attribute__((always_inline)) { s[0] += load(x + c); });
     const float m = sum[0] / static_cast<float>(C);
     float squares[1];
     add_up<1>(
@@ -27,11 +28,12 @@ void norm_row(const float* x, const float* gain, const float* bias, float eps, i
         for_each_vector(
             C, [&](int64_t c, auto load, auto store)
                    __attribute__((always_inline)) { store(y + c, (load(x + c) - vf(m)) * scale * load(gain + c)); });
-    if (mean) *mean = m, *rstd = first_lane(scale);
+    if (mean) *mean = m;
+    if (rstd) *rstd = first_lane(scale);
 }
 
-void norm_backward_row(const float* dy, const float* x, const float* gain, float mean, float rstd, int64_t C, bool adds,
-                       float* dx) {
+void norm_backward_row(const float* dy, const float* x, const float* gain, float mean, float rstd, bool rms, int64_t C,
+                       bool adds, float* dx) {
     const vf m(mean), s(rstd);
     float sums[2];  // of g = dy gain, and of g xhat
     add_up<2>(
@@ -40,7 +42,7 @@ void norm_backward_row(const float* dy, const float* x, const float* gain, float
             sum[0] += g;
             sum[1] = madd(g, (load(x + c) - m) * s, sum[1]);
         });
-    const vf g_mean(sums[0] / static_cast<float>(C)), gx_mean(sums[1] / static_cast<float>(C));
+    const vf g_mean(rms ? 0.0f : sums[0] / static_cast<float>(C)), gx_mean(sums[1] / static_cast<float>(C));
     for_each_vector(
         C, [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
             const vf xhat = (load(x + c) - m) * s;
@@ -53,8 +55,9 @@ void norm_backward_row(const float* dy, const float* x, const float* gain, float
 template <int N>
 [[gnu::always_inline]] inline void norm_weight_block(const Call& call, int64_t column, int64_t n) {
     constexpr int64_t kGroup = 128;
-    const int64_t R = call.p.B * call.p.T, C = call.p.C, left = n - (N - 1) * kWidth;
-    const float *mean = call.input<float>(2), *rstd = call.input<float>(3);
+    using O = operand::NormBackwardWeight;
+    const int64_t R = call.rows(), C = call.p.C, left = n - (N - 1) * kWidth;
+    const float *mean = call.input<float>(O::mean), *rstd = call.input<float>(O::rstd);
     const auto at = [&](const float* p, int k) __attribute__((always_inline)) {
         return k < N - 1 || left == kWidth ? load(p + k * kWidth) : load_tail(p + k * kWidth, left);
     };
@@ -64,8 +67,8 @@ template <int N>
         vf group_gain[N], group_bias[N];
         for (int k = 0; k < N; ++k) group_gain[k] = group_bias[k] = vf(0.0f);
         for (int64_t r = first; r < least(R, first + kGroup); ++r) {
-            const float *dy = call.input<float>(0) + r * C + column, *x = call.input<float>(1) + r * C + column;
-            const vf m(mean[r]), s(rstd[r]);
+            const float *dy = call.input<float>(O::dy) + r * C + column, *x = call.input<float>(O::x) + r * C + column;
+            const vf m(mean ? mean[r] : 0.0f), s(rstd[r]);
             for (int k = 0; k < N; ++k) {
                 const vf d = at(dy, k);
                 group_gain[k] = madd(d, (at(x, k) - m) * s, group_gain[k]);
@@ -84,31 +87,29 @@ template <int N>
             whole ? store(p, sum) : store_tail(p, sum, left);
         }
     };
-    put(0, gain);
-    put(1, bias);
+    put(O::dgain, gain);
+    put(O::dbias, bias);
 }
 
 }  // namespace
 
 void norm(const Call& call, Range rows, void*) {
+    using O = operand::Norm;
     const int64_t C = call.p.C;
-    const auto* x = call.input<float>(0);  // (R,C)
-    auto* y = call.output<float>(0);       // (R,C)
-    auto* mean = call.output<float>(1);    // (R) or null
-    auto* rstd = call.output<float>(2);    // (R) or null
+    auto* mean = call.output<float>(O::mean);  // (R) or null
+    auto* rstd = call.output<float>(O::rstd);  // (R) or null
     for (int64_t r = rows.begin; r < rows.end; ++r)
-        norm_row(x + r * C, call.input<float>(1), call.input<float>(2), call.p.eps, C, y + r * C, mean ? mean + r : nullptr,
-                 rstd ? rstd + r : nullptr);
+        norm_row(call.input<float>(O::x) + r * C, call.input<float>(O::gain), call.input<float>(O::bias), call.p.eps,
+                 call.p.rms, C, call.output<float>(O::y) + r * C, mean ? mean + r : nullptr, rstd ? rstd + r : nullptr);
 }
 
 void norm_backward(const Call& call, Range rows, void*) {
+    using O = operand::NormBackward;
     const int64_t C = call.p.C;
-    const auto* dy = call.input<float>(0);  // (R,C)
-    const auto* x = call.input<float>(1);   // (R,C)
-    auto* dx = call.output<float>(0);       // (R,C)
     for (int64_t r = rows.begin; r < rows.end; ++r)
-        norm_backward_row(dy + r * C, x + r * C, call.input<float>(2), call.input<float>(3)[r], call.input<float>(4)[r], C,
-                          call.adds(0), dx + r * C);
+        norm_backward_row(call.input<float>(O::dy) + r * C, call.input<float>(O::x) + r * C, call.input<float>(O::gain),
+                          call.has(O::mean) ? call.input<float>(O::mean)[r] : 0.0f, call.input<float>(O::rstd)[r],
+                          call.p.rms, C, call.adds(O::dx), call.output<float>(O::dx) + r * C);
 }
 
 void norm_backward_weight(const Call& call, Range columns, void*) {

@@ -12,6 +12,7 @@ using namespace NIB_BASE;
 int64_t grain(const Call& call) {
     switch (call.op) {
         case Op::EmbedBackward:
+        case Op::GatherBackward:
         case Op::NormBackwardWeight: return 16;  // columns: whole cache lines
         case Op::Linear:
         case Op::LinearBackward: return call.p.by_columns ? 16 : 8;
@@ -55,25 +56,9 @@ void pack(const Call& call, Range units, void* packed) {
 constexpr KernelTable make_table() {
     KernelTable t;
     t.name = NIB_TEXT(NIB_ISA);
-    const auto set = [&](Op op, Kernel kernel) { t.run[static_cast<int>(op)] = kernel; };
-    set(Op::Embed, embed);
-    set(Op::EmbedBackward, embed_backward);
-    set(Op::Norm, norm);
-    set(Op::NormBackward, norm_backward);
-    set(Op::NormBackwardWeight, norm_backward_weight);
-    set(Op::Linear, linear);
-    set(Op::LinearBackwardEpilogue, linear_backward_epilogue);
-    set(Op::LinearBackward, linear_backward);
-    set(Op::LinearBackwardWeight, linear_backward_weight);
-    set(Op::Attention, attention);
-    set(Op::AttentionBackward, attention_backward);
-    set(Op::AttentionCached, attention_cached);
-    set(Op::GatherRows, gather_rows);
-    set(Op::CrossEntropy, cross_entropy);
-    set(Op::SumSquares, sum_squares);
-    set(Op::ClipFactor, clip_factor);
-    set(Op::AdamW, adamw);
-    set(Op::Sgd, sgd);
+#define OP(Name, name, ...) t.run[static_cast<int>(Op::Name)] = name;
+#include "core/op_table.inc"
+    t.run[static_cast<int>(Op::Linear)] = NIB_ISA::linear;
     t.grain = grain;
     t.scratch_bytes = scratch_bytes;
     t.prepare = linear_blocks_prepare;

@@ -12,7 +12,7 @@ constexpr int64_t kRows = 4096, kMaxBatch = 64;  // of a batch, when the caller 
 
 }  // namespace
 
-Evaluator::Evaluator(Backend& backend, const GptConfig& config, const GptWeights& weights, std::vector<int64_t> ends,
+Evaluator::Evaluator(Backend& backend, const ModelConfig& config, const Weights& weights, std::vector<int64_t> ends,
                      const EvaluationOptions& options)
     : ends_(std::move(ends)) {
     CHECK(!ends_.empty() && options.batch >= 0);
@@ -29,22 +29,18 @@ Evaluator::Evaluator(Backend& backend, const GptConfig& config, const GptWeights
     time_ = std::min(config.context - (stride > 0), longest - 1);
     step_ = stride > 0 ? stride : time_;
     batch_ = windows(options.batch > 0 ? options.batch : std::clamp<int64_t>(kRows / time_, 1, kMaxBatch));
-    const int64_t R = batch_ * time_;
-    Graph g(Mode::Infer, batch_, time_);
-    ids_ = g.input("ids", {R}, DType::I32);
-    positions_ = g.input("positions", {R}, DType::I32);
-    targets_ = g.input("targets", {R}, DType::I32);
-    loss_ = g.loss(gpt(g, config, weights, {.ids = ids_, .positions = positions_}), weights.output, targets_);
-    g.output(loss_.losses);
-    g.output(loss_.predicted);
-    if (const auto bytes = static_cast<double>(arena_bytes(g, backend.workers(), backend.segment()));
-        bytes > options.memory)
+    Graph g(Mode::Infer);
+    inputs_ = TokenInputs(g, config, batch_, time_);
+    targets_ = g.input("targets", {batch_, time_}, DType::I32);
+    const auto model = make_model(config);
+    scores_ = g.cross_entropy(model->hidden(g, inputs_.inputs(weights)), weights[model->head()], targets_);
+    g.output(scores_.logp);
+    g.output(scores_.predicted);
+    if (const auto bytes = static_cast<double>(arena_bytes(g, backend)); bytes > options.memory)
         fail("--batch %lld needs %s of memory, but this machine has %s; choose a smaller one",
              static_cast<long long>(batch_), human_bytes(bytes).c_str(), human_bytes(options.memory).c_str());
     plan_ = compile(std::move(g), backend);
-    std::vector<int32_t> positions(static_cast<size_t>(R));
-    for (size_t r = 0; r < positions.size(); ++r) positions[r] = static_cast<int32_t>(r % static_cast<size_t>(time_));
-    plan_.set<int32_t>(positions_, positions);
+    for (int64_t r = 0; r < batch_ * time_; ++r) positions_.push_back(static_cast<int32_t>(r % time_));
 }
 
 // Goes on to the next window: until the last token of a text is predicted, or would be with one more in the window.
@@ -81,7 +77,7 @@ Evaluation Evaluator::run(const Reader& read, const Progress& progress) {
     Evaluation sums;
     const auto T = static_cast<size_t>(time_), R = static_cast<size_t>(batch_) * T;
     std::vector<int32_t> ids(R), targets(R), predicted(R);
-    std::vector<float> losses(R);
+    std::vector<float> logp(R);
     Window window;
     for (bool more = true; more;) {
         std::fill(ids.begin(), ids.end(), 0);
@@ -90,14 +86,14 @@ Evaluation Evaluator::run(const Reader& read, const Progress& progress) {
             read_window(read, window, std::span(ids).subspan(row, T), std::span(targets).subspan(row, T));
             more = next(window);
         }
-        plan_.set<int32_t>(ids_, ids);
+        inputs_.set(plan_, ids, positions_);
         plan_.set<int32_t>(targets_, targets);
         plan_.run({});
-        plan_.get(loss_.losses, std::span(losses));
-        plan_.get(loss_.predicted, std::span(predicted));
+        plan_.get(scores_.logp, std::span(logp));
+        plan_.get(scores_.predicted, std::span(predicted));
         for (size_t r = 0; r < R; ++r) {
             if (targets[r] == kIgnore) continue;
-            sums.loss_sum += static_cast<double>(losses[r]);
+            sums.loss_sum -= static_cast<double>(logp[r]);
             sums.correct += predicted[r] == targets[r];
             ++sums.tokens;
         }

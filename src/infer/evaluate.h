@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "core/plan.h"
-#include "model/gpt.h"
+#include "model/architecture.h"
+#include "model/token_inputs.h"
 
 namespace nib {
 
@@ -40,7 +41,7 @@ class Evaluator {
 public:
     /// For texts that end at these numbers of tokens, counted from the beginning of the first; each has 2 at least.
     /// `weights` must outlive it. Error when an option makes no sense or more memory is needed than allowed.
-    Evaluator(Backend& backend, const GptConfig& config, const GptWeights& weights, std::vector<int64_t> ends,
+    Evaluator(Backend& backend, const ModelConfig& config, const Weights& weights, std::vector<int64_t> ends,
               const EvaluationOptions& options = {});
 
     /// Reads tokens [begin, begin + ids.size()) of the texts.
@@ -64,8 +65,10 @@ private:
     int64_t step_;  // from one window to the next
     int64_t batch_;
     Plan plan_;
-    Tensor ids_, positions_, targets_;  // (B*T)
-    Graph::Loss loss_;
+    TokenInputs inputs_;
+    std::vector<int32_t> positions_;  // (B*T)
+    Tensor targets_;                  // input (B,T)
+    Graph::LogProbs scores_;
 };
 
 }  // namespace nib

@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "core/plan.h"
-#include "model/gpt.h"
+#include "model/architecture.h"
+#include "model/token_inputs.h"
 
 namespace nib {
 
@@ -17,14 +18,14 @@ class Session {
 public:
     /// `backend` and `weights` must outlive the session. Keys and values are kept as `cache_type`, F32 or F16. Error when
     /// there is not enough memory.
-    Session(Backend& backend, const GptConfig& config, const GptWeights& weights, int64_t sequences = 1,
+    Session(Backend& backend, const ModelConfig& config, const Weights& weights, int64_t sequences = 1,
             DType cache_type = DType::F32);
     ~Session();
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
     /// Bytes of key/value cache that `sequences` sequences take.
-    static double cache_bytes(const GptConfig& config, int64_t sequences, DType cache_type = DType::F32);
+    static double cache_bytes(const ModelConfig& config, int64_t sequences, DType cache_type = DType::F32);
 
     int64_t sequences() const { return sequences_; }
     int64_t context() const { return config_.context; }
@@ -50,19 +51,35 @@ public:
     void all_logits(std::span<const int32_t> ids, const std::function<void(std::span<const float>)>& rows);
 
 private:
+    // Inputs of a plan: tokens, each of a sequence and at a position in it.
+    class Rows {
+    public:
+        Rows() = default;
+        Rows(Graph& g, const ModelConfig& config, int64_t count);
+        CacheInputs cache(const std::vector<KvCache>& layers) const { return {layers, slots, spans}; }
+        void put(int64_t row, int32_t id, int64_t slot, int64_t position);
+        void upload(const Plan& plan);
+
+        TokenInputs tokens;
+
+    private:
+        Tensor slots, spans;  // (1,R), (1,R,2)
+        std::vector<int32_t> ids_, slots_, positions_, spans_;
+    };
+
     // T tokens of sequence 0. The head has plans of its own, because most rows do not need it.
     struct Chunk {
         int64_t size = 0;  // T
         Plan body, last_head, all_heads;
-        Tensor ids, positions, last;     // inputs: (T), (T), and the number of the row that last_head takes (1)
-        Tensor hidden, last_hidden;      // (T,C), (1,C)
-        Tensor last_logits, all_logits;  // (1,V), (T,V)
-        std::vector<int32_t> ids_values, positions_values;
+        Rows rows;
+        Tensor last;                     // input (1): the number of the row that last_head takes
+        Tensor hidden, last_hidden;      // (1,T,C), (1,1,C)
+        Tensor last_logits, all_logits;  // (1,1,V), (1,T,V)
     };
     struct Decode {
         Plan plan;
-        Tensor ids, positions, logits;  // (B), (B), (B,V)
-        std::vector<int32_t> positions_values;
+        Rows rows;
+        Tensor logits;  // (1,B,V)
     };
 
     Location cache(int64_t layer, bool values) const;
@@ -76,8 +93,9 @@ private:
     void run_body(Chunk& chunk, std::span<const int32_t> ids);
 
     Backend& backend_;
-    const GptConfig config_;
-    const GptWeights& weights_;
+    const ModelConfig config_;
+    const std::unique_ptr<Model> model_;
+    const Weights& weights_;
     const int64_t sequences_;  // B
     const DType cache_type_;
     int64_t position_ = 0;

@@ -1,7 +1,7 @@
 #include "model/config.h"
 
 #include "core/error.h"
-#include "model/gpt.h"
+#include "model/architecture.h"
 
 namespace nib {
 namespace {
@@ -34,7 +34,7 @@ const Preset& find_preset(const std::string& name) {
     fail_usage("there is no preset `%s`; choose one of: %s", printable(name).c_str(), names.c_str());
 }
 
-void check_config(const GptConfig& c) {
+void check_config(const ModelConfig& c) {
     const auto check = [](const char* what, int64_t value, int64_t limit) {
         if (value < 1 || value > limit)
             fail_usage("%s %lld is out of range; it must be between 1 and %lld", what, static_cast<long long>(value),
@@ -46,52 +46,52 @@ void check_config(const GptConfig& c) {
     check("context", c.context, kMaxSize);
     check("vocabulary", c.vocab, kMaxSize);
     check("feed-forward width", c.feed_forward(), 4 * kMaxSize);
-    if (c.embd % c.heads != 0)
+    check("number of key/value heads", c.kv(), c.heads);
+    if (c.head_size == 0 && c.embd % c.heads != 0)
         fail_usage("%lld heads do not divide %lld channels, which must be a multiple of them",
                    static_cast<long long>(c.heads), static_cast<long long>(c.embd));
+    check("head size", c.head_dim(), kMaxSize / c.heads);
+    if (c.heads % c.kv() != 0)
+        fail_usage("%lld key/value heads do not divide %lld heads, which must be a multiple of them",
+                   static_cast<long long>(c.kv()), static_cast<long long>(c.heads));
+    if (c.rope.dimensions < 0 || c.rope.dimensions > c.head_dim() || c.rope.dimensions % 2 != 0)
+        fail_usage("%lld rotary dimensions make no sense for heads of %lld numbers",
+                   static_cast<long long>(c.rope.dimensions), static_cast<long long>(c.head_dim()));
 }
 
-int64_t parameter_count(const GptConfig& config) {
+int64_t parameter_count(const ModelConfig& config) {
     int64_t count = 0;
-    for (const ParameterSpec& spec : gpt_parameters(config)) count += spec.shape.elements();
+    for (const ParameterSpec& spec : model_parameters(config)) count += spec.shape.elements();
     return count;
 }
 
-GptConfig read_config(const GgufFile& file) {
-    const auto architecture = file.get<std::string>("general.architecture");
-    if (architecture == "nib-state")
+ModelConfig read_config(const GgufFile& file) {
+    ModelConfig c;
+    c.arch = file.get<std::string>("general.architecture");
+    if (c.arch == "nib-state")
         fail("%s: is what a training resumes from, not a model; the model has the same name without `.state`",
              printable(file.name()).c_str());
-    if (architecture != "gpt2")
-        fail("%s: architecture `%s` is not supported; nib runs gpt2", file.name().c_str(), printable(architecture).c_str());
-    const auto size = [&](const std::string& key) {
-        const auto value = file.get<int64_t>("gpt2." + key);
-        if (value < 1)  // a feed-forward width of 0 would else mean 4 * embd
-            fail("%s: key `gpt2.%s` is %lld; it must be 1 or more", printable(file.name()).c_str(), key.c_str(),
+    const Architecture* const architecture = find_architecture(c.arch);
+    if (architecture == nullptr)
+        fail("%s: architecture `%s` is not supported; nib runs %s", file.name().c_str(), printable(c.arch).c_str(),
+             architecture_names().c_str());
+    const auto size = [&](const char* key) {
+        const auto value = file.get<int64_t>(c.arch + "." + key);
+        if (value < 1)  // 0 would mean what is usual
+            fail("%s: key `%s.%s` is %lld; it must be 1 or more", printable(file.name()).c_str(), c.arch.c_str(), key,
                  static_cast<long long>(value));
         return value;
     };
-    GptConfig c;
     c.layers = size("block_count");
     c.heads = size("attention.head_count");
     c.embd = size("embedding_length");
     c.context = size("context_length");
     c.ffn = size("feed_forward_length");
-    c.eps = file.get<float>("gpt2.attention.layer_norm_epsilon");
-    const GgufTensor& embedding = file.tensor("token_embd.weight");
-    c.vocab = embedding.shape[0];
+    c.vocab = file.tensor("token_embd.weight").shape[0];
     c.tied = file.find("output.weight") == nullptr;
-    if (!(c.eps >= 0 && c.eps < 1))
-        fail("%s: layer_norm_epsilon %g makes no sense", file.name().c_str(), static_cast<double>(c.eps));
-    const auto act = file.get_or<std::string>("nib.activation", "gelu_tanh");
-    if (act == "gelu_erf")
-        c.act = Act::GeluErf;
-    else if (act == "relu")
-        c.act = Act::Relu;
-    else if (act != "gelu_tanh")
-        fail("%s: activation `%s` is not supported; nib knows gelu_tanh, gelu_erf and relu", file.name().c_str(),
-             printable(act).c_str());
     try {
+        architecture->read(file, c);
+        if (!(c.eps >= 0 && c.eps < 1)) fail("an epsilon of %g for norms makes no sense", static_cast<double>(c.eps));
         check_config(c);
     } catch (const Error& error) {
         fail("%s: %s", file.name().c_str(), error.what());
@@ -99,21 +99,16 @@ GptConfig read_config(const GgufFile& file) {
     return c;
 }
 
-void write_config(GgufWriter& file, const GptConfig& c, const std::string& name) {
-    const auto size = [&](const char* key, int64_t value) {
-        file.set(std::string("gpt2.") + key, static_cast<uint32_t>(value));
-    };
-    file.set("general.architecture", std::string("gpt2"));
+void write_config(GgufWriter& file, const ModelConfig& c, const std::string& name) {
+    const auto size = [&](const char* key, int64_t value) { file.set(c.arch + "." + key, static_cast<uint32_t>(value)); };
+    file.set("general.architecture", c.arch);
     file.set("general.name", name);
     size("context_length", c.context);
     size("embedding_length", c.embd);
     size("feed_forward_length", c.feed_forward());
     size("block_count", c.layers);
     size("attention.head_count", c.heads);
-    file.set("gpt2.attention.layer_norm_epsilon", c.eps);
-    // llama.cpp's gpt2 is always gelu_tanh; the key is written only where that would be wrong.
-    if (c.act == Act::GeluErf) file.set("nib.activation", std::string("gelu_erf"));
-    if (c.act == Act::Relu) file.set("nib.activation", std::string("relu"));
+    find_architecture(c.arch)->write(file, c);
 }
 
 }  // namespace nib

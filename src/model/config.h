@@ -1,4 +1,4 @@
-// The size and shape of a GPT model, from a preset, from options or from a GGUF file.
+// The size and shape of a model, from a preset, from options or from a GGUF file.
 #pragma once
 
 #include <cstdint>
@@ -10,20 +10,43 @@
 
 namespace nib {
 
-/// GPT-2 (Radford et al. 2019): pre-norm transformer decoder with learned positions.
-struct GptConfig {
-    int64_t layers = 6;     // L
-    int64_t heads = 6;      // H; divides embd
-    int64_t embd = 192;     // C, channels
-    int64_t context = 128;  // S, the longest sequence
-    int64_t vocab = 0;      // V
-    int64_t ffn = 0;        // F, feed-forward width; 0: 4 * embd
-    float eps = 1e-5f;      // of the layer norms
+/// Rotary positions (Su et al. 2021): pair i of a head's numbers turns by position / base^(2 i / dimensions).
+struct RopeConfig {
+    enum class Scaling {
+        None,
+        Linear,  // positions divided by `factor` (Chen et al. 2023)
+        Llama3,  // slow pairs divided by it, fast ones not, those between in proportion (Llama 3.1)
+    };
+    int64_t dimensions = 0;    // of each head that turn; 0: the model has learned positions instead
+    bool interleaved = false;  // pairs are neighbours, as in GGUF's Llama; else halves, as in Hugging Face's
+    float base = 10000;
+    Scaling scaling = Scaling::None;
+    float factor = 1, low_frequency = 1, high_frequency = 4;  // the last two of Llama 3
+    int64_t original_context = 0;                             // that it was trained with before
+    bool operator==(const RopeConfig&) const = default;
+};
+
+/// A model's sizes and what its family lets vary. Sizes of 0 say: as is usual.
+struct ModelConfig {
+    std::string arch = "gpt2";  // of model/architecture.h
+    int64_t layers = 6;         // L
+    int64_t heads = 6;          // H
+    int64_t kv_heads = 0;       // G, divides H; 0: H
+    int64_t embd = 192;         // C, channels
+    int64_t head_size = 0;      // D; 0: C/H, which H then divides
+    int64_t context = 128;      // the longest sequence
+    int64_t vocab = 0;          // V
+    int64_t ffn = 0;            // F, feed-forward width; 0: 4 C
+    float eps = 1e-5f;          // of the norms
     Act act = Act::GeluTanh;
     bool tied = true;  // the output head is the token embedding
+    bool qkv_bias = true, output_bias = true, ffn_bias = true;
+    RopeConfig rope{};
 
     int64_t feed_forward() const { return ffn > 0 ? ffn : 4 * embd; }
-    bool operator==(const GptConfig&) const = default;
+    int64_t kv() const { return kv_heads > 0 ? kv_heads : heads; }
+    int64_t head_dim() const { return head_size > 0 ? head_size : embd / heads; }
+    bool operator==(const ModelConfig&) const = default;
 };
 
 /// minGPT's names for sizes.
@@ -36,14 +59,14 @@ std::span<const Preset> presets();
 const Preset& find_preset(const std::string& name);
 
 /// UsageError when a size is zero, too large to count, or the heads do not divide the channels.
-void check_config(const GptConfig& config);
+void check_config(const ModelConfig& config);
 
 /// Number of trained values.
-int64_t parameter_count(const GptConfig& config);
+int64_t parameter_count(const ModelConfig& config);
 
-/// From and to the metadata keys that llama.cpp uses for architecture "gpt2". Reading throws Error for another
-/// architecture, a missing key or a size that makes no sense.
-GptConfig read_config(const GgufFile& file);
-void write_config(GgufWriter& file, const GptConfig& config, const std::string& name);
+/// From and to the metadata keys that llama.cpp uses for the architecture. Reading throws Error for an architecture that is
+/// not known, a missing key or a size that makes no sense.
+ModelConfig read_config(const GgufFile& file);
+void write_config(GgufWriter& file, const ModelConfig& config, const std::string& name);
 
 }  // namespace nib

@@ -11,7 +11,7 @@
 #include "io/atomic_file.h"
 #include "io/gguf.h"
 #include "model/encode.h"
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 #include "text/token_numbers.h"
 #include "text/tokenizer_files.h"
 #include "text/tokenizer_gguf.h"
@@ -94,7 +94,7 @@ void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const I
     TokenNumbers numbers(static_cast<int32_t>(gpt.config.vocab), gpt.end);
     if (request.end_token) numbers.set_end_token(*request.end_token);
     writer.set("tokenizer.ggml.model", std::string("none"));
-    writer.set("gpt2.vocab_size", static_cast<uint32_t>(gpt.config.vocab));
+    writer.set(gpt.config.arch + ".vocab_size", static_cast<uint32_t>(gpt.config.vocab));
     if (gpt.begin >= 0) writer.set("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(gpt.begin));
     if (numbers.end_token() >= 0) writer.set("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(numbers.end_token()));
 }
@@ -143,15 +143,15 @@ ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports&
     Encoder encoder(request.threads, elements, reports.progress);
     for (const GgufTensor& tensor : file.tensors()) {
         const DType stored = stored_type(type, tensor.name, tensor.shape);
-        if (tensor.shape.size() != 2 || stored == tensor.type || !ref::can_unpack(tensor.type)) {
+        if (tensor.shape.size() != 2 || stored == tensor.type || !quant::can_unpack(tensor.type)) {
             writer.add(tensor.name, tensor.type, tensor.shape, tensor.data);
             continue;
         }
         requantized += dtype_info(tensor.type)->block_size > 1 && dtype_info(stored)->block_size > 1;
         writer.add(tensor.name, stored, tensor.shape, [&, stored](const GgufWriter::Sink& sink) {
             const auto read = [&](int64_t first, std::span<float> out) {
-                ref::unpack(tensor.type, tensor.data.data() + dtype_bytes(tensor.type, first),
-                            static_cast<int64_t>(out.size()), out.data());
+                quant::unpack(tensor.type, tensor.data.data() + dtype_bytes(tensor.type, first),
+                              static_cast<int64_t>(out.size()), out.data());
             };
             encoder.encode(tensor.name, stored, tensor.shape, read, sink);
             file.release(tensor);

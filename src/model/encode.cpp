@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 
 namespace nib {
 namespace {
@@ -106,7 +106,7 @@ void Encoder::encode(const std::string& name, DType type, std::span<const int64_
             read(begin, part.values);
             part.not_finite = count_from(part.values, kInfinity);
             part.too_large = type == DType::F16 ? count_from(part.values, kBeyondHalf) - part.not_finite : 0;
-            ref::pack(type, part.values.data(), end - begin, part.packed.data());
+            quant::pack(type, part.values.data(), end - begin, part.packed.data());
         });
         for (Part& part : parts_) {
             sink(part.packed);

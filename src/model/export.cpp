@@ -11,11 +11,11 @@
 #include "io/atomic_file.h"
 #include "io/gguf.h"
 #include "io/safetensors.h"
+#include "model/architecture.h"
 #include "model/encode.h"
-#include "model/gpt.h"
 #include "model/hf_config.h"
 #include "model/layouts.h"
-#include "ref/quantize.h"
+#include "quant/quantize.h"
 #include "text/tokenizer_export.h"
 #include "text/tokenizer_gguf.h"
 
@@ -113,15 +113,15 @@ SourceType source_type(DType type) {
 
 const char* torch_name(DType type) { return type == DType::F16 ? "float16" : type == DType::BF16 ? "bfloat16" : "float32"; }
 
-std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const GptConfig& config, std::optional<DType> type) {
+std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const ModelConfig& config, std::optional<DType> type) {
     std::vector<ExportedTensor> tensors;
-    for (const ParameterSpec& spec : gpt_parameters(config)) {
+    for (const ParameterSpec& spec : model_parameters(config)) {
         const GgufTensor& from = file.tensor(spec.name);
         const std::vector<int64_t> expected(spec.shape.dims.begin(), spec.shape.dims.begin() + spec.shape.rank);
         if (from.shape != expected)
             fail("%s: tensor `%s` has another shape than the model's sizes ask for, %s", printable(file.name()).c_str(),
                  spec.name.c_str(), spec.shape.text().c_str());
-        if (!ref::can_unpack(from.type))
+        if (!quant::can_unpack(from.type))
             fail("%s: tensor `%s` has type %s, which weights cannot have", printable(file.name()).c_str(),
                  spec.name.c_str(), dtype_info(from.type)->name);
         const std::string name = (spec.name == "output.weight" ? "" : "transformer.") + hf_name(spec.name);
@@ -143,7 +143,7 @@ SourceTensor open_tensor(const GgufTensor& from, std::vector<float>& values) {
     tensor.data = from.data;
     if (!is_plain(from.type)) {
         values.resize(static_cast<size_t>(tensor.elements()));
-        ref::unpack(from.type, from.data.data(), tensor.elements(), values.data());
+        quant::unpack(from.type, from.data.data(), tensor.elements(), values.data());
         tensor.data = std::as_bytes(std::span(values));
     }
     return tensor;
@@ -172,7 +172,7 @@ uint64_t write_weights(AtomicFile& file, const GgufFile& source, const std::vect
 }
 
 // The tokenizer, or nullptr with a warning; and the ids of the tokens around a text.
-std::unique_ptr<Tokenizer> find_tokenizer(const GgufFile& file, const GptConfig& config, const ConvertReports& reports,
+std::unique_ptr<Tokenizer> find_tokenizer(const GgufFile& file, const ModelConfig& config, const ConvertReports& reports,
                                           int32_t& begin, int32_t& end) {
     const auto model = file.get_or<std::string>("tokenizer.ggml.model", "none");
     if (model == "none" || model == "no_vocab") {
@@ -194,7 +194,7 @@ std::unique_ptr<Tokenizer> find_tokenizer(const GgufFile& file, const GptConfig&
 
 ConvertResult export_model(const ExportRequest& request, const ConvertReports& reports) {
     const GgufFile file = GgufFile::open(request.input);
-    const GptConfig config = read_config(file);
+    const ModelConfig config = read_config(file);
     const std::vector<ExportedTensor> tensors = plan_tensors(file, config, request.type);
     int32_t begin = -1, end = -1;
     const std::unique_ptr<Tokenizer> tokenizer = find_tokenizer(file, config, reports, begin, end);

@@ -134,7 +134,7 @@ SavedConfig parse_hf_config(std::string_view text, const std::string& name) {
     return c;
 }
 
-std::string hf_config_text(const GptConfig& c, const std::string& name, const std::string& dtype, int32_t begin,
+std::string hf_config_text(const ModelConfig& c, const std::string& name, const std::string& dtype, int32_t begin,
                            int32_t end) {
     const auto token = [](int32_t id) { return id >= 0 ? nlohmann::ordered_json(id) : nlohmann::ordered_json(); };
     const nlohmann::ordered_json json = {

@@ -23,7 +23,7 @@ public:
 
 /// The text of a config.json that `transformers` and parse_hf_config() read as this model. `dtype` is PyTorch's word for
 /// the type of the weights: "float32". begin, end: -1 for none.
-std::string hf_config_text(const GptConfig& config, const std::string& name, const std::string& dtype, int32_t begin,
+std::string hf_config_text(const ModelConfig& config, const std::string& name, const std::string& dtype, int32_t begin,
                            int32_t end);
 
 /// The activation that Hugging Face calls `name`. find: none, get: Error that begins with `where`, when nib has it not.

@@ -9,7 +9,7 @@
 
 #include "core/error.h"
 #include "io/mapped_file.h"
-#include "model/gpt.h"
+#include "model/architecture.h"
 #include "model/head_bias.h"
 #include "model/hf_config.h"
 #include "model/named_tensors.h"
@@ -68,7 +68,7 @@ struct Saved {
 };
 
 // Sizes that contradict the tensors are an error, or, with what tensors do not say given, passed over.
-void check_sizes(const SavedConfig& config, const GptConfig& found, const ImportHints& hints,
+void check_sizes(const SavedConfig& config, const ModelConfig& found, const ImportHints& hints,
                  std::vector<std::string>& notes) {
     const auto check = [&](const char* key, const std::optional<int64_t>& said, int64_t value) {
         if (!said || *said == value) return;
@@ -117,7 +117,7 @@ Act find_act(const NamedTensors& tensors, const Saved& saved, const ImportHints&
     return act;
 }
 
-void check_model_config(const GptConfig& c, const NamedTensors& tensors, const ImportHints& hints) {
+void check_model_config(const ModelConfig& c, const NamedTensors& tensors, const ImportHints& hints) {
     try {
         check_config(c);
     } catch (const Error& error) {
@@ -147,7 +147,7 @@ bool has_values(const SourceTensor& vector) {
 
 // Whether the head is the embedding: one of them is missing, or they are equal. A head that differs counts, whatever the
 // configuration says, as in transformers since version 5.
-bool is_tied(NamedTensors& tensors, const GptConfig& c, const Saved& saved, std::vector<std::string>& notes) {
+bool is_tied(NamedTensors& tensors, const ModelConfig& c, const Saved& saved, std::vector<std::string>& notes) {
     const SavedConfig* config = saved.with(&SavedConfig::tied);
     const std::vector<int64_t> shape{c.vocab, c.embd};
     const bool says_untied = config != nullptr && !*config->tied, may_be_tied = tensors.layout().tied && !says_untied;
@@ -197,7 +197,7 @@ std::string_view kind_of(std::string_view name) {
 
 // The parameters' values. A kind of bias that no block has is zeros.
 void import_tensors(NamedTensors& tensors, ImportedGpt& gpt) {
-    const std::vector<ParameterSpec> specs = gpt_parameters(gpt.config);
+    const std::vector<ParameterSpec> specs = model_parameters(gpt.config);
     std::set<std::string_view> present, absent;
     for (const ParameterSpec& spec : specs)
         if (tensors.has(spec.name)) present.insert(kind_of(spec.name));
@@ -244,7 +244,7 @@ void note_other_heads(const NamedTensors& tensors, std::vector<std::string>& not
 ImportedGpt import_gpt(const CheckpointSource& source, const ImportHints& hints) {
     ImportedGpt gpt;
     gpt.notes = source.notes();
-    GptConfig& c = gpt.config;
+    ModelConfig& c = gpt.config;
     Saved saved;
     saved.file = find_config(source.path(), hints, gpt.notes);
     NamedTensors tensors(source);

@@ -27,7 +27,7 @@ struct ImportedTensor {
 };
 
 struct ImportedGpt {
-    GptConfig config;
+    ModelConfig config;
     std::string name;                     // of the model
     std::string folder;                   // with the tokenizer, "." if it was not named; empty for weights that stand alone
     int32_t begin = -1, end = -1;         // tokens around a text, from config.json; -1: none

@@ -7,11 +7,18 @@
 
 #include "core/backend.h"
 #include "io/gguf.h"
+#include "model/architecture.h"
 #include "model/config.h"
-#include "model/gpt.h"
 #include "text/tokenizer.h"
 
 namespace nib {
+
+/// The file's bytes as a buffer of the backend. Error when one of its tensors is too large for that.
+int map_weights(Backend& backend, const GgufFile& file);
+
+/// Weights in place in a mapped file whose bytes are buffer `buffer`. Error when a tensor is missing or has another shape
+/// than the configuration says.
+Weights weights_in(const ModelConfig& config, const GgufFile& file, int buffer);
 
 /// The parts of a GGUF file with its weights on a backend, which must outlive it. On the CPU the weights are used where
 /// they are mapped: opening copies nothing.
@@ -25,20 +32,20 @@ public:
     LoadedModel& operator=(const LoadedModel&) = delete;
 
     const GgufFile& file() const { return file_; }
-    const GptConfig& config() const { return config_; }
+    const ModelConfig& config() const { return config_; }
     /// TokenNumbers when the file has none.
     const Tokenizer& tokenizer() const { return *tokenizer_; }
     /// Tokenizer::set_end_token().
     void set_end_token(std::string_view text) { tokenizer_->set_end_token(text); }
-    const GptWeights& weights() const { return weights_; }
+    const Weights& weights() const { return weights_; }
 
 private:
     Backend& backend_;
     GgufFile file_;
-    GptConfig config_;
+    ModelConfig config_;
     std::unique_ptr<Tokenizer> tokenizer_;
     int buffer_;  // of the backend: the file's bytes
-    GptWeights weights_;
+    Weights weights_;
 };
 
 }  // namespace nib

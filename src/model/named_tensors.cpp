@@ -171,8 +171,8 @@ void NamedTensors::count_heads() {
     }
 }
 
-GptConfig NamedTensors::sizes() const {
-    GptConfig c;
+ModelConfig NamedTensors::sizes() const {
+    ModelConfig c;
     const auto embedding = matrix_shape(has(kEmbedding) ? kEmbedding : has(kHead) ? kHead : kEmbedding);
     c.vocab = embedding[0];
     c.embd = embedding[1];
@@ -255,7 +255,7 @@ std::vector<SourceTensor> NamedTensors::get(std::string_view gguf_name, const st
     return parts;
 }
 
-void NamedTensors::refuse_others(const GptConfig& config) const {
+void NamedTensors::refuse_others(const ModelConfig& config) const {
     std::vector<const SourceTensor*> others;
     for (const auto& [name, tensor] : by_name_)
         if (!used_.contains(name)) others.push_back(tensor);

@@ -32,7 +32,7 @@ public:
     int64_t heads() const { return heads_; }
 
     /// All of the configuration that the shapes say; `heads` is heads().
-    GptConfig sizes() const;
+    ModelConfig sizes() const;
 
     /// Whether (the first part of) a parameter is there, by its name in GGUF.
     bool has(std::string_view gguf_name) const;
@@ -41,7 +41,7 @@ public:
     std::vector<SourceTensor> get(std::string_view gguf_name, const std::vector<int64_t>& shape);
 
     /// Error when there is a tensor that get() has not given, or a head that is left out has the shape of the embedding.
-    void refuse_others(const GptConfig& config) const;
+    void refuse_others(const ModelConfig& config) const;
 
 private:
     void find_layout(const std::vector<std::string>& names);

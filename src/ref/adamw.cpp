@@ -8,8 +8,9 @@ namespace nib::ref {
 // partial[i] = sum of squares of block i of x
 template <class Real>
 void sum_squares(const Call& call, Range blocks, void*) {
-    const auto* x = call.input<Real>(0);     // (C)
-    auto* partial = call.output<double>(0);  // (ceil(C / kSumBlock))
+    using O = operand::SumSquares;
+    const auto* x = call.input<Real>(O::x);           // (C)
+    auto* partial = call.output<double>(O::partial);  // (ceil(C / kSumBlock))
     for (int64_t i = blocks.begin; i < blocks.end; ++i) {
         double sum = 0;
         for (int64_t j = i * kSumBlock; j < std::min(call.p.C, (i + 1) * kSumBlock); ++j)
@@ -22,8 +23,9 @@ void sum_squares(const Call& call, Range blocks, void*) {
 // 2013); 0 when the norm is not finite, and then the optimizers change nothing
 template <class Real>
 void clip_factor(const Call& call, Range, void*) {
-    const auto* partial = call.input<double>(0);  // (N)
-    auto* stats = call.output<Real>(0);           // (2): norm, factor
+    using O = operand::ClipFactor;
+    const auto* partial = call.input<double>(O::partial);  // (N)
+    auto* stats = call.output<Real>(O::stats);             // (2): norm, factor
     double sum = 0;
     for (int64_t i = 0; i < call.p.N; ++i) sum += partial[i];
     const double norm = std::sqrt(sum);
@@ -36,11 +38,12 @@ void clip_factor(const Call& call, Range, void*) {
 // w = w (1 - lr decay) - lr (m / correction1) / (sqrt(v / correction2) + eps)
 template <class Real>
 void adamw(const Call& call, Range elements, void*) {
-    const auto* g = call.input<Real>(0);      // (C)
-    const auto* stats = call.input<Real>(1);  // (2): norm, factor
-    auto* w = call.output<Real>(0);           // (C)
-    auto* m = call.output<Real>(1);           // (C)
-    auto* v = call.output<Real>(2);           // (C)
+    using O = operand::AdamW;
+    const auto* g = call.input<Real>(O::g);          // (C)
+    const auto* stats = call.input<Real>(O::stats);  // (2): norm, factor
+    auto* w = call.output<Real>(O::w);               // (C)
+    auto* m = call.output<Real>(O::m);               // (C)
+    auto* v = call.output<Real>(O::v);               // (C)
     const Step& s = *call.step;
     if (stats[1] == 0) return;
     const double decay = call.p.decay ? static_cast<double>(s.weight_decay) : 0;
@@ -58,10 +61,11 @@ void adamw(const Call& call, Range elements, void*) {
 // m = momentum m + g (m = g without it),  w = w (1 - lr decay) - lr m
 template <class Real>
 void sgd(const Call& call, Range elements, void*) {
-    const auto* g = call.input<Real>(0);      // (C)
-    const auto* stats = call.input<Real>(1);  // (2): norm, factor
-    auto* w = call.output<Real>(0);           // (C)
-    auto* m = call.output<Real>(1);           // (C) or null
+    using O = operand::Sgd;
+    const auto* g = call.input<Real>(O::g);          // (C)
+    const auto* stats = call.input<Real>(O::stats);  // (2): norm, factor
+    auto* w = call.output<Real>(O::w);               // (C)
+    auto* m = call.output<Real>(O::m);               // (C) or null
     const Step& s = *call.step;
     if (stats[1] == 0) return;
     const double decay = call.p.decay ? static_cast<double>(s.weight_decay) : 0;

@@ -3,18 +3,17 @@
 #include <vector>
 
 #include "core/philox.h"
+#include "quant/quantize.h"
 #include "ref/ops.h"
-#include "ref/quantize.h"
 
-// Scaled dot-product attention (Vaswani et al. 2017), causal: position t of a sequence attends to positions 0..t. It is the
-// only op that mixes information across time. A row of qkv (3C) is [q | k | v], each with the H heads side by side; D =
-// C/H.
+// Scaled dot-product attention (Vaswani et al. 2017), the only op that mixes information across time. Queries have H heads
+// of D numbers side by side, keys and values G heads, each for H/G heads of queries (Ainslie et al. 2023).
 namespace nib::ref {
 namespace {
 
-// Dropout of the weight of key s for query t of head unit (b*H + h): the mask is laid out as (B,H,T,T).
-double dropout(const Call& call, int64_t head, int64_t t, int64_t s) {
-    const auto index = static_cast<uint64_t>((head * call.p.T + t) * call.p.T + s);
+// Dropout of the weight of key s for query t of head unit (b*H + h): the mask is laid out as (B,H,T,S).
+double dropout(const Call& call, int64_t unit, int64_t t, int64_t s) {
+    const auto index = static_cast<uint64_t>((unit * call.p.T + t) * call.p.S + s);
     return dropout_factor(call.step->seed, call.step->index, call.p.stream, call.p.dropout, index);
 }
 
@@ -27,6 +26,7 @@ double dot(const Real* a, const Row& b, int64_t n) {
 
 // exp(scores - log-sum-exp); returns the log-sum-exp.
 double softmax(std::vector<double>& scores) {
+    if (scores.empty()) return 0;
     const double largest = *std::max_element(scores.begin(), scores.end());
     double sum = 0;
     for (const double s : scores) sum += std::exp(s - largest);
@@ -35,124 +35,177 @@ double softmax(std::vector<double>& scores) {
     return lse;
 }
 
+// The keys that query t of sequence b sees. With fewer queries than keys in a causal sequence the last query sees the last
+// key only if the spans say so: positions count from the sequence's first row on both sides.
+Range keys_of(const Call& call, int spans, int64_t b, int64_t t) {
+    const Params& p = call.p;
+    Range keys{0, p.B == 1 ? call.key_rows() : p.S};
+    if (call.has(spans)) {
+        const auto* span = call.input<int32_t>(spans) + 2 * (b * p.T + t);
+        keys = {std::max<int64_t>(0, span[0]), std::min<int64_t>(keys.end, span[1])};
+    }
+    if (p.causal) keys.end = std::min(keys.end, t + 1);
+    if (p.window > 0) keys.begin = std::max(keys.begin, t + 1 - p.window);
+    return {keys.begin, std::max(keys.begin, keys.end)};
+}
+
+// Queries of a sequence that are in use.
+int64_t queries(const Call& call) { return call.p.B == 1 ? call.rows() : call.p.T; }
+
+// Row `row` of a tensor whose rows are slices, from number `column` on.
+template <class Real>
+Real* slice(const Call& call, int operand, int64_t row, int64_t width, int64_t column) {
+    const int64_t stride = call.stride[operand] > 0 ? call.stride[operand] : width;
+    return call.output<Real>(operand) + row * stride + column;
+}
+
 }  // namespace
 
-// P[t,s] = softmax_s(q_t . k_s / sqrt(D)) for s <= t,  y_t = sum_s dropout(P[t,s]) v_s,  lse[t] = the softmax's log-sum-exp
+// P[t,s] = softmax_s(scale q_t . k_s) over the keys that t sees,  y_t = sum_s dropout(P[t,s]) v_s,  lse[t] = the softmax's
+// log-sum-exp; y_t = 0 when it sees none
 template <class Real>
 void attention(const Call& call, Range heads, void*) {
-    const auto* qkv = call.input<Real>(0);  // (R,3C)
-    auto* y = call.output<Real>(0);         // (R,C)
-    auto* lse = call.output<Real>(1);       // (B,H,T)
+    using O = operand::Attention;
     const Params& p = call.p;
-    const int64_t D = p.C / p.H;
-    const double scale = 1 / std::sqrt(static_cast<double>(D));
+    const int64_t D = p.D;
     for (int64_t unit = heads.begin; unit < heads.end; ++unit) {
-        const int64_t first = unit / p.H * p.T, column = unit % p.H * D;
-        const auto row = [&](int64_t t, int part) { return qkv + (first + t) * 3 * p.C + part * p.C + column; };
-        for (int64_t t = 0; t < p.T; ++t) {
-            std::vector<double> weights(static_cast<size_t>(t + 1));
-            for (int64_t s = 0; s <= t; ++s) weights[static_cast<size_t>(s)] = scale * dot(row(t, 0), row(s, 1), D);
-            lse[unit * p.T + t] = static_cast<Real>(softmax(weights));
+        const int64_t b = unit / p.H, h = unit % p.H, g = h / (p.H / p.G);
+        const auto key = [&](int operand, int64_t s) { return slice<Real>(call, operand, b * p.S + s, p.K, g * D); };
+        for (int64_t t = 0; t < queries(call); ++t) {
+            const Range keys = keys_of(call, O::spans, b, t);
+            const Real* q = slice<Real>(call, O::q, b * p.T + t, p.C, h * D);
+            std::vector<double> weights(static_cast<size_t>(keys.end - keys.begin));
+            for (int64_t s = keys.begin; s < keys.end; ++s)
+                weights[static_cast<size_t>(s - keys.begin)] = static_cast<double>(p.scale) * dot(q, key(O::k, s), D);
+            const double lse = softmax(weights);
+            if (call.has(O::lse)) call.output<Real>(O::lse)[unit * p.T + t] = static_cast<Real>(lse);
+            if (call.has(O::weights))
+                for (int64_t s = 0; s < p.S; ++s)
+                    call.output<Real>(O::weights)[(unit * p.T + t) * p.S + s] = static_cast<Real>(
+                        s < keys.begin || s >= keys.end ? 0 : weights[static_cast<size_t>(s - keys.begin)]);
             for (int64_t d = 0; d < D; ++d) {
                 double sum = 0;
-                for (int64_t s = 0; s <= t; ++s)
-                    sum += weights[static_cast<size_t>(s)] * dropout(call, unit, t, s) * row(s, 2)[d];
-                y[(first + t) * p.C + column + d] = static_cast<Real>(sum);
+                for (int64_t s = keys.begin; s < keys.end; ++s)
+                    sum += weights[static_cast<size_t>(s - keys.begin)] * dropout(call, unit, t, s) * key(O::v, s)[d];
+                call.output<Real>(O::y)[(b * p.T + t) * p.C + h * D + d] = static_cast<Real>(sum);
             }
         }
     }
 }
 
-// With M the dropout factors:  dv_s = sum_t P M dy_t,  dP = (dy_t . v_s) M,  dS = P (dP - dy_t . y_t),
-// dq_t = sum_s dS k_s / sqrt(D),  dk_s = sum_t dS q_t / sqrt(D)
+// With M the dropout factors, sums over the queries t that see s, and over the heads of queries of a head of keys:
+// dv_s = sum_t P M dy_t,  dP = (dy_t . v_s) M,  dS = P (dP - dy_t . y_t),  dq_t = scale sum_s dS k_s,
+// dk_s = scale sum_t dS q_t
 template <class Real>
-void attention_backward(const Call& call, Range heads, void*) {
-    const auto* dy = call.input<Real>(0);   // (R,C)
-    const auto* qkv = call.input<Real>(1);  // (R,3C)
-    const auto* y = call.input<Real>(2);    // (R,C)
-    const auto* lse = call.input<Real>(3);  // (B,H,T)
-    auto* dqkv = call.output<Real>(0);      // (R,3C)
+void attention_backward(const Call& call, Range key_heads, void*) {
+    using O = operand::AttentionBackward;
+    const auto* lse = call.input<Real>(O::lse);  // (B,H,T)
     const Params& p = call.p;
-    const int64_t D = p.C / p.H;
-    const double scale = 1 / std::sqrt(static_cast<double>(D));
-    for (int64_t unit = heads.begin; unit < heads.end; ++unit) {
-        const int64_t first = unit / p.H * p.T, column = unit % p.H * D;
-        const auto row = [&](int64_t t, int part) { return qkv + (first + t) * 3 * p.C + part * p.C + column; };
-        std::vector<double> d(static_cast<size_t>(3 * p.T * D));  // (3,T,D): dq, dk, dv
-        const auto drow = [&](int64_t t, int part) { return d.data() + (part * p.T + t) * D; };
-        for (int64_t t = 0; t < p.T; ++t) {
-            const Real* dyt = dy + (first + t) * p.C + column;
-            const double dy_y = dot(dyt, y + (first + t) * p.C + column, D);
-            for (int64_t s = 0; s <= t; ++s) {
-                const double P = std::exp(scale * dot(row(t, 0), row(s, 1), D) - lse[unit * p.T + t]);
-                const double M = dropout(call, unit, t, s);
-                const double dS = P * (dot(dyt, row(s, 2), D) * M - dy_y);
-                for (int64_t i = 0; i < D; ++i) {
-                    drow(t, 0)[i] += scale * dS * row(s, 1)[i];
-                    drow(s, 1)[i] += scale * dS * row(t, 0)[i];
-                    drow(s, 2)[i] += P * M * dyt[i];
+    const int64_t D = p.D, T = queries(call), S = p.B == 1 ? call.key_rows() : p.S, group = p.H / p.G;
+    const double scale = p.scale;
+    for (int64_t unit = key_heads.begin; unit < key_heads.end; ++unit) {
+        const int64_t b = unit / p.G, g = unit % p.G;
+        std::vector<double> dk(static_cast<size_t>(S * D)), dv(dk);
+        for (int64_t h = g * group; h < (g + 1) * group; ++h)
+            for (int64_t t = 0; t < T; ++t) {
+                const Real* q = slice<Real>(call, O::q, b * p.T + t, p.C, h * D);
+                const Real* dy = call.input<Real>(O::dy) + (b * p.T + t) * p.C + h * D;
+                const double dy_y = dot(dy, call.input<Real>(O::y) + (b * p.T + t) * p.C + h * D, D);
+                const Range keys = keys_of(call, O::spans, b, t);
+                std::vector<double> dq(static_cast<size_t>(D));
+                for (int64_t s = keys.begin; s < keys.end; ++s) {
+                    const Real* k = slice<Real>(call, O::k, b * p.S + s, p.K, g * D);
+                    const Real* v = slice<Real>(call, O::v, b * p.S + s, p.K, g * D);
+                    const double P = std::exp(scale * dot(q, k, D) - lse[(b * p.H + h) * p.T + t]);
+                    const double M = dropout(call, b * p.H + h, t, s);
+                    const double dS = P * (dot(dy, v, D) * M - dy_y);
+                    for (int64_t i = 0; i < D; ++i) {
+                        dq[static_cast<size_t>(i)] += scale * dS * k[i];
+                        dk[static_cast<size_t>(s * D + i)] += scale * dS * q[i];
+                        dv[static_cast<size_t>(s * D + i)] += P * M * dy[i];
+                    }
                 }
+                std::transform(dq.begin(), dq.end(), slice<Real>(call, O::dq, b * p.T + t, p.C, h * D),
+                               [](double d) { return static_cast<Real>(d); });
             }
-        }
-        for (int part = 0; part < 3; ++part)
-            for (int64_t t = 0; t < p.T; ++t)
-                for (int64_t i = 0; i < D; ++i)
-                    dqkv[(first + t) * 3 * p.C + part * p.C + column + i] = static_cast<Real>(drow(t, part)[i]);
+        for (int64_t s = 0; s < S; ++s)
+            for (int64_t i = 0; i < D; ++i) {
+                slice<Real>(call, O::dk, b * p.S + s, p.K, g * D)[i] =
+                    static_cast<Real>(dk[static_cast<size_t>(s * D + i)]);
+                slice<Real>(call, O::dv, b * p.S + s, p.K, g * D)[i] =
+                    static_cast<Real>(dv[static_cast<size_t>(s * D + i)]);
+            }
     }
 }
+
+namespace {
 
 // A row of keys or values, (D): Real, or half floats.
 template <class Real>
 class CacheRow {
 public:
-    CacheRow(const Call& call, int output, int64_t row)
-        : half_(call.p.type == DType::F16),
-          D_(call.p.C / call.p.H),
-          real_(call.output<Real>(output) + (half_ ? 0 : row * D_)),
-          halves_(call.output<uint16_t>(output) + row * D_) {}
-    double operator[](int64_t d) const { return half_ ? from_f16(halves_[d]) : real_[d]; }
+    CacheRow(const Call& call, int operand, int64_t row)
+        : is_f16_(call.type[operand] == DType::F16),
+          D_(call.p.D),
+          real_(call.output<Real>(operand) + (is_f16_ ? 0 : row * D_)),
+          f16_(call.output<uint16_t>(operand) + row * D_) {}
+    double operator[](int64_t d) const { return is_f16_ ? quant::from_f16(f16_[d]) : real_[d]; }
     void store(const Real* from) {
         for (int64_t d = 0; d < D_; ++d)
-            if (half_)
-                halves_[d] = to_f16(static_cast<float>(from[d]));
+            if (is_f16_)
+                f16_[d] = quant::to_f16(static_cast<float>(from[d]));
             else
                 real_[d] = from[d];
     }
 
 private:
-    bool half_;
+    bool is_f16_;
     int64_t D_;
     Real* real_;
-    uint16_t* halves_;
+    uint16_t* f16_;
 };
 
-// Inference with a cache: row r = (b,t) stands at positions[r] of sequence b. Its key and value are stored there first;
-// then y_r = sum_s softmax_s(q_r . k_s / sqrt(D)) v_s over s <= positions[r].
+int64_t cache_row(const Params& p, int32_t slot, int64_t g, int64_t s) { return (slot * p.G + g) * p.S + s; }
+
+}  // namespace
+
+// keys[slots[r], g, positions[r]] = k[r, g],  values likewise
 template <class Real>
-void attention_cached(const Call& call, Range heads, void*) {
-    const auto* qkv = call.input<Real>(0);           // (R,3C)
-    const auto* positions = call.input<int32_t>(1);  // (R)
-    auto* y = call.output<Real>(0);                  // (R,C)
-    const Params& p = call.p;                        // keys, values (B,H,S,D) of type p.type
-    const int64_t D = p.C / p.H, T = call.rows() / p.B;
-    const double scale = 1 / std::sqrt(static_cast<double>(D));
-    for (int64_t unit = heads.begin; unit < heads.end; ++unit) {
-        const int64_t first = unit / p.H * p.T, column = unit % p.H * D;
-        const auto key = [&](int64_t s) { return CacheRow<Real>(call, 1, unit * p.S + s); };
-        const auto value = [&](int64_t s) { return CacheRow<Real>(call, 2, unit * p.S + s); };
-        for (int64_t r = first; r < first + T; ++r) {
-            key(positions[r]).store(qkv + r * 3 * p.C + p.C + column);
-            value(positions[r]).store(qkv + r * 3 * p.C + 2 * p.C + column);
+void cache_store(const Call& call, Range rows, void*) {
+    using O = operand::CacheStore;
+    const Params& p = call.p;
+    for (int64_t r = rows.begin; r < rows.end; ++r)
+        for (int64_t g = 0; g < p.G; ++g) {
+            const int64_t to = cache_row(p, call.input<int32_t>(O::slots)[r], g, call.input<int32_t>(O::positions)[r]);
+            CacheRow<Real>(call, O::keys, to).store(slice<Real>(call, O::k, r, p.K, g * p.D));
+            CacheRow<Real>(call, O::values, to).store(slice<Real>(call, O::v, r, p.K, g * p.D));
         }
-        for (int64_t r = first; r < first + T; ++r) {
-            std::vector<double> weights(static_cast<size_t>(positions[r] + 1));
-            for (size_t s = 0; s < weights.size(); ++s)
-                weights[s] = scale * dot(qkv + r * 3 * p.C + column, key(static_cast<int64_t>(s)), D);
+}
+
+// y_r = sum_s softmax_s(scale q_r . k_s) v_s over the keys spans[r] of slot slots[r], with a window over the last of them
+template <class Real>
+void attention_cached(const Call& call, Range units, void*) {
+    using O = operand::AttentionCached;
+    const Params& p = call.p;
+    const int64_t R = p.B * p.T, group = p.H / p.G;
+    for (int64_t unit = units.begin; unit < units.end; ++unit) {
+        const int64_t g = unit / R, r = unit % R;
+        if (r >= call.rows()) continue;
+        const int32_t slot = call.input<int32_t>(O::slots)[r];
+        Range keys{call.input<int32_t>(O::spans)[2 * r], call.input<int32_t>(O::spans)[2 * r + 1]};
+        if (p.window > 0) keys.begin = std::max(keys.begin, keys.end - p.window);
+        const auto row = [&](int operand, int64_t s) { return CacheRow<Real>(call, operand, cache_row(p, slot, g, s)); };
+        for (int64_t h = g * group; h < (g + 1) * group; ++h) {
+            std::vector<double> weights(static_cast<size_t>(keys.end - keys.begin));
+            for (int64_t s = keys.begin; s < keys.end; ++s)
+                weights[static_cast<size_t>(s - keys.begin)] =
+                    static_cast<double>(p.scale) * dot(slice<Real>(call, O::q, r, p.C, h * p.D), row(O::keys, s), p.D);
             softmax(weights);
-            for (int64_t d = 0; d < D; ++d) {
+            for (int64_t d = 0; d < p.D; ++d) {
                 double sum = 0;
-                for (size_t s = 0; s < weights.size(); ++s) sum += weights[s] * value(static_cast<int64_t>(s))[d];
-                y[r * p.C + column + d] = static_cast<Real>(sum);
+                for (int64_t s = keys.begin; s < keys.end; ++s)
+                    sum += weights[static_cast<size_t>(s - keys.begin)] * row(O::values, s)[d];
+                call.output<Real>(O::y)[r * p.C + h * p.D + d] = static_cast<Real>(sum);
             }
         }
     }
@@ -160,6 +213,7 @@ void attention_cached(const Call& call, Range heads, void*) {
 
 NIB_INSTANTIATE(attention);
 NIB_INSTANTIATE(attention_backward);
+NIB_INSTANTIATE(cache_store);
 NIB_INSTANTIATE(attention_cached);
 
 }  // namespace nib::ref

@@ -2,38 +2,12 @@
 #include <vector>
 
 #include "core/philox.h"
+#include "quant/quantize.h"
+#include "ref/activation.h"
 #include "ref/ops.h"
-#include "ref/quantize.h"
 
 namespace nib::ref {
 namespace {
-
-constexpr double kSqrt2OverPi = 0.7978845608028654, kGeluCubic = 0.044715;  // Hendrycks, Gimpel 2016
-constexpr double kSqrtHalf = 0.7071067811865476, kInvSqrt2Pi = 0.3989422804014327;
-
-// gelu_tanh(x) = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))),  gelu_erf(x) = x/2 (1 + erf(x / sqrt 2))
-double activate(Act act, double x) {
-    switch (act) {
-        case Act::None: return x;
-        case Act::GeluTanh: return 0.5 * x * (1 + std::tanh(kSqrt2OverPi * (x + kGeluCubic * x * x * x)));
-        case Act::GeluErf: return 0.5 * x * (1 + std::erf(x * kSqrtHalf));
-        case Act::Relu: return x > 0 ? x : 0;
-    }
-    return x;
-}
-
-double activate_derivative(Act act, double x) {
-    switch (act) {
-        case Act::None: return 1;
-        case Act::GeluTanh: {
-            const double t = std::tanh(kSqrt2OverPi * (x + kGeluCubic * x * x * x));
-            return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * kSqrt2OverPi * (1 + 3 * kGeluCubic * x * x);
-        }
-        case Act::GeluErf: return 0.5 * (1 + std::erf(x * kSqrtHalf)) + x * kInvSqrt2Pi * std::exp(-0.5 * x * x);
-        case Act::Relu: return x > 0 ? 1 : 0;
-    }
-    return 1;
-}
 
 double dropout(const Call& call, int64_t index) {
     return dropout_factor(call.step->seed, call.step->index, call.p.stream, call.p.dropout, static_cast<uint64_t>(index));
@@ -44,14 +18,15 @@ double dropout(const Call& call, int64_t index) {
 template <class Real>
 class Left {
 public:
-    explicit Left(const Call& call) : x_(call.input<Real>(0)), C_(call.p.C), type_(call.p.type) {
+    explicit Left(const Call& call)
+        : x_(call.input<Real>(operand::Linear::x)), C_(call.p.C), type_(call.type[operand::Linear::w]) {
         if (type_ == DType::F32) return;
         const int64_t rows = call.rows(), block = dtype_info(type_)->block_size;
         floats_.assign(x_, x_ + rows * C_);
         if (block == 32) bytes32_.resize(static_cast<size_t>(rows * C_ / 32));
         if (block == 256) bytes256_.resize(static_cast<size_t>(rows * C_ / 256));
-        if (block == 32) quantize_activations(floats_.data(), rows * C_, bytes32_.data());
-        if (block == 256) quantize_activations(floats_.data(), rows * C_, bytes256_.data());
+        if (block == 32) quant::quantize_activations(floats_.data(), rows * C_, bytes32_.data());
+        if (block == 256) quant::quantize_activations(floats_.data(), rows * C_, bytes256_.data());
     }
     // x_r . w_n, with row n of w (N,C).
     double dot(int64_t r, const void* w, int64_t n) const {
@@ -62,9 +37,9 @@ public:
             return sum;
         }
         const void* row = static_cast<const std::byte*>(w) + dtype_bytes(type_, n * C_);
-        if (!bytes32_.empty()) return ref::dot(type_, row, bytes32_.data() + r * C_ / 32, C_);
-        if (!bytes256_.empty()) return ref::dot(type_, row, bytes256_.data() + r * C_ / 256, C_);
-        return ref::dot(type_, row, floats_.data() + r * C_, C_);
+        if (!bytes32_.empty()) return quant::dot(type_, row, bytes32_.data() + r * C_ / 32, C_);
+        if (!bytes256_.empty()) return quant::dot(type_, row, bytes256_.data() + r * C_ / 256, C_);
+        return quant::dot(type_, row, floats_.data() + r * C_, C_);
     }
 
 private:
@@ -72,8 +47,8 @@ private:
     const int64_t C_;
     const DType type_;
     std::vector<float> floats_;
-    std::vector<Activation32> bytes32_;
-    std::vector<Activation256> bytes256_;
+    std::vector<quant::Activation32> bytes32_;
+    std::vector<quant::Activation256> bytes256_;
 };
 
 }  // namespace
@@ -81,12 +56,13 @@ private:
 // pre[r,n] = sum_c x[r,c] w[n,c] + b[n],  y[r,n] = residual[r,n] + dropout(act(pre[r,n]))
 template <class Real>
 void linear(const Call& call, Range units, void*) {
-    const Left<Real> x(call);                    // (R,C)
-    const void* w = call.in[1];                  // (N,C) of type p.type
-    const auto* b = call.input<Real>(2);         // (N) or null
-    const auto* residual = call.input<Real>(3);  // (R,N) or null
-    auto* y = call.output<Real>(0);              // (R,N)
-    auto* pre = call.output<Real>(1);            // (R,N) or null
+    using O = operand::Linear;
+    const Left<Real> x(call);                              // (R,C)
+    const void* w = call.data[O::w];                       // (N,C)
+    const auto* b = call.input<Real>(O::b);                // (N) or null
+    const auto* residual = call.input<Real>(O::residual);  // (R,N) or null
+    auto* y = call.output<Real>(O::y);                     // (R,N)
+    auto* pre = call.output<Real>(O::pre);                 // (R,N) or null
     const Params& p = call.p;
     const Range rows = p.by_columns ? Range{0, call.rows()} : units, columns = p.by_columns ? units : Range{0, p.N};
     for (int64_t r = rows.begin; r < rows.end; ++r)
@@ -101,9 +77,10 @@ void linear(const Call& call, Range units, void*) {
 // dpre[r,n] = dropout(dy[r,n]) act'(pre[r,n])
 template <class Real>
 void linear_backward_epilogue(const Call& call, Range rows, void*) {
-    const auto* dy = call.input<Real>(0);   // (R,N)
-    const auto* pre = call.input<Real>(1);  // (R,N) or null
-    auto* dpre = call.output<Real>(0);      // (R,N), may be dy
+    using O = operand::LinearBackwardEpilogue;
+    const auto* dy = call.input<Real>(O::dy);    // (R,N)
+    const auto* pre = call.input<Real>(O::pre);  // (R,N) or null
+    auto* dpre = call.output<Real>(O::dpre);     // (R,N), may be dy
     for (int64_t i = rows.begin * call.p.N; i < rows.end * call.p.N; ++i)
         dpre[i] = static_cast<Real>(dy[i] * dropout(call, i) * (pre ? activate_derivative(call.p.act, pre[i]) : 1));
 }
@@ -111,37 +88,47 @@ void linear_backward_epilogue(const Call& call, Range rows, void*) {
 // dx[r,c] = sum_n dpre[r,n] w[n,c]
 template <class Real>
 void linear_backward(const Call& call, Range units, void*) {
-    const auto* dpre = call.input<Real>(0);  // (R,N)
-    const auto* w = call.input<Real>(1);     // (N,C)
-    auto* dx = call.output<Real>(0);         // (R,C)
+    using O = operand::LinearBackward;
+    const auto* dpre = call.input<Real>(O::dpre);  // (R,N)
+    auto* dx = call.output<Real>(O::dx);           // (R,C)
     const Params& p = call.p;
+    std::vector<Real> w;  // (N,C)
+    if (call.type[O::w] == DType::F32) {
+        w.assign(call.input<Real>(O::w), call.input<Real>(O::w) + p.N * p.C);
+    } else {
+        std::vector<float> unpacked(static_cast<size_t>(p.N * p.C));
+        quant::unpack(call.type[O::w], call.data[O::w], p.N * p.C, unpacked.data());
+        w.assign(unpacked.begin(), unpacked.end());
+    }
     const Range rows = p.by_columns ? Range{0, call.rows()} : units, columns = p.by_columns ? units : Range{0, p.C};
     for (int64_t r = rows.begin; r < rows.end; ++r)
         for (int64_t c = columns.begin; c < columns.end; ++c) {
             double sum = 0;
-            for (int64_t n = 0; n < p.N; ++n) sum += static_cast<double>(dpre[r * p.N + n]) * w[n * p.C + c];
-            put(dx[r * p.C + c], sum, call.adds(0));
+            for (int64_t n = 0; n < p.N; ++n)
+                sum += static_cast<double>(dpre[r * p.N + n]) * w[static_cast<size_t>(n * p.C + c)];
+            put(dx[r * p.C + c], sum, call.adds(O::dx));
         }
 }
 
 // dw[n,c] = sum_r dpre[r,n] x[r,c],  db[n] = sum_r dpre[r,n]
 template <class Real>
 void linear_backward_weight(const Call& call, Range outputs, void*) {
-    const auto* dpre = call.input<Real>(0);  // (R,N)
-    const auto* x = call.input<Real>(1);     // (R,C)
-    auto* dw = call.output<Real>(0);         // (N,C)
-    auto* db = call.output<Real>(1);         // (N) or null
+    using O = operand::LinearBackwardWeight;
+    const auto* dpre = call.input<Real>(O::dpre);  // (R,N)
+    const auto* x = call.input<Real>(O::x);        // (R,C)
+    auto* dw = call.output<Real>(O::dw);           // (N,C)
+    auto* db = call.output<Real>(O::db);           // (N) or null
     const Params& p = call.p;
-    const int64_t R = p.B * p.T;
+    const int64_t R = call.rows();
     for (int64_t n = outputs.begin; n < outputs.end; ++n) {
         for (int64_t c = 0; c < p.C; ++c) {
             double sum = 0;
             for (int64_t r = 0; r < R; ++r) sum += static_cast<double>(dpre[r * p.N + n]) * x[r * p.C + c];
-            put(dw[n * p.C + c], sum, call.adds_weight(0));
+            put(dw[n * p.C + c], sum, call.adds_weight(O::dw));
         }
         double sum = 0;
         for (int64_t r = 0; r < R; ++r) sum += dpre[r * p.N + n];
-        if (db) put(db[n], sum, call.adds_weight(1));
+        if (db) put(db[n], sum, call.adds_weight(O::db));
     }
 }
 

@@ -20,9 +20,9 @@ void TokenList::add_normal(const JsonValue& vocab) {
     if (!vocab.raw().is_object()) vocab.wrong("an object of tokens and ids");
     tokens_.reserve(tokens_.size() + vocab.raw().size());
     for (const auto& [text, id] : vocab.raw().items()) {
-        const auto value = [&] { return JsonValue(id, vocab.where() + ": the id of " + shown(text)); };
-        if (!id.is_number_unsigned()) value().wrong("a token id");
-        add_normal(text, id.get<uint64_t>() < 1'000'000 ? id.get<int32_t>() : read_token_id(value()));
+        const bool plain = id.is_number_unsigned() && id.get<uint64_t>() < 1'000'000;
+        add_normal(text,
+                   plain ? id.get<int32_t>() : read_token_id(JsonValue(id, vocab.where() + ": the id of " + shown(text))));
     }
 }
 

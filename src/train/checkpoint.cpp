@@ -123,7 +123,7 @@ std::span<const std::byte> checked(const GgufFile& file, const std::string& name
     return tensor.data;
 }
 
-std::unique_ptr<CharTokenizer> character_tokenizer(const GgufFile& model, const GptConfig& config) {
+std::unique_ptr<CharTokenizer> character_tokenizer(const GgufFile& model, const ModelConfig& config) {
     std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(model);
     std::unique_ptr<CharTokenizer> characters(dynamic_cast<CharTokenizer*>(tokenizer.get()));
     if (characters) tokenizer.release();
@@ -194,11 +194,11 @@ std::optional<double> read_best_loss(const RunFiles& files) {
 
 Checkpoint open_checkpoint(const RunFiles& files) {
     GgufFile model = GgufFile::open(files.model), state = GgufFile::open(files.state);
-    const GptConfig config = read_config(model);
+    const ModelConfig config = read_config(model);
     std::unique_ptr<CharTokenizer> tokenizer = character_tokenizer(model, config);
     const TrainOptions options = read_options(state, config);
     const TrainState progress = read_state(state);
-    for (const ParameterSpec& spec : gpt_parameters(config)) {
+    for (const ParameterSpec& spec : model_parameters(config)) {
         checked(model, spec.name, spec.shape);
         for (int part = 1; part <= optimizer_moments(optimizer_of(options)); ++part)
             checked(state, moment_prefix(part) + spec.name, spec.shape);

@@ -65,7 +65,7 @@ void require_pair(const RunFiles& files);
 /// An opened pair.
 struct Checkpoint {
     GgufFile model, state_file;
-    GptConfig config;
+    ModelConfig config;
     std::unique_ptr<CharTokenizer> tokenizer;
     TrainOptions options;
     TrainState state;

@@ -12,26 +12,27 @@ namespace {
 constexpr size_t kAlign = 64;
 
 // Buffers as large as the weights: the weights, their gradients, the optimizer's moments.
-int copies(const TrainShape& shape) { return (shape.low_memory ? 1 : 2) + optimizer_moments(shape.optimizer); }
+int copies(const TrainShape& shape) { return 2 + optimizer_moments(shape.optimizer); }
 
 // Far below what is really needed, in floating point so that no size overflows it.
-double least_bytes(const GptConfig& c, const TrainShape& shape) {
+double least_bytes(const ModelConfig& c, const TrainShape& shape) {
     const auto real = [](int64_t n) { return static_cast<double>(n); };
     const double C = real(c.embd), F = c.ffn > 0 ? real(c.ffn) : 4 * C, L = real(c.layers),
                  R = real(shape.batch) * real(shape.time);
-    const double matrices = L * (4 * C * C + 2 * C * F) + (real(c.vocab) * (c.tied ? 1 : 2) + real(c.context)) * C;
+    const double matrices = L * (2 * C * C + 2 * C * real(c.kv()) * real(c.heads > 0 ? c.head_dim() : 0) + 2 * C * F) +
+                            (real(c.vocab) * (c.tied ? 1 : 2) + real(c.context)) * C;
     const double each = real(static_cast<int64_t>(dtype_bytes(shape.activations, 1)));
-    return 4 * copies(shape) * matrices + each * R * L * (6 * C + 2 * F);
+    return 4 * copies(shape) * matrices + (shape.recompute ? 4 * R * L * C : each * R * L * (6 * C + 2 * F));
 }
 
-GptWeights weights_anywhere(const ParameterLayout& layout, const GptConfig& config, bool gradients) {
+Weights weights_anywhere(const ParameterLayout& layout, const ModelConfig& config) {
     size_t i = 0;
-    return gpt_weights(config, [&](const ParameterSpec& spec) {
+    return place_weights(config, [&](const ParameterSpec& spec) {
         Weight w;
         w.name = spec.name;
         w.shape = spec.shape;
         w.value = {0, layout.offsets[i]};
-        if (gradients) w.gradient = {1, layout.offsets[i]};
+        w.gradient = {1, layout.offsets[i]};
         ++i;
         return w;
     });
@@ -50,8 +51,8 @@ int optimizer_moments(Optimizer optimizer) {
     return optimizer == Optimizer::AdamW ? 2 : optimizer == Optimizer::SgdMomentum ? 1 : 0;
 }
 
-ParameterLayout::ParameterLayout(const GptConfig& config, size_t segment)
-    : specs(gpt_parameters(config)), offsets(specs.size()) {
+ParameterLayout::ParameterLayout(const ModelConfig& config, size_t segment)
+    : specs(model_parameters(config)), offsets(specs.size()) {
     size_t at = 0;
     for (const bool decay : {true, false})
         for (size_t i = 0; i < specs.size(); ++i) {
@@ -66,46 +67,37 @@ ParameterLayout::ParameterLayout(const GptConfig& config, size_t segment)
     total = static_cast<int64_t>(at / 4);
 }
 
-std::vector<ParameterLayout::Run> ParameterLayout::one_by_one() const {
-    std::vector<Run> single;
-    for (size_t i = 0; i < specs.size(); ++i) single.push_back({offsets[i], specs[i].shape.elements(), specs[i].decay});
-    return single;
-}
-
 Graph training_graph(Mode mode, const TrainShape& shape) {
-    return {mode, shape.batch, shape.time, mode == Mode::Train ? shape.activations : DType::F32};
+    return Graph(mode, mode == Mode::Train ? shape.activations : DType::F32);
 }
 
-Graph::Loss record_training(Graph& g, const GptConfig& config, const GptWeights& weights, float dropout, TrainInputs& in,
-                            const GradientUse& use) {
-    const int64_t rows = g.batch() * g.time();
-    in.ids = g.input("ids", {rows}, DType::I32);
-    in.positions = g.input("positions", {rows}, DType::I32);
-    in.targets = g.input("targets", {rows}, DType::I32);
-    const Tensor hidden = gpt(g, config, weights, {.ids = in.ids, .positions = in.positions, .dropout = dropout});
-    const Graph::Loss loss = g.loss(hidden, weights.output, in.targets);
-    g.output(loss.losses);
-    if (g.mode() == Mode::Train) g.record_backward(use);
-    return loss;
+Graph::LogProbs record_training(Graph& g, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
+                                TrainInputs& in) {
+    const auto model = make_model(config);
+    in.tokens = TokenInputs(g, config, shape.batch, shape.time);
+    in.targets = g.input("targets", {shape.batch, shape.time}, DType::I32);
+    const Tensor hidden = model->hidden(g, in.tokens.inputs(weights, shape.dropout));
+    const Graph::LogProbs scores = g.cross_entropy(hidden, weights[model->head()], in.targets);
+    g.output(scores.logp);
+    if (g.mode() == Mode::Train) g.record_backward(shape.recompute);
+    return scores;
 }
 
-TrainingMemory training_memory(const GptConfig& config, const TrainShape& shape, int workers) {
+TrainingMemory training_memory(const ModelConfig& config, const TrainShape& shape, const Backend& backend) {
     const ParameterLayout layout(config);
     TrainingMemory memory;
     memory.parameters = 4.0 * static_cast<double>(layout.total) * copies(shape);
-    const GptWeights weights = weights_anywhere(layout, config, !shape.low_memory);
+    const Weights weights = weights_anywhere(layout, config);
     for (const Mode mode : {Mode::Train, Mode::Infer}) {
         Graph graph = training_graph(mode, shape);
         TrainInputs inputs;
-        record_training(graph, config, weights, shape.dropout, inputs, [&](Tensor, Tensor gradient) {
-            if (shape.low_memory) graph.add(Op::SumSquares, {}, {gradient}, {});  // it is used at once, then gone
-        });
-        memory.activations = std::max(memory.activations, static_cast<double>(arena_bytes(graph, workers)));
+        record_training(graph, config, weights, shape, inputs);
+        memory.activations = std::max(memory.activations, static_cast<double>(arena_bytes(graph, backend)));
     }
     return memory;
 }
 
-void check_sizes(const GptConfig& config, const TrainShape& shape, double limit) {
+void check_sizes(const ModelConfig& config, const TrainShape& shape, double limit) {
     const auto positive = [](const char* flag, int64_t value) {
         if (value < 1) fail_usage("%s is %lld; it must be 1 or more", flag, static_cast<long long>(value));
     };
@@ -118,9 +110,9 @@ void check_sizes(const GptConfig& config, const TrainShape& shape, double limit)
     check_config(config);
 }
 
-TrainingMemory check_memory(const GptConfig& config, const TrainShape& shape, int workers, double limit) {
+TrainingMemory check_memory(const ModelConfig& config, const TrainShape& shape, const Backend& backend, double limit) {
     check_sizes(config, shape, limit);
-    const TrainingMemory needed = training_memory(config, shape, workers);
+    const TrainingMemory needed = training_memory(config, shape, backend);
     if (needed.total() > limit) refuse("about", needed.total(), limit);
     return needed;
 }

@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "model/gpt.h"
+#include "model/architecture.h"
+#include "model/token_inputs.h"
 
 namespace nib {
 
@@ -21,7 +22,7 @@ struct TrainShape {
     int64_t time = 0;   // T
     float dropout = 0;
     Optimizer optimizer = Optimizer::AdamW;
-    bool low_memory = false;         // gradients are never kept: see TrainStep
+    bool recompute = false;          // each block's forward pass runs again in the backward pass: Graph::record_backward
     DType activations = DType::F32;  // F16: see Graph; evaluation keeps floats
 };
 
@@ -38,9 +39,7 @@ struct ParameterLayout {
     std::vector<size_t> offsets;       // bytes, by parameter
     std::vector<Run> runs;
     int64_t total = 0;  // floats, gaps included
-    explicit ParameterLayout(const GptConfig& config, size_t segment = SIZE_MAX);
-    /// Runs of one parameter each.
-    std::vector<Run> one_by_one() const;
+    explicit ParameterLayout(const ModelConfig& config, size_t segment = SIZE_MAX);
 };
 
 /// A graph for record_training().
@@ -48,29 +47,27 @@ Graph training_graph(Mode mode, const TrainShape& shape);
 
 /// Graph inputs of training and evaluation.
 struct TrainInputs {
-    Tensor ids, positions, targets;  // (B*T) int32
+    TokenInputs tokens;
+    Tensor targets;  // (B,T) int32
 };
 
-/// Called with a weight and its gradient as soon as that is complete (Graph::record_backward).
-using GradientUse = std::function<void(Tensor weight, Tensor gradient)>;
-
 /// Records the model and its loss; in Mode::Train also the backward pass.
-Graph::Loss record_training(Graph& graph, const GptConfig& config, const GptWeights& weights, float dropout,
-                            TrainInputs& inputs, const GradientUse& use = {});
+Graph::LogProbs record_training(Graph& graph, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
+                                TrainInputs& inputs);
 
-/// Bytes for a backend with that many workers (core/backend.h); kernels need a little more.
+/// Bytes on a backend; kernels need a little more.
 struct TrainingMemory {
     double parameters = 0;   // weights, gradients, moments
     double activations = 0;  // the arena that training and evaluation share
     double total() const { return parameters + activations; }
 };
-TrainingMemory training_memory(const GptConfig& config, const TrainShape& shape, int workers);
+TrainingMemory training_memory(const ModelConfig& config, const TrainShape& shape, const Backend& backend);
 
 /// Error when a size is zero or absurd or the heads do not divide the channels: quick, whatever the sizes.
-void check_sizes(const GptConfig& config, const TrainShape& shape, double limit);
+void check_sizes(const ModelConfig& config, const TrainShape& shape, double limit);
 
 /// The same, and Error when training needs more memory than `limit` bytes; the message says how much. Returns what it
 /// needs.
-TrainingMemory check_memory(const GptConfig& config, const TrainShape& shape, int workers, double limit);
+TrainingMemory check_memory(const ModelConfig& config, const TrainShape& shape, const Backend& backend, double limit);
 
 }  // namespace nib

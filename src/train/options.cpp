@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "model/architecture.h"
 
 namespace nib {
 namespace {
@@ -14,16 +15,19 @@ using Kind = OptionField::Kind;
 
 // clang-format off
 const OptionField kFields[] = {
+    {"--arch",          Kind::Model, &O::arch,          "Model", "architecture: gpt2 or llama"},
     {"--layers",        Kind::Model, &O::layers,        "Model", "transformer blocks"},
     {"--heads",         Kind::Model, &O::heads,         "Model", "attention heads; must divide --embd"},
     {"--embd",          Kind::Model, &O::embd,          "Model", "channels"},
+    {"--kv-heads",      Kind::Model, &O::kv_heads,      "Model", "llama: heads of keys and values; must divide --heads (default: --heads)"},
+    {"--ffn",           Kind::Model, &O::ffn,           "Model", "width of the feed-forward layers (default: 4 x --embd; llama: 8/3 x --embd, a multiple of 32)"},
     {"--context",       Kind::Model, &O::context,       "Model", "characters that the model sees at once"},
     {"--untied",        Kind::Model, &O::untied,        "Model", "an output head of its own, not the token embedding"},
 
     {"--iters",         Kind::Free,  &O::iters,         "Training", "steps in all; with --resume also a new, larger number"},
     {"--batch",         Kind::Fixed, &O::batch,         "Training", "sequences at a time"},
     {"--accumulate",    Kind::Fixed, &O::accumulate,    "Training", "batches whose gradients are added up for one step"},
-    {"--low-memory",    Kind::Free,  &O::low_memory,    "Training", "keep no gradients; each step then runs forward and backward twice"},
+    {"--recompute",     Kind::Free,  &O::recompute,     "Training", "keep less for the backward pass, which computes each block again: slower, same bits"},
     {"--dropout",       Kind::Fixed, &O::dropout,       "Training", "probability of dropout, 0 to below 1"},
     {"--seed",          Kind::Fixed, &O::seed,          "Training", "seed of weights, batches and dropout"},
     {"--val-fraction",  Kind::Fixed, &O::val_fraction,  "Training", "part of the text, at its end, that only validates"},
@@ -93,14 +97,22 @@ Schedule TrainOptions::learning_rate() const {
     return {schedule_kind(schedule), lr, min_lr, warmup, decay_iters, step_size, gamma};
 }
 
-GptConfig TrainOptions::config(int64_t vocab) const {
-    GptConfig c;
+ModelConfig TrainOptions::config(int64_t vocab) const {
+    const Architecture* const architecture = find_architecture(arch);
+    if (architecture == nullptr)
+        fail_usage("--arch is `%s`; choose one of: %s", printable(arch).c_str(), architecture_names().c_str());
+    ModelConfig c;
+    c.arch = arch;
     c.layers = layers;
     c.heads = heads;
     c.embd = embd;
     c.context = context;
     c.vocab = vocab;
     c.tied = !untied;
+    c.kv_heads = kv_heads;
+    c.ffn = ffn;
+    if (kv_heads < 0 || ffn < 0) fail_usage("--kv-heads and --ffn are 1 or more");
+    architecture->complete(c);
     return c;
 }
 
@@ -154,9 +166,12 @@ void write_options(GgufWriter& file, const TrainOptions& options) {
             std::visit([&](auto member) { file.set(key_of(field), options.*member); }, field.member);
 }
 
-TrainOptions read_options(const GgufFile& file, const GptConfig& config) {
+TrainOptions read_options(const GgufFile& file, const ModelConfig& config) {
     TrainOptions options;
+    options.arch = config.arch;
     options.layers = config.layers;
+    options.kv_heads = config.kv_heads;
+    options.ffn = config.ffn;
     options.heads = config.heads;
     options.embd = config.embd;
     options.context = config.context;

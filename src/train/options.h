@@ -15,11 +15,13 @@
 namespace nib {
 
 struct TrainOptions {
+    std::string arch = "gpt2";
     int64_t layers = 4, heads = 4, embd = 128, context = 64;
+    int64_t kv_heads = 0, ffn = 0;  // 0: as is usual for the architecture
     bool untied = false;
 
     int64_t iters = 3500, batch = 16, accumulate = 1;
-    bool low_memory = false;
+    bool recompute = false;
     double dropout = 0;
     int64_t seed = 1337;
     double val_fraction = 0.1;
@@ -42,7 +44,7 @@ struct TrainOptions {
     int64_t log_every = 50;
 
     Schedule learning_rate() const;
-    GptConfig config(int64_t vocab) const;
+    ModelConfig config(int64_t vocab) const;
     bool operator==(const TrainOptions&) const = default;
 };
 
@@ -78,7 +80,7 @@ void check_options(const TrainOptions& options);
 
 /// Keys "nib.train.*" of a state file, and back. `config` fills in the model's sizes.
 void write_options(GgufWriter& file, const TrainOptions& options);
-TrainOptions read_options(const GgufFile& file, const GptConfig& config);
+TrainOptions read_options(const GgufFile& file, const ModelConfig& config);
 
 /// Options of a resumed run: the file's, with those of the given ones that may change. Error that names the option and both
 /// values when a given one differs and may not. `where` is the state file's name.

@@ -50,8 +50,6 @@ void check_writable(const RunFiles& files) {
 void check_together(const TrainOptions& o, const TrainSetup& setup) {
     if (o.patience > 0 && setup.data.val.size() == 0)
         fail_usage("--patience needs validation: give --val FILE or a --val-fraction above 0");
-    if (o.low_memory && o.accumulate > 1)
-        fail_usage("--low-memory keeps no gradients, so --accumulate has nothing to add them to");
     if (static_cast<double>(o.batch) * static_cast<double>(o.accumulate) > 4294967295.0)
         fail_usage("--batch %lld times --accumulate %lld is too large", static_cast<long long>(o.batch),
                    static_cast<long long>(o.accumulate));
@@ -88,7 +86,7 @@ void check_same_text(const char* what, const TextIdentity& saved, const TextIden
 }
 
 TrainShape shape_of(const TrainOptions& o) {
-    return {o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o), o.low_memory};
+    return {o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o), o.recompute};
 }
 
 void prepare_new(TrainSetup& setup, const TrainRequest& request) {
@@ -128,7 +126,7 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request) {
 
 }  // namespace
 
-TrainSetup prepare_training(const TrainRequest& request, int workers) {
+TrainSetup prepare_training(const TrainRequest& request, const Backend& backend) {
     TrainSetup setup{RunFiles(request.output), {}, {}, {}, {}, {}, {}, {}, {}, {}};
     if (request.resume && request.overwrite) fail_usage("--resume and --overwrite exclude each other");
     check_output(request, setup.files);
@@ -142,7 +140,7 @@ TrainSetup prepare_training(const TrainRequest& request, int workers) {
     check_together(setup.options, setup);
     setup.shape = shape_of(setup.options);
     setup.shape.activations = request.activations;
-    setup.memory = check_memory(setup.config, setup.shape, workers, memory_limit());
+    setup.memory = check_memory(setup.config, setup.shape, backend, memory_limit());
     check_writable(setup.files);
     return setup;
 }

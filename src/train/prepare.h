@@ -29,7 +29,7 @@ struct TrainSetup {
     TrainOptions options;
     Dataset data;
     std::unique_ptr<CharTokenizer> tokenizer;
-    GptConfig config;
+    ModelConfig config;
     TrainShape shape;
     TrainState state;
     TrainingMemory memory;
@@ -37,8 +37,8 @@ struct TrainSetup {
 };
 
 /// Checks the request, locks the output, completes a checkpoint that was left half renamed, opens the texts, with --resume
-/// opens the checkpoint, and sees that the output can be written. `workers` is the backend's. Error for everything that is
+/// opens the checkpoint, and sees that the output can be written. Error for everything that is
 /// wrong, also when another process trains under this name, before anything large is allocated; nothing is written.
-TrainSetup prepare_training(const TrainRequest& request, int workers);
+TrainSetup prepare_training(const TrainRequest& request, const Backend& backend);
 
 }  // namespace nib

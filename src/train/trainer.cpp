@@ -99,10 +99,10 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
             };
             read_window(*setup_.data.text, *setup_.tokenizer, start, part(ids_), part(targets_));
         }
-        TrainStep::Micro which;
+        TrainStep::MicroBatch which;
         which.seed = static_cast<uint64_t>(options_.seed);
         which.index = static_cast<uint32_t>(state_.step * options_.accumulate + micro);
-        which.of = options_.accumulate;
+        which.counted = micro_batches * B * T;
         which.first = micro == 0;
         if (update && micro == micro_batches - 1) {
             const TrainStep::Outcome all = train_.last_micro_step(ids_, targets_, which, options_.clip, next_update());
@@ -115,7 +115,7 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
     }
     if (!update) norm = train_.gradient_norm(options_.clip);
     check_finite("norm of the gradients", norm);
-    line_ = LogLine{state_.step + 1, loss / static_cast<double>(micro_batches), {}, {}, norm, {}};
+    line_ = LogLine{state_.step + 1, loss, {}, {}, norm, {}};
     return *line_->loss;
 }
 
@@ -257,7 +257,7 @@ void Trainer::draw_curve() {
 }
 
 void Trainer::introduce() const {
-    const GptConfig& c = setup_.config;
+    const ModelConfig& c = setup_.config;
     const auto integer = [](int64_t n) { return static_cast<long long>(n); };
     progress_.line(
         strprintf("model  %lld layers, %lld heads, %lld channels, context %lld, vocabulary %lld: %.2f million "

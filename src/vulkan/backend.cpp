@@ -9,7 +9,7 @@
 namespace nib::vulkan {
 namespace {
 
-// Multiply-adds of a command buffer: a second of a small board, whose kernel may end what takes two.
+// Multiply-adds of a command buffer: about a second on a small board, whose kernel may kill what takes two.
 constexpr double kMaxWork = 1e10;
 
 class VulkanBackend : public Backend {
@@ -25,7 +25,6 @@ public:
     ~VulkanBackend() override { device_.release(step_); }
 
     std::string name() const override { return "vulkan " + device_.info().name; }
-    int workers() const override { return 0; }
     bool supports(const Node& node) const override { return vulkan::supports(node); }
     size_t segment() const override { return memory_.segment(); }
     int map_weights(std::span<const std::byte> bytes, std::span<const size_t> cuts) override {
@@ -57,8 +56,8 @@ private:
     Pipelines pipelines_;
     Buffer step_;  // StepValues
     const double max_work_, max_launch_;
-    std::vector<VkCommandBuffer> commands_;           // of a run; kept, so that none allocates
-    std::vector<std::weak_ptr<const Results>> last_;  // of the plans run last, unless something has changed since then
+    std::vector<VkCommandBuffer> commands_;           // of a run; a member, so that no run allocates
+    std::vector<std::weak_ptr<const Results>> last_;  // of the plans run last, unless memory has changed since
 };
 
 void VulkanBackend::upload(Location to, std::span<const std::byte> bytes) {

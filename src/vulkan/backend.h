@@ -1,4 +1,4 @@
-// The Vulkan backend: runs plans on a GPU. Whoever includes this needs no Vulkan header.
+// The Vulkan backend: runs plans on a GPU. Including this needs no Vulkan header.
 #pragma once
 
 #include <cstdint>
@@ -11,30 +11,28 @@
 
 namespace nib::vulkan {
 
-/// What to do with a message of the validation layer.
+/// Called with each message of the validation layer.
 using Messages = std::function<void(const char* text)>;
 
 struct Functions;
 
-/// What to take a device for, in tests; where nothing is said, for what it is.
+/// For tests: properties of the device that nib shall assume, and limits. By default the device's own.
 struct Overrides {
     uint64_t max_allocation = 0, max_buffer_range = 0, memory = 0;  // bytes; 0: the device's own
     std::optional<bool> software{}, unified{};
-    bool subgroup_arithmetic = true;                     // used if the device has it
-    bool long_integers = true;                           // the same
-    double max_work = 0, max_launch = 0;                 // multiply-adds of a command buffer, of a launch; 0: as usual
-    std::function<void(Functions&)> change_functions{};  // some of Vulkan's own for others
+    bool subgroup_arithmetic = true;                     // false: not used even if the device has it
+    double max_work = 0, max_launch = 0;                 // multiply-adds of a command buffer, of a launch; 0: the default
+    std::function<void(Functions&)> change_functions{};  // replaces some of Vulkan's functions
 };
 
-/// Where what a driver has made of the shaders is kept from one start to the next, by a file name. What they throw is
-/// ignored.
+/// Keeps compiled shaders from one start to the next, by file name. Exceptions from these functions are ignored.
 struct ShaderStore {
-    std::function<std::string(const std::string& name)> load;  // empty: there is nothing
+    std::function<std::string(const std::string& name)> load;  // empty: not found
     std::function<void(const std::string& name, const std::string& bytes)> save;
 };
 
-constexpr int kBest = -1;      // the device that is most likely fast
-constexpr int kHardware = -2;  // the same, but no software device
+constexpr int kBest = -1;      // the device that is probably the fastest
+constexpr int kHardware = -2;  // the same, but never a software device
 
 /// Opens device `index` of list_devices(), or kBest or kHardware. If `messages` is given, the Khronos validation layer
 /// watches every call. Error when there is no loader, no driver, no such device, or no such layer.

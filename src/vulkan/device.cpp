@@ -8,11 +8,11 @@
 namespace nib::vulkan {
 namespace {
 
-// Within so many ns commands must be done, and so many more for each command buffer, which has work for a second or so of a
-// small GPU. Software devices on busy machines take minutes for it.
+// How long to wait for submitted commands, in ns: this, and more for each command buffer, which has work for about a second
+// of a small GPU. Software devices on busy machines take minutes for that.
 constexpr uint64_t kPatience = 60'000'000'000, kPatienceForEach = 5'000'000'000, kPatienceWithSoftware = 10 * kPatience;
 
-// The device to take when nobody says which: a graphics card, then a built-in one, software last.
+// Lower is better: a graphics card, then an integrated GPU, then others; software last.
 int rank(const DeviceInfo& d) {
     return !d.missing.empty() ? 4 : d.type == "discrete" ? 0 : d.type == "integrated" ? 1 : d.software ? 3 : 2;
 }
@@ -38,7 +38,6 @@ DeviceInfo overridden(DeviceInfo d, const Overrides& o) {
     }
     d.unified = o.unified.value_or(d.unified);
     d.subgroup_arithmetic &= o.subgroup_arithmetic;
-    d.long_integers &= o.long_integers;
     return d;
 }
 
@@ -70,13 +69,10 @@ void Device::open() {
     queue.queueFamilyIndex = family;
     queue.queueCount = 1;
     queue.pQueuePriorities = &priority;
-    VkPhysicalDeviceFeatures features{};
-    features.shaderInt64 = info_.long_integers;
     VkDeviceCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
     info.queueCreateInfoCount = 1;
     info.pQueueCreateInfos = &queue;
-    info.pEnabledFeatures = &features;
     check(vk().vkCreateDevice(physical_, &info, nullptr, &device_), "opening the device");
     load(instance_.vk, device_);
     vk().vkGetDeviceQueue(device_, family, 0, &queue_);
@@ -89,7 +85,7 @@ void Device::open() {
     VkResult result = vk().vkCreateCommandPool(device_, &pool, nullptr, &commands_);
     if (result == VK_SUCCESS) result = vk().vkCreateFence(device_, &fence, nullptr, &fence_);
     if (result == VK_SUCCESS) return;
-    vk().vkDestroyCommandPool(device_, commands_, nullptr);  // the destructor does not run
+    vk().vkDestroyCommandPool(device_, commands_, nullptr);  // the destructor will not run
     vk().vkDestroyDevice(device_, nullptr);
     check(result, "opening the device");
 }
@@ -106,7 +102,7 @@ Device::~Device() {
 
 // ---- memory ----------------------------------------------------------------------------------------------------------
 
-// Vulkan promises a coherent type that the host sees, and any type for what it does not.
+// Vulkan promises that there is a coherent type that the host sees.
 uint32_t Device::memory_type(uint32_t allowed, bool host) const {
     constexpr VkMemoryPropertyFlags kCached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
     std::vector<VkMemoryPropertyFlags> wanted = {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0};
@@ -120,7 +116,7 @@ uint32_t Device::memory_type(uint32_t allowed, bool host) const {
     fail("Vulkan: the device has no memory of the kind that buffers need");
 }
 
-// What other programs take of the memory only some drivers know.
+// Only some drivers know how much memory other programs use.
 uint64_t Device::room() const {
     const uint64_t room = info_.memory - std::min(info_.memory, allocated_);
     if (!info_.budget) return room;
@@ -162,8 +158,7 @@ void Device::make(Buffer& b, bool host) const {
     VkBufferCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
     info.size = b.bytes;
-    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_UNIFORM_TEXEL_BUFFER_BIT |
-                 VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+    info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
     check(vk().vkCreateBuffer(device_, &info, nullptr, &b.buffer), what.c_str());
     VkMemoryRequirements needs{};
     vk().vkGetBufferMemoryRequirements(device_, b.buffer, &needs);
@@ -225,7 +220,7 @@ VkResult Device::run(VkCommandBuffer first, std::span<const VkCommandBuffer> res
         info.pCommandBuffers = &commands;
     };
     if (first != nullptr) add(first);
-    // Drivers make one job of what comes together, and kernels end jobs that take long.
+    // Drivers make one job of a submission, and kernels kill jobs that take too long.
     size_t given = 0;
     do {
         if (given < rest.size()) add(rest[given++]);
@@ -237,7 +232,7 @@ VkResult Device::run(VkCommandBuffer first, std::span<const VkCommandBuffer> res
         failure_ = vk().vkWaitForFences(device_, 1, &fence_, VK_TRUE, kPatience + (given + (first != nullptr)) * each);
         hangs_ = failure_ != VK_SUCCESS && failure_ != VK_ERROR_DEVICE_LOST;
     } else {
-        hangs_ = given > 1 && failure_ != VK_ERROR_DEVICE_LOST;  // what was given before may still run
+        hangs_ = given > 1 && failure_ != VK_ERROR_DEVICE_LOST;  // earlier submissions may still run
     }
     if (failure_ == VK_SUCCESS) failure_ = vk().vkResetFences(device_, 1, &fence_);
     return failure_;

@@ -1,7 +1,6 @@
-// An opened device: its queue and memory.
+// An open device: its queue and memory.
 #pragma once
 
-#include <algorithm>
 #include <span>
 #include <vector>
 
@@ -13,8 +12,8 @@ struct Buffer {
     VkBuffer buffer = nullptr;
     VkDeviceMemory memory = nullptr;
     uint64_t bytes = 0;
-    std::byte* host = nullptr;  // where the host sees it; null: it does not
-    bool cached = false;        // the host reads it as fast as memory of its own
+    std::byte* host = nullptr;  // its address for the host; null: the host does not see it
+    bool cached = false;        // the host reads it as fast as its own memory
 };
 
 class Device {
@@ -29,30 +28,27 @@ public:
     VkDevice handle() const { return device_; }
     const DeviceInfo& info() const { return info_; }
     const VkPhysicalDeviceProperties& properties() const { return properties_; }
-    /// What the start of a binding must be a multiple of.
-    uint64_t offset_alignment() const {
-        const VkPhysicalDeviceLimits& limits = properties_.limits;
-        return std::max(limits.minStorageBufferOffsetAlignment, limits.minTexelBufferOffsetAlignment);
-    }
+    /// Bindings begin at multiples of this.
+    uint64_t offset_alignment() const { return properties_.limits.minStorageBufferOffsetAlignment; }
 
-    /// Error, with the sizes, unless there is memory for `bytes` more.
+    /// Error, with the sizes, if there is not enough memory for `bytes` more.
     void check_room(uint64_t bytes) const;
-    /// Memory of the device's own, which the host sees only where it is unified, or such as the host sees. Error when there
-    /// is not enough.
+    /// Memory that the host sees or, if it need not, the device's own, which it may see all the same where memory is
+    /// unified. Error when there is not enough.
     Buffer allocate(uint64_t bytes, bool host);
     void release(Buffer& buffer);
 
-    /// A command buffer, for begin().
+    /// A command buffer. begin() comes next.
     VkCommandBuffer new_commands();
-    /// Starts recording; what was recorded before is gone.
+    /// Starts recording, from an empty command buffer.
     void begin(VkCommandBuffer commands, VkCommandBufferUsageFlags usage) const;
     void free(VkCommandBuffer commands);
-    /// Runs recorded command buffers in order, each of `rest` in a submission of its own, `first` if it is not
-    /// null, and waits for them. After a failure nothing runs any more: it is returned again.
+    /// Runs command buffers in order and waits for them: `first`, unless it is null, and `rest`, each in a submission of
+    /// its own. After a failure nothing runs any more; every call returns the same failure.
     VkResult run(VkCommandBuffer first, std::span<const VkCommandBuffer> rest);
-    /// All that is recorded before writes before anything after reads or writes, on the device and on the host.
+    /// What is recorded after this, and the host, sees what is written before it.
     void barrier(VkCommandBuffer commands) const;
-    /// The device has not finished what it was given: what that uses must stay.
+    /// The device may still be running commands. What they use must not be released.
     bool hangs() const { return hangs_; }
 
 private:

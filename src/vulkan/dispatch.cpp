@@ -3,15 +3,14 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "core/ops.h"
-#include "vulkan/dispatch_parts.h"
+#include "vulkan/dispatch_common.h"
 
 namespace nib::vulkan {
+
 StepValues::StepValues(const Step& s)
     : seed{static_cast<uint32_t>(s.seed), static_cast<uint32_t>(s.seed >> 32)},
       index(s.index),
       accumulate(s.accumulate),
-      rows(static_cast<uint32_t>(s.rows)),
       loss_scale(s.loss_scale),
       clip(s.clip),
       lr(s.lr),
@@ -21,14 +20,29 @@ StepValues::StepValues(const Step& s)
       weight_decay(s.weight_decay),
       momentum(s.momentum),
       correction1(s.correction1),
-      correction2(s.correction2) {}
+      correction2(s.correction2) {
+    std::transform(std::begin(s.rows), std::end(s.rows), rows.begin(), [](int64_t n) { return static_cast<uint32_t>(n); });
+}
 
-// ---- laying out ------------------------------------------------------------------------------------------------------
+void Constants::set_type(int operand, DType type) {
+    uint32_t& word = types[type_word(operand)];
+    word = (word & ~(31u << type_bit(operand))) | static_cast<uint32_t>(type) << type_bit(operand);
+}
+
+void Constants::keep(uint32_t operands) {
+    present &= operands;
+    vec4 &= operands;
+    for (int i = 0; i < kMaxOperands; ++i)
+        if ((operands >> i & 1) == 0) set_type(i, DType::F32);
+}
+
+// ---- what all ops share ----------------------------------------------------------------------------------------------
 
 namespace {
 
 constexpr int64_t kMaxGroups = 65535;  // in one dimension, the least that Vulkan promises
-constexpr int64_t kMaxHeadSize = 256;  // what invocations of attention hold of a head must fit into registers or caches
+
+static_assert(kMaxIn == 8 && kMaxOperands == 12 && kRowCounts == 4, "see shaders/common.glsl");
 
 }  // namespace
 
@@ -37,18 +51,27 @@ Dispatch base(const Shader& shader, const Node& node) {
     const auto u = [](int64_t n) { return static_cast<uint32_t>(n); };
     Dispatch d;
     d.shader = &shader;
-    d.constants.type = static_cast<uint32_t>(p.type);
-    d.constants.position_type = static_cast<uint32_t>(p.position_type);
-    d.constants.halves = node.halves;
-    d.push.B = u(p.B), d.push.T = u(p.T), d.push.C = u(p.C), d.push.N = u(p.N), d.push.H = u(p.H), d.push.S = u(p.S);
-    d.push.act = static_cast<uint32_t>(p.act);
-    d.push.adds = node.accumulate;
+    for (int i = 0; i < kMaxOperands; ++i) {
+        if (!node[i]) continue;
+        d.constants.present |= 1u << i;
+        d.constants.set_type(i, node.types[static_cast<size_t>(i)]);
+    }
+    d.constants.dropout = p.dropout != 0;
+    d.constants.act = static_cast<uint32_t>(p.act);
+    d.push.B = u(p.B), d.push.T = u(p.T), d.push.C = u(p.C), d.push.N = u(p.N);
+    d.push.H = u(p.H), d.push.G = u(p.G), d.push.S = u(p.S), d.push.L = u(p.L);
+    d.push.flags = u(node.accumulate) << kAdds | u(node.row_count + 1) << kRowCountAt |
+                   u(node.key_row_count + 1) << kKeyRowCountAt | u(p.causal) << kCausal | u(p.rms) << kRms |
+                   u(p.interleaved) << kInterleaved | u(p.inverse) << kInverse | u(p.decay) << kDecay;
+    for (int i = 0; i < kMaxOut; ++i)
+        if (op_info(node.op).outputs()[static_cast<size_t>(i)].writes == Writes::AddsWeight)
+            d.push.flags |= 1u << (kAddsWeight + static_cast<uint32_t>(i));
     d.push.dropout = p.dropout;
     d.push.stream = p.stream;
+    d.push.first_row = u(p.first_row);
+    d.push.window = u(p.window);
     d.push.eps = p.eps;
-    for (int i = 0; i < kMaxIn; ++i) d.push.present |= uint32_t{static_cast<bool>(node.in[static_cast<size_t>(i)])} << i;
-    for (int i = 0; i < kMaxOut; ++i)
-        d.push.present |= uint32_t{static_cast<bool>(node.out[static_cast<size_t>(i)])} << (kMaxIn + i);
+    d.push.scale = p.scale;
     return d;
 }
 
@@ -67,15 +90,15 @@ Dispatch in_groups(Dispatch d, const Node& node, int64_t count) {
 
 void add_groups(std::vector<Dispatch>& list, Dispatch d, const Node& node, const Limits& limits, int64_t count,
                 double work) {
-    in_groups(d, node, count);  // refuses more than shaders can number
+    in_groups(d, node, count);  // fails if there are more than shaders can count
     auto most = std::max<int64_t>(static_cast<int64_t>(std::min(limits.max_work / work, static_cast<double>(count))), 1);
-    if (most > kMaxGroups) most -= most % kMaxGroups;  // a rectangle with no group too many, which the next launch has
+    if (most > kMaxGroups) most -= most % kMaxGroups;  // a full rectangle, so that no group is also in the next launch
     for (int64_t first = 0; first < count; first += most) {
         const int64_t groups = std::min(most, count - first);
         d.push.first = static_cast<uint32_t>(first);
         d.work = static_cast<double>(groups) * work;
         list.push_back(in_groups(d, node, groups));
-        d.waits = true;  // costs nothing beside so much work, and the validation layer sees no race in place
+        d.waits = true;  // cheap for so much work; the validation layer would report a race of ops that work in place
     }
 }
 
@@ -99,208 +122,110 @@ void for_pieces(const Dispatch& whole, uint32_t pieces, int64_t rows, int64_t ro
 
 namespace {
 
-int64_t groups_of(int64_t invocations, const Dispatch& d) {
-    return (invocations + d.constants.group - 1) / d.constants.group;
-}
-
-// A launch of workgroups that work on one row each. On a CPU, the invocations of one vector do it best: more would wait for
-// each other.
-Dispatch by_rows(const Shader& shader, const Limits& limits, const Node& node) {
-    Dispatch d = base(shader, node);
-    if (limits.software) d.constants.group = 8;
-    return d;
-}
-
-// The same on `rows` rows, `work` for each.
-std::vector<Dispatch> by_rows(const Shader& shader, const Limits& limits, const Node& node, int64_t rows, double work) {
+// Launches of a workgroup for each of `rows` rows, `work` for each.
+std::vector<Dispatch> by_rows(const Dispatch& d, const Node& node, const Limits& limits, int64_t rows, double work) {
     std::vector<Dispatch> list;
-    add_groups(list, by_rows(shader, limits, node), node, limits, rows, work);
+    add_groups(list, d, node, limits, rows, work);
     return list;
 }
 
-double real(int64_t n) { return static_cast<double>(std::max<int64_t>(n, 1)); }
+}  // namespace
 
-// Whether activations (R,C) are read through texel buffers.
-bool takes_texels(const Node& node, const Limits& limits, int64_t C) {
-    return limits.software && static_cast<uint64_t>(node.p.B * node.p.T * C) <= limits.max_texels;
-}
-
-// A workgroup for each row; on a CPU an invocation.
-std::vector<Dispatch> norm(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
-    const int64_t R = node.p.B * node.p.T, C = node.p.C;
-    const double work = 4 * kMove * real(C);
-    if (!takes_texels(node, limits, node.p.C)) return by_rows(shader, limits, node, R, work);
-    Dispatch d = by_rows(texels, limits, node);
-    if (C % 4 == 0) d.constants.fours = texels.texels() | 1 << kMaxIn;
-    std::vector<Dispatch> list;
-    add_groups(list, d, node, limits, groups_of(R, d), d.constants.group * work);
-    return list;
-}
-
-// The same for logits (R,V), whose rows may start anywhere.
-std::vector<Dispatch> cross_entropy(const Node& node, const Limits& limits) {
-    const int64_t R = node.p.B * node.p.T, V = node.p.N;
-    const double work = 4 * kMove * real(V);
-    if (!takes_texels(node, limits, V)) return by_rows(kCrossEntropy, limits, node, R, work);
-    Dispatch d = by_rows(kCrossEntropyTexels, limits, node);
-    d.constants.fours = kCrossEntropyTexels.texels() | 1 << (kMaxIn + 1);
-    std::vector<Dispatch> list;
-    add_groups(list, d, node, limits, groups_of(R, d), d.constants.group * work);
-    return list;
-}
-
-// What shaders/number.glsl reads.
 bool is_number(DType type) {
     using enum DType;
     constexpr std::array kTypes{F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K};
     return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end();
 }
 
-// Elements of the node's dropout mask, which shaders count in 32 bits.
 int64_t mask_elements(const Node& node) {
     const Params& p = node.p;
     switch (node.op) {
         case Op::Embed:
         case Op::EmbedBackward: return p.B * p.T * p.C;
         case Op::Attention:
-        case Op::AttentionBackward: return p.B * p.H * p.T * p.T;
+        case Op::AttentionBackward: return p.B * p.H * p.T * p.S;
         default: return p.B * p.T * p.N;
     }
 }
 
-// Groups of them that the same blocks of random numbers decide over.
+namespace {
+
+// Groups of 128 elements (shaders/dropout.glsl).
 int64_t mask_groups(const Node& node) { return (mask_elements(node) + 127) / 128; }
 
-// Words of the mask, as in shaders/heads.glsl.
+}  // namespace
+
 int64_t mask_words(const Node& node) { return node.p.dropout != 0 ? 4 * (mask_groups(node) + 1) : 0; }
 
-// What the node's launches need first: the dropout mask, in scratch.
 void add_mask(std::vector<Dispatch>& list, const Node& node, const Limits& limits) {
     if (node.p.dropout == 0) return;
-    Dispatch d = by_rows(kDropoutMask, limits, node);
-    d.scratch = kMaxIn + 2;
+    Dispatch d = base(kDropoutMask, node);
     d.push.end = static_cast<uint32_t>(mask_groups(node));
     add_groups(list, d, node, limits, groups_of(mask_groups(node), d), 128 * kMove * d.constants.group);
 }
 
+namespace {
+
 std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
+    using O = operand::Embed;
     const Params& p = node.p;
     std::vector<Dispatch> list;
-    for_pieces(by_rows(kEmbed, limits, node), 1 << 2, p.N, p.C, p.type, limits,
-               [&](Dispatch d, int64_t) { add_groups(list, d, node, limits, p.B * p.T, 3 * kMove * real(p.C)); });
+    for_pieces(base(kEmbed, node), 1 << O::wte, p.N, p.C, node.types[O::wte], limits,
+               [&](Dispatch d, int64_t) { add_groups(list, d, node, limits, p.B * p.T, 4 * kMove * real(p.C)); });
     return list;
 }
 
-// Each invocation computes some rows of a head, as many as registers may have room for (shaders/heads.glsl). `products`: of
-// numbers of a head, for each query and key.
-void add_heads(std::vector<Dispatch>& list, Dispatch d, const Node& node, const Limits& limits, double products) {
-    const bool texels = d.shader->texels() != 0;
-    const int64_t D = d.constants.D, group = d.constants.group, units = node.p.B * node.p.H;
-    const int64_t rows = (D > 32 ? 1 : D > 16 ? 2 : 4) * (texels && D % 4 == 0 && D <= 64 ? 4 : 1);
-    const int64_t times = texels ? rows : rows * group, together = texels ? group : 1;
-    const int64_t keys = node.op == Op::AttentionCached ? node.p.S : node.p.T;
-    add_groups(list, d, node, limits, (units + together - 1) / together * ((node.p.T + times - 1) / times),
-               products * real(keys) * static_cast<double>(rows * D * group));
-}
-
-// On a CPU, shaders that read texels.
-Dispatch by_head(const Shader& shader, const Shader& texels, const Node& node, const Limits& limits) {
-    const int64_t most = node.p.B * std::max(3 * node.p.T, node.p.S) * node.p.C;
-    const bool software = limits.software && static_cast<uint64_t>(most) <= limits.max_texels;
-    Dispatch d = by_rows(software ? texels : shader, limits, node);
-    const int64_t D = node.p.C / node.p.H;
-    d.constants.D = static_cast<uint32_t>(D);
-    d.constants.drops = node.p.dropout != 0;
-    if (software && D % 4 == 0) d.constants.fours = texels.texels() | 1u << kMaxIn;
-    return d;
-}
-
-// Words of what attention_backward leaves for attention_backward_keys, as there.
-int64_t record_words(const Params& p) { return 4 * p.B * p.H * p.T * (p.dropout != 0 ? (p.T + 63) / 64 : 1); }
-
-std::vector<Dispatch> attention(const Node& node, const Limits& limits) {
-    std::vector<Dispatch> list;
-    add_mask(list, node, limits);
-    Dispatch d = by_head(kAttention, kAttentionTexels, node, limits);
-    if (!list.empty()) d.scratch = kMaxIn + 2;
-    d.waits = !list.empty();
-    add_heads(list, d, node, limits, 2);
-    return list;
-}
-
-std::vector<Dispatch> attention_backward(const Node& node, const Limits& limits) {
-    Dispatch queries = by_head(kAttentionBackward, kAttentionBackwardTexels, node, limits);
-    Dispatch keys = by_head(kAttentionBackwardKeys, kAttentionBackwardKeysTexels, node, limits);
-    queries.scratch = kMaxIn + 1;
-    keys.scratch = 4;
-    keys.constants.fours |= 1u << keys.scratch;
-    keys.waits = true;
-    std::vector<Dispatch> list;
-    add_mask(list, node, limits);
-    queries.waits = !list.empty();
-    add_heads(list, queries, node, limits, 3);
-    if (limits.software) {
-        add_heads(list, keys, node, limits, 4);
-    } else {  // whose registers have no room for both dk and dv
-        keys.constants.parts = 1;
-        add_heads(list, keys, node, limits, 3);
-        keys.constants.parts = 2;
-        keys.waits = false;
-        add_heads(list, keys, node, limits, 2);
-    }
-    return list;
-}
-
-constexpr int64_t kFewQueries = 8;  // of a sequence: up to here a workgroup for each
-
-std::vector<Dispatch> attention_cached(const Node& node, const Limits& limits) {
-    const Params& p = node.p;
-    const int64_t R = p.B * p.T, D = p.C / p.H;
-    const bool many = p.T > kFewQueries;
-    Dispatch store = by_rows(kAttentionStore, limits, node), attend = base(kAttentionCached, node);
-    if (many) attend = by_head(kAttentionCachedRows, kAttentionCachedRowsTexels, node, limits);
-    store.constants.D = attend.constants.D = static_cast<uint32_t>(D);
-    if (D % 4 == 0) store.constants.fours = 3u << (kMaxIn + 1);
-    attend.waits = true;
-    std::vector<Dispatch> list;
-    add_groups(list, store, node, limits, R, 4 * kMove * real(p.C));
-    if (many)
-        add_heads(list, attend, node, limits, 2);
-    else
-        add_groups(list, attend, node, limits, R * p.H, 2 * real(p.S) * real(D));
-    return list;
+// The gradient of one table, of `rows` rows, by the numbers of rows that dy's go to.
+void embed_table(std::vector<Dispatch>& list, const Node& node, const Limits& limits, int ids, int dw, int64_t rows,
+                 float scale) {
+    using O = operand::EmbedBackward;
+    const int64_t R = node.p.B * node.p.T, C = node.p.C;
+    const auto of_table = [&](const Shader& shader) {
+        Dispatch d = base(shader, node);
+        d.bind(O::ids, ids);
+        d.bind(O::dwte, dw);
+        d.push.flags &= ~1u;
+        d.push.flags |= node.accumulate >> (dw - kMaxIn) & 1u;
+        d.push.scale = scale;
+        return d;
+    };
+    Dispatch clear = of_table(kEmbedBackwardClear), links = of_table(kEmbedBackwardLinks), whole = of_table(kEmbedBackward);
+    clear.waits = !list.empty();
+    for_pieces(clear, 1 << O::dwte, rows, C, DType::F32, limits, [&](Dispatch d, int64_t piece) {
+        add_groups(list, d, node, limits, piece, 2 * kMove * real(C));
+        clear.waits = false;
+    });
+    links.waits = true;
+    add_groups(list, links, node, limits, groups_of(R, links), 4 * real(R) * links.constants.group);
+    const size_t sums = list.size();
+    for_pieces(whole, 1 << O::dwte, rows, C, DType::F32, limits,
+               [&](Dispatch d, int64_t) { add_groups(list, d, node, limits, R, 4 * kMove * real(C)); });
+    list[sums].waits = true;
 }
 
 std::vector<Dispatch> embed_backward(const Node& node, const Limits& limits) {
+    using O = operand::EmbedBackward;
     const Params& p = node.p;
-    const int64_t R = p.B * p.T;
     std::vector<Dispatch> list;
     add_mask(list, node, limits);
-    Dispatch clear = by_rows(kEmbedBackwardClear, limits, node);
-    clear.scratch = kMaxIn + 2;
-    clear.constants.drops = p.dropout != 0;
-    clear.waits = !list.empty();
-    for_pieces(clear, 1 << kMaxIn, p.N, p.C, DType::F32, limits, [&](Dispatch d, int64_t rows) {
-        const int64_t count = d.push.begin == 0 ? std::max(rows, p.S) : rows;
-        add_groups(list, d, node, limits, count, 2 * kMove * real(p.C));
-    });
-    Dispatch links = base(limits.software ? kEmbedBackwardLinksSerial : kEmbedBackwardLinks, node),
-             whole = by_rows(kEmbedBackward, limits, node);
-    links.constants.drops = whole.constants.drops = p.dropout != 0;
-    links.scratch = kMaxIn + 2;
-    links.waits = true;
-    whole.scratch = 4;
-    if (limits.software) {
-        links.constants.group = 1;
-        add_groups(list, links, node, limits, 2, 6 * kMove * real(R));
-    } else {  // a search, each step of which reads what caches have
-        add_groups(list, links, node, limits, groups_of(R, links), 4 * real(R) * links.constants.group);
-    }
-    const size_t sums = list.size();
-    for_pieces(whole, 1 << kMaxIn, p.N, p.C, DType::F32, limits,
-               [&](Dispatch d, int64_t) { add_groups(list, d, node, limits, R, 4 * kMove * real(p.C)); });
-    list[sums].waits = true;
+    if (node[O::dwte]) embed_table(list, node, limits, O::ids, O::dwte, p.N, p.scale);
+    if (node[O::dwpe]) embed_table(list, node, limits, O::positions, O::dwpe, p.S, 1);
+    if (node[O::dwse]) embed_table(list, node, limits, O::segments, O::dwse, p.L, 1);
     return list;
+}
+
+std::vector<Dispatch> rope(const Node& node, const Limits& limits) {
+    using O = operand::Rope;
+    const Params& p = node.p;
+    Dispatch d = base(kRope, node);
+    d.constants.D = static_cast<uint32_t>(p.D);
+    d.push.end = static_cast<uint32_t>(node[O::x] == node[O::y] ? p.H * p.D : p.C);
+    return by_rows(d, node, limits, p.B * p.T, 3 * kMove * real(p.C));
+}
+
+std::vector<Dispatch> gather_backward(const Node& node, const Limits& limits) {
+    const Params& p = node.p;
+    return by_rows(base(kGatherBackward, node), node, limits, p.B * p.T, 4 * kMove * real(p.C) + 2 * real(p.N));
 }
 
 constexpr int64_t kRowsOfSum = 64;  // norm_backward_weight.comp: D
@@ -308,23 +233,17 @@ constexpr int64_t kRowsOfSum = 64;  // norm_backward_weight.comp: D
 int64_t norm_sums(const Params& p) { return (p.B * p.T + kRowsOfSum - 1) / kRowsOfSum; }
 
 std::vector<Dispatch> norm_backward_weight(const Node& node, const Limits& limits) {
-    const bool software = takes_texels(node, limits, node.p.C);
-    Dispatch sums = by_rows(software ? kNormBackwardWeightTexels : kNormBackwardWeight, limits, node);
-    Dispatch sum = base(kNormBackwardWeightSum, node);
-    if (software && node.p.C % 4 == 0) sums.constants.fours = kNormBackwardWeightTexels.texels() | 1 << kMaxIn;
+    Dispatch sums = base(kNormBackwardWeight, node), sum = base(kNormBackwardWeightSum, node);
     sums.constants.D = sum.constants.D = static_cast<uint32_t>(kRowsOfSum);
-    sums.scratch = kMaxIn;
-    sum.scratch = 0;
     sum.waits = true;
     const int64_t chunks = norm_sums(node.p), columns = groups_of(node.p.C, sum);
-    const int64_t blocks = groups_of(software ? (node.p.C + 3) / 4 : node.p.C, sums);
     std::vector<Dispatch> list;
-    add_groups(list, sums, node, limits, chunks * blocks, 2 * kMove * kRowsOfSum * sums.constants.group);
+    add_groups(list, sums, node, limits, chunks * columns, 2 * kMove * kRowsOfSum * sums.constants.group);
     add_groups(list, sum, node, limits, columns, 2 * kMove * real(chunks) * sum.constants.group);
     return list;
 }
 
-// Launches on C elements in pieces, of which each but the last has whole blocks of SumSquares. `pieces` as in for_pieces().
+// As for_pieces(), for C elements: each piece but the last has whole blocks of SumSquares.
 void for_elements(const Dispatch& whole, uint32_t pieces, int64_t C, const Limits& limits,
                   const std::function<void(Dispatch d, int64_t elements)>& body) {
     const auto blocks = static_cast<int64_t>(limits.max_range / sizeof(float)) / kSumBlock;
@@ -341,18 +260,17 @@ void for_elements(const Dispatch& whole, uint32_t pieces, int64_t C, const Limit
 
 std::vector<Dispatch> sum_squares(const Node& node, const Limits& limits) {
     std::vector<Dispatch> list;
-    for_elements(base(kSumSquares, node), 1, node.p.C, limits, [&](const Dispatch& d, int64_t elements) {
-        add_groups(list, d, node, limits, (elements + kSumBlock - 1) / kSumBlock, kMove * kSumBlock);
-    });
+    for_elements(base(kSumSquares, node), 1 << operand::SumSquares::x, node.p.C, limits,
+                 [&](const Dispatch& d, int64_t elements) {
+                     add_groups(list, d, node, limits, (elements + kSumBlock - 1) / kSumBlock, kMove * kSumBlock);
+                 });
     return list;
 }
 
 std::vector<Dispatch> update(const Node& node, const Limits& limits) {
     Dispatch whole = base(node.op == Op::AdamW ? kAdamw : kSgd, node);
-    whole.constants.D = node.p.decay;
-    uint32_t pieces = 1;  // all but stats
-    for (int i = 0; i < kMaxOut; ++i)
-        pieces |= uint32_t{static_cast<bool>(node.out[static_cast<size_t>(i)])} << (kMaxIn + i);
+    const int stats = op_info(node.op).find("stats");
+    const uint32_t pieces = whole.constants.present & ~(1u << stats);
     std::vector<Dispatch> list;
     for_elements(whole, pieces, node.p.C, limits, [&](const Dispatch& d, int64_t elements) {
         add_groups(list, d, node, limits, groups_of(elements, d), 7 * kMove * d.constants.group);
@@ -362,13 +280,13 @@ std::vector<Dispatch> update(const Node& node, const Limits& limits) {
 
 }  // namespace
 
-uint64_t scratch_bytes(const Node& node, const Limits& limits) {
+uint64_t scratch_bytes(const Node& node) {
     const Params& p = node.p;
     switch (node.op) {
-        case Op::Linear: return linear_scratch(node, limits);
+        case Op::Linear: return linear_scratch(node);
         case Op::Attention: return dtype_bytes(DType::I32, mask_words(node));
-        case Op::AttentionBackward: return dtype_bytes(DType::I32, mask_words(node) + record_words(p));
-        case Op::EmbedBackward: return dtype_bytes(DType::I32, mask_words(node) + 2 * p.B * p.T + p.N + p.S);
+        case Op::AttentionBackward: return attention_backward_scratch(node);
+        case Op::EmbedBackward: return dtype_bytes(DType::I32, mask_words(node) + p.B * p.T);
         case Op::NormBackwardWeight: return dtype_bytes(DType::F32, norm_sums(p) * 2 * p.C);
         default: return 0;
     }
@@ -376,22 +294,19 @@ uint64_t scratch_bytes(const Node& node, const Limits& limits) {
 
 namespace {
 
-// Whether shaders read and write the node's activations of half floats, which they do by fours.
-bool supports_halves(const Node& node) {
-    constexpr uint32_t kOut = 1u << kMaxIn, kPre = kOut << 1;
+// Whether shaders can read and write the node's f16 activations. They do so by vec4.
+bool supports_f16(const Node& node) {
     const Params& p = node.p;
-    const auto fit = [&](uint32_t of_c, uint32_t of_n) {  // tensors whose rows have C and N numbers
-        return (node.halves & ~(of_c | of_n)) == 0 && ((node.halves & of_c) == 0 || p.C % 4 == 0) &&
-               ((node.halves & of_n) == 0 || p.N % 4 == 0);
-    };
+    for (int i = 0; i < kMaxOperands; ++i) {
+        const Operand& operand = op_info(node.op).operands[i];
+        if (!node[i] || operand.types != Types::Activation || node.types[static_cast<size_t>(i)] != DType::F16) continue;
+        if (dimension(p, operand.shape().back()) % 4 != 0 || node.strides[static_cast<size_t>(i)] % 4 != 0) return false;
+    }
     switch (node.op) {
-        case Op::Norm: return fit(kOut, 0);
-        case Op::Linear: return dtype_info(p.type)->block_size == 1 && fit(0b1, kOut | kPre);
-        case Op::LinearBackwardEpilogue: return fit(0, 0b10);
-        case Op::LinearBackwardWeight: return fit(0b10, 0);
-        case Op::Attention: return p.C / p.H % 4 == 0 && fit(kOut | 0b1, 0);
-        case Op::AttentionBackward: return p.C / p.H % 4 == 0 && fit(0b110, 0);
-        default: return false;
+        case Op::Linear: return !in_blocks(node.types[operand::Linear::w]);
+        case Op::Attention:
+        case Op::AttentionBackward: return p.D % 4 == 0;
+        default: return true;
     }
 }
 
@@ -399,37 +314,49 @@ bool supports_halves(const Node& node) {
 
 bool supports(const Node& node) {
     const Params& p = node.p;
-    if (node.halves != 0 && !supports_halves(node)) return false;
-    if (std::max({p.B * p.T, p.C, p.N, p.H, p.S}) > INT32_MAX) return false;
+    const auto type = [&](int operand) { return node.types[static_cast<size_t>(operand)]; };
+    const auto is_weight = [&](int operand) { return !node[operand] || is_number(type(operand)); };
+    if (node.has_f16_activation() && !supports_f16(node)) return false;
+    if (std::max({p.B * p.T, p.B * p.S, p.C, p.N, p.H, p.S, p.L, p.first_row, p.window}) > INT32_MAX) return false;
     if (p.dropout != 0 && mask_elements(node) > UINT32_MAX) return false;
     switch (node.op) {
-        case Op::Embed: return is_number(p.type) && is_number(p.position_type);
-        case Op::Linear: return is_number(p.type);
-        case Op::LinearBackward: return p.type == DType::F32;
+        case Op::Embed: {
+            using O = operand::Embed;
+            return is_weight(O::wte) && is_weight(O::wpe) && is_weight(O::wse);
+        }
+        case Op::Linear: return is_weight(operand::Linear::w);
+        case Op::LinearBackward: return is_weight(operand::LinearBackward::w);
         case Op::Attention:
-        case Op::AttentionBackward: return p.C / p.H <= kMaxHeadSize;
-        case Op::AttentionCached: return p.C / p.H <= kMaxHeadSize && (p.type == DType::F32 || p.type == DType::F16);
+        case Op::AttentionBackward:
+        case Op::AttentionCached: return supports_heads(node);
         default: return true;
     }
 }
 
 std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
     const Params& p = node.p;
+    const int64_t R = p.B * p.T;
     switch (node.op) {
         case Op::Embed: return embed(node, limits);
         case Op::EmbedBackward: return embed_backward(node, limits);
-        case Op::Norm: return norm(kNorm, kNormTexels, node, limits);
-        case Op::NormBackward: return norm(kNormBackward, kNormBackwardTexels, node, limits);
+        case Op::Norm: return by_rows(base(kNorm, node), node, limits, R, 4 * kMove * real(p.C));
+        case Op::NormBackward: return by_rows(base(kNormBackward, node), node, limits, R, 4 * kMove * real(p.C));
         case Op::NormBackwardWeight: return norm_backward_weight(node, limits);
         case Op::Linear: return linear(node, limits);
         case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node, limits);
         case Op::LinearBackward: return linear_backward(node, limits);
         case Op::LinearBackwardWeight: return linear_backward_weight(node, limits);
+        case Op::Glu: return by_rows(base(kGlu, node), node, limits, R, 3 * kMove * real(p.C));
+        case Op::GluBackward: return by_rows(base(kGluBackward, node), node, limits, R, 5 * kMove * real(p.C));
+        case Op::Rope: return rope(node, limits);
         case Op::Attention: return attention(node, limits);
         case Op::AttentionBackward: return attention_backward(node, limits);
+        case Op::CacheStore: return cache_store(node, limits);
         case Op::AttentionCached: return attention_cached(node, limits);
-        case Op::GatherRows: return by_rows(kGatherRows, limits, node, p.N, 2 * kMove * real(p.C));
-        case Op::CrossEntropy: return cross_entropy(node, limits);
+        case Op::Gather: return by_rows(base(kGather, node), node, limits, p.N, 2 * kMove * real(p.C));
+        case Op::GatherBackward: return gather_backward(node, limits);
+        case Op::CrossEntropy: return by_rows(base(kCrossEntropy, node), node, limits, R, 4 * kMove * real(p.N));
+        case Op::LogProbBackward: return by_rows(base(kLogProbBackward, node), node, limits, R, 4 * kMove * real(p.N));
         case Op::SumSquares: return sum_squares(node, limits);
         case Op::ClipFactor: return {base(kClipFactor, node)};
         case Op::AdamW:

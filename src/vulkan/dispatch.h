@@ -5,6 +5,7 @@
 #include <array>
 #include <compare>
 #include <cstdint>
+#include <numeric>
 #include <vector>
 
 #include "core/graph.h"
@@ -13,82 +14,105 @@
 namespace nib::vulkan {
 
 constexpr uint32_t kGroup = 64;       // invocations of a workgroup
-constexpr uint32_t kMaxBindings = 7;  // storage buffers of a shader, with the step's values
-constexpr int kTensors = kMaxIn + kMaxOut;
+constexpr uint32_t kMaxBindings = 8;  // storage buffers of a shader, with the step's values; the least that Vulkan promises
+constexpr int kScratch = kMaxOperands;  // the node's scratch memory, as if it were one more operand
+constexpr int kTensors = kMaxOperands + 1;
 
-/// Multiply-adds of one launch: a tenth of a second of a slow built-in GPU, long before any driver loses its patience.
+/// Multiply-adds of one launch: a tenth of a second on a slow integrated GPU, far below the timeout of any driver.
 constexpr double kMaxLaunch = 1e10;
 
 /// Specialization constants, in the order of their numbers (shaders/common.glsl).
 struct Constants {
-    uint32_t group = kGroup, D = 1, type = 0, position_type = 0;
-    uint32_t fours = 0;     // a tensor's bit is cleared when it is bound at no multiple of four numbers
-    uint32_t drops = 0;     // 1 where there is a dropout mask
-    uint32_t parts = 3;     // of attention_backward_keys and linear_texels: bit i: output i is computed
-    uint32_t columns = 2;   // that an invocation computes of linear_few_rows, in fours of linear_texels_gemm
-    uint32_t act = 0;       // of linear_texels: Act
-    uint32_t residual = 0;  // of linear_texels: 1 where there is one
-    uint32_t halves = 0;    // Node::halves
+    uint32_t group = kGroup, D = 1;
+    std::array<uint32_t, 2> types{};  // DTypes of the operands, five bits for each, six in a word
+    uint32_t present = 0;             // bit i: operand i is there
+    uint32_t vec4 = 0;     // bit i: shaders may access tensor i as vec4; cleared if its binding turns out not to be aligned
+    uint32_t dropout = 0;  // 1: there is dropout
+    uint32_t act = 0;      // Act
     auto operator<=>(const Constants&) const = default;
+    DType type(int operand) const { return static_cast<DType>(types[type_word(operand)] >> type_bit(operand) & 31); }
+    void set_type(int operand, DType type);
+    /// Forgets what concerns only operands that are not in the bit mask.
+    void keep(uint32_t operands);
+
+private:
+    static size_t type_word(int operand) { return static_cast<size_t>(operand / 6); }
+    static int type_bit(int operand) { return operand % 6 * 5; }
 };
 
 /// Push constants, as in shaders/common.glsl.
 struct Push {
-    uint32_t B = 0, T = 0, C = 0, N = 0, H = 0, S = 0;
-    uint32_t present = 0, act = 0;
-    uint32_t adds = 0, dropout = 0, stream = 0;
+    uint32_t B = 0, T = 0, C = 0, N = 0, H = 0, G = 0, S = 0, L = 0;
+    uint32_t flags = 0;  // bits of Flag
+    uint32_t dropout = 0, stream = 0;
     uint32_t begin = 0, end = 0;
     uint32_t first = 0;
-    float eps = 0;
-    std::array<uint32_t, kTensors> shift{};
+    uint32_t first_row = 0, window = 0;
+    uint32_t q_stride = 0, k_stride = 0, v_stride = 0, d_stride = 0;
+    float eps = 0, scale = 1;
+    std::array<uint8_t, 16> shift{};
 };
-static_assert(sizeof(Push) <= 128);  // what every device has room for
+static_assert(sizeof(Push) <= 128);  // the least that Vulkan promises
+
+/// Where in Push::flags what begins.
+enum Flag : uint32_t {
+    kAdds = 0,            // bit i: output i is added to,
+    kAddsWeight = 4,      // or where Step::accumulate is 1, since it is the gradient of a weight
+    kRowCountAt = 8,      // 4 bits: Node::row_count + 1
+    kKeyRowCountAt = 12,  // 4 bits: Node::key_row_count + 1
+    kCausal = 16,
+    kRms,
+    kInterleaved,
+    kInverse,
+    kDecay,
+};
 
 /// What a shader reads of Step, as in shaders/common.glsl.
 struct StepValues {
     uint32_t seed[2] = {};  // low word first
-    uint32_t index = 0, accumulate = 0, rows = 0;
+    uint32_t index = 0, accumulate = 0;
+    std::array<uint32_t, kRowCounts> rows{};
     float loss_scale = 0, clip = 0;
     float lr = 0, beta1 = 0, beta2 = 0, eps = 0, weight_decay = 0, momentum = 0, correction1 = 1, correction2 = 1;
     explicit StepValues(const Step& step);
 };
-static_assert(sizeof(StepValues) == 15 * 4);  // as std430 lays it out: no gaps
+static_assert(sizeof(StepValues) == 18 * 4);  // as std430 lays it out: no gaps
 
 struct Dispatch {
+    Dispatch() { std::iota(bound.begin(), bound.end(), int8_t{0}); }
+    /// Binds `operand`, or kScratch, where the shader has another one.
+    void bind(int tensor, int operand) { bound[static_cast<size_t>(tensor)] = static_cast<int8_t>(operand); }
+
     const Shader* shader = nullptr;
     Constants constants;
     Push push;  // its shifts are set when tensors are bound
     uint32_t groups_x = 1, groups_y = 1;
-    double work = 0;           // multiply-adds, at most about
-    uint32_t pieces = 0;       // bit i: tensor i is bound from row push.begin to push.end only
-    int64_t row_elements = 0;  // of such a row
-    int scratch = -1;          // tensor that is bound to the node's scratch instead; -1: none
-    int unpacked = -1;         // tensor that is bound to scratch from unpacked_at() on; -1: none
-    bool waits = false;        // for the dispatch before it
+    double work = 0;                       // multiply-adds, roughly, at most
+    uint32_t pieces = 0;                   // bit i: only rows push.begin to push.end of tensor i are bound
+    int64_t row_elements = 0;              // of such a row
+    std::array<int8_t, kTensors> bound{};  // the operand that is bound as tensor i; i itself unless bind() was called
+    bool waits = false;                    // needs the results of the dispatch before it
 };
 
-/// What launches depend on of a device.
+/// What launches depend on.
 struct Limits {
-    uint64_t max_range = 0;   // bytes that a shader may bind of a tensor
-    bool software = false;    // the device is a CPU
-    uint64_t max_texels = 0;  // elements of a texel buffer
+    uint64_t max_range = 0;  // bytes of a tensor that a shader may bind
     double max_work = kMaxLaunch;
-    uint32_t max_group = 128, shared_memory = 16384;  // invocations, bytes of a workgroup; the least that Vulkan promises
+    uint32_t max_group = 128,
+             shared_memory = 16384;  // invocations and bytes of a workgroup; the least that Vulkan promises
 };
 
-/// Where something may begin in scratch: at multiples of as much as any device asks of the start of a binding.
+/// Rounds up to the largest alignment of bindings that Vulkan allows a device to ask for.
 constexpr uint64_t align_scratch(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
-/// Bytes between dispatches of this node, which they keep in scratch.
-uint64_t scratch_bytes(const Node& node, const Limits& limits);
-/// Of Linear, where weights that linear_unpack made floats lie there.
-uint64_t unpacked_at(const Node& node);
+/// Bytes of scratch memory, for what one dispatch of this node leaves for the next.
+uint64_t scratch_bytes(const Node& node);
 
 /// Whether there are shaders for this node.
 bool supports(const Node& node);
 
-/// The launches of a node, each of at most `limits.max_work` unless one workgroup has more. Matrices of weights and their
-/// gradients come in pieces of at most `limits.max_range` bytes. Error when a row has more, or the node needs more
-/// workgroups than Vulkan promises.
+/// The launches of a node, each of at most `limits.max_work` unless a single workgroup has more. Weight matrices and their
+/// gradients are bound in pieces of at most `limits.max_range` bytes. Error when a row is larger than that, or the node
+/// needs more workgroups than Vulkan promises.
 std::vector<Dispatch> dispatches(const Node& node, const Limits& limits);
 
 }  // namespace nib::vulkan

@@ -38,14 +38,14 @@ const char* type_name(VkPhysicalDeviceType type) {
     }
 }
 
-// Whether the host can write to where buffers of the device's own lie.
+// Whether the host sees all of the device's own memory.
 bool sees_all(const VkPhysicalDeviceMemoryProperties& memory) {
     const auto seen = [](VkMemoryType t) { return (t.propertyFlags & kUnifiedMemory) == kUnifiedMemory; };
     const auto first = std::find_if(memory.memoryTypes, memory.memoryTypes + memory.memoryTypeCount, seen);
     return first != memory.memoryTypes + memory.memoryTypeCount && first->heapIndex == largest_heap(memory);
 }
 
-// Why nib's shaders cannot run there.
+// What nib's shaders need and the device lacks; empty: nothing.
 std::string missing(const DeviceInfo& d, uint32_t version, bool computes) {
     if (version < VK_API_VERSION_1_1) return "Vulkan 1.1 or later";
     if (!computes) return "a compute queue";
@@ -91,7 +91,7 @@ Instance::Instance(Messages messages) : messages_(std::move(messages)) {
     validation.sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT;
     validation.enabledValidationFeatureCount = 1;
     validation.pEnabledValidationFeatures = &barriers;
-    validation.pNext = &messenger;  // also for what creating the instance says
+    validation.pNext = &messenger;  // also for messages while the instance is created
     if (messages_) {
         info.enabledLayerCount = info.enabledExtensionCount = 1;
         info.ppEnabledLayerNames = &kValidation;
@@ -99,7 +99,7 @@ Instance::Instance(Messages messages) : messages_(std::move(messages)) {
         info.pNext = &validation;
     }
     const VkResult started = vk.vkCreateInstance(&info, nullptr, &instance_);
-    if (started == VK_ERROR_OUT_OF_HOST_MEMORY)  // which the loader also says of files that it cannot read
+    if (started == VK_ERROR_OUT_OF_HOST_MEMORY)  // the loader also says this of files that it cannot parse
         fail("Vulkan: its loader gives up; the .json file of a driver may be broken (starting: error %d)", started);
     check(started, "starting");
     load(vk, instance_);
@@ -191,7 +191,6 @@ DeviceInfo Instance::describe(VkPhysicalDevice device) const {
     constexpr VkSubgroupFeatureFlags kSums = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
     d.subgroup_arithmetic =
         (subgroup.supportedOperations & kSums) == kSums && (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0;
-    d.long_integers = features.features.shaderInt64 == VK_TRUE;
     d.f16 = small.shaderFloat16;
     d.f16_storage = storage.storageBuffer16BitAccess;
     d.i8_dot = has(VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME);

@@ -17,23 +17,23 @@ constexpr VkMemoryPropertyFlags kUnifiedMemory = kHostMemory | VK_MEMORY_PROPERT
 /// The largest heap that is the device's own.
 uint32_t largest_heap(const VkPhysicalDeviceMemoryProperties& memory);
 
-/// Number of the family to compute on; -1: none. One without graphics leaves a desktop usable.
+/// Index of the queue family to compute on; -1: none. Prefers one without graphics, which keeps a desktop responsive.
 int compute_family(std::span<const VkQueueFamilyProperties> families);
 
 class Instance {
 public:
-    /// Error where there is no loader or driver, or if messages are wanted and the validation layer is not installed.
+    /// Error if there is no loader or driver, or messages are wanted and the validation layer is not installed.
     explicit Instance(Messages messages = {});
     ~Instance();
     Instance(const Instance&) = delete;
     Instance& operator=(const Instance&) = delete;
 
-    /// Leaves everything as it is at the end: a driver that hangs might not come back from closing.
+    /// Never destroys the instance: a driver that hangs might not return from that.
     void abandon() { instance_ = nullptr; }
 
     const std::vector<VkPhysicalDevice>& devices() const { return devices_; }
     DeviceInfo describe(VkPhysicalDevice device) const;
-    /// The same of a device.
+    /// compute_family() of a device.
     int compute_family(VkPhysicalDevice device) const;
 
     Functions vk;

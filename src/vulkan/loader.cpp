@@ -25,14 +25,14 @@ const char* reason(VkResult result) {
 
 struct Library {
     void* const handle = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
-    const std::string problem =  // dlerror tells it once
+    const std::string problem =  // dlerror() returns it only once
         handle == nullptr ? std::string("its loader cannot be opened: ") + printable(dlerror()) : "";
 };
 
 }  // namespace
 
 std::string load(Functions& vk) {
-    static const Library& library = *new Library();  // drivers leave threads behind
+    static const Library& library = *new Library();  // never closed: drivers leave threads behind
     if (library.handle == nullptr) return library.problem;
     vk.vkGetInstanceProcAddr = reinterpret_cast<PFN_vkGetInstanceProcAddr>(dlsym(library.handle, "vkGetInstanceProcAddr"));
     if (vk.vkGetInstanceProcAddr == nullptr) return "libvulkan.so.1 is not Vulkan's loader";

@@ -1,4 +1,4 @@
-// libvulkan, opened when it is first needed: the binary starts on machines without it.
+// libvulkan, opened when it is first needed, so that the binary also runs on machines without it.
 #pragma once
 
 #define VK_NO_PROTOTYPES
@@ -6,7 +6,7 @@
 
 #include <string>
 
-// Functions by what they are looked up with: nothing, an instance, a device.
+// The functions that nib calls, by what they are looked up with: nothing, an instance, a device.
 // clang-format off
 #define NIB_VK_GLOBAL(f) \
     f(vkCreateInstance)
@@ -16,7 +16,7 @@
     f(vkGetPhysicalDeviceQueueFamilyProperties) f(vkCreateDevice) f(vkGetDeviceProcAddr) \
     f(vkEnumerateDeviceExtensionProperties) f(vkGetPhysicalDeviceMemoryProperties2)
 #define NIB_VK_DEVICE(f) \
-    f(vkDestroyDevice) f(vkGetDeviceQueue) f(vkCreateBuffer) f(vkDestroyBuffer) f(vkCreateBufferView) f(vkDestroyBufferView) \
+    f(vkDestroyDevice) f(vkGetDeviceQueue) f(vkCreateBuffer) f(vkDestroyBuffer) \
     f(vkGetBufferMemoryRequirements) f(vkAllocateMemory) f(vkFreeMemory) f(vkBindBufferMemory) f(vkMapMemory) \
     f(vkCreateFence) f(vkDestroyFence) f(vkResetFences) f(vkWaitForFences) f(vkCreateCommandPool) \
     f(vkDestroyCommandPool) f(vkAllocateCommandBuffers) f(vkFreeCommandBuffers) f(vkBeginCommandBuffer) \
@@ -31,7 +31,7 @@
 
 namespace nib::vulkan {
 
-/// The functions that nib calls, of one instance and one device.
+/// These functions, for one instance and one device.
 struct Functions {
 #define NIB_VK_MEMBER(name) PFN_##name name = nullptr;
     NIB_VK_GLOBAL(NIB_VK_MEMBER)
@@ -41,13 +41,13 @@ struct Functions {
 #undef NIB_VK_MEMBER
 };
 
-/// Opens libvulkan.so.1. Returns why it cannot be used; empty: it can.
+/// Opens libvulkan.so.1. Returns what is wrong with it, or nothing.
 std::string load(Functions& vk);
-/// Looks up what needs an instance, and a device.
+/// Looks up the functions of an instance, and of a device.
 void load(Functions& vk, VkInstance instance);
 void load(Functions& vk, VkDevice device);
 
-/// Throws Error that says what failed and why, unless `result` is VK_SUCCESS.
+/// Throws an Error with what failed and why, unless `result` is VK_SUCCESS.
 void check(VkResult result, const char* what);
 
 }  // namespace nib::vulkan

@@ -8,7 +8,7 @@
 namespace nib::vulkan {
 namespace {
 
-constexpr uint64_t kPage = 4096;  // what drivers round sizes up to, at least
+constexpr uint64_t kPage = 4096;  // drivers round sizes up to at least this
 
 }  // namespace
 
@@ -22,7 +22,7 @@ size_t Memory::segment() const {
     return std::max(most - most % kPage, kPage);
 }
 
-// A buffer of the segments that fill(them) allocates, or after an error of none.
+// A new buffer of the segments that fill() allocates. After an error nothing stays allocated.
 template <class Fill>
 int Memory::make(const Fill& fill) {
     const int buffer = static_cast<int>(buffers_.size());
@@ -50,7 +50,7 @@ int Memory::map_weights(std::span<const std::byte> bytes, std::span<const size_t
     return make([&](Segments& segments) {
         for (size_t begin = 0, end = 0; begin < bytes.size(); begin = end) {
             end = bytes.size();
-            if (end - begin > segment()) {  // up to the last cut that leaves it small enough
+            if (end - begin > segment()) {  // at the last cut that makes it small enough
                 const auto after = std::upper_bound(cuts.begin(), cuts.end(), begin + segment());
                 end = after == cuts.begin() ? 0 : *std::prev(after);
                 if (end <= begin)
@@ -66,9 +66,9 @@ int Memory::map_weights(std::span<const std::byte> bytes, std::span<const size_t
 
 void Memory::release(int buffer) {
     try {
-        transfers_.finish();  // which may be into this buffer
+        transfers_.finish();  // uploads, perhaps into this buffer
     } catch (const Error&) {
-        // A device that is lost is reported by what was to be computed on it.
+        // The next computation reports that the device is lost.
     }
     Segments& segments = buffers_[static_cast<size_t>(buffer)];
     for (auto& [begin, memory] : segments) device_.release(memory);
@@ -85,7 +85,7 @@ Memory::Place Memory::find(Location where) const {
     return {buffer, offset, end - offset};
 }
 
-// Calls copy(place, bytes of it) for each segment that `bytes` at `where` lie in.
+// Calls copy(place, part of bytes) for each segment that `bytes` at `where` reach into.
 template <class Bytes, class Copy>
 void Memory::by_segment(Location where, Bytes bytes, const Copy& copy) const {
     while (!bytes.empty()) {

@@ -1,4 +1,4 @@
-// The buffers of plans. Each is one to the plans and may be several to the device, which limits how much lies together.
+// The buffers of plans. A buffer may be several allocations of the device, which limits their size.
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,7 @@ public:
     Memory(const Memory&) = delete;
     Memory& operator=(const Memory&) = delete;
 
-    /// As in Backend.
+    /// These are as in Backend.
     size_t segment() const;
     int map_weights(std::span<const std::byte> bytes, std::span<const size_t> cuts);
     int allocate(size_t bytes);
@@ -28,12 +28,12 @@ public:
 
     struct Place {
         const Buffer& buffer;
-        uint64_t offset, left;  // in that buffer; bytes from there to its end
+        uint64_t offset, left;  // in `buffer`; bytes from there to its end
     };
     Place find(Location where) const;
 
 private:
-    using Segments = std::map<uint64_t, Buffer>;  // by the offset at which they begin
+    using Segments = std::map<uint64_t, Buffer>;  // by offset
 
     template <class Fill>
     int make(const Fill& fill);

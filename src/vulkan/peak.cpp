@@ -1,33 +1,39 @@
 #include "vulkan/peak.h"
 
-#include "vulkan/dispatch_parts.h"
+#include "vulkan/dispatch_common.h"
 
 namespace nib::vulkan {
 namespace {
 
 constexpr int64_t kGroups = 4096;                             // of peak.comp
-constexpr double kOperations = 2 * 32 * 8;                    // of one invocation in a round
-constexpr double kLongEnough = 0.02;                          // seconds, beside which a submission takes none
-constexpr int64_t kCopied = int64_t{64} << 20, kCopies = 16;  // bytes, more than caches hold; copied so often in a run
+constexpr double kOperations = 2 * 32 * 8;                    // of an invocation in one round
+constexpr double kLongEnough = 0.02;                          // seconds, so that the submission itself does not count
+constexpr int64_t kCopied = int64_t{64} << 20, kCopies = 16;  // bytes, more than caches hold; times a run copies them
 
 }  // namespace
 
 Peak measure_peak(Backend& backend, const RecordingContext& context, Transfers& transfers, const Stopwatch& stopwatch) {
     const Arena from(backend, kCopied), to(backend, kCopied);
     const auto seconds = [&](const Shader& shader, int64_t groups, int64_t C, int64_t times) {
-        Graph g(Mode::Infer, 1, 1);
         const Shape shape{kCopied / 4};
-        Params p;
-        p.C = C;
-        g.add(Op::Count, p, {g.fixed("from", shape, DType::F32, {from.buffer(), 0})},
-              {g.fixed("to", shape, DType::F32, {to.buffer(), 0})});
         Plan plan;
-        plan.tensors = g.tensors();
-        plan.nodes = g.nodes();
+        plan.nodes.emplace_back();
+        for (const auto& [operand, buffer] : {
+                 std::pair(0, from.buffer()), {kMaxIn, to.buffer()}
+        }) {
+            plan.nodes[0].operands[static_cast<size_t>(operand)] = {static_cast<int>(plan.tensors.size())};
+            TensorInfo info;
+            info.shape = shape;
+            info.where.buffer = buffer;
+            plan.tensors.push_back(info);
+        }
         plan.stages = {
             {0, {0}}
         };
-        Dispatch launch = in_groups(base(shader, plan.nodes[0]), plan.nodes[0], groups);
+        Dispatch launch;
+        launch.shader = &shader;
+        launch.push.C = static_cast<uint32_t>(C);
+        launch = in_groups(launch, plan.nodes[0], groups);
         launch.waits = true;
         const auto recording = record(plan, {std::vector(static_cast<size_t>(times), launch)}, context);
         return stopwatch([&] { transfers.run_before(recording->commands); });

@@ -1,11 +1,11 @@
-// What a device can do at most, for `nib bench`.
+// How fast a device computes and copies at most.
 #pragma once
 
 #include "vulkan/recording.h"
 
 namespace nib::vulkan {
 
-/// Multiply-adds of shaders/peak.comp; bytes read and written by shaders/copy.comp.
+/// From multiply-adds of shaders/peak.comp and bytes read and written by shaders/copy.comp.
 Peak measure_peak(Backend& backend, const RecordingContext& context, Transfers& transfers, const Stopwatch& stopwatch);
 
 }  // namespace nib::vulkan

@@ -1,6 +1,7 @@
 #include "vulkan/pipelines.h"
 
 #include <array>
+#include <bit>
 #include <cstring>
 #include <vector>
 
@@ -9,7 +10,7 @@
 namespace nib::vulkan {
 namespace {
 
-// ---- what is kept: a header of ours, since drivers trust what they are given, and the driver's own data ----------------
+// ---- the stored file: the driver's own data behind a header of ours, since drivers do not check for damage -------------
 
 struct StoredHeader {
     char magic[8] = {'n', 'i', 'b', 's', 'h', 'a', 'd', '1'};
@@ -32,7 +33,7 @@ std::string stored_name(const VkPhysicalDeviceProperties& p) {
     return strprintf("shaders-%x-%x-%x-", p.vendorID, p.deviceID, p.driverVersion) + hex(p.pipelineCacheUUID) + ".bin";
 }
 
-// The driver's data in what was stored; empty if that is damaged or another driver's.
+// The driver's data in the stored file; empty if it is damaged or from another driver.
 std::string_view driver_data(std::string_view stored, const VkPhysicalDeviceProperties& p) {
     StoredHeader header;
     if (stored.size() < sizeof header) return {};
@@ -57,7 +58,7 @@ Pipelines::Pipelines(Device& device, ShaderStore store) : device_(device), store
     try {
         stored = store_.load(stored_name(device_.properties()));
     } catch (const std::exception&) {
-        // Without it, shaders are compiled.
+        // Then shaders are compiled.
     }
     const std::string_view data = driver_data(stored, device_.properties());
     loaded_ = data.size();
@@ -73,7 +74,7 @@ Pipelines::~Pipelines() {
     try {
         save();
     } catch (const std::exception&) {
-        // They will be compiled again.
+        // Then they are compiled again next time.
     }
     for (auto& [key, p] : pipelines_) destroy(p);
     device_.vk().vkDestroyPipelineCache(device_.handle(), cache_, nullptr);
@@ -101,12 +102,14 @@ void Pipelines::save() const {
     store_.save(stored_name(device_.properties()), stored + data);
 }
 
-VkDescriptorType descriptor_type(const Shader& shader, uint32_t binding) {
-    const bool texels = binding > 0 && (shader.texels() >> (binding - 1) & 1) != 0;
-    return texels ? VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER : VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
-}
-
-const Pipeline& Pipelines::get(const Shader& shader, const Constants& constants) {
+const Pipeline& Pipelines::get(const Shader& shader, const Constants& all) {
+    using Words = std::array<uint32_t, sizeof(Constants) / 4>;
+    Constants own = all;
+    own.keep(shader.tensors());
+    auto words = std::bit_cast<Words>(own);
+    for (size_t i = 0; i < words.size(); ++i)
+        if ((shader.constants() >> i & 1) == 0) words[i] = 0;
+    const auto constants = std::bit_cast<Constants>(words);
     const auto [known, is_new] = pipelines_.try_emplace({&shader, constants});
     if (!is_new) return known->second;
     try {
@@ -124,7 +127,7 @@ void Pipelines::make(Pipeline& p, const Shader& shader, const Constants& constan
     std::vector<VkDescriptorSetLayoutBinding> bindings;
     for (uint32_t i = 0; i <= kTensors; ++i)
         if (i == 0 || (shader.tensors() >> (i - 1) & 1))
-            bindings.push_back({i, descriptor_type(shader, i), 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr});
+            bindings.push_back({i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, nullptr});
     CHECK(bindings.size() <= kMaxBindings);
     VkDescriptorSetLayoutCreateInfo set{};
     set.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO;

@@ -1,4 +1,4 @@
-// Shaders, compiled by the driver when they are first needed. What it made of them is kept for the next start.
+// Shaders, compiled by the driver when they are first needed, and kept for the next start.
 #pragma once
 
 #include <map>
@@ -10,26 +10,23 @@
 
 namespace nib::vulkan {
 
-/// A shader with its constants, ready to be launched.
+/// A shader with its specialization constants, ready to be launched.
 struct Pipeline {
     VkDescriptorSetLayout set_layout = nullptr;
     VkPipelineLayout layout = nullptr;
     VkPipeline pipeline = nullptr;
 };
 
-/// What a shader reads a binding as.
-VkDescriptorType descriptor_type(const Shader& shader, uint32_t binding);
-
 class Pipelines {
 public:
-    /// What the store has is used if it is whole and of this device and driver.
+    /// Uses what the store has, if it is intact and of this device and driver.
     Pipelines(Device& device, ShaderStore store);
-    /// Saves what the store did not have.
+    /// Saves what is new.
     ~Pipelines();
     Pipelines(const Pipelines&) = delete;
     Pipelines& operator=(const Pipelines&) = delete;
 
-    /// Compiled when it is first asked for.
+    /// Compiles it the first time. Constants on which the shader does not depend make no difference.
     const Pipeline& get(const Shader& shader, const Constants& constants);
 
 private:
@@ -40,7 +37,7 @@ private:
     Device& device_;
     const ShaderStore store_;
     VkPipelineCache cache_ = nullptr;
-    size_t loaded_ = 0;  // bytes of it
+    size_t loaded_ = 0;  // bytes from the store
     std::map<std::pair<const Shader*, Constants>, Pipeline> pipelines_;
 };
 

@@ -5,21 +5,27 @@
 #include <numeric>
 
 #include "core/error.h"
-#include "core/ops.h"
+#include "vulkan/dispatch_common.h"
 
 namespace nib::vulkan {
 namespace {
 
-constexpr uint64_t kMaxPiece = uint64_t{1} << 30;   // of a matrix: shaders count its elements in 32 bits
-constexpr uint64_t kMaxResult = uint64_t{1} << 20;  // of what is copied at the end of each run: of results,
-constexpr uint64_t kMaxSmall = 64;                  // and of what has a place of its own, such as the gradient's norm
+constexpr uint64_t kMaxPiece = uint64_t{1} << 30;  // of a matrix: shaders count its elements in 32 bits
+// What is copied to the host at the end of each run has at most so many bytes:
+constexpr uint64_t kMaxResult = uint64_t{1} << 20;  // outputs of the plan
+constexpr uint64_t kMaxSmall = 64;                  // other tensors, such as the gradient's norm
 
-// One node on its way into a plan.
+// A node to be recorded.
 struct Part {
     const Plan& plan;
     const Node& node;
-    VkDescriptorBufferInfo scratch;  // the node's own
+    VkDescriptorBufferInfo scratch;
 };
+
+bool is_f16_activation(const Node& node, int operand) {
+    return op_info(node.op).operands[operand].types == Types::Activation &&
+           node.types[static_cast<size_t>(operand)] == DType::F16;
+}
 
 class Recorder {
 public:
@@ -28,7 +34,6 @@ public:
 
 private:
     VkDescriptorBufferInfo place(const Part& part, int tensor, Dispatch& d) const;
-    VkBufferView texels(const VkDescriptorBufferInfo& where, DType type, bool fours);
     VkDescriptorSet bind(const Part& part, Dispatch& d);
     void make_pool(const std::vector<std::vector<Dispatch>>& launches);
     std::vector<uint64_t> make_scratch();
@@ -43,30 +48,15 @@ private:
     double work_ = 0;  // of the last command buffer
 };
 
-Tensor tensor_of(const Node& node, int tensor) {
-    const auto i = static_cast<size_t>(tensor);
-    return tensor < kMaxIn ? node.in[i] : node.out[i - kMaxIn];
-}
-
-// Of scratch and of what is absent: any.
-DType type_of(const Part& part, int tensor, const Dispatch& d) {
-    const Tensor t = tensor_of(part.node, tensor);
-    return t && d.scratch != tensor && d.unpacked != tensor ? part.plan.tensors[static_cast<size_t>(t.id)].type
-                                                            : DType::F32;
-}
-
-// Where the shader finds a tensor: bindings begin at multiples of the device's alignment, the rest is a shift.
+// What to bind for a tensor. Bindings begin at multiples of the device's alignment; the rest is a shift that shaders add.
 VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d) const {
     const auto& [plan, node, scratch] = part;
-    if (d.scratch == tensor) return scratch;
-    if (d.unpacked == tensor) {
-        const uint64_t begin = unpacked_at(node);
-        return {scratch.buffer, scratch.offset + begin, scratch.range - begin};
-    }
     const auto i = static_cast<size_t>(tensor);
-    const Tensor t = tensor_of(node, tensor);
-    // Something must be bound for what is absent: for inputs what is never written, for outputs what is written anyway.
-    if (!t && tensor < kMaxIn) return {c_.step.buffer, 0, sizeof(StepValues)};
+    const bool is_scratch = d.bound[i] == kScratch;
+    if (is_scratch && scratch.range > 0) return scratch;
+    const Tensor t = is_scratch ? Tensor{} : node[d.bound[i]];
+    // Something must be bound even for an absent tensor, though shaders never access it.
+    if (!t && (is_scratch || tensor < kMaxIn)) return {c_.step.buffer, 0, sizeof(StepValues)};
     if (!t) return place(part, kMaxIn, d);
     const TensorInfo& info = plan.tensors[static_cast<size_t>(t.id)];
     Location where = plan.locate(t);
@@ -80,8 +70,8 @@ VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d
     CHECK(bytes <= left);
     const DTypeInfo& type = *dtype_info(info.type);
     const uint64_t rest = offset % c_.device.offset_alignment();
-    const auto element = static_cast<uint64_t>(type.block_size == 1 ? type.block_bytes : 1);  // what is shifted by
-    const uint64_t unit = std::gcd(static_cast<uint64_t>(type.block_bytes), uint64_t{4});  // of what shaders read at once
+    const auto element = static_cast<uint64_t>(type.block_size == 1 ? type.block_bytes : 1);  // unit of the shift
+    const uint64_t unit = std::gcd(static_cast<uint64_t>(type.block_bytes), uint64_t{4});     // alignment that shaders need
     if (rest % unit != 0)
         fail("tensor `%s` lies at byte %zu, which is not a multiple of %zu", printable(info.name).c_str(), where.offset,
              static_cast<size_t>(unit));
@@ -90,50 +80,29 @@ VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d
         fail("a tensor %s of %s is needed, but shaders of %s reach only %s; choose a smaller batch or context",
              info.shape.text().c_str(), human_bytes(static_cast<double>(bytes)).c_str(), c_.device.info().name.c_str(),
              human_bytes(static_cast<double>(c_.device.info().max_buffer_range)).c_str());
-    d.push.shift[i] = static_cast<uint32_t>(rest / element);
+    d.push.shift[i] = static_cast<uint8_t>(rest / element);
     if (d.push.shift[i] % 4 == 0) return {memory.buffer, offset - rest, range};
-    CHECK((d.constants.halves >> tensor & 1) == 0);
-    d.constants.fours &= ~(1u << i);
+    CHECK(!is_f16_activation(node, d.bound[i]));
+    d.constants.vec4 &= ~(1u << i);
     return {memory.buffer, offset - rest, range};
-}
-
-// The same memory, for texels of one number or of four, which are floats of 32 or 16 bits; words of other types.
-VkBufferView Recorder::texels(const VkDescriptorBufferInfo& where, DType type, bool fours) {
-    VkBufferViewCreateInfo info{};
-    info.sType = VK_STRUCTURE_TYPE_BUFFER_VIEW_CREATE_INFO;
-    info.buffer = where.buffer;
-    info.offset = where.offset;
-    if (type == DType::F16)
-        info.format = fours ? VK_FORMAT_R16G16B16A16_SFLOAT : VK_FORMAT_R16_SFLOAT;
-    else
-        info.format = fours ? VK_FORMAT_R32G32B32A32_SFLOAT : VK_FORMAT_R32_SFLOAT;
-    info.range = fours ? (where.range + 15) / 16 * 16 : where.range;  // buffers are a multiple of that
-    VkBufferView& view = made_.texels.emplace_back();
-    check(c_.device.vk().vkCreateBufferView(c_.device.handle(), &info, nullptr, &view), "preparing a plan");
-    return view;
 }
 
 VkDescriptorSet Recorder::bind(const Part& part, Dispatch& d) {
     std::array<VkDescriptorBufferInfo, kMaxBindings> places;
-    std::array<VkBufferView, kMaxBindings> views{};
     std::array<VkWriteDescriptorSet, kMaxBindings> writes{};
     uint32_t count = 0;
-    const auto add = [&](uint32_t binding, const VkDescriptorBufferInfo& where, DType type) {
+    const auto add = [&](uint32_t binding, const VkDescriptorBufferInfo& where) {
         places[count] = where;
         VkWriteDescriptorSet& write = writes[count];
         write.sType = VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET;
         write.dstBinding = binding;
         write.descriptorCount = 1;
-        write.descriptorType = descriptor_type(*d.shader, binding);
-        write.pBufferInfo = &places[count];
-        write.pTexelBufferView = &views[count];
-        if (write.descriptorType == VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER)
-            views[count] = texels(where, type, (d.constants.fours >> (binding - 1) & 1) != 0);
-        ++count;
+        write.descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER;
+        write.pBufferInfo = &places[count++];
     };
-    add(0, {c_.step.buffer, 0, sizeof(StepValues)}, DType::F32);
+    add(0, {c_.step.buffer, 0, sizeof(StepValues)});
     for (int i = 0; i < kTensors; ++i)
-        if (d.shader->tensors() >> i & 1) add(static_cast<uint32_t>(i + 1), place(part, i, d), type_of(part, i, d));
+        if (d.shader->tensors() >> i & 1) add(static_cast<uint32_t>(i + 1), place(part, i, d));
     VkDescriptorSetAllocateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO;
     info.descriptorPool = made_.pool;
@@ -149,26 +118,23 @@ VkDescriptorSet Recorder::bind(const Part& part, Dispatch& d) {
 void Recorder::make_pool(const std::vector<std::vector<Dispatch>>& launches) {
     uint32_t sets = 0;
     for (const auto& list : launches) sets += static_cast<uint32_t>(list.size());
-    const VkDescriptorPoolSize sizes[] = {
-        {VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,       sets * kMaxBindings},
-        {VK_DESCRIPTOR_TYPE_UNIFORM_TEXEL_BUFFER, sets * kMaxBindings}
-    };
+    const VkDescriptorPoolSize size{VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, sets * kMaxBindings};
     VkDescriptorPoolCreateInfo info{};
     info.sType = VK_STRUCTURE_TYPE_DESCRIPTOR_POOL_CREATE_INFO;
     info.maxSets = sets;
-    info.poolSizeCount = std::size(sizes);
-    info.pPoolSizes = sizes;
+    info.poolSizeCount = 1;
+    info.pPoolSizes = &size;
     check(c_.device.vk().vkCreateDescriptorPool(c_.device.handle(), &info, nullptr, &made_.pool), "preparing a plan");
 }
 
-// Nodes of a stage run at the same time, each on scratch of its own: returns where that begins, by node.
+// Nodes of a stage may run at the same time, so each has scratch memory of its own. Returns where it begins, by node.
 std::vector<uint64_t> Recorder::make_scratch() {
     std::vector<uint64_t> begin(plan_.nodes.size());
     uint64_t end = 0;
     for (const Stage& stage : plan_.stages)
         for (uint64_t at = 0; const int index : stage.nodes) {
             const Node& node = plan_.nodes[static_cast<size_t>(index)];
-            const uint64_t bytes = scratch_bytes(node, c_.limits()),
+            const uint64_t bytes = scratch_bytes(node),
                            most = std::min(c_.memory.segment(), c_.device.info().max_buffer_range);
             begin[static_cast<size_t>(index)] = at;
             at += align_scratch(bytes);
@@ -188,7 +154,7 @@ std::vector<uint64_t> Recorder::make_scratch() {
 
 void Recorder::end() { check(c_.device.vk().vkEndCommandBuffer(made_.commands.back()), "preparing a plan"); }
 
-// Goes on in another command buffer if this one would get too long with as much work more.
+// Makes room for `work` more: in a new command buffer if this one would get too long.
 void Recorder::begin(double work) {
     if (!made_.commands.empty() && (work_ == 0 || work_ + work <= c_.max_work)) {
         work_ += work;
@@ -212,11 +178,11 @@ void Recorder::launch(const Part& part, Dispatch& d) {
     vk.vkCmdDispatch(commands, d.groups_x, d.groups_y, 1);
 }
 
-// For the host, which then need not ask for them in another submission.
+// Copies small results to memory that the host sees, so that it need not fetch them by another submission.
 void Recorder::copy_results() {
     std::vector<bool> written(plan_.tensors.size());
     for (const Node& node : plan_.nodes)
-        for (const Tensor t : node.out)
+        for (const Tensor t : node.outputs())
             if (t) written[static_cast<size_t>(t.id)] = true;
     uint64_t end = 0;
     for (size_t i = 0; i < plan_.tensors.size(); ++i) {
@@ -246,7 +212,7 @@ void Recorder::run(std::vector<std::vector<Dispatch>> launches) {
         for (const auto i : stage.nodes) {
             const auto index = static_cast<size_t>(i);
             const Node& node = plan_.nodes[index];
-            const VkDescriptorBufferInfo scratch{made_.scratch.buffer, scratch_at[index], scratch_bytes(node, c_.limits())};
+            const VkDescriptorBufferInfo scratch{made_.scratch.buffer, scratch_at[index], scratch_bytes(node)};
             for (Dispatch& d : launches[index]) {
                 begin(d.work);
                 launch({plan_, node, scratch}, d);
@@ -263,20 +229,13 @@ void Recorder::run(std::vector<std::vector<Dispatch>> launches) {
 Limits RecordingContext::limits() const {
     const DeviceInfo& info = device.info();
     // A binding may begin up to an alignment before its rows.
-    return {std::min(info.max_buffer_range, kMaxPiece) - device.offset_alignment(),
-            info.software && info.long_integers,  // as fours.glsl needs
-            device.properties().limits.maxTexelBufferElements,
-            max_launch,
-            info.max_group,
+    return {std::min(info.max_buffer_range, kMaxPiece) - device.offset_alignment(), max_launch, info.max_group,
             info.shared_memory};
 }
 
 Recording::~Recording() {
     for (const VkCommandBuffer c : commands) device.free(c);
-    if (!device.hangs()) {
-        device.vk().vkDestroyDescriptorPool(device.handle(), pool, nullptr);
-        for (const VkBufferView view : texels) device.vk().vkDestroyBufferView(device.handle(), view, nullptr);
-    }
+    if (!device.hangs()) device.vk().vkDestroyDescriptorPool(device.handle(), pool, nullptr);
     device.release(scratch);
 }
 

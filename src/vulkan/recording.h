@@ -9,13 +9,13 @@
 
 namespace nib::vulkan {
 
-/// Where the host does not see the device's memory, small results of a plan are copied to where it does, by each run.
+/// Copies of a plan's small results, made by each run, for a host that does not see the device's memory.
 struct Results {
     explicit Results(Device& device) : device(device) {}
     ~Results() { device.release(buffer); }
     Results(const Results&) = delete;
     Results& operator=(const Results&) = delete;
-    /// Where the host finds the first `bytes` of what lies at `where`; null: nowhere.
+    /// The copy of `bytes` at `where`, or null if there is none.
     const std::byte* find(Location where, uint64_t bytes) const;
 
     struct Copy {
@@ -36,13 +36,12 @@ struct Recording : Executable {
 
     Device& device;
     VkDescriptorPool pool = nullptr;
-    std::vector<VkBufferView> texels;
-    std::vector<VkCommandBuffer> commands;  // each of bounded work, so that none keeps the device from others for long
+    std::vector<VkCommandBuffer> commands;  // each of bounded work, so that other programs get their turn
     Buffer scratch;
     std::shared_ptr<Results> results;
 };
 
-/// What recording leans on.
+/// What recording needs.
 struct RecordingContext {
     Device& device;
     Pipelines& pipelines;
@@ -52,9 +51,9 @@ struct RecordingContext {
     Limits limits() const;
 };
 
-/// Error when the plan needs more than the device gives.
+/// Error when the plan needs more memory than the device has, or larger tensors than it can bind.
 std::unique_ptr<Recording> record(const Plan& plan, const RecordingContext& context);
-/// The same with these launches of each node.
+/// The same, with the launches of each node given.
 std::unique_ptr<Recording> record(const Plan& plan, std::vector<std::vector<Dispatch>> launches,
                                   const RecordingContext& context);
 

@@ -13,38 +13,33 @@ struct Code {
 
 #include "shaders/code.inc"
 
-struct Bindings {
-    unsigned tensors = 0, texels = 0;
+// What the code says of itself.
+struct Module {
+    unsigned tensors = 0, constants = 0;
 };
 
-// Of SPIR-V's numbers.
-constexpr uint32_t kHeaderWords = 5, kVariable = 59, kDecorate = 71, kBinding = 33, kUniformConstant = 0;
+// From the SPIR-V specification.
+constexpr uint32_t kHeaderWords = 5, kDecorate = 71, kSpecId = 1, kBinding = 33;
 
-// What the code says of bindings: `OpDecorate id Binding number`, and of those of texels alone later
-// `OpVariable type id UniformConstant`.
-Bindings bindings_of(std::span<const uint32_t> code) {
-    Bindings b;
-    uint32_t ids[8] = {};  // of the tensors' variables
-    for (size_t at = kHeaderWords; at < code.size(); at += code[at] >> 16) {
-        const uint32_t op = code[at] & 0xFFFF;
-        if (op == kDecorate && code[at + 2] == kBinding && code[at + 3] > 0) {
-            b.tensors |= 1u << (code[at + 3] - 1);
-            ids[code[at + 3] - 1] = code[at + 1];
+// Finds the shader's bindings and constants: `OpDecorate id Binding number`, `OpDecorate id SpecId number`.
+Module module_of(const Code& code) {
+    Module m;
+    for (const auto& words : {code.all, code.subgroups})
+        for (size_t at = kHeaderWords; at < words.size(); at += words[at] >> 16) {
+            if ((words[at] & 0xFFFF) != kDecorate) continue;
+            if (words[at + 2] == kBinding && words[at + 3] > 0) m.tensors |= 1u << (words[at + 3] - 1);
+            if (words[at + 2] == kSpecId) m.constants |= 1u << words[at + 3];
         }
-        if (op == kVariable && code[at + 3] == kUniformConstant)
-            for (uint32_t i = 0; i < std::size(ids); ++i)
-                if (ids[i] == code[at + 2]) b.texels |= 1u << i;
-    }
-    return b;
+    return m;
 }
 
-const Bindings& bindings_of(size_t number) {
-    static const std::vector<Bindings> bindings = [] {
-        std::vector<Bindings> all;
-        for (const Code& code : kCode) all.push_back(bindings_of(code.all));
+const Module& module_of(size_t number) {
+    static const std::vector<Module> modules = [] {
+        std::vector<Module> all;
+        for (const Code& code : kCode) all.push_back(module_of(code));
         return all;
     }();
-    return bindings[number];
+    return modules[number];
 }
 
 }  // namespace
@@ -53,7 +48,7 @@ std::span<const uint32_t> Shader::code(bool subgroup_arithmetic) const {
     const Code& code = kCode[number_];
     return subgroup_arithmetic ? code.subgroups : code.all;
 }
-unsigned Shader::tensors() const { return bindings_of(number_).tensors; }
-unsigned Shader::texels() const { return bindings_of(number_).texels; }
+unsigned Shader::tensors() const { return module_of(number_).tensors; }
+unsigned Shader::constants() const { return module_of(number_).constants; }
 
 }  // namespace nib::vulkan

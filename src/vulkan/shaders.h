@@ -11,10 +11,10 @@ namespace nib::vulkan {
 class Shader {
 public:
     constexpr explicit Shader(size_t number) : number_(number) {}
-    /// SPIR-V, for devices that sum over subgroups or for all.
+    /// SPIR-V, for devices with subgroup arithmetic or without.
     std::span<const uint32_t> code(bool subgroup_arithmetic) const;
-    unsigned tensors() const;  // bit i: it has a binding i + 1 for tensor i; inputs are 0 to 4, outputs 5 to 7
-    unsigned texels() const;   // bit i: which is a texel buffer, of floats
+    unsigned tensors() const;    // bit i: it has operand i, or kScratch, at binding i + 1
+    unsigned constants() const;  // bit i: it depends on specialization constant i
 
 private:
     size_t number_;

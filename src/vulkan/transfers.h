@@ -1,5 +1,4 @@
-// Copies between the host and buffers of the device: where the host sees a buffer at once, elsewhere through one that both
-// see.
+// Copies between the host and buffers of the device: directly if the host sees a buffer, else through a staging buffer.
 #pragma once
 
 #include <span>
@@ -15,11 +14,12 @@ public:
     Transfers(const Transfers&) = delete;
     Transfers& operator=(const Transfers&) = delete;
 
-    /// Copies, or records a copy, which finish() or run_before() runs; it is run before when the staging buffer is full.
+    /// Copies at once, or records the copy for finish() or run_before(). Runs what is recorded when the staging buffer is
+    /// full.
     void upload(const Buffer& to, uint64_t offset, std::span<const std::byte> bytes);
-    /// Zeroes the whole buffer, or records that.
+    /// Fills the buffer with zeros, at once or as above.
     void clear(const Buffer& buffer);
-    /// Runs what is recorded and reads what then stands in `from`.
+    /// Runs what is recorded, then reads from `from`.
     void download(const Buffer& from, uint64_t offset, std::span<std::byte> bytes);
     void finish() {
         if (recording_) run_before({});
@@ -28,14 +28,14 @@ public:
     void run_before(std::span<const VkCommandBuffer> commands);
 
 private:
-    const Buffer& staging();  // made when it is first needed, which may be never
+    const Buffer& staging();  // allocated when it is first needed
     VkCommandBuffer recording();
 
     Device& device_;
     Buffer staging_;
     VkCommandBuffer commands_ = nullptr;
-    bool recording_ = false;  // commands_ has something that waits
-    uint64_t used_ = 0;       // bytes of staging_ that wait to be copied
+    bool recording_ = false;  // commands_ is not empty
+    uint64_t used_ = 0;       // bytes of staging_
 };
 
 }  // namespace nib::vulkan

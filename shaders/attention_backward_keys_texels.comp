@@ -1,5 +1,0 @@
-// attention_backward_keys.glsl from texel buffers, for devices that are CPUs.
-#version 450
-#include "common.glsl"
-#include "texels.glsl"
-#include "attention_backward_keys.glsl"

@@ -1,0 +1,6 @@
+// dv of attention_backward.
+#version 450
+#include "common.glsl"
+#define GRADIENT AttentionBackward_dv
+#define VALUES
+#include "attention_backward_keys.glsl"

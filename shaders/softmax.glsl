@@ -1,0 +1,37 @@
+// The softmax of a row of logits over the vocabulary, by a workgroup. The shader that includes this defines the tensor `logits` (R,V).
+#include "log.glsl"
+
+const int kIgnore = -1;
+
+shared uint first_largest;
+
+/// log(sum_v exp(logits[r,v])). Leaves in first_largest the first of the largest, or p.N where nothing equals the largest, which
+/// then is NaN. For all invocations; its barriers come before what they write next.
+float log_sum_exp(uint r) {
+    const uint i = gl_LocalInvocationIndex, row = r * p.N, last = p.N - 1;
+    float mine = uintBitsToFloat(0xFF800000u), sum = 0.0;
+    uint at = p.N;
+    for (uint first = 0; first < p.N; first += W) {
+        const uint v = min(first + i, last);  // there again, the last one changes nothing
+        const float x = AT(logits, row + v);
+        const bool larger = any(bvec2(at == p.N, x > mine));
+        mine = mix(mine, x, larger);
+        at = mix(at, v, larger);
+    }
+    atomicExchange(first_largest, p.N);  // by all, which takes no branch
+    const float largest = max_of_group(mine);
+    atomicMin(first_largest, mix(p.N, at, mine == largest));
+    for (uint first = 0; first < p.N; first += W) {
+        const uint v = first + i;
+        sum += only_if(v < p.N, exp_of(AT(logits, row + min(v, last)) - largest));
+    }
+    return largest + log_of(sum_of_group(sum));
+}
+
+/// dlogits[r,v] = factor (softmax(logits[r])_v - [v = target]), which may take the place of the logits.
+#define STORE_GRADIENT(r, lse, target, factor)                                             \
+    for (uint v = gl_LocalInvocationIndex; v < p.N; v += W) {                              \
+        const float softmax = exp_of(AT(logits, r * p.N + v) - lse);                       \
+        const float difference = int(v) == target ? softmax - 1.0 : softmax;               \
+        AT(dlogits, r * p.N + v) = target == kIgnore ? 0.0 : factor * difference;          \
+    }

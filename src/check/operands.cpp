@@ -1,0 +1,364 @@
+#include "check/operands.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <type_traits>
+#include <utility>
+
+#include "core/error.h"
+#include "quant/quantize.h"
+#include "ref/kernels.h"
+
+namespace nib::check {
+namespace {
+
+template <class Real>
+constexpr DType real_type = std::is_same_v<Real, float> ? DType::F32 : DType::F64;
+
+struct Interval {
+    float low = -1, high = 1;
+};
+
+// What random numbers of an operand lie between: mostly -1 and 1.
+Interval interval(Op op, int operand) {
+    const Operand& about = op_info(op).operands[operand];
+    const std::string_view name = about.name;
+    if (op == Op::AdamW && operand == operand::AdamW::v) return {0.001f, 1};  // a mean of squares
+    if (about.types == Types::F64) return {0, 3};                             // sums of squares
+    if (name == "logits") return {-12, 12};
+    if (name == "pre" || name == "gate") return {-4, 4};  // where activations bend
+    return about.slice ? Interval{-2, 2} : Interval{};    // so that attention is to some keys more than to others
+}
+
+// Rows of an operand, and how many of them are in use; other operands than those by rows are one.
+struct Rows {
+    int64_t all = 1, live = 1;
+};
+Rows rows_of(const Call& call, const Operand& about) {
+    const Params& p = call.p;
+    if (about.dims.starts_with("B,T")) return {p.B * p.T, call.rows()};
+    if (about.dims.starts_with("B,S")) return {p.B * p.S, call.key_rows()};
+    if (about.dims.starts_with("1,N") || about.counts() == 'R') return {p.N, call.gathered_rows()};
+    return {};
+}
+
+// Elements from row to row of a slice: as if those of the inputs, or of the outputs, lay side by side with some more.
+int64_t slice_stride(const OpCase& c, int operand) {
+    int64_t stride = 4;
+    const bool output = operand >= kMaxIn;
+    for (const Operand& other : output ? op_info(c.op).outputs() : op_info(c.op).inputs())
+        if (other.slice) stride += dimension(c.p, other.shape().back());
+    return stride;
+}
+
+}  // namespace
+
+template <class Real>
+Operands<Real>::Operands(const OpCase& c) : case_(c) {
+    call_.op = c.op;
+    call_.p = c.p;
+    call_.accumulate = c.accumulate;
+    call_.row_count = c.row_count;
+    call_.key_row_count = c.key_row_count;
+    call_.step = &case_.step;
+    place();
+    fill();
+    if (c.special_in >= 0 && c.has(c.special_in)) fill_special((*this)[c.special_in]);
+    for (int i = 0; i < kMaxIn; ++i)
+        if (c.has(i) && c.is_f16_activation(i))
+            for (size_t j = 0; j < (*this)[i].count(); ++j) {
+                Real& x = (*this)[i].template at<Real>(j);
+                x = quant::from_f16(quant::to_f16(static_cast<float>(x)));
+            }
+    for (int i = 0; i < kMaxOperands; ++i)
+        if (c.has(i)) forget_dead_rows(i);
+    if (const OpCase::Replaced replaced = c.replaced(); replaced.output >= 0) {
+        const GuardedTensor& input = (*this)[replaced.input];
+        std::memcpy((*this)[replaced.output].data(), input.data(), input.bytes());
+        call_.data[replaced.input] = call_.data[replaced.output];
+    }
+}
+
+template <class Real>
+void Operands<Real>::place() {
+    for (int i = 0; i < kMaxOperands; ++i) {
+        if (!case_.has(i)) continue;
+        const Operand& about = op_info(case_.op).operands[i];
+        const int64_t count = operand_elements(case_.p, about);
+        const DType type = case_.is_f16_activation(i) ? DType::F32 : case_.type(i);
+        const DType stored = type == DType::F32 ? real_type<Real> : type;
+        if (case_.sliced && about.slice) {
+            const int64_t width = dimension(case_.p, about.shape().back());
+            call_.stride[i] = slice_stride(case_, i);
+            (*this)[i] = GuardedTensor(stored, count / width, width, call_.stride[i], case_.misaligned);
+        } else {
+            (*this)[i] = GuardedTensor(stored, count, case_.misaligned);
+        }
+        call_.type[i] = type;
+        call_.data[i] = (*this)[i].data();
+    }
+}
+
+template <class Real>
+void Operands<Real>::fill() {
+    for (int i = 0; i < kMaxOperands; ++i)
+        if (case_.has(i) && (i < kMaxIn || op_reads_output(call_, i))) fill_operand(i);
+    fill_together();
+}
+
+template <class Real>
+void Operands<Real>::fill_operand(int operand) {
+    const Operand& about = op_info(case_.op).operands[operand];
+    GuardedTensor& t = (*this)[operand];
+    const auto [low, high] = interval(case_.op, operand);
+    if (about.types == Types::Index) {
+        const int64_t below = about.counts() == 'R' ? call_.rows() : dimension(case_.p, about.counts());
+        for (size_t i = 0; i < t.count(); ++i) t.template at<int32_t>(i) = static_cast<int32_t>(random_.below(below));
+    } else if (about.types == Types::F64) {
+        for (size_t i = 0; i < t.count(); ++i) t.template at<double>(i) = random_.uniform(low, high);
+    } else if (t.type() == real_type<Real>) {
+        for (size_t i = 0; i < t.count(); ++i) t.template at<Real>(i) = random_.uniform(low, high);
+    } else {
+        fill_weights(t);
+    }
+}
+
+// Values in (-1,1) in the tensor's format. What nothing packs: random levels with half floats of 2^-8 for scales.
+template <class Real>
+void Operands<Real>::fill_weights(GuardedTensor& t) {
+    std::vector<float> values(t.count());
+    for (float& value : values) value = random_.uniform();
+    if (quant::can_pack(t.type())) return quant::pack(t.type(), values.data(), static_cast<int64_t>(t.count()), t.data());
+    const size_t block = static_cast<size_t>(dtype_info(t.type())->block_bytes), scales = t.type() == DType::Q2_K ? 2 : 1;
+    for (size_t i = 0; i < t.bytes(); ++i) t.data()[i] = static_cast<std::byte>(random_.bits());
+    for (size_t end = block; end <= t.bytes(); end += block)
+        for (size_t i = 1; i <= scales; ++i)
+            t.data()[end - 2 * i] = std::byte{0}, t.data()[end - 2 * i + 1] = std::byte{0x1C};
+}
+
+// ---- values that belong together -------------------------------------------------------------------------------------
+
+template <class Real>
+void Operands<Real>::fill_together() {
+    switch (case_.op) {
+        case Op::NormBackward:
+        case Op::NormBackwardWeight: return fill_norm_statistics();
+        case Op::Attention: return fill_spans();
+        case Op::AttentionBackward: return fill_spans(), fill_attention_result();
+        case Op::CacheStore: return fill_places();
+        case Op::AttentionCached: return fill_cache();
+        case Op::CrossEntropy:
+        case Op::LogProbBackward: return fill_logits();
+        case Op::AdamW:
+        case Op::Sgd: named("stats").template at<Real>(0) = 3, named("stats").template at<Real>(1) = 0.375f; return;
+        default: return;
+    }
+}
+
+template <class Real>
+void Operands<Real>::fill_norm_statistics() {
+    const auto C = static_cast<size_t>(case_.p.C);
+    GuardedTensor &mean = named("mean"), &rstd = named("rstd");
+    for (size_t r = 0; r < rstd.count(); ++r) {
+        const Real* row = named("x").template as<Real>() + r * C;
+        const double m = mean.present() ? std::accumulate(row, row + C, 0.0) / static_cast<double>(C) : 0;
+        double squares = 0;
+        for (size_t c = 0; c < C; ++c) squares += (row[c] - m) * (row[c] - m);
+        if (mean.present()) mean.template at<Real>(r) = static_cast<Real>(m);
+        rstd.template at<Real>(r) = static_cast<Real>(1 / std::sqrt(squares / static_cast<double>(C) + 1e-3));
+    }
+}
+
+// Either documents one after the other, of which each query sees the keys of its own, or ends that go on by random steps.
+// Some rows see nothing, some keys are seen by none.
+template <class Real>
+void Operands<Real>::fill_spans() {
+    GuardedTensor& spans = named("spans");
+    if (!spans.present()) return;
+    const Params& p = case_.p;
+    const int64_t keys = p.B == 1 ? call_.key_rows() : p.S;
+    const bool documents = case_.seed % 2 == 0;
+    for (int64_t b = 0; b < p.B; ++b)
+        for (int64_t t = 0, begin = 0, end = 0, next = 0; t < p.T; ++t) {
+            if (documents && t == next) {
+                const int64_t length = random_.between(1, p.T);
+                next = t + length;
+                begin = end;
+                end = std::min(keys, begin + (p.S == p.T ? length : random_.between(0, 2 * length)));
+            } else if (!documents) {
+                end = std::min(keys, end + random_.below(2 * keys / p.T + 2));
+                begin = std::min(end, begin + random_.below(2 * keys / p.T + 2));
+            }
+            auto* span = spans.template as<int32_t>() + 2 * (b * p.T + t);
+            span[0] = static_cast<int32_t>(begin), span[1] = static_cast<int32_t>(end);
+        }
+}
+
+// AttentionBackward: y and lse that belong to q, k and v.
+template <class Real>
+void Operands<Real>::fill_attention_result() {
+    Call forward;
+    forward.op = Op::Attention;
+    forward.p = call_.p;
+    forward.step = call_.step;
+    forward.row_count = call_.row_count, forward.key_row_count = call_.key_row_count;
+    for (int i = 0; i < kMaxOperands; ++i) {
+        const Operand& about = op_info(Op::Attention).operands[i];
+        const int here = about ? op_info(case_.op).find(about.name) : -1;
+        if (here < 0 || !case_.has(here)) continue;
+        if (i >= kMaxIn) (*this)[here].forget(0, (*this)[here].count());
+        forward.data[i] = call_.data[here];
+        forward.type[i] = call_.type[here];
+        forward.stride[i] = call_.stride[here];
+    }
+    const KernelTable& reference = std::is_same_v<Real, float> ? ref::table : ref::table_double;
+    reference.run[static_cast<int>(Op::Attention)](forward, {0, op_units(forward)}, nullptr);
+}
+
+// Each row's slot and position, none of them twice: runs of rows of one slot after the other, as prompts give them, or rows
+// of many slots, as decoding does. Within a slot positions follow each other.
+template <class Real>
+std::vector<int64_t> Operands<Real>::fill_slots() {
+    const Params& p = case_.p;
+    GuardedTensor& slots = named("slots");
+    std::vector<int64_t> positions;
+    const auto rows = static_cast<int64_t>(slots.count());
+    CHECK(rows <= p.N * p.S);
+    const bool runs = case_.seed % 2 == 0;
+    std::vector<int64_t> number(static_cast<size_t>(p.N));  // of rows, by slot
+    int64_t slot = random_.below(p.N), length = 0;
+    for (int64_t r = 0; r < rows; ++r, --length) {
+        if (!runs || length == 0) {
+            slot = random_.below(p.N);
+            length = random_.between(1, rows);
+        }
+        while (number[static_cast<size_t>(slot)] == p.S) slot = (slot + 1) % p.N;
+        slots.template at<int32_t>(static_cast<size_t>(r)) = static_cast<int32_t>(slot);
+        positions.push_back(number[static_cast<size_t>(slot)]++);
+    }
+    for (int64_t& n : number) n = random_.between(0, p.S - n);  // now where each slot begins
+    for (size_t r = 0; r < positions.size(); ++r)
+        positions[r] += number[static_cast<size_t>(slots.template at<int32_t>(r))];
+    return positions;
+}
+
+template <class Real>
+void Operands<Real>::fill_places() {
+    const std::vector<int64_t> positions = fill_slots();
+    for (size_t r = 0; r < positions.size(); ++r)
+        named("positions").template at<int32_t>(r) = static_cast<int32_t>(positions[r]);
+}
+
+// A row sees what lies before it in its slot and itself, or any part of the slot, or nothing. What nobody sees is not
+// there.
+template <class Real>
+void Operands<Real>::fill_cache() {
+    const Params& p = case_.p;
+    const std::vector<int64_t> positions = fill_slots();
+    GuardedTensor &slots = named("slots"), &spans = named("spans");
+    std::vector<bool> seen(static_cast<size_t>(p.N * p.S));
+    for (size_t r = 0; r < positions.size(); ++r) {
+        Range span{0, positions[r] + 1};
+        if (random_.below(4) == 0) span.begin = random_.between(0, span.end);
+        if (case_.seed % 3 == 0) span.end = random_.between(span.begin, p.S);
+        spans.template at<int32_t>(2 * r) = static_cast<int32_t>(span.begin);
+        spans.template at<int32_t>(2 * r + 1) = static_cast<int32_t>(span.end);
+        if (static_cast<int64_t>(r) >= call_.rows()) continue;
+        const int64_t first = slots.template at<int32_t>(r) * p.S;
+        std::fill(seen.begin() + first + span.begin, seen.begin() + first + span.end, true);
+    }
+    const auto D = static_cast<size_t>(p.D);
+    for (const char* cache : {"keys", "values"})
+        for (int64_t row = 0; row < p.N * p.G * p.S; ++row) {
+            const int64_t slot = row / (p.G * p.S), first = row * p.D;
+            if (!seen[static_cast<size_t>(slot * p.S + row % p.S)])
+                named(cache).forget(static_cast<size_t>(first), static_cast<size_t>(first) + D);
+        }
+}
+
+// In some cases there are equal values: of several largest the first is predicted. Some targets do not count.
+template <class Real>
+void Operands<Real>::fill_logits() {
+    GuardedTensor &logits = named("logits"), &targets = named("targets");
+    for (size_t i = 0; case_.seed % 3 == 0 && i < logits.count(); ++i) {
+        Real& x = logits.template at<Real>(i);
+        x = std::round(x / 4) * 4;
+    }
+    for (size_t r = 0; r < targets.count(); ++r)
+        if (random_.below(5) == 0) targets.template at<int32_t>(r) = kIgnore;
+}
+
+template <class Real>
+void Operands<Real>::fill_special(GuardedTensor& t) {
+    const auto at = static_cast<size_t>(random_.below(static_cast<int64_t>(t.count())));
+    if (t.type() == DType::F64) t.template at<double>(at) = case_.special;
+    if (t.type() == DType::F32) t.template at<float>(at) = case_.special;
+}
+
+template <class Real>
+void Operands<Real>::forget_dead_rows(int operand) {
+    GuardedTensor& t = (*this)[operand];
+    const Rows rows = rows_of(call_, op_info(case_.op).operands[operand]);
+    if (rows.live < rows.all)
+        t.forget(t.count() / static_cast<size_t>(rows.all) * static_cast<size_t>(rows.live), t.count());
+}
+
+// ---- runs ------------------------------------------------------------------------------------------------------------
+
+template <class Real>
+std::vector<Range> Operands<Real>::cut(const KernelTable& table, Random& random) const {
+    const int64_t units = op_units(call_), grain = table.grain ? table.grain(call_) : 1;
+    const int64_t sequence = op_units_per_sequence(call_.op, call_.p);
+    std::vector<Range> ranges;
+    for (int64_t begin = 0; begin < units;) {
+        int64_t end = begin / grain * grain + grain * random.between(1, std::max<int64_t>(1, units / grain / 2));
+        // A stage by sequence begins at each sequence's first unit, whatever the grain is.
+        if (sequence > 0 && call_.row_count < 0 && random.below(2)) end = (begin / sequence + 1) * sequence;
+        end = std::min(end, units);
+        ranges.push_back({begin, end});
+        begin = end;
+    }
+    for (size_t i = ranges.size(); i > 1; --i)
+        std::swap(ranges[i - 1], ranges[static_cast<size_t>(random.below(static_cast<int64_t>(i)))]);
+    return ranges;
+}
+
+template <class Real>
+void Operands<Real>::run(const KernelTable& table, const std::vector<Range>& ranges) {
+    Call call = call_;
+    const auto bytes = [](size_t count) { return GuardedTensor(DType::I8, static_cast<int64_t>(count), false); };
+    GuardedTensor scratch = bytes(table.scratch_bytes ? table.scratch_bytes(call) : 0);
+    GuardedTensor packed = bytes(table.packed_bytes ? table.packed_bytes(call) : 0);
+    const auto close = [&](bool closed) {
+        for (GuardedTensor& t : tensors_) t.close(closed);
+        scratch.close(closed);
+        packed.close(closed);
+    };
+    close(true);
+    if (packed.count() > 0) {
+        call.packed = packed.data();
+        const int64_t units = table.pack_units(call), parts = case_.seed % 2 ? 1 : std::min<int64_t>(3, units);
+        for (int64_t i = 0; i < parts; ++i) table.pack(call, {units * i / parts, units * (i + 1) / parts}, packed.data());
+    }
+    if (table.prepare) table.prepare(call, scratch.data());
+    for (const Range& range : ranges) table.run[static_cast<size_t>(call.op)](call, range, scratch.data());
+    close(false);
+    if (!scratch.guards_intact()) overrun_ = "scratch";
+    if (!packed.guards_intact()) overrun_ = "packed";
+    for (int i = 0; i < kMaxOperands; ++i)
+        if (case_.has(i) && !(*this)[i].guards_intact()) overrun_ = op_info(case_.op).operands[i].name;
+}
+
+template <class Real>
+void Operands<Real>::run(const KernelTable& table) {
+    run(table, {
+                   {0, op_units(call_)}
+    });
+}
+
+template class Operands<float>;
+template class Operands<double>;
+
+}  // namespace nib::check

@@ -1,0 +1,51 @@
+// A model as everything else knows it: its configuration, its parameters, and its forward pass as a function over Graph.
+// Families are found by name in model/architecture.h.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "model/config.h"
+#include "model/parameters.h"
+
+namespace nib {
+
+/// Keys and values of the layers, and which of them each row sees: engines run rows of several texts side by side.
+struct CacheInputs {
+    std::span<const KvCache> layers;
+    Tensor slots, spans;  // (1,R), (1,R,2) int32: as in Graph::attention_cached
+};
+
+/// What a forward pass needs.
+struct ModelInputs {
+    const Weights& weights;
+    Tensor ids, positions;               // (B,T) int32
+    Tensor rotation{};                   // (B,T,n): of models with rotary positions, see Model::rope()
+    Tensor spans{};                      // (B,T,2) int32 or none: which keys a row may see (AttentionOptions)
+    float dropout = 0;                   // of embedding, attention and residual
+    const CacheInputs* cache = nullptr;  // null: each sequence attends within itself
+};
+
+class Model {
+public:
+    virtual ~Model() = default;
+
+    const ModelConfig& config() const { return config_; }
+    /// In file order.
+    std::span<const ParameterSpec> parameters() const { return list_.specs(); }
+    /// Hidden states after the last norm, (B,T,C).
+    virtual Tensor hidden(Graph& g, const ModelInputs& in) const = 0;
+    /// The head of the language model: hidden states to logits (V).
+    const LinearParameters& head() const { return head_; }
+
+protected:
+    explicit Model(const ModelConfig& config) : config_(config) {}
+
+    const ModelConfig config_;
+    ParameterList list_;
+    LinearParameters head_;
+};
+
+}  // namespace nib
