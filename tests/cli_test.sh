@@ -32,7 +32,7 @@ mentions tokenize --prompt --file --decode --no-special --skip-unknown --json
 mentions bench --train --json --preset --layers --heads --embd --vocab --context --batch --iters --dropout --untied \
     --recompute --dump-plan
 mentions info --json --dump-plan
-mentions selftest --isa --train --preset --layers --context --batch --iters
+mentions selftest --isa --op --train --preset --layers --context --batch --iters
 
 wrong_usage "there is no command \`tarin\`" tarin text.txt
 wrong_usage "a command is missing" --threads 2
@@ -102,6 +102,7 @@ wrong_usage "--batch is 0" bench --train --batch 0
 wrong_usage "--dropout is nan" bench --train --dropout nan
 refuses "iB of memory, but this machine has" bench --train --embd 5000000
 wrong_usage "abacus" selftest --isa abacus
+wrong_usage "there is no op \`abacus\`" selftest --op abacus
 
 value() { wrong_usage "$2 is ${4:-$3}" train text.txt "${new[@]}" --iters $1 $2 "$3"; }
 for number in nan inf -1 0; do value 1 --lr $number; done

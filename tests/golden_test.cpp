@@ -112,7 +112,8 @@ TEST_P(Golden, TenStepsOfAdamW) {
 }
 
 INSTANTIATE_TEST_SUITE_P(PyTorch, Golden,
-                         testing::Combine(testing::ValuesIn(kernel_tables()), testing::Values("gpt_tied", "gpt_untied")),
+                         testing::Combine(testing::ValuesIn(kernel_tables()),
+                                          testing::Values("gpt_tied", "gpt_untied", "llama_tied", "llama_untied")),
                          [](const auto& info) {
                              return std::string(std::get<0>(info.param)->name) + "_" + std::get<1>(info.param);
                          });

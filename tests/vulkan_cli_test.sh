@@ -41,9 +41,9 @@ if "${nib[@]}" devices | grep -q '^vulkan:0'; then
     check "no message" test "$(wc -l < "$err")" = 1
     works logits m.gguf -p 'The fox' -o l.npy --device vulkan:0
     works eval m.gguf text.txt --device vulkan
-    limit=600 works selftest --device vulkan
+    limit=600 works selftest --device vulkan --op attention_cached --op norm
     check "names the ops" grep -q '^vulkan *attention_cached .* ok$' "$out"
-    check "on half floats, too" grep -q '^vulkan *linear in f16 .* ok$' "$out"
+    check "on half floats, too" grep -q '^vulkan *norm in f16 .* ok$' "$out"
     works selftest --train --device vulkan --activations f16
     check "checks nodes" grep -q '^vulkan *[0-9]* nodes checked, .* ok$' "$out"
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -41,6 +42,7 @@ constexpr int kThreads = 2;  // so that whole sequences and parts of them are sh
 struct Options {
     bool train = false;
     std::string isa = "all", device = "auto";
+    std::vector<std::string> ops;  // empty: all
     TrainingSizes sizes;
 };
 
@@ -69,10 +71,11 @@ struct CheckedCases {
 };
 
 // Prints a line per op, and one more where it takes half floats; returns the number of lines that differ.
-int check_ops(const char* name, const CheckCase& check_case) {
+int check_ops(const char* name, const std::vector<std::string>& ops, const CheckCase& check_case) {
     int failures = 0;
     for (int i = 0; i < kOpCount; ++i) {
         const Op op = static_cast<Op>(i);
+        if (!ops.empty() && std::find(ops.begin(), ops.end(), op_name(op)) == ops.end()) continue;
         CheckedCases floats, f16;
         const auto check = [&](const check::OpCase& c) { floats.add(check_case(c)); };
         check::for_each_case(op, {1, 5, 16, 37, 130}, check);
@@ -127,7 +130,7 @@ int check_cpu(const Options& o) {
         if (o.isa == "all" ? kernels == &ref::table && all.size() > 1 : o.isa != kernels->name) continue;
         const auto check = [&](const check::OpCase& c) { return check::check_op(c, *kernels); };
         CpuBackend backend(*kernels, kThreads);
-        failures += o.train ? check_training(kernels->name, backend, o) : check_ops(kernels->name, check);
+        failures += o.train ? check_training(kernels->name, backend, o) : check_ops(kernels->name, o.ops, check);
         ++tables;
     }
     if (tables == 0) kernel_table(o.isa);  // says which there are
@@ -137,10 +140,22 @@ int check_cpu(const Options& o) {
 int check_gpu(Backend& gpu, const Options& o) {
     print(gpu.name() + "\n");
     if (o.train) return check_training("vulkan", gpu, o);
-    return check_ops("vulkan", [&](const check::OpCase& c) { return check::check_op(c, gpu); });
+    return check_ops("vulkan", o.ops, [&](const check::OpCase& c) { return check::check_op(c, gpu); });
+}
+
+void check_names(const std::vector<std::string>& ops) {
+    std::string names;
+    std::set<std::string> known;
+    for (int i = 0; i < kOpCount; ++i) {
+        names += (i > 0 ? ", " : "") + std::string(op_name(static_cast<Op>(i)));
+        known.insert(op_name(static_cast<Op>(i)));
+    }
+    for (const std::string& op : ops)
+        if (!known.contains(op)) fail_usage("there is no op `%s`; choose of: %s", printable(op, 60).c_str(), names.c_str());
 }
 
 void selftest(const Options& o) {
+    check_names(o.ops);
     const bool named = o.device.starts_with("vulkan");
     int failures = named ? 0 : check_cpu(o);
     std::string problem;
@@ -164,6 +179,7 @@ void selftest_command(CLI::App& app) {
                     ->type_name("NAME")
                     ->capture_default_str();
     auto* train = app.add_flag("--train", o->train, "check whole training steps");
+    app.add_option("--op", o->ops, "check only this op; may be given several times")->type_name("NAME")->excludes(train);
     add_training_sizes(app, o->sizes, train);
     add_device_option(app, o->device)
         ->description(

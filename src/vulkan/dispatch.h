@@ -13,8 +13,9 @@
 
 namespace nib::vulkan {
 
-constexpr uint32_t kGroup = 64;       // invocations of a workgroup
-constexpr uint32_t kMaxBindings = 8;  // storage buffers of a shader, with the step's values; the least that Vulkan promises
+constexpr uint32_t kGroup = 64;  // invocations of a workgroup
+// Storage buffers of a shader, with the step's values: what all but the oldest GPUs have.
+constexpr uint32_t kMaxBindings = 8;
 constexpr int kScratch = kMaxOperands;  // the node's scratch memory, as if it were one more operand
 constexpr int kTensors = kMaxOperands + 1;
 

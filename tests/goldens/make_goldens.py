@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes the golden files of tests/golden_test.cpp: tiny GPT-2 models in PyTorch (>= 2.0, CPU), computed in double.
+"""Makes the golden files of tests/golden_test.cpp: tiny GPT-2 and Llama models in PyTorch (>= 2.0, CPU), in double.
 
-    python3 tests/goldens/make_goldens.py        # writes gpt_tied.gguf and gpt_untied.gguf beside itself
+    python3 tests/goldens/make_goldens.py        # writes gpt_*.gguf and llama_*.gguf beside itself
 
 Each file is a GGUF model as nib and llama.cpp name things, and beside the weights it holds
     ids, targets (B,T) int32      the batch; target -1 does not count
@@ -37,8 +37,13 @@ def write_gguf(path, metadata, tensors):
     path.write_bytes(head + b"\0" * (-len(head) % 32) + body)
 
 
-def make_weights(layers, channels, vocab, context, tied):
-    # Larger than GPT-2's initial values, so that nothing is near zero; rounded to float32 as the file stores them.
+def random_weights(shapes):
+    # Larger than initial values, so that nothing is near zero; rounded to float32 as the file stores them.
+    gain = lambda name: 1.0 if name.endswith("norm.weight") else 0.0
+    return {n: (gain(n) + 0.3 * torch.randn(s)).float().double().requires_grad_() for n, s in shapes.items()}
+
+
+def gpt2_shapes(layers, channels, vocab, context, tied):
     shapes = {"token_embd.weight": (vocab, channels), "position_embd.weight": (context, channels)}
     for i in range(layers):
         norm = lambda name: {f"blk.{i}.{name}.weight": (channels,), f"blk.{i}.{name}.bias": (channels,)}
@@ -46,10 +51,7 @@ def make_weights(layers, channels, vocab, context, tied):
         shapes |= norm("attn_norm") | linear("attn_qkv", 3 * channels, channels) | linear("attn_output", channels, channels)
         shapes |= norm("ffn_norm") | linear("ffn_up", 4 * channels, channels) | linear("ffn_down", channels, 4 * channels)
     shapes |= {"output_norm.weight": (channels,), "output_norm.bias": (channels,)}
-    if not tied:
-        shapes["output.weight"] = (vocab, channels)
-    gain = lambda name: 1.0 if name.endswith("norm.weight") else 0.0
-    return {n: (gain(n) + 0.3 * torch.randn(s)).float().double().requires_grad_() for n, s in shapes.items()}
+    return shapes if tied else shapes | {"output.weight": (vocab, channels)}
 
 
 def gpt2(w, ids, layers, heads, gelu):
@@ -67,13 +69,49 @@ def gpt2(w, ids, layers, heads, gelu):
     return F.linear(norm(x, "output_norm"), w.get("output.weight", w["token_embd.weight"]))
 
 
-def make(name, seed, layers, heads, channels, vocab, context, batch, tied, gelu, ignored):
-    torch.manual_seed(seed)
-    w = make_weights(layers, channels, vocab, context, tied)
+def llama_shapes(layers, channels, heads, kv_heads, ffn, vocab, tied, biases):
+    D, shapes = channels // heads, {"token_embd.weight": (vocab, channels)}
+    for i in range(layers):
+        shapes[f"blk.{i}.attn_norm.weight"] = (channels,)
+        for name, n in (("attn_q", channels), ("attn_k", kv_heads * D), ("attn_v", kv_heads * D)):
+            shapes[f"blk.{i}.{name}.weight"] = (n, channels)
+            if biases:
+                shapes[f"blk.{i}.{name}.bias"] = (n,)
+        shapes |= {f"blk.{i}.attn_output.weight": (channels, channels), f"blk.{i}.ffn_norm.weight": (channels,),
+                   f"blk.{i}.ffn_gate.weight": (ffn, channels), f"blk.{i}.ffn_up.weight": (ffn, channels),
+                   f"blk.{i}.ffn_down.weight": (channels, ffn)}
+    shapes["output_norm.weight"] = (channels,)
+    return shapes if tied else shapes | {"output.weight": (vocab, channels)}
+
+
+def llama(w, ids, layers, heads, kv_heads, eps, base, scale=lambda frequency: frequency):
+    (B, T), C = ids.shape, w["token_embd.weight"].shape[1]
+    D = C // heads
+    linear = lambda x, name: F.linear(x, w[name + ".weight"], w.get(name + ".bias"))
+    norm = lambda x, name: x * (x.pow(2).mean(-1, keepdim=True) + eps).rsqrt() * w[name + ".weight"]
+    frequency = scale(base ** (-torch.arange(0, D, 2).double() / D))
+    turns = torch.polar(torch.ones(T, D // 2).double(), torch.arange(T).double()[:, None] * frequency)  # (T,D/2)
+    rope = lambda x: torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (-1, 2))) * turns).flatten(-2)  # pairs 2i, 2i+1
+    x = w["token_embd.weight"][ids]
+    for i in range(layers):
+        h = norm(x, f"blk.{i}.attn_norm")
+        split = lambda t, n: t.view(B, T, n, D).transpose(1, 2).contiguous()
+        q = rope(split(linear(h, f"blk.{i}.attn_q"), heads))
+        k, v = rope(split(linear(h, f"blk.{i}.attn_k"), kv_heads)), split(linear(h, f"blk.{i}.attn_v"), kv_heads)
+        k, v = (t.repeat_interleave(heads // kv_heads, dim=1) for t in (k, v))
+        scores = (q @ k.transpose(2, 3) / math.sqrt(D)).masked_fill(~torch.ones(T, T).tril().bool(), -math.inf)
+        x = x + linear((scores.softmax(-1) @ v).transpose(1, 2).reshape(B, T, C), f"blk.{i}.attn_output")
+        h = norm(x, f"blk.{i}.ffn_norm")
+        x = x + linear(F.silu(linear(h, f"blk.{i}.ffn_gate")) * linear(h, f"blk.{i}.ffn_up"), f"blk.{i}.ffn_down")
+    return F.linear(norm(x, "output_norm"), w.get("output.weight", w["token_embd.weight"]))
+
+
+def make(name, w, forward, metadata, context, batch, ignored):
+    vocab = w["token_embd.weight"].shape[0]
     ids, targets = torch.randint(vocab, (batch, context)), torch.randint(vocab, (batch, context))
     targets[torch.rand(batch, context) < ignored] = -1
     loss_of = lambda logits: F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)
-    run = lambda: gpt2(w, ids, layers, heads, gelu)
+    run = lambda: forward(w, ids)
 
     tensors = {n: t.clone() for n, t in w.items()} | {"ids": ids, "targets": targets, "logits": run()}
     loss = loss_of(tensors["logits"])
@@ -92,16 +130,53 @@ def make(name, seed, layers, heads, channels, vocab, context, batch, tied, gelu,
         optimizer.step()
         losses.append(loss.detach())
     tensors["losses"] = torch.stack(losses + [loss_of(run()).detach()])
-
-    metadata = {"general.architecture": "gpt2", "general.name": name, "gpt2.context_length": context,
-                "gpt2.embedding_length": channels, "gpt2.feed_forward_length": 4 * channels, "gpt2.block_count": layers,
-                "gpt2.attention.head_count": heads, "gpt2.attention.layer_norm_epsilon": 1e-5}
-    if gelu == "none":
-        metadata["nib.activation"] = "gelu_erf"
-    write_gguf(pathlib.Path(__file__).parent / f"{name}.gguf", metadata, tensors)
+    arch = metadata["general.architecture"]
+    sizes = {f"{arch}.context_length": context, f"{arch}.embedding_length": w["token_embd.weight"].shape[1]}
+    write_gguf(pathlib.Path(__file__).parent / f"{name}.gguf", metadata | {"general.name": name} | sizes, tensors)
     print(name, "loss", tensors["loss"].item(), "losses", [round(x.item(), 6) for x in losses])
 
 
+def make_gpt2(name, seed, layers, heads, channels, vocab, context, batch, tied, gelu, ignored):
+    torch.manual_seed(seed)
+    metadata = {"general.architecture": "gpt2", "gpt2.feed_forward_length": 4 * channels, "gpt2.block_count": layers,
+                "gpt2.attention.head_count": heads, "gpt2.attention.layer_norm_epsilon": 1e-5}
+    if gelu == "none":
+        metadata["nib.activation"] = "gelu_erf"
+    w = random_weights(gpt2_shapes(layers, channels, vocab, context, tied))
+    make(name, w, lambda w, ids: gpt2(w, ids, layers, heads, gelu), metadata, context, batch, ignored)
+
+
+def llama3_scale(factor, low, high, original):
+    def scale(frequency):
+        turns = original * frequency / (2 * math.pi)
+        share = ((turns - low) / (high - low)).clamp(0, 1)
+        return (1 - share) * frequency / factor + share * frequency
+    return scale
+
+
+def make_llama(name, seed, layers, heads, kv_heads, channels, ffn, vocab, context, batch, tied, biases, base, scaling, ignored):
+    torch.manual_seed(seed)
+    metadata = {"general.architecture": "llama", "llama.feed_forward_length": ffn, "llama.block_count": layers,
+                "llama.attention.head_count": heads, "llama.attention.head_count_kv": kv_heads,
+                "llama.attention.layer_norm_rms_epsilon": 1e-5, "llama.rope.dimension_count": channels // heads,
+                "llama.rope.freq_base": base}
+    scale = lambda frequency: frequency
+    if scaling == "linear":
+        metadata |= {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0}
+        scale = lambda frequency: frequency / 4
+    if scaling == "llama3":
+        metadata |= {"llama.rope.scaling.type": "llama3", "llama.rope.scaling.factor": 8.0,
+                     "llama.rope.scaling.original_context_length": 64, "nib.rope.scaling.low_freq_factor": 1.0,
+                     "nib.rope.scaling.high_freq_factor": 4.0}
+        scale = llama3_scale(8.0, 1.0, 4.0, 64)
+    w = random_weights(llama_shapes(layers, channels, heads, kv_heads, ffn, vocab, tied, biases))
+    make(name, w, lambda w, ids: llama(w, ids, layers, heads, kv_heads, 1e-5, base, scale), metadata, context, batch, ignored)
+
+
 if __name__ == "__main__":
-    make("gpt_tied", 1, layers=2, heads=2, channels=16, vocab=23, context=12, batch=3, tied=True, gelu="tanh", ignored=0)
-    make("gpt_untied", 2, layers=2, heads=3, channels=15, vocab=19, context=7, batch=5, tied=False, gelu="none", ignored=0.2)
+    make_gpt2("gpt_tied", 1, layers=2, heads=2, channels=16, vocab=23, context=12, batch=3, tied=True, gelu="tanh", ignored=0)
+    make_gpt2("gpt_untied", 2, layers=2, heads=3, channels=15, vocab=19, context=7, batch=5, tied=False, gelu="none", ignored=0.2)
+    make_llama("llama_tied", 3, layers=2, heads=4, kv_heads=2, channels=24, ffn=40, vocab=23, context=11, batch=3, tied=True,
+               biases=False, base=10000.0, scaling="linear", ignored=0.2)
+    make_llama("llama_untied", 4, layers=2, heads=3, kv_heads=1, channels=24, ffn=28, vocab=19, context=13, batch=2, tied=False,
+               biases=True, base=500.0, scaling="llama3", ignored=0)
