@@ -4,11 +4,11 @@
 #version 450
 #include "common.glsl"
 
-TENSOR(AdamW_g, readonly restrict, float, g);      // (C)
+TENSOR(AdamW_g, readonly restrict, float, g);          // (C)
 TENSOR(AdamW_stats, readonly restrict, float, stats);  // (2): norm, factor
-TENSOR(AdamW_w, restrict, float, w);               // (C)
-TENSOR(AdamW_m, restrict, float, m);               // (C)
-TENSOR(AdamW_v, restrict, float, v);               // (C)
+TENSOR(AdamW_w, restrict, float, w);                   // (C)
+TENSOR(AdamW_m, restrict, float, m);                   // (C)
+TENSOR(AdamW_v, restrict, float, v);                   // (C)
 
 void main() {
     const uint i = group() * W + gl_LocalInvocationIndex;

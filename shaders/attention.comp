@@ -4,13 +4,13 @@
 #include "heads.glsl"
 #include "log.glsl"
 
-ACTIVATION_IN(Attention_q, readonly restrict, q)            // (B,T,C)
-ACTIVATION_IN(Attention_k, readonly restrict, k)            // (B,S,K)
-ACTIVATION_IN(Attention_v, readonly restrict, v)            // (B,S,K)
-TENSOR(Attention_spans, readonly restrict, int, spans);     // (B,T,2)
-ACTIVATION_OUT(Attention_y, writeonly restrict, y)          // (B,T,C)
-TENSOR(Attention_lse, writeonly restrict, float, lse);      // (B,H,T)
-TENSOR(kScratch, readonly restrict, uint, mask);            // of dropout_mask
+ACTIVATION_IN(Attention_q, readonly restrict, q)         // (B,T,C)
+ACTIVATION_IN(Attention_k, readonly restrict, k)         // (B,S,K)
+ACTIVATION_IN(Attention_v, readonly restrict, v)         // (B,S,K)
+TENSOR(Attention_spans, readonly restrict, int, spans);  // (B,T,2)
+ACTIVATION_OUT(Attention_y, writeonly restrict, y)       // (B,T,C)
+TENSOR(Attention_lse, writeonly restrict, float, lse);   // (B,H,T)
+TENSOR(kScratch, readonly restrict, uint, mask);         // of dropout_mask
 
 #include "keys_of.glsl"
 #include "mask_bits.glsl"

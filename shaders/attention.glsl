@@ -1,7 +1,7 @@
-// y_t = sum_s dropout(P[t,s]) v_s,  P[t,s] = softmax_s(scale q_t . k_s),  lse[t] = the softmax's log-sum-exp, by the online softmax of
-// Milakov, Gimelshein 2018 over kKeys keys at a time. A workgroup computes W kRows queries; D is the head size. The shader that
-// includes this defines the tensors q and y and where keys and values are: KEY(at, s, j), VALUE(at, s, j), kBlock, keys_of_row(),
-// keys_of_group(), load(), mask_bits(), store_lse().
+// y_t = sum_s dropout(P[t,s]) v_s,  P[t,s] = softmax_s(scale q_t . k_s),  lse[t] = the softmax's log-sum-exp, by the online
+// softmax of Milakov, Gimelshein 2018 over kKeys keys at a time. A workgroup computes W kRows queries; D is the head size. The
+// shader that includes this defines the tensors q and y and where keys and values are: KEY(at, s, j), VALUE(at, s, j), kBlock,
+// keys_of_row(), keys_of_group(), load(), mask_bits(), store_lse().
 
 const uint kKeys = 2;
 
@@ -11,8 +11,8 @@ uvec2 seen[kRows];  // keys [x, y) that each row sees
 
 bool sees(uint a, uint s) { return s >= seen[a].x && s < seen[a].y; }
 
-/// Adds keys s to s + kKeys - 1, as far as they are before `end`. Bit i of bits[a] says whether dropout drops the weight of key s + i
-/// in row a. What no row of the invocation sees may not be there, so it is not read, or not used.
+/// Adds keys s to s + kKeys - 1, as far as they are before `end`. Bit i of bits[a] says whether dropout drops the weight of
+/// key s + i in row a. What no row of the invocation sees may not be there, so it is not read, or not used.
 void add_keys(Place at, uint s, uint end, uint bits[kRows]) {
     bool wanted[kKeys], any_wanted = false;
     for (uint i = 0; i < kKeys; ++i) {

@@ -1,5 +1,5 @@
-// With M the dropout factors and P = exp(scale q_t . k_s - lse_t):  dS = P ((dy_t . v_s) M - dy_t . y_t),  dq_t = scale sum_s dS k_s. A
-// workgroup computes W kRows queries; D is the head size. Comes after attention_backward_records.
+// With M the dropout factors and P = exp(scale q_t . k_s - lse_t):  dS = P ((dy_t . v_s) M - dy_t . y_t),
+// dq_t = scale sum_s dS k_s. A workgroup computes W kRows queries; D is the head size. Comes after attention_backward_records.
 #version 450
 #include "common.glsl"
 #include "heads.glsl"

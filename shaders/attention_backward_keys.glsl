@@ -1,6 +1,6 @@
 // The rest of attention_backward, sums over the queries t that see key s and over the heads of queries of its head:
-// dk_s = scale sum_t dS q_t, or where VALUES is defined  dv_s = sum_t P M dy_t. A workgroup computes W kRows keys; D is the head size.
-// One launch for both would need 256 registers for kRows D numbers each of key, value, dk and dv, more than GPUs have; dk alone takes
+// dk_s = scale sum_t dS q_t, or where VALUES is defined  dv_s = sum_t P M dy_t. A workgroup computes W kRows keys; D is the head
+// size. One launch for both would need 256 registers for kRows D numbers each of key, value, dk and dv, more than GPUs have; dk alone takes
 // 192. The shader that includes this defines the tensor `gradient`, dk or dv.
 #include "heads.glsl"
 #include "records.glsl"

@@ -1,5 +1,5 @@
-// y_r = sum_s softmax_s(scale q_r . k_s) v_s over the keys of its slot that row r sees: the online softmax of Milakov, Gimelshein 2018
-// over W keys at a time. One workgroup per row and head, for the rows that attention_cached_rows leaves; D is the head size.
+// y_r = sum_s softmax_s(scale q_r . k_s) v_s over the keys of its slot that row r sees: the online softmax of Milakov, Gimelshein
+// 2018 over W keys at a time. One workgroup per row and head, for the rows that attention_cached_rows leaves; D is the head size.
 #version 450
 #include "common.glsl"
 #include "cache.glsl"

@@ -1,4 +1,5 @@
-// weights[b,h,t,s] = softmax_s(scale q_t . k_s) over the keys that t sees, else 0. One workgroup per query and head; D is the head size.
+// weights[b,h,t,s] = softmax_s(scale q_t . k_s) over the keys that t sees, else 0. One workgroup per query and head; D is the
+// head size.
 #version 450
 #include "common.glsl"
 #include "heads.glsl"

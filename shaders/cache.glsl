@@ -1,15 +1,15 @@
 // What the shaders of attention_cached share: keys and values of f32 or f16, and which rows attention_cached_rows takes.
 #include "heads.glsl"
 
-ACTIVATION_IN(AttentionCached_q, readonly restrict, q)           // (R,C)
-TENSOR(AttentionCached_slots, readonly restrict, int, slots);    // (R)
-TENSOR(AttentionCached_spans, readonly restrict, int, spans);    // (R,2)
-TENSOR(AttentionCached_keys, readonly restrict, uint, keys);     // (N,G,S,D)
+ACTIVATION_IN(AttentionCached_q, readonly restrict, q)            // (R,C)
+TENSOR(AttentionCached_slots, readonly restrict, int, slots);     // (R)
+TENSOR(AttentionCached_spans, readonly restrict, int, spans);     // (R,2)
+TENSOR(AttentionCached_keys, readonly restrict, uint, keys);      // (N,G,S,D)
 TENSOR(AttentionCached_values, readonly restrict, uint, values);  // (N,G,S,D)
-ACTIVATION_OUT(AttentionCached_y, writeonly restrict, y)         // (R,C)
+ACTIVATION_OUT(AttentionCached_y, writeonly restrict, y)          // (R,C)
 
-#define CACHED_NUMBER(name, index)                          \
-    (TYPE(name) == kF32 ? uintBitsToFloat(AT(name, index))  \
+#define CACHED_NUMBER(name, index)                         \
+    (TYPE(name) == kF32 ? uintBitsToFloat(AT(name, index)) \
                         : from_f16(name##_data[SHIFT(name) + (index) >> 1] >> 16 * (SHIFT(name) + (index) & 1) & 0xFFFFu))
 
 /// Where the rows of the slot of row r begin, of a head of queries.

@@ -2,12 +2,12 @@
 #version 450
 #include "common.glsl"
 
-TENSOR(CacheStore_k, readonly restrict, float, k);               // (R,K)
-TENSOR(CacheStore_v, readonly restrict, float, v);               // (R,K)
-TENSOR(CacheStore_slots, readonly restrict, int, slots);         // (R)
+TENSOR(CacheStore_k, readonly restrict, float, k);                // (R,K)
+TENSOR(CacheStore_v, readonly restrict, float, v);                // (R,K)
+TENSOR(CacheStore_slots, readonly restrict, int, slots);          // (R)
 TENSOR(CacheStore_positions, readonly restrict, int, positions);  // (R)
-TENSOR(CacheStore_keys, restrict, uint, keys);                   // (N,G,S,D)
-TENSOR(CacheStore_values, restrict, uint, values);               // (N,G,S,D)
+TENSOR(CacheStore_keys, restrict, uint, keys);                    // (N,G,S,D)
+TENSOR(CacheStore_values, restrict, uint, values);                // (N,G,S,D)
 
 /// The nearest f16 number, ties to even, as on the CPU.
 uint to_f16(float x) {
@@ -28,15 +28,15 @@ uint to_f16(float x) {
 bool in_pairs() { return TYPE(keys) == kF16 && is_vec4(keys_operand) && is_vec4(values_operand); }
 
 /// Stores number `at` of k or v as number `to` of the cache; in pairs also the next one.
-#define STORE(cache, to, from, at)                                                                  \
-    if (TYPE(cache) == kF32) {                                                                      \
-        AT(cache, to) = floatBitsToUint(AT(from, at));                                              \
-    } else if (in_pairs()) {                                                                        \
+#define STORE(cache, to, from, at)                                                                     \
+    if (TYPE(cache) == kF32) {                                                                         \
+        AT(cache, to) = floatBitsToUint(AT(from, at));                                                 \
+    } else if (in_pairs()) {                                                                           \
         cache##_data[(SHIFT(cache) + to) / 2] = to_f16(AT(from, at)) | to_f16(AT(from, at + 1)) << 16; \
-    } else {                                                                                        \
-        const uint place = SHIFT(cache) + to, half_of = 16 * (place & 1);                           \
-        atomicAnd(cache##_data[place / 2], ~(0xFFFFu << half_of));                                  \
-        atomicOr(cache##_data[place / 2], to_f16(AT(from, at)) << half_of);                         \
+    } else {                                                                                           \
+        const uint place = SHIFT(cache) + to, half_of = 16 * (place & 1);                              \
+        atomicAnd(cache##_data[place / 2], ~(0xFFFFu << half_of));                                     \
+        atomicOr(cache##_data[place / 2], to_f16(AT(from, at)) << half_of);                            \
     }
 
 void main() {

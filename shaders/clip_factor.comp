@@ -5,7 +5,7 @@
 #include "double.glsl"
 
 TENSOR(ClipFactor_partial, readonly restrict, uvec2, partial);  // (N) in double
-TENSOR(ClipFactor_stats, writeonly restrict, float, stats);   // (2): norm, factor
+TENSOR(ClipFactor_stats, writeonly restrict, float, stats);     // (2): norm, factor
 
 void main() {
     float sum = 0.0;

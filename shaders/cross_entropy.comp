@@ -1,14 +1,14 @@
 // logp[r] = logits[r,target] - log(sum_v exp(logits[r,v])),
-// dlogits[r,v] = loss_scale weights[r] (softmax(logits[r])_v - [v = target]); both 0 where the target is kIgnore; predicted[r] is the
-// first of the largest. One workgroup per row.
+// dlogits[r,v] = loss_scale weights[r] (softmax(logits[r])_v - [v = target]); both 0 where the target is kIgnore; predicted[r] is
+// the first of the largest. One workgroup per row.
 #version 450
 #include "common.glsl"
 
-TENSOR(CrossEntropy_logits, readonly, float, logits);               // (R,V)
-TENSOR(CrossEntropy_targets, readonly restrict, int, targets);      // (R)
-TENSOR(CrossEntropy_weights, readonly restrict, float, weights);    // (R)
-TENSOR(CrossEntropy_logp, writeonly restrict, float, logp);         // (R)
-TENSOR(CrossEntropy_dlogits, writeonly, float, dlogits);            // (R,V), may be logits
+TENSOR(CrossEntropy_logits, readonly, float, logits);                // (R,V)
+TENSOR(CrossEntropy_targets, readonly restrict, int, targets);       // (R)
+TENSOR(CrossEntropy_weights, readonly restrict, float, weights);     // (R)
+TENSOR(CrossEntropy_logp, writeonly restrict, float, logp);          // (R)
+TENSOR(CrossEntropy_dlogits, writeonly, float, dlogits);             // (R,V), may be logits
 TENSOR(CrossEntropy_predicted, writeonly restrict, int, predicted);  // (R)
 
 #include "softmax.glsl"

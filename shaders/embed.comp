@@ -25,7 +25,7 @@ TENSOR(Embed_y, writeonly restrict, float, y);               // (R,C)
 #define DATA(i) wse_data[i]
 #include "number.glsl"
 
-#define NUMBER(name, i)                                                                                \
+#define NUMBER(name, i)                                                                                   \
     (in_blocks(TYPE(name)) ? number_of(TYPE(name), name##_run(TYPE(name), SHIFT(name), (i) / 8), (i) % 8) \
                            : name##_number(TYPE(name), SHIFT(name), i))
 

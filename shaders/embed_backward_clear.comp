@@ -1,5 +1,5 @@
-// Before embed_backward: zeros in rows [begin, end) of dw, unless they are added to, and where `begin` is 0 in the links. One workgroup
-// per row.
+// Before embed_backward: zeros in rows [begin, end) of dw, unless they are added to, and where `begin` is 0 in the links. One
+// workgroup per row.
 #version 450
 #include "common.glsl"
 #include "embed_backward.glsl"

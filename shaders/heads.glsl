@@ -9,8 +9,8 @@ const uint kRows = D > 32 ? 1 : D > 16 ? 2 : 4;  // as in dispatch_attention.cpp
 #define GET_HEAD(name, start, j) get_vec4_##name((start) + 4 * (j), D - 4 * (j))
 #define PUT_HEAD(name, start, j, numbers) put_vec4_##name((start) + 4 * (j), numbers, D - 4 * (j))
 
-/// What an invocation computes: of head `head` of sequence b, number `unit` of all heads, the rows own + W a for a < kRows, which are
-/// among the rows [begin, end) of the workgroup.
+/// What an invocation computes: of head `head` of sequence b, number `unit` of all heads, the rows own + W a for a < kRows, which
+/// are among the rows [begin, end) of the workgroup.
 struct Place {
     uint unit, b, head, begin, end, own;
 };

@@ -1,12 +1,12 @@
 // The tensors of linear and its epilogue. w (N,C) is bound from row `begin` on.
 #include "activations.glsl"
 
-ACTIVATION_IN(Linear_x, readonly restrict, x)          // (R,C)
-TENSOR(Linear_w, readonly restrict, uint, w);          // (N,C)
-TENSOR(Linear_b, readonly restrict, float, b);         // (N)
+ACTIVATION_IN(Linear_x, readonly restrict, x)                 // (R,C)
+TENSOR(Linear_w, readonly restrict, uint, w);                 // (N,C)
+TENSOR(Linear_b, readonly restrict, float, b);                // (N)
 TENSOR(Linear_residual, readonly restrict, float, residual);  // (R,N)
-ACTIVATION_OUT(Linear_y, writeonly restrict, y)        // (R,N)
-ACTIVATION_OUT(Linear_pre, writeonly restrict, pre)      // (R,N)
+ACTIVATION_OUT(Linear_y, writeonly restrict, y)               // (R,N)
+ACTIVATION_OUT(Linear_pre, writeonly restrict, pre)           // (R,N)
 
 #define NUMBER w_number
 #define RUN w_run

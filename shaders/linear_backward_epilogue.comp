@@ -6,9 +6,9 @@
 #include "activations.glsl"
 #include "dropout.glsl"
 
-ACTIVATION_IN(LinearBackwardEpilogue_dy, readonly, dy)            // (R,N)
+ACTIVATION_IN(LinearBackwardEpilogue_dy, readonly, dy)             // (R,N)
 ACTIVATION_IN(LinearBackwardEpilogue_pre, readonly restrict, pre)  // (R,N)
-ACTIVATION_OUT(LinearBackwardEpilogue_dpre, writeonly, dpre)        // (R,N), may be dy
+ACTIVATION_OUT(LinearBackwardEpilogue_dpre, writeonly, dpre)       // (R,N), may be dy
 
 void main() {
     const uint end = live_rows() * p.N, first_block = 4 * (group() * W + gl_LocalInvocationIndex);

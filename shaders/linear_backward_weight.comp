@@ -4,9 +4,9 @@
 #include "activations.glsl"
 
 TENSOR(LinearBackwardWeight_dpre, readonly restrict, float, dpre);  // (R,N)
-ACTIVATION_IN(LinearBackwardWeight_x, readonly restrict, x)      // (R,C)
-TENSOR(LinearBackwardWeight_dw, restrict, float, dw);             // (N,C)
-TENSOR(LinearBackwardWeight_db, restrict, float, db);             // (N)
+ACTIVATION_IN(LinearBackwardWeight_x, readonly restrict, x)         // (R,C)
+TENSOR(LinearBackwardWeight_dw, restrict, float, dw);               // (N,C)
+TENSOR(LinearBackwardWeight_db, restrict, float, db);               // (N)
 
 void store(uint i, vec2 sums, uint count) {
     for (uint q = 0; q < 2; ++q)

@@ -1,5 +1,5 @@
-// From the mask (B,H,T,S) that dropout_mask left in scratch, 1 where a weight is dropped: the bit of key s of query t, with others above
-// it; the bits of keys s to s + 31.
+// From the mask (B,H,T,S) that dropout_mask left in scratch, 1 where a weight is dropped: the bit of key s of query t, with
+// others above it; the bits of keys s to s + 31.
 uint mask_index(Place at, uint t, uint s) { return (at.unit * p.T + t) * p.S + s; }
 uint mask_bit(Place at, uint t, uint s) {
     if (kDropout == 0) return 0;

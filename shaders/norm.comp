@@ -4,10 +4,10 @@
 #include "common.glsl"
 #include "activations.glsl"
 
-TENSOR(Norm_x, readonly restrict, float, x);      // (R,C)
+TENSOR(Norm_x, readonly restrict, float, x);         // (R,C)
 TENSOR(Norm_gain, readonly restrict, float, gain);   // (C)
 TENSOR(Norm_bias, readonly restrict, float, bias);   // (C)
-ACTIVATION_OUT(Norm_y, writeonly restrict, y)     // (R,C)
+ACTIVATION_OUT(Norm_y, writeonly restrict, y)        // (R,C)
 TENSOR(Norm_mean, writeonly restrict, float, mean);  // (R)
 TENSOR(Norm_rstd, writeonly restrict, float, rstd);  // (R)
 

@@ -1,14 +1,14 @@
-// With xhat = (x - mean) rstd and g = dy gain:  dx = rstd (g - mean_c(g) - xhat mean_c(g xhat)), for the root mean square without mean_c(g) and with a mean of
-// 0. One workgroup per row.
+// With xhat = (x - mean) rstd and g = dy gain:  dx = rstd (g - mean_c(g) - xhat mean_c(g xhat)), for the root mean square without
+// mean_c(g) and with a mean of 0. One workgroup per row.
 #version 450
 #include "common.glsl"
 
-TENSOR(NormBackward_dy, readonly restrict, float, dy);    // (R,C)
-TENSOR(NormBackward_x, readonly restrict, float, x);     // (R,C)
+TENSOR(NormBackward_dy, readonly restrict, float, dy);      // (R,C)
+TENSOR(NormBackward_x, readonly restrict, float, x);        // (R,C)
 TENSOR(NormBackward_gain, readonly restrict, float, gain);  // (C)
 TENSOR(NormBackward_mean, readonly restrict, float, mean);  // (R)
 TENSOR(NormBackward_rstd, readonly restrict, float, rstd);  // (R)
-TENSOR(NormBackward_dx, restrict, float, dx);             // (R,C)
+TENSOR(NormBackward_dx, restrict, float, dx);               // (R,C)
 
 void main() {
     const uint r = group(), i = gl_LocalInvocationIndex, row = r * p.C, last = p.C - 1;

@@ -3,10 +3,10 @@
 #version 450
 #include "common.glsl"
 
-TENSOR(NormBackwardWeight_dy, readonly restrict, float, dy);     // (R,C)
-TENSOR(NormBackwardWeight_x, readonly restrict, float, x);      // (R,C)
-TENSOR(NormBackwardWeight_mean, readonly restrict, float, mean);   // (R)
-TENSOR(NormBackwardWeight_rstd, readonly restrict, float, rstd);   // (R)
+TENSOR(NormBackwardWeight_dy, readonly restrict, float, dy);      // (R,C)
+TENSOR(NormBackwardWeight_x, readonly restrict, float, x);        // (R,C)
+TENSOR(NormBackwardWeight_mean, readonly restrict, float, mean);  // (R)
+TENSOR(NormBackwardWeight_rstd, readonly restrict, float, rstd);  // (R)
 TENSOR(kScratch, writeonly restrict, float, sums);                // (ceil(R/D),2,C)
 
 void main() {

@@ -3,9 +3,9 @@
 #version 450
 #include "common.glsl"
 
-TENSOR(kScratch, readonly restrict, float, sums);            // (ceil(R/D),2,C)
-TENSOR(NormBackwardWeight_dgain, restrict, float, dgain);          // (C)
-TENSOR(NormBackwardWeight_dbias, restrict, float, dbias);          // (C)
+TENSOR(kScratch, readonly restrict, float, sums);          // (ceil(R/D),2,C)
+TENSOR(NormBackwardWeight_dgain, restrict, float, dgain);  // (C)
+TENSOR(NormBackwardWeight_dbias, restrict, float, dbias);  // (C)
 
 void main() {
     const uint c = group() * W + gl_LocalInvocationIndex;

@@ -1,5 +1,5 @@
-// What attention_backward_records leaves in scratch for the shaders after it, behind the dropout mask: of each query and head, (B,H,T),
-// its lse, dy . y, and the first and last + 1 key that it sees.
+// What attention_backward_records leaves in scratch for the shaders after it, behind the dropout mask: of each query and head,
+// (B,H,T), its lse, dy . y, and the first and last + 1 key that it sees.
 
 /// Words of the dropout mask, and of padding: mask_bits.glsl reads the word after the last, too.
 uint mask_words() { return kDropout == 0 ? 0 : 4 * ((p.B * p.H * p.T * p.S - 1) / 128 + 2); }

@@ -1,6 +1,6 @@
-// In the first H heads of a row the pair (a, b) becomes (a cos - b sin, b cos + a sin), or where it is inverse the other way round; pair
-// i has cosine rotation[r,i] and sine rotation[r, S/2 + i]. What is beyond the S numbers of a head, and beyond the heads, is copied, of
-// the first `end` numbers of a row. D is the head size. One workgroup per row.
+// In the first H heads of a row the pair (a, b) becomes (a cos - b sin, b cos + a sin), or where it is inverse the other way
+// round; pair i has cosine rotation[r,i] and sine rotation[r, S/2 + i]. What is beyond the S numbers of a head, and beyond the
+// heads, is copied, of the first `end` numbers of a row. D is the head size. One workgroup per row.
 #version 450
 #include "common.glsl"
 

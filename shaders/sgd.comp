@@ -3,10 +3,10 @@
 #version 450
 #include "common.glsl"
 
-TENSOR(Sgd_g, readonly restrict, float, g);      // (C)
+TENSOR(Sgd_g, readonly restrict, float, g);          // (C)
 TENSOR(Sgd_stats, readonly restrict, float, stats);  // (2): norm, factor
-TENSOR(Sgd_w, restrict, float, w);               // (C)
-TENSOR(Sgd_m, restrict, float, m);               // (C)
+TENSOR(Sgd_w, restrict, float, w);                   // (C)
+TENSOR(Sgd_m, restrict, float, m);                   // (C)
 
 void main() {
     const uint i = group() * W + gl_LocalInvocationIndex;

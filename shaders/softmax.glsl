@@ -1,4 +1,5 @@
-// The softmax of a row of logits over the vocabulary, by a workgroup. The shader that includes this defines the tensor `logits` (R,V).
+// The softmax of a row of logits over the vocabulary, by a workgroup. The shader that includes this defines the tensor `logits`
+// (R,V).
 #include "log.glsl"
 
 const int kIgnore = -1;
@@ -29,9 +30,9 @@ float log_sum_exp(uint r) {
 }
 
 /// dlogits[r,v] = factor (softmax(logits[r])_v - [v = target]), which may take the place of the logits.
-#define STORE_GRADIENT(r, lse, target, factor)                                             \
-    for (uint v = gl_LocalInvocationIndex; v < p.N; v += W) {                              \
-        const float softmax = exp_of(AT(logits, r * p.N + v) - lse);                       \
-        const float difference = int(v) == target ? softmax - 1.0 : softmax;               \
-        AT(dlogits, r * p.N + v) = target == kIgnore ? 0.0 : factor * difference;          \
+#define STORE_GRADIENT(r, lse, target, factor)                                    \
+    for (uint v = gl_LocalInvocationIndex; v < p.N; v += W) {                     \
+        const float softmax = exp_of(AT(logits, r * p.N + v) - lse);              \
+        const float difference = int(v) == target ? softmax - 1.0 : softmax;      \
+        AT(dlogits, r * p.N + v) = target == kIgnore ? 0.0 : factor * difference; \
     }

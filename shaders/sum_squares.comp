@@ -4,7 +4,7 @@
 #include "common.glsl"
 #include "double.glsl"
 
-TENSOR(SumSquares_x, readonly restrict, float, x);         // (C)
+TENSOR(SumSquares_x, readonly restrict, float, x);               // (C)
 TENSOR(SumSquares_partial, writeonly restrict, uvec2, partial);  // (ceil(C/kSumBlock)) in double
 
 const uint kSumBlock = 65536, kRun = 32;
