@@ -2,6 +2,7 @@
 // between lines of "--", the last one a text to encode. The first letter says what the others are.
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -42,8 +43,9 @@ void check(const nib::PipelineTokenizer& tokenizer, std::string_view text) {
     }
 }
 
-const std::vector<nib::PipelineTokenizer>& complete_tokenizers() {
-    static const auto tokenizers = [] {
+const std::deque<nib::PipelineTokenizer>& complete_tokenizers() {
+    static std::deque<nib::PipelineTokenizer> all;
+    if (all.empty()) {
         nib::TokenizerSpec model;
         model.decoders = nib::byte_level_decoders();
         for (int byte = 0; byte < 256; ++byte)
@@ -55,15 +57,13 @@ const std::vector<nib::PipelineTokenizer>& complete_tokenizers() {
             model.merges.push_back(merge);
         }
         model.tokens.push_back({"<x>", nib::TokenType::Control});
-        std::vector<nib::PipelineTokenizer> all;
         for (const std::string& steps :
              {nib::gpt2_pre_tokenizers(), nib::llama3_pre_tokenizers(), nib::qwen2_pre_tokenizers()}) {
             model.pre_tokenizers = steps;
             all.emplace_back(model);
         }
-        return all;
-    }();
-    return tokenizers;
+    }
+    return all;
 }
 
 }  // namespace

@@ -29,6 +29,9 @@ public:
     /// The same with other merges than `spec.merges`, which need not be copied there.
     PipelineTokenizer(const TokenizerSpec& spec, std::span<const std::string> merges);
 
+    PipelineTokenizer(const PipelineTokenizer&) = delete;
+    PipelineTokenizer& operator=(const PipelineTokenizer&) = delete;
+
     /// The ids that Hugging Face's tokenizers give, without those of `specials()` around the text unless asked for. Bytes
     /// that are not UTF-8 are words of their own in byte-level BPE, each run of them, and the text between two runs is
     /// treated as if it were all of the text; elsewhere each malformed sequence is read as U+FFFD. Error for text that has
@@ -64,7 +67,7 @@ private:
     TokenizerSpec rest_;  // of the spec: all but tokens and merges
     bool byte_level_;
     TokenTable table_;
-    std::unique_ptr<const WordModel> model_;
+    std::unique_ptr<const WordModel> model_;  // looks into the table
     Normalizer normalizer_;
     PreTokenizer pre_tokenizer_;
     TokenDecoder decoder_;
