@@ -235,6 +235,11 @@ models "is what a training resumes from" good.state.gguf
 works info good.state.gguf
 rm bad.gguf
 
+works train text.txt -o llama.gguf --arch llama --layers 1 --heads 2 --kv-heads 1 --embd 8 --context 8 --iters 1
+works info llama.gguf
+check "nib info knows every architecture" grep -q "^  kv_heads  *1$" "$out"
+rm llama.*
+
 # ---- what commands are asked for -------------------------------------------------------------------------------------
 
 refuses "\"€\" (U+20AC), character 5 (byte offset 4); remove it or use --skip-unknown" run good.gguf -p "The €"

@@ -100,6 +100,7 @@ Json json_model(const ModelConfig& c) {
     return {
         {"layers",       c.layers        },
         {"heads",        c.heads         },
+        {"kv_heads",     c.kv()          },
         {"channels",     c.embd          },
         {"feed_forward", c.feed_forward()},
         {"context",      c.context       },
@@ -146,7 +147,7 @@ Json describe_file(const GgufFile& file) {
         {              "bytes", file.bytes().size()           },
         { "architecture",             file.get_or<std::string>("general.architecture",                        "none")}
     };
-    const bool known = json["architecture"] == "gpt2";
+    const bool known = find_architecture(json["architecture"].get<std::string>()) != nullptr;
     const auto section = [&](const char* key, const auto& describe) {
         try {
             json[key] = describe();

@@ -15,7 +15,7 @@ using Kind = OptionField::Kind;
 
 // clang-format off
 const OptionField kFields[] = {
-    {"--arch",          Kind::Model, &O::arch,          "Model", "architecture: gpt2 or llama"},
+    {"--arch",          Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
     {"--layers",        Kind::Model, &O::layers,        "Model", "transformer blocks"},
     {"--heads",         Kind::Model, &O::heads,         "Model", "attention heads; must divide --embd"},
     {"--embd",          Kind::Model, &O::embd,          "Model", "channels"},

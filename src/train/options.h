@@ -64,7 +64,7 @@ struct OptionField {
     Kind kind;
     Member member;
     const char* group;
-    const char* help;
+    std::string help;
 };
 std::span<const OptionField> option_fields();
 
