@@ -1,4 +1,4 @@
-// After the first token nothing is allocated: operator new is counted while sessions run.
+// After the first token nothing is allocated: operator new is counted while engines run.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -11,9 +11,9 @@
 
 #include "cpu/backend.h"
 #include "cpu/isa.h"
+#include "infer/engine.h"
 #include "infer/generate.h"
 #include "infer/sampler.h"
-#include "infer/session.h"
 #include "ref/kernels.h"
 #include "text/char_tokenizer.h"
 
@@ -66,16 +66,19 @@ struct Allocation : testing::TestWithParam<std::tuple<const KernelTable*, DType,
 };
 
 TEST_P(Allocation, NoneAfterTheFirstToken) {
-    Session session(backend, config, weights, 2, cache);
+    Engine engine(backend, config, weights, {.slots = 2, .cache_type = cache});
     Sampler sampler(sampling, config.vocab);
     const std::vector<int32_t> prompt(20, 3), history(5, 1);
     std::vector<int32_t> next(2, 1);
+    std::vector<EngineRow> rows(2);
     const auto generate = [&](int tokens) {
-        session.reset();
-        session.prefill(prompt);
-        session.copy_to(1);
+        engine.reset();
+        engine.append(0, prompt);
+        engine.copy(0, 1, engine.length(0));
         for (int i = 0; i < tokens; ++i) {
-            const std::span<const float> logits = session.decode(next);
+            for (size_t s = 0; s < 2; ++s)
+                rows[s] = {next[s], static_cast<int32_t>(s), engine.length(static_cast<int64_t>(s)), true};
+            const std::span<const float> logits = engine.step(rows);
             for (uint32_t s = 0; s < 2; ++s)
                 next[s] = sampler.sample(logits.subspan(s * 40, 40), history, s, static_cast<uint64_t>(i));
         }
@@ -97,11 +100,11 @@ TEST_P(Allocation, NoneInGenerateAfterTheFirstToken) {
     options.sampler = sampling;
     options.count = config.context + 10;
     for (const int64_t samples : {1, 2}) {
-        Session session(backend, config, weights, samples, cache);
+        Engine engine(backend, config, weights, {.slots = samples, .cache_type = cache});
         const std::vector<int32_t> prompt(5, 3);
         const int64_t before = allocations;
         int64_t first = 0, last = 0;
-        const GenerateResult result = generate(session, tokenizer, prompt, options, [&](size_t, std::string_view) {
+        const GenerateResult result = generate(engine, tokenizer, prompt, options, [&](size_t, std::string_view) {
             last = allocations;
             if (first == 0) first = last;
         });

@@ -10,7 +10,7 @@
 
 #include "cpu/backend.h"
 #include "cpu/isa.h"
-#include "infer/session.h"
+#include "infer/engine.h"
 #include "model/convert.h"
 #include "model/loaded_model.h"
 #include "test_errors.h"
@@ -60,9 +60,9 @@ TEST_P(ConvertCases, LogitsOrRefusal) {
     EXPECT_MENTIONS(warnings, c.says);
     CpuBackend backend(*kernel_tables().front(), 1);
     const LoadedModel model(request.output, backend);
-    Session session(backend, model.config(), model.weights());
+    Engine engine(backend, model.config(), model.weights());
     const std::vector<int32_t> ids{5, 17, 3, 60};
-    const auto last = session.prefill(ids);
+    const auto last = engine.append(0, ids);
     for (const auto& [id, logit] : c.best) EXPECT_NEAR(last[static_cast<size_t>(id)], logit, 1e-4) << id;
     EXPECT_EQ(std::max_element(last.begin(), last.end()) - last.begin(), c.best[0].first);
 }

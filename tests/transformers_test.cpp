@@ -11,8 +11,9 @@
 
 #include "cpu/backend.h"
 #include "cpu/isa.h"
+#include "engine_steps.h"
+#include "infer/engine.h"
 #include "infer/evaluate.h"
-#include "infer/session.h"
 #include "model/convert.h"
 #include "model/loaded_model.h"
 #include "numbers.h"
@@ -48,11 +49,9 @@ TEST_P(Transformers, LogitsLossAndGreedyText) {
         CpuBackend backend(*table, 2);
         const LoadedModel model((folder / "m.gguf").string(), backend);
 
-        Session session(backend, model.config(), model.weights());
-        std::vector<float> logits;
-        session.all_logits(ids,
-                           [&](std::span<const float> rows) { logits.insert(logits.end(), rows.begin(), rows.end()); });
-        EXPECT_LE(relative_error(logits, numbers<float>(expected, "logits")), 1e-5);
+        Engine engine(backend, model.config(), model.weights());
+        const std::span<const float> all = all_logits(engine, ids);
+        EXPECT_LE(relative_error({all.begin(), all.end()}, numbers<float>(expected, "logits")), 1e-5);
 
         Evaluator evaluator(backend, model.config(), model.weights(), {static_cast<int64_t>(ids.size())});
         const Evaluation loss = evaluator.run([&](int64_t begin, std::span<int32_t> out) {
@@ -61,13 +60,13 @@ TEST_P(Transformers, LogitsLossAndGreedyText) {
         EXPECT_NEAR(loss.loss(), numbers<float>(expected, "loss")[0], 1e-5);
 
         for (const DType cache : {DType::F32, DType::F16}) {
-            Session writer(backend, model.config(), model.weights(), 1, cache);
-            std::span<const float> last = writer.prefill(ids.first(3));
+            Engine writer(backend, model.config(), model.weights(), {.cache_type = cache});
+            std::span<const float> last = writer.append(0, ids.first(3));
             std::vector<int32_t> greedy;
             for (;;) {
                 greedy.push_back(static_cast<int32_t>(std::max_element(last.begin(), last.end()) - last.begin()));
-                if (writer.position() + 1 >= writer.context()) break;
-                last = writer.decode({&greedy.back(), 1});
+                if (writer.length(0) + 1 >= writer.context()) break;
+                last = writer.append(0, {&greedy.back(), 1});
             }
             EXPECT_TRUE(std::ranges::equal(greedy, numbers<int32_t>(expected, "greedy")));
         }

@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "core/backend.h"
-#include "infer/session.h"
+#include "engine_steps.h"
+#include "infer/engine.h"
 #include "quantize_case.h"
 
 namespace nib::test {
@@ -50,13 +51,13 @@ public:
 
     /// Logits (T,V), of all tokens at once or token by token.
     std::vector<float> logits(const Weights& weights, bool at_once, DType cache = DType::F32) {
-        Session session(backend_, config_, weights, 1, cache);
+        Engine engine(backend_, config_, weights, {.cache_type = cache, .logit_rows = 32});
         std::vector<float> all;
         const auto append = [&](std::span<const float> rows) { all.insert(all.end(), rows.begin(), rows.end()); };
         if (at_once)
-            session.all_logits(ids_, append);
+            append(test::all_logits(engine, ids_));
         else
-            for (const int32_t id : ids_) append(session.decode({&id, 1}));
+            for (const int32_t id : ids_) append(engine.append(0, {&id, 1}));
         return all;
     }
 

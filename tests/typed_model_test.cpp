@@ -74,22 +74,22 @@ TEST_P(TypedModel, LogitsAreThoseOfTheModelInF32) {
 TEST_P(TypedModel, SequencesSideBySideEqualSingleOnes) {
     constexpr size_t kSequences = 3;
     const std::span<const int32_t> prompt = model_.ids().first(6);
-    Session single(backend_, model_.config(), model_.weights()),
-        several(backend_, model_.config(), model_.weights(), kSequences);
-    several.prefill(prompt);
-    for (size_t s = 1; s < kSequences; ++s) several.copy_to(static_cast<int64_t>(s));
+    Engine single(backend_, model_.config(), model_.weights()),
+        several(backend_, model_.config(), model_.weights(), {.slots = kSequences});
+    several.append(0, prompt);
+    for (size_t s = 1; s < kSequences; ++s) several.copy(0, static_cast<int64_t>(s), several.length(0));
     for (size_t step = 0; step < 4; ++step) {
         std::vector<int32_t> next;
         for (size_t s = 0; s < kSequences; ++s) next.push_back(model_.ids()[step * kSequences + s]);
-        several.decode(next);
+        decode(several, next);
     }
     std::vector<int32_t> last(kSequences, 5);
-    const std::span<const float> rows = several.decode(last);
+    const std::span<const float> rows = decode(several, last);
     for (size_t s = 0; s < kSequences; ++s) {
         single.reset();
-        single.prefill(prompt);
-        for (size_t step = 0; step < 4; ++step) single.decode({&model_.ids()[step * kSequences + s], 1});
-        const std::span<const float> alone = single.decode({&last[s], 1});
+        single.append(0, prompt);
+        for (size_t step = 0; step < 4; ++step) single.append(0, {&model_.ids()[step * kSequences + s], 1});
+        const std::span<const float> alone = single.append(0, {&last[s], 1});
         EXPECT_TRUE(std::equal(alone.begin(), alone.end(), rows.begin() + static_cast<std::ptrdiff_t>(s * alone.size())));
     }
 }

@@ -9,8 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "engine_steps.h"
 #include "gpt_case.h"
-#include "infer/session.h"
+#include "infer/engine.h"
 #include "io/atomic_file.h"
 #include "io/gguf.h"
 #include "model/loaded_model.h"
@@ -105,7 +106,7 @@ struct VulkanRuntime : VulkanDevice {
     }
 };
 
-// A model in a buffer that may be cut, and sessions on it.
+// A model in a buffer that may be cut, and engines on it.
 struct Model {
     Backend& backend;
     ModelConfig config = tiny_config();
@@ -125,12 +126,12 @@ struct Model {
         });
     }
     std::vector<float> logits() {
-        Session session(backend, config, weights, 2);
+        Engine engine(backend, config, weights, {.slots = 2});
         std::vector<float> all;
         const auto add = [&](std::span<const float> rows) { all.insert(all.end(), rows.begin(), rows.end()); };
-        add(session.prefill(random_tokens(20, config.vocab, 3)).first(static_cast<size_t>(config.vocab)));
-        session.copy_to(1);
-        for (const int32_t id : {3, 16, 0}) add(session.decode(std::vector<int32_t>{id, id / 2}));
+        add(engine.append(0, random_tokens(20, config.vocab, 3)));
+        engine.copy(0, 1, 20);
+        for (const int32_t id : {3, 16, 0}) add(decode(engine, std::vector<int32_t>{id, id / 2}));
         return all;
     }
 };
@@ -249,10 +250,10 @@ TEST_F(VulkanRuntime, RefusesWhatDoesNotFitWithTheSizes) {
 TEST_F(VulkanRuntime, AStepIsOneSubmission) {
     const auto backend = open({.unified = false, .change_functions = count});
     Model model(*backend);
-    Session session(*backend, model.config, model.weights);
-    session.decode(std::vector<int32_t>{1});
+    Engine engine(*backend, model.config, model.weights);
+    engine.append(0, std::vector<int32_t>{1});
     submissions = command_buffers = waits = allocated_commands = 0;
-    for (const int32_t id : {2, 3, 4}) session.decode(std::vector<int32_t>{id});
+    for (const int32_t id : {2, 3, 4}) engine.append(0, std::vector<int32_t>{id});
     EXPECT_EQ(submissions, 3) << "inputs, the plan and the logits together";
     EXPECT_EQ(waits, 3);
     EXPECT_EQ(command_buffers, 6) << "one of inputs, one of the plan";
@@ -262,8 +263,8 @@ TEST_F(VulkanRuntime, AStepIsOneSubmission) {
 TEST_F(VulkanRuntime, LongPlansComeInSeveralSubmissions) {
     const auto backend = open({.max_work = 1000, .change_functions = count});
     Model model(*backend);
-    Session session(*backend, model.config, model.weights);
-    session.decode(std::vector<int32_t>{1});
+    Engine engine(*backend, model.config, model.weights);
+    engine.append(0, std::vector<int32_t>{1});
     EXPECT_EQ(waits, 1);
     EXPECT_GT(submissions, 4) << "kernels end jobs that take long, and what is submitted together is one";
 }

@@ -6,8 +6,9 @@
 #include <vector>
 
 #include "cpu/isa.h"
+#include "engine_steps.h"
 #include "gpt_case.h"
-#include "infer/session.h"
+#include "infer/engine.h"
 #include "numbers.h"
 #include "vulkan_device.h"
 
@@ -71,21 +72,23 @@ struct TwoModels {
 
 struct VulkanModels : Vulkan {};
 
-TEST_F(VulkanModels, SessionsGiveTheLogitsOfTheCpu) {
+TEST_F(VulkanModels, EnginesGiveTheLogitsOfTheCpu) {
     for (const DType cache : {DType::F32, DType::F16}) {
         const TwoModels models(backend(), tiny_config());
         const std::vector<int32_t> ids = random_tokens(27, 17, 3);
         std::vector<float> logits[2], decoded[2];
         for (const GptCase* model : {&models.expected, &models.got}) {
             const size_t i = model == &models.got;
-            Session session(model->backend, model->config, model->weights, 2, cache);
-            session.all_logits(ids, [&](auto rows) { logits[i].insert(logits[i].end(), rows.begin(), rows.end()); });
-            session.reset();
-            const auto prefilled = session.prefill(std::span(ids).first(20));
+            Engine engine(model->backend, model->config, model->weights,
+                          {.slots = 2, .cache_type = cache, .logit_rows = 8});
+            const auto all = all_logits(engine, ids);
+            logits[i].assign(all.begin(), all.end());
+            engine.reset();
+            const auto prefilled = engine.append(0, std::span(ids).first(20));
             decoded[i].assign(prefilled.begin(), prefilled.begin() + 17);
-            session.copy_to(1);
+            engine.copy(0, 1, 20);
             for (const int32_t id : {3, 16, 0}) {
-                const auto row = session.decode(std::vector<int32_t>{id, id / 2});
+                const auto row = decode(engine, std::vector<int32_t>{id, id / 2});
                 decoded[i].insert(decoded[i].end(), row.begin(), row.end());
             }
         }

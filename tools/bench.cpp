@@ -10,7 +10,7 @@
 #include "console.h"
 #include "core/error.h"
 #include "core/plan.h"
-#include "infer/session.h"
+#include "infer/engine.h"
 #include "measure.h"
 #include "options.h"
 #include "plan_printer.h"
@@ -119,11 +119,11 @@ Inference measure_inference(Backend& backend) {
                {                }
         };
     });
-    Session session(backend, config, weights);
+    Engine engine(backend, config, weights);
     const std::vector<int32_t> prompt(kPrefill, 1);
     const auto prefill = [&](int64_t tokens) {
-        session.reset();
-        session.prefill(std::span(prompt).first(static_cast<size_t>(tokens)));
+        engine.reset();
+        engine.append(0, std::span(prompt).first(static_cast<size_t>(tokens)));
     };
     Inference result;
     const double prefills = 1 / time_of([&] { prefill(kPrefill); }, 2);
@@ -132,7 +132,7 @@ Inference measure_inference(Backend& backend) {
     prefill(5);
     int32_t token = 0;
     const auto decode = [&] {
-        session.decode(std::span(&token, 1));
+        engine.append(0, std::span(&token, 1));
         ++token;
     };
     result.decode_tokens_per_second = 1 / time_of(decode, 20);

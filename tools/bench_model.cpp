@@ -6,7 +6,7 @@
 #include "console.h"
 #include "core/error.h"
 #include "core/philox.h"
-#include "infer/session.h"
+#include "infer/engine.h"
 #include "io/gguf.h"
 #include "measure.h"
 #include "model/loaded_model.h"
@@ -66,22 +66,25 @@ void bench_model(Backend& backend, const ModelBenchOptions& o) {
     const Weights weights = weights_in(config, file, map_weights(backend, file));
     const std::vector<int32_t> prompt = random_tokens(prompt_wanted, config.vocab),
                                next = random_tokens(steps_wanted, config.vocab);
-    std::vector<int32_t> step(static_cast<size_t>(o.samples));
     std::vector<double> prefill, decode;
     double memory = 0;
     {
-        Session session(backend, config, weights, o.samples, float_type(o.cache));
+        Engine engine(backend, config, weights, {.slots = o.samples, .cache_type = float_type(o.cache)});
+        std::vector<EngineRow> rows(static_cast<size_t>(o.samples));  // a token of each sample
         for (int i = 0; i <= kRepeats; ++i) {
-            session.reset();
+            engine.reset();
             const double begin = now();
-            session.prefill(prompt);
+            engine.append(0, prompt);
+            const double end = now();
+            for (int32_t s = 1; s < o.samples; ++s) engine.copy(0, s, prompt_wanted);
             const double middle = now();
-            for (const int32_t id : next) {
-                std::fill(step.begin(), step.end(), id);
-                session.decode(step);
+            for (size_t t = 0; t < next.size(); ++t) {
+                for (size_t s = 0; s < rows.size(); ++s)
+                    rows[s] = {next[t], static_cast<int32_t>(s), prompt_wanted + static_cast<int64_t>(t), true};
+                engine.step(rows);
             }
             if (i == 0) continue;  // plans are compiled, pages are read
-            prefill.push_back(middle - begin);
+            prefill.push_back(end - begin);
             decode.push_back(now() - middle);
         }
         memory = anonymous_memory();

@@ -9,7 +9,7 @@
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
-#include "infer/session.h"
+#include "infer/engine.h"
 #include "io/gguf.h"
 #include "io/json_value.h"
 #include "model/config.h"
@@ -222,16 +222,16 @@ std::string text_of_file(const GgufFile& file, const Json& json) {
     return text;
 }
 
-// Of a prompt, the head, and one more token. Only the model's sizes matter.
+// Of a prompt and of one more token. Only the model's sizes matter.
 void dump_plans(const std::string& path) {
     const std::unique_ptr<CpuBackend> backend = make_backend({});
     PlanPrinter printer(*backend);
     const LoadedModel model(model_file(path), printer);
-    Session session(printer, model.config(), model.weights());
+    Engine engine(printer, model.config(), model.weights());
     const std::vector<int32_t> tokens(2, 0);
-    session.prefill(std::span(tokens).first(std::min<size_t>(2, static_cast<size_t>(session.context()))));
-    session.reset();
-    session.decode(std::span(tokens).first(1));
+    engine.append(0, std::span(tokens).first(std::min<size_t>(2, static_cast<size_t>(engine.context()))));
+    engine.reset();
+    engine.append(0, std::span(tokens).first(1));
 }
 
 void info(const Options& o) {

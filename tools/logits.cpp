@@ -8,7 +8,7 @@
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
-#include "infer/session.h"
+#include "infer/engine.h"
 #include "input.h"
 #include "io/atomic_file.h"
 #include "io/npy.h"
@@ -18,6 +18,8 @@
 
 namespace nib {
 namespace {
+
+constexpr size_t kRows = 128;  // whose logits are in memory at a time
 
 constexpr const char* kFooter =
     "The file is NumPy's (.npy): float32 of shape (T,V), in row t the logits after token t.\n\n"
@@ -48,8 +50,14 @@ void logits(const Options& o, Backend& backend) {
     const int64_t shape[] = {T, V};
     const std::string header = npy_header(shape);
     file.write(std::as_bytes(std::span(header)));
-    Session session(backend, model.config(), model.weights());
-    session.all_logits(ids, [&](std::span<const float> rows) { file.write(std::as_bytes(rows)); });
+    Engine engine(backend, model.config(), model.weights(), {.logit_rows = kRows});
+    std::vector<EngineRow> rows;
+    for (int64_t t = 0; t < T; ++t) {
+        rows.push_back({ids[static_cast<size_t>(t)], 0, t, true});
+        if (t + 1 < T && rows.size() < kRows) continue;
+        file.write(std::as_bytes(engine.step(rows)));
+        rows.clear();
+    }
     file.publish();
 }
 

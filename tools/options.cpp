@@ -79,17 +79,20 @@ CLI::Validator token_list() {
             ""};
 }
 
+CLI::Validator one_of(std::vector<std::string> names) {
+    std::string list;
+    for (size_t i = 0; i < names.size(); ++i) list += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
+    return {[names = std::move(names), list](const std::string& text) -> std::string {
+                if (std::find(names.begin(), names.end(), text) != names.end()) return "";
+                return "choose " + list + ", not `" + printable(text, 40) + "`";
+            },
+            ""};
+}
+
 namespace {
 
 CLI::Option* add_float_option(CLI::App& app, const char* flag, std::string& type, const char* help) {
-    return app.add_option(flag, type, help)
-        ->check(CLI::Validator(
-            [](const std::string& text) {
-                return text == "f16" || text == "f32" ? "" : "choose f16 or f32, not `" + printable(text, 40) + "`";
-            },
-            ""))
-        ->type_name("TYPE")
-        ->capture_default_str();
+    return app.add_option(flag, type, help)->check(one_of({"f16", "f32"}))->type_name("TYPE")->capture_default_str();
 }
 
 }  // namespace

@@ -44,6 +44,8 @@ CLI::Validator whole_number(int64_t low = INT64_MIN, int64_t high = INT64_MAX);
 CLI::Validator real_number();
 /// Accepts token numbers as in "1 2 3", of any vocabulary, and "-".
 CLI::Validator token_list();
+/// Accepts these words only.
+CLI::Validator one_of(std::vector<std::string> names);
 
 /// Declares --cache, the type of keys and values, f32 or f16.
 CLI::Option* add_cache_option(CLI::App& app, std::string& type);

@@ -31,8 +31,8 @@ constexpr const char* kFooter =
     "end of a text. A model that has a token for the end of a text, or gets one by --end-token, stops there. A model "
     "without a tokenizer takes its "
     "prompt by --tokens and writes token numbers.\n\n"
-    "The model sees as many tokens as its context has (`nib info`): of a longer prompt the end. When the context is "
-    "full, its oldest half is dropped and the rest evaluated again, so that text can be longer than the context.\n\n"
+    "The model sees as many tokens as its context has (`nib info`): of a longer prompt the end. What happens when the text "
+    "grows beyond that, --overflow says.\n\n"
     "The order of the filters is: repetition penalty, temperature, top-k, top-p, min-p. On a terminal, speed and memory "
     "are shown at the end.\n\n"
     "Examples:\n"
@@ -51,7 +51,7 @@ struct Options {
     int samples = 1;
     std::optional<std::string> end_token;
     bool ignore_end = false, json = false, no_echo = false;
-    std::string cache = "f16";
+    std::string cache = "f16", overflow = "half";
     BackendOptions backend;
 };
 
@@ -82,7 +82,8 @@ void print_json_result(const Options& o, const std::string& backend, const std::
             {"text",    texts[s]                    },
             {"tokens",  result.samples[s].ids.size()},
             {"ids",     result.samples[s].ids       },
-            {"stopped", result.samples[s].stopped   }
+            {"stopped", result.samples[s].stopped   },
+            {"full",    result.samples[s].full      }
         });
     json["prompt_tokens"] = result.prompt_tokens;
     json["prompt_tok_s"] = static_cast<double>(result.prompt_tokens) / result.prompt_seconds;
@@ -113,7 +114,7 @@ struct Writer {
     std::unique_ptr<LoadedModel> model;
     std::vector<int32_t> prompt;
     std::string shown;  // of the prompt: without what was skipped
-    std::unique_ptr<Session> session;
+    std::unique_ptr<Engine> engine;
 };
 
 Writer prepare(Options& o, std::unique_ptr<Backend> backend) {
@@ -127,12 +128,13 @@ Writer prepare(Options& o, std::unique_ptr<Backend> backend) {
     if (prompt.empty()) prompt.push_back(tokenizer.first_token());
 
     const DType cache = float_type(o.cache);
-    if (const double bytes = Session::cache_bytes(model->config(), o.samples, cache), limit = memory_limit(); bytes > limit)
+    if (const double bytes = Engine::cache_bytes(model->config(), o.samples, cache), limit = memory_limit(); bytes > limit)
         fail("%d samples need %s of memory for their keys and values, but this machine has %s; choose fewer --samples",
              o.samples, human_bytes(bytes).c_str(), human_bytes(limit).c_str());
-    auto session = std::make_unique<Session>(*backend, model->config(), model->weights(), o.samples, cache);
-    session->prepare_prefill(std::min(static_cast<int64_t>(prompt.size()), model->config().context));
-    return {std::move(backend), std::move(model), std::move(prompt), std::move(shown), std::move(session)};
+    auto engine = std::make_unique<Engine>(*backend, model->config(), model->weights(),
+                                           EngineOptions{.slots = o.samples, .cache_type = cache});
+    engine->prepare(std::min(static_cast<int64_t>(prompt.size()), model->config().context));
+    return {std::move(backend), std::move(model), std::move(prompt), std::move(shown), std::move(engine)};
 }
 
 void run(Options& o) {
@@ -143,6 +145,7 @@ void run(Options& o) {
     const Tokenizer& tokenizer = w.model->tokenizer();
     const int64_t context = w.model->config().context;
     if (!o.ignore_end) o.generate.end = tokenizer.end_token();
+    o.generate.overflow = o.overflow == "half" ? Overflow::Half : o.overflow == "slide" ? Overflow::Slide : Overflow::Stop;
     if (static_cast<int64_t>(w.prompt.size()) > context)
         std::fprintf(stderr, "nib: warning: the prompt has %zu tokens; the model reads the last %lld\n", w.prompt.size(),
                      static_cast<long long>(context));
@@ -166,7 +169,7 @@ void run(Options& o) {
         else
             texts[s] += text;
     };
-    const GenerateResult result = generate(*w.session, tokenizer, w.prompt, o.generate, sink);
+    const GenerateResult result = generate(*w.engine, tokenizer, w.prompt, o.generate, sink);
     if (first_seconds == 0) first_seconds = seconds_since_start();
     if (o.json) return print_json_result(o, w.backend->name(), w.shown, texts, result, first_seconds);
     print("\n");
@@ -174,6 +177,8 @@ void run(Options& o) {
         begin(s);
         print(texts[s] + "\n");
     }
+    if (std::any_of(result.samples.begin(), result.samples.end(), [](const auto& sample) { return sample.full; }))
+        std::fprintf(stderr, "nib: the context of %lld tokens is full\n", static_cast<long long>(context));
     if (o.backend.verbose || stderr_is_terminal()) print_summary(o, w.backend->name(), result, first_seconds);
 }
 
@@ -230,6 +235,12 @@ void run_command(CLI::App& app) {
     app.add_flag("--no-echo", o->no_echo, "do not print the prompt");
     app.add_flag("--json", o->json, "print one JSON object at the end instead of the text as it comes");
     app.add_flag("-v,--verbose", o->backend.verbose, "show speed and memory at the end, also when not on a terminal");
+    app.add_option("--overflow", o->overflow,
+                   "when the context is full: half drops its oldest half and goes on, slide sees the last context-full at "
+                   "each token, all of it evaluated again (slow), stop ends the text")
+        ->check(one_of({"half", "slide", "stop"}))
+        ->type_name("HOW")
+        ->capture_default_str();
     add_cache_option(app, o->cache);
     add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);

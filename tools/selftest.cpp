@@ -17,7 +17,7 @@
 #include "core/error.h"
 #include "core/op_table.h"
 #include "cpu/isa.h"
-#include "infer/session.h"
+#include "infer/engine.h"
 #include "options.h"
 #include "random_training.h"
 #include "ref/kernels.h"
@@ -99,10 +99,10 @@ std::vector<double> train_and_run(Backend& backend, const TrainingSizes& sizes) 
         results.push_back(training.step());
     }
     results.push_back(training.evaluate());
-    Session session(backend, training.config(), training.weights());
-    const std::vector<int32_t> prompt(static_cast<size_t>(std::min<int64_t>(20, session.context() - 1)), 1);
-    if (!prompt.empty()) session.prefill(prompt);
-    const std::span<const float> logits = session.decode(std::vector<int32_t>{0});
+    Engine engine(backend, training.config(), training.weights());
+    const std::vector<int32_t> prompt(static_cast<size_t>(std::min<int64_t>(20, engine.context() - 1)), 1);
+    if (!prompt.empty()) engine.append(0, prompt);
+    const std::span<const float> logits = engine.append(0, std::vector<int32_t>{0});
     results.insert(results.end(), logits.begin(), logits.end());
     return results;
 }

@@ -123,12 +123,12 @@ std::string resume_command(const CLI::App& app, const Options& o) {
 void write_sample(const TrainStep& train, const CharTokenizer& tokenizer, const std::string& prompt, int64_t step) {
     std::vector<int32_t> ids = tokenizer.encode(prompt);
     if (ids.empty()) ids.push_back(tokenizer.first_token());
-    Session session(train.backend(), train.config(), train.weights());
+    Engine engine(train.backend(), train.config(), train.weights());
     GenerateOptions options;
     options.count = kSampleTokens;
     options.sampler.seed = 1;
     print(strprintf("--- sample after step %lld ---\n%s", static_cast<long long>(step), prompt.c_str()));
-    generate(session, tokenizer, ids, options, [](size_t, std::string_view text) { print(text); });
+    generate(engine, tokenizer, ids, options, [](size_t, std::string_view text) { print(text); });
     print("\n---\n");
 }
 

@@ -39,6 +39,12 @@ public:
     virtual bool by_columns(const Node&) const { return true; }
 };
 
+/// Bytes that go from one place on the device to another.
+struct Copy {
+    Location from, to;
+    size_t bytes = 0;
+};
+
 class Backend {
 public:
     virtual ~Backend() = default;
@@ -61,6 +67,8 @@ public:
     /// Copies between the host and a buffer; never called while a plan runs.
     virtual void upload(Location to, std::span<const std::byte> bytes) = 0;
     virtual void download(Location from, std::span<std::byte> bytes) const = 0;
+    /// Copies within the device; what is copied and where to do not overlap, nor does any cross a multiple of segment().
+    virtual void copy(std::span<const Copy> copies) = 0;
     /// Makes plan.executable.
     virtual void prepare(Plan& plan) = 0;
     /// One step. Allocates nothing.

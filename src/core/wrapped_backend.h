@@ -21,6 +21,7 @@ public:
     void release(int buffer) override { inner_.release(buffer); }
     void upload(Location to, std::span<const std::byte> bytes) override { inner_.upload(to, bytes); }
     void download(Location from, std::span<std::byte> bytes) const override { inner_.download(from, bytes); }
+    void copy(std::span<const Copy> copies) override { inner_.copy(copies); }
     void prepare(Plan& plan) override { inner_.prepare(plan); }
     void run(const Plan& plan, const Step& step) override { inner_.run(plan, step); }
     Peak measure_peak(const Stopwatch& stopwatch) override { return inner_.measure_peak(stopwatch); }

@@ -197,6 +197,10 @@ void CpuBackend::download(Location from, std::span<std::byte> bytes) const {
     if (!bytes.empty()) std::memcpy(bytes.data(), address(from), bytes.size());
 }
 
+void CpuBackend::copy(std::span<const Copy> copies) {
+    for (const Copy& c : copies) std::memcpy(address(c.to), address(c.from), c.bytes);
+}
+
 void CpuBackend::prepare(Plan& plan) {
     auto made = std::make_unique<CpuPlan>();
     made->backend = this;

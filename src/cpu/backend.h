@@ -35,6 +35,7 @@ public:
     void release(int buffer) override;
     void upload(Location to, std::span<const std::byte> bytes) override;
     void download(Location from, std::span<std::byte> bytes) const override;
+    void copy(std::span<const Copy> copies) override;
     void prepare(Plan& plan) override;
     void run(const Plan& plan, const Step& step) override;
     Peak measure_peak(const Stopwatch& stopwatch) override;

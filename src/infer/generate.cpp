@@ -18,7 +18,7 @@ double seconds(Clock::time_point from, Clock::time_point to) { return std::chron
 constexpr size_t kCharacterTokens = 8;  // more than a character can be made of
 constexpr int64_t kReserved = 1 << 16;  // tokens of output; a longer one grows as it comes
 
-// One continuation of the prompt.
+// One continuation of the prompt, in the slot of its number.
 struct Stream {
     std::vector<int32_t> history;  // prompt and output
     DecodeState decoding;
@@ -29,16 +29,15 @@ struct Stream {
 
 class Generator {
 public:
-    Generator(Session& session, const Tokenizer& tokenizer, std::span<const int32_t> prompt, const GenerateOptions& options,
+    Generator(Engine& engine, const Tokenizer& tokenizer, std::span<const int32_t> prompt, const GenerateOptions& options,
               const TextSink& sink)
-        : session_(session),
+        : engine_(engine),
           tokenizer_(tokenizer),
           options_(options),
           sink_(sink),
-          sampler_(options.sampler, session.vocab()),
-          next_(static_cast<size_t>(session.sequences())),
-          logits_(next_.size() * static_cast<size_t>(session.vocab())) {
-        result_.samples.resize(next_.size());
+          sampler_(options.sampler, engine.vocab()),
+          logits_(static_cast<size_t>(engine.vocab())) {
+        result_.samples.resize(static_cast<size_t>(engine.slots()));
         // The token that begins a text is none of its text.
         const bool only_begun = prompt.size() == 1 && prompt[0] == tokenizer.begin_token();
         DecodeState decoding;
@@ -46,7 +45,7 @@ public:
         std::string begun;
         for (const int32_t id : prompt.last(only_begun ? 0 : std::min(prompt.size(), kCharacterTokens)))
             begun += tokenizer.decode_next(id, decoding);
-        for (size_t s = 0; s < next_.size(); ++s) {
+        for (size_t s = 0; s < result_.samples.size(); ++s) {
             streams_.push_back({{}, decoding, {}, StopFilter(options.stop), false});
             streams_[s].history.reserve(prompt.size() + static_cast<size_t>(std::min(options.count, kReserved)));
             streams_[s].history.assign(prompt.begin(), prompt.end());
@@ -58,19 +57,11 @@ public:
 
     GenerateResult run(std::span<const int32_t> prompt) {
         const Clock::time_point start = Clock::now();
-        const auto tokens = std::min(static_cast<int64_t>(prompt.size()), session_.context());
-        if (options_.count > 1) session_.prepare_decode();  // now, so that nothing is allocated after the first token
-        if (options_.count > session_.context() + 1 - tokens) session_.prepare_prefill(kept());
+        const auto tokens = std::min(static_cast<int64_t>(prompt.size()), engine_.context());
+        reserve(tokens);
         read(prompt.last(static_cast<size_t>(tokens)));
-        if (options_.count > 0) choose(0);
         const Clock::time_point first = Clock::now();
-        for (int64_t i = 1; i < options_.count && !all_done(); ++i) {
-            if (session_.position() < session_.context())
-                keep(session_.decode(next_), 0);
-            else
-                shift();
-            choose(i);
-        }
+        for (int64_t i = 1; i < options_.count && evaluate(); ++i) choose(i);
         for (size_t s = 0; s < streams_.size(); ++s) {
             end(s);
             const std::vector<int32_t>& history = streams_[s].history;
@@ -82,55 +73,73 @@ public:
     }
 
 private:
-    // Evaluates the prompt once, for all samples.
+    // Tokens that a sample evaluates when its context is full: of the half that stays, and the one that did not fit.
+    int64_t kept() const { return options_.overflow == Overflow::Half ? engine_.context() / 2 + 1 : engine_.context(); }
+
+    // Compiles and reserves all that is needed, so that nothing is allocated after the first token.
+    void reserve(int64_t prompt_tokens) {
+        const int64_t samples = engine_.slots();
+        int64_t rows = samples;
+        if (options_.count > 1) engine_.prepare(rows);
+        if (options_.overflow != Overflow::Stop && options_.count > engine_.context() + 1 - prompt_tokens)
+            engine_.prepare(rows = samples * kept());
+        rows_.reserve(static_cast<size_t>(rows));
+    }
+
+    // Evaluates the prompt once, for all samples, and begins each.
     void read(std::span<const int32_t> prompt) {
-        session_.reset();
-        const std::span<const float> logits = session_.prefill(prompt);
+        engine_.reset();
+        const std::span<const float> logits = engine_.append(0, prompt);
+        result_.prompt_tokens = engine_.length(0);
         for (size_t s = 0; s < streams_.size(); ++s) {
-            keep(logits, s);
-            session_.copy_to(static_cast<int64_t>(s));
-        }
-        result_.prompt_tokens = session_.position();
-    }
-
-    // Tokens with which a sample begins anew: the newer half of its context and the one that did not fit.
-    int64_t kept() const { return session_.context() / 2 + 1; }
-
-    // Sequence 0, through which all samples go, is the last.
-    void shift() {
-        const auto tokens = static_cast<size_t>(kept());
-        for (size_t s = streams_.size(); s-- > 0;) {
-            if (streams_[s].done && s > 0) continue;
-            session_.reset();
-            keep(session_.prefill(std::span(streams_[s].history).last(tokens)), s);
-            session_.copy_to(static_cast<int64_t>(s));
+            engine_.copy(0, static_cast<int64_t>(s), result_.prompt_tokens);
+            if (options_.count > 0) choose(s, logits, 0);
         }
     }
 
-    void keep(std::span<const float> logits, size_t sample) {
-        std::copy(logits.begin(), logits.end(),
-                  logits_.begin() + static_cast<std::ptrdiff_t>(sample * static_cast<size_t>(session_.vocab())));
-    }
-
-    // Token number i of each sample.
-    void choose(int64_t i) {
-        const auto V = static_cast<size_t>(session_.vocab());
+    // The newest token of each sample that goes on, after those it still sees where its context was full. Returns whether
+    // there is any such sample.
+    bool evaluate() {
+        rows_.clear();
         for (size_t s = 0; s < streams_.size(); ++s) {
-            Stream& stream = streams_[s];
-            if (stream.done) continue;  // the last token again, and nobody reads what follows it
-            const auto logits = std::span(logits_).subspan(s * V, V);
-            for (const size_t id : never_) logits[id] = -INFINITY;
-            next_[s] = sampler_.sample(logits, stream.history, static_cast<uint32_t>(s), static_cast<uint64_t>(i));
-            stream.history.push_back(next_[s]);
-            result_.decoded_tokens += i > 0;
-            if (next_[s] == options_.end) {
+            if (streams_[s].done) continue;
+            const auto slot = static_cast<int32_t>(s);
+            const bool full = engine_.length(slot) == engine_.context();
+            if (full && options_.overflow == Overflow::Stop) {
+                result_.samples[s].full = true;
                 end(s);
-            } else {
-                show(s, stream.stop.push(stream.characters.push(tokenizer_.decode_next(next_[s], stream.decoding))));
-                stream.done = stream.stop.stopped();
+                continue;
             }
-            result_.samples[s].stopped = stream.done;
+            int64_t position = full ? 0 : engine_.length(slot);
+            for (const int32_t token : std::span(streams_[s].history).last(static_cast<size_t>(full ? kept() : 1)))
+                rows_.push_back({token, slot, position++, false});
+            rows_.back().logits = true;
         }
+        if (!rows_.empty()) chosen_from_ = engine_.step(rows_);
+        return !rows_.empty();
+    }
+
+    // Token number i of each sample that goes on.
+    void choose(int64_t i) {
+        size_t row = 0;
+        for (size_t s = 0; s < streams_.size(); ++s)
+            if (!streams_[s].done) choose(s, chosen_from_.subspan(row++ * logits_.size(), logits_.size()), i);
+    }
+
+    void choose(size_t s, std::span<const float> logits, int64_t i) {
+        Stream& stream = streams_[s];
+        std::copy(logits.begin(), logits.end(), logits_.begin());
+        for (const size_t id : never_) logits_[id] = -INFINITY;
+        const int32_t token = sampler_.sample(logits_, stream.history, static_cast<uint32_t>(s), static_cast<uint64_t>(i));
+        stream.history.push_back(token);
+        result_.decoded_tokens += i > 0;
+        if (token == options_.end) {
+            end(s);
+        } else {
+            show(s, stream.stop.push(stream.characters.push(tokenizer_.decode_next(token, stream.decoding))));
+            stream.done = stream.stop.stopped();
+        }
+        result_.samples[s].stopped = stream.done;
     }
 
     // Shows what was held back.
@@ -144,19 +153,16 @@ private:
         if (!text.empty()) sink_(s, text);
     }
 
-    bool all_done() const {
-        return std::all_of(streams_.begin(), streams_.end(), [](const Stream& s) { return s.done; });
-    }
-
-    Session& session_;
+    Engine& engine_;
     const Tokenizer& tokenizer_;
     const GenerateOptions& options_;
     const TextSink& sink_;
     Sampler sampler_;
     std::vector<size_t> never_;  // chosen: ids without a token
     std::vector<Stream> streams_;
-    std::vector<int32_t> next_;  // (B) the newest token of each sample
-    std::vector<float> logits_;  // (B,V) after it
+    std::vector<EngineRow> rows_;         // of a step
+    std::span<const float> chosen_from_;  // (n,V): logits of the n samples that go on
+    std::vector<float> logits_;           // (V) of the sample whose turn it is
     GenerateResult result_;
 };
 
@@ -167,10 +173,11 @@ void check_options(const GenerateOptions& options) {
     const StopFilter stop(options.stop);
 }
 
-GenerateResult generate(Session& session, const Tokenizer& tokenizer, std::span<const int32_t> prompt,
+GenerateResult generate(Engine& engine, const Tokenizer& tokenizer, std::span<const int32_t> prompt,
                         const GenerateOptions& options, const TextSink& sink) {
-    CHECK(!prompt.empty() && options.count >= 0);
-    return Generator(session, tokenizer, prompt, options, sink).run(prompt);
+    if (prompt.empty()) fail("a prompt needs one token at least");
+    if (options.count < 0) fail("%lld tokens cannot be written", static_cast<long long>(options.count));
+    return Generator(engine, tokenizer, prompt, options, sink).run(prompt);
 }
 
 }  // namespace nib

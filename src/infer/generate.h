@@ -8,14 +8,22 @@
 #include <string_view>
 #include <vector>
 
+#include "infer/engine.h"
 #include "infer/sampler.h"
-#include "infer/session.h"
 #include "text/tokenizer.h"
 
 namespace nib {
 
+/// What a sample does whose context is full.
+enum class Overflow {
+    Half,   // drops the oldest half of what it sees, and evaluates the rest again
+    Slide,  // sees the last context-full of tokens at each step, all evaluated again, as minGPT does: slow
+    Stop,   // ends
+};
+
 struct GenerateOptions {
     SamplerOptions sampler;
+    Overflow overflow = Overflow::Half;
     int64_t count = 300;            // tokens of each sample, at most
     std::vector<std::string> stop;  // a sample ends before the first of these in its output
     int32_t end = -1;               // or at this token; -1: none
@@ -28,6 +36,7 @@ struct GenerateResult {
     struct Sample {
         std::vector<int32_t> ids;  // generated
         bool stopped = false;      // by a stop string or the end token, which is the last of `ids` and not shown
+        bool full = false;         // by its context, with Overflow::Stop
     };
     std::vector<Sample> samples;
     int64_t prompt_tokens = 0;   // evaluated; the beginning of a prompt longer than the context is not
@@ -39,11 +48,10 @@ struct GenerateResult {
 /// Receives text that continues sample `sample`: whole UTF-8 characters, never empty.
 using TextSink = std::function<void(size_t sample, std::string_view text)>;
 
-/// Writes one sample for each sequence of `session`, which it resets first. Of a prompt (one token at least) longer than
-/// the context its end is read. When the context is full, its oldest half is dropped and the rest evaluated again. Sample s
-/// is the same whatever the number of samples, up to rounding. A character that the prompt's last tokens begin comes with
-/// the text that completes it.
-GenerateResult generate(Session& session, const Tokenizer& tokenizer, std::span<const int32_t> prompt,
+/// Writes one sample in each slot of `engine`, which it empties first. Of a prompt (one token at least) longer than the
+/// context its end is read. Sample s is the same whatever the number of samples, up to rounding. A character that the
+/// prompt's last tokens begin comes with the text that completes it. Error when options or the prompt make no sense.
+GenerateResult generate(Engine& engine, const Tokenizer& tokenizer, std::span<const int32_t> prompt,
                         const GenerateOptions& options, const TextSink& sink);
 
 }  // namespace nib

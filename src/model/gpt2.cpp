@@ -16,7 +16,7 @@ public:
         tokens_ = list_.matrix("token_embd", c.vocab, C, kStd);
         positions_ = list_.matrix("position_embd", c.context, C, kStd);
         for (int64_t l = 0; l < c.layers; ++l) {
-            const std::string name = block_name(l);
+            const std::string name = block_name(static_cast<size_t>(l)) + ".";
             Block b;
             b.attn_norm = list_.layer_norm(name + "attn_norm", C, c.eps);
             b.attn_qkv = list_.linear(name + "attn_qkv", 3 * C, C, kStd, true);
@@ -34,6 +34,7 @@ public:
         const Weights& w = in.weights;
         const int64_t H = config_.heads;
         Tensor x = g.embed({in.ids, in.positions}, {w[tokens_], w[positions_]}, in.dropout);  // (B,T,C)
+        in.keep(g, "embd", x);
         for (size_t l = 0; l < blocks_.size(); ++l) {
             const Block& b = blocks_[l];
             g.begin_block();
@@ -42,6 +43,7 @@ public:
             x = g.linear(mixed, w[b.attn_output], {.residual = x, .dropout = in.dropout});            // (B,T,C)
             const Tensor up = g.linear(g.norm(x, w[b.ffn_norm]), w[b.ffn_up], {.act = config_.act});  // (B,T,F)
             x = g.linear(up, w[b.ffn_down], {.residual = x, .dropout = in.dropout});                  // (B,T,C)
+            in.keep(g, block_name(l), x);
         }
         return g.norm(x, w[output_norm_]);
     }

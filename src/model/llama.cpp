@@ -18,7 +18,7 @@ public:
         const int64_t C = c.embd, F = c.feed_forward(), Q = c.heads * c.head_dim(), K = c.kv() * c.head_dim();
         tokens_ = list_.matrix("token_embd", c.vocab, C, kStd);
         for (int64_t l = 0; l < c.layers; ++l) {
-            const std::string name = block_name(l);
+            const std::string name = block_name(static_cast<size_t>(l)) + ".";
             Block b;
             b.attn_norm = list_.rms_norm(name + "attn_norm", C, c.eps);
             b.attn_q = list_.linear(name + "attn_q", Q, C, kStd, c.qkv_bias);
@@ -42,6 +42,7 @@ public:
             return g.rope(x, in.rotation, {heads, c.head_dim(), c.rope.interleaved});
         };
         Tensor x = g.embed({in.ids}, {w[tokens_]}, in.dropout);  // (B,T,C)
+        in.keep(g, "embd", x);
         for (size_t l = 0; l < blocks_.size(); ++l) {
             const Block& b = blocks_[l];
             g.begin_block();
@@ -53,6 +54,7 @@ public:
             h = g.norm(x, w[b.ffn_norm]);
             const Tensor gated = g.glu(g.linear(h, w[b.ffn_gate]), g.linear(h, w[b.ffn_up]), c.act);  // (B,T,F)
             x = g.linear(gated, w[b.ffn_down], {.residual = x, .dropout = in.dropout});               // (B,T,C)
+            in.keep(g, block_name(l), x);
         }
         return g.norm(x, w[output_norm_]);
     }

@@ -9,6 +9,7 @@
 
 #include "model/config.h"
 #include "model/parameters.h"
+#include "model/trace.h"
 
 namespace nib {
 
@@ -26,6 +27,11 @@ struct ModelInputs {
     Tensor spans{};                      // (B,T,2) int32 or none: which keys a row may see (AttentionOptions)
     float dropout = 0;                   // of embedding, attention and residual
     const CacheInputs* cache = nullptr;  // null: each sequence attends within itself
+    Trace* trace = nullptr;              // null: nothing is asked for
+
+    void keep(Graph& g, const std::string& name, Tensor t) const {
+        if (trace != nullptr) trace->keep(g, name, t);
+    }
 };
 
 class Model {

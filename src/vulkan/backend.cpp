@@ -37,6 +37,7 @@ public:
     }
     void upload(Location to, std::span<const std::byte> bytes) override;
     void download(Location from, std::span<std::byte> bytes) const override;
+    void copy(std::span<const Copy> copies) override;
     void prepare(Plan& plan) override;
     void run(const Plan& plan, const Step& step) override {
         const Plan* const one = &plan;
@@ -74,6 +75,11 @@ void VulkanBackend::download(Location from, std::span<std::byte> bytes) const {
         }
     }
     memory_.download(from, bytes);
+}
+
+void VulkanBackend::copy(std::span<const Copy> copies) {
+    last_.clear();
+    memory_.copy(copies);
 }
 
 void VulkanBackend::prepare(Plan& plan) { plan.executable = record(plan, context()); }

@@ -85,14 +85,14 @@ Memory::Place Memory::find(Location where) const {
     return {buffer, offset, end - offset};
 }
 
-// Calls copy(place, part of bytes) for each segment that `bytes` at `where` reach into.
-template <class Bytes, class Copy>
-void Memory::by_segment(Location where, Bytes bytes, const Copy& copy) const {
+// Calls visit(place, part of bytes) for each segment that `bytes` at `where` reach into.
+template <class Bytes, class Visit>
+void Memory::by_segment(Location where, Bytes bytes, const Visit& visit) const {
     while (!bytes.empty()) {
         const Place place = find(where);
         const size_t count = std::min<uint64_t>(bytes.size(), place.left);
         CHECK(count > 0);
-        copy(place, bytes.first(count));
+        visit(place, bytes.first(count));
         where.offset += count;
         bytes = bytes.subspan(count);
     }
@@ -104,6 +104,15 @@ void Memory::upload(Location to, std::span<const std::byte> bytes) const {
 
 void Memory::download(Location from, std::span<std::byte> bytes) const {
     by_segment(from, bytes, [&](const Place& at, auto part) { transfers_.download(at.buffer, at.offset, part); });
+}
+
+void Memory::copy(std::span<const Copy> copies) const {
+    for (const Copy& c : copies) {
+        const Place from = find(c.from), to = find(c.to);
+        CHECK(c.bytes <= from.left && c.bytes <= to.left);
+        transfers_.copy(from.buffer, from.offset, to.buffer, to.offset, c.bytes);
+    }
+    transfers_.finish();
 }
 
 }  // namespace nib::vulkan

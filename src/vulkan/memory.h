@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "core/tensor.h"
+#include "core/backend.h"
 #include "vulkan/transfers.h"
 
 namespace nib::vulkan {
@@ -25,6 +25,7 @@ public:
     void release(int buffer);
     void upload(Location to, std::span<const std::byte> bytes) const;
     void download(Location from, std::span<std::byte> bytes) const;
+    void copy(std::span<const Copy> copies) const;
 
     struct Place {
         const Buffer& buffer;
@@ -37,8 +38,8 @@ private:
 
     template <class Fill>
     int make(const Fill& fill);
-    template <class Bytes, class Copy>
-    void by_segment(Location where, Bytes bytes, const Copy& copy) const;
+    template <class Bytes, class Visit>
+    void by_segment(Location where, Bytes bytes, const Visit& visit) const;
 
     Device& device_;
     Transfers& transfers_;

@@ -88,4 +88,9 @@ void Transfers::download(const Buffer& from, uint64_t offset, std::span<std::byt
     }
 }
 
+void Transfers::copy(const Buffer& from, uint64_t from_offset, const Buffer& to, uint64_t to_offset, uint64_t bytes) {
+    const VkBufferCopy region{from_offset, to_offset, bytes};
+    device_.vk().vkCmdCopyBuffer(recording(), from.buffer, to.buffer, 1, &region);
+}
+
 }  // namespace nib::vulkan

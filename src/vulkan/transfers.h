@@ -21,6 +21,8 @@ public:
     void clear(const Buffer& buffer);
     /// Runs what is recorded, then reads from `from`.
     void download(const Buffer& from, uint64_t offset, std::span<std::byte> bytes);
+    /// Records a copy on the device for finish().
+    void copy(const Buffer& from, uint64_t from_offset, const Buffer& to, uint64_t to_offset, uint64_t bytes);
     void finish() {
         if (recording_) run_before({});
     }

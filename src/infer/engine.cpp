@@ -1,0 +1,201 @@
+#include "infer/engine.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace nib {
+namespace {
+
+// Rows of the plans beside the one for a token of each slot: a short prompt, and the steps of a long one.
+constexpr int64_t kShort = 16, kLong = 512;
+constexpr size_t kAlign = 64;
+
+size_t align_up(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
+
+EngineOptions checked(EngineOptions o) {
+    if (o.slots < 1) fail("an engine needs one slot at least");
+    if (o.cache_type != DType::F32 && o.cache_type != DType::F16) fail("keys and values are kept as f32 or f16");
+    if (o.logit_rows < 0) fail("%lld rows with logits make no sense", static_cast<long long>(o.logit_rows));
+    if (o.logit_rows == 0) o.logit_rows = o.slots;
+    return o;
+}
+
+}  // namespace
+
+Engine::Engine(Backend& backend, const ModelConfig& config, const Weights& weights, const EngineOptions& options)
+    : backend_(backend), config_(config), options_(checked(options)), model_(make_model(config)), weights_(weights) {
+    const int64_t N = options_.slots;
+    if (const double bytes = cache_bytes(config, N, options_.cache_type); bytes > 0x1p62)
+        fail("the keys and values of %lld sequences need %s of memory; use fewer", static_cast<long long>(N),
+             human_bytes(bytes).c_str());
+    const size_t bytes = align_up(dtype_bytes(options_.cache_type, N * config.context * config.kv() * config.head_dim()));
+    size_t end = 0;
+    for (int64_t part = 0; part < 2 * config.layers; ++part) {
+        cache_offsets_.push_back(fit_segment(end, bytes, backend.segment(), "keys and values of a layer"));
+        end = cache_offsets_.back() + bytes;
+    }
+    cache_buffer_ = backend.allocate(end);
+    lengths_.assign(static_cast<size_t>(N), 0);
+    next_.assign(static_cast<size_t>(N), -1);
+    logits_.reserve(static_cast<size_t>(N * config.vocab));
+    const int64_t most = N * config.context;
+    for (const int64_t rows : {N, std::max(N, kShort), std::max(N, kLong)}) {
+        const int64_t size = std::min(rows, most);
+        if (!passes_.empty() && size == passes_.back().rows) continue;
+        passes_.emplace_back();
+        passes_.back().rows = size, passes_.back().logit_rows = std::min(size, options_.logit_rows);
+    }
+    const auto rows = static_cast<size_t>(passes_.back().rows);
+    for (auto* values : {&ids_, &slots_, &positions_, &wanted_}) values->resize(rows);
+    spans_.resize(2 * rows);
+    appended_.reserve(rows);
+    copies_.reserve(static_cast<size_t>(2 * config.layers * config.kv()));
+}
+
+Engine::~Engine() {
+    if (cache_buffer_ >= 0) backend_.release(cache_buffer_);
+}
+
+double Engine::cache_bytes(const ModelConfig& c, int64_t slots, DType cache_type) {
+    return 2.0 * static_cast<double>(dtype_bytes(cache_type, 1)) * static_cast<double>(c.layers) *
+           static_cast<double>(c.context) * static_cast<double>(c.kv() * c.head_dim()) * static_cast<double>(slots);
+}
+
+Location Engine::cache(int64_t layer, bool values) const {
+    return {cache_buffer_, cache_offsets_[static_cast<size_t>(2 * layer + values)]};
+}
+
+void Engine::check_slot(int64_t slot) const {
+    if (slot < 0 || slot >= slots())
+        fail("there is no slot %lld of %lld", static_cast<long long>(slot), static_cast<long long>(slots()));
+}
+
+int64_t Engine::length(int64_t slot) const {
+    check_slot(slot);
+    return lengths_[static_cast<size_t>(slot)];
+}
+
+void Engine::truncate(int64_t slot, int64_t length) {
+    if (length < 0 || length > this->length(slot))
+        fail("slot %lld has %lld tokens, not %lld", static_cast<long long>(slot),
+             static_cast<long long>(this->length(slot)), static_cast<long long>(length));
+    lengths_[static_cast<size_t>(slot)] = length;
+}
+
+void Engine::compile_pass(Pass& pass) {
+    const int64_t R = pass.rows, L = pass.logit_rows;
+    std::vector<KvCache> layers;
+    for (int64_t l = 0; l < config_.layers; ++l)
+        layers.push_back({cache(l, false), cache(l, true), options_.cache_type, slots(), config_.kv(), config_.context,
+                          config_.head_dim()});
+    Graph g(Mode::Infer);
+    const RowCount rows = g.add_row_count(), logit_rows = g.add_row_count();
+    pass.tokens = TokenInputs(g, config_, 1, R, rows);
+    pass.slots = g.input("slots", {1, R}, DType::I32, rows);
+    pass.spans = g.input("spans", {1, R, 2}, DType::I32, rows);
+    pass.wanted = g.input("wanted", {L}, DType::I32);
+    const CacheInputs cache{layers, pass.slots, pass.spans};
+    const Tensor hidden = model_->hidden(g, pass.tokens.inputs(weights_, 0, &cache));                       // (1,R,C)
+    pass.logits = g.output(g.linear(g.gather(hidden, pass.wanted, logit_rows), weights_[model_->head()]));  // (1,L,V)
+    pass.plan = compile(std::move(g), backend_);
+}
+
+// The smallest that has room for so many rows, or the largest.
+Engine::Pass& Engine::pass_for(size_t rows) {
+    const auto fits = [&](const Pass& pass) { return static_cast<size_t>(pass.rows) >= rows; };
+    auto found = std::find_if(passes_.begin(), passes_.end(), fits);
+    if (found == passes_.end()) --found;
+    if (!found->plan.backend) compile_pass(*found);
+    return *found;
+}
+
+void Engine::prepare(int64_t rows) {
+    for (auto left = static_cast<size_t>(std::max<int64_t>(rows, 0)); left > 0;)
+        left -= std::min(left, static_cast<size_t>(pass_for(left).rows));
+}
+
+void Engine::check_rows(std::span<const EngineRow> rows) {
+    std::fill(next_.begin(), next_.end(), -1);
+    for (const EngineRow& row : rows) {
+        check_slot(row.slot);
+        int64_t& next = next_[static_cast<size_t>(row.slot)];
+        if (row.token < 0 || row.token >= vocab())
+            fail("token %d is not among the %lld of the model", row.token, static_cast<long long>(vocab()));
+        const bool follows = next < 0 ? row.position >= 0 && row.position <= length(row.slot) : row.position == next;
+        if (!follows || row.position >= context())
+            fail("a token cannot stand at position %lld of slot %d, which has %lld tokens and room for %lld",
+                 static_cast<long long>(row.position), row.slot, static_cast<long long>(next < 0 ? length(row.slot) : next),
+                 static_cast<long long>(context()));
+        next = row.position + 1;
+    }
+}
+
+// Evaluates the first rows, as many as there is room for, and cuts their logits off the front of `logits`.
+size_t Engine::run(Pass& pass, std::span<const EngineRow> rows, std::span<float>& logits) {
+    size_t count = 0, wanted = 0;
+    for (const EngineRow& row : rows.first(std::min(rows.size(), static_cast<size_t>(pass.rows)))) {
+        if (row.logits && wanted == static_cast<size_t>(pass.logit_rows)) break;
+        if (row.logits) wanted_[wanted++] = static_cast<int32_t>(count);
+        ids_[count] = row.token, slots_[count] = row.slot, positions_[count] = static_cast<int32_t>(row.position);
+        spans_[2 * count] = 0, spans_[2 * count + 1] = static_cast<int32_t>(row.position + 1);
+        ++count;
+    }
+    if (wanted == 0) wanted_[0] = 0;  // a plan computes one row at least
+    const Plan& plan = pass.plan;
+    const auto R = static_cast<size_t>(pass.rows);
+    pass.tokens.set(plan, std::span(ids_).first(R), std::span(positions_).first(R));
+    plan.set<int32_t>(pass.slots, std::span(slots_).first(R));
+    plan.set<int32_t>(pass.spans, std::span(spans_).first(2 * R));
+    plan.set<int32_t>(pass.wanted, std::span(wanted_).first(static_cast<size_t>(pass.logit_rows)));
+    plan.run({
+        .rows = {static_cast<int64_t>(count), static_cast<int64_t>(std::max<size_t>(wanted, 1))}
+    });
+    const size_t floats = wanted * static_cast<size_t>(vocab());
+    if (wanted > 0) plan.get(pass.logits, logits.first(floats));
+    logits = logits.subspan(floats);
+    return count;
+}
+
+std::span<const float> Engine::step(std::span<const EngineRow> rows) {
+    check_rows(rows);
+    const auto wanted = std::count_if(rows.begin(), rows.end(), [](const EngineRow& row) { return row.logits; });
+    logits_.resize(static_cast<size_t>(wanted * vocab()));
+    std::span<float> left(logits_);
+    while (!rows.empty()) rows = rows.subspan(run(pass_for(rows.size()), rows, left));
+    for (size_t slot = 0; slot < lengths_.size(); ++slot)
+        if (next_[slot] >= 0) lengths_[slot] = next_[slot];
+    return logits_;
+}
+
+std::span<const float> Engine::append(int64_t slot, std::span<const int32_t> tokens) {
+    if (tokens.empty()) fail("there is no token to append");
+    int64_t position = length(slot);
+    appended_.clear();
+    for (const int32_t token : tokens) appended_.push_back({token, static_cast<int32_t>(slot), position++, false});
+    appended_.back().logits = true;
+    return step(appended_);
+}
+
+void Engine::copy(int64_t from, int64_t to, int64_t count) {
+    check_slot(to);
+    if (count < 0 || count > length(from))
+        fail("slot %lld has %lld tokens, not %lld", static_cast<long long>(from), static_cast<long long>(length(from)),
+             static_cast<long long>(count));
+    if (from == to) return truncate(to, count);
+    const size_t row = dtype_bytes(options_.cache_type, config_.head_dim());
+    copies_.clear();
+    for (int64_t part = 0; part < 2 * config_.layers; ++part)
+        for (int64_t g = 0; g < config_.kv(); ++g) {
+            const auto place = [&](int64_t slot) {  // of the keys or values (S,D) of a head
+                Location where = cache(part / 2, part % 2 != 0);
+                where.offset += static_cast<size_t>((slot * config_.kv() + g) * config_.context) * row;
+                return where;
+            };
+            copies_.push_back({place(from), place(to), row * static_cast<size_t>(count)});
+        }
+    if (count > 0) backend_.copy(copies_);
+    lengths_[static_cast<size_t>(to)] = count;
+}
+
+}  // namespace nib

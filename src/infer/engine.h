@@ -1,0 +1,102 @@
+// Running a model: rows of tokens in, logits out, with a cache of keys and values for each text.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/plan.h"
+#include "model/architecture.h"
+#include "model/token_inputs.h"
+
+namespace nib {
+
+/// A token to evaluate: where it stands, and whether the logits after it are wanted.
+struct EngineRow {
+    int32_t token = 0;
+    int32_t slot = 0;
+    int64_t position = 0;  // from 0, in its slot
+    bool logits = false;
+};
+
+struct EngineOptions {
+    int64_t slots = 1;              // texts that are in the cache side by side
+    DType cache_type = DType::F32;  // of keys and values, F32 or F16
+    int64_t logit_rows = 0;         // with logits in one pass; more take several. 0: as many as slots
+};
+
+/// A model with a cache of N slots, each with room for one text of context() tokens. step() takes rows of any slots: the
+/// prompt of one text, the newest tokens of others. Plans are compiled when they are first needed, or prepared for; after
+/// that a step of at most `slots` rows with logits allocates nothing.
+///
+/// Wrong rows, slots and positions throw Error, before anything has changed.
+class Engine {
+public:
+    /// `backend` and `weights` must outlive the engine. Error when there is not enough memory.
+    Engine(Backend& backend, const ModelConfig& config, const Weights& weights, const EngineOptions& options = {});
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    /// Bytes of keys and values in so many slots.
+    static double cache_bytes(const ModelConfig& config, int64_t slots, DType cache_type = DType::F32);
+
+    int64_t slots() const { return options_.slots; }
+    int64_t context() const { return config_.context; }
+    int64_t vocab() const { return config_.vocab; }
+    /// Tokens in a slot.
+    int64_t length(int64_t slot) const;
+
+    /// Compiles what a step of so many rows needs.
+    void prepare(int64_t rows);
+
+    /// Evaluates rows and returns the logits (n,V) of the n that want them, in the order of the rows; valid until the next
+    /// step. A row sees the tokens before it in its slot and itself. Rows of one slot are in order of position, without
+    /// gaps, and the first is at most at length(slot): at less, what the slot had from there on is forgotten.
+    std::span<const float> step(std::span<const EngineRow> rows);
+    /// Appends tokens (one at least) to a slot; the logits (V) after the last of them.
+    std::span<const float> append(int64_t slot, std::span<const int32_t> tokens);
+
+    /// Makes slot `to` the first `count` tokens of slot `from`.
+    void copy(int64_t from, int64_t to, int64_t count);
+    /// Forgets what a slot had from position `length` on.
+    void truncate(int64_t slot, int64_t length);
+    /// Empties all slots.
+    void reset() { lengths_.assign(lengths_.size(), 0); }
+
+private:
+    // A plan for up to so many rows, of which up to so many want logits.
+    struct Pass {
+        int64_t rows = 0, logit_rows = 0;  // R, L
+        Plan plan;
+        TokenInputs tokens;
+        Tensor slots, spans;  // inputs (1,R), (1,R,2)
+        Tensor wanted;        // input (L): the numbers of the rows that want logits
+        Tensor logits;        // (1,L,V)
+    };
+
+    Location cache(int64_t layer, bool values) const;
+    void check_slot(int64_t slot) const;
+    void check_rows(std::span<const EngineRow> rows);
+    void compile_pass(Pass& pass);
+    Pass& pass_for(size_t rows);
+    size_t run(Pass& pass, std::span<const EngineRow> rows, std::span<float>& logits);
+
+    Backend& backend_;
+    const ModelConfig config_;
+    const EngineOptions options_;
+    const std::unique_ptr<Model> model_;
+    const Weights& weights_;
+    std::vector<size_t> cache_offsets_;  // of the keys (N,G,S,D) of layer 0, its values, the keys of layer 1 ...
+    int cache_buffer_ = -1;
+    std::vector<Pass> passes_;         // by number of rows
+    std::vector<int64_t> lengths_;     // by slot
+    std::vector<int64_t> next_;        // by slot, within a step: the position of its next row; -1: it had none
+    std::vector<EngineRow> appended_;  // by append()
+    std::vector<Copy> copies_;         // by copy()
+    std::vector<float> logits_;        // (n,V), for the caller
+    std::vector<int32_t> ids_, slots_, positions_, spans_, wanted_;  // inputs of a pass
+};
+
+}  // namespace nib
