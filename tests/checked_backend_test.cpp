@@ -208,8 +208,9 @@ TEST(CheckedBackend, FindsAWrongKernel) {
             // large.
             EXPECT_NE(reports[0].find(name), std::string::npos) << name << reports[0];
             for (const std::string& line : reports)
-                if (damaged == off_by_little && line.find(": attention_backward ") == std::string::npos)
+                if (damaged == off_by_little && line.find(": attention_backward ") == std::string::npos) {
                     EXPECT_NE(line.find(name), std::string::npos) << name << line;
+                }
         }
 }
 

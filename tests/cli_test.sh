@@ -25,7 +25,7 @@ mentions train --output --val --resume --overwrite --threads --isa --preset --la
     --warmup --step-size --gamma --optimizer --beta1 --beta2 --adam-eps --momentum --weight-decay --clip --eval-every \
     --eval-tokens --patience --save-every --sample-every --sample-prompt --log-every
 mentions run --prompt --prompt-file --length --temp --top-k --top-p --min-p --repeat-penalty --repeat-last --seed \
-    --samples --stop --skip-unknown --no-special --end-token --ignore-eos --tokens --no-echo --json --verbose --threads --isa
+    --samples --stop --overflow --skip-unknown --no-special --end-token --ignore-eos --tokens --no-echo --json --verbose --threads --isa
 mentions eval --val-fraction --lines --end-token --stride --batch --tokens --no-special --json --threads --isa
 mentions logits --tokens --prompt --no-special --output --threads --isa
 mentions tokenize --prompt --file --decode --no-special --skip-unknown --json
@@ -56,6 +56,7 @@ for number in 0 -1 1000; do wrong_usage "from 1 to 256" train text.txt -o m --th
 for number in -1 18446744073709551615 x; do wrong_usage "--seed: " run good.gguf --seed $number; done
 wrong_usage "--length: " run good.gguf -n -5
 wrong_usage "--samples: " run good.gguf --samples 0
+wrong_usage "choose half, slide or stop, not \`full\`" run good.gguf --overflow full
 wrong_usage "exclude each other" run good.gguf -p A --prompt-file text.txt
 wrong_usage "exclude each other" logits good.gguf -p A --tokens 1 -o x.npy
 wrong_usage "--tokens or --prompt is required" logits good.gguf -o x.npy
@@ -315,6 +316,12 @@ works run good.gguf -p "The" -n 20 --samples 3 --seed 7
 check "three samples" test "$(grep -c '^=== sample [123] of 3 ===$' "$out")" = 3
 works run good.gguf -p "The" -n 20 --samples 3 --json --seed 7 --isa ref --threads 1 && is_json
 check "tells what computed" grep -q '"backend":"cpu ref, 1 thread"' "$out"
+works run good.gguf -p "The" -n 200 --overflow stop --json --seed 7 && is_json
+check "stops where the context is full" grep -q '"full":true' "$out"
+check "says so" grep -q '^nib: the context of [0-9]* tokens is full$' "$err"
+works run good.gguf -p "The" -n 200 --overflow stop --no-echo --seed 7 && cp "$out" stopped
+works run good.gguf -p "The" -n 200 --overflow slide --no-echo --seed 7
+check "slides on from there" test "$(head -c $(($(wc -c < stopped) - 1)) "$out")" = "$(cat stopped)"
 works run good.gguf -p 'The' -n 5 -v
 check "-v shows the speed" grep -q '^\[prompt 3 tokens, .* tok/s; first token after .* ms; .*--seed ' "$err"
 works run good.gguf -n 5 && works run good.gguf -n 5 -p ""

@@ -8,6 +8,7 @@
 
 #include "cpu/isa.h"
 #include "gpt_case.h"
+#include "numbers.h"
 #include "test_errors.h"
 
 namespace nib {
