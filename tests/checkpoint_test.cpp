@@ -29,13 +29,13 @@ protected:
         o.decay_iters = 20;
         o.eval_every = 4;
         o.save_every = 7;
-        r.given = {"--decay-iters", "--save-every"};
+        r.given = {"decay-iters", "save-every"};
         return r;
     }
     TrainRequest resumed(const std::string& name, int64_t iters) const {
         TrainRequest r = request(name, iters);
         r.resume = true;
-        r.given = {"--iters"};
+        r.given = {"iters"};
         return r;
     }
     void expect_same(const std::string& a, const std::string& b) const {
@@ -211,8 +211,8 @@ TEST_F(CheckpointTest, OtherOptionsAndTextsAreRefused) {
     const std::string model = get("m.gguf"), state = get("m.state.gguf"), text = get("text.txt");
     TrainRequest r = resumed("m", 20);
     r.options.lr = 0.5;
-    r.given.insert("--lr");
-    EXPECT_NE(error_of(r).find("--lr 0.003, but 0.5"), std::string::npos) << error_of(r);
+    r.given.insert("lr");
+    EXPECT_NE(error_of(r).find("lr 0.003, but 0.5"), std::string::npos) << error_of(r);
     put("text.txt", text + "and the crow");
     EXPECT_NE(error_of(resumed("m", 20)).find("characters"), std::string::npos);
     std::string other = text;

@@ -57,8 +57,8 @@ for number in -1 18446744073709551615 x; do wrong_usage "--seed: " run good.gguf
 wrong_usage "--length: " run good.gguf -n -5
 wrong_usage "--samples: " run good.gguf --samples 0
 wrong_usage "choose half, slide or stop, not \`full\`" run good.gguf --overflow full
-wrong_usage "exclude each other" run good.gguf -p A --prompt-file text.txt
-wrong_usage "exclude each other" logits good.gguf -p A --tokens 1 -o x.npy
+wrong_usage "either resumed or overwritten" run good.gguf -p A --prompt-file text.txt
+wrong_usage "either resumed or overwritten" logits good.gguf -p A --tokens 1 -o x.npy
 wrong_usage "--tokens or --prompt is required" logits good.gguf -o x.npy
 wrong_usage "works only with --train" bench --layers 2
 wrong_usage "there is no instruction set \`abacus\`; this machine has: " run good.gguf --isa abacus
@@ -117,9 +117,9 @@ value 1 --gamma 0
 value 1 --schedule wavy "\`wavy\`"
 value 1 --optimizer lion "\`lion\`"
 for n in 0 -5 5000000000; do wrong_usage "--iters is $n" train text.txt "${new[@]}" --iters $n; done
-wrong_usage "--patience needs validation" train text.txt "${new[@]}" --patience 2 --val-fraction 0
+wrong_usage "--patience needs a validation text" train text.txt "${new[@]}" --patience 2 --val-fraction 0
 refuses "\"€\" (U+20AC) (byte offset 4)" train text.txt "${new[@]}" --sample-prompt "The €"
-wrong_usage "exclude each other" train text.txt "${new[@]}" --resume --overwrite
+wrong_usage "either resumed or overwritten" train text.txt "${new[@]}" --resume --overwrite
 
 name() { refuses "$1" train text.txt "${tiny[@]}" --iters 1 -o "$2"; }
 name "good.gguf: already exists; add --resume" good
@@ -143,11 +143,11 @@ fi
 # ---- divergence, full disk -------------------------------------------------------------------------------------------
 
 diverge=(--lr 1e30 --clip 0 --warmup 0 --schedule constant)
-fails "try a lower --lr (it is 1e+30), --clip 1 (it is 0) or a longer --warmup (0); nothing was saved" train text.txt "${new[@]}" "${diverge[@]}"
-fails "try a lower --lr (it is 1e+30) or a longer --warmup (0); nothing was saved" train text.txt "${new[@]}" --lr 1e30 --warmup 0 --schedule constant
+fails "try a lower learning rate (it is 1e+30), clipping the gradients at 1 (it is 0) or a longer warm-up (0); nothing was saved" train text.txt "${new[@]}" "${diverge[@]}"
+fails "try a lower learning rate (it is 1e+30) or a longer warm-up (0); nothing was saved" train text.txt "${new[@]}" --lr 1e30 --warmup 0 --schedule constant
 nib train text.txt -o wild "${tiny[@]}" --optimizer sgd --momentum 0 --lr 100 --clip 0 --warmup 0 --save-every 1
 check "divergence ends with 1 and names the checkpoint that is kept" \
-    test $? = 1 -a "$(grep -c 'nib: error: .*the checkpoint of step [0-9]* in wild.gguf is kept, and --resume' "$err")" = 1
+    test $? = 1 -a "$(grep -c 'nib: error: .*the checkpoint of step [0-9]* in wild.gguf is kept and can be resumed' "$err")" = 1
 wrong_usage "--cache: choose f16 or f32, not \`q8_0\`" run wild --cache q8_0
 works run wild -n 3 --cache f32 # keys and values are beyond the range of f16
 works train text.txt -o wild --resume --iters 1
@@ -384,15 +384,15 @@ check "and the same state" same whole.state.gguf part.state.gguf
 works train text.txt -o part --resume --iters 12
 check "nothing to do" grep -q 'nothing to do' "$err"
 resume() { refuses "$1" train "${@:2}" --resume; }
-resume "was trained with --lr" text.txt -o part --lr 0.5
-resume "was trained with --embd 8, but 16 was given" text.txt -o part --embd 16
-resume "was trained with --untied off, but on was given" text.txt -o part --untied
-resume "was trained with --schedule \`cosine\`" text.txt -o part --schedule linear
+resume "was trained with lr" text.txt -o part --lr 0.5
+resume "was trained with embd 8, but 16 was given" text.txt -o part --embd 16
+resume "was trained with untied off, but on was given" text.txt -o part --untied
+resume "was trained with schedule \`cosine\`" text.txt -o part --schedule linear
 resume "needs the same text" folder/a.txt text.txt -o part
 sed 's/fox/cow/' text.txt > cows.txt && resume "needs the same text" cows.txt -o part
 sed 's/went out 7/tent oud 7/' text.txt > other.txt && resume "another text of the same length" other.txt -o part
-resume "give it again with --val" text.txt -o val
-resume "leave out --val" text.txt --val text.txt -o part
+resume "validation text; give it again" text.txt -o val
+resume "validation text; give none" text.txt --val text.txt -o part
 resume "new.gguf: there is no such file to resume" text.txt -o new
 resume "is a folder" text.txt -o folder
 cp part.gguf alone.gguf && resume "alone.state.gguf: there is no such file" text.txt -o alone && rm alone.gguf
@@ -402,7 +402,7 @@ cp part.gguf alone.gguf && head -c 2000 part.state.gguf > alone.state.gguf && re
 cp text.txt alone.state.gguf && resume "alone.state.gguf: not a GGUF file" text.txt -o alone
 cp part.state.gguf alone.state.gguf && printf '\x77' | dd of=alone.gguf bs=1 seek=$((size - 1)) conv=notrunc status=none
 fails "one of the files was changed or is damaged" train text.txt -o alone --resume --iters 20
-cp good.best.gguf alone.gguf && resume "was not written by nib train" text.txt -o alone
+cp good.best.gguf alone.gguf && resume "holds no training" text.txt -o alone
 
 # ---- signals and closed streams --------------------------------------------------------------------------------------
 

@@ -58,14 +58,14 @@ TEST(Schedule, RefusesImpossibleValues) {
         return error_of([&] { check_schedule(s); });
     };
     EXPECT_EQ(refused([](Schedule&) {}), "");
-    EXPECT_NE(refused([](Schedule& s) { s.lr = kNan; }).find("--lr is nan"), std::string::npos);
-    EXPECT_NE(refused([](Schedule& s) { s.lr = -1; }).find("--lr"), std::string::npos);
-    EXPECT_NE(refused([](Schedule& s) { s.lr = INFINITY; }).find("--lr"), std::string::npos);
-    EXPECT_NE(refused([](Schedule& s) { s.min_lr = 1; }).find("--min-lr"), std::string::npos);
-    EXPECT_NE(refused([](Schedule& s) { s.min_lr = kNan; }).find("--min-lr"), std::string::npos);
-    EXPECT_NE(refused([](Schedule& s) { s.warmup = -1; }).find("--warmup"), std::string::npos);
-    EXPECT_NE(refused([](Schedule& s) { s.step_size = 0; }).find("--step-size"), std::string::npos);
-    EXPECT_NE(refused([](Schedule& s) { s.gamma = 0; }).find("--gamma"), std::string::npos);
+    EXPECT_NE(refused([](Schedule& s) { s.lr = kNan; }).find("lr is nan"), std::string::npos);
+    EXPECT_NE(refused([](Schedule& s) { s.lr = -1; }).find("lr"), std::string::npos);
+    EXPECT_NE(refused([](Schedule& s) { s.lr = INFINITY; }).find("lr"), std::string::npos);
+    EXPECT_NE(refused([](Schedule& s) { s.min_lr = 1; }).find("min-lr"), std::string::npos);
+    EXPECT_NE(refused([](Schedule& s) { s.min_lr = kNan; }).find("min-lr"), std::string::npos);
+    EXPECT_NE(refused([](Schedule& s) { s.warmup = -1; }).find("warmup"), std::string::npos);
+    EXPECT_NE(refused([](Schedule& s) { s.step_size = 0; }).find("step-size"), std::string::npos);
+    EXPECT_NE(refused([](Schedule& s) { s.gamma = 0; }).find("gamma"), std::string::npos);
     EXPECT_NE(error_of([] { schedule_kind("sine"); }).find("sine"), std::string::npos);
 }
 
@@ -79,7 +79,7 @@ TEST(TrainOptions, DefaultsArePossible) {
     EXPECT_EQ(o.warmup, 100);
     TrainOptions given;
     given.min_lr = 0;
-    resolve_defaults(given, {"--min-lr"});
+    resolve_defaults(given, {"min-lr"});
     EXPECT_EQ(given.min_lr, 0);
 }
 
@@ -90,18 +90,18 @@ TEST(TrainOptions, EachBadValueIsNamed) {
         change(o);
         return error_of([&] { check_options(o); });
     };
-    EXPECT_NE(refused([](TrainOptions& o) { o.dropout = 1; }).find("--dropout"), std::string::npos);
-    EXPECT_NE(refused([](TrainOptions& o) { o.dropout = kNan; }).find("--dropout"), std::string::npos);
-    EXPECT_NE(refused([](TrainOptions& o) { o.batch = 0; }).find("--batch"), std::string::npos);
-    EXPECT_NE(refused([](TrainOptions& o) { o.iters = 0; }).find("--iters"), std::string::npos);
-    EXPECT_NE(refused([](TrainOptions& o) { o.beta2 = 1; }).find("--beta2"), std::string::npos);
-    EXPECT_NE(refused([](TrainOptions& o) { o.adam_eps = 0; }).find("--adam-eps"), std::string::npos);
-    EXPECT_NE(refused([](TrainOptions& o) { o.clip = kNan; }).find("--clip"), std::string::npos);
-    EXPECT_NE(refused([](TrainOptions& o) { o.weight_decay = INFINITY; }).find("--weight-decay"), std::string::npos);
-    EXPECT_NE(refused([](TrainOptions& o) { o.optimizer = "adam"; }).find("--optimizer"), std::string::npos);
-    EXPECT_NE(refused([](TrainOptions& o) { o.iters = o.accumulate = int64_t{1} << 31; }).find("--accumulate"),
+    EXPECT_NE(refused([](TrainOptions& o) { o.dropout = 1; }).find("dropout"), std::string::npos);
+    EXPECT_NE(refused([](TrainOptions& o) { o.dropout = kNan; }).find("dropout"), std::string::npos);
+    EXPECT_NE(refused([](TrainOptions& o) { o.batch = 0; }).find("batch"), std::string::npos);
+    EXPECT_NE(refused([](TrainOptions& o) { o.iters = 0; }).find("iters"), std::string::npos);
+    EXPECT_NE(refused([](TrainOptions& o) { o.beta2 = 1; }).find("beta2"), std::string::npos);
+    EXPECT_NE(refused([](TrainOptions& o) { o.adam_eps = 0; }).find("adam-eps"), std::string::npos);
+    EXPECT_NE(refused([](TrainOptions& o) { o.clip = kNan; }).find("clip"), std::string::npos);
+    EXPECT_NE(refused([](TrainOptions& o) { o.weight_decay = INFINITY; }).find("weight-decay"), std::string::npos);
+    EXPECT_NE(refused([](TrainOptions& o) { o.optimizer = "adam"; }).find("optimizer"), std::string::npos);
+    EXPECT_NE(refused([](TrainOptions& o) { o.iters = o.accumulate = int64_t{1} << 31; }).find("accumulate"),
               std::string::npos);
-    EXPECT_NE(refused([](TrainOptions& o) { o.val_fraction = 1; }).find("--val-fraction"), std::string::npos);
+    EXPECT_NE(refused([](TrainOptions& o) { o.val_fraction = 1; }).find("val-fraction"), std::string::npos);
 }
 
 TEST(TrainOptions, ResumeKeepsWhatMatters) {
@@ -111,15 +111,15 @@ TEST(TrainOptions, ResumeKeepsWhatMatters) {
     now.iters = 5000;
     now.log_every = 7;
     now.lr = 0.5;  // not given: a default of the command line
-    const TrainOptions merged = merge_options(saved, now, {"--iters", "--log-every"}, "m.state.gguf");
+    const TrainOptions merged = merge_options(saved, now, {"iters", "log-every"}, "m.state.gguf");
     EXPECT_EQ(merged.iters, 5000);
     EXPECT_EQ(merged.log_every, 7);
     EXPECT_EQ(merged.lr, saved.lr);
     EXPECT_EQ(merged.decay_iters, saved.decay_iters);
-    const std::string error = error_of([&] { merge_options(saved, now, {"--lr"}, "m.state.gguf"); });
-    for (const char* part : {"m.state.gguf", "--lr 0.003", "0.5"}) EXPECT_NE(error.find(part), std::string::npos) << error;
+    const std::string error = error_of([&] { merge_options(saved, now, {"lr"}, "m.state.gguf"); });
+    for (const char* part : {"m.state.gguf", "lr 0.003", "0.5"}) EXPECT_NE(error.find(part), std::string::npos) << error;
     now.layers = 9;
-    EXPECT_NE(error_of([&] { merge_options(saved, now, {"--layers"}, "m"); }).find("--layers 4, but 9"), std::string::npos);
+    EXPECT_NE(error_of([&] { merge_options(saved, now, {"layers"}, "m"); }).find("layers 4, but 9"), std::string::npos);
 }
 
 TEST(Batches, WindowsAreUniformAndInside) {

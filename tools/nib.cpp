@@ -47,9 +47,20 @@ constexpr Command kCommands[] = {
 
 enum ExitCode { kDone = 0, kFailed = 1, kWrongUsage = 2 };
 
-int report(const char* message) {
+// What the library says, with the names of options as they are typed, and what to type.
+std::string advised(const std::exception& error) {
+    std::string message = error.what();
+    if (const auto* own = dynamic_cast<const Error*>(&error); own != nullptr && own->about_option())
+        message.insert(0, "--");
+    if (const auto* exists = dynamic_cast<const OutputExists*>(&error))
+        message += exists->resumable() ? "; add --resume to go on with its training, or --overwrite to replace it"
+                                       : "; add --overwrite to replace it";
+    return message;
+}
+
+int report(const std::string& message) {
     std::fflush(stdout);
-    std::fprintf(stderr, "nib: error: %s\n", message);
+    std::fprintf(stderr, "nib: error: %s\n", message.c_str());
     return kFailed;
 }
 
@@ -118,7 +129,7 @@ int run(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return report_parsing(app, error);
     } catch (const UsageError& error) {
-        return report_usage(named_command(app), error.what());
+        return report_usage(named_command(app), advised(error));
     }
 }
 
@@ -171,6 +182,6 @@ int main(int argc, char** argv) {
     } catch (const std::bad_alloc&) {
         return nib::report("not enough memory; choose a smaller model, batch or context");
     } catch (const std::exception& error) {
-        return nib::report(error.what());
+        return nib::report(nib::advised(error));
     }
 }

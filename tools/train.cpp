@@ -184,28 +184,30 @@ bool train(const Options& o) {
     return false;
 }
 
+std::string flag_of(const OptionField& field) { return std::string("--") + field.name; }
+
 // Sizes of the preset where no size was given; sets which options were given.
 void complete_request(const CLI::App& app, Options& o) {
     for (const OptionField& field : option_fields())
-        if (app.count(field.flag) > 0) o.request.given.insert(field.flag);
+        if (app.count(flag_of(field)) > 0) o.request.given.insert(field.name);
     if (o.preset.empty()) return;
     const Preset& preset = find_preset(o.preset);
-    const auto set = [&](const char* flag, int64_t& size, int64_t value) {
-        if (o.request.given.insert(flag).second) size = value;
+    const auto set = [&](const char* option, int64_t& size, int64_t value) {
+        if (o.request.given.insert(option).second) size = value;
     };
-    set("--layers", o.request.options.layers, preset.layers);
-    set("--heads", o.request.options.heads, preset.heads);
-    set("--embd", o.request.options.embd, preset.embd);
+    set("layers", o.request.options.layers, preset.layers);
+    set("heads", o.request.options.heads, preset.heads);
+    set("embd", o.request.options.embd, preset.embd);
 }
 
 void add_field(CLI::App& app, TrainOptions& options, const OptionField& field) {
     const auto add = [&]<class T>(T TrainOptions::*member) {
         if constexpr (std::is_same_v<T, bool>)
-            return static_cast<CLI::Option*>(app.add_flag(field.flag, options.*member, field.help));
-        CLI::Option* option = app.add_option(field.flag, options.*member, field.help)->type_name("NAME");
+            return static_cast<CLI::Option*>(app.add_flag(flag_of(field), options.*member, field.help));
+        CLI::Option* option = app.add_option(flag_of(field), options.*member, field.help)->type_name("NAME");
         if constexpr (std::is_same_v<T, int64_t>) option->type_name("N")->transform(whole_number());
         if constexpr (std::is_same_v<T, double>) option->type_name("X")->transform(real_number());
-        if (std::string_view(field.flag).ends_with("prompt")) option->type_name("TEXT");
+        if (std::string_view(field.name).ends_with("prompt")) option->type_name("TEXT");
         const bool computed = std::string(field.help).find("(default:") != std::string::npos;
         if (!computed) option->capture_default_str();
         return option;

@@ -61,6 +61,22 @@ void fail_usage(const char* format, ...) {
     throw UsageError(text);
 }
 
+void fail_option(const char* option, const char* format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    const std::string text = format_arguments(format, arguments);
+    va_end(arguments);
+    throw Error(option, text);
+}
+
+void fail_usage_option(const char* option, const char* format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    const std::string text = format_arguments(format, arguments);
+    va_end(arguments);
+    throw UsageError(option, text);
+}
+
 std::string printable(std::string_view text, size_t limit) {
     std::string out;
     for (size_t i = 0; i < text.size();) {

@@ -15,11 +15,30 @@ namespace nib {
 class Error : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
+    /// About the value of one of the caller's options: what() is "OPTION PROBLEM".
+    Error(const std::string& option, const std::string& problem)
+        : std::runtime_error(option + " " + problem), about_option_(true) {}
+    /// Whether what() begins with the name of an option.
+    bool about_option() const { return about_option_; }
+
+private:
+    bool about_option_ = false;
 };
 
 class UsageError : public Error {
 public:
     using Error::Error;
+};
+
+/// There is something already where a file is to be written.
+class OutputExists : public Error {
+public:
+    /// `resumable`: it is of a training that can go on.
+    explicit OutputExists(const std::string& message, bool resumable = false) : Error(message), resumable_(resumable) {}
+    bool resumable() const { return resumable_; }
+
+private:
+    bool resumable_;
 };
 
 /// printf into a std::string.
@@ -30,6 +49,10 @@ public:
 
 /// The same with UsageError.
 [[noreturn, gnu::format(printf, 1, 2)]] void fail_usage(const char* format, ...);
+
+/// The same about an option: "lr", "is -1; it must be positive".
+[[noreturn, gnu::format(printf, 2, 3)]] void fail_option(const char* option, const char* format, ...);
+[[noreturn, gnu::format(printf, 2, 3)]] void fail_usage_option(const char* option, const char* format, ...);
 
 /// Text that came from outside, made safe to print on one line of a terminal: control characters and bytes that are not
 /// UTF-8 become \xNN, and at most `limit` bytes are kept.

@@ -47,7 +47,7 @@ ThreadPool::ThreadPool(int threads) : threads_(threads), barrier_(threads) {
         for (int i = 1; i < threads; ++i) others_.emplace_back([this, i] { work(i); });
     } catch (const std::exception& error) {
         end();
-        fail("cannot start %d threads (%s); choose fewer with --threads", threads, error.what());
+        fail("cannot start %d threads (%s); choose fewer", threads, error.what());
     }
 }
 

@@ -292,7 +292,8 @@ void CpuBackend::run(const Plan& plan, const Step& step) {
 }
 
 Peak CpuBackend::measure_peak(const Stopwatch& stopwatch) {
-    if (kernels_.peak_flops == nullptr) fail("--isa %s has no vector kernels to measure; choose another", kernels_.name);
+    if (kernels_.peak_flops == nullptr)
+        fail("the %s kernels have no vectors to measure; choose another instruction set", kernels_.name);
     constexpr int64_t kFloats = int64_t{1} << 26;  // 256 MiB for each thread: larger than caches
     constexpr int64_t kRounds = 1000000;
     const int threads = pool_.size();

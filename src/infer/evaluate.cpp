@@ -15,17 +15,17 @@ constexpr int64_t kRows = 4096, kMaxBatch = 64;  // of a batch, when the caller 
 Evaluator::Evaluator(Backend& backend, const ModelConfig& config, const Weights& weights, std::vector<int64_t> ends,
                      const EvaluationOptions& options)
     : ends_(std::move(ends)) {
-    CHECK(!ends_.empty() && options.batch >= 0);
+    if (ends_.empty() || options.batch < 0) fail("there is no text to evaluate, or the batch is negative");
     int64_t longest = 0;
     for (size_t i = 0; i < ends_.size(); ++i) {
         const int64_t tokens = ends_[i] - (i > 0 ? ends_[i - 1] : 0);
-        CHECK(tokens >= 2);
+        if (tokens < 2) fail("a text of %lld tokens predicts none; it needs two at least", static_cast<long long>(tokens));
         longest = std::max(longest, tokens);
     }
     const int64_t stride = options.stride;
     if (stride < 0 || stride > config.context || (stride > 0 && config.context < 2))
-        fail("--stride is %lld; it must be at least 1 and at most the model's context of %lld",
-             static_cast<long long>(stride), static_cast<long long>(config.context));
+        fail_option("stride", "is %lld; it must be at least 1 and at most the model's context of %lld",
+                    static_cast<long long>(stride), static_cast<long long>(config.context));
     time_ = std::min(config.context - (stride > 0), longest - 1);
     step_ = stride > 0 ? stride : time_;
     batch_ = windows(options.batch > 0 ? options.batch : std::clamp<int64_t>(kRows / time_, 1, kMaxBatch));
@@ -37,8 +37,8 @@ Evaluator::Evaluator(Backend& backend, const ModelConfig& config, const Weights&
     g.output(scores_.logp);
     g.output(scores_.predicted);
     if (const auto bytes = static_cast<double>(arena_bytes(g, backend)); bytes > options.memory)
-        fail("--batch %lld needs %s of memory, but this machine has %s; choose a smaller one",
-             static_cast<long long>(batch_), human_bytes(bytes).c_str(), human_bytes(options.memory).c_str());
+        fail_option("batch", "%lld needs %s of memory, but this machine has %s; choose a smaller one",
+                    static_cast<long long>(batch_), human_bytes(bytes).c_str(), human_bytes(options.memory).c_str());
     plan_ = compile(std::move(g), backend);
     for (int64_t r = 0; r < batch_ * time_; ++r) positions_.push_back(static_cast<int32_t>(r % time_));
 }

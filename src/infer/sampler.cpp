@@ -30,16 +30,16 @@ double sample_uniform(uint64_t seed, uint32_t sample, uint64_t position) {
 }
 
 void check_options(const SamplerOptions& o) {
-    const auto require = [](bool good, const char* flag, double value, const char* range) {
-        if (!good) fail_usage("%s is %g; it must be %s", flag, value, range);
+    const auto require = [](bool good, const char* option, double value, const char* range) {
+        if (!good) fail_usage_option(option, "is %g; it must be %s", value, range);
     };
-    require(o.temperature >= 0 && std::isfinite(o.temperature), "--temp", o.temperature, "a number from 0 up");
-    require(o.top_k >= 0, "--top-k", static_cast<double>(o.top_k), "at least 1, or 0 for no limit");
-    require(o.top_p > 0 && o.top_p <= 1, "--top-p", o.top_p, "above 0 and at most 1");
-    require(o.min_p >= 0 && o.min_p <= 1, "--min-p", o.min_p, "between 0 and 1");
-    require(o.repeat_penalty > 0 && std::isfinite(o.repeat_penalty), "--repeat-penalty", o.repeat_penalty,
+    require(o.temperature >= 0 && std::isfinite(o.temperature), "temp", o.temperature, "a number from 0 up");
+    require(o.top_k >= 0, "top-k", static_cast<double>(o.top_k), "at least 1, or 0 for no limit");
+    require(o.top_p > 0 && o.top_p <= 1, "top-p", o.top_p, "above 0 and at most 1");
+    require(o.min_p >= 0 && o.min_p <= 1, "min-p", o.min_p, "between 0 and 1");
+    require(o.repeat_penalty > 0 && std::isfinite(o.repeat_penalty), "repeat-penalty", o.repeat_penalty,
             "a number above 0; 1 is none");
-    require(o.repeat_last >= -1, "--repeat-last", static_cast<double>(o.repeat_last), "at least 0, or -1 for all");
+    require(o.repeat_last >= -1, "repeat-last", static_cast<double>(o.repeat_last), "at least 0, or -1 for all");
 }
 
 Sampler::Sampler(const SamplerOptions& options, int64_t vocab) : options_(options) {

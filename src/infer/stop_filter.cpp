@@ -9,7 +9,7 @@ namespace nib {
 
 StopFilter::StopFilter(std::vector<std::string> strings) : strings_(std::move(strings)) {
     for (const std::string& s : strings_)
-        if (s.empty()) fail_usage("--stop is empty; it would stop at once");
+        if (s.empty()) fail_usage_option("stop", "is empty; it would stop at once");
 }
 
 std::string StopFilter::push(std::string_view piece) {

@@ -112,7 +112,7 @@ void refuse_known_format(std::string_view text, const std::string& file) {
     } else if (starts("{") && text.substr(0, 8).find('\0') == std::string_view::npos) {
         what = "is JSON, not weights: name the folder or the file with the weights";
     } else if (starts("GGUF")) {
-        what = "is a GGUF file already; use nib run or nib quantize";
+        what = "is a GGUF file already and needs no conversion";
     } else if (starts("\x89HDF")) {
         what = "is an HDF5 file (TensorFlow weights); nib reads safetensors and PyTorch files";
     } else if (file.ends_with(".onnx")) {

@@ -128,7 +128,7 @@ std::unique_ptr<CharTokenizer> character_tokenizer(const GgufFile& model, const 
     std::unique_ptr<CharTokenizer> characters(dynamic_cast<CharTokenizer*>(tokenizer.get()));
     if (characters) tokenizer.release();
     if (!characters || characters->vocab_size() != config.vocab)
-        fail("%s: has no character vocabulary that fits its embedding; nib train resumes only what it began",
+        fail("%s: has no character vocabulary that fits its embedding; it is no training to resume",
              printable(model.name()).c_str());
     return characters;
 }
@@ -141,7 +141,7 @@ RunFiles::RunFiles(const std::string& output) {
     const std::string stem = model.substr(0, model.size() - ending.size());
     if (stem.ends_with(".state") || stem.ends_with(".best"))
         fail(
-            "--output %s: names that end in .state.gguf or .best.gguf are those that nib gives itself; give the model's "
+            "%s: names that end in .state.gguf or .best.gguf are those that nib gives itself; give the model's "
             "name",
             printable(output).c_str());
     state = stem + ".state" + ending;

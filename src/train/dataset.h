@@ -18,7 +18,7 @@ struct TextIdentity {
 
 struct Dataset {
     std::unique_ptr<Corpus> text;
-    std::unique_ptr<Corpus> other;  // --val FILE; null: the end of `text` validates
+    std::unique_ptr<Corpus> other;  // null: the end of `text` validates
     Span train{0, 0};               // of text
     Span val{0, 0};                 // of validation(); empty: nothing validates
 

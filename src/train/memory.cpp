@@ -40,8 +40,8 @@ Weights weights_anywhere(const ParameterLayout& layout, const ModelConfig& confi
 
 [[noreturn]] void refuse(const char* about, double bytes, double limit) {
     fail(
-        "training this model needs %s %s of memory, but this machine has %s available; choose a smaller --layers, --embd, "
-        "--context or --batch",
+        "training this model needs %s %s of memory, but this machine has %s available; choose fewer layers or channels, "
+        "a shorter context or a smaller batch",
         about, human_bytes(bytes).c_str(), human_bytes(limit).c_str());
 }
 
@@ -98,14 +98,14 @@ TrainingMemory training_memory(const ModelConfig& config, const TrainShape& shap
 }
 
 void check_sizes(const ModelConfig& config, const TrainShape& shape, double limit) {
-    const auto positive = [](const char* flag, int64_t value) {
-        if (value < 1) fail_usage("%s is %lld; it must be 1 or more", flag, static_cast<long long>(value));
+    const auto positive = [](const char* option, int64_t value) {
+        if (value < 1) fail_usage_option(option, "is %lld; it must be 1 or more", static_cast<long long>(value));
     };
-    positive("--layers", config.layers);
-    positive("--heads", config.heads);
-    positive("--embd", config.embd);
-    positive("--context", config.context);
-    positive("--batch", shape.batch);
+    positive("layers", config.layers);
+    positive("heads", config.heads);
+    positive("embd", config.embd);
+    positive("context", config.context);
+    positive("batch", shape.batch);
     if (const double least = least_bytes(config, shape); least > limit) refuse("at least", least, limit);
     check_config(config);
 }

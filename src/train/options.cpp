@@ -15,51 +15,51 @@ using Kind = OptionField::Kind;
 
 // clang-format off
 const OptionField kFields[] = {
-    {"--arch",          Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
-    {"--layers",        Kind::Model, &O::layers,        "Model", "transformer blocks"},
-    {"--heads",         Kind::Model, &O::heads,         "Model", "attention heads; must divide --embd"},
-    {"--embd",          Kind::Model, &O::embd,          "Model", "channels"},
-    {"--kv-heads",      Kind::Model, &O::kv_heads,      "Model", "llama: heads of keys and values; must divide --heads (default: --heads)"},
-    {"--ffn",           Kind::Model, &O::ffn,           "Model", "width of the feed-forward layers (default: 4 x --embd; llama: 8/3 x --embd, a multiple of 32)"},
-    {"--context",       Kind::Model, &O::context,       "Model", "characters that the model sees at once"},
-    {"--untied",        Kind::Model, &O::untied,        "Model", "an output head of its own, not the token embedding"},
+    {"arch",            Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
+    {"layers",          Kind::Model, &O::layers,        "Model", "transformer blocks"},
+    {"heads",           Kind::Model, &O::heads,         "Model", "attention heads; must divide the channels"},
+    {"embd",            Kind::Model, &O::embd,          "Model", "channels"},
+    {"kv-heads",        Kind::Model, &O::kv_heads,      "Model", "llama: heads of keys and values; must divide the heads (default: as many)"},
+    {"ffn",             Kind::Model, &O::ffn,           "Model", "width of the feed-forward layers (default: 4 x the channels; llama: 8/3 x, a multiple of 32)"},
+    {"context",         Kind::Model, &O::context,       "Model", "characters that the model sees at once"},
+    {"untied",          Kind::Model, &O::untied,        "Model", "an output head of its own, not the token embedding"},
 
-    {"--iters",         Kind::Free,  &O::iters,         "Training", "steps in all; with --resume also a new, larger number"},
-    {"--batch",         Kind::Fixed, &O::batch,         "Training", "sequences at a time"},
-    {"--accumulate",    Kind::Fixed, &O::accumulate,    "Training", "batches whose gradients are added up for one step"},
-    {"--recompute",     Kind::Free,  &O::recompute,     "Training", "keep less for the backward pass, which computes each block again: slower, same bits"},
-    {"--dropout",       Kind::Fixed, &O::dropout,       "Training", "probability of dropout, 0 to below 1"},
-    {"--seed",          Kind::Fixed, &O::seed,          "Training", "seed of weights, batches and dropout"},
-    {"--val-fraction",  Kind::Fixed, &O::val_fraction,  "Training", "part of the text, at its end, that only validates"},
+    {"iters",           Kind::Free,  &O::iters,         "Training", "steps in all; a resumed training may take more"},
+    {"batch",           Kind::Fixed, &O::batch,         "Training", "sequences at a time"},
+    {"accumulate",      Kind::Fixed, &O::accumulate,    "Training", "batches whose gradients are added up for one step"},
+    {"recompute",       Kind::Free,  &O::recompute,     "Training", "keep less for the backward pass, which computes each block again: slower, same bits"},
+    {"dropout",         Kind::Fixed, &O::dropout,       "Training", "probability of dropout, 0 to below 1"},
+    {"seed",            Kind::Fixed, &O::seed,          "Training", "seed of weights, batches and dropout"},
+    {"val-fraction",    Kind::Fixed, &O::val_fraction,  "Training", "part of the text, at its end, that only validates"},
 
-    {"--schedule",      Kind::Fixed, &O::schedule,      "Learning rate", "constant, linear, step or cosine"},
-    {"--lr",            Kind::Fixed, &O::lr,            "Learning rate", "learning rate after warm-up (default: 0.4 / --embd, at most 0.003)"},
-    {"--min-lr",        Kind::Fixed, &O::min_lr,        "Learning rate", "where linear and cosine end (default: --lr / 10)"},
-    {"--decay-iters",   Kind::Fixed, &O::decay_iters,   "Learning rate", "step at which they end (default: --iters of the first run)"},
-    {"--warmup",        Kind::Fixed, &O::warmup,        "Learning rate", "steps of warm-up (default: a tenth of --decay-iters, at most 100)"},
-    {"--step-size",     Kind::Fixed, &O::step_size,     "Learning rate", "step: steps between two decays"},
-    {"--gamma",         Kind::Fixed, &O::gamma,         "Learning rate", "step: factor of each decay"},
+    {"schedule",        Kind::Fixed, &O::schedule,      "Learning rate", "constant, linear, step or cosine"},
+    {"lr",              Kind::Fixed, &O::lr,            "Learning rate", "learning rate after warm-up (default: 0.4 / channels, at most 0.003)"},
+    {"min-lr",          Kind::Fixed, &O::min_lr,        "Learning rate", "where linear and cosine end (default: a tenth of the learning rate)"},
+    {"decay-iters",     Kind::Fixed, &O::decay_iters,   "Learning rate", "step at which they end (default: the steps of the first run)"},
+    {"warmup",          Kind::Fixed, &O::warmup,        "Learning rate", "steps of warm-up (default: a tenth of those steps, at most 100)"},
+    {"step-size",       Kind::Fixed, &O::step_size,     "Learning rate", "step: steps between two decays"},
+    {"gamma",           Kind::Fixed, &O::gamma,         "Learning rate", "step: factor of each decay"},
 
-    {"--optimizer",     Kind::Fixed, &O::optimizer,     "Optimizer", "adamw or sgd"},
-    {"--beta1",         Kind::Fixed, &O::beta1,         "Optimizer", "adamw: decay of the mean gradient"},
-    {"--beta2",         Kind::Fixed, &O::beta2,         "Optimizer", "adamw: decay of the mean squared gradient"},
-    {"--adam-eps",      Kind::Fixed, &O::adam_eps,      "Optimizer", "adamw: epsilon"},
-    {"--momentum",      Kind::Fixed, &O::momentum,      "Optimizer", "sgd: momentum, 0 for none"},
-    {"--weight-decay",  Kind::Fixed, &O::weight_decay,  "Optimizer", "of matrices and embeddings; norms and biases have none"},
-    {"--clip",          Kind::Fixed, &O::clip,          "Optimizer", "largest norm of all gradients together, 0 for no limit"},
+    {"optimizer",       Kind::Fixed, &O::optimizer,     "Optimizer", "adamw or sgd"},
+    {"beta1",           Kind::Fixed, &O::beta1,         "Optimizer", "adamw: decay of the mean gradient"},
+    {"beta2",           Kind::Fixed, &O::beta2,         "Optimizer", "adamw: decay of the mean squared gradient"},
+    {"adam-eps",        Kind::Fixed, &O::adam_eps,      "Optimizer", "adamw: epsilon"},
+    {"momentum",        Kind::Fixed, &O::momentum,      "Optimizer", "sgd: momentum, 0 for none"},
+    {"weight-decay",    Kind::Fixed, &O::weight_decay,  "Optimizer", "of matrices and embeddings; norms and biases have none"},
+    {"clip",            Kind::Fixed, &O::clip,          "Optimizer", "largest norm of all gradients together, 0 for no limit"},
 
-    {"--eval-every",    Kind::Free,  &O::eval_every,    "Reports", "steps between validations"},
-    {"--eval-tokens",   Kind::Free,  &O::eval_tokens,   "Reports", "characters of a validation, evenly spaced; 0: all"},
-    {"--patience",      Kind::Free,  &O::patience,      "Reports", "stop after so many validations without a new best; 0: never"},
-    {"--save-every",    Kind::Free,  &O::save_every,    "Reports", "steps between checkpoints (default: --eval-every)"},
-    {"--sample-every",  Kind::Free,  &O::sample_every,  "Reports", "steps between samples; 0: only one at the end"},
-    {"--sample-prompt", Kind::Free,  &O::sample_prompt, "Reports", "text that the samples begin with"},
-    {"--log-every",     Kind::Free,  &O::log_every,     "Reports", "steps between lines where no terminal shows a live one"},
+    {"eval-every",      Kind::Free,  &O::eval_every,    "Reports", "steps between validations"},
+    {"eval-tokens",     Kind::Free,  &O::eval_tokens,   "Reports", "characters of a validation, evenly spaced; 0: all"},
+    {"patience",        Kind::Free,  &O::patience,      "Reports", "stop after so many validations without a new best; 0: never"},
+    {"save-every",      Kind::Free,  &O::save_every,    "Reports", "steps between checkpoints (default: as many as between validations)"},
+    {"sample-every",    Kind::Free,  &O::sample_every,  "Reports", "steps between samples; 0: only one at the end"},
+    {"sample-prompt",   Kind::Free,  &O::sample_prompt, "Reports", "text that the samples begin with"},
+    {"log-every",       Kind::Free,  &O::log_every,     "Reports", "steps between lines where no terminal shows a live one"},
 };
 // clang-format on
 
 std::string key_of(const OptionField& field) {
-    std::string key = std::string("nib.train.") + (field.flag + 2);
+    std::string key = std::string("nib.train.") + field.name;
     std::replace(key.begin(), key.end(), '-', '_');
     return key;
 }
@@ -75,18 +75,18 @@ std::string text_of(const TrainOptions& options, const OptionField::Member& memb
         member);
 }
 
-void check_range(const char* flag, double value, double low, double high, bool open = false) {
+void check_range(const char* option, double value, double low, double high, bool open = false) {
     if (value >= low && (open ? value < high : value <= high)) return;
     if (high == std::numeric_limits<double>::max())
-        fail_usage("%s is %g; it must be a number of %g or more", flag, value, low);
-    fail_usage("%s is %g; it must be at least %g and %s %g", flag, value, low, open ? "below" : "at most", high);
+        fail_usage_option(option, "is %g; it must be a number of %g or more", value, low);
+    fail_usage_option(option, "is %g; it must be at least %g and %s %g", value, low, open ? "below" : "at most", high);
 }
 
-void check_count(const char* flag, int64_t value, int64_t low) {
+void check_count(const char* option, int64_t value, int64_t low) {
     constexpr int64_t kMost = int64_t{1} << 31;
     if (value < low || value > kMost)
-        fail_usage("%s is %lld; it must be between %lld and %lld", flag, static_cast<long long>(value),
-                   static_cast<long long>(low), static_cast<long long>(kMost));
+        fail_usage_option(option, "is %lld; it must be between %lld and %lld", static_cast<long long>(value),
+                          static_cast<long long>(low), static_cast<long long>(kMost));
 }
 
 }  // namespace
@@ -100,7 +100,7 @@ Schedule TrainOptions::learning_rate() const {
 ModelConfig TrainOptions::config(int64_t vocab) const {
     const Architecture* const architecture = find_architecture(arch);
     if (architecture == nullptr)
-        fail_usage("--arch is `%s`; choose one of: %s", printable(arch).c_str(), architecture_names().c_str());
+        fail_usage_option("arch", "is `%s`; choose one of: %s", printable(arch).c_str(), architecture_names().c_str());
     ModelConfig c;
     c.arch = arch;
     c.layers = layers;
@@ -111,7 +111,7 @@ ModelConfig TrainOptions::config(int64_t vocab) const {
     c.tied = !untied;
     c.kv_heads = kv_heads;
     c.ffn = ffn;
-    if (kv_heads < 0 || ffn < 0) fail_usage("--kv-heads and --ffn are 1 or more");
+    if (kv_heads < 0 || ffn < 0) fail_usage_option(kv_heads < 0 ? "kv-heads" : "ffn", "is negative; it must be 1 or more");
     architecture->complete(c);
     return c;
 }
@@ -121,43 +121,43 @@ Optimizer optimizer_of(const TrainOptions& o) {
     return o.momentum > 0 ? Optimizer::SgdMomentum : Optimizer::Sgd;
 }
 
-void resolve_defaults(TrainOptions& o, const GivenFlags& given) {
+void resolve_defaults(TrainOptions& o, const GivenOptions& given) {
     // Wider models want smaller steps: roughly what Brown et al. 2020 (table 2.1) used.
-    if (!given.contains("--lr") && o.lr == 0) o.lr = std::min(0.003, 0.4 / static_cast<double>(o.embd));
-    if (!given.contains("--min-lr")) o.min_lr = o.lr / 10;
-    if (!given.contains("--decay-iters")) o.decay_iters = o.iters;
-    if (!given.contains("--warmup")) o.warmup = std::clamp<int64_t>(o.decay_iters / 10, 0, 100);
-    if (!given.contains("--save-every")) o.save_every = o.eval_every;
+    if (!given.contains("lr") && o.lr == 0) o.lr = std::min(0.003, 0.4 / static_cast<double>(o.embd));
+    if (!given.contains("min-lr")) o.min_lr = o.lr / 10;
+    if (!given.contains("decay-iters")) o.decay_iters = o.iters;
+    if (!given.contains("warmup")) o.warmup = std::clamp<int64_t>(o.decay_iters / 10, 0, 100);
+    if (!given.contains("save-every")) o.save_every = o.eval_every;
 }
 
 void check_options(const TrainOptions& o) {
     constexpr double kAny = std::numeric_limits<double>::max();
-    check_count("--iters", o.iters, 1);
-    check_count("--accumulate", o.accumulate, 1);
+    check_count("iters", o.iters, 1);
+    check_count("accumulate", o.accumulate, 1);
     if (o.iters * o.accumulate > std::numeric_limits<uint32_t>::max())
-        fail_usage("--iters %lld times --accumulate %lld is too large; at most 4294967295 batches are possible",
-                   static_cast<long long>(o.iters), static_cast<long long>(o.accumulate));
-    check_range("--dropout", o.dropout, 0, 1, true);
-    if (std::lround(o.dropout * 65536) > 65535) fail_usage("--dropout is %g; it is too close to 1", o.dropout);
-    if (o.batch < 1) fail_usage("--batch is %lld; it must be 1 or more", static_cast<long long>(o.batch));
-    check_range("--seed", static_cast<double>(o.seed), 0, kAny);
-    check_range("--val-fraction", o.val_fraction, 0, 1, true);
+        fail_usage_option("iters", "%lld times %lld accumulated batches is too large; at most 4294967295 are possible",
+                          static_cast<long long>(o.iters), static_cast<long long>(o.accumulate));
+    check_range("dropout", o.dropout, 0, 1, true);
+    if (std::lround(o.dropout * 65536) > 65535) fail_usage_option("dropout", "is %g; it is too close to 1", o.dropout);
+    if (o.batch < 1) fail_usage_option("batch", "is %lld; it must be 1 or more", static_cast<long long>(o.batch));
+    check_range("seed", static_cast<double>(o.seed), 0, kAny);
+    check_range("val-fraction", o.val_fraction, 0, 1, true);
     check_schedule(o.learning_rate());
     if (o.optimizer != "adamw" && o.optimizer != "sgd")
-        fail_usage("--optimizer is `%s`; choose adamw or sgd", printable(o.optimizer).c_str());
-    check_range("--beta1", o.beta1, 0, 1, true);
-    check_range("--beta2", o.beta2, 0, 1, true);
+        fail_usage_option("optimizer", "is `%s`; choose adamw or sgd", printable(o.optimizer).c_str());
+    check_range("beta1", o.beta1, 0, 1, true);
+    check_range("beta2", o.beta2, 0, 1, true);
     if (!(o.adam_eps >= 1e-30 && o.adam_eps <= 1))
-        fail_usage("--adam-eps is %g; it must be between 1e-30 and 1", o.adam_eps);
-    check_range("--momentum", o.momentum, 0, 1, true);
-    check_range("--weight-decay", o.weight_decay, 0, kAny);
-    check_range("--clip", o.clip, 0, kAny);
-    check_count("--eval-every", o.eval_every, 1);
-    check_range("--eval-tokens", static_cast<double>(o.eval_tokens), 0, kAny);
-    check_count("--patience", o.patience, 0);
-    check_count("--save-every", o.save_every, 1);
-    check_count("--sample-every", o.sample_every, 0);
-    check_count("--log-every", o.log_every, 1);
+        fail_usage_option("adam-eps", "is %g; it must be between 1e-30 and 1", o.adam_eps);
+    check_range("momentum", o.momentum, 0, 1, true);
+    check_range("weight-decay", o.weight_decay, 0, kAny);
+    check_range("clip", o.clip, 0, kAny);
+    check_count("eval-every", o.eval_every, 1);
+    check_range("eval-tokens", static_cast<double>(o.eval_tokens), 0, kAny);
+    check_count("patience", o.patience, 0);
+    check_count("save-every", o.save_every, 1);
+    check_count("sample-every", o.sample_every, 0);
+    check_count("log-every", o.log_every, 1);
 }
 
 void write_options(GgufWriter& file, const TrainOptions& options) {
@@ -188,18 +188,18 @@ TrainOptions read_options(const GgufFile& file, const ModelConfig& config) {
     return options;
 }
 
-TrainOptions merge_options(const TrainOptions& saved, const TrainOptions& now, const GivenFlags& given,
+TrainOptions merge_options(const TrainOptions& saved, const TrainOptions& now, const GivenOptions& given,
                            const std::string& where) {
     TrainOptions merged = saved;
     for (const OptionField& field : kFields) {
-        if (!given.contains(field.flag)) continue;
+        if (!given.contains(field.name)) continue;
         std::visit(
             [&](auto member) {
                 if (field.kind != Kind::Free && saved.*member != now.*member)
                     fail(
                         "%s: was trained with %s %s, but %s was given; leave the option out to go on as before, or start "
                         "a new model under another name",
-                        printable(where).c_str(), field.flag, text_of(saved, field.member).c_str(),
+                        printable(where).c_str(), field.name, text_of(saved, field.member).c_str(),
                         text_of(now, field.member).c_str());
                 merged.*member = now.*member;
             },

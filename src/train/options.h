@@ -51,16 +51,16 @@ struct TrainOptions {
 /// The optimizer that the (checked) options ask for.
 Optimizer optimizer_of(const TrainOptions& options);
 
-/// What the command line, the state file and the comparison at --resume need to know of an option.
+/// What the command line, the state file and the comparison when resuming need to know of an option.
 struct OptionField {
     enum class Kind {
-        Model,  // in the model file; --resume insists on it
-        Fixed,  // in the state file; --resume insists on it, since other values give other weights
-        Free,   // in the state file; --resume may change it
+        Model,  // in the model file; a resumed run must have the same
+        Fixed,  // in the state file; the same, since other values give other weights
+        Free,   // in the state file; a resumed run may change it
     };
     using Member =
         std::variant<int64_t TrainOptions::*, double TrainOptions::*, bool TrainOptions::*, std::string TrainOptions::*>;
-    const char* flag;  // "--lr"
+    const char* name;  // "lr"
     Kind kind;
     Member member;
     const char* group;
@@ -68,11 +68,11 @@ struct OptionField {
 };
 std::span<const OptionField> option_fields();
 
-/// Flags that the user gave, as opposed to defaults: "--lr".
-using GivenFlags = std::set<std::string>;
+/// Names of the options that the user gave, as opposed to defaults.
+using GivenOptions = std::set<std::string>;
 
 /// Fills in the defaults that depend on other options.
-void resolve_defaults(TrainOptions& options, const GivenFlags& given);
+void resolve_defaults(TrainOptions& options, const GivenOptions& given);
 
 /// UsageError that names the first option whose value is impossible. Sizes of the model are checked elsewhere
 /// (check_memory, check_config).
@@ -84,7 +84,7 @@ TrainOptions read_options(const GgufFile& file, const ModelConfig& config);
 
 /// Options of a resumed run: the file's, with those of the given ones that may change. Error that names the option and both
 /// values when a given one differs and may not. `where` is the state file's name.
-TrainOptions merge_options(const TrainOptions& saved, const TrainOptions& now, const GivenFlags& given,
+TrainOptions merge_options(const TrainOptions& saved, const TrainOptions& now, const GivenOptions& given,
                            const std::string& where);
 
 }  // namespace nib

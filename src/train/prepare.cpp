@@ -15,12 +15,10 @@ namespace fs = std::filesystem;
 void refuse_existing(const RunFiles& files) {
     std::error_code error;
     for (const std::string& path : {files.model, files.state})
-        if (fs::exists(path, error))
-            fail("%s: already exists; add --resume to go on with its training, or --overwrite to replace it",
-                 printable(path).c_str());
+        if (fs::exists(path, error)) throw OutputExists(strprintf("%s: already exists", printable(path).c_str()), true);
     if (fs::exists(files.best, error))
-        fail("%s: already exists, without the training that it came from; add --overwrite to replace it",
-             printable(files.best).c_str());
+        throw OutputExists(
+            strprintf("%s: already exists, without the training that it came from", printable(files.best).c_str()), false);
 }
 
 // Error when the output is something that no run has left there.
@@ -29,17 +27,17 @@ void check_output(const TrainRequest& request, const RunFiles& files) {
     for (const std::string& path : {request.output, files.model}) {
         const fs::file_status status = fs::status(path, error);
         if (fs::is_directory(status))
-            fail("%s: is a folder; give --output the name of the model file, for example %s", printable(path).c_str(),
+            fail("%s: is a folder; the output is a model file, for example %s", printable(path).c_str(),
                  printable((fs::path(path) / "model.gguf").string()).c_str());
         if (fs::exists(status) && !fs::is_regular_file(status))
-            fail("%s: is not a regular file; give --output the name of the model file", printable(path).c_str());
+            fail("%s: is not a regular file; the output is a model file", printable(path).c_str());
     }
     std::vector<std::string> texts = request.inputs;
     texts.push_back(request.validation);
     for (const std::string& text : texts)
         for (const std::string& path : {files.log, files.curve})
             if (fs::equivalent(text, path, error))
-                fail("%s: is a text to read and a file to write; give --output another name", printable(path).c_str());
+                fail("%s: is a text to read and a file to write; give the output another name", printable(path).c_str());
 }
 
 // Creates the temporary files and removes them.
@@ -49,16 +47,16 @@ void check_writable(const RunFiles& files) {
 
 void check_together(const TrainOptions& o, const TrainSetup& setup) {
     if (o.patience > 0 && setup.data.val.size() == 0)
-        fail_usage("--patience needs validation: give --val FILE or a --val-fraction above 0");
+        fail_usage_option("patience", "needs a validation text, or a part of the text that validates");
     if (static_cast<double>(o.batch) * static_cast<double>(o.accumulate) > 4294967295.0)
-        fail_usage("--batch %lld times --accumulate %lld is too large", static_cast<long long>(o.batch),
-                   static_cast<long long>(o.accumulate));
+        fail_usage_option("batch", "%lld is too large when %lld are accumulated", static_cast<long long>(o.batch),
+                          static_cast<long long>(o.accumulate));
     for (size_t at = 0; at < o.sample_prompt.size();) {
         const Decoded next = decode_utf8(o.sample_prompt, at);
-        if (next.length == 0) fail_usage("--sample-prompt is not UTF-8 text: malformed at byte offset %zu", at);
+        if (next.length == 0) fail_usage_option("sample-prompt", "is not UTF-8 text: malformed at byte offset %zu", at);
         if (setup.tokenizer->id_of(next.code) < 0)
-            fail("--sample-prompt has the character %s (byte offset %zu), which is not in the training text",
-                 describe(next.code).c_str(), at);
+            fail_option("sample-prompt", "has the character %s (byte offset %zu), which is not in the training text",
+                        describe(next.code).c_str(), at);
         at += static_cast<size_t>(next.length);
     }
 }
@@ -70,18 +68,18 @@ void check_same_characters(const Dataset& data, const CharTokenizer& tokenizer, 
     for (const char32_t code : tokenizer.code_points())
         if (!std::binary_search(characters.begin(), characters.end(), code))
             fail(
-                "%s: was trained on a text with the character %s, which this text does not have; --resume needs the same "
-                "text",
+                "%s: was trained on a text with the character %s, which this text does not have; resuming needs the "
+                "same text",
                 printable(files.model).c_str(), describe(code).c_str());
 }
 
 void check_same_text(const char* what, const TextIdentity& saved, const TextIdentity& now, const RunFiles& files) {
     if (saved == now) return;
     if (saved.characters != now.characters)
-        fail("%s: was trained with a %s of %lld characters, but this one has %lld; --resume needs the same text",
+        fail("%s: was trained with a %s of %lld characters, but this one has %lld; resuming needs the same text",
              printable(files.state).c_str(), what, static_cast<long long>(saved.characters),
              static_cast<long long>(now.characters));
-    fail("%s: was trained with another %s of the same length; --resume needs the same text", printable(files.state).c_str(),
+    fail("%s: was trained with another %s of the same length; resuming needs the same text", printable(files.state).c_str(),
          what);
 }
 
@@ -114,9 +112,9 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request) {
     setup.config = checkpoint.config;
     setup.state = checkpoint.state;
     if (setup.state.val_text.characters > 0 && !setup.data.other)
-        fail("%s: was trained with a validation text; give it again with --val FILE", printable(setup.files.state).c_str());
+        fail("%s: was trained with a validation text; give it again", printable(setup.files.state).c_str());
     if (setup.state.val_text.characters == 0 && setup.data.other)
-        fail("%s: was trained without a validation text; leave out --val", printable(setup.files.state).c_str());
+        fail("%s: was trained without a validation text; give none", printable(setup.files.state).c_str());
     check_same_characters(setup.data, *setup.tokenizer, setup.files);
     check_same_text("text", setup.state.text, identify(*setup.data.text, *setup.tokenizer), setup.files);
     if (setup.data.other)
@@ -128,7 +126,7 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request) {
 
 TrainSetup prepare_training(const TrainRequest& request, const Backend& backend) {
     TrainSetup setup{RunFiles(request.output), {}, {}, {}, {}, {}, {}, {}, {}, {}};
-    if (request.resume && request.overwrite) fail_usage("--resume and --overwrite exclude each other");
+    if (request.resume && request.overwrite) fail_usage("a training is either resumed or overwritten");
     check_output(request, setup.files);
     setup.lock =
         std::make_unique<FileLock>(setup.files.lock, setup.files.model, "another process is training under this name");

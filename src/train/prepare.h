@@ -13,12 +13,12 @@ namespace nib {
 /// What the user asks for.
 struct TrainRequest {
     std::vector<std::string> inputs;  // files and folders
-    std::string validation;           // --val FILE; empty: the end of the inputs validates
+    std::string validation;           // a text; empty: the end of the inputs validates
     std::string output;               // NAME.gguf or NAME
     bool resume = false;
     bool overwrite = false;  // replace what another run has left under this name
     TrainOptions options;
-    GivenFlags given;                // options that are not defaults
+    GivenOptions given;              // options that are not defaults
     DType activations = DType::F32;  // TrainShape
 };
 
@@ -33,10 +33,10 @@ struct TrainSetup {
     TrainShape shape;
     TrainState state;
     TrainingMemory memory;
-    std::unique_ptr<Checkpoint> checkpoint;  // --resume: to restore from
+    std::unique_ptr<Checkpoint> checkpoint;  // when resuming: to restore from
 };
 
-/// Checks the request, locks the output, completes a checkpoint that was left half renamed, opens the texts, with --resume
+/// Checks the request, locks the output, completes a checkpoint that was left half renamed, opens the texts, when resuming
 /// opens the checkpoint, and sees that the output can be written. Error for everything that is
 /// wrong, also when another process trains under this name, before anything large is allocated; nothing is written.
 TrainSetup prepare_training(const TrainRequest& request, const Backend& backend);

@@ -21,7 +21,7 @@ std::optional<uint64_t> id_of(const std::string& path) {
     if (!exists(path)) return std::nullopt;
     const GgufFile file = GgufFile::open(path);
     if (file.value("nib.checkpoint") == nullptr)
-        fail("%s: was not written by nib train and cannot be resumed", printable(path).c_str());
+        fail("%s: holds no training and cannot be resumed", printable(path).c_str());
     return file.get<uint64_t>("nib.checkpoint");
 }
 
@@ -72,14 +72,14 @@ void complete_pair(const RunFiles& files) {
 void require_pair(const RunFiles& files) {
     const std::optional<uint64_t> model = id_of(files.model);
     if (!model)
-        fail("%s: there is no such file to resume; leave out --resume to start a new training",
+        fail("%s: there is no such file to resume; a new training can start under this name",
              printable(files.model).c_str());
     const std::optional<uint64_t> state = id_of(files.state);
     if (!state)
         fail("%s: there is no such file; without it %s can run but not be resumed", printable(files.state).c_str(),
              printable(files.model).c_str());
     if (model != state)
-        fail("%s and %s are not of the same step; restore both from the same copy, or start again without --resume",
+        fail("%s and %s are not of the same step; restore both from the same copy, or start again",
              printable(files.model).c_str(), printable(files.state).c_str());
     complete_best(files);
     remove_temporaries(files);

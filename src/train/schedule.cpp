@@ -22,18 +22,21 @@ Schedule::Kind schedule_kind(const std::string& name) {
     if (name == "linear") return Schedule::Kind::Linear;
     if (name == "step") return Schedule::Kind::Step;
     if (name == "cosine") return Schedule::Kind::Cosine;
-    fail_usage("--schedule is `%s`; choose one of: constant, linear, step, cosine", printable(name).c_str());
+    fail_usage_option("schedule", "is `%s`; choose one of: constant, linear, step, cosine", printable(name).c_str());
 }
 
 void check_schedule(const Schedule& s) {
-    if (!(std::isfinite(s.lr) && s.lr > 0)) fail_usage("--lr is %g; it must be a positive number, for example 1e-3", s.lr);
+    if (!(std::isfinite(s.lr) && s.lr > 0))
+        fail_usage_option("lr", "is %g; it must be a positive number, for example 1e-3", s.lr);
     if (!(std::isfinite(s.min_lr) && s.min_lr >= 0 && s.min_lr <= s.lr))
-        fail_usage("--min-lr is %g; it must be between 0 and --lr (%g)", s.min_lr, s.lr);
-    if (s.warmup < 0) fail_usage("--warmup is %lld; it must be 0 steps or more", static_cast<long long>(s.warmup));
-    if (s.horizon < 0) fail_usage("--decay-iters is %lld; it must be 0 steps or more", static_cast<long long>(s.horizon));
-    if (s.step_size < 1) fail_usage("--step-size is %lld; it must be 1 step or more", static_cast<long long>(s.step_size));
+        fail_usage_option("min-lr", "is %g; it must be between 0 and the learning rate (%g)", s.min_lr, s.lr);
+    if (s.warmup < 0) fail_usage_option("warmup", "is %lld; it must be 0 steps or more", static_cast<long long>(s.warmup));
+    if (s.horizon < 0)
+        fail_usage_option("decay-iters", "is %lld; it must be 0 steps or more", static_cast<long long>(s.horizon));
+    if (s.step_size < 1)
+        fail_usage_option("step-size", "is %lld; it must be 1 step or more", static_cast<long long>(s.step_size));
     if (!(std::isfinite(s.gamma) && s.gamma > 0 && s.gamma <= 1))
-        fail_usage("--gamma is %g; it must be above 0 and at most 1", s.gamma);
+        fail_usage_option("gamma", "is %g; it must be above 0 and at most 1", s.gamma);
 }
 
 }  // namespace nib

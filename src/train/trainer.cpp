@@ -44,7 +44,7 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
 TrainResult Trainer::run() {
     introduce();
     if (saved_ >= 0 && state_.step >= options_.iters) {
-        progress_.line(strprintf("nothing to do: %s has had %lld steps; --iters with a larger number goes on",
+        progress_.line(strprintf("nothing to do: %s has had %lld steps; ask for more to go on",
                                  printable(setup_.files.model).c_str(), static_cast<long long>(state_.step)));
         return {TrainEnd::NothingToDo, state_.step, val_loss_, best_loss_};
     }
@@ -55,7 +55,7 @@ TrainResult Trainer::run() {
     } catch (const Error& error) {
         progress_.clear();
         if (saved_ < 0) fail("%s; nothing was saved", error.what());
-        fail("%s; the checkpoint of step %lld in %s is kept, and --resume goes on with it", error.what(),
+        fail("%s; the checkpoint of step %lld in %s is kept and can be resumed", error.what(),
              static_cast<long long>(saved_), printable(setup_.files.model).c_str());
     } catch (...) {
         progress_.clear();
@@ -123,8 +123,8 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
 void Trainer::check_finite(const char* what, double value) const {
     if (std::isfinite(value)) return;
     const bool clips = options_.clip > 0 && options_.clip <= 1;
-    const std::string clip = clips ? "" : strprintf(", --clip 1 (it is %g)", options_.clip);
-    fail("the %s became %s at step %lld; try a lower --lr (it is %g)%s or a longer --warmup (%lld)", what,
+    const std::string clip = clips ? "" : strprintf(", clipping the gradients at 1 (it is %g)", options_.clip);
+    fail("the %s became %s at step %lld; try a lower learning rate (it is %g)%s or a longer warm-up (%lld)", what,
          std::isnan(value) ? "nan" : "infinite", static_cast<long long>(state_.step + 1), options_.lr, clip.c_str(),
          static_cast<long long>(options_.warmup));
 }
@@ -271,8 +271,8 @@ void Trainer::introduce() const {
                              saved_ >= 0 ? strprintf("; goes on after step %lld", integer(saved_)).c_str() : ""));
     if (saved_ >= schedule_.horizon && saved_ < options_.iters &&
         (schedule_.kind == Schedule::Kind::Linear || schedule_.kind == Schedule::Kind::Cosine))
-        progress_.line(strprintf("rate   stays at %.2e (--min-lr): all %lld steps of --decay-iters are done",
-                                 schedule_.min_lr, integer(schedule_.horizon)));
+        progress_.line(strprintf("rate   stays at %.2e: its decay ended with step %lld", schedule_.min_lr,
+                                 integer(schedule_.horizon)));
 }
 
 }  // namespace nib

@@ -32,7 +32,7 @@ struct TrainResult {
 
 /// A run from its preparation to its end. Files are those of RunFiles; the rules that make a resumed run equal an
 /// uninterrupted one byte for byte are:
-/// - a validation counts for early stopping only every --eval-every steps, not the additional one at the end of a run;
+/// - a validation counts for early stopping only every eval_every steps, not the additional one at the end of a run;
 /// - a checkpoint is written only once the loss that follows from its weights has proved finite, so that a run which
 ///   diverges leaves the last good one.
 /// A new run touches no file before its first checkpoint: what an earlier one has left stays whole until it is replaced.

@@ -20,7 +20,7 @@ int rank(const DeviceInfo& d) {
 int choose(const std::vector<DeviceInfo>& devices, int index) {
     const int count = static_cast<int>(devices.size());
     if (count == 0) fail("Vulkan: there is no device on this machine");
-    if (index >= count) fail("Vulkan: there is no device %d; this machine has %d (see `nib devices`)", index, count);
+    if (index >= count) fail("Vulkan: there is no device %d; this machine has %d", index, count);
     if (index >= 0) return index;
     const auto best = std::min_element(devices.begin(), devices.end(),
                                        [](const DeviceInfo& a, const DeviceInfo& b) { return rank(a) < rank(b); });
