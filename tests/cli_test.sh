@@ -29,7 +29,7 @@ mentions run --prompt --prompt-file --length --temp --top-k --top-p --min-p --re
 mentions eval --val-fraction --lines --end-token --stride --batch --tokens --no-special --json --threads --isa
 mentions logits --tokens --prompt --no-special --output --threads --isa
 mentions tokenize --prompt --file --decode --no-special --skip-unknown --json
-mentions bench --train --json --preset --layers --heads --embd --vocab --context --batch --iters --dropout --untied \
+mentions bench --train --json --preset --arch --layers --heads --kv-heads --embd --ffn --vocab --context --batch --iters --dropout --untied \
     --recompute --dump-plan
 mentions info --json --dump-plan
 mentions selftest --isa --op --train --preset --layers --context --batch --iters

@@ -392,5 +392,24 @@ TEST(Inference, GatheredRowsDoNotDependOnTheStepsRows) {
         }
 }
 
+// Written out by hand: what a token is multiplied by, and attention's part of the triangle.
+TEST(Graph, CountsOperations) {
+    const auto fixed = [](Graph& g, Shape shape) { return g.input("x", shape, DType::F32); };
+    const auto weight = [](int64_t rows, int64_t columns) {
+        Weight w;
+        w.name = "w", w.shape = {rows, columns}, w.value = {0, 0};
+        return w;
+    };
+    Graph g(Mode::Infer);
+    const Tensor x = fixed(g, {2, 5, 8});
+    g.linear(x, {weight(12, 8), {}});
+    EXPECT_EQ(g.flops(), 2.0 * 10 * 8 * 12);
+    g.attention({x, fixed(g, {2, 5, 4}), fixed(g, {2, 5, 4})}, {.heads = 4, .kv_heads = 2});
+    const double causal = 2.0 * 2 * (2 * 4 * 2) * (1 + 2 + 3 + 4 + 5);  // two products; B H D times pairs
+    EXPECT_EQ(g.flops(), 2.0 * 10 * 8 * 12 + causal);
+    g.attention({x, fixed(g, {2, 7, 8}), fixed(g, {2, 7, 8})}, {.heads = 4, .causal = false});
+    EXPECT_EQ(g.flops(), 2.0 * 10 * 8 * 12 + causal + 2.0 * 2 * (2 * 4 * 2) * (5 * 7));
+}
+
 }  // namespace
 }  // namespace nib

@@ -121,7 +121,7 @@ TEST_F(Train, DivergenceKeepsTheLastGoodCheckpoint) {
     r.options.save_every = 1;
     r.given = {"iters", "save-every"};
     const std::string error = error_of(r);
-    EXPECT_NE(error.find("a lower --lr"), std::string::npos) << error;
+    EXPECT_NE(error.find("a lower learning rate"), std::string::npos) << error;
     EXPECT_NE(error.find("the checkpoint of step 4"), std::string::npos) << error;
     EXPECT_EQ(get("m.gguf"), model);
     EXPECT_EQ(get("m.state.gguf"), broken);
@@ -156,7 +156,7 @@ TEST_F(Train, ALostDeviceLeavesTheLastCheckpoint) {
         const std::string error = test::error_of([&] { run(losing, r); });
         EXPECT_EQ(has("m.gguf"), runs > 2);
         EXPECT_TRUE(error.starts_with("the device is lost; ")) << error;
-        EXPECT_TRUE(error.ends_with(has("m.gguf") ? "m.gguf is kept, and --resume goes on with it" : "nothing was saved"))
+        EXPECT_TRUE(error.ends_with(has("m.gguf") ? "m.gguf is kept and can be resumed" : "nothing was saved"))
             << error;
         if (!has("m.gguf")) continue;
         r.overwrite = false;
@@ -327,7 +327,7 @@ TEST_F(Train, ASeparateTextValidates) {
     r.given = {"iters"};
     EXPECT_EQ(run(r).step, 13);
     r.validation.clear();
-    EXPECT_NE(error_of(r).find("give it again with --val"), std::string::npos) << error_of(r);
+    EXPECT_NE(error_of(r).find("give it again"), std::string::npos) << error_of(r);
 }
 
 TEST_F(Train, AsksForSamplesAndStops) {

@@ -15,7 +15,7 @@
 #include "options.h"
 #include "plan_printer.h"
 #include "random_training.h"
-#include "train/flops.h"
+#include "train/memory.h"
 
 namespace nib {
 namespace {
@@ -94,6 +94,16 @@ struct Inference {
     double decode_tokens_per_second = 0, decode_bytes = 0;    // of weights per second
 };
 
+// Of a prompt, with logits after its last token.
+double prefill_flops(const ModelConfig& config, const Weights& weights) {
+    const auto model = make_model(config);
+    Graph g(Mode::Infer);
+    const TokenInputs tokens(g, config, 1, kPrefill);
+    const Tensor hidden = model->hidden(g, tokens.inputs(weights)), last = g.input("last", {1}, DType::I32);
+    g.linear(g.gather(hidden, last), weights[model->head()]);
+    return g.flops();
+}
+
 // Of the gpt2 preset.
 Inference measure_inference(Backend& backend) {
     const Preset& preset = find_preset("gpt2");
@@ -128,7 +138,7 @@ Inference measure_inference(Backend& backend) {
     Inference result;
     const double prefills = 1 / time_of([&] { prefill(kPrefill); }, 2);
     result.prefill_tokens_per_second = static_cast<double>(kPrefill) * prefills;
-    result.prefill_flops = prefill_flops(config, kPrefill) * prefills;
+    result.prefill_flops = prefill_flops(config, weights) * prefills;
     prefill(5);
     int32_t token = 0;
     const auto decode = [&] {
@@ -190,7 +200,7 @@ void bench_machine(const Options& o, Backend& backend) {
 void bench_training(const Options& o, Backend& backend) {
     const TrainOptions& sizes = o.sizes.options;
     const ModelConfig config = sizes.config(o.sizes.vocab);
-    double peak_bytes = 0, step_seconds = 0, loss = 0;
+    double peak_bytes = 0, step_seconds = 0, step_flops = 0, loss = 0;
     {
         RandomTraining train(backend, o.sizes);
         train.initialise();
@@ -203,9 +213,10 @@ void bench_training(const Options& o, Backend& backend) {
         }
         step_seconds = median(times);
         peak_bytes = peak_memory();
+        step_flops = training_flops(config, train.shape());
     }
     const double tokens = static_cast<double>(sizes.batch * sizes.context) / step_seconds;
-    const double flops = training_flops(config, sizes.batch, sizes.context) / step_seconds;
+    const double flops = step_flops / step_seconds;
     const Peak peak = measure_peak(backend);
     if (o.model.json)
         return print_json({

@@ -46,9 +46,16 @@ void add_training_sizes(CLI::App& app, TrainingSizes& sizes, CLI::Option* train)
         ->needs(train)
         ->type_name("NAME")
         ->group(kGroup);
+    app.add_option("--arch", o.arch, "as in `nib train`")
+        ->needs(train)
+        ->type_name("NAME")
+        ->capture_default_str()
+        ->group(kGroup);
     size("--layers", o.layers, "layers");
     size("--heads", o.heads, "attention heads");
+    size("--kv-heads", o.kv_heads, "heads of keys and values; 0: as is usual for the architecture");
     size("--embd", o.embd, "channels");
+    size("--ffn", o.ffn, "width of the feed-forward layers; 0: as is usual");
     size("--vocab", sizes.vocab, "size of the vocabulary");
     size("--context", o.context, "tokens in a sequence");
     size("--batch", o.batch, "sequences in a step");

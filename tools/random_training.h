@@ -35,6 +35,7 @@ public:
 
     const ModelConfig& config() const { return train_.config(); }
     const Weights& weights() const { return train_.weights(); }
+    const TrainShape& shape() const { return train_.shape(); }
     int64_t rows() const { return train_.rows(); }
 
 private:

@@ -302,6 +302,12 @@ Tensor Graph::attention(const Qkv& qkv, const AttentionOptions& options) {
     return y;
 }
 
+double Graph::flops() const {
+    double sum = 0;
+    for (const Node& node : nodes_) sum += op_flops(node.p, op_info(node.op));
+    return sum;
+}
+
 Graph::Attended Graph::attention_with_weights(const Qkv& qkv, const AttentionOptions& options) {
     const Params p = attention_params(qkv, options);
     const TensorInfo q = info(qkv.q);

@@ -179,6 +179,8 @@ public:
     const TensorInfo& info(Tensor t) const { return tensors_[static_cast<size_t>(t.id)]; }
     const std::vector<TensorInfo>& tensors() const { return tensors_; }
     const std::vector<Node>& nodes() const { return nodes_; }
+    /// Additions and multiplications of its matrix products, with all rows in use.
+    double flops() const;
 
     /// What is recorded from here to the next call is a block: with recomputation only what it takes from before it is kept
     /// for the backward pass, which computes the rest again (Chen et al. 2016).

@@ -1,5 +1,7 @@
 #include "core/op_table.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/gradients.h"
 
@@ -10,17 +12,17 @@ constexpr void (*no_gradient)(Graph&, const Node&) = nullptr;
 
 template <size_t kIn, size_t kOut>
 constexpr OpInfo row(Op op, const char* name, const Operand (&in)[kIn], const Operand (&out)[kOut], Units units,
-                     std::string_view options, void (*gradient)(Graph&, const Node&)) {
+                     int products, std::string_view options, void (*gradient)(Graph&, const Node&)) {
     static_assert(kIn <= kMaxIn && kOut <= kMaxOut);
-    OpInfo info{op, name, {}, units, options, gradient};
+    OpInfo info{op, name, {}, units, products, options, gradient};
     for (size_t i = 0; i < kIn; ++i) info.operands[i] = in[i];
     for (size_t i = 0; i < kOut; ++i) info.operands[kMaxIn + i] = out[i];
     return info;
 }
 
 constexpr OpInfo kTable[kOpCount] = {
-#define OP(Name, name, inputs, outputs, units, options, gradient) \
-    row(Op::Name, #name, {inputs}, {outputs}, Units::units, options, gradient),
+#define OP(Name, name, inputs, outputs, units, products, options, gradient) \
+    row(Op::Name, #name, {inputs}, {outputs}, Units::units, products, options, gradient),
 #define IN(name, dims, types) Operand{#name, dims, Types::types},
 #define OPTIONAL_IN(name, dims, types) Operand{#name, dims, Types::types, true},
 #define SLICE(name, dims, types) Operand{#name, dims, Types::types, false, Writes::Overwrites, true},
@@ -109,6 +111,16 @@ int64_t op_units_per_sequence(Op op, const Params& p) {
     if (by_rows(op, p)) return p.T;
     const Units units = op_info(op).units;
     return units == Units::Heads ? p.H : units == Units::KeyHeads ? p.G : 0;
+}
+
+double op_flops(const Params& p, const OpInfo& info) {
+    const auto real = [](int64_t n) { return static_cast<double>(n); };
+    const double rows = real(p.B) * real(p.T);
+    if (p.H == 0) return 2 * info.products * rows * real(p.C) * real(p.N);
+    double keys = real(p.S);  // that a query sees, on average
+    if (p.causal && p.S == p.T) keys = (keys + 1) / 2;
+    if (p.window > 0) keys = std::min(keys, real(p.window));
+    return 2 * info.products * rows * keys * real(p.H) * real(p.D);
 }
 
 bool op_is_weight_gradient(Op op) {

@@ -63,6 +63,7 @@ struct OpInfo {
     const char* name;
     Operand operands[kMaxOperands];
     Units units;
+    int products;                                  // of matrices: (R,C) by (N,C), or of each head's (T,D) by (S,D)
     std::string_view options;                      // names of members of Params, with blanks between them
     void (*gradient)(Graph& g, const Node& node);  // records the backward nodes; null: there are none
     bool has_option(std::string_view option) const;
@@ -87,6 +88,9 @@ int64_t op_units(const Call& call);
 
 /// Units of one sequence, if the op computes each sequence of the batch from that sequence alone; else 0.
 int64_t op_units_per_sequence(Op op, const Params& p);
+
+/// Additions and multiplications of its matrix products; of causal attention's, those that are not masked.
+double op_flops(const Params& p, const OpInfo& info);
 
 /// Whether all its outputs are gradients of weights, which nothing else in the backward pass reads.
 bool op_is_weight_gradient(Op op);

@@ -97,6 +97,15 @@ TrainingMemory training_memory(const ModelConfig& config, const TrainShape& shap
     return memory;
 }
 
+double training_flops(const ModelConfig& config, const TrainShape& shape) {
+    TrainShape once = shape;
+    once.recompute = false;
+    Graph graph = training_graph(Mode::Train, once);
+    TrainInputs inputs;
+    record_training(graph, config, weights_anywhere(ParameterLayout(config), config), once, inputs);
+    return graph.flops();
+}
+
 void check_sizes(const ModelConfig& config, const TrainShape& shape, double limit) {
     const auto positive = [](const char* option, int64_t value) {
         if (value < 1) fail_usage_option(option, "is %lld; it must be 1 or more", static_cast<long long>(value));

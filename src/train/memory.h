@@ -63,6 +63,9 @@ struct TrainingMemory {
 };
 TrainingMemory training_memory(const ModelConfig& config, const TrainShape& shape, const Backend& backend);
 
+/// Additions and multiplications of a step's matrix products, forward and backward, without what recomputation repeats.
+double training_flops(const ModelConfig& config, const TrainShape& shape);
+
 /// Error when a size is zero or absurd or the heads do not divide the channels: quick, whatever the sizes.
 void check_sizes(const ModelConfig& config, const TrainShape& shape, double limit);
 
