@@ -207,9 +207,11 @@ TEST(CheckedBackend, FindsAWrongKernel) {
             // attention's gradient, a difference of nearly equal terms, shows its rounding beside one that is far too
             // large.
             EXPECT_NE(reports[0].find(name), std::string::npos) << name << reports[0];
-            for (const std::string& line : reports)
-                if (damaged == off_by_little && line.find(": attention_backward ") == std::string::npos)
+            for (const std::string& line : reports) {
+                if (damaged == off_by_little && line.find(": attention_backward ") == std::string::npos) {
                     EXPECT_NE(line.find(name), std::string::npos) << name << line;
+                }
+            }
         }
 }
 
