@@ -73,14 +73,16 @@ refuses "nowhere.txt: no such file or folder" train nowhere.txt "${new[@]}"
 refuses "nowhere.txt: no such file or folder" train text.txt nowhere.txt "${new[@]}"
 refuses "empty_folder: no .txt files in this folder" train empty_folder "${new[@]}"
 refuses "empty.txt: empty" train empty.txt "${new[@]}"
-refuses "too short" train short.txt "${new[@]}"
-refuses "too short" train text.txt -o new --context 2000 --batch 1
-refuses "too short" train text.txt "${new[@]}" --val-fraction 0.999
+advice="in each part; use a smaller --context or more text"
+refuses "$advice" train short.txt "${new[@]}"
+refuses "a context of 2000 needs at least 2001 $advice" train text.txt -o new --context 2000 --batch 1
+refuses "$advice" train text.txt "${new[@]}" --val-fraction 0.999
+refuses "needs at least 9; use a smaller --context or more text" train short.txt "${new[@]}" --val-fraction 0
 refuses "latin.txt: not UTF-8 text: malformed at byte offset 5 (byte 0xFF)" train text.txt latin.txt "${new[@]}"
 refuses "utf16.txt: is UTF-16LE from byte offset 0 on, not UTF-8; convert it with iconv -f UTF-16LE -t UTF-8" train utf16.txt "${new[@]}"
 refuses "/dev/null: is not a regular file" train /dev/null "${new[@]}"
 refuses "nowhere.txt: no such file" train text.txt --val nowhere.txt "${new[@]}"
-refuses "short.txt: the text is too short" train text.txt --val short.txt "${new[@]}"
+refuses "short.txt: the text is too short: it has 3 characters, and a context of 8 needs at least 9; use a smaller --context" train text.txt --val short.txt "${new[@]}"
 refuses "latin.txt: not UTF-8 text: malformed at byte offset 5" train text.txt --val latin.txt "${new[@]}"
 
 size() { refuses "$1" train text.txt -o new --iters 1 "${@:2}"; }

@@ -98,6 +98,7 @@ works tokenize even.gguf -p 'ab<|endoftext|>' --no-special && is "256 60 124 101
 works tokenize even.gguf -p '你' && is "259 160"
 works tokenize even.gguf -p '你ab' --json && is_json && is '{"ids":[259,160,256],"pieces":[[228,189],[160],"ab"]}'
 works tokenize even.gguf -p '' && is ""
+works tokenize even.gguf -p $'\uFEFFab\uFEFF' && is "256 239 187 191"
 works tokenize even.gguf --decode "259, 160 256" && is "你ab"
 head -c 5000 /dev/urandom > bytes.bin
 works tokenize even.gguf --file bytes.bin && cp "$out" ids.txt
@@ -120,6 +121,9 @@ works run ends.gguf -n 5 --temp 0 && is ""
 works run tail.gguf --tokens "256 259" -n 1 --temp 0 && is ab你
 works run tail.gguf --tokens "256 259" -n 1 --temp 0 --no-echo && is 你
 works run tail.gguf -p ab -n 2 --temp 0 && is "ab��"
+works run tail.gguf -p $'\uFEFFab' -n 0 && is ab
+works logits even.gguf -p $'\uFEFFab ab' -o mark.npy && works logits even.gguf -p 'ab ab' -o no_mark.npy
+check "a byte order mark is no part of a prompt" same mark.npy no_mark.npy
 works run tail.gguf -p $'ab\xff' -n 0 && is "ab�"
 works run even.gguf -p "ab 你" -n 30 --temp 1 --top-k 0 --top-p 1 --samples 3 --seed 1
 check "the text is valid UTF-8" ends_with_text

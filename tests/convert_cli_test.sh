@@ -22,7 +22,7 @@ works train text.txt -o trained --layers 2 --heads 2 --embd 32 --context 8 --bat
 works export trained -o hf
 check "the files of a character model" \
     test "$(ls hf | tr '\n' ' ')" = "config.json model.safetensors tokenizer.json tokenizer_config.json "
-check "sums up" grep -q '^hf: f32, 0.0M parameters, .* KiB, [0-9.]* s$' "$err"
+check "sums up" grep -q '^hf: f32, [1-9][0-9.]*k parameters, .* KiB, [0-9.]* s$' "$err"
 works convert hf -o first-v1.5
 check "a name with a dot" test -e first-v1.5.gguf
 works convert hf -o first
@@ -126,7 +126,7 @@ echo '{"a": 0, "b": 0}' > twice.json && refuses "is the second token with the id
 echo '{"a": 0, "b": 9}' > gap.json && refuses "nib expects a token id from 0 to 4" convert hf -o x --vocab gap.json
 echo '["a"]' > list.json && works convert hf -o list.gguf --vocab list.json
 echo '{"a": ' > half.json && refuses "half.json: not valid JSON" convert hf -o x --vocab half.json
-{ printf '{"<s>": 0' && for i in $(seq 200); do printf ', "w%s": %s' $i $i; done && echo '}'; } > large.json
+{ printf '{"<s>": 0' && for i in $(seq 200); do printf ', "word%030d": %s' $i $i; done && echo '}'; } > large.json
 refuses "the tokenizer has 201 tokens, but the embedding has only" convert hf -o x --vocab large.json
 echo '{"model": {"type": "BPE", "dropout": 0.1}}' > other.json && refuses "other.json: model: dropout is not supported" convert hf -o x --vocab other.json
 echo '{"<.>": 0, "a": 1, "b": 2}' > small.json && rows=$(sed -n 's/.*"vocab_size": \([0-9]*\).*/\1/p' hf/config.json)
@@ -210,6 +210,21 @@ cp meta.pkl bare && works convert bare -o bare.gguf --overwrite
 check "names a meta.pkl beside the weights" grep -q 'token numbers only; --vocab bare/meta.pkl adds one' "$err"
 rm bare/meta.pkl
 
+# ---- a tokenizer that llama.cpp's keys cannot express --------------------------------------------------------------------
+
+check "nothing is said of llama.cpp" test "$(grep -c llama.cpp "$err")" = 0
+{
+    printf '{"model": {"type": "WordLevel", "unk_token": "<unk>", "vocab": {"<unk>": 0'
+    for i in $(seq 26); do printf ', "word%030d": %s' $i $i; done
+    printf '}}, "normalizer": {"type": "Lowercase"}, "pre_tokenizer": {"type": "Whitespace"}}'
+} > words.json
+works convert "$goldens/names.pt" --heads 4 --vocab words.json -o words
+check "says so" test "$(grep -c "^nib: warning: llama.cpp gives other ids: its keys cannot say all" "$err")" = 1
+works info words && check "says so" grep -q '^  llama.cpp  *gives other ids' "$out"
+check "the whole is not printed" grep -q '^  tokenizer.huggingface.json = string, [0-9]* bytes$' "$out"
+works info words --json && is_json
+check "nor in JSON" grep -q '"tokenizer.huggingface.json":"string, [0-9]* bytes"' "$out"
+
 # ---- bad folders and files -------------------------------------------------------------------------------------------
 
 edited() { # TEXT SED-COMMAND: a folder whose config.json is edited
@@ -224,6 +239,8 @@ refuses "text.txt: is neither a safetensors file nor a PyTorch checkpoint" conve
 refuses "first.gguf: is a GGUF file already; use nib run or nib quantize" convert first.gguf -o x
 refuses "hf/tokenizer.json: is JSON, not weights" convert hf/tokenizer.json -o x
 refuses "no file says how many attention heads the model has; give --heads" convert no_config/model.safetensors -o x
+rm -rf edited && cp -r bare edited && iconv -f UTF-8 -t UTF-16 bare/config.json > edited/config.json
+refuses "edited/config.json: is in UTF-16, but JSON is UTF-8; convert it with iconv" convert edited -o x
 edited "architecture \`llama\` is not supported; nib converts gpt2" 's/"gpt2"/"llama"/'
 untyped='/model_type\|architectures\|GPT2LMHead/d; s/^  \],//'
 edited "names no model_type and no number of heads, such as n_head" "$untyped; /n_head/d"

@@ -100,6 +100,19 @@ TEST(Pickle, AttributesAndItemsOfObjects) {
     EXPECT_EQ(found(made + "K\1b"), -1);
 }
 
+TEST(Pickle, SetsHaveNoOrder) {
+    const std::string list = "](K\1K\2e";
+    for (const std::string& body : {"\x8f(K\1K\2\x90"s, "(K\1K\2\x91"s, p_global("builtins", "set") + list + "\x85R",
+                                    p_global("__builtin__", "frozenset") + list + "\x85R"}) {
+        const Pickle pickle = parse_body(body);
+        EXPECT_EQ(pickle.root().kind(), PickleValue::Kind::Set);
+        ASSERT_EQ(pickle.root().elements().size(), 2u);
+        EXPECT_EQ(pickle.root().elements()[1]->integer(), 2);
+    }
+    EXPECT_EQ(parse_body(p_global("builtins", "set") + ")R").root().kind(), PickleValue::Kind::Set);
+    EXPECT_EQ(parse_body(list).root().kind(), PickleValue::Kind::List);
+}
+
 // What the weights went into is known, so that nothing made of them by unknown code is taken for something else.
 TEST(Pickle, WeightsInObjects) {
     const auto holds = [](const std::string& body) { return parse_body(body).root().holds_weights(); };

@@ -176,7 +176,8 @@ TEST(TokenizerFiles, OddVocabTxt) {
     EXPECT_EQ(word_ids("{}", "a b", "[UNK]\n\na\nb\na"), (Ids{4, 3}));  // of two lines alike the last counts
     EXPECT_EQ(word_ids("{}", std::string(101, 'a'), "[UNK]\na\n##a\n"), Ids{0});
     EXPECT_EQ(word_ids("{}", std::string(100, 'a'), "[UNK]\na\n##a\n").size(), 100u);
-    expect_contains(error_of([] { word_ids("{}", "x", "a\nb\n"); }), {"no token for the word \"x\""});
+    expect_contains(error_of([] { word_ids("{}", "x", "a\nb\n"); }), {"folder/vocab.txt", "no token [UNK]", "characters"});
+    EXPECT_EQ(word_ids(R"({"unk_token": "b"})", "x", "a\nb\n"), Ids{1});
     expect_contains(error_of([] { word_ids("{}", "x", "a\n\xFF\n"); }), {"folder/vocab.txt", "line 2", "UTF-8"});
     expect_contains(error_of([] { word_ids("{}", "x", ""); }), {"folder/vocab.txt", "empty"});
     expect_contains(error_of([] { word_ids(R"({"tokenizer_class": "BertJapaneseTokenizer"})", "x"); }),

@@ -139,6 +139,19 @@ TEST(Vocabulary, Pickles) {
     expect_contains(message(dict(text("a") + number(200))), {"v.json", "200"});
     expect_contains(message(dict(text("\xFF") + number(0))), {"v.json", "UTF-8"});
     EXPECT_NE(message("\x80"), "");
+    // NumPy's numbers, a class derived from dict, a set; other formats. What is not looked at may be anything.
+    const std::string unknown = "cm\nC\nK\7\x85R";
+    for (const std::string& body : {text("stoi") + unknown, text("itos") + "}(" + unknown + text("b") + "u",
+                                    text("stoi") + "}(" + text("b") + unknown + "u", text("b") + unknown})
+        expect_contains(message(dict(body)), {"v.json", "`m.C`", "plain"});
+    EXPECT_EQ(tokens_of(dict(text("stoi") + stoi + text("best") + unknown)), tokens);
+    EXPECT_EQ(tokens_of(dict(text("stoi") + number(0) + text("s") + number(1))), (std::vector<std::string>{"stoi", "s"}));
+    expect_contains(message("\x80\4\x8f(" + text("b") + text("é") + "\x90."), {"v.json", "a set", "no order"});
+    expect_contains(message(dict(text("itos") + "(" + text("b") + "\x91")), {"v.json", "a set", "no order"});
+    for (const std::string& bytes : {"(dp0\n."s, "}q\0."s, "abcdef"s, "<.>\nab"s})
+        expect_contains(message(bytes), {"v.json", "neither JSON", "pickle"});
+    expect_contains(message("PK\3\4"), {"v.json", "torch.save", "pickle.dump"});
+    expect_contains(message("\xFF\xFE[\0]\0"s), {"v.json", "UTF-16LE", "iconv"});
     EXPECT_NE(message("\x80\x02cos\nsystem\n(X\2\0\0\0lstR."s), "");
     // One long text in many places, a dict in itself.
     std::string long_text = "\x80\x02](X\0\x10\0\0"s + std::string(4096, 'x') + "q\0"s;

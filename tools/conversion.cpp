@@ -26,6 +26,11 @@ void catch_interrupts() {
     for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
 }
 
+std::string count_text(int64_t parameters) {
+    const auto count = static_cast<double>(parameters);
+    return parameters < 1'000'000 ? strprintf("%.1fk", count / 1e3) : strprintf("%.1fM", count / 1e6);
+}
+
 }  // namespace
 
 void add_conversion_options(CLI::App& app, bool& overwrite, int& threads) {
@@ -51,9 +56,9 @@ void report_conversion(const std::string& output, const std::function<ConvertRes
              const double seconds = seconds_since_start() - start;
              progress.status(strprintf("%.0f %%  %s left", 100 * share, clock_text(seconds * (1 - share) / share).c_str()));
          }});
-    progress.line(strprintf("%s: %s, %.1fM parameters, %s, %.1f s", printable(output).c_str(),
-                            dtype_info(result.type)->name, static_cast<double>(result.parameters) / 1e6,
-                            human_bytes(static_cast<double>(result.bytes)).c_str(), seconds_since_start() - start));
+    progress.line(strprintf("%s: %s, %s parameters, %s, %.1f s", printable(output).c_str(), dtype_info(result.type)->name,
+                            count_text(result.parameters).c_str(), human_bytes(static_cast<double>(result.bytes)).c_str(),
+                            seconds_since_start() - start));
 }
 
 }  // namespace nib

@@ -25,6 +25,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr size_t kShownCharacters = 120;  // bytes of the vocabulary
+constexpr size_t kLongestText = 1000;     // bytes of a value; a tokenizer.huggingface.json may have megabytes
 
 struct Options {
     std::string model;
@@ -42,7 +43,7 @@ constexpr bool is_array = false;
 template <class T>
 constexpr bool is_array<std::vector<T>> = true;
 
-// A scalar as it is, of an array its type and length.
+// A scalar as it is, of an array its type and length, of a long text its length.
 Json json_value(const GgufValue& value) {
     return std::visit(
         [&](const auto& v) -> Json {
@@ -51,6 +52,8 @@ Json json_value(const GgufValue& value) {
                 return gguf_type_name(value) + ", " + std::to_string(v.size());
             else if constexpr (std::is_same_v<T, float>)
                 return shortest(v);
+            else if constexpr (std::is_same_v<T, std::string>)
+                return v.size() <= kLongestText ? Json(v) : Json("string, " + std::to_string(v.size()) + " bytes");
             else
                 return v;
         },
@@ -142,12 +145,13 @@ std::string missing_tensors(const GgufFile& file) {
 // What a model file says about itself, and what keeps it from running, for instance a missing key. Of other GGUF files only
 // what any file has.
 Json describe_file(const GgufFile& file) {
+    const auto architecture = file.get_or<std::string>("general.architecture", "none");
     Json json = {
-        {"file",               file.name()},
-        {              "bytes", file.bytes().size()           },
-        { "architecture",             file.get_or<std::string>("general.architecture",                        "none")}
+        {"file",         file.name()        },
+        {"bytes",        file.bytes().size()},
+        {"architecture", architecture       },
     };
-    const bool known = find_architecture(json["architecture"].get<std::string>()) != nullptr;
+    const bool known = find_architecture(architecture) != nullptr;
     const auto section = [&](const char* key, const auto& describe) {
         try {
             json[key] = describe();

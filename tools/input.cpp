@@ -19,6 +19,10 @@ std::string read_input(const std::string& path, size_t limit) {
     return text;
 }
 
+void drop_mark(std::string& text) {
+    if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
+}
+
 CLI::Option* add_end_token_option(CLI::App& app, std::optional<std::string>& token) {
     return app
         .add_option("--end-token", token,

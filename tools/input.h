@@ -16,6 +16,9 @@ bool stdin_has_text();
 /// for text that is plainly in UTF-16 or UTF-32.
 std::string read_input(const std::string& path, size_t limit = size_t{1} << 32);
 
+/// Removes the byte order mark of a text that is an argument, as a shell takes it over from a file.
+void drop_mark(std::string& text);
+
 /// Declares --end-token.
 CLI::Option* add_end_token_option(CLI::App& app, std::optional<std::string>& token);
 

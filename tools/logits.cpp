@@ -77,6 +77,7 @@ void logits_command(CLI::App& app) {
     app.footer(kFooter);
     app.callback([o, tokens, prompt] {
         o->has_tokens = tokens->count() > 0;
+        drop_mark(o->prompt);
         if (!o->has_tokens && prompt->count() == 0) throw CLI::RequiredError("--tokens or --prompt");
         on_device(o->backend, [&](std::unique_ptr<Backend> backend) { logits(*o, *backend); });
     });

@@ -62,6 +62,7 @@ void drop_line_end(std::string& text) {
 
 // Standard input is read once.
 const std::string& prompt_text(Options& o) {
+    drop_mark(o.prompt);
     if (o.has_prompt) return o.prompt;
     o.has_prompt = true;
     if (o.prompt_file.empty() && !stdin_has_text()) return o.prompt;

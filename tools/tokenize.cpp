@@ -79,6 +79,7 @@ void tokenize_command(CLI::App& app) {
     app.footer(kFooter);
     app.callback([o, text, tokens] {
         o->has_text = text->count() > 0;
+        drop_mark(o->text);
         o->has_tokens = tokens->count() > 0;
         tokenize(*o);
     });

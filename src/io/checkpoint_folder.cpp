@@ -99,9 +99,10 @@ std::string other_weights(const fs::path& folder, const std::vector<std::string>
     return first + ": name that file";
 }
 
-// A folder in it that has weights: "" when there is none.
-std::string inner_folder(const fs::path& folder, const std::vector<std::string>& names) {
+// A folder in it that has weights, of checkpoint-500 and checkpoint-1000 the later one: "" when there is none.
+std::string inner_folder(const fs::path& folder, std::vector<std::string> names) {
     std::error_code error;
+    std::stable_sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
     for (auto name = names.rbegin(); name != names.rend(); ++name) {
         for (const char* file : kWeightFiles) {
             if (fs::exists(folder / *name / file, error)) {

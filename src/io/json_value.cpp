@@ -11,6 +11,8 @@ namespace nib {
 using nlohmann::json;
 
 json parse_json(std::string_view text, const std::string& name) {
+    if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
+        fail("%s: is in UTF-16, but JSON is UTF-8; convert it with iconv -f UTF-16 -t UTF-8", name.c_str());
     constexpr int kDeepest = 64;  // nesting that no such file needs
     std::vector<size_t> keys;     // of each open object, so far
     const auto check = [&](int depth, json::parse_event_t event, json& parsed) {

@@ -63,7 +63,8 @@ public:
         Float,
         Text,
         Bytes,
-        List,    // and sets
+        List,
+        Set,     // and frozenset; in no particular order
         Tuple,   // and torch.Size
         Dict,    // and OrderedDict
         Object,  // of a class that is not one of these, or what an unknown function would return
@@ -89,7 +90,7 @@ public:
     /// bytes); empty for other kinds.
     std::string_view name() const;
 
-    /// The elements of a List or Tuple, the entries of a Dict, in order; empty for other kinds.
+    /// The elements of a List, Set or Tuple, the entries of a Dict, in order; empty for other kinds.
     std::span<const PickleValue* const> elements() const;
     std::span<const PickleItem> entries() const;
     /// The value under a Text key of a Dict, or the attribute or item of an Object; the last if there are several, nullptr

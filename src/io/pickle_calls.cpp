@@ -59,8 +59,8 @@ PickleMachine::Value PickleMachine::call_known(const KnownGlobal& function, Argu
     switch (function.role) {
         case Role::OrderedDict: return count == 0 ? make(Kind::Dict) : count == 1 ? ordered_dict(first) : nullptr;
         case Role::Set:
-            if (count == 0) return make(Kind::List);
-            return count == 1 && first->kind_ == Kind::List ? first : nullptr;
+            if (count == 0) return make(Kind::Set);
+            return count == 1 && first->kind_ == Kind::List ? set_of(first) : nullptr;
         case Role::NoBytes: return count == 0 ? make(Kind::Other) : nullptr;
         case Role::Encode:
             return count == 2 && first->kind_ == Kind::Text && arguments[1]->text() == "latin1" ? make(Kind::Other)
@@ -158,6 +158,13 @@ PickleMachine::Value PickleMachine::ordered_dict(Value pairs) {
     dict->kind_ = Kind::Dict;
     dict->content_ = std::move(entries);
     return dict;
+}
+
+// set([...]): likewise, the list becomes the set.
+PickleMachine::Value PickleMachine::set_of(Value list) {
+    auto* set = const_cast<PickleValue*>(list);
+    set->kind_ = Kind::Set;
+    return set;
 }
 
 // ("storage", ...), or ("module", class, file, source) for a module saved whole before PyTorch 1.6.

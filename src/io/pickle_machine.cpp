@@ -109,8 +109,8 @@ PickleMachine::Value PickleMachine::tuple(Values values) {
     return made;
 }
 
-PickleMachine::Value PickleMachine::list(Values values) {
-    PickleValue* made = make(Kind::List);
+PickleMachine::Value PickleMachine::set(Values values) {
+    PickleValue* made = make(Kind::Set);
     append(made, values);
     return made;
 }
@@ -124,7 +124,7 @@ void PickleMachine::append(PickleValue* list, Values values) {
         list->holds_weights_ |= parts.list->holds_weights_;
         return;
     }
-    if (list->kind_ != Kind::List) damaged("appends to what is not a list");
+    if (list->kind_ != Kind::List && list->kind_ != Kind::Set) damaged("appends to what is not a list");
     if (std::holds_alternative<std::monostate>(list->content_)) {
         list->content_ = std::make_unique<PickleValue::Elements>();
     }
@@ -223,15 +223,15 @@ PickleMachine::Value PickleMachine::long_integer(std::string_view digits) {
 bool PickleMachine::step_container(uint8_t opcode) {
     switch (opcode) {
         case kEmptyTuple: return push(no_elements_);
-        case kEmptyList:
-        case kEmptySet: return push(make(Kind::List));
+        case kEmptyList: return push(make(Kind::List));
+        case kEmptySet: return push(make(Kind::Set));
         case kEmptyDict: return push(make(Kind::Dict));
         case kTuple1: return tuple_of_top(1);
         case kTuple2: return tuple_of_top(2);
         case kTuple3: return tuple_of_top(3);
         case kTuple:
         case kFrozenSet: {
-            const Value made = opcode == kTuple ? tuple(since_mark()) : list(since_mark());
+            const Value made = opcode == kTuple ? tuple(since_mark()) : set(since_mark());
             return drop() && push(made);
         }
         case kAppend: {

@@ -71,7 +71,7 @@ private:
     bool get(uint64_t index);
 
     Value tuple(Values values);
-    Value list(Values values);
+    Value set(Values values);
     void append(PickleValue* list, Values values);
     void set_items(PickleValue* dict, Values values);
 
@@ -98,6 +98,7 @@ private:
     Value tensor(Arguments arguments, Value type, Value metadata);
     Value from_type(Arguments arguments);
     Value ordered_dict(Value pairs);
+    Value set_of(Value list);
     Value persistent(Value id);
     Value storage(Arguments parts);
     size_t check_integers(Value tuple) const;

@@ -82,7 +82,9 @@ void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const I
         const int64_t tokens = tokenizer->token_count();
         tokenizer = padded(std::move(tokenizer), gpt.config.vocab);
         warn_of_missing_tokens(tokens, gpt.config.vocab, reports);
-        return write_tokenizer(writer, *tokenizer);
+        if (!write_tokenizer(writer, *tokenizer))
+            reports.warn("llama.cpp gives other ids: its keys cannot say all that this tokenizer does");
+        return;
     }
     const fs::path folder = gpt.folder.empty() ? fs::path(request.input).parent_path() : fs::path(gpt.folder);
     std::string found;  // a list of characters, perhaps: that is for the user to say

@@ -14,10 +14,6 @@ namespace {
 constexpr std::string_view kSpaceMark = "\u2581";
 constexpr std::string_view kSpelledSpaceMark = "<U+2581>";
 
-bool is_character(std::string_view text) {
-    return !text.empty() && static_cast<size_t>(decode_utf8(text, 0).length) == text.size();
-}
-
 bool is_mark(TokenType type) { return type == TokenType::Control || type == TokenType::Unknown; }
 
 // Whether the token is a character like any other.

@@ -113,9 +113,7 @@ bool adds_whole_tokens(const JsonValue& root) {
 }
 
 // A token of several characters that is not found as it stands.
-bool is_word(const CharToken& token) {
-    return token.type == TokenType::Normal && static_cast<size_t>(decode_utf8(token.text, 0).length) != token.text.size();
-}
+bool is_word(const CharToken& token) { return token.type == TokenType::Normal && !is_character(token.text); }
 
 class Reader {
 public:

@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/error.h"
 #include "io/mapped_file.h"
 #include "text/char_tokenizer.h"
 
@@ -78,8 +79,14 @@ struct Span {
 /// Where the last `val_fraction` of `size` characters begins.
 int64_t validation_start(int64_t size, double val_fraction);
 
+/// A text with too few characters for the model's context.
+class ShortText : public Error {
+public:
+    using Error::Error;
+};
+
 /// Divides a corpus into what trains and what validates, which is the last `val_fraction` of it (0: nothing). Throws Error
-/// if the fraction is outside [0, 1), or if a part has fewer than context + 1 characters.
+/// if the fraction is outside [0, 1), ShortText if a part has fewer than context + 1 characters.
 std::pair<Span, Span> split(const Corpus& corpus, double val_fraction, int64_t context);
 
 }  // namespace nib

@@ -181,8 +181,7 @@ public:
             fail("the prepend_scheme `%s` is not supported", printable(scheme, 40).c_str());
         always_ = scheme == "always";
         at_start_ = scheme == "first";
-        if (mark_.empty() || static_cast<size_t>(decode_utf8(mark_, 0).length) != mark_.size())
-            fail("the replacement is not one character");
+        if (!is_character(mark_)) fail("the replacement is not one character");
     }
 
     void operator()(std::string_view piece, bool first, const PieceSink& next) const override {

@@ -224,14 +224,18 @@ void write_tokenizer(GgufWriter& file, const CharTokenizer& tokenizer) {
     write_specials(file, tokenizer.specials());
 }
 
-void write_tokenizer(GgufWriter& file, const PipelineTokenizer& tokenizer) {
+bool write_tokenizer(GgufWriter& file, const PipelineTokenizer& tokenizer) {
     const TokenizerSpec spec = tokenizer.spec();
     const bool all = spec.model.kind == Kind::WordPiece ? write_wordpiece(file, spec) : write_bpe(file, spec);
     if (!all) file.set(kWholeKey, tokenizer_json(spec));
+    return all;
 }
 
-void write_tokenizer(GgufWriter& file, const Tokenizer& tokenizer) {
-    if (const auto* characters = dynamic_cast<const CharTokenizer*>(&tokenizer)) return write_tokenizer(file, *characters);
+bool write_tokenizer(GgufWriter& file, const Tokenizer& tokenizer) {
+    if (const auto* characters = dynamic_cast<const CharTokenizer*>(&tokenizer)) {
+        write_tokenizer(file, *characters);
+        return true;
+    }
     if (const auto* other = dynamic_cast<const PipelineTokenizer*>(&tokenizer)) return write_tokenizer(file, *other);
     fail("a tokenizer of the kind `%s` cannot be stored in a GGUF file", tokenizer.kind());
 }

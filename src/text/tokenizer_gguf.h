@@ -16,12 +16,12 @@ namespace nib {
 void write_tokenizer(GgufWriter& file, const CharTokenizer& tokenizer);
 
 /// Stores any other tokenizer under llama.cpp's keys: byte-level BPE as `gpt2`, WordPiece as `bert`. Where those do not say
-/// all, llama.cpp gets what comes closest, and the whole is in `tokenizer.huggingface.json`. The same tokenizer gives the
-/// same bytes.
-void write_tokenizer(GgufWriter& file, const PipelineTokenizer& tokenizer);
+/// all, llama.cpp gets what comes closest, the whole is in `tokenizer.huggingface.json`, and this is false. The same
+/// tokenizer gives the same bytes.
+bool write_tokenizer(GgufWriter& file, const PipelineTokenizer& tokenizer);
 
-/// Stores whichever of these it is.
-void write_tokenizer(GgufWriter& file, const Tokenizer& tokenizer);
+/// Stores whichever of these it is; false as above.
+bool write_tokenizer(GgufWriter& file, const Tokenizer& tokenizer);
 
 /// The tokenizer that a model file holds, nullptr when it says that there is none. Error, naming the file, when it is
 /// damaged or of a kind that nib does not know.

@@ -275,16 +275,19 @@ TokenizerSpec read_tokenizer_json(const JsonValue& root, SpecialNames& names) {
 }
 
 std::string tokenizer_json(const TokenizerSpec& spec) {
+    const OrderedJson normalizer = section(spec.normalizers, "normalizers");
+    const OrderedJson pre_tokenizer = section(spec.pre_tokenizers, "pretokenizers");
+    const OrderedJson decoder = section(spec.decoders, "decoders");
     const OrderedJson whole = {
-        {"version",              "1.0"                    },
-        {"truncation",           nullptr                  },
-        {"padding",              nullptr                  },
-        {"added_tokens",         added_tokens(spec.tokens)},
-        {"normalizer",           section(spec.normalizers,  "normalizers")},
-        {"pre_tokenizer",                      section(spec.pre_tokenizers,                                 "pretokenizers")},
-        {"post_processor",      post_processor(spec)},
-        {"decoder",section(spec.decoders,                        "decoders")},
-        {"model",     model_section(spec)},
+        {"version",        "1.0"                    },
+        {"truncation",     nullptr                  },
+        {"padding",        nullptr                  },
+        {"added_tokens",   added_tokens(spec.tokens)},
+        {"normalizer",     normalizer               },
+        {"pre_tokenizer",  pre_tokenizer            },
+        {"post_processor", post_processor(spec)     },
+        {"decoder",        decoder                  },
+        {"model",          model_section(spec)      },
     };
     try {
         return whole.dump(2) + "\n";

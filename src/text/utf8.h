@@ -42,6 +42,11 @@ inline bool ascii8(const char* bytes) {
     return (word & 0x8080808080808080u) == 0;
 }
 
+/// Whether the text is one character, and nothing else.
+inline bool is_character(std::string_view text) {
+    return !text.empty() && static_cast<size_t>(decode_utf8(text, 0).length) == text.size();
+}
+
 /// Byte offset of the first malformed sequence, npos if all of the text is UTF-8.
 size_t find_invalid(std::string_view text);
 

@@ -12,8 +12,10 @@
 #include "io/json_value.h"
 #include "io/mapped_file.h"
 #include "io/pickle.h"
+#include "io/torch_file.h"
 #include "text/char_tokenizer.h"
 #include "text/pipeline_tokenizer.h"
+#include "text/text_encoding.h"
 #include "text/tokenizer_files.h"
 #include "text/utf8.h"
 
@@ -21,6 +23,8 @@ namespace nib {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr char kPickle = '\x80';  // begins one, and no JSON
 
 // ---- lists -------------------------------------------------------------------------------------------------------------
 
@@ -98,17 +102,18 @@ void check_agreement(const std::vector<std::string>& stoi, const std::vector<std
     }
 }
 
-// ---- pickles -----------------------------------------------------------------------------------------------------------
+// ---- pickles and JSON
+// ------------------------------------------------------------------------------------------------------
 
 // Reads dicts, lists and tuples of numbers and texts as JSON, one level deep: values may be shared so that all of a pickle
-// would be endless. Whatever else they hold becomes null.
+// would be endless. Whatever else they hold becomes null or, where nothing may be left out, is an Error.
 class FlatJson {
 public:
     /// Copies at most `budget` bytes of text, since a short pickle may have one long text in many places.
     FlatJson(std::string name, size_t budget) : name_(std::move(name)), budget_(budget) {}
 
-    nlohmann::json read(const PickleValue& value) {
-        using Kind = PickleValue::Kind;
+    nlohmann::json read(const PickleValue& value, bool whole) {
+        whole_ = whole;
         if (value.kind() == Kind::List || value.kind() == Kind::Tuple) {
             nlohmann::json list = nlohmann::json::array();
             for (const PickleValue* element : value.elements()) list.push_back(scalar(*element));
@@ -124,10 +129,18 @@ public:
     }
 
 private:
+    using Kind = PickleValue::Kind;
+
     nlohmann::json scalar(const PickleValue& from) {
+        if (whole_ && from.kind() == Kind::Object)
+            fail("%s: holds what `%s` makes; nib reads plain dicts, lists, texts and numbers only", name_.c_str(),
+                 printable(from.name(), 100).c_str());
+        if (whole_ && from.kind() == Kind::Set)
+            fail("%s: holds a set, whose tokens are in no order: save sorted(...), with which the model was trained",
+                 name_.c_str());
         if (const auto number = from.integer())
             return *number < 0 ? nlohmann::json(*number) : nlohmann::json(static_cast<uint64_t>(*number));
-        if (from.kind() != PickleValue::Kind::Text) return nullptr;
+        if (from.kind() != Kind::Text) return nullptr;
         const std::string_view text = *from.text();
         if (text.size() > budget_) fail("%s: lists the same texts again and again", name_.c_str());
         budget_ -= text.size();
@@ -136,15 +149,29 @@ private:
 
     std::string name_;
     size_t budget_;
+    bool whole_ = false;
 };
 
 nlohmann::json parse_pickle(std::string_view bytes, const std::string& name) {
     const Pickle pickle = Pickle::parse(std::as_bytes(std::span(bytes)), name);
     FlatJson flat(name, 4 * bytes.size());
-    nlohmann::json json = flat.read(pickle.root());
+    nlohmann::json json;
     for (const char* key : {"stoi", "itos"})
-        if (const PickleValue* list = pickle.root().find(key)) json[key] = flat.read(*list);
-    return json;
+        if (const PickleValue* list = pickle.root().find(key); list != nullptr && !list->integer())  // that is a token
+            json[key] = flat.read(*list, true);
+    return json.is_null() ? flat.read(pickle.root(), true) : json;
+}
+
+// What people give for a list of tokens instead.
+void refuse_other_formats(std::string_view bytes, const std::string& path) {
+    const std::string name = printable(path, 400);
+    if (is_torch_file(std::as_bytes(std::span(bytes))))
+        fail("%s: is a file of torch.save; write the list of tokens with json.dump or pickle.dump", name.c_str());
+    if (bytes.starts_with(kPickle)) return;
+    const std::string_view text = without_mark(bytes, path);
+    const size_t first = text.find_first_not_of(" \t\r\n");
+    if (first != std::string_view::npos && std::string_view("{[\"-0123456789").find(text[first]) == std::string_view::npos)
+        fail("%s: is neither JSON, such as [\"a\", \"b\"], nor a pickle of protocol 2 or later", name.c_str());
 }
 
 // ---- what tokens are for -----------------------------------------------------------------------------------------------
@@ -182,8 +209,6 @@ Purpose purpose_of(const std::string& mark) {
     const auto found = kPurposes.find(name);
     return found == kPurposes.end() ? Purpose::Any : found->second;
 }
-
-bool is_character(std::string_view text) { return static_cast<size_t>(decode_utf8(text, 0).length) == text.size(); }
 
 bool is_mark(std::string_view text) {
     return text.size() > 2 && ((text.front() == '<' && text.back() == '>') || (text.front() == '[' && text.back() == ']'));
@@ -253,7 +278,7 @@ std::unique_ptr<Tokenizer> character_tokenizer(const std::vector<std::string>& t
 
 std::unique_ptr<Tokenizer> parse_vocabulary(std::string_view bytes, const std::string& path, int32_t begin, int32_t end,
                                             std::vector<std::string>& notes) {
-    constexpr char kPickle = '\x80';  // begins one, and no JSON
+    refuse_other_formats(bytes, path);
     const std::string name = printable(path, 400);
     const nlohmann::json json = bytes.starts_with(kPickle) ? parse_pickle(bytes, name) : parse_json(bytes, name);
     const auto member = [&](const char* key) {

@@ -4,7 +4,7 @@
     python3 tests/goldens/make_checkpoint_goldens.py      # PyTorch (>= 2.1) and safetensors; writes into checkpoints/ and
                                                           # ../fuzz_corpus/{safetensors,torch_file}/
 
-Element i of a tensor, in row-major order, is (i - 3) / 4 unless a line below says otherwise: exact in every type.
+Element i of a tensor, in row-major order, is (i - 3) / 4 unless a line below says otherwise.
 """
 import argparse
 import json
@@ -15,15 +15,10 @@ import zipfile
 import torch
 from safetensors.torch import save_file
 
+from checkpoint_values import ramp
+
 HERE = pathlib.Path(__file__).resolve().parent
 OUT, CORPUS = HERE / "checkpoints", HERE.parent / "fuzz_corpus"
-
-
-def ramp(*shape, dtype=torch.float32):
-    count = 1
-    for size in shape:
-        count *= size
-    return ((torch.arange(count, dtype=torch.float64) - 3) / 4).reshape(shape).to(dtype)
 
 
 def special(dtype):

@@ -25,15 +25,10 @@ import zipfile
 import numpy
 import torch
 
+from checkpoint_values import ramp
+
 HERE = pathlib.Path(__file__).resolve().parent
 OUT, CORPUS = HERE / "checkpoints", HERE.parent / "fuzz_corpus"
-
-
-def ramp(*shape, dtype=torch.float32):
-    count = 1
-    for size in shape:
-        count *= size
-    return ((torch.arange(count, dtype=torch.float64) - 3) / 4).reshape(shape).to(dtype)
 
 
 @dataclasses.dataclass
