@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -35,7 +38,7 @@ public:
         return found == ids_.end() ? -1 : found->second;
     }
 
-    // Calls `found(left, right)`, of longer left parts first, until it returns false; false then.
+    // Calls `found(left, right)` until it returns false; false then.
     template <class Found>
     bool each_split(std::string_view text, const Found& found) const {
         for (size_t at = text.size(); at-- > 1;) {
@@ -54,6 +57,13 @@ private:
 uint64_t pair_of(int32_t left, int32_t right) {
     return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
 }
+
+size_t characters(std::string_view text) {
+    return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
+}
+
+// Of merges with the same score the one with the longer left part comes first, then the one with the longer right part.
+using SplitOrder = std::pair<size_t, size_t>;
 
 bool has_all_bytes(const TokenizerSpec& spec) {
     std::unordered_set<std::string_view> texts;
@@ -74,15 +84,54 @@ bool is_spelled(std::string_view text, const MergeableTokens& tokens) {
     return true;
 }
 
-// The merges of a BPE by the tokens that they give.
+// The merges of a BPE, in groups of those that give the same token.
 class MergeGroups {
 public:
-    MergeGroups(const TokenizerSpec& spec, const MergeableTokens& tokens) : spec_(spec), order_(spec.tokens.size(), -1) {
+    MergeGroups(const TokenizerSpec& spec, const MergeableTokens& tokens)
+        : spec_(spec), last_(spec.tokens.size()), group_(spec.tokens.size(), -1) {
+        read(tokens);
+        for (size_t begin = 0, end; begin < merges_.size(); begin = end, ++groups_) {
+            end = begin;
+            for (size_t i = begin; i == begin || i < end; ++i) {
+                const auto id = static_cast<size_t>(merges_[i].id);
+                end = std::max(end, last_[id] + 1);
+                group_[id] = groups_;
+            }
+            exact_ = exact_ && is_exact(std::span(merges_).subspan(begin, end - begin));
+        }
+        for (const auto& [text, id] : tokens.ids()) {
+            const auto is_merge = [&](int32_t left, int32_t right) { return pairs_.contains(pair_of(left, right)); };
+            exact_ = exact_ && is_spelled(text, tokens) && tokens.each_split(text, is_merge);
+        }
+    }
+
+    // Whether the order of groups says all.
+    bool exact() const { return exact_; }
+
+    // As SentencePiece's training gives them: 0, -1, and so on, at last for tokens that nothing is merged to.
+    std::vector<float> scores(const MergeableTokens& tokens) const {
+        std::vector<float> scores(group_.size());
+        int32_t next = groups_;
+        for (size_t i = 0; i < scores.size(); ++i) {
+            if (group_[i] >= 0)
+                scores[i] = -static_cast<float>(group_[i]);
+            else if (tokens.find(spec_.tokens[i].text) == static_cast<int32_t>(i))
+                scores[i] = -static_cast<float>(next++);
+        }
+        return scores;
+    }
+
+private:
+    struct Merge {
+        int32_t id;  // of what it gives
+        SplitOrder order;
+    };
+
+    void read(const MergeableTokens& tokens) {
         std::unordered_set<std::string_view> added;
-        for (const TokenSpec& token : spec.tokens)
+        for (const TokenSpec& token : spec_.tokens)
             if (token.is_added()) added.insert(token.text);
-        int32_t last = -1;
-        for (const std::string& merge : spec.merges) {
+        for (const std::string& merge : spec_.merges) {
             const size_t separator = find_merge_separator(merge);
             const std::string left = merge.substr(0, separator), right = merge.substr(separator + 1), both = left + right;
             // Added tokens have been found in a text before it comes to merges.
@@ -91,39 +140,33 @@ public:
             exact_ = exact_ && id >= 0 && a >= 0 && b >= 0;
             if (id < 0) continue;
             pairs_.insert(pair_of(a, b));
-            int32_t& order = order_[static_cast<size_t>(id)];
-            if (order < 0)
-                order = count_++;
-            else
-                exact_ = exact_ && id == last;
-            last = id;
-        }
-        for (const auto& [text, id] : tokens.ids()) {
-            const auto is_merge = [&](int32_t left, int32_t right) { return pairs_.contains(pair_of(left, right)); };
-            exact_ = exact_ && is_spelled(text, tokens) && tokens.each_split(text, is_merge);
+            last_[static_cast<size_t>(id)] = merges_.size();
+            merges_.push_back({
+                id, {characters(left), characters(right)}
+            });
         }
     }
 
-    // Whether the order of tokens says all.
-    bool exact() const { return exact_; }
-
-    // As SentencePiece's training gives them: 0, -1, and so on, at last for tokens that nothing is merged to.
-    std::vector<float> scores(const MergeableTokens& tokens) const {
-        std::vector<float> scores(order_.size());
-        int32_t next = count_;
-        for (size_t i = 0; i < scores.size(); ++i) {
-            if (order_[i] >= 0)
-                scores[i] = -static_cast<float>(order_[i]);
-            else if (tokens.find(spec_.tokens[i].text) == static_cast<int32_t>(i))
-                scores[i] = -static_cast<float>(next++);
-        }
-        return scores;
+    // Groups that overlap are one with the same score for several tokens. What is leftmost then counts, whichever token it
+    // gives; merges in the order of with_merges() do the same in runs of one character, like a text's spaces.
+    bool is_exact(std::span<const Merge> group) const {
+        const std::string_view first = spec_.tokens[static_cast<size_t>(group[0].id)].text;
+        const auto other = [&](const Merge& merge) { return merge.id != group[0].id; };
+        if (std::none_of(group.begin(), group.end(), other)) return true;
+        const auto length = static_cast<size_t>(decode_utf8(first, 0).length);
+        const auto is_run = [&](const Merge& merge) {
+            const std::string_view text = spec_.tokens[static_cast<size_t>(merge.id)].text;
+            return text.starts_with(first.substr(0, length)) && text.substr(length) == text.substr(0, text.size() - length);
+        };
+        return length > 0 && std::all_of(group.begin(), group.end(), is_run) &&
+               std::is_sorted(group.begin(), group.end(), [](const Merge& a, const Merge& b) { return a.order > b.order; });
     }
 
-private:
     const TokenizerSpec& spec_;
-    std::vector<int32_t> order_;  // of each token, -1: nothing is merged to it
-    int32_t count_ = 0;
+    std::vector<Merge> merges_;
+    std::vector<size_t> last_;    // merge to each token
+    std::vector<int32_t> group_;  // of each token, -1: nothing is merged to it
+    int32_t groups_ = 0;
     std::unordered_set<uint64_t> pairs_;
     bool exact_ = true;
 };
@@ -131,31 +174,38 @@ private:
 }  // namespace
 
 TokenizerSpec with_merges(const TokenizerSpec& spec) {
-    const MergeableTokens tokens(spec);
-    std::vector<int32_t> ids;
-    size_t room = 1 << 20;  // for merges: more than any vocabulary for languages needs, but no endless text
-    for (const auto& [text, id] : tokens.ids()) {
-        ids.push_back(id);
-        room += 64 * text.size();
-    }
-    const auto score = [&](int32_t id) {
-        return static_cast<size_t>(id) < spec.scores.size() ? spec.scores[static_cast<size_t>(id)] : 0.0f;
+    struct Merge {
+        float score;
+        SplitOrder order;
+        int32_t id;  // of what it gives
+        std::string text;
     };
-    std::sort(ids.begin(), ids.end(),
-              [&](int32_t a, int32_t b) { return score(a) != score(b) ? score(a) > score(b) : a < b; });
-    TokenizerSpec made = spec;
-    made.model.kind = Kind::Bpe;
-    made.scores.clear();
-    for (const int32_t id : ids) {
-        tokens.each_split(spec.tokens[static_cast<size_t>(id)].text, [&](int32_t left, int32_t right) {
-            const std::string merge =
-                join_merge(spec.tokens[static_cast<size_t>(left)].text, spec.tokens[static_cast<size_t>(right)].text);
-            if (merge.size() > room) fail("the tokens can be put together in too many ways to list them as merges");
-            room -= merge.size();
-            made.merges.push_back(merge);
+    const MergeableTokens tokens(spec);
+    std::vector<Merge> merges;
+    size_t room = 1 << 20;  // for merges: more than any vocabulary for languages needs, but no endless text
+    for (const auto& [text, id] : tokens.ids()) room += 64 * text.size();
+    for (const auto& [text, id] : tokens.ids()) {
+        const float score = static_cast<size_t>(id) < spec.scores.size() ? spec.scores[static_cast<size_t>(id)] : 0.0f;
+        tokens.each_split(text, [&, id = id](int32_t a, int32_t b) {
+            const std::string &left = spec.tokens[static_cast<size_t>(a)].text,
+                              &right = spec.tokens[static_cast<size_t>(b)].text;
+            merges.push_back({
+                score, {characters(left), characters(right)},
+                 id, join_merge(left, right)
+            });
+            if (merges.back().text.size() > room)
+                fail("the tokens can be put together in too many ways to list them as merges");
+            room -= merges.back().text.size();
             return true;
         });
     }
+    std::sort(merges.begin(), merges.end(), [](const Merge& a, const Merge& b) {
+        return std::tie(b.score, b.order, a.id) < std::tie(a.score, a.order, b.id);
+    });
+    TokenizerSpec made = spec;
+    made.model.kind = Kind::Bpe;
+    made.scores.clear();
+    for (Merge& merge : merges) made.merges.push_back(std::move(merge.text));
     return made;
 }
 

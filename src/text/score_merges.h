@@ -12,8 +12,9 @@ namespace nib {
 /// the leftmost of two ways that give the same token where they overlap.
 TokenizerSpec with_merges(const TokenizerSpec& spec);
 
-/// BPE by merges as SentencePiece's. Nothing where scores cannot say it: merges of one token must follow each other and be
-/// all that give it, and whatever has no token must become bytes. `nearest`: what comes closest is good enough.
+/// BPE by merges as SentencePiece's. Nothing where scores cannot say it: merges that give the same token must follow each
+/// other, as in with_merges(), and be all that can give it, and whatever has no token must become bytes. `nearest`: what
+/// comes closest is good enough.
 std::optional<TokenizerSpec> with_scores(const TokenizerSpec& spec, bool nearest = false);
 
 }  // namespace nib
