@@ -237,7 +237,7 @@ std::string wordpiece_decoders() {
 std::string sentencepiece_normalizers(bool add_prefix, bool collapse) {
     json steps = json::array();
     if (collapse) {
-        steps.push_back(replace("Regex", R"(\A +| +\z)", ""));
+        steps.push_back(replace("Regex", "(?<![ \u2581])[ \u2581]++\\z|\\A +", ""));  // looks at each space once
         steps.push_back(replace("Regex", " {2,}", " "));
     }
     if (add_prefix)
