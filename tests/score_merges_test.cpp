@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -87,10 +89,46 @@ TEST(ScoreMerges, RunsOfOneCharacter) {
     const Merges mixed = {"aaa a", "aa aa", "aa a", "a aaa", "a aa", "a a"};
     EXPECT_EQ(scores_of(with_scores(merged(runs, mixed))), (std::vector<float>{-2, -1, 0, 0}));
     EXPECT_FALSE(with_scores(merged(runs, {"aaa a", "aa a", "aa aa", "a aaa", "a aa", "a a"})));
+    // After "aa" has been merged, "aaaa" and "aaaaa" compete for the end of a text: scores take the one that is leftmost.
+    EXPECT_FALSE(with_scores(merged({"a", "aa", "aaa", "aaaa", "aaaaa"}, {"a a", "aa a", "a aa", "aaaa a", "aaa aa",
+                                                                          "aaa a", "aa aaa", "aa aa", "a aaaa", "a aaa"})));
     EXPECT_FALSE(with_scores(merged({"a", "b", "ab", "aab", "aa"}, {"aa b", "a a", "a ab", "a b"})));
     TokenizerSpec spec = merged(runs, {});
     spec.model.kind = Kind::SentencePiece;
     EXPECT_EQ(with_merges(spec).merges, mixed);
+}
+
+// Where with_scores() says that scores do the same as merges, they do.
+TEST(ScoreMerges, RandomVocabularies) {
+    std::mt19937 random(3);
+    const auto text_of = [&](size_t length, unsigned letters) {
+        std::string text(length, 'a');
+        for (char& c : text) c = static_cast<char>('a' + random() % letters);
+        return text;
+    };
+    int exact = 0;
+    for (int round = 0; round < 400; ++round) {
+        const unsigned letters = 1 + random() % 3;
+        std::set<std::string> texts;
+        for (size_t i = 2 + random() % 14; i > 0; --i) texts.insert(text_of(2 + random() % 5, letters));
+        for (unsigned i = 0; i < letters; ++i) texts.insert(std::string(1, static_cast<char>('a' + i)));
+        TokenizerSpec spec = merged({texts.begin(), texts.end()}, {});
+        spec.model.kind = Kind::SentencePiece;
+        spec.decoders = sentencepiece_decoders(false);
+        spec.scores.resize(spec.tokens.size());
+        for (float& score : spec.scores) score = -static_cast<float>(random() % (round % 2 == 0 ? 4 : 1000));
+        const TokenizerSpec by_merges = with_merges(spec);
+        const auto by_scores = with_scores(by_merges);
+        if (!by_scores) continue;
+        ++exact;
+        const PipelineTokenizer one(by_merges), other(*by_scores);
+        for (int i = 0; i < 10; ++i) {
+            const std::string text = text_of(random() % 30, letters);
+            ASSERT_EQ(one.encode(text), other.encode(text)) << "round " << round << ": " << text;
+        }
+    }
+    EXPECT_GT(exact, 200);
+    EXPECT_LT(exact, 400);
 }
 
 TEST(ScoreMerges, AddedTokensAreNotMerged) {

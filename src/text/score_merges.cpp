@@ -124,6 +124,7 @@ public:
 private:
     struct Merge {
         int32_t id;  // of what it gives
+        int32_t left, right;
         SplitOrder order;
     };
 
@@ -141,14 +142,13 @@ private:
             if (id < 0) continue;
             pairs_.insert(pair_of(a, b));
             last_[static_cast<size_t>(id)] = merges_.size();
-            merges_.push_back({
-                id, {characters(left), characters(right)}
-            });
+            merges_.push_back(Merge{id, a, b, SplitOrder(characters(left), characters(right))});
         }
     }
 
     // Groups that overlap are one with the same score for several tokens. What is leftmost then counts, whichever token it
-    // gives; merges in the order of with_merges() do the same in runs of one character, like a text's spaces.
+    // gives. Merges in the order of with_merges() do the same in runs of one character, like a text's spaces, if these do
+    // not begin with merges of earlier groups.
     bool is_exact(std::span<const Merge> group) const {
         const std::string_view first = spec_.tokens[static_cast<size_t>(group[0].id)].text;
         const auto other = [&](const Merge& merge) { return merge.id != group[0].id; };
@@ -158,7 +158,12 @@ private:
             const std::string_view text = spec_.tokens[static_cast<size_t>(merge.id)].text;
             return text.starts_with(first.substr(0, length)) && text.substr(length) == text.substr(0, text.size() - length);
         };
+        const auto is_earlier = [&](int32_t part) {
+            return part >= 0 && group_[static_cast<size_t>(part)] >= 0 && group_[static_cast<size_t>(part)] < groups_;
+        };
         return length > 0 && std::all_of(group.begin(), group.end(), is_run) &&
+               std::none_of(group.begin(), group.end(),
+                            [&](const Merge& merge) { return is_earlier(merge.left) || is_earlier(merge.right); }) &&
                std::is_sorted(group.begin(), group.end(), [](const Merge& a, const Merge& b) { return a.order > b.order; });
     }
 
