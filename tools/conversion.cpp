@@ -44,13 +44,19 @@ void report_conversion(const std::string& output, const std::function<ConvertRes
     Progress progress(stderr, stderr_is_terminal(), 1);
     const double start = seconds_since_start();
     catch_interrupts();
-    const ConvertResult result = convert(
-        {[&](const std::string& text) { progress.line("nib: warning: " + text); },
-         [&](double share) {
-             if (interrupted) fail("%s: interrupted; nothing is written", printable(output).c_str());
-             const double seconds = seconds_since_start() - start;
-             progress.status(strprintf("%.0f %%  %s left", 100 * share, clock_text(seconds * (1 - share) / share).c_str()));
-         }});
+    const auto warn = [&](const std::string& text) { progress.line("nib: warning: " + text); };
+    const auto show = [&](double share) {
+        if (interrupted) fail("%s: interrupted; nothing is written", printable(output).c_str());
+        const double seconds = seconds_since_start() - start;
+        progress.status(strprintf("%.0f %%  %s left", 100 * share, clock_text(seconds * (1 - share) / share).c_str()));
+    };
+    const ConvertResult result = [&] {
+        try {
+            return convert({warn, show});
+        } catch (const OutputExists& error) {
+            fail("%s; add --overwrite to replace it", error.what());
+        }
+    }();
     progress.line(strprintf("%s: %s, %.1fM parameters, %s, %.1f s", printable(output).c_str(),
                             dtype_info(result.type)->name, static_cast<double>(result.parameters) / 1e6,
                             human_bytes(static_cast<double>(result.bytes)).c_str(), seconds_since_start() - start));

@@ -41,12 +41,10 @@ void convert(Options& o) {
     request.output = model_file_to_write(request.output);
     if (!o.type.empty()) request.type = weight_type("--type", o.type);
     if (o.heads > 0) request.hints.heads = o.heads;
-    request.hints.heads_option = "--heads", request.hints.act_option = "--activation";
-    try {
-        if (!o.act.empty()) request.hints.act = get_activation(o.act, "--activation");
-    } catch (const Error& error) {
-        fail_usage("%s", error.what());
-    }
+    request.hints.heads_option = "--heads", request.hints.act_option = "--activation", request.vocab_option = "--vocab";
+    if (!o.act.empty()) request.hints.act = find_activation(o.act);
+    if (!o.act.empty() && !request.hints.act)
+        fail_usage("--activation: there is no activation `%s` in nib", printable(o.act, 40).c_str());
     try {
         report_conversion(request.output,
                           [&](const ConvertReports& reports) { return convert_checkpoint(request, reports); });
