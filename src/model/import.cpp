@@ -278,6 +278,14 @@ ImportedModel import_model(const CheckpointSource& source, const ImportHints& hi
     std::optional<ConfigFile> file = find_config(source.path(), hints, notes);
     NamedTensors tensors(source, file ? file->architecture() : nullptr);
     const Architecture& family = tensors.architecture();
+    if (file && file->architecture() != nullptr && file->architecture() != &family) {
+        const std::string text =
+            strprintf("%s: its tensors have the names of %s, but %s is of a %s", tensors.path().c_str(),
+                      tensors.layout().name, kConfigFile, file->architecture()->title);
+        if (!hints.heads) fail("%s", text.c_str());
+        notes.push_back(std::string(kConfigFile) + " is not used: " + text);
+        file.reset();
+    }
     ModelConfig& c = model.config = tensors.sizes();
     Saved saved;
     if (file) saved.file = if_usable<SavedConfig>(hints, notes, [&] { return file->read(family); });

@@ -46,8 +46,11 @@ std::string_view without_prefix(std::string_view name, std::string_view prefix) 
     return name.substr(common.rfind('.') + 1);  // npos + 1 is 0
 }
 
-bool is_other_head(std::string_view name) {
+// Whether `name` is of a head that the layout does not have.
+bool is_other_head(std::string_view name, const Layout& layout) {
     const std::string_view head = take_component(name);
+    for (const StoredAs& row : layout.heads)
+        if (row.parts[0].substr(0, row.parts[0].find('.')) == head) return false;
     return head.ends_with("_head") || head.ends_with("_heads") ||
            std::find(std::begin(kOtherHeads), std::end(kOtherHeads), head) != std::end(kOtherHeads);
 }
@@ -74,10 +77,13 @@ void refuse_adapter(const CheckpointSource& source) {
          shape_text(tensor.shape).c_str(), expected.c_str());
 }
 
+void refuse_foreign(const std::string& path, const std::string& name) {
+    if (const char* model = foreign_model("." + name))
+        fail("%s: tensor `%s` is one of %s, which nib does not convert", path.c_str(), printable(name).c_str(), model);
+}
+
 [[noreturn]] void refuse_unknown(const std::string& path, const std::vector<std::string>& names) {
-    for (const std::string& name : names)
-        if (const char* model = foreign_model("." + name))
-            fail("%s: tensor `%s` is one of %s, which nib does not convert", path.c_str(), printable(name).c_str(), model);
+    for (const std::string& name : names) refuse_foreign(path, name);
     const std::string like = names.empty() ? "" : ", such as `" + printable(names.front()) + "`,";
     std::string titles;
     for (const Architecture* family : architectures()) titles += (titles.empty() ? "" : ", ") + std::string(family->title);
@@ -123,7 +129,7 @@ NamedTensors::NamedTensors(const CheckpointSource& source, const Architecture* s
         const SourceTensor& tensor = source.tensors()[i];
         const std::string name(without_prefix(names[i], prefix_));
         if (layout_->has_buffer(name)) continue;
-        if (is_other_head(name) && !layout_->find_parameter(name)) {
+        if (is_other_head(name, *layout_)) {
             other_heads_.push_back(&tensor);
             continue;
         }
@@ -182,9 +188,6 @@ void NamedTensors::take_layout(const std::vector<std::string>& names, const Arch
     if (found.empty()) {
         found = candidates(names, architectures());
         if (found.empty()) refuse_unknown(path_, names);
-        if (said != nullptr)
-            fail("%s: its tensors have the names of %s, but its configuration is that of %s", path_.c_str(),
-                 found[0].layout->name, said->title);
     }
     architecture_ = found[0].family, layout_ = found[0].layout, prefix_ = found[0].prefix;
     const auto other = std::find_if(found.begin() + 1, found.end(), [](const Candidate& c) { return c.embedding; });
@@ -243,6 +246,8 @@ std::vector<std::string> NamedTensors::part_names(std::string_view gguf_name) co
 const SourceTensor& NamedTensors::tensor(const std::string& name) const {
     const auto found = by_name_.find(name);
     if (found != by_name_.end()) return *found->second;
+    for (const auto& [other, tensor] : by_name_)  // some share most of their names with a model that nib knows
+        if (!layout_->find_parameter(other)) refuse_foreign(path_, other);
     fail("%s: tensor `%s` is missing: the names are those of %s, but the file is incomplete", path_.c_str(), name.c_str(),
          layout_->name);
 }
