@@ -129,7 +129,7 @@ TEST_F(Families, NothingIsExportedThatIsNotWhole) {
 TEST(Rope, FactorsOfLlama3) {
     for (const auto& [base, factor, dimensions] : {
              std::tuple(500000.0f, 8.0f, 128), {500000.0f, 32.0f, 64},
-                {1e6f,      4.0f,  4 }
+                {1e8f,      4.0f,  4 }
     }) {
         RopeConfig c{.dimensions = dimensions, .base = base};
         c.scaling = RopeConfig::Scaling::Llama3, c.factor = factor, c.low_frequency = 1, c.high_frequency = 4;
