@@ -125,6 +125,55 @@ TEST_F(Families, NothingIsExportedThatIsNotWhole) {
     }
 }
 
+// Keys that nib does not write, as llama.cpp's files and hostile ones have them.
+TEST_F(Families, KeysOfLlama) {
+    ModelConfig config = variants(*find_architecture("llama"))[0];
+    const auto read_with = [&](const std::function<void(GgufWriter&)>& edit) {
+        GgufWriter writer;
+        write_config(writer, config, "x");
+        edit(writer);
+        const std::vector<float> zeros(static_cast<size_t>(config.vocab * config.embd));
+        writer.add("token_embd.weight", DType::F32, {config.vocab, config.embd}, std::as_bytes(std::span(zeros)));
+        AtomicFile file((folder / "keys.gguf").string());
+        writer.write(file);
+        file.publish();
+        return read_config(GgufFile::open((folder / "keys.gguf").string()));
+    };
+    const auto with_key = [&](const std::string& key, const GgufValue& value) {
+        return read_with([&](GgufWriter& writer) { writer.set("llama." + key, value); });
+    };
+    const auto error = [&](const std::string& key, const GgufValue& value) {
+        return error_of([&] { with_key(key, value); });
+    };
+    EXPECT_EQ(with_key("rope.scaling.factor", 4.0f).rope.scaling, RopeConfig::Scaling::Linear) << "as llama.cpp takes it";
+    EXPECT_EQ(with_key("rope.scale_linear", 4.0f).rope.factor, 4);
+    EXPECT_EQ(with_key("rope.scaling.type", std::string("none")).rope, config.rope);
+    EXPECT_MENTIONS(error("rope.scaling.type", std::string("yarn")), "`yarn` is not supported; nib knows none, linear and");
+    EXPECT_MENTIONS(error("rope.dimension_count", uint32_t{0}), "0 rotary dimensions make no sense for heads of 4 numbers");
+    EXPECT_MENTIONS(error("rope.dimension_count", uint32_t{6}), "6 rotary dimensions make no sense");
+    EXPECT_MENTIONS(error("rope.freq_base", -1.0f), "base above 0");
+    EXPECT_MENTIONS(error("expert_count", uint32_t{8}), "a mixture of experts is not supported");
+    EXPECT_MENTIONS(error("attention.value_length", uint32_t{8}), "heads of keys and of values have different sizes");
+
+    const auto with_factors = [&](std::vector<float> factors, bool linear = false) {
+        return read_with([&](GgufWriter& writer) {
+            if (linear) writer.set("llama.rope.scaling.factor", 2.0f);
+            const auto size = static_cast<int64_t>(factors.size());
+            writer.add("rope_freqs.weight", DType::F32, {size},
+                       [factors](const GgufWriter::Sink& sink) { sink(std::as_bytes(std::span(factors))); });
+        });
+    };
+    RopeConfig scaled = config.rope = {.dimensions = 4, .interleaved = true, .base = 1e8f};
+    scaled.scaling = RopeConfig::Scaling::Llama3, scaled.factor = 8, scaled.original_context = 8192;
+    EXPECT_EQ(with_factors({1, 8}).rope, scaled) << "llama.cpp's, without nib's keys";
+    EXPECT_MENTIONS(error_of([&] {
+                        with_factors({2, 8});
+                    }),
+                    "`rope_freqs.weight` scales positions in a way that nib does not");
+    EXPECT_MENTIONS(error_of([&] { with_factors({1, 8, 8}); }), "`rope_freqs.weight` should be 2 numbers of type f32");
+    EXPECT_MENTIONS(error_of([&] { with_factors({1, 8}, true); }), "positions are scaled twice");
+}
+
 // llama.cpp's tensor of factors, for Llama 3.1 and 3.2 and a small head without a pair in between.
 TEST(Rope, FactorsOfLlama3) {
     for (const auto& [base, factor, dimensions] : {

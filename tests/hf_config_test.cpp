@@ -136,6 +136,8 @@ TEST(HfConfig, LlamaPositions) {
                     "factor is number where nib expects a number");
     EXPECT_MENTIONS(error(R"("rope_scaling": {"type": "linear", "factor": "2"})"), "rope_scaling.factor is string");
     EXPECT_MENTIONS(error(R"("rope_scaling": [1])"), "rope_scaling is array where nib expects an object");
+    EXPECT_MENTIONS(error(R"("rope_parameters": {"full_attention": {"rope_type": "default"}})"),
+                    "full_attention: positions by the kind of layer is not supported");
     EXPECT_MENTIONS(error(R"("rope_theta": 0)"), "rope_theta is number where nib expects a number above 0");
     EXPECT_MENTIONS(error(R"("rope_theta": 1e300)"), "rope_theta is number");
     EXPECT_MENTIONS(error(R"("partial_rotary_factor": 0.5)"), "turning a part of each head is not supported");

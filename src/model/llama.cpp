@@ -117,7 +117,7 @@ void read_factors(const GgufFile& file, RopeConfig& rope) {
 
 void read_rope(const GgufFile& file, const std::string& prefix, ModelConfig& c) {
     RopeConfig& rope = c.rope;
-    rope.dimensions = file.get_or<int64_t>(prefix + "rope.dimension_count", c.heads > 0 ? c.head_dim() : 0);
+    rope.dimensions = file.get_or<int64_t>(prefix + "rope.dimension_count", c.head_dim());
     rope.base = file.get_or<float>(prefix + "rope.freq_base", 10000.0f);
     const auto scaling = file.get_or<std::string>(prefix + "rope.scaling.type", "linear");
     if (scaling != "none" && scaling != "linear")
@@ -128,7 +128,10 @@ void read_rope(const GgufFile& file, const std::string& prefix, ModelConfig& c) 
     if (rope.factor == 0) rope.factor = 1;
     if (rope.factor != 1) rope.scaling = RopeConfig::Scaling::Linear;
     if (!(rope.base > 0)) fail("rotary positions need a base above 0");
-    if (rope.dimensions > 0 && rope.dimensions <= c.head_dim() && file.find(kFactors) != nullptr) read_factors(file, rope);
+    if (rope.dimensions < 2 || rope.dimensions > c.head_dim())
+        fail("%lld rotary dimensions make no sense for heads of %lld numbers", static_cast<long long>(rope.dimensions),
+             static_cast<long long>(c.head_dim()));
+    if (file.find(kFactors) != nullptr) read_factors(file, rope);
 }
 
 void read_keys(const GgufFile& file, ModelConfig& c) {

@@ -97,6 +97,8 @@ void read_rope(const JsonValue& json, ModelConfig& c) {
         if (const auto part = place ? place->find("partial_rotary_factor") : std::nullopt; part && part->number() != 1)
             refuse_option(*part, "turning a part of each head");
     if (!scaling) return;
+    for (const auto& [key, value] : scaling->raw().items())
+        if (value.is_object()) refuse_option(scaling->get(key.c_str()), "positions by the kind of layer");
     auto type = scaling->find("rope_type");
     if (!type) type = scaling->find("type");  // before 4.43
     const std::string name = type ? type->text() : "default";
