@@ -58,6 +58,33 @@ check "and config.json says so" grep -q '"torch_dtype": "float16"' half/config.j
 works convert half -o half.gguf
 check "its own type unless told otherwise" grep -q '^half.gguf: f16, ' "$err"
 
+# ---- Llama -----------------------------------------------------------------------------------------------------------
+
+works train text.txt -o llama --arch llama --layers 2 --heads 4 --kv-heads 2 --embd 32 --context 8 --batch 2 --iters 5
+works export llama -o llama_hf
+check "config.json says what it is" test "$(grep -c '"model_type": "llama"\|"LlamaForCausalLM"\|"num_key_value_heads": 2' llama_hf/config.json)" = 3
+works convert llama_hf -o llama1 && works export llama1 -o llama_hf2 && works convert llama_hf2 -o llama2
+check "converted, exported and converted again: the same file" same llama1.gguf llama2.gguf
+works run llama -p "The" -n 20 --seed 3 && cp "$out" text
+works run llama1 -p "The" -n 20 --seed 3
+check "it writes the same text" same "$out" text
+works convert llama_hf -o llama_q8 --type q8_0 && works quantize llama1 llama_q8b q8_0
+check "convert and quantize give the same file" same llama_q8.gguf llama_q8b.gguf
+works convert "$goldens/llama2c_v0.bin" -o v0 && works convert "$goldens/llama2c_v1.bin" -o v1
+works logits v0 --tokens "1 2 3" -o v0.npy && works logits v1 --tokens "1 2 3" -o v1.npy
+check "both versions of llama2.c's files are the same model" same v0.npy v1.npy
+{ printf '24ka\2\0\0\0' && tail -c +9 "$goldens/llama2c_v1.bin"; } > v2.bin
+refuses "v2.bin: is llama2.c's version 2, in int8, which nib does not read" convert v2.bin -o x
+head -c 5000 "$goldens/llama2c_v0.bin" > cut.bin
+refuses "cut.bin: has 5000 bytes, but its header, which is llama2.c's" convert cut.bin -o x
+cp -r llama_hf scaled && sed -i 's/"rope_scaling": null/"rope_scaling": {"rope_type": "yarn", "factor": 2}/' scaled/config.json
+refuses "\`yarn\` is not supported; nib knows default, linear and llama3" convert scaled -o x
+sed -i 's/"yarn"/"linear"/' scaled/config.json && works convert scaled -o linear
+check "scaling of positions" grep -q 'llama.rope.scaling.factor' linear.gguf
+sed -i 's/"num_key_value_heads": 2/"num_key_value_heads": 3/' scaled/config.json
+refuses "3 key/value heads do not divide 4 heads" convert scaled -o x
+rm -r llama_hf2 scaled
+
 # ---- output that is there, or cannot be ------------------------------------------------------------------------------
 
 refuses "first.gguf: already exists; add --overwrite" convert hf -o first.gguf
@@ -113,7 +140,8 @@ done
 wrong_usage "--type: there is no type \`q9\`; choose one of: f32, f16, bf16, q8_0" convert hf -o x --type q9
 wrong_usage "there is no type \`q2_k\`" quantize first x q2_k
 wrong_usage "\`q8_0\` has no place in a safetensors file" export first -o x --type q8_0
-wrong_usage "--activation: activation \`silu\` is not supported; nib knows gelu_new" convert hf -o x --activation silu
+wrong_usage "--activation: there is no activation \`mish\` in nib" convert hf -o x --activation mish
+refuses "hf: --activation silu is none of a GPT-2, which has gelu_new" convert hf -o x --activation silu
 works convert hf -o relu.gguf --activation relu
 check "an activation that is given counts" grep -q "warning: taking the activation relu, as given, instead of gelu_new of hf/config.json$" "$err"
 refuses "5 heads do not divide 16 channels, which must be a multiple of them; choose another value of --heads" convert "$goldens/names.pt" -o x --heads 5
@@ -241,18 +269,22 @@ refuses "nowhere: cannot open: No such file" convert nowhere -o x
 refuses "no_config: no file says how many attention heads the model has; give --heads" convert no_config -o x
 refuses "no_weights: the folder holds no model.safetensors, pytorch_model.bin or model.pt" convert no_weights -o x
 refuses "text.txt: is neither a safetensors file nor a PyTorch checkpoint" convert text.txt -o x
-refuses "first.gguf: is a GGUF file already; use nib run or nib quantize" convert first.gguf -o x
+refuses "first.gguf: is a GGUF file already and needs no conversion" convert first.gguf -o x
 refuses "hf/tokenizer.json: is JSON, not weights" convert hf/tokenizer.json -o x
 refuses "no file says how many attention heads the model has; give --heads" convert no_config/model.safetensors -o x
 rm -rf edited && cp -r bare edited && iconv -f UTF-8 -t UTF-16 bare/config.json > edited/config.json
 refuses "edited/config.json: is in UTF-16, but JSON is UTF-8; convert it with iconv" convert edited -o x
-edited "architecture \`llama\` is not supported; nib converts gpt2" 's/"gpt2"/"llama"/'
+edited "architecture \`gptj\` is not supported; nib converts gpt2, llama, mistral, qwen2" 's/"gpt2"/"gptj"/'
+edited "its tensors have the names of GPT-2, but config.json is of a Llama" 's/"gpt2"/"llama"/'
 untyped='/model_type\|architectures\|GPT2LMHead/d; s/^  \],//'
 edited "names no model_type and no number of heads, such as n_head" "$untyped; /n_head/d"
 sed "$untyped" bare/config.json > edited/config.json && works convert edited -o untyped.gguf
 check "says what it takes it for" grep -q "warning: edited/config.json names no model_type: by its keys it is taken for a GPT-2's" "$err"
-sed 's/"gpt2"/"llama"/' bare/config.json > edited/config.json && works convert edited -o x4.gguf --heads 4 --activation gelu
-check "an option gets past another model's file" grep -q "warning: config.json is not used: .*llama" "$err"
+for type in llama gptj; do
+    sed "s/\"gpt2\"/\"$type\"/" bare/config.json > edited/config.json
+    works convert edited -o x4.gguf --heads 4 --activation gelu --overwrite
+    check "an option gets past the file of a $type" grep -qi "warning: config.json is not used: .*$type" "$err"
+done
 edited "activation \`silu\` is not supported; nib knows gelu_new" 's/gelu_new/silu/'
 edited "layer_norm_epsilon is number where nib expects a number from 0 to 1" 's/1e-05/7/'
 edited "n_layer is 3, but the weights say 2" 's/"n_layer": 2/"n_layer": 3/'

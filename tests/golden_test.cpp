@@ -1,4 +1,4 @@
-// Tiny GPT-2 models against PyTorch: tests/goldens/make_goldens.py says what the files hold.
+// Tiny models against PyTorch: tests/goldens/make_goldens.py says what the files hold.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -111,12 +111,11 @@ TEST_P(Golden, TenStepsOfAdamW) {
     backend.release(moments);
 }
 
-INSTANTIATE_TEST_SUITE_P(PyTorch, Golden,
-                         testing::Combine(testing::ValuesIn(kernel_tables()),
-                                          testing::Values("gpt_tied", "gpt_untied", "llama_tied", "llama_untied")),
-                         [](const auto& info) {
-                             return std::string(std::get<0>(info.param)->name) + "_" + std::get<1>(info.param);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    PyTorch, Golden,
+    testing::Combine(testing::ValuesIn(kernel_tables()),
+                     testing::Values("gpt_tied", "gpt_untied", "llama_tied", "llama_untied", "qwen2_tied")),
+    [](const auto& info) { return std::string(std::get<0>(info.param)->name) + "_" + std::get<1>(info.param); });
 
 }  // namespace
 }  // namespace nib

@@ -79,10 +79,11 @@ inline ModelConfig tiny_config(bool tied = true) {
 inline ModelConfig tiny_llama(bool tied = true, bool biases = false) {
     ModelConfig c;
     c.arch = "llama";
+    find_architecture(c.arch)->defaults(c);
     c.layers = 2, c.heads = 4, c.kv_heads = 2, c.embd = 16, c.context = 32, c.vocab = 17, c.ffn = 24;
     c.tied = tied;
-    find_architecture(c.arch)->complete(c);
     c.qkv_bias = biases;
+    find_architecture(c.arch)->complete(c);
     return c;
 }
 

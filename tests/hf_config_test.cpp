@@ -11,11 +11,25 @@ namespace {
 
 using namespace test;
 
+// All of a config.json, as a GPT-2's if it does not name another.
+SavedConfig parse(const std::string& text) {
+    const ConfigFile file(text, "config.json");
+    const Architecture& family = file.architecture() != nullptr ? *file.architecture() : *find_architecture("gpt2");
+    ModelConfig c;
+    file.read_rest(family, c);
+    return file.read(family);
+}
+
+int64_t size_of(const SavedConfig& c, int64_t ModelConfig::*size) {
+    return c.find(size) != nullptr ? c.find(size)->value : 0;
+}
+
 TEST(HfConfig, IsReadStrictly) {
-    const auto error = [](const std::string& text) { return error_of([&] { parse_hf_config(text, "config.json"); }); };
+    const auto error = [](const std::string& text) { return error_of([&] { parse(text); }); };
     EXPECT_EQ(error(R"({"architectures": ["GPT2LMHeadModel"]})"), "");
     EXPECT_EQ(error(R"({"model_type": "gpt2", "reorder_and_upcast_attn": true, "pruned_heads": {}})"), "");
-    EXPECT_MENTIONS(error(R"({"model_type": "gptj"})"), "architecture `gptj` is not supported; nib converts gpt2");
+    EXPECT_MENTIONS(error(R"({"model_type": "gptj"})"),
+                    "architecture `gptj` is not supported; nib converts gpt2, llama, mistral, qwen2");
     EXPECT_MENTIONS(error(R"({"architectures": ["BertModel"]})"), "architecture `BertModel`");
     EXPECT_MENTIONS(error("{}"), "names no model_type and no number of heads");
     EXPECT_EQ(error(R"({"n_head": 2})"), "");
@@ -32,60 +46,165 @@ TEST(HfConfig, IsReadStrictly) {
     EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "n_layer": 1e3})"), "n_layer is number where nib expects a size");
     EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "n_embd": 99999999999})"), "n_embd is 99999999999");
     EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "layer_norm_epsilon": 1})"), "layer_norm_epsilon");
-    EXPECT_EQ(
-        parse_hf_config(R"({"model_type": "gpt2", "vocab_size": 9, "bos_token_id": 9, "eos_token_id": [8]})", "").begin,
-        -1);
-    EXPECT_EQ(parse_hf_config(R"({"model_type": "gpt2", "vocab_size": 9, "bos_token_id": 9, "eos_token_id": [8]})", "").end,
-              8);
+    EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "n_layer": 0})"), "n_layer is 0; nib expects a size of 1 or more");
+    const SavedConfig tokens =
+        parse(R"({"model_type": "gpt2", "vocab_size": 9, "bos_token_id": 9, "eos_token_id": [8, 2]})");
+    EXPECT_TRUE(tokens.begin == -1 && tokens.end == 8);
+}
+
+TEST(HfConfig, NamesTheArchitecture) {
+    const auto name = [](const std::string& text) {
+        const Architecture* found = ConfigFile(text, "config.json").architecture();
+        return std::string(found != nullptr ? found->name : "");
+    };
+    EXPECT_EQ(name(R"({"model_type": "mistral"})"), "llama");
+    EXPECT_EQ(name(R"({"model_type": "qwen2", "architectures": ["LlamaForCausalLM"]})"), "qwen2");
+    EXPECT_EQ(name(R"({"architectures": ["GPT2DoubleHeadsModel"]})"), "gpt2");
+    EXPECT_EQ(name(R"({"architectures": ["LlamaForSequenceClassification"]})"), "llama");
+    EXPECT_EQ(name(R"({"n_head": 4})"), "");
+    EXPECT_EQ(name(R"({"model_type": "gpt-mini"})"), "");
+    EXPECT_MENTIONS(error_of([&] { name(R"({"architectures": ["Qwen2MoeForCausalLM"]})"); }), "`Qwen2MoeForCausalLM`");
 }
 
 TEST(HfConfig, Activations) {
-    EXPECT_EQ(parse_hf_config(R"({"model_type": "gpt2"})", "").activation, "gelu_new") << "GPT2Config's default";
-    EXPECT_EQ(parse_hf_config(R"({"n_head": 2})", "").activation, std::nullopt) << "by its keys alone nobody's";
-    EXPECT_EQ(parse_hf_config(R"({"n_head": 2, "activation_function": "silu"})", "").activation, "silu");
-    for (const Act act : {Act::GeluTanh, Act::GeluErf, Act::Relu}) EXPECT_EQ(find_activation(activation_name(act)), act);
+    const Architecture &gpt2 = *find_architecture("gpt2"), &llama = *find_architecture("llama");
+    EXPECT_EQ(parse(R"({"model_type": "gpt2"})").activation, "gelu_new") << "GPT2Config's default";
+    EXPECT_EQ(parse(R"({"model_type": "llama"})").activation, "silu");
+    EXPECT_EQ(parse(R"({"n_head": 2})").activation, std::nullopt) << "by its keys alone nobody's";
+    EXPECT_EQ(parse(R"({"n_head": 2, "activation_function": "silu"})").activation, "silu");
+    for (const Act act : {Act::GeluTanh, Act::GeluErf, Act::Relu, Act::Silu})
+        EXPECT_EQ(find_activation(activation_name(act)), act);
     EXPECT_EQ(find_activation("gelu_fast"), Act::GeluTanh);
-    EXPECT_EQ(find_activation("silu"), std::nullopt);
-    EXPECT_MENTIONS(error_of([] { get_activation("silu", "x"); }),
-                    "x: activation `silu` is not supported; nib knows gelu_new");
+    EXPECT_EQ(find_activation("mish"), std::nullopt);
+    EXPECT_EQ(get_activation("swish", "x", llama.checkpoints->acts), Act::Silu);
+    EXPECT_MENTIONS(error_of([&] { get_activation("silu", "x", gpt2.checkpoints->acts); }),
+                    "x: activation `silu` is not supported; nib knows gelu_new, gelu_pytorch_tanh");
+    EXPECT_EQ(error_of([&] { get_activation("gelu", "x", llama.checkpoints->acts); }),
+              "x: activation `gelu` is not supported; nib knows silu, swish");
 }
 
 TEST(HfConfig, OfMinGpt) {
-    const SavedConfig preset =
-        parse_hf_config(R"({"model": {"model_type": "gpt-nano", "vocab_size": 65, "block_size": 16}})", "config.json");
-    EXPECT_TRUE(preset.layers == 3 && preset.heads == 3 && preset.embd == 48);
-    EXPECT_TRUE(preset.vocab == 65 && preset.context == 16);
+    const SavedConfig preset = parse(R"({"model": {"model_type": "gpt-nano", "vocab_size": 65, "block_size": 16}})");
+    EXPECT_EQ(size_of(preset, &ModelConfig::layers), 3);
+    EXPECT_EQ(size_of(preset, &ModelConfig::heads), 3);
+    EXPECT_EQ(size_of(preset, &ModelConfig::embd), 48);
+    EXPECT_EQ(size_of(preset, &ModelConfig::vocab), 65);
+    EXPECT_EQ(size_of(preset, &ModelConfig::context), 16);
     EXPECT_EQ(preset.program, "minGPT");
     EXPECT_EQ(preset.note, "config.json names no model_type: by its keys it is taken for minGPT's");
-    const SavedConfig own = parse_hf_config(R"({"model": {"model_type": "gpt-nano", "n_head": 6}})", "config.json");
-    EXPECT_TRUE(own.heads == 6 && own.layers == 3) << "what is said counts more than the preset";
+    const SavedConfig own = parse(R"({"model": {"model_type": "gpt-nano", "n_head": 6}})");
+    EXPECT_EQ(size_of(own, &ModelConfig::heads), 6) << "what is said counts more than the preset";
+    EXPECT_EQ(size_of(own, &ModelConfig::layers), 3);
+}
+
+// The configuration of a family after a config.json is read, with sizes for what it may need.
+ModelConfig rest_of(const std::string& text) {
+    const ConfigFile file(text, "config.json");
+    ModelConfig c;
+    c.arch = file.architecture()->name;
+    file.architecture()->defaults(c);
+    c.layers = 2, c.heads = 4, c.embd = 32, c.context = 100, c.vocab = 11, c.ffn = 20;
+    file.read_rest(*file.architecture(), c);
+    file.architecture()->complete(c);
+    return c;
+}
+
+TEST(HfConfig, LlamaPositions) {
+    using Scaling = RopeConfig::Scaling;
+    const auto rope = [](const std::string& keys) { return rest_of(R"({"model_type": "llama", )" + keys + "}").rope; };
+    const auto error = [&](const std::string& keys) { return error_of([&] { rope(keys); }); };
+    EXPECT_EQ(rope(R"("rope_theta": 500000.0)").base, 500000);
+    EXPECT_EQ(rope(R"("rope_scaling": null)").base, 10000);
+    EXPECT_EQ(rope(R"("rope_theta": 3, "rope_parameters": {"rope_theta": 7, "rope_type": "default"})").base, 7);
+    EXPECT_EQ(rope(R"("rope_theta": 3, "rope_scaling": {"type": "linear", "factor": 1})").scaling, Scaling::None);
+    for (const char* linear : {R"("rope_theta": 3, "rope_scaling": {"type": "linear", "factor": 2})",
+                               R"("rope_parameters": {"rope_theta": 3, "rope_type": "linear", "factor": 2.0})"}) {
+        const RopeConfig r = rope(linear);
+        EXPECT_TRUE(r.base == 3 && r.scaling == Scaling::Linear && r.factor == 2 && r.dimensions == 8) << linear;
+    }
+    const std::string llama3 = R"("rope_type": "llama3", "factor": 8, "low_freq_factor": 1.5, "high_freq_factor": 5)";
+    RopeConfig r = rope("\"rope_scaling\": {" + llama3 + R"(, "original_max_position_embeddings": 64})");
+    EXPECT_TRUE(r.scaling == Scaling::Llama3 && r.factor == 8 && r.low_frequency == 1.5f && r.high_frequency == 5);
+    EXPECT_EQ(r.original_context, 64);
+    EXPECT_EQ(rope("\"rope_scaling\": {" + llama3 + "}").original_context, 100) << "the context, as in transformers";
+    for (const std::string other : {"dynamic", "yarn", "longrope", "mrope"})
+        EXPECT_EQ(error(R"("rope_scaling": {"factor": 2, "rope_type": ")" + other + "\"}"),
+                  "config.json: rope_scaling.rope_type: scaling of positions `" + other +
+                      "` is not supported; nib knows default, linear and llama3");
+    EXPECT_MENTIONS(error(R"("rope_scaling": {"type": "linear"})"), "rope_scaling has no \"factor\"");
+    EXPECT_MENTIONS(error(R"("rope_scaling": {"type": "linear", "factor": -1})"),
+                    "factor is number where nib expects a number");
+    EXPECT_MENTIONS(error(R"("rope_scaling": {"type": "linear", "factor": "2"})"), "rope_scaling.factor is string");
+    EXPECT_MENTIONS(error(R"("rope_scaling": [1])"), "rope_scaling is array where nib expects an object");
+    EXPECT_MENTIONS(error(R"("rope_parameters": {"full_attention": {"rope_type": "default"}})"),
+                    "full_attention: positions by the kind of layer is not supported");
+    EXPECT_MENTIONS(error(R"("rope_theta": 0)"), "rope_theta is number where nib expects a number above 0");
+    EXPECT_MENTIONS(error(R"("rope_theta": 1e300)"), "rope_theta is number");
+    EXPECT_MENTIONS(error(R"("partial_rotary_factor": 0.5)"), "turning a part of each head is not supported");
+}
+
+TEST(HfConfig, LlamaWindowsAndBiases) {
+    const auto error = [](const std::string& text) { return error_of([&] { rest_of(text); }); };
+    EXPECT_EQ(error(R"({"model_type": "mistral", "sliding_window": 99})"),
+              "config.json: sliding_window: attention within 99 tokens of a context of 100 is not supported");
+    EXPECT_EQ(error(R"({"model_type": "mistral", "sliding_window": 100})"), "");
+    EXPECT_EQ(error(R"({"model_type": "mistral", "sliding_window": null})"), "");
+    EXPECT_EQ(error(R"({"model_type": "mistral"})"), "") << "4096";
+    EXPECT_EQ(error(R"({"model_type": "qwen2", "sliding_window": 9, "use_sliding_window": false})"), "");
+    EXPECT_MENTIONS(error(R"({"model_type": "qwen2", "sliding_window": 9, "use_sliding_window": true})"),
+                    "within 9 tokens");
+    EXPECT_EQ(error(R"({"model_type": "llama", "pretraining_tp": 2})"), "");
+    const ModelConfig plain = rest_of(R"({"model_type": "llama"})");
+    EXPECT_FALSE(plain.qkv_bias || plain.output_bias || plain.ffn_bias);
+    EXPECT_TRUE(plain.rope.interleaved && plain.kv() == 4 && plain.eps == 1e-6f);
+    const ModelConfig biased = rest_of(R"({"model_type": "llama", "attention_bias": true, "mlp_bias": true})");
+    EXPECT_TRUE(biased.qkv_bias && biased.output_bias && biased.ffn_bias);
+    const ModelConfig qwen2 = rest_of(R"({"model_type": "qwen2"})");
+    EXPECT_TRUE(qwen2.qkv_bias && !qwen2.output_bias && !qwen2.ffn_bias && !qwen2.rope.interleaved);
 }
 
 TEST(HfConfig, IsWrittenAsItIsRead) {
-    for (const float eps : {1e-5f, 1e-6f, 0.0f, 0.1f, 1.0f / 3}) {
-        const ModelConfig c{.layers = 3,
-                            .heads = 5,
-                            .embd = 35,
-                            .context = 9,
-                            .vocab = 11,
-                            .ffn = 70,
-                            .eps = eps,
-                            .act = Act::Relu,
-                            .tied = false};
-        const SavedConfig read = parse_hf_config(hf_config_text(c, "a \"name\"", "float32", 10, -1), "config.json");
-        EXPECT_EQ(read.layers, c.layers);
-        EXPECT_EQ(read.heads, c.heads);
-        EXPECT_EQ(read.embd, c.embd);
-        EXPECT_EQ(read.context, c.context);
-        EXPECT_EQ(read.vocab, c.vocab);
-        EXPECT_EQ(read.ffn, c.ffn);
-        EXPECT_EQ(read.eps, c.eps);
-        EXPECT_EQ(read.activation, "relu");
-        EXPECT_EQ(read.tied, c.tied);
-        EXPECT_EQ(read.begin, 10);
-        EXPECT_EQ(read.end, -1);
-        EXPECT_EQ(read.name, "a \"name\"");
+    for (const Architecture* family : architectures()) {
+        for (const float eps : {1e-5f, 1e-6f, 0.0f, 0.1f, 1.0f / 3}) {
+            ModelConfig c;
+            c.arch = family->name;
+            family->defaults(c);
+            c.layers = 3, c.heads = 5, c.embd = 40, c.context = 9, c.vocab = 11, c.ffn = 70;
+            c.eps = eps, c.act = family->checkpoints->acts.back(), c.tied = false;
+            family->complete(c);
+            const std::string text = hf_config_text(c, "a \"name\"", "float32", 10, -1);
+            const ConfigFile file(text, "config.json");
+            ASSERT_EQ(file.architecture(), family);
+            const SavedConfig read = file.read(*family);
+            ModelConfig again;
+            again.arch = family->name;
+            family->defaults(again);
+            for (const SavedSize& size : read.sizes) again.*size.size = size.value;
+            again.eps = *read.eps, again.act = *find_activation(*read.activation), again.tied = *read.tied;
+            file.read_rest(*family, again);
+            again.eps = *read.eps;
+            family->complete(again);
+            EXPECT_EQ(again, c) << text;
+            EXPECT_EQ(read.begin, 10);
+            EXPECT_EQ(read.end, -1);
+            EXPECT_EQ(read.name, "a \"name\"");
+        }
     }
+}
+
+TEST(HfConfig, WhatTransformersHasNot) {
+    ModelConfig c = rest_of(R"({"model_type": "llama"})");
+    const auto error = [&] { return error_of([&] { hf_config_text(c, "x", "float32", -1, -1); }); };
+    EXPECT_EQ(error(), "");
+    c.qkv_bias = true;
+    EXPECT_MENTIONS(error(),
+                    "a bias on queries, keys and values, none on the output of attention, but transformers' Llama");
+    c.qkv_bias = false, c.rope.dimensions = 4;
+    EXPECT_MENTIONS(error(), "turns 4 of the 8 numbers of a head");
+    c = rest_of(R"({"model_type": "qwen2"})");
+    EXPECT_EQ(error(), "");
+    c.ffn_bias = true;
+    EXPECT_MENTIONS(error(), "transformers' Qwen2 has biases on queries, keys and values and nowhere else");
 }
 
 }  // namespace

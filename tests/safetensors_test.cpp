@@ -418,5 +418,22 @@ TEST(CheckpointFolder, FilesOfOtherKinds) {
     }
 }
 
+TEST(Safetensors, HeaderIsReadBack) {
+    const std::vector<SafetensorsEntry> entries{
+        {"a", SourceType::F32,  {2, 3}},
+        {"b", SourceType::BF16, {5}   },
+        {"c", SourceType::F16,  {1, 1}}
+    };
+    const std::string file = safetensors_header(entries) + std::string(24 + 10 + 2, '\0');
+    const auto tensors = parse_safetensors(std::as_bytes(std::span(file)), "x");
+    ASSERT_EQ(tensors.size(), 3u);
+    for (size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(tensors[i].name, entries[i].name);
+        EXPECT_EQ(tensors[i].type, entries[i].type);
+        EXPECT_EQ(tensors[i].shape, entries[i].shape);
+    }
+    EXPECT_EQ((tensors[0].data.data() - std::as_bytes(std::span(file)).data()) % 8, 0);
+}
+
 }  // namespace
 }  // namespace nib

@@ -1,5 +1,6 @@
 // Models as transformers and PyTorch save them, converted and run, against what these compute:
-// tests/goldens/make_transformers_goldens.py, and make_layout_goldens.py for the programs with names of their own.
+// tests/goldens/make_transformers_goldens.py, make_llama_goldens.py, and make_layout_goldens.py for the programs with names
+// of their own.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -27,6 +28,7 @@ using namespace test;
 struct Case {
     const char *name, *source;
     std::optional<int64_t> heads = {};  // where no file says it
+    const char* expected = name;        // the golden
 };
 
 struct Transformers : testing::TestWithParam<Case> {
@@ -39,7 +41,7 @@ struct Transformers : testing::TestWithParam<Case> {
     }
 
     TempFolder folder;
-    const GgufFile expected = GgufFile::open(golden(std::string("transformers/") + GetParam().name + ".gguf"));
+    const GgufFile expected = GgufFile::open(golden(std::string("transformers/") + GetParam().expected + ".gguf"));
     const std::span<const int32_t> ids = numbers<int32_t>(expected, "ids");
 };
 
@@ -97,12 +99,14 @@ TEST_P(Makemore, LossOfNames) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Transformers,
-                         testing::Values(Case{"tied", "tied"}, Case{"untied_relu", "untied_relu"}, Case{"gelu", "gelu"},
-                                         Case{"long", "long"}, Case{"names", "names.pt", 4},
-                                         Case{"mingpt2020", "mingpt2020.pt", 3}, Case{"lecture", "lecture.pt"},
-                                         Case{"book", "book.pt", 3}),
-                         [](const auto& info) { return std::string(info.param.name); });
+INSTANTIATE_TEST_SUITE_P(
+    All, Transformers,
+    testing::Values(Case{"tied", "tied"}, Case{"untied_relu", "untied_relu"}, Case{"gelu", "gelu"}, Case{"long", "long"},
+                    Case{"names", "names.pt", 4}, Case{"mingpt2020", "mingpt2020.pt", 3}, Case{"lecture", "lecture.pt"},
+                    Case{"book", "book.pt", 3}, Case{"llama", "llama"}, Case{"llama3", "llama3"},
+                    Case{"mistral", "mistral"}, Case{"qwen2", "qwen2"}, Case{"llama2c_v0", "llama2c_v0.bin", {}, "llama2c"},
+                    Case{"llama2c_v1", "llama2c_v1.bin", {}, "llama2c"}, Case{"llama2c_pt", "llama2c.pt", {}, "llama2c"}),
+    [](const auto& info) { return std::string(info.param.name); });
 INSTANTIATE_TEST_SUITE_P(All, Makemore, testing::Values(Case{"names", "names.pt", 4}),
                          [](const auto& info) { return std::string(info.param.name); });
 

@@ -1,4 +1,4 @@
-// nib convert: a model from Hugging Face or PyTorch as a GGUF file.
+// nib convert: a model of Hugging Face, PyTorch or llama2.c as a GGUF file.
 #include <memory>
 #include <string>
 
@@ -16,9 +16,10 @@ namespace {
 
 constexpr const char* kFooter =
     "SOURCE is a folder as on the Hugging Face hub (config.json, weights, tokenizer), or a file of weights: safetensors, "
-    "with its config.json and tokenizer beside it, or what torch.save has written (.bin, .pt, .pth, .ckpt), such as a "
-    "checkpoint of nanoGPT, minGPT (the first one, too), makemore, the lecture gpt.py or the book \"Build a Large Language "
-    "Model (From Scratch)\". Nothing in it is executed.\n\n"
+    "with its config.json and tokenizer beside it, what torch.save has written (.bin, .pt, .pth, .ckpt), or a file of "
+    "llama2.c in f32. It holds a GPT-2, Llama, Mistral (without a window) or Qwen2 of transformers, or a checkpoint of "
+    "nanoGPT, minGPT (the first one, too), makemore, the lecture gpt.py, the book \"Build a Large Language Model (From "
+    "Scratch)\" or llama2.c. Nothing in it is executed.\n\n"
     "Norms, biases and position embeddings are stored as f32 whatever the type. Types in blocks need rows of whole blocks: "
     "channels and feed-forward width divide by 256 for q6_k, q5_k and q4_k, by 32 for the other q types.\n\n"
     "--vocab names a folder with a tokenizer, a tokenizer.json, a tokenizer.model of SentencePiece or llama2.c's copy of "
@@ -31,6 +32,7 @@ constexpr const char* kFooter =
     "Examples:\n"
     "  nib convert path/to/gpt2 -o gpt2.gguf\n"
     "  nib convert path/to/gpt2 -o gpt2-q8.gguf --type q8_0\n"
+    "  nib convert path/to/llama -o llama-q4.gguf --type q4_k\n"
     "  nib convert ckpt.pt --vocab vocab.json -o names.gguf";
 
 struct Options {
@@ -44,12 +46,10 @@ void convert(Options& o) {
     request.output = model_file_to_write(request.output);
     if (!o.type.empty()) request.type = weight_type("--type", o.type);
     if (o.heads > 0) request.hints.heads = o.heads;
-    request.hints.heads_option = "--heads", request.hints.act_option = "--activation";
-    try {
-        if (!o.act.empty()) request.hints.act = get_activation(o.act, "--activation");
-    } catch (const Error& error) {
-        fail_usage("%s", error.what());
-    }
+    request.hints.heads_option = "--heads", request.hints.act_option = "--activation", request.vocab_option = "--vocab";
+    if (!o.act.empty()) request.hints.act = find_activation(o.act);
+    if (!o.act.empty() && !request.hints.act)
+        fail_usage("--activation: there is no activation `%s` in nib", printable(o.act, 40).c_str());
     try {
         report_conversion(request.output,
                           [&](const ConvertReports& reports) { return convert_checkpoint(request, reports); });

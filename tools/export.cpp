@@ -13,7 +13,8 @@ namespace {
 
 constexpr const char* kFooter =
     "The folder holds config.json, model.safetensors and the tokenizer's files; AutoModelForCausalLM and AutoTokenizer "
-    "load it. Quantized weights are written as f32.\n\n"
+    "load it: a gpt2 as GPT2LMHeadModel, a llama as LlamaForCausalLM, a qwen2 as Qwen2ForCausalLM. Quantized weights are "
+    "written as f32.\n\n"
     "Examples:\n"
     "  nib export names.gguf -o hf_dir\n"
     "  nib export gpt2-q8.gguf -o hf_dir --type f16";

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "io/checkpoint_folder.h"
 #include "io/json_events.h"
+#include "io/llama2c.h"
 #include "io/safetensors.h"
 #include "io/torch_file.h"
 
@@ -179,6 +180,10 @@ void CheckpointSource::add_file(const std::string& path, bool single) {
         tensors = std::move(torch.tensors);
         std::move(torch.notes.begin(), torch.notes.end(), std::back_inserter(notes_));
         if (single) pickle_ = std::move(torch.pickle), has_root_ = true;
+    } else if (single && is_llama2c_file(bytes)) {
+        Llama2cFile llama = Llama2cFile::parse(bytes, path);
+        tensors = std::move(llama.tensors);
+        header_ = std::move(llama.header);
     } else {
         refuse_known_format(text, printable(path));
         tensors = parse_safetensors(bytes, path);

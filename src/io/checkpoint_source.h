@@ -1,5 +1,5 @@
-// Somebody else's model, whatever form its weights have: a folder as on the Hugging Face hub, a safetensors file or a
-// PyTorch checkpoint.
+// Somebody else's model, whatever form its weights have: a folder as on the Hugging Face hub, a safetensors file, a PyTorch
+// checkpoint or a file of llama2.c.
 #pragma once
 
 #include <string>
@@ -34,6 +34,9 @@ public:
     /// What else a PyTorch checkpoint holds (`model_args`, `config`, ...): nullptr unless it is a single file of that kind.
     const PickleValue* root() const { return has_root_ ? &pickle_.root() : nullptr; }
 
+    /// Sizes that a file says before its tensors (io/llama2c.h), by that program's names; empty for all others.
+    const std::vector<std::pair<std::string, int64_t>>& header() const { return header_; }
+
     /// What a user should know of how the tensors were found, a line each.
     const std::vector<std::string>& notes() const { return notes_; }
 
@@ -54,6 +57,7 @@ private:
     std::vector<SourceTensor> tensors_;
     std::vector<size_t> by_name_;  // indices in the order of the names
     std::vector<std::string> notes_;
+    std::vector<std::pair<std::string, int64_t>> header_;
     Pickle pickle_;
     bool has_root_ = false;
 };

@@ -1,37 +1,37 @@
 #include "model/architecture.h"
 
 #include "core/error.h"
+#include "model/families.h"
 
 namespace nib {
 namespace {
 
-constexpr Architecture kArchitectures[] = {
-    {"gpt2",  make_gpt2,  complete_gpt2,  read_gpt2,  write_gpt2 },
-    {"llama", make_llama, complete_llama, read_llama, write_llama},
-};
+constexpr const Architecture* kArchitectures[] = {&kGpt2, &kLlama, &kQwen2};
 
 }  // namespace
 
-std::span<const Architecture> architectures() { return kArchitectures; }
+std::span<const Architecture* const> architectures() { return kArchitectures; }
 
 const Architecture* find_architecture(const std::string& name) {
-    for (const Architecture& architecture : kArchitectures)
-        if (name == architecture.name) return &architecture;
+    for (const Architecture* architecture : kArchitectures)
+        if (name == architecture->name) return architecture;
     return nullptr;
 }
 
 std::string architecture_names() {
     std::string names;
-    for (const Architecture& architecture : kArchitectures)
-        names += (names.empty() ? "" : ", ") + std::string(architecture.name);
+    for (const Architecture* architecture : kArchitectures)
+        names += (names.empty() ? "" : ", ") + std::string(architecture->name);
     return names;
 }
 
-std::unique_ptr<Model> make_model(const ModelConfig& config) {
+const Architecture& architecture_of(const ModelConfig& config) {
     const Architecture* const architecture = find_architecture(config.arch);
     CHECK(architecture != nullptr);
-    return architecture->make(config);
+    return *architecture;
 }
+
+std::unique_ptr<Model> make_model(const ModelConfig& config) { return architecture_of(config).make(config); }
 
 std::vector<ParameterSpec> model_parameters(const ModelConfig& config) {
     const auto model = make_model(config);

@@ -1,4 +1,4 @@
-// The table of families: a new one is its own file and one row here.
+// The table of families: a new one is a file or two of its own and one row in architecture.cpp.
 #pragma once
 
 #include <functional>
@@ -7,23 +7,32 @@
 #include <string>
 #include <vector>
 
+#include "model/checkpoint_format.h"
 #include "model/model.h"
 
 namespace nib {
 
 struct Architecture {
-    const char* name;  // in GGUF, where it is also the prefix of its keys, and for the user
+    const char* name;   // in GGUF, where it is also the prefix of its keys, and for the user
+    const char* title;  // in messages, as people write it
     std::unique_ptr<Model> (*make)(const ModelConfig& config);
-    /// Makes the sizes that a user gives for a new model a whole configuration. UsageError for what the family has not.
+    /// Sets all but the sizes: what the family has where nothing else is said.
+    void (*defaults)(ModelConfig& config);
+    /// Fills in the sizes that are 0 and follow from others. UsageError for what the family has not.
     void (*complete)(ModelConfig& config);
     /// The metadata keys beside those that all families share (model/config.cpp).
     void (*read)(const GgufFile& file, ModelConfig& config);
     void (*write)(GgufWriter& file, const ModelConfig& config);
+    /// Why llama.cpp does not run such a model; null: it does. A null pointer: it runs all of them.
+    const char* (*beyond_llama_cpp)(const ModelConfig& config);
+    const CheckpointFormat* checkpoints;
 };
 
-std::span<const Architecture> architectures();
+std::span<const Architecture* const> architectures();
 /// nullptr when there is none of that name.
 const Architecture* find_architecture(const std::string& name);
+/// That of a configuration, which must be there.
+const Architecture& architecture_of(const ModelConfig& config);
 /// "gpt2, llama"
 std::string architecture_names();
 
@@ -34,15 +43,5 @@ std::vector<ParameterSpec> model_parameters(const ModelConfig& config);
 
 /// Weights of a model, each where `place` says.
 Weights place_weights(const ModelConfig& config, const std::function<Weight(const ParameterSpec&)>& place);
-
-// The families, each in its own file.
-std::unique_ptr<Model> make_gpt2(const ModelConfig& config);
-void complete_gpt2(ModelConfig& config);
-void read_gpt2(const GgufFile& file, ModelConfig& config);
-void write_gpt2(GgufWriter& file, const ModelConfig& config);
-std::unique_ptr<Model> make_llama(const ModelConfig& config);
-void complete_llama(ModelConfig& config);
-void read_llama(const GgufFile& file, ModelConfig& config);
-void write_llama(GgufWriter& file, const ModelConfig& config);
 
 }  // namespace nib

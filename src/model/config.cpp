@@ -1,5 +1,7 @@
 #include "model/config.h"
 
+#include <cmath>
+
 #include "core/error.h"
 #include "model/architecture.h"
 
@@ -57,6 +59,13 @@ void check_config(const ModelConfig& c) {
     if (c.rope.dimensions < 0 || c.rope.dimensions > c.head_dim() || c.rope.dimensions % 2 != 0)
         fail_usage("%lld rotary dimensions make no sense for heads of %lld numbers",
                    static_cast<long long>(c.rope.dimensions), static_cast<long long>(c.head_dim()));
+    const RopeConfig& rope = c.rope;
+    const bool llama3 = rope.scaling == RopeConfig::Scaling::Llama3;
+    if (!(rope.base > 0 && std::isfinite(rope.base)) || !(rope.factor > 0 && std::isfinite(rope.factor)) ||
+        (llama3 && !(rope.original_context > 0 && rope.low_frequency < rope.high_frequency)))
+        fail_usage("rotary positions of base %g and factor %g, from %g to %g turns, make no sense",
+                   static_cast<double>(rope.base), static_cast<double>(rope.factor),
+                   static_cast<double>(rope.low_frequency), static_cast<double>(rope.high_frequency));
 }
 
 int64_t parameter_count(const ModelConfig& config) {
@@ -82,6 +91,7 @@ ModelConfig read_config(const GgufFile& file) {
                  static_cast<long long>(value));
         return value;
     };
+    architecture->defaults(c);
     c.layers = size("block_count");
     c.heads = size("attention.head_count");
     c.embd = size("embedding_length");
@@ -108,7 +118,7 @@ void write_config(GgufWriter& file, const ModelConfig& c, const std::string& nam
     size("feed_forward_length", c.feed_forward());
     size("block_count", c.layers);
     size("attention.head_count", c.heads);
-    find_architecture(c.arch)->write(file, c);
+    architecture_of(c).write(file, c);
 }
 
 }  // namespace nib

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "io/atomic_file.h"
 #include "io/gguf.h"
+#include "model/architecture.h"
 #include "model/encode.h"
 #include "quant/quantize.h"
 #include "text/token_numbers.h"
@@ -30,8 +31,7 @@ void refuse_same_file(const std::string& output, const std::string& input) {
 
 void refuse_existing_output(const std::string& output, bool overwrite) {
     std::error_code error;
-    if (!overwrite && fs::exists(output, error))
-        fail("%s: already exists; add --overwrite to replace it", printable(output).c_str());
+    if (!overwrite && fs::exists(output, error)) throw OutputExists(printable(output) + ": already exists");
 }
 
 int64_t elements_of(const std::vector<int64_t>& shape) {
@@ -40,8 +40,8 @@ int64_t elements_of(const std::vector<int64_t>& shape) {
     return elements;
 }
 
-DType type_of(const ImportedGpt& gpt) {
-    const SourceType type = gpt.tensors.front().from.front().type;
+DType type_of(const ImportedModel& model) {
+    const SourceType type = model.tensors.front().from.front().type;
     return type == SourceType::F16 ? DType::F16 : type == SourceType::BF16 ? DType::BF16 : DType::F32;
 }
 
@@ -64,40 +64,40 @@ void warn_of_missing_tokens(int64_t tokens, int64_t rows, const ConvertReports& 
                                static_cast<long long>(tokens), static_cast<long long>(rows)));
 }
 
-void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const ImportedGpt& gpt,
+void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const ImportedModel& model,
                       const ConvertReports& reports) {
     std::unique_ptr<Tokenizer> tokenizer;
     std::vector<std::string> notes;
     if (request.vocab == "none")
         tokenizer = nullptr;
     else if (!request.vocab.empty())
-        tokenizer = open_vocabulary(request.vocab, gpt.begin, gpt.end, notes);
-    else if (!gpt.folder.empty())
-        tokenizer = load_tokenizer(gpt.folder);
+        tokenizer = open_vocabulary(request.vocab, model.begin, model.end, notes);
+    else if (!model.folder.empty())
+        tokenizer = load_tokenizer(model.folder);
     if (tokenizer != nullptr) {
         if (request.end_token)
             tokenizer->set_end_token(*request.end_token);
         else
             for (const std::string& note : notes) reports.warn(note);
         const int64_t tokens = tokenizer->token_count();
-        tokenizer = padded(std::move(tokenizer), gpt.config.vocab);
-        warn_of_missing_tokens(tokens, gpt.config.vocab, reports);
+        tokenizer = padded(std::move(tokenizer), model.config.vocab);
+        warn_of_missing_tokens(tokens, model.config.vocab, reports);
         if (!write_tokenizer(writer, *tokenizer))
             reports.warn("llama.cpp gives other ids: its keys cannot say all that this tokenizer does");
         return;
     }
-    const fs::path folder = gpt.folder.empty() ? fs::path(request.input).parent_path() : fs::path(gpt.folder);
+    const fs::path folder = model.folder.empty() ? fs::path(request.input).parent_path() : fs::path(model.folder);
     std::string found;  // a list of characters, perhaps: that is for the user to say
     for (const char* name : {"meta.pkl", "vocab.json"})
         if (std::error_code error; request.vocab.empty() && fs::exists(folder / name, error))
             found = printable((folder / name).string(), 400) + " ";
-    reports.warn(strprintf("there is no tokenizer: the model will take and give token numbers only; --vocab %sadds one",
-                           found.c_str()));
-    TokenNumbers numbers(static_cast<int32_t>(gpt.config.vocab), gpt.end);
+    reports.warn(strprintf("there is no tokenizer: the model will take and give token numbers only; %s %sadds one",
+                           request.vocab_option.c_str(), found.c_str()));
+    TokenNumbers numbers(static_cast<int32_t>(model.config.vocab), model.end);
     if (request.end_token) numbers.set_end_token(*request.end_token);
     writer.set("tokenizer.ggml.model", std::string("none"));
-    writer.set(gpt.config.arch + ".vocab_size", static_cast<uint32_t>(gpt.config.vocab));
-    if (gpt.begin >= 0) writer.set("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(gpt.begin));
+    writer.set(model.config.arch + ".vocab_size", static_cast<uint32_t>(model.config.vocab));
+    if (model.begin >= 0) writer.set("tokenizer.ggml.bos_token_id", static_cast<uint32_t>(model.begin));
     if (numbers.end_token() >= 0) writer.set("tokenizer.ggml.eos_token_id", static_cast<uint32_t>(numbers.end_token()));
 }
 
@@ -107,19 +107,20 @@ ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertRep
     const CheckpointSource source = CheckpointSource::open(request.input);
     for (const MappedFile& file : source.files()) refuse_same_file(request.output, file.path());
     refuse_existing_output(request.output, request.overwrite);
-    const ImportedGpt gpt = import_gpt(source, request.hints);
-    for (const std::string& note : gpt.notes) reports.warn(note);
-    const DType type = request.type.value_or(type_of(gpt));
+    const ImportedModel model = import_model(source, request.hints);
+    for (const std::string& note : model.notes) reports.warn(note);
+    const DType type = request.type.value_or(type_of(model));
 
     GgufWriter writer;
-    write_config(writer, gpt.config, gpt.name);
+    write_config(writer, model.config, model.name);
     write_file_type(writer, type);
-    write_vocabulary(writer, request, gpt, reports);
-    if (gpt.config.act != Act::GeluTanh)
-        reports.warn("llama.cpp knows no other activation than gelu_new for GPT-2: this file is for nib only");
-    const int64_t parameters = parameter_count(gpt.config);
+    write_vocabulary(writer, request, model, reports);
+    const auto beyond = architecture_of(model.config).beyond_llama_cpp;
+    if (const char* why = beyond != nullptr ? beyond(model.config) : nullptr)
+        reports.warn(std::string(why) + ": this file is for nib only");
+    const int64_t parameters = parameter_count(model.config);
     Encoder encoder(request.threads, parameters, reports.progress);
-    for (const ImportedTensor& tensor : gpt.tensors) {
+    for (const ImportedTensor& tensor : model.tensors) {
         const DType stored = stored_type(type, tensor.name, tensor.shape);
         writer.add(tensor.name, stored, tensor.shape, [&, stored](const GgufWriter::Sink& sink) {
             encoder.encode(tensor.name, stored, tensor.shape, tensor.read, sink);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/dtype.h"
+#include "core/error.h"
 #include "model/import.h"
 
 namespace nib {
@@ -18,10 +19,11 @@ struct ConvertReports {
 
 struct ConvertRequest {
     std::string input, output;
-    bool overwrite = false;                // a file that exists, once the new one is complete
-    std::optional<DType> type;             // of matrices; none: as the checkpoint has its embedding, or f32
-    std::string vocab;                     // a tokenizer's folder or file, "none"; empty: the one beside the weights
-    std::optional<std::string> end_token;  // for Tokenizer::set_end_token(); a number if there is no tokenizer
+    bool overwrite = false;                     // a file that exists, once the new one is complete
+    std::optional<DType> type;                  // of matrices; none: as the checkpoint has its embedding, or f32
+    std::string vocab;                          // a tokenizer's folder or file, "none"; empty: the one beside the weights
+    std::optional<std::string> end_token;       // for Tokenizer::set_end_token(); a number if there is no tokenizer
+    std::string vocab_option = "a vocabulary";  // how the user gives `vocab`, for messages
     ImportHints hints;
     int threads = 1;
 };
@@ -32,8 +34,8 @@ struct ConvertResult {
     uint64_t bytes;  // of the file
 };
 
-/// Writes the model of a Hugging Face folder, a safetensors file or a PyTorch checkpoint as a GGUF file. Weights pass from
-/// map to file a piece at a time. Error leaves no file behind.
+/// Writes the model of a Hugging Face folder, a safetensors file, a PyTorch checkpoint or a file of llama2.c as a GGUF
+/// file. Weights pass from map to file a piece at a time. Error leaves no file behind.
 ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertReports& reports);
 
 /// Copies a GGUF file with its matrices as `type`; all else stays as it is. `vocab` and `hints` are not used.

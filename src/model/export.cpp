@@ -51,7 +51,7 @@ public:
         const fs::file_status status = fs::status(path_, error);
         if (fs::exists(status) && !fs::is_directory(status)) fail("%s: is not a folder", shown.c_str());
         if (fs::exists(status) && !overwrite && !fs::is_empty(path_, error))
-            fail("%s: already exists and is not empty; add --overwrite to replace the model in it", shown.c_str());
+            throw OutputExists(shown + ": already exists and is not empty");
         made_ = fs::create_directory(path_, error);
         if (error) fail("%s: cannot make the folder: %s", shown.c_str(), error.message().c_str());
     }
@@ -101,7 +101,7 @@ struct ExportedTensor {
     const GgufTensor* from;
     std::string name;            // Hugging Face's
     std::vector<int64_t> shape;  // as written
-    bool transposed;
+    Order order;
     DType type;
 };
 
@@ -114,6 +114,7 @@ SourceType source_type(DType type) {
 const char* torch_name(DType type) { return type == DType::F16 ? "float16" : type == DType::BF16 ? "bfloat16" : "float32"; }
 
 std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const ModelConfig& config, std::optional<DType> type) {
+    const Layout& layout = architecture_of(config).checkpoints->layouts[0];
     std::vector<ExportedTensor> tensors;
     for (const ParameterSpec& spec : model_parameters(config)) {
         const GgufTensor& from = file.tensor(spec.name);
@@ -124,10 +125,10 @@ std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const ModelConfig
         if (!quant::can_unpack(from.type))
             fail("%s: tensor `%s` has type %s, which weights cannot have", printable(file.name()).c_str(),
                  spec.name.c_str(), dtype_info(from.type)->name);
-        const std::string name = (spec.name == "output.weight" ? "" : "transformer.") + hf_name(spec.name);
-        ExportedTensor to{&from, name, from.shape, is_conv1d(spec.name), type.value_or(from.type)};
+        ExportedTensor to{&from, hf_name(layout, spec.name), from.shape, Order::Same, type.value_or(from.type)};
+        to.order = rows_of(layout, spec.name)[0].order;
         if (!is_plain(to.type)) to.type = DType::F32;
-        if (to.transposed) std::reverse(to.shape.begin(), to.shape.end());
+        if (to.order == Order::Conv1d) std::reverse(to.shape.begin(), to.shape.end());
         tensors.push_back(std::move(to));
     }
     return tensors;
@@ -149,8 +150,8 @@ SourceTensor open_tensor(const GgufTensor& from, std::vector<float>& values) {
     return tensor;
 }
 
-uint64_t write_weights(AtomicFile& file, const GgufFile& source, const std::vector<ExportedTensor>& tensors,
-                       Encoder& encoder) {
+uint64_t write_weights(AtomicFile& file, const GgufFile& source, const ModelConfig& config,
+                       const std::vector<ExportedTensor>& tensors, Encoder& encoder) {
     std::vector<SafetensorsEntry> entries;
     for (const ExportedTensor& t : tensors) entries.push_back({t.name, source_type(t.type), t.shape});
     const std::string header = safetensors_header(entries);
@@ -158,8 +159,7 @@ uint64_t write_weights(AtomicFile& file, const GgufFile& source, const std::vect
     uint64_t bytes = header.size();
     for (const ExportedTensor& t : tensors) {
         std::vector<float> values;
-        SourceTensor tensor = open_tensor(*t.from, values);
-        if (t.transposed) tensor = tensor.transposed();
+        const SourceTensor tensor = as_stored(open_tensor(*t.from, values), t.order, config);
         encoder.encode(
             t.from->name, t.type, t.shape, [&](int64_t first, std::span<float> out) { tensor.read(first, out); },
             [&](std::span<const std::byte> piece) {
@@ -205,15 +205,16 @@ ConvertResult export_model(const ExportRequest& request, const ConvertReports& r
         reports.warn(strprintf("%lld tensor%s quantized, written as %s", static_cast<long long>(quantized),
                                quantized == 1 ? " is" : "s are", dtype_info(type)->name));
 
+    const std::string name = printable(file.get_or<std::string>("general.name", config.arch));
+    const std::string json = hf_config_text(config, name, torch_name(type), begin, end);
     const OutputFolder folder(request.output, request.overwrite);
     OutputFiles files(folder);
     const int64_t parameters = parameter_count(config);
     Encoder encoder(request.threads, parameters, reports.progress);
-    const uint64_t bytes = write_weights(files.add(kWeightsFile), file, tensors, encoder);
+    const uint64_t bytes = write_weights(files.add(kWeightsFile), file, config, tensors, encoder);
     if (tokenizer != nullptr)
         for (const auto& [name, text] : tokenizer_files(*tokenizer, config.context)) files.add(name, text);
-    const std::string name = printable(file.get_or<std::string>("general.name", "gpt2"));
-    files.add(kConfigFile, hf_config_text(config, name, torch_name(type), begin, end));
+    files.add(kConfigFile, json);
     files.publish();
     for (const std::string& finding : encoder.findings()) reports.warn(finding);
     return {type, parameters, bytes};

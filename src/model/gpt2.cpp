@@ -1,7 +1,7 @@
 // GPT-2 (Radford et al. 2019): pre-norm transformer decoder with learned positions.
 #include "core/error.h"
-#include "model/architecture.h"
 #include "model/blocks.h"
+#include "model/families.h"
 
 namespace nib {
 namespace {
@@ -60,17 +60,21 @@ private:
     NormParameters output_norm_;
 };
 
-}  // namespace
+std::unique_ptr<Model> make(const ModelConfig& config) { return std::make_unique<Gpt2>(config); }
 
-std::unique_ptr<Model> make_gpt2(const ModelConfig& config) { return std::make_unique<Gpt2>(config); }
+void set_defaults(ModelConfig& c) {
+    c.act = Act::GeluTanh;
+    c.eps = 1e-5f;
+    c.qkv_bias = c.output_bias = c.ffn_bias = true;
+}
 
-void complete_gpt2(ModelConfig& c) {
+void complete(ModelConfig& c) {
     if (c.kv_heads != 0 && c.kv_heads != c.heads)
         fail_usage("gpt2 has as many heads of keys and values as of queries: %lld", static_cast<long long>(c.heads));
     c.kv_heads = 0;
 }
 
-void read_gpt2(const GgufFile& file, ModelConfig& c) {
+void read_keys(const GgufFile& file, ModelConfig& c) {
     c.eps = file.get<float>("gpt2.attention.layer_norm_epsilon");
     const auto act = file.get_or<std::string>("nib.activation", "gelu_tanh");
     if (act == "gelu_erf")
@@ -81,11 +85,29 @@ void read_gpt2(const GgufFile& file, ModelConfig& c) {
         fail("activation `%s` is not supported; nib knows gelu_tanh, gelu_erf and relu", printable(act).c_str());
 }
 
-void write_gpt2(GgufWriter& file, const ModelConfig& c) {
+void write_keys(GgufWriter& file, const ModelConfig& c) {
     file.set("gpt2.attention.layer_norm_epsilon", c.eps);
     // llama.cpp's gpt2 is always gelu_tanh; the key is written only where that would be wrong.
     if (c.act == Act::GeluErf) file.set("nib.activation", std::string("gelu_erf"));
     if (c.act == Act::Relu) file.set("nib.activation", std::string("relu"));
 }
+
+const char* beyond_llama_cpp(const ModelConfig& c) {
+    return c.act == Act::GeluTanh ? nullptr : "llama.cpp knows no other activation than gelu_new for GPT-2";
+}
+
+}  // namespace
+
+constinit const Architecture kGpt2 = {
+    .name = "gpt2",
+    .title = "GPT-2",
+    .make = make,
+    .defaults = set_defaults,
+    .complete = complete,
+    .read = read_keys,
+    .write = write_keys,
+    .beyond_llama_cpp = beyond_llama_cpp,
+    .checkpoints = &kGpt2Checkpoints,
+};
 
 }  // namespace nib

@@ -15,18 +15,18 @@ std::vector<float> all_values(const ImportedTensor& tensor) {
     return values;
 }
 
-ImportedTensor& find(ImportedGpt& gpt, const char* name) {
+ImportedTensor& find(ImportedModel& model, const char* name) {
     const auto found =
-        std::find_if(gpt.tensors.begin(), gpt.tensors.end(), [&](const ImportedTensor& t) { return t.name == name; });
-    CHECK(found != gpt.tensors.end());
+        std::find_if(model.tensors.begin(), model.tensors.end(), [&](const ImportedTensor& t) { return t.name == name; });
+    CHECK(found != model.tensors.end());
     return *found;
 }
 
 }  // namespace
 
-void fold_head_bias(ImportedGpt& gpt, const SourceTensor& bias) {
-    ImportedTensor &head = find(gpt, "output.weight"), &norm = find(gpt, "output_norm.weight"),
-                   &norm_bias = find(gpt, "output_norm.bias");
+void fold_head_bias(ImportedModel& model, const SourceTensor& bias) {
+    ImportedTensor &head = find(model, "output.weight"), &norm = find(model, "output_norm.weight"),
+                   &norm_bias = find(model, "output_norm.bias");
     const auto gain = std::make_shared<const std::vector<float>>(all_values(norm));
     const std::vector<float> shift = all_values(norm_bias);
     const size_t channels = gain->size();

@@ -1,11 +1,7 @@
 #include "model/hf_config.h"
 
+#include <algorithm>
 #include <limits>
-#include <nlohmann/json.hpp>
-#include <utility>
-
-#include "core/error.h"
-#include "io/json_value.h"
 
 namespace nib {
 namespace {
@@ -19,69 +15,151 @@ constexpr std::pair<const char*, Act> kActivations[] = {
     {"gelu",              Act::GeluErf },
     {"gelu_python",       Act::GeluErf },
     {"relu",              Act::Relu    },
+    {"silu",              Act::Silu    },
+    {"swish",             Act::Silu    },
 };
 
-// Options that change what a model computes, at the only value that nib has. Not among them: reorder_and_upcast_attn, which
-// asks for attention in f32, as nib does it always.
-constexpr std::pair<const char*, bool> kFixed[] = {
-    {"scale_attn_weights",              true },
-    {"scale_attn_by_inverse_layer_idx", false},
-    {"add_cross_attention",             false},
-    {"is_encoder_decoder",              false},
-};
-// Keys whose presence alone means something else.
-constexpr const char* kRefused[] = {"quantization_config", "auto_map", "pruned_heads", "rope_scaling"};
+// Keys whose presence alone means something else than the weights and the family say.
+constexpr const char* kRefused[] = {"quantization_config", "auto_map", "pruned_heads"};
 
-// Whether it says that it is Hugging Face's of a GPT-2. Error when it says something else; saying nothing is neither, nor
-// is naming a preset of minGPT.
-bool is_hf_gpt2(const JsonValue& config) {
-    std::string name = config.text_or("model_type", "");
-    if (const auto list = config.find("architectures"); name.empty() && list && list->items() > 0) {
-        name = list->at(0).text();
-        if (name.starts_with("GPT2")) return true;
-    }
-    if (name == "gpt2") return true;
-    SavedConfig ignored;
-    if (name.empty() || (name != "openai-gpt" && take_preset(ignored, name))) return false;
-    fail("%s architecture `%s` is not supported; nib converts gpt2", config.where().c_str(), printable(name, 60).c_str());
+// How the names of transformers' classes go on after the family's: "GPT2LMHeadModel", "LlamaForCausalLM".
+constexpr std::string_view kClassEndings[] = {"For", "LM", "Model", "Double"};
+
+bool is_class_of(std::string_view name, std::string_view prefix) {
+    if (!name.starts_with(prefix)) return false;
+    name.remove_prefix(prefix.size());
+    return std::any_of(std::begin(kClassEndings), std::end(kClassEndings),
+                       [&](std::string_view ending) { return name.starts_with(ending); });
 }
 
-void check_options(const JsonValue& config) {
-    try {
-        for (const auto& [key, value] : kFixed)
-            if (config.truth_or(key, value) != value) config.get(key).refuse(value ? "the value false" : "the value true");
-        for (const char* key : kRefused)
-            if (const auto found = config.find(key); found && !found->raw().empty()) found->refuse("such a model");
-    } catch (const Error& error) {
-        throw UnsupportedOption(error.what());
-    }
+std::string convertible_names() {
+    std::string names;
+    for (const Architecture* architecture : architectures())
+        for (const HfType& type : architecture->checkpoints->types)
+            names += (names.empty() ? "" : ", ") + std::string(type.model_type);
+    return names;
+}
+
+// By `model_type`, or by the class where that is missing.
+const Architecture* find_family(const JsonValue& json) {
+    const std::string type = json.text_or("model_type", "");
+    std::string name = type;
+    if (const auto list = json.find("architectures"); type.empty() && list && list->items() > 0) name = list->at(0).text();
+    for (const Architecture* architecture : architectures())
+        for (const HfType& hf : architecture->checkpoints->types)
+            if (type.empty() ? is_class_of(name, hf.class_prefix) : type == hf.model_type) return architecture;
+    SavedConfig ignored;
+    if (name.empty() || (name != "openai-gpt" && take_preset(ignored, name))) return nullptr;
+    fail("%s architecture `%s` is not supported; nib converts %s", json.where().c_str(), printable(name, 60).c_str(),
+         convertible_names().c_str());
 }
 
 // The object with the model's sizes: the whole, or a member of it, as minGPT has it.
-JsonValue model_part(const JsonValue& config) {
+JsonValue model_part(const JsonValue& json) {
     for (const char* key : {"model", "config", "model_config", "model_args"})
-        if (const auto part = config.find(key); part && part->raw().is_object()) return *part;
-    return config;
+        if (const auto part = json.find(key); part && part->raw().is_object()) return *part;
+    return json;
 }
 
-std::optional<int64_t> size_of(const JsonValue& config, const SizeKeys& keys) {
-    for (const char* key : keys.names)
-        if (const auto value = key != nullptr ? config.find(key) : std::nullopt)
-            return value->whole_number("a size", std::numeric_limits<int32_t>::max());
-    return std::nullopt;
+void read_sizes(const JsonValue& json, std::span<const SizeKeys> all, SavedConfig& c) {
+    for (const SizeKeys& keys : all) {
+        for (const char* key : keys.names) {
+            const auto value = key != nullptr ? json.find(key) : std::nullopt;
+            if (!value || c.find(keys.size) != nullptr) continue;
+            const int64_t size = value->whole_number("a size", std::numeric_limits<int32_t>::max());
+            if (size == 0) fail("%s is 0; nib expects a size of 1 or more", value->where().c_str());
+            c.add(keys.size, key, size);
+        }
+    }
 }
 
 // Untrusted: an id outside the vocabulary is none, and of several the first counts.
-int32_t token_of(const JsonValue& config, const char* key, const std::optional<int64_t>& vocab) {
-    const auto value = config.find(key);
+int32_t token_of(const JsonValue& json, const char* key, const SavedSize* vocab) {
+    const auto value = json.find(key);
     const nlohmann::json* id = value ? &value->raw() : nullptr;
     if (id != nullptr && id->is_array()) id = id->empty() ? nullptr : &id->front();
     if (id == nullptr || !id->is_number_unsigned()) return -1;
-    const auto limit = static_cast<uint64_t>(vocab.value_or(std::numeric_limits<int32_t>::max()));
+    const auto limit = static_cast<uint64_t>(vocab != nullptr ? vocab->value : std::numeric_limits<int32_t>::max());
     return id->get<uint64_t>() < limit ? static_cast<int32_t>(id->get<uint64_t>()) : -1;
 }
 
+bool among(Act act, std::span<const Act> acts) { return std::find(acts.begin(), acts.end(), act) != acts.end(); }
+
 }  // namespace
+
+ConfigFile::ConfigFile(std::string_view text, const std::string& file)
+    : file_(printable(file, 400)), json_(parse_json(text, file_)), architecture_(find_family({json_, file_ + ":"})) {}
+
+SavedConfig ConfigFile::read(const Architecture& family) const {
+    const CheckpointFormat& format = *family.checkpoints;
+    const JsonValue json(json_, file_ + ":");
+    for (const char* key : kRefused)
+        if (const auto found = json.find(key); found && !found->raw().empty()) refuse_option(*found, "such a model");
+    const bool hugging_face = architecture_ != nullptr;
+    const JsonValue model = hugging_face ? json : model_part(json);
+    SavedConfig c;
+    c.where = file_;
+    read_sizes(model, format.sizes, c);
+    for (const char* key : format.eps_keys) {
+        const auto eps = key != nullptr && !c.eps ? model.find(key) : std::nullopt;
+        if (!eps) continue;
+        c.eps = static_cast<float>(eps->number());
+        if (!(*c.eps >= 0 && *c.eps < 1)) eps->wrong("a number from 0 to 1");
+    }
+    if (hugging_face) c.activation = activation_name(format.acts[0]);  // unless it says otherwise
+    if (const auto act = model.find(format.act_key)) c.activation = act->text();
+    if (const auto tied = model.find("tie_word_embeddings")) c.tied = tied->truth();
+    const SavedSize* const vocab = c.find(&ModelConfig::vocab);
+    c.begin = token_of(json, "bos_token_id", vocab);
+    c.end = token_of(json, "eos_token_id", vocab);
+    c.name = json.text_or("_name_or_path", "");
+    if (hugging_face) return c;
+
+    if (take_preset(c, model.text_or("model_type", "")))
+        c.program = "minGPT";
+    else if (model.find("block_size") && model.find("bias"))
+        c.program = "nanoGPT";
+    if (c.find(&ModelConfig::heads) == nullptr)
+        fail("%s: names no model_type and no number of heads, such as n_head", file_.c_str());
+    c.note = strprintf("%s names no model_type: by its keys it is taken for %s", file_.c_str(),
+                       c.program.empty() ? ("a " + std::string(family.title) + "'s").c_str() : (c.program + "'s").c_str());
+    return c;
+}
+
+void ConfigFile::read_rest(const Architecture& family, ModelConfig& config) const {
+    const JsonValue json(json_, file_ + ":");
+    family.checkpoints->read(architecture_ != nullptr ? json : model_part(json), config);
+}
+
+std::string hf_config_text(const ModelConfig& c, const std::string& name, const std::string& dtype, int32_t begin,
+                           int32_t end) {
+    const auto token = [](int32_t id) { return id >= 0 ? nlohmann::json(id) : nlohmann::json(); };
+    const CheckpointFormat& format = *architecture_of(c).checkpoints;
+    nlohmann::json json = {
+        {"_name_or_path",       name                                       },
+        {"architectures",       nlohmann::json::array({format.model_class})},
+        {"bos_token_id",        token(begin)                               },
+        {"eos_token_id",        token(end)                                 },
+        {format.eps_keys[0],    shortest(c.eps)                            },
+        {format.act_key,        activation_name(c.act)                     },
+        {"model_type",          format.types[0].model_type                 },
+        {"tie_word_embeddings", c.tied                                     },
+        {"torch_dtype",         dtype                                      },
+    };
+    for (const SizeKeys& keys : format.sizes)
+        if (c.*keys.size > 0) json[keys.names[0]] = c.*keys.size;
+    format.write(c, json);
+    return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+void require_options(const JsonValue& json, std::initializer_list<std::pair<const char*, bool>> values) {
+    for (const auto& [key, value] : values)
+        if (json.truth_or(key, value) != value) refuse_option(json.get(key), value ? "the value false" : "the value true");
+}
+
+void refuse_option(const JsonValue& value, const std::string& what) {
+    throw UnsupportedOption(value.where() + ": " + printable(what, 200) + " is not supported");
+}
 
 std::optional<Act> find_activation(std::string_view name) {
     for (const auto& [known, act] : kActivations)
@@ -89,11 +167,10 @@ std::optional<Act> find_activation(std::string_view name) {
     return std::nullopt;
 }
 
-Act get_activation(std::string_view name, const std::string& where) {
-    if (const auto act = find_activation(name)) return *act;
-    std::string names;
-    for (const auto& [known, act] : kActivations) names += (names.empty() ? "" : ", ") + std::string(known);
-    fail("%s: activation `%s` is not supported; nib knows %s", where.c_str(), printable(name, 60).c_str(), names.c_str());
+Act get_activation(std::string_view name, const std::string& where, std::span<const Act> acts) {
+    if (const auto act = find_activation(name); act && among(*act, acts)) return *act;
+    fail("%s: activation `%s` is not supported; nib knows %s", where.c_str(), printable(name, 60).c_str(),
+         activation_names(acts).c_str());
 }
 
 const char* activation_name(Act act) {
@@ -102,60 +179,11 @@ const char* activation_name(Act act) {
     return found->first;
 }
 
-SavedConfig parse_hf_config(std::string_view text, const std::string& name) {
-    const std::string file = printable(name, 400);
-    const nlohmann::json json = parse_json(text, file);
-    const JsonValue config(json, file + ":");
-    const bool hugging_face = is_hf_gpt2(config);
-    const JsonValue model = hugging_face ? config : model_part(config);
-    SavedConfig c;
-    c.where = file;
-    check_options(config);
-    for (const SizeKeys& keys : size_keys()) c.*keys.size = size_of(model, keys);
-    if (const auto eps = model.find("layer_norm_epsilon")) {
-        c.eps = static_cast<float>(eps->number());
-        if (!(*c.eps >= 0 && *c.eps < 1)) eps->wrong("a number from 0 to 1");
-    }
-    if (hugging_face) c.activation = activation_name(Act::GeluTanh);  // unless it says otherwise
-    if (const auto act = model.find("activation_function")) c.activation = act->text();
-    if (const auto tied = model.find("tie_word_embeddings")) c.tied = tied->truth();
-    c.begin = token_of(config, "bos_token_id", c.vocab);
-    c.end = token_of(config, "eos_token_id", c.vocab);
-    c.name = config.text_or("_name_or_path", "");
-    if (hugging_face) return c;
-
-    if (take_preset(c, model.text_or("model_type", "")))
-        c.program = "minGPT";
-    else if (model.find("block_size") && model.find("bias"))
-        c.program = "nanoGPT";
-    if (!c.heads) fail("%s: names no model_type and no number of heads, such as n_head", file.c_str());
-    c.note = strprintf("%s names no model_type: by its keys it is taken for %s", file.c_str(),
-                       c.program.empty() ? "a GPT-2's" : (c.program + "'s").c_str());
-    return c;
-}
-
-std::string hf_config_text(const ModelConfig& c, const std::string& name, const std::string& dtype, int32_t begin,
-                           int32_t end) {
-    const auto token = [](int32_t id) { return id >= 0 ? nlohmann::ordered_json(id) : nlohmann::ordered_json(); };
-    const nlohmann::ordered_json json = {
-        {"_name_or_path",       name                                              },
-        {"activation_function", activation_name(c.act)                            },
-        {"architectures",       nlohmann::ordered_json::array({"GPT2LMHeadModel"})},
-        {"bos_token_id",        token(begin)                                      },
-        {"eos_token_id",        token(end)                                        },
-        {"layer_norm_epsilon",  shortest(c.eps)                                   },
-        {"model_type",          "gpt2"                                            },
-        {"n_ctx",               c.context                                         },
-        {"n_embd",              c.embd                                            },
-        {"n_head",              c.heads                                           },
-        {"n_inner",             c.feed_forward()                                  },
-        {"n_layer",             c.layers                                          },
-        {"n_positions",         c.context                                         },
-        {"tie_word_embeddings", c.tied                                            },
-        {"torch_dtype",         dtype                                             },
-        {"vocab_size",          c.vocab                                           },
-    };
-    return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+std::string activation_names(std::span<const Act> acts) {
+    std::string names;
+    for (const auto& [known, act] : kActivations)
+        if (among(act, acts)) names += (names.empty() ? "" : ", ") + std::string(known);
+    return names;
 }
 
 }  // namespace nib

@@ -2,34 +2,65 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "core/error.h"
+#include "io/json_value.h"
+#include "model/architecture.h"
 #include "model/saved_config.h"
 
 namespace nib {
-
-/// A config.json: Hugging Face's of a GPT-2, minGPT's, or any that has the sizes under the keys of such programs. Error,
-/// naming `file` and the key, for what is none of these; UnsupportedOption for whatever would make the model compute
-/// something that nib does not.
-SavedConfig parse_hf_config(std::string_view text, const std::string& file);
 
 class UnsupportedOption : public Error {
 public:
     using Error::Error;
 };
 
-/// The text of a config.json that `transformers` and parse_hf_config() read as this model. `dtype` is PyTorch's word for
-/// the type of the weights: "float32". begin, end: -1 for none.
+class ConfigFile {
+public:
+    /// `file` is its name. Error for what is no JSON object or names a model that nib does not convert.
+    ConfigFile(std::string_view text, const std::string& file);
+
+    /// Whose model it says it is of, nullptr when it says nothing (or names a preset of minGPT).
+    const Architecture* architecture() const { return architecture_; }
+
+    /// All but what CheckpointFormat::read reads, as a model of `architecture`: transformers' keys, minGPT's or those of
+    /// any program that the family's table has. Error, naming the file and the key, for what makes no sense;
+    /// UnsupportedOption for whatever would make the model compute something that nib does not.
+    SavedConfig read(const Architecture& architecture) const;
+    /// The rest, with sizes in place.
+    void read_rest(const Architecture& architecture, ModelConfig& config) const;
+
+private:
+    std::string file_;
+    nlohmann::json json_;
+    const Architecture* architecture_ = nullptr;
+};
+
+/// The text of a config.json that `transformers` and ConfigFile read as this model. `dtype` is PyTorch's word for the type
+/// of the weights: "float32". begin, end: -1 for none. Error for what transformers' class of the family has not.
 std::string hf_config_text(const ModelConfig& config, const std::string& name, const std::string& dtype, int32_t begin,
                            int32_t end);
 
-/// The activation that Hugging Face calls `name`. find: none, get: Error that begins with `where`, when nib has it not.
+// For the families' own part.
+
+/// UnsupportedOption unless each of these options is missing or has this value, the only one that nib computes.
+void require_options(const JsonValue& json, std::initializer_list<std::pair<const char*, bool>> values);
+/// UnsupportedOption: "FILE: KEY: WHAT is not supported".
+[[noreturn]] void refuse_option(const JsonValue& value, const std::string& what);
+
+/// The activation that Hugging Face calls `name`, none when nib has it not.
 std::optional<Act> find_activation(std::string_view name);
-Act get_activation(std::string_view name, const std::string& where);
+/// The same; Error, beginning with `where`, when it is none of `acts`.
+Act get_activation(std::string_view name, const std::string& where, std::span<const Act> acts);
 /// Its name: "gelu_new".
 const char* activation_name(Act act);
+/// "gelu_new, relu": all names of these.
+std::string activation_names(std::span<const Act> acts);
 
 }  // namespace nib

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -31,16 +32,12 @@ std::string folder_of(const std::string& path) {
     return folder.empty() ? "." : folder.string();
 }
 
-// The config.json beside the weights, if there is one. With the number of heads given none is needed: one that is of
-// something else is then passed over, but not what it says of a GPT-2 that nib cannot compute.
-std::optional<SavedConfig> find_config(const std::string& path, const ImportHints& hints, std::vector<std::string>& notes) {
-    const fs::path file = fs::path(folder_of(path)) / kConfigFile;
-    std::error_code error;
-    if (!fs::exists(file, error)) return std::nullopt;
+// Runs `read`. With the number of heads given no config.json is needed: one that is of something else is then passed over,
+// but not what it says of a model that nib cannot compute.
+template <class T>
+std::optional<T> if_usable(const ImportHints& hints, std::vector<std::string>& notes, const std::function<T()>& read) {
     try {
-        const MappedFile mapped(file.string());
-        return parse_hf_config({reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size()},
-                               file.string());
+        return read();
     } catch (const UnsupportedOption&) {
         throw;
     } catch (const Error& problem) {
@@ -50,38 +47,50 @@ std::optional<SavedConfig> find_config(const std::string& path, const ImportHint
     }
 }
 
+// The config.json beside the weights, if there is one.
+std::optional<ConfigFile> find_config(const std::string& path, const ImportHints& hints, std::vector<std::string>& notes) {
+    const fs::path file = fs::path(folder_of(path)) / kConfigFile;
+    std::error_code error;
+    if (!fs::exists(file, error)) return std::nullopt;
+    return if_usable<ConfigFile>(hints, notes, [&] {
+        const MappedFile mapped(file.string());
+        return ConfigFile({reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size()}, file.string());
+    });
+}
+
 // What the files say, beside the tensors.
 struct Saved {
-    std::optional<SavedConfig> file, pickled;  // config.json; in the PyTorch file
+    std::optional<SavedConfig> file, inside;  // config.json; in the file with the weights
 
     // The first that says it.
     template <class T>
     const SavedConfig* with(std::optional<T> SavedConfig::*what) const {
-        for (const auto* saved : {&file, &pickled})
+        for (const auto* saved : {&file, &inside})
             if (*saved && (**saved).*what) return &**saved;
         return nullptr;
     }
+    std::pair<const SavedSize*, const SavedConfig*> with(int64_t ModelConfig::*size) const {
+        for (const auto* saved : {&file, &inside})
+            if (const SavedSize* found = *saved ? (**saved).find(size) : nullptr) return {found, &**saved};
+        return {};
+    }
     std::string program() const {
         const std::string named = file ? file->program : "";
-        return named.empty() && pickled ? pickled->program : named;
+        return named.empty() && inside ? inside->program : named;
     }
 };
 
 // Sizes that contradict the tensors are an error, or, with what tensors do not say given, passed over.
 void check_sizes(const SavedConfig& config, const ModelConfig& found, const ImportHints& hints,
                  std::vector<std::string>& notes) {
-    const auto check = [&](const char* key, const std::optional<int64_t>& said, int64_t value) {
-        if (!said || *said == value) return;
-        const std::string text = strprintf("%s: %s is %lld, but the weights say %lld", config.where.c_str(), key,
-                                           static_cast<long long>(*said), static_cast<long long>(value));
+    for (const SavedSize& said : config.sizes) {
+        const int64_t value = found.*said.size;
+        if (value == 0 || said.size == &ModelConfig::heads || said.value == value) continue;
+        const std::string text = strprintf("%s: %s is %lld, but the weights say %lld", config.where.c_str(), said.key,
+                                           static_cast<long long>(said.value), static_cast<long long>(value));
         if (!hints.heads) fail("%s", text.c_str());
         notes.push_back(text);
-    };
-    check("n_layer", config.layers, found.layers);
-    check("n_embd", config.embd, found.embd);
-    check("n_positions", config.context, found.context);
-    check("vocab_size", config.vocab, found.vocab);
-    check("n_inner", config.ffn, found.ffn);
+    }
 }
 
 int64_t find_heads(const NamedTensors& tensors, const Saved& saved, const ImportHints& hints,
@@ -93,25 +102,45 @@ int64_t find_heads(const NamedTensors& tensors, const Saved& saved, const Import
                  hints.heads_option.c_str(), given, modules);
         return modules;
     }
-    const SavedConfig* config = saved.with(&SavedConfig::heads);
-    if (hints.heads && config != nullptr && *config->heads != given)
+    const auto [said, config] = saved.with(&ModelConfig::heads);
+    if (hints.heads && said != nullptr && said->value != given)
         notes.push_back(strprintf("taking %lld heads, as given, instead of the %lld of %s", given,
-                                  static_cast<long long>(*config->heads), config->where.c_str()));
+                                  static_cast<long long>(said->value), config->where.c_str()));
     if (hints.heads) return given;
-    if (config != nullptr) return *config->heads;
+    if (said != nullptr) return said->value;
     fail("%s: no file says how many attention heads the model has; give %s", tensors.path().c_str(),
          hints.heads_option.c_str());
 }
 
+// Those that the tensors do not tell. Sizes that the family knows what to do without stay 0.
+void add_sizes(const NamedTensors& tensors, const Saved& saved, const ImportHints& hints, std::vector<std::string>& notes,
+               ModelConfig& c) {
+    for (const SizeKeys& keys : tensors.architecture().checkpoints->sizes) {
+        if (keys.size == &ModelConfig::heads || c.*keys.size != 0) continue;
+        const auto said = saved.with(keys.size).first;
+        if (said == nullptr && !keys.optional)
+            fail("%s: no file says the model's %s; a config.json beside the weights should", tensors.path().c_str(),
+                 keys.names[0]);
+        c.*keys.size = said != nullptr ? said->value : 0;
+    }
+    c.heads = find_heads(tensors, saved, hints, notes);
+}
+
 Act find_act(const NamedTensors& tensors, const Saved& saved, const ImportHints& hints, std::vector<std::string>& notes) {
+    const Architecture& family = tensors.architecture();
+    const std::span<const Act> acts = family.checkpoints->acts;
     const SavedConfig* config = saved.with(&SavedConfig::activation);
+    if (hints.act && std::find(acts.begin(), acts.end(), *hints.act) == acts.end())
+        fail("%s: %s %s is none of a %s, which has %s", tensors.path().c_str(), hints.act_option.c_str(),
+             activation_name(*hints.act), family.title, activation_names(acts).c_str());
     if (hints.act && config != nullptr && find_activation(*config->activation) != hints.act)
         notes.push_back(strprintf("taking the activation %s, as given, instead of %s of %s", activation_name(*hints.act),
                                   printable(*config->activation, 60).c_str(), config->where.c_str()));
     if (hints.act) return *hints.act;
-    if (config != nullptr) return get_activation(*config->activation, config->where);
+    if (config != nullptr) return get_activation(*config->activation, config->where, acts);
+    if (acts.size() == 1) return acts[0];
     const std::string program = saved.program();
-    const Act act = program == "nanoGPT" ? Act::GeluErf : tensors.layout().act;
+    const Act act = program == "nanoGPT" ? Act::GeluErf : tensors.layout().act.value_or(acts[0]);
     notes.push_back(strprintf("no file says the activation: taking %s, as in %s; %s sets it", activation_name(act),
                               program.empty() ? tensors.layout().name : program.c_str(), hints.act_option.c_str()));
     return act;
@@ -121,7 +150,7 @@ void check_model_config(const ModelConfig& c, const NamedTensors& tensors, const
     try {
         check_config(c);
     } catch (const Error& error) {
-        const bool other = tensors.heads() == 0 && c.embd % std::max<int64_t>(c.heads, 1) != 0;
+        const bool other = tensors.heads() == 0 && c.head_size == 0 && c.embd % std::max<int64_t>(c.heads, 1) != 0;
         const std::string advice = (hints.heads ? "; choose another value of " : "; give ") + hints.heads_option;
         fail("%s: %s%s", tensors.path().c_str(), error.what(), other ? advice.c_str() : "");
     }
@@ -152,14 +181,15 @@ bool is_tied(NamedTensors& tensors, const ModelConfig& c, const Saved& saved, st
     const std::vector<int64_t> shape{c.vocab, c.embd};
     const bool says_untied = config != nullptr && !*config->tied, may_be_tied = tensors.layout().tied && !says_untied;
     if (!tensors.has(kHead) && says_untied)
-        fail("%s: tensor `lm_head.weight` is missing, and tie_word_embeddings is false", tensors.path().c_str());
+        fail("%s: tensor `%s` is missing, and tie_word_embeddings is false", tensors.path().c_str(),
+             tensors.name_of(kHead).c_str());
     if (!tensors.has(kHead) && may_be_tied) return true;
     if (!tensors.has(kEmbedding) && may_be_tied) {
         notes.push_back("there is no token embedding: it is taken to be the head, tied");
         return true;
     }
-    const SourceTensor head = tensors.get(kHead, shape)[0];
-    if (same_values(head, tensors.get(kEmbedding, shape)[0])) return true;
+    const SourceTensor head = tensors.get(kHead, shape, c)[0];
+    if (same_values(head, tensors.get(kEmbedding, shape, c)[0])) return true;
     if (config != nullptr && *config->tied)
         notes.push_back(
             strprintf("tie_word_embeddings is true, but `%s` differs from the embedding: it is kept, as "
@@ -191,13 +221,14 @@ void read_parts(const std::vector<SourceTensor>& parts, int64_t first, std::span
 
 // "blk.3.attn_qkv.bias": "attn_qkv.bias"; the final norm is one of the norms.
 std::string_view kind_of(std::string_view name) {
-    take_number(name, "blk.");
-    return name == "output_norm.bias" ? "attn_norm.bias" : name;
+    if (name == "output_norm.bias") return "attn_norm.bias";
+    return name.substr(name.rfind('.', name.rfind('.') - 1) + 1);
 }
 
-// The parameters' values. A kind of bias that no block has is zeros.
-void import_tensors(NamedTensors& tensors, ImportedGpt& gpt) {
-    const std::vector<ParameterSpec> specs = model_parameters(gpt.config);
+// The parameters' values. A kind of bias that no block has is zeros, where the layout allows it.
+void import_tensors(NamedTensors& tensors, ImportedModel& model) {
+    const std::vector<ParameterSpec> specs = model_parameters(model.config);
+    const bool may_lack = tensors.layout().biases_may_lack;
     std::set<std::string_view> present, absent;
     for (const ParameterSpec& spec : specs)
         if (tensors.has(spec.name)) present.insert(kind_of(spec.name));
@@ -206,23 +237,23 @@ void import_tensors(NamedTensors& tensors, ImportedGpt& gpt) {
         to.name = spec.name;
         to.shape.assign(spec.shape.dims.begin(), spec.shape.dims.begin() + spec.shape.rank);
         std::string_view name = spec.name;
-        if (name.ends_with(kBias) && !present.contains(kind_of(name))) {
+        if (may_lack && name.ends_with(kBias) && !present.contains(kind_of(name))) {
             absent.insert(kind_of(name));
             to.read = [](int64_t, std::span<float> out) { std::fill(out.begin(), out.end(), 0.0f); };
         } else {
-            if (!tensors.has(name) && name == kEmbedding && tensors.has(kHead)) name = kHead;
-            if (!tensors.has(name) && name == kHead) name = kEmbedding;
-            to.from = tensors.get(name, to.shape);
+            if (name == kEmbedding && !tensors.has(name) && tensors.has(kHead)) name = kHead;
+            if (name == kHead && !tensors.has(name)) name = kEmbedding;
+            to.from = tensors.get(name, to.shape, model.config);
             to.read = [parts = to.from](int64_t first, std::span<float> out) { read_parts(parts, first, out); };
         }
-        gpt.tensors.push_back(std::move(to));
+        model.tensors.push_back(std::move(to));
     }
     if (absent.empty()) return;
     std::string kinds;
     for (const std::string_view kind : absent) kinds += (kinds.empty() ? "" : ", ") + std::string(kind);
     const bool all = std::none_of(present.begin(), present.end(), [](std::string_view k) { return k.ends_with(kBias); });
-    gpt.notes.push_back(all ? "the model has no biases: they are zeros in the file"
-                            : "the model has no " + kinds + ": zeros in the file");
+    model.notes.push_back(all ? "the model has no biases: they are zeros in the file"
+                              : "the model has no " + kinds + ": zeros in the file");
 }
 
 void note_other_heads(const NamedTensors& tensors, std::vector<std::string>& notes) {
@@ -241,40 +272,52 @@ void note_other_heads(const NamedTensors& tensors, std::vector<std::string>& not
 
 }  // namespace
 
-ImportedGpt import_gpt(const CheckpointSource& source, const ImportHints& hints) {
-    ImportedGpt gpt;
-    gpt.notes = source.notes();
-    ModelConfig& c = gpt.config;
+ImportedModel import_model(const CheckpointSource& source, const ImportHints& hints) {
+    ImportedModel model;
+    std::vector<std::string>& notes = model.notes = source.notes();
+    std::optional<ConfigFile> file = find_config(source.path(), hints, notes);
+    NamedTensors tensors(source, file ? file->architecture() : nullptr);
+    const Architecture& family = tensors.architecture();
+    if (file && file->architecture() != nullptr && file->architecture() != &family) {
+        const std::string text =
+            strprintf("%s: its tensors have the names of %s, but %s is of a %s", tensors.path().c_str(),
+                      tensors.layout().name, kConfigFile, file->architecture()->title);
+        if (!hints.heads) fail("%s", text.c_str());
+        notes.push_back(std::string(kConfigFile) + " is not used: " + text);
+        file.reset();
+    }
+    ModelConfig& c = model.config = tensors.sizes();
     Saved saved;
-    saved.file = find_config(source.path(), hints, gpt.notes);
-    NamedTensors tensors(source);
-    c = tensors.sizes();
-    if (source.root() != nullptr) saved.pickled = pickled_config(*source.root(), c.embd);
+    if (file) saved.file = if_usable<SavedConfig>(hints, notes, [&] { return file->read(family); });
+    if (source.root() != nullptr) saved.inside = pickled_config(*source.root(), *family.checkpoints, c.embd);
+    if (!source.header().empty()) saved.inside = header_config(source.header(), *family.checkpoints);
     if (saved.file) {
-        if (!saved.file->note.empty()) gpt.notes.push_back(saved.file->note);
-        check_sizes(*saved.file, c, hints, gpt.notes);
-        c.eps = saved.file->eps.value_or(c.eps);
-        gpt.begin = saved.file->begin, gpt.end = saved.file->end;
+        if (!saved.file->note.empty()) notes.push_back(saved.file->note);
+        check_sizes(*saved.file, c, hints, notes);
+        model.begin = saved.file->begin, model.end = saved.file->end;
     }
     std::error_code ignored;
-    if (saved.file || fs::is_directory(source.path(), ignored)) gpt.folder = folder_of(source.path());
-    c.heads = find_heads(tensors, saved, hints, gpt.notes);
-    c.act = find_act(tensors, saved, hints, gpt.notes);
+    if (saved.file || fs::is_directory(source.path(), ignored)) model.folder = folder_of(source.path());
+    add_sizes(tensors, saved, hints, notes, c);
+    c.act = find_act(tensors, saved, hints, notes);
+    if (saved.file) file->read_rest(family, c);
+    if (const SavedConfig* with_eps = saved.with(&SavedConfig::eps)) c.eps = *with_eps->eps;
+    family.complete(c);
     check_model_config(c, tensors, hints);
-    if (tensors.layout().note != nullptr) gpt.notes.push_back(tensors.layout().note);
-    c.tied = is_tied(tensors, c, saved, gpt.notes);
+    if (tensors.layout().note != nullptr) notes.push_back(tensors.layout().note);
+    c.tied = is_tied(tensors, c, saved, notes);
     std::optional<SourceTensor> bias;
-    if (tensors.has(kHeadBias)) bias = tensors.get(kHeadBias, {c.vocab})[0];
+    if (tensors.has(kHeadBias)) bias = tensors.get(kHeadBias, {c.vocab}, c)[0];
     if (bias && has_values(*bias)) c.tied = false;
-    gpt.name = model_name(source, saved.file);
-    import_tensors(tensors, gpt);
-    note_other_heads(tensors, gpt.notes);
+    model.name = model_name(source, saved.file);
+    import_tensors(tensors, model);
+    note_other_heads(tensors, notes);
     tensors.refuse_others(c);
     if (bias && has_values(*bias)) {
-        fold_head_bias(gpt, *bias);
-        gpt.notes.push_back("the head has a bias: it is put into the head and the final norm, which give the same logits");
+        fold_head_bias(model, *bias);
+        notes.push_back("the head has a bias: it is put into the head and the final norm, which give the same logits");
     }
-    return gpt;
+    return model;
 }
 
 }  // namespace nib

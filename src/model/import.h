@@ -1,4 +1,4 @@
-// A GPT-2 in somebody else's files: its configuration, and where each parameter's values are.
+// A model in somebody else's files: its configuration, and where each parameter's values are.
 #pragma once
 
 #include <optional>
@@ -26,7 +26,7 @@ struct ImportedTensor {
     ReadValues read;                 // from several threads at once
 };
 
-struct ImportedGpt {
+struct ImportedModel {
     ModelConfig config;
     std::string name;                     // of the model
     std::string folder;                   // with the tokenizer, "." if it was not named; empty for weights that stand alone
@@ -38,6 +38,6 @@ struct ImportedGpt {
 /// The model in `source`. What the shapes do not say is in a config.json in the same folder, or saved beside the tensors,
 /// or in `hints`. `source` must outlive the result. Error, naming file, key or tensor, when something is missing, left
 /// over, of another shape, or not what nib computes.
-ImportedGpt import_gpt(const CheckpointSource& source, const ImportHints& hints);
+ImportedModel import_model(const CheckpointSource& source, const ImportHints& hints);
 
 }  // namespace nib

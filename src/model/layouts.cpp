@@ -9,196 +9,141 @@
 namespace nib {
 namespace {
 
-constexpr std::string_view kBlock = "blk.", kWeight = ".weight", kBias = ".bias";
-
-constexpr Endings kWeightBias{}, kScaleShift{".scale", ".shift"}, kParameter{"", ""};  // the last: a bare Parameter
-
-// Hugging Face, nanoGPT, minGPT, makemore.
-constexpr StoredAs kHfOutside[] = {
-    {"token_embd",    {"wte"}            },
-    {"position_embd", {"wpe"}            },
-    {"output_norm",   {"ln_f"}           },
-    {"output",        {"lm_head"}        },
-    {"output",        {"lm_head.decoder"}},
-};
-constexpr StoredAs kHfInside[] = {
-    {"attn_norm",   {"ln_1"}       },
-    {"attn_qkv",    {"attn.c_attn"}},
-    {"attn_output", {"attn.c_proj"}},
-    {"ffn_norm",    {"ln_2"}       },
-    {"ffn_up",      {"mlp.c_fc"}   },
-    {"ffn_down",    {"mlp.c_proj"} },
-};
-constexpr std::string_view kHfConstant[] = {"attn.bias", "attn.masked_bias"};
-constexpr Layout kHuggingFace = {.name = "GPT-2",
-                                 .outside = kHfOutside,
-                                 .block = "h.",
-                                 .inside = kHfInside,
-                                 .constant = kHfConstant,
-                                 .act = Act::GeluTanh,
-                                 .conv1d = true,
-                                 .tied = true};
-
-constexpr StoredAs kMinGptOutside[] = {
-    {"token_embd",    {"tok_emb"}, kWeightBias},
-    {"position_embd", {"pos_emb"}, kParameter },
-    {"output_norm",   {"ln_f"},    kWeightBias},
-    {"output",        {"head"},    kWeightBias},
-};
-constexpr StoredAs kMinGptInside[] = {
-    {"attn_norm",   {"ln1"}                                 },
-    {"attn_qkv",    {"attn.query", "attn.key", "attn.value"}},
-    {"attn_output", {"attn.proj"}                           },
-    {"ffn_norm",    {"ln2"}                                 },
-    {"ffn_up",      {"mlp.0"}                               },
-    {"ffn_down",    {"mlp.2"}                               },
-};
-constexpr std::string_view kMinGptConstant[] = {"attn.mask"};
-constexpr Layout kMinGpt = {.name = "the first minGPT (2020)",
-                            .outside = kMinGptOutside,
-                            .block = "blocks.",
-                            .inside = kMinGptInside,
-                            .constant = kMinGptConstant,
-                            .act = Act::GeluErf};
-
-constexpr StoredAs kLectureOutside[] = {
-    {"token_embd",    {"token_embedding_table"}   },
-    {"position_embd", {"position_embedding_table"}},
-    {"output_norm",   {"ln_f"}                    },
-    {"output",        {"lm_head"}                 },
-};
-constexpr StoredAs kLectureInside[] = {
-    {"attn_norm",   {"ln1"}                                                   },
-    {"attn_qkv",    {"sa.heads.*.query", "sa.heads.*.key", "sa.heads.*.value"}},
-    {"attn_output", {"sa.proj"}                                               },
-    {"ffn_norm",    {"ln2"}                                                   },
-    {"ffn_up",      {"ffwd.net.0"}                                            },
-    {"ffn_down",    {"ffwd.net.2"}                                            },
-};
-constexpr std::string_view kLectureConstant[] = {"sa.heads.*.tril"};
-constexpr Layout kLecture = {
-    .name = "the lecture gpt.py (ng-video-lecture)",
-    .outside = kLectureOutside,
-    .block = "blocks.",
-    .inside = kLectureInside,
-    .constant = kLectureConstant,
-    .act = Act::Relu,
-    .note = "attention scores are taken to be divided by the square root of the head size, as in the last gpt.py"};
-
-constexpr StoredAs kBookOutside[] = {
-    {"token_embd",    {"tok_emb"},    kWeightBias},
-    {"position_embd", {"pos_emb"},    kWeightBias},
-    {"output_norm",   {"final_norm"}, kScaleShift},
-    {"output",        {"out_head"},   kWeightBias},
-};
-constexpr StoredAs kBookInside[] = {
-    {"attn_norm",   {"norm1"},                                   kScaleShift},
-    {"attn_qkv",    {"att.W_query", "att.W_key", "att.W_value"}, kWeightBias},
-    {"attn_output", {"att.out_proj"},                            kWeightBias},
-    {"ffn_norm",    {"norm2"},                                   kScaleShift},
-    {"ffn_up",      {"ff.layers.0"},                             kWeightBias},
-    {"ffn_down",    {"ff.layers.2"},                             kWeightBias},
-};
-constexpr std::string_view kBookConstant[] = {"att.mask"};
-constexpr Layout kBook = {.name = "the book \"Build a Large Language Model (From Scratch)\"",
-                          .outside = kBookOutside,
-                          .block = "trf_blocks.",
-                          .inside = kBookInside,
-                          .constant = kBookConstant,
-                          .act = Act::GeluTanh};
-
-constexpr Layout kLayouts[] = {kHuggingFace, kMinGpt, kLecture, kBook};
+constexpr std::string_view kWildcards = "#*", kBias = ".bias";
 
 // Parts of names that only these have.
 constexpr std::pair<std::string_view, const char*> kForeign[] = {
-    {"tokens_embed.",                   "GPT-1 (openai-gpt)"              },
-    {".attn.attention.q_proj.",         "GPT-Neo"                         },
-    {".attn.q_proj.",                   "GPT-J"                           },
-    {".attn.qkv_proj.",                 "CodeGen"                         },
-    {"gpt_neox.",                       "GPT-NeoX"                        },
-    {".self_attention.query_key_value", "BLOOM, Falcon or Megatron"       },
-    {".self_attn.q_proj.",              "Llama, OPT, fairseq or their kin"},
-    {".self_attn.qkv_proj.",            "Phi-3 or its kin"                },
-    {".self_attn.in_proj_weight",       "PyTorch's own nn.Transformer"    },
-    {".SelfAttention.",                 "T5"                              },
-    {"embeddings.word_embeddings.",     "BERT or its kin"                 },
-    {".attn.W_Q",                       "TransformerLens"                 },
+    {"tokens_embed.",                   "GPT-1 (openai-gpt)"          },
+    {".attn.attention.q_proj.",         "GPT-Neo"                     },
+    {".attn.q_proj.",                   "GPT-J"                       },
+    {".attn.qkv_proj.",                 "CodeGen"                     },
+    {"gpt_neox.",                       "GPT-NeoX"                    },
+    {".self_attention.query_key_value", "BLOOM, Falcon or Megatron"   },
+    {".self_attn.out_proj.",            "OPT, fairseq or their kin"   },
+    {".self_attn.qkv_proj.",            "Phi-3 or its kin"            },
+    {".self_attn.in_proj_weight",       "PyTorch's own nn.Transformer"},
+    {".SelfAttention.",                 "T5"                          },
+    {"embeddings.word_embeddings.",     "BERT or its kin"             },
+    {".attn.W_Q",                       "TransformerLens"             },
 };
 
-// Whether `name` is `pattern`, in which `*` stands for a number.
-bool matches(std::string_view name, std::string_view pattern) {
-    const size_t star = pattern.find('*');
-    if (star == pattern.npos) return name == pattern;
-    if (take_number(name, pattern.substr(0, star)) < 0) return false;
-    return name == pattern.substr(star + 2);  // after "*."
+// Takes digits from the front of `text`; -1 if there are none or the number is too large.
+int32_t take_number(std::string_view& text) {
+    int32_t number = -1;
+    if (text.empty() || text[0] < '0' || text[0] > '9') return -1;
+    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc()) return -1;
+    text.remove_prefix(static_cast<size_t>(rest - text.data()));
+    return number;
 }
 
-bool names_part(const StoredAs& row, std::string_view name) {
-    for (const std::string_view ending : {row.endings.weight, row.endings.bias}) {
-        if (!name.ends_with(ending)) continue;
-        const std::string_view stem = name.substr(0, name.size() - ending.size());
-        const auto is_it = [&](std::string_view part) { return !part.empty() && matches(stem, part); };
-        if (std::any_of(row.parts.begin(), row.parts.end(), is_it)) return true;
+std::string with_numbers(std::string_view pattern, int64_t block, int64_t head) {
+    std::string name;
+    for (const char c : pattern)
+        if (c == '#' || c == '*')
+            name += std::to_string(c == '#' ? block : head);
+        else
+            name += c;
+    return name;
+}
+
+std::string_view without_ending(std::string_view gguf_name) { return gguf_name.substr(0, gguf_name.rfind('.')); }
+
+// None when `name` is not as the pattern says.
+std::optional<NameNumbers> match_name(std::string_view pattern, std::string_view name) {
+    NameNumbers numbers;
+    for (;;) {
+        const std::string_view literal = pattern.substr(0, pattern.find_first_of(kWildcards));
+        if (!name.starts_with(literal)) return std::nullopt;
+        name.remove_prefix(literal.size());
+        pattern.remove_prefix(literal.size());
+        if (pattern.empty()) break;
+        const int32_t number = take_number(name);
+        if (number < 0) return std::nullopt;
+        (pattern[0] == '#' ? numbers.block : numbers.head) = number;
+        pattern.remove_prefix(1);
     }
-    return false;
+    return name.empty() ? std::optional(numbers) : std::nullopt;
+}
+
+std::optional<NameNumbers> find_in(const StoredAs& row, std::string_view name) {
+    const auto find = [&](std::string_view ending) -> std::optional<NameNumbers> {
+        if (!name.ends_with(ending)) return std::nullopt;
+        const std::string_view stem = name.substr(0, name.size() - ending.size());
+        for (const std::string_view part : row.parts)
+            if (const auto numbers = part.empty() ? std::nullopt : match_name(part, stem)) return numbers;
+        return std::nullopt;
+    };
+    const auto weight = find(row.endings.weight);
+    return weight || row.endings.bias.empty() ? weight : find(row.endings.bias);
+}
+
+// The first dimension, rows of heads, as (heads, a, b) with the two inner ones swapped.
+SourceTensor swapped_pairs(SourceTensor tensor, int64_t head_size, int64_t inner) {
+    const int64_t rows = tensor.shape[0], stride = tensor.strides[0], outer = head_size / inner;
+    CHECK(rows % head_size == 0 && head_size % inner == 0);
+    tensor.shape[0] = rows / head_size, tensor.strides[0] = head_size * stride;
+    const int64_t shape[] = {inner, outer}, strides[] = {stride, inner * stride};
+    tensor.shape.insert(tensor.shape.begin() + 1, std::begin(shape), std::end(shape));
+    tensor.strides.insert(tensor.strides.begin() + 1, std::begin(strides), std::end(strides));
+    return tensor;
 }
 
 }  // namespace
 
-int32_t take_number(std::string_view& name, std::string_view prefix) {
-    if (!name.starts_with(prefix)) return -1;
-    int32_t number = -1;
-    const char* const end = name.data() + name.size();
-    const auto [rest, error] = std::from_chars(name.data() + prefix.size(), end, number);
-    if (error != std::errc() || number < 0 || rest == end || *rest != '.') return -1;
-    name.remove_prefix(static_cast<size_t>(rest - name.data()) + 1);
-    return number;
-}
-
-bool Layout::has_parameter(std::string_view parameter) const {
-    const auto rows = take_number(parameter, block) >= 0 ? inside : outside;
-    return std::any_of(rows.begin(), rows.end(), [&](const StoredAs& row) { return names_part(row, parameter); });
+std::optional<NameNumbers> Layout::find_parameter(std::string_view parameter) const {
+    for (const auto rows : {body, heads})
+        for (const StoredAs& row : rows)
+            if (const auto numbers = find_in(row, parameter)) return numbers;
+    return std::nullopt;
 }
 
 bool Layout::has_buffer(std::string_view buffer) const {
-    return take_number(buffer, block) >= 0 && std::any_of(constant.begin(), constant.end(), [&](std::string_view pattern) {
-               return matches(buffer, pattern);
-           });
+    return std::any_of(constants.begin(), constants.end(),
+                       [&](std::string_view pattern) { return match_name(pattern, buffer).has_value(); });
 }
 
-std::span<const Layout> layouts() { return kLayouts; }
+std::span<const StoredAs> rows_of(const Layout& layout, std::string_view name) {
+    const std::string_view parameter = without_ending(name);
+    const auto is_it = [&](const StoredAs& row) { return match_name(row.parameter, parameter).has_value(); };
+    for (const auto rows : {layout.body, layout.heads}) {
+        const auto first = std::find_if(rows.begin(), rows.end(), is_it);
+        if (first != rows.end()) return {first, std::find_if_not(first, rows.end(), is_it)};
+    }
+    return {};
+}
+
+std::string stored_name(const StoredAs& row, std::string_view name, size_t part, int64_t head) {
+    const std::string_view ending = name.ends_with(kBias) ? row.endings.bias : row.endings.weight;
+    if (name.ends_with(kBias) && ending.empty()) return "";
+    const auto numbers = match_name(row.parameter, without_ending(name));
+    CHECK(numbers.has_value());
+    return with_numbers(row.parts[part], numbers->block, head) + std::string(ending);
+}
+
+std::string hf_name(const Layout& layout, std::string_view name) {
+    const auto rows = rows_of(layout, name);
+    CHECK(!rows.empty());
+    const bool in_body = rows.data() >= layout.body.data() && rows.data() < layout.body.data() + layout.body.size();
+    return (in_body ? layout.prefix : "") + stored_name(rows[0], name);
+}
+
+SourceTensor as_parameter(const SourceTensor& stored, Order order, const ModelConfig& c) {
+    if (order == Order::Conv1d && stored.shape.size() == 2) return stored.transposed();
+    if (order == Order::Halves && c.rope.interleaved) return swapped_pairs(stored, c.head_dim(), c.head_dim() / 2);
+    return stored;
+}
+
+SourceTensor as_stored(const SourceTensor& parameter, Order order, const ModelConfig& c) {
+    if (order == Order::Conv1d && parameter.shape.size() == 2) return parameter.transposed();
+    if (order == Order::Halves && c.rope.interleaved) return swapped_pairs(parameter, c.head_dim(), 2);
+    return parameter;
+}
 
 const char* foreign_model(std::string_view name) {
     for (const auto& [part, model] : kForeign)
         if (name.find(part) != name.npos) return model;
     return nullptr;
-}
-
-std::span<const StoredAs> rows_of(const Layout& layout, std::string_view name) {
-    const auto rows = take_number(name, kBlock) >= 0 ? layout.inside : layout.outside;
-    const std::string_view parameter = name.substr(0, name.rfind('.'));
-    const auto is_it = [&](const StoredAs& row) { return row.parameter == parameter; };
-    const auto first = std::find_if(rows.begin(), rows.end(), is_it);
-    return {first, std::find_if_not(first, rows.end(), is_it)};
-}
-
-std::string stored_name(const Layout& layout, const StoredAs& row, std::string_view name, size_t part, int64_t head) {
-    std::string stored;
-    if (const int32_t block = take_number(name, kBlock); block >= 0)
-        stored = std::string(layout.block) + std::to_string(block) + ".";
-    std::string stem(row.parts[part]);
-    if (const size_t star = stem.find('*'); star != stem.npos) stem.replace(star, 1, std::to_string(head));
-    return stored + stem + std::string(name.ends_with(kBias) ? row.endings.bias : row.endings.weight);
-}
-
-std::string hf_name(std::string_view name) {
-    const auto rows = rows_of(kLayouts[0], name);
-    CHECK(!rows.empty());
-    return stored_name(kLayouts[0], rows.front(), name, 0, 0);
-}
-
-bool is_conv1d(std::string_view name) {
-    return take_number(name, kBlock) >= 0 && name.ends_with(kWeight) && name.find("_norm.") == name.npos;
 }
 
 }  // namespace nib

@@ -1,65 +1,81 @@
-// How the programs that save GPT-2s name and store the parameters: one table for each, beside the names of GGUF files.
+// How other programs name and store the parameters of models, beside the names of GGUF files: one table for each program.
+// Each family has its own (model/checkpoint_format.h).
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "core/op.h"
+#include "io/source_tensor.h"
+#include "model/config.h"
 
 namespace nib {
 
+/// Of the names of weights and biases. No `bias`: there is none under this name.
 struct Endings {
     std::string_view weight = ".weight", bias = ".bias";
 };
 
-/// Where one kind of parameter is.
+/// In which order a program stores the numbers of a parameter, if not as a GGUF file has them.
+enum class Order : uint8_t {
+    Same,
+    Conv1d,  // matrices inputs by outputs, as transformers' Conv1D; programs that took over the names have them as usual
+    Halves,  // in the rows of each head the first numbers of all rotary pairs, then the second ones ("rotate half")
+};
+
+/// Where one kind of parameter is. In names `#` stands for the number of a block, `*` for that of a head.
 struct StoredAs {
-    std::string_view parameter;  // in GGUF, without "blk.N." and ending: "attn_qkv"
-    /// Names without ending. Of several tensors the rows come one below the other; `*`: a tensor for each head.
+    std::string_view parameter;  // in GGUF, without ending: "blk.#.attn_qkv"
+    /// Names without ending: "h.#.attn.c_attn". Of several tensors the rows come one below the other; `*`: one
+    /// for each head.
     std::array<std::string_view, 3> parts;
     Endings endings = {};
+    Order order = Order::Same;
+};
+
+/// The numbers that stand for `#` and `*` in a name; -1: it has none.
+struct NameNumbers {
+    int32_t block = -1, head = -1;
 };
 
 struct Layout {
-    const char* name;                            // whose it is, for messages
-    std::span<const StoredAs> outside;           // parameters outside the blocks; a second row is a second name
-    std::string_view block;                      // before the number of a block: "h."
-    std::span<const StoredAs> inside;            // parameters of a block
-    std::span<const std::string_view> constant;  // buffers of a block that hold no trained values: masks
-    Act act;                                     // in the program that the layout comes from
-    bool conv1d = false;                         // matrices of blocks may be transposed, as its Conv1D stores them
-    bool tied = false;                           // where the head is the embedding, one of them may be missing
-    const char* note = nullptr;                  // what else is taken for granted; null: nothing
+    const char* name;                             // whose it is, for messages
+    std::span<const StoredAs> body;               // a second row of a parameter, below the first, is a second name
+    std::span<const StoredAs> heads;              // the same for parameters that belong to a task, not to the model's body
+    std::span<const std::string_view> constants;  // buffers that hold no trained values: masks
+    const char* prefix = "";                      // before the body's names where transformers saves a model with its head
+    std::optional<Act> act = std::nullopt;        // in that program; none: as is usual in the family
+    bool tied = false;                            // where the head is the embedding, one of them may be missing
+    bool biases_may_lack = false;                 // a kind of bias that no block has is zeros
+    const char* note = nullptr;                   // what else is taken for granted; null: nothing
 
-    /// Whether this is the name of a parameter, or of a buffer, here.
-    bool has_parameter(std::string_view name) const;
+    /// The numbers in the name of a parameter, none if no parameter has such a name here.
+    std::optional<NameNumbers> find_parameter(std::string_view name) const;
+    /// Whether this is the name of a buffer.
     bool has_buffer(std::string_view name) const;
 };
 
-/// The first is that of Hugging Face's `transformers`, which nanoGPT, minGPT and makemore have taken over.
-std::span<const Layout> layouts();
+/// The rows of `layout` for the parameter that GGUF calls `gguf_name` ("blk.3.attn_qkv.weight"): none, one, or one for each
+/// name that it may have.
+std::span<const StoredAs> rows_of(const Layout& layout, std::string_view gguf_name);
+
+/// Part `part` of that parameter as `row`, one of its rows, names it, for head number `head`. Empty: `row` has no bias.
+std::string stored_name(const StoredAs& row, std::string_view gguf_name, size_t part = 0, int64_t head = 0);
+
+/// What a parameter is called in a file that transformers saves: "transformer.h.3.attn.c_attn.weight". `layout` is its.
+std::string hf_name(const Layout& layout, std::string_view gguf_name);
+
+/// A view of a stored tensor with the numbers in the model's order, and of a parameter in the order in which it is stored.
+/// Shapes of views may have more dimensions; one after the other their elements are those of the parameter. Conv1d swaps
+/// rows and columns of a matrix.
+SourceTensor as_parameter(const SourceTensor& stored, Order order, const ModelConfig& config);
+SourceTensor as_stored(const SourceTensor& parameter, Order order, const ModelConfig& config);
 
 /// What a model is that has a tensor of this name and none of the layouts, or null.
 const char* foreign_model(std::string_view name);
-
-/// The number N in "PREFIX N . REST", and REST in its place; -1, and `name` as it was, if it is no such name.
-int32_t take_number(std::string_view& name, std::string_view prefix);
-
-/// Part `part` of the parameter that GGUF calls `gguf_name` ("blk.3.attn_qkv.weight") as `row`, which is its row in
-/// `layout`, names it, for head number `head`.
-std::string stored_name(const Layout& layout, const StoredAs& row, std::string_view gguf_name, size_t part, int64_t head);
-
-/// The rows of `layout` for a parameter: one, or one for each name that it may have.
-std::span<const StoredAs> rows_of(const Layout& layout, std::string_view gguf_name);
-
-/// "blk.3.attn_qkv.weight" is "h.3.attn.c_attn.weight" for Hugging Face, without the prefix "transformer." that all but the
-/// head have.
-std::string hf_name(std::string_view gguf_name);
-
-/// Whether Hugging Face stores this parameter transposed, inputs by outputs (its Conv1D): the matrices in the blocks.
-bool is_conv1d(std::string_view gguf_name);
 
 }  // namespace nib

@@ -1,10 +1,11 @@
-// Llama (Touvron et al. 2023) and its kin: pre-norm decoder with RMS norm, rotary positions, grouped queries and SwiGLU.
-#include <algorithm>
-#include <iterator>
+// Llama (Touvron et al. 2023) and its kin, Qwen2 among them: pre-norm decoder with RMS norm, rotary positions, grouped
+// queries and SwiGLU.
+#include <cstring>
 
 #include "core/error.h"
-#include "model/architecture.h"
 #include "model/blocks.h"
+#include "model/families.h"
+#include "model/rope.h"
 
 namespace nib {
 namespace {
@@ -71,73 +72,136 @@ private:
     NormParameters output_norm_;
 };
 
-}  // namespace
+std::unique_ptr<Model> make(const ModelConfig& config) { return std::make_unique<Llama>(config); }
 
-std::unique_ptr<Model> make_llama(const ModelConfig& config) { return std::make_unique<Llama>(config); }
-
-void complete_llama(ModelConfig& c) {
+void set_defaults(ModelConfig& c) {
     c.act = Act::Silu;
+    c.eps = 1e-5f;
     c.qkv_bias = c.output_bias = c.ffn_bias = false;
+    c.rope = {.interleaved = true};
+}
+
+// Qwen2 has biases on queries, keys and values, and its rotary pairs lie in GGUF files as transformers has them.
+void set_defaults_qwen2(ModelConfig& c) {
+    set_defaults(c);
+    c.qkv_bias = true;
+    c.rope.interleaved = false;
+}
+
+void complete(ModelConfig& c) {
+    if (c.heads <= 0) return;  // an error that others report
     if (c.kv_heads == 0) c.kv_heads = c.heads;
     if (c.ffn == 0) c.ffn = (8 * c.embd / 3 + 31) / 32 * 32;
-    c.rope.interleaved = true;
-    c.rope.dimensions = c.heads > 0 ? c.head_dim() : 0;
+    if (c.head_size > 0 && c.embd % c.heads == 0 && c.head_size == c.embd / c.heads) c.head_size = 0;
+    c.rope.dimensions = c.head_dim();
 }
 
-namespace {
+constexpr const char* kFactors = "rope_freqs.weight";  // by which llama.cpp divides the frequencies of the pairs
 
-constexpr std::pair<const char*, RopeConfig::Scaling> kScalings[] = {
-    {"none",   RopeConfig::Scaling::None  },
-    {"linear", RopeConfig::Scaling::Linear},
-    {"llama3", RopeConfig::Scaling::Llama3},
-};
+// llama.cpp has Llama 3's scaling as a tensor of factors; what they were made of is in keys of nib's own, if nib made them.
+void read_factors(const GgufFile& file, RopeConfig& rope) {
+    const GgufTensor& tensor = file.tensor(kFactors);
+    if (tensor.type != DType::F32 || tensor.shape != std::vector<int64_t>{rope.dimensions / 2})
+        fail("tensor `%s` should be %lld numbers of type f32", kFactors, static_cast<long long>(rope.dimensions / 2));
+    if (rope.scaling != RopeConfig::Scaling::None) fail("positions are scaled twice: by a key and by `%s`", kFactors);
+    if (file.get_or<std::string>("nib.rope.scaling.type", "") == "llama3") {
+        rope.scaling = RopeConfig::Scaling::Llama3;
+        rope.factor = file.get<float>("nib.rope.scaling.factor");
+        rope.low_frequency = file.get<float>("nib.rope.scaling.low_freq_factor");
+        rope.high_frequency = file.get<float>("nib.rope.scaling.high_freq_factor");
+        rope.original_context = file.get<int64_t>("nib.rope.scaling.original_context_length");
+        return;
+    }
+    std::vector<float> factors(static_cast<size_t>(rope.dimensions / 2));
+    std::memcpy(factors.data(), tensor.data.data(), tensor.data.size());
+    if (!set_llama3_factors(rope, factors)) fail("tensor `%s` scales positions in a way that nib does not know", kFactors);
+}
+
+void read_rope(const GgufFile& file, const std::string& prefix, ModelConfig& c) {
+    RopeConfig& rope = c.rope;
+    rope.dimensions = file.get_or<int64_t>(prefix + "rope.dimension_count", c.head_dim());
+    rope.base = file.get_or<float>(prefix + "rope.freq_base", 10000.0f);
+    const auto scaling = file.get_or<std::string>(prefix + "rope.scaling.type", "linear");
+    if (scaling != "none" && scaling != "linear")
+        fail("scaling of rotary positions `%s` is not supported; nib knows none, linear and Llama 3's",
+             printable(scaling).c_str());
+    const auto old = file.get_or<float>(prefix + "rope.scale_linear", 1.0f);
+    rope.factor = scaling == "none" ? 1 : file.get_or<float>(prefix + "rope.scaling.factor", old);
+    if (rope.factor == 0) rope.factor = 1;
+    if (rope.factor != 1) rope.scaling = RopeConfig::Scaling::Linear;
+    if (!(rope.base > 0)) fail("rotary positions need a base above 0");
+    if (rope.dimensions < 2 || rope.dimensions > c.head_dim())
+        fail("%lld rotary dimensions make no sense for heads of %lld numbers", static_cast<long long>(rope.dimensions),
+             static_cast<long long>(c.head_dim()));
+    if (file.find(kFactors) != nullptr) read_factors(file, rope);
+}
+
+void read_keys(const GgufFile& file, ModelConfig& c) {
+    const std::string prefix = c.arch + ".";
+    c.eps = file.get<float>(prefix + "attention.layer_norm_rms_epsilon");
+    c.kv_heads = file.get_or<int64_t>(prefix + "attention.head_count_kv", c.heads);
+    c.head_size = file.get_or<int64_t>(prefix + "attention.key_length", 0);
+    if (file.get_or<int64_t>(prefix + "attention.value_length", c.head_size) != c.head_size)
+        fail("heads of keys and of values have different sizes, which nib does not compute");
+    if (file.get_or<int64_t>(prefix + "expert_count", 0) > 0) fail("a mixture of experts is not supported");
+    const auto has = [&](const char* bias) { return file.find(bias) != nullptr; };
+    c.qkv_bias = has("blk.0.attn_q.bias");
+    c.output_bias = has("blk.0.attn_output.bias");
+    c.ffn_bias = has("blk.0.ffn_up.bias");
+    read_rope(file, prefix, c);
+}
+
+void write_keys(GgufWriter& file, const ModelConfig& c) {
+    const RopeConfig& rope = c.rope;
+    const std::string prefix = c.arch + ".";
+    const auto size = [&](const std::string& key, int64_t value) { file.set(key, static_cast<uint32_t>(value)); };
+    size(prefix + "attention.head_count_kv", c.kv());
+    size(prefix + "rope.dimension_count", rope.dimensions);
+    size(prefix + "vocab_size", c.vocab);
+    if (c.head_size > 0)
+        for (const char* key : {"attention.key_length", "attention.value_length"}) size(prefix + key, c.head_size);
+    file.set(prefix + "attention.layer_norm_rms_epsilon", c.eps);
+    file.set(prefix + "rope.freq_base", rope.base);
+    if (rope.scaling == RopeConfig::Scaling::Linear) {
+        file.set(prefix + "rope.scaling.type", std::string("linear"));
+        file.set(prefix + "rope.scaling.factor", rope.factor);
+    }
+    if (rope.scaling != RopeConfig::Scaling::Llama3) return;
+    file.set("nib.rope.scaling.type", std::string("llama3"));
+    file.set("nib.rope.scaling.factor", rope.factor);
+    file.set("nib.rope.scaling.low_freq_factor", rope.low_frequency);
+    file.set("nib.rope.scaling.high_freq_factor", rope.high_frequency);
+    size("nib.rope.scaling.original_context_length", rope.original_context);
+    file.add(kFactors, DType::F32, {rope.dimensions / 2}, [rope](const GgufWriter::Sink& sink) {
+        const std::vector<float> factors = llama3_factors(rope);
+        sink(std::as_bytes(std::span(factors)));
+    });
+}
 
 }  // namespace
 
-void read_llama(const GgufFile& file, ModelConfig& c) {
-    c.act = Act::Silu;
-    c.eps = file.get<float>("llama.attention.layer_norm_rms_epsilon");
-    c.kv_heads = file.get_or<int64_t>("llama.attention.head_count_kv", c.heads);
-    c.head_size = file.get_or<int64_t>("llama.attention.key_length", 0);
-    c.qkv_bias = file.find("blk.0.attn_q.bias") != nullptr;
-    c.output_bias = file.find("blk.0.attn_output.bias") != nullptr;
-    c.ffn_bias = file.find("blk.0.ffn_up.bias") != nullptr;
-    RopeConfig& rope = c.rope;
-    rope.interleaved = true;
-    rope.dimensions = file.get_or<int64_t>("llama.rope.dimension_count", c.heads > 0 ? c.head_dim() : 0);
-    rope.base = file.get_or<float>("llama.rope.freq_base", 10000.0f);
-    const auto scaling = file.get_or<std::string>("llama.rope.scaling.type", "none");
-    const auto* const known =
-        std::find_if(std::begin(kScalings), std::end(kScalings), [&](const auto& s) { return scaling == s.first; });
-    if (known == std::end(kScalings))
-        fail("scaling of rotary positions `%s` is not supported; nib knows none, linear and llama3",
-             printable(scaling).c_str());
-    rope.scaling = known->second;
-    rope.factor = file.get_or<float>("llama.rope.scaling.factor", 1.0f);
-    rope.original_context = file.get_or<int64_t>("llama.rope.scaling.original_context_length", 0);
-    rope.low_frequency = file.get_or<float>("nib.rope.scaling.low_freq_factor", 1.0f);
-    rope.high_frequency = file.get_or<float>("nib.rope.scaling.high_freq_factor", 4.0f);
-    if (!(rope.base > 0) || !(rope.factor > 0)) fail("rotary positions need a base and a factor above 0");
-}
+constinit const Architecture kLlama = {
+    .name = "llama",
+    .title = "Llama",
+    .make = make,
+    .defaults = set_defaults,
+    .complete = complete,
+    .read = read_keys,
+    .write = write_keys,
+    .beyond_llama_cpp = nullptr,
+    .checkpoints = &kLlamaCheckpoints,
+};
 
-void write_llama(GgufWriter& file, const ModelConfig& c) {
-    const RopeConfig& rope = c.rope;
-    const auto size = [&](const char* key, int64_t value) {
-        file.set(std::string("llama.") + key, static_cast<uint32_t>(value));
-    };
-    size("attention.head_count_kv", c.kv());
-    size("rope.dimension_count", rope.dimensions);
-    size("vocab_size", c.vocab);
-    if (c.head_size > 0) size("attention.key_length", c.head_size), size("attention.value_length", c.head_size);
-    file.set("llama.attention.layer_norm_rms_epsilon", c.eps);
-    file.set("llama.rope.freq_base", rope.base);
-    if (rope.scaling == RopeConfig::Scaling::None) return;
-    file.set("llama.rope.scaling.type", std::string(kScalings[static_cast<size_t>(rope.scaling)].first));
-    file.set("llama.rope.scaling.factor", rope.factor);
-    if (rope.original_context > 0) size("rope.scaling.original_context_length", rope.original_context);
-    if (rope.scaling != RopeConfig::Scaling::Llama3) return;
-    file.set("nib.rope.scaling.low_freq_factor", rope.low_frequency);
-    file.set("nib.rope.scaling.high_freq_factor", rope.high_frequency);
-}
+constinit const Architecture kQwen2 = {
+    .name = "qwen2",
+    .title = "Qwen2",
+    .make = make,
+    .defaults = set_defaults_qwen2,
+    .complete = complete,
+    .read = read_keys,
+    .write = write_keys,
+    .beyond_llama_cpp = nullptr,
+    .checkpoints = &kQwen2Checkpoints,
+};
 
 }  // namespace nib

@@ -20,6 +20,7 @@ constexpr const char* kEmbedding = "token_embd.weight";
 constexpr const char* kPositions = "position_embd.weight";
 constexpr const char* kHead = "output.weight";
 constexpr const char* kQkv = "blk.0.attn_qkv.weight";
+constexpr const char* kUp = "blk.0.ffn_up.weight";
 
 // Takes the first component from `name`: "a" of "a.b.c".
 std::string_view take_component(std::string_view& name) {
@@ -45,8 +46,11 @@ std::string_view without_prefix(std::string_view name, std::string_view prefix) 
     return name.substr(common.rfind('.') + 1);  // npos + 1 is 0
 }
 
-bool is_other_head(std::string_view name) {
+// Whether `name` is of a head that the layout does not have.
+bool is_other_head(std::string_view name, const Layout& layout) {
     const std::string_view head = take_component(name);
+    for (const StoredAs& row : layout.heads)
+        if (row.parts[0].substr(0, row.parts[0].find('.')) == head) return false;
     return head.ends_with("_head") || head.ends_with("_heads") ||
            std::find(std::begin(kOtherHeads), std::end(kOtherHeads), head) != std::end(kOtherHeads);
 }
@@ -73,12 +77,17 @@ void refuse_adapter(const CheckpointSource& source) {
          shape_text(tensor.shape).c_str(), expected.c_str());
 }
 
+void refuse_foreign(const std::string& path, const std::string& name) {
+    if (const char* model = foreign_model("." + name))
+        fail("%s: tensor `%s` is one of %s, which nib does not convert", path.c_str(), printable(name).c_str(), model);
+}
+
 [[noreturn]] void refuse_unknown(const std::string& path, const std::vector<std::string>& names) {
-    for (const std::string& name : names)
-        if (const char* model = foreign_model("." + name))
-            fail("%s: tensor `%s` is one of %s, which nib does not convert", path.c_str(), printable(name).c_str(), model);
+    for (const std::string& name : names) refuse_foreign(path, name);
     const std::string like = names.empty() ? "" : ", such as `" + printable(names.front()) + "`,";
-    fail("%s: its tensors%s have the names of no model that nib converts: this is no GPT-2", path.c_str(), like.c_str());
+    std::string titles;
+    for (const Architecture* family : architectures()) titles += (titles.empty() ? "" : ", ") + std::string(family->title);
+    fail("%s: its tensors%s have the names of no model that nib converts: %s", path.c_str(), like.c_str(), titles.c_str());
 }
 
 // A view without leading dimensions of 1 beyond `rank`: minGPT's (1,T,C).
@@ -90,9 +99,7 @@ SourceTensor squeezed(SourceTensor tensor, size_t rank) {
     return tensor;
 }
 
-std::string embedding_name(const Layout& layout) {
-    return stored_name(layout, rows_of(layout, kEmbedding)[0], kEmbedding, 0, 0);
-}
+std::string embedding_name(const Layout& layout) { return stored_name(rows_of(layout, kEmbedding)[0], kEmbedding); }
 
 }  // namespace
 
@@ -102,16 +109,27 @@ std::string shape_text(const std::vector<int64_t>& shape) {
     return text.empty() ? "()" : text + ")";
 }
 
-NamedTensors::NamedTensors(const CheckpointSource& source) : path_(printable(source.path(), 400)) {
+// A layout, a prefix, and how many names are those of parameters then.
+struct NamedTensors::Candidate {
+    const Architecture* family;
+    const Layout* layout;
+    std::string prefix;
+    size_t votes = 0;
+    bool body = false;  // blocks or the embedding: a head alone may be anybody's
+    bool embedding = false;
+};
+
+NamedTensors::NamedTensors(const CheckpointSource& source, const Architecture* said)
+    : path_(printable(source.path(), 400)) {
     refuse_adapter(source);
     std::vector<std::string> names;
     for (const SourceTensor& tensor : source.tensors()) names.push_back(without_wrappers(tensor.name));
-    find_layout(names);
+    take_layout(names, said);
     for (size_t i = 0; i < names.size(); ++i) {
         const SourceTensor& tensor = source.tensors()[i];
         const std::string name(without_prefix(names[i], prefix_));
         if (layout_->has_buffer(name)) continue;
-        if (is_other_head(name) && !layout_->has_parameter(name)) {
+        if (is_other_head(name, *layout_)) {
             other_heads_.push_back(&tensor);
             continue;
         }
@@ -119,71 +137,79 @@ NamedTensors::NamedTensors(const CheckpointSource& source) : path_(printable(sou
         if (!added)
             fail("%s: tensors `%s` and `%s` are the same parameter", path_.c_str(), printable(other->second->name).c_str(),
                  printable(tensor.name).c_str());
+        if (const auto numbers = layout_->find_parameter(name)) heads_ = std::max(heads_, int64_t{numbers->head} + 1);
     }
-    count_heads();
 }
 
-// The layout and the prefix under which most names are those of parameters.
-void NamedTensors::find_layout(const std::vector<std::string>& names) {
-    struct Votes {
-        size_t all = 0;
-        bool body = false;  // blocks or the embedding: a head alone may be anybody's
-        bool embedding = false;
-    };
-    std::map<std::pair<size_t, std::string_view>, Votes> candidates;
-    for (size_t l = 0; l < layouts().size(); ++l) {
-        const Layout& layout = layouts()[l];
-        const std::string embedding = embedding_name(layout);
-        for (const std::string& name : names) {
-            for (std::string_view rest = name; !rest.empty(); take_component(rest)) {
-                if (!layout.has_parameter(rest)) continue;
-                Votes& votes = candidates[{l, std::string_view(name).substr(0, name.size() - rest.size())}];
-                std::string_view inside = rest;
-                ++votes.all;
-                votes.embedding |= rest == embedding;
-                votes.body |= votes.embedding || take_number(inside, layout.block) >= 0;
-                break;
-            }
+// Those of the layout that fits best, the best first; of equal ones the first in the table. None if nothing is a part of a
+// model's body.
+std::vector<NamedTensors::Candidate> NamedTensors::candidates(const std::vector<std::string>& names,
+                                                              std::span<const Architecture* const> families) {
+    const auto rank = [](const Candidate& c) { return std::pair(c.body, c.votes); };
+    std::vector<Candidate> best;
+    for (const Architecture* family : families) {
+        for (const Layout& layout : family->checkpoints->layouts) {
+            std::vector<Candidate> found = candidates(names, *family, layout);
+            const auto first = std::max_element(found.begin(), found.end(),
+                                                [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
+            if (first == found.end() || !first->body || (!best.empty() && rank(best[0]) >= rank(*first))) continue;
+            std::rotate(found.begin(), first, first + 1);
+            best = std::move(found);
         }
     }
-    const auto best = std::max_element(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {
-        return std::pair(a.second.body, a.second.all) < std::pair(b.second.body, b.second.all);
-    });
-    if (best == candidates.end() || !best->second.body) refuse_unknown(path_, names);
-    layout_ = &layouts()[best->first.first];
-    prefix_ = best->first.second;
-    const std::string embedding = embedding_name(*layout_);
-    for (const auto& [where, votes] : candidates)
-        if (where.first == best->first.first && where.second != prefix_ && votes.embedding && best->second.embedding)
-            fail("%s: holds two models, with the embeddings `%s` and `%s`; save the state dict of one alone", path_.c_str(),
-                 printable(prefix_ + embedding).c_str(), printable(std::string(where.second) + embedding).c_str());
+    return best;
 }
 
-// Where each head has tensors of its own.
-void NamedTensors::count_heads() {
-    const std::string_view pattern = rows_of(*layout_, kQkv)[0].parts[0];
-    const size_t star = pattern.find('*');
-    if (star == pattern.npos) return;
-    for (const auto& [name, tensor] : by_name_) {
-        std::string_view rest = name;
-        if (take_number(rest, layout_->block) < 0) continue;
-        heads_ = std::max(heads_, int64_t{take_number(rest, pattern.substr(0, star))} + 1);
+// By prefix.
+std::vector<NamedTensors::Candidate> NamedTensors::candidates(const std::vector<std::string>& names,
+                                                              const Architecture& family, const Layout& layout) {
+    std::map<std::string_view, Candidate> found;
+    const std::string embedding = embedding_name(layout);
+    for (const std::string& name : names) {
+        for (std::string_view rest = name; !rest.empty(); take_component(rest)) {
+            const auto numbers = layout.find_parameter(rest);
+            if (!numbers) continue;
+            const std::string_view prefix = std::string_view(name).substr(0, name.size() - rest.size());
+            Candidate& c = found.try_emplace(prefix, Candidate{&family, &layout, std::string(prefix)}).first->second;
+            ++c.votes;
+            c.embedding |= rest == embedding;
+            c.body |= c.embedding || numbers->block >= 0;
+            break;
+        }
     }
+    std::vector<Candidate> all;
+    for (auto& [prefix, candidate] : found) all.push_back(std::move(candidate));
+    return all;
+}
+
+void NamedTensors::take_layout(const std::vector<std::string>& names, const Architecture* said) {
+    std::vector<Candidate> found;
+    if (said != nullptr) found = candidates(names, {&said, 1});
+    if (found.empty()) {
+        found = candidates(names, architectures());
+        if (found.empty()) refuse_unknown(path_, names);
+    }
+    architecture_ = found[0].family, layout_ = found[0].layout, prefix_ = found[0].prefix;
+    const auto other = std::find_if(found.begin() + 1, found.end(), [](const Candidate& c) { return c.embedding; });
+    if (!found[0].embedding || other == found.end()) return;
+    const std::string embedding = embedding_name(*layout_);
+    fail("%s: holds two models, with the embeddings `%s` and `%s`; save the state dict of one alone", path_.c_str(),
+         printable(prefix_ + embedding).c_str(), printable(other->prefix + embedding).c_str());
 }
 
 ModelConfig NamedTensors::sizes() const {
     ModelConfig c;
-    const auto embedding = matrix_shape(has(kEmbedding) ? kEmbedding : has(kHead) ? kHead : kEmbedding);
+    c.arch = architecture_->name;
+    architecture_->defaults(c);
+    c.heads = heads_;
+    const auto embedding = matrix_shape(has(kEmbedding) || !has(kHead) ? kEmbedding : kHead);
     c.vocab = embedding[0];
     c.embd = embedding[1];
-    c.context = matrix_shape(kPositions)[0];
-    c.ffn = matrix_shape("blk.0.ffn_up.weight")[conv1d() ? 1 : 0];
-    c.heads = heads_;
+    c.context = rows_of(*layout_, kPositions).empty() ? 0 : matrix_shape(kPositions)[0];
+    c.ffn = matrix_shape(kUp)[conv1d(row_of(kUp)) ? 1 : 0];
     c.layers = 0;
-    for (const auto& [name, tensor] : by_name_) {
-        std::string_view rest = name;
-        if (layout_->has_parameter(name)) c.layers = std::max(c.layers, int64_t{take_number(rest, layout_->block)} + 1);
-    }
+    for (const auto& [name, tensor] : by_name_)
+        if (const auto numbers = layout_->find_parameter(name)) c.layers = std::max(c.layers, int64_t{numbers->block} + 1);
     return c;
 }
 
@@ -191,15 +217,17 @@ ModelConfig NamedTensors::sizes() const {
 const StoredAs& NamedTensors::row_of(std::string_view gguf_name) const {
     const auto rows = rows_of(*layout_, gguf_name);
     CHECK(!rows.empty());
-    const auto found = std::find_if(rows.begin(), rows.end(), [&](const StoredAs& row) {
-        return by_name_.contains(stored_name(*layout_, row, gguf_name, 0, 0));
-    });
+    const auto found = std::find_if(rows.begin(), rows.end(),
+                                    [&](const StoredAs& row) { return by_name_.contains(stored_name(row, gguf_name)); });
     return found != rows.end() ? *found : rows.front();
 }
 
 bool NamedTensors::has(std::string_view gguf_name) const {
-    return by_name_.contains(stored_name(*layout_, row_of(gguf_name), gguf_name, 0, 0));
+    const std::string name = name_of(gguf_name);
+    return !name.empty() && by_name_.contains(name);
 }
+
+std::string NamedTensors::name_of(std::string_view gguf_name) const { return stored_name(row_of(gguf_name), gguf_name); }
 
 // Of all parts, in the order of their rows: the heads of the queries, of the keys, of the values.
 std::vector<std::string> NamedTensors::part_names(std::string_view gguf_name) const {
@@ -208,7 +236,7 @@ std::vector<std::string> NamedTensors::part_names(std::string_view gguf_name) co
     for (size_t part = 0; part < row.parts.size() && !row.parts[part].empty(); ++part) {
         const int64_t heads = row.parts[part].find('*') == std::string_view::npos ? 1 : std::max<int64_t>(heads_, 1);
         for (int64_t head = 0; head < heads; ++head) {
-            names.push_back(stored_name(*layout_, row, gguf_name, part, head));
+            names.push_back(stored_name(row, gguf_name, part, head));
             tensor(names.back());
         }
     }
@@ -218,6 +246,8 @@ std::vector<std::string> NamedTensors::part_names(std::string_view gguf_name) co
 const SourceTensor& NamedTensors::tensor(const std::string& name) const {
     const auto found = by_name_.find(name);
     if (found != by_name_.end()) return *found->second;
+    for (const auto& [other, tensor] : by_name_)  // some share most of their names with a model that nib knows
+        if (!layout_->find_parameter(other)) refuse_foreign(path_, other);
     fail("%s: tensor `%s` is missing: the names are those of %s, but the file is incomplete", path_.c_str(), name.c_str(),
          layout_->name);
 }
@@ -229,27 +259,30 @@ std::vector<int64_t> NamedTensors::matrix_shape(std::string_view gguf_name) cons
     return view.shape;
 }
 
-// Hugging Face's Conv1D stores (inputs, outputs), PyTorch's Linear (outputs, inputs).
-bool NamedTensors::conv1d() const {
-    if (!layout_->conv1d) return false;
+// transformers' Conv1D stores (inputs, outputs); others have the same names for PyTorch's Linear, (outputs, inputs). The
+// matrix for queries, keys and values tells them apart.
+bool NamedTensors::conv1d(const StoredAs& row) const {
+    if (row.order != Order::Conv1d) return false;
     const std::vector<int64_t> qkv = matrix_shape(kQkv);
     return qkv[1] / 3 == qkv[0] && qkv[1] % 3 == 0;
 }
 
-std::vector<SourceTensor> NamedTensors::get(std::string_view gguf_name, const std::vector<int64_t>& shape) {
+std::vector<SourceTensor> NamedTensors::get(std::string_view gguf_name, const std::vector<int64_t>& shape,
+                                            const ModelConfig& config) {
+    const StoredAs& row = row_of(gguf_name);
     const std::vector<std::string> names = part_names(gguf_name);
     const auto count = static_cast<int64_t>(names.size());
     std::vector<int64_t> expected = shape;
     expected[0] = shape[0] / count;
-    const bool transposed = is_conv1d(gguf_name) && conv1d();
-    if (transposed) std::reverse(expected.begin(), expected.end());
+    const Order order = row.order == Order::Conv1d && !conv1d(row) ? Order::Same : row.order;
+    if (order == Order::Conv1d && shape.size() == 2) std::reverse(expected.begin(), expected.end());
     std::vector<SourceTensor> parts;
     for (const std::string& name : names) {
         const SourceTensor& whole = tensor(name);
         const SourceTensor view = squeezed(whole, shape.size());
         if (view.shape != expected || shape[0] % count != 0) wrong_shape(whole, shape_text(expected));
         if (!view.readable()) view.read(0, {});  // says why
-        parts.push_back(transposed ? view.transposed() : view);
+        parts.push_back(as_parameter(view, order, config));
         used_.insert(name);
     }
     return parts;
@@ -263,8 +296,9 @@ void NamedTensors::refuse_others(const ModelConfig& config) const {
         if (head->shape == std::vector<int64_t>{config.vocab, config.embd}) others.push_back(head);
     if (others.empty()) return;
     const std::string more = others.size() > 1 ? strprintf(" (and %zu others)", others.size() - 1) : "";
-    fail("%s: tensor `%s`%s belongs to no parameter of a GPT-2 of %lld layers", path_.c_str(),
-         printable(others.front()->name).c_str(), more.c_str(), static_cast<long long>(config.layers));
+    fail("%s: tensor `%s`%s belongs to no parameter of a %s of %lld layers", path_.c_str(),
+         printable(others.front()->name).c_str(), more.c_str(), architecture_->title,
+         static_cast<long long>(config.layers));
 }
 
 }  // namespace nib

@@ -21,4 +21,9 @@ private:
     std::vector<float> frequencies_;  // radians for each position, by pair
 };
 
+/// Llama 3's scaling as llama.cpp has it: what the frequency of each pair is divided by (config.dimensions / 2).
+std::vector<float> llama3_factors(const RopeConfig& config);
+/// Sets the scaling that has these factors, with Llama 3's usual bounds of 1 and 4 turns. False when there is no such.
+bool set_llama3_factors(RopeConfig& config, std::span<const float> factors);
+
 }  // namespace nib

@@ -11,15 +11,6 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-constexpr SizeKeys kSizes[] = {
-    {&SavedConfig::layers,  {"n_layer", "num_hidden_layers", "n_layers", "num_layers"}                         },
-    {&SavedConfig::heads,   {"n_head", "num_attention_heads", "n_heads", "num_heads"}                          },
-    {&SavedConfig::embd,    {"n_embd", "hidden_size", "emb_dim", "d_model"}                                    },
-    {&SavedConfig::context, {"n_positions", "max_position_embeddings", "block_size", "context_length", "n_ctx"}},
-    {&SavedConfig::vocab,   {"vocab_size"}                                                                     },
-    {&SavedConfig::ffn,     {"n_inner"}                                                                        },
-};
-
 // Where programs save it; looked at before all else, and the only parts of an object that are.
 constexpr const char* kPlaces[] = {"model_args", "config", "args", "hyper_parameters", "model"};
 constexpr size_t kDeepest = 3, kMostEntries = 1 << 17;
@@ -31,43 +22,65 @@ struct Place {
     size_t depth;
 };
 
-std::optional<int64_t> size_in(const PickleValue& dict, const SizeKeys& keys) {
-    for (const char* key : keys.names) {
-        const PickleValue* value = key != nullptr ? dict.find(key) : nullptr;
-        const auto size = value != nullptr ? value->integer() : std::nullopt;
-        if (size && *size > 0 && *size <= std::numeric_limits<int32_t>::max()) return size;
-    }
-    return std::nullopt;
+std::optional<int64_t> size_in(const PickleValue& dict, const char* key) {
+    const PickleValue* value = dict.find(key);
+    const auto size = value != nullptr ? value->integer() : std::nullopt;
+    return size && *size > 0 && *size <= std::numeric_limits<int32_t>::max() ? size : std::nullopt;
 }
 
-SavedConfig read_dict(const Place& place) {
+SavedConfig read_dict(const Place& place, const CheckpointFormat& format) {
+    const PickleValue& dict = *place.value;
     SavedConfig c;
     c.where = "`" + printable(place.name, 60) + "` in the file";
-    for (const SizeKeys& keys : kSizes) c.*keys.size = size_in(*place.value, keys);
-    const PickleValue* act = place.value->find("activation_function");
+    for (const SizeKeys& keys : format.sizes)
+        for (const char* key : keys.names)
+            if (const auto size = key != nullptr ? size_in(dict, key) : std::nullopt) c.add(keys.size, key, *size);
+    for (const char* key : format.eps_keys) {
+        const PickleValue* eps = key != nullptr ? dict.find(key) : nullptr;
+        const double value = eps != nullptr ? eps->number().value_or(-1) : -1;
+        if (!c.eps && value >= 0 && value < 1) c.eps = static_cast<float>(value);
+    }
+    const PickleValue* act = dict.find(format.act_key);
     if (act != nullptr && act->text()) c.activation = *act->text();
-    const PickleValue* type = place.value->find("model_type");
+    const PickleValue* type = dict.find("model_type");
     if (type != nullptr && type->text() && take_preset(c, *type->text())) c.program = "minGPT";
-    const bool nano = place.name == "model_args" || (place.value->find("block_size") && place.value->find("bias"));
+    const bool nano = place.name == "model_args" || (dict.find("block_size") && dict.find("bias"));
     if (c.program.empty() && nano) c.program = "nanoGPT";
     return c;
 }
 
 }  // namespace
 
-std::span<const SizeKeys> size_keys() { return kSizes; }
+const SavedSize* SavedConfig::find(int64_t ModelConfig::*size) const {
+    const auto found = std::find_if(sizes.begin(), sizes.end(), [&](const SavedSize& s) { return s.size == size; });
+    return found != sizes.end() ? &*found : nullptr;
+}
+
+void SavedConfig::add(int64_t ModelConfig::*size, const char* key, int64_t value) {
+    if (find(size) == nullptr) sizes.push_back({size, key, value});
+}
 
 bool take_preset(SavedConfig& config, std::string_view name) {
     const auto all = presets();
     const auto preset = std::find_if(all.begin(), all.end(), [&](const Preset& p) { return name == p.name; });
     if (preset == all.end()) return false;
-    if (!config.layers) config.layers = preset->layers;
-    if (!config.heads) config.heads = preset->heads;
-    if (!config.embd) config.embd = preset->embd;
+    config.add(&ModelConfig::layers, "n_layer", preset->layers);
+    config.add(&ModelConfig::heads, "n_head", preset->heads);
+    config.add(&ModelConfig::embd, "n_embd", preset->embd);
     return true;
 }
 
-std::optional<SavedConfig> pickled_config(const PickleValue& root, int64_t embd) {
+SavedConfig header_config(const std::vector<std::pair<std::string, int64_t>>& header, const CheckpointFormat& format) {
+    SavedConfig c;
+    c.where = "the header of the file";
+    for (const auto& [name, value] : header)
+        for (const SizeKeys& keys : format.sizes)
+            for (const char* key : keys.names)
+                if (key != nullptr && name == key) c.add(keys.size, key, value);
+    return c;
+}
+
+std::optional<SavedConfig> pickled_config(const PickleValue& root, const CheckpointFormat& format, int64_t embd) {
     std::deque<Place> places;
     const auto add = [&](const PickleValue* value, std::string_view name, size_t depth) {
         if (value != nullptr && (value->kind() == Kind::Dict || value->kind() == Kind::Object) && depth <= kDeepest)
@@ -82,8 +95,9 @@ std::optional<SavedConfig> pickled_config(const PickleValue& root, int64_t embd)
         const size_t cost = dict ? place.value->entries().size() : kObject;
         if (cost > left) break;
         left -= cost;
-        SavedConfig config = read_dict(place);
-        if (config.heads && config.embd.value_or(embd) == embd) return config;
+        SavedConfig config = read_dict(place, format);
+        const SavedSize* const channels = config.find(&ModelConfig::embd);
+        if (config.find(&ModelConfig::heads) && (channels == nullptr || channels->value == embd)) return config;
         if (dict) {
             for (const PickleItem& item : place.value->entries())
                 if (item.key->kind() == Kind::Text) add(item.value, *item.key->text(), place.depth + 1);

@@ -1,21 +1,26 @@
-// What is saved beside weights about a model: in config.json, or in the PyTorch file itself.
+// What is saved beside weights about a model, as far as it is said: in config.json, or in the file with the weights.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "io/pickle.h"
-#include "model/config.h"
+#include "model/checkpoint_format.h"
 
 namespace nib {
 
-/// As far as it is said. Sizes that are not there are those of the tensors.
+struct SavedSize {
+    int64_t ModelConfig::*size;
+    const char* key;
+    int64_t value;  // 1 or more
+};
+
 struct SavedConfig {
-    std::optional<int64_t> layers, heads, embd, context, vocab, ffn;
+    std::vector<SavedSize> sizes;
     std::optional<float> eps;
     std::optional<std::string> activation;  // by name; perhaps none that nib has
     std::optional<bool> tied;
@@ -24,20 +29,22 @@ struct SavedConfig {
     std::string where;             // it is said, for messages: "path/to/config.json"
     std::string program;           // that has such keys, "nanoGPT", "minGPT"; empty: not known
     std::string note;              // what the reader took it for, if it does not say so itself
-};
 
-/// A size and the keys under which programs save it; the first that is there counts.
-struct SizeKeys {
-    std::optional<int64_t> SavedConfig::*size;
-    std::array<const char*, 6> names;  // null after the last
+    /// nullptr when it is not said.
+    const SavedSize* find(int64_t ModelConfig::*size) const;
+    /// Adds a size, unless it is there.
+    void add(int64_t ModelConfig::*size, const char* key, int64_t value);
 };
-std::span<const SizeKeys> size_keys();
 
 /// Fills in what a preset of minGPT says ("gpt-nano"), except for what is there. False if there is no such preset.
 bool take_preset(SavedConfig& config, std::string_view name);
 
 /// The first dict or object in what torch.save has written that says the number of heads (and no other number of channels
-/// than `embd`): nanoGPT's model_args, a dataclass, hyper_parameters, ... None if there is none.
-std::optional<SavedConfig> pickled_config(const PickleValue& root, int64_t embd);
+/// than `embd`), under the keys of `format`: nanoGPT's model_args, a dataclass, hyper_parameters, ... None if there is
+/// none.
+std::optional<SavedConfig> pickled_config(const PickleValue& root, const CheckpointFormat& format, int64_t embd);
+
+/// The sizes in the header of a file of weights, under keys of `format`.
+SavedConfig header_config(const std::vector<std::pair<std::string, int64_t>>& header, const CheckpointFormat& format);
 
 }  // namespace nib

@@ -103,6 +103,7 @@ ModelConfig TrainOptions::config(int64_t vocab) const {
         fail_usage_option("arch", "is `%s`; choose one of: %s", printable(arch).c_str(), architecture_names().c_str());
     ModelConfig c;
     c.arch = arch;
+    architecture->defaults(c);
     c.layers = layers;
     c.heads = heads;
     c.embd = embd;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes the golden files of tests/golden_test.cpp: tiny GPT-2 and Llama models in PyTorch (>= 2.0, CPU), in double.
+"""Makes the golden files of tests/golden_test.cpp: tiny GPT-2, Llama and Qwen2 models in PyTorch (>= 2.0, CPU), in double.
 
-    python3 tests/goldens/make_goldens.py        # writes gpt_*.gguf and llama_*.gguf beside itself
+    python3 tests/goldens/make_goldens.py        # writes gpt_*.gguf, llama_*.gguf and qwen2_*.gguf beside itself
 
 Each file is a GGUF model as nib and llama.cpp name things, and beside the weights it holds
     ids, targets (B,T) int32      the batch; target -1 does not count
@@ -84,14 +84,16 @@ def llama_shapes(layers, channels, heads, kv_heads, ffn, vocab, tied, biases):
     return shapes if tied else shapes | {"output.weight": (vocab, channels)}
 
 
-def llama(w, ids, layers, heads, kv_heads, eps, base, scale=lambda frequency: frequency):
+def llama(w, ids, layers, heads, kv_heads, eps, base, scale, interleaved):
     (B, T), C = ids.shape, w["token_embd.weight"].shape[1]
     D = C // heads
     linear = lambda x, name: F.linear(x, w[name + ".weight"], w.get(name + ".bias"))
     norm = lambda x, name: x * (x.pow(2).mean(-1, keepdim=True) + eps).rsqrt() * w[name + ".weight"]
     frequency = scale(base ** (-torch.arange(0, D, 2).double() / D))
     turns = torch.polar(torch.ones(T, D // 2).double(), torch.arange(T).double()[:, None] * frequency)  # (T,D/2)
-    rope = lambda x: torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (-1, 2))) * turns).flatten(-2)  # pairs 2i, 2i+1
+    turned = lambda x: torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (-1, 2))) * turns).flatten(-2)  # pairs 2i, 2i+1
+    halves = lambda x: x.unflatten(-1, (2, -1)).transpose(-1, -2).flatten(-2)  # pairs i, i+D/2 become those; the sum is the same
+    rope = turned if interleaved else lambda x: turned(halves(x).contiguous())
     x = w["token_embd.weight"][ids]
     for i in range(layers):
         h = norm(x, f"blk.{i}.attn_norm")
@@ -106,14 +108,14 @@ def llama(w, ids, layers, heads, kv_heads, eps, base, scale=lambda frequency: fr
     return F.linear(norm(x, "output_norm"), w.get("output.weight", w["token_embd.weight"]))
 
 
-def make(name, w, forward, metadata, context, batch, ignored):
+def make(name, w, forward, metadata, context, batch, ignored, extra={}):
     vocab = w["token_embd.weight"].shape[0]
     ids, targets = torch.randint(vocab, (batch, context)), torch.randint(vocab, (batch, context))
     targets[torch.rand(batch, context) < ignored] = -1
     loss_of = lambda logits: F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)
     run = lambda: forward(w, ids)
 
-    tensors = {n: t.clone() for n, t in w.items()} | {"ids": ids, "targets": targets, "logits": run()}
+    tensors = extra | {n: t.clone() for n, t in w.items()} | {"ids": ids, "targets": targets, "logits": run()}
     loss = loss_of(tensors["logits"])
     loss.backward()
     tensors |= {"loss": loss.reshape(1)} | {"grad." + n: t.grad.clone() for n, t in w.items()}
@@ -154,29 +156,35 @@ def llama3_scale(factor, low, high, original):
     return scale
 
 
-def make_llama(name, seed, layers, heads, kv_heads, channels, ffn, vocab, context, batch, tied, biases, base, scaling, ignored):
+def make_llama(name, seed, arch, layers, heads, kv_heads, channels, ffn, vocab, context, batch, tied, biases, base, scaling, ignored):
     torch.manual_seed(seed)
-    metadata = {"general.architecture": "llama", "llama.feed_forward_length": ffn, "llama.block_count": layers,
-                "llama.attention.head_count": heads, "llama.attention.head_count_kv": kv_heads,
-                "llama.attention.layer_norm_rms_epsilon": 1e-5, "llama.rope.dimension_count": channels // heads,
-                "llama.rope.freq_base": base}
-    scale = lambda frequency: frequency
+    D = channels // heads
+    metadata = {"general.architecture": arch, f"{arch}.feed_forward_length": ffn, f"{arch}.block_count": layers,
+                f"{arch}.attention.head_count": heads, f"{arch}.attention.head_count_kv": kv_heads,
+                f"{arch}.attention.layer_norm_rms_epsilon": 1e-5, f"{arch}.rope.dimension_count": D,
+                f"{arch}.rope.freq_base": base}
+    scale, extra = lambda frequency: frequency, {}
     if scaling == "linear":
-        metadata |= {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0}
+        metadata |= {f"{arch}.rope.scaling.type": "linear", f"{arch}.rope.scaling.factor": 4.0}
         scale = lambda frequency: frequency / 4
     if scaling == "llama3":
-        metadata |= {"llama.rope.scaling.type": "llama3", "llama.rope.scaling.factor": 8.0,
-                     "llama.rope.scaling.original_context_length": 64, "nib.rope.scaling.low_freq_factor": 1.0,
-                     "nib.rope.scaling.high_freq_factor": 4.0}
+        metadata |= {"nib.rope.scaling.type": "llama3", "nib.rope.scaling.factor": 8.0,
+                     "nib.rope.scaling.low_freq_factor": 1.0, "nib.rope.scaling.high_freq_factor": 4.0,
+                     "nib.rope.scaling.original_context_length": 64}
         scale = llama3_scale(8.0, 1.0, 4.0, 64)
+        frequency = base ** (-torch.arange(0, D, 2).double() / D)
+        extra = {"rope_freqs.weight": frequency / scale(frequency)}
     w = random_weights(llama_shapes(layers, channels, heads, kv_heads, ffn, vocab, tied, biases))
-    make(name, w, lambda w, ids: llama(w, ids, layers, heads, kv_heads, 1e-5, base, scale), metadata, context, batch, ignored)
+    forward = lambda w, ids: llama(w, ids, layers, heads, kv_heads, 1e-5, base, scale, interleaved=arch == "llama")
+    make(name, w, forward, metadata, context, batch, ignored, extra)
 
 
 if __name__ == "__main__":
     make_gpt2("gpt_tied", 1, layers=2, heads=2, channels=16, vocab=23, context=12, batch=3, tied=True, gelu="tanh", ignored=0)
     make_gpt2("gpt_untied", 2, layers=2, heads=3, channels=15, vocab=19, context=7, batch=5, tied=False, gelu="none", ignored=0.2)
-    make_llama("llama_tied", 3, layers=2, heads=4, kv_heads=2, channels=24, ffn=40, vocab=23, context=11, batch=3, tied=True,
+    make_llama("llama_tied", 3, "llama", layers=2, heads=4, kv_heads=2, channels=24, ffn=40, vocab=23, context=11, batch=3, tied=True,
                biases=False, base=10000.0, scaling="linear", ignored=0.2)
-    make_llama("llama_untied", 4, layers=2, heads=3, kv_heads=1, channels=24, ffn=28, vocab=19, context=13, batch=2, tied=False,
+    make_llama("llama_untied", 4, "llama", layers=2, heads=3, kv_heads=1, channels=24, ffn=28, vocab=19, context=13, batch=2, tied=False,
                biases=True, base=500.0, scaling="llama3", ignored=0)
+    make_llama("qwen2_tied", 5, "qwen2", layers=2, heads=4, kv_heads=2, channels=24, ffn=28, vocab=17, context=9, batch=3, tied=True,
+               biases=True, base=1000.0, scaling="none", ignored=0.1)

@@ -3,7 +3,7 @@
 
     python3 tests/goldens/make_transformers_goldens.py   # PyTorch and transformers; writes into transformers/ beside itself
 
-NAME/ or NAME.pt is a model (GPT2LMHeadModel.save_pretrained, or a state dict of makemore's Transformer); NAME.gguf holds
+NAME/ or NAME.pt is a model (save_pretrained of transformers' class, or a state dict of makemore's Transformer); NAME.gguf holds
     ids (T) int32, logits (T,V)   computed in double
     greedy (N) int32              what greedy generation appends to the first 3 ids
     loss (1)                      mean negative log-likelihood of ids 1 ... T-1, each given those before it
@@ -42,13 +42,14 @@ def names_loss(m):
 def write_expected(name, m, length=None):
     """`length`: of ids and logits, if less than the context."""
     config = m.config
-    double = GPT2LMHeadModel(config).eval().double()
+    context = config.max_position_embeddings
+    double = type(m)(config).eval().double()
     double.load_state_dict(m.state_dict())
-    ids = torch.randint(config.vocab_size, (length or config.n_positions,))
+    ids = torch.randint(config.vocab_size, (length or context,))
     greedy = ids[:3]
     with torch.no_grad():
         logits = double(ids[None]).logits[0]
-        while len(greedy) < config.n_positions:
+        while len(greedy) < context:
             next_logits = double(greedy[None]).logits[0, -1]
             best = next_logits.topk(2).values
             assert best[0] - best[1] > 0.01, "a choice that rounding could turn"

@@ -1,0 +1,164 @@
+#include "io/llama2c.h"
+
+#include <cinttypes>
+#include <cstring>
+#include <optional>
+
+#include "core/error.h"
+
+namespace nib {
+namespace {
+
+constexpr uint32_t kMagic = 0x616b3432;  // "ak42"
+constexpr size_t kLegacyHeader = 7 * sizeof(int32_t), kHeader = 256;
+constexpr int64_t kMost = int64_t{1} << 20, kMostLayers = int64_t{1} << 12;  // bound products of three sizes
+
+struct Sizes {
+    int64_t dim, hidden, layers, heads, kv_heads, vocab, context;
+    bool shared;  // the head is the embedding
+
+    int64_t head_size() const { return dim / heads; }
+};
+
+int32_t int_at(std::span<const std::byte> bytes, size_t at) {
+    int32_t value;
+    std::memcpy(&value, bytes.data() + at, sizeof value);
+    return value;
+}
+
+// Seven numbers at `at`; none if they make no sense.
+std::optional<Sizes> sizes_at(std::span<const std::byte> bytes, size_t at) {
+    int64_t n[7];
+    for (size_t i = 0; i < 7; ++i) n[i] = int_at(bytes, at + i * sizeof(int32_t));
+    const bool shared = n[5] > 0;  // a negative vocabulary says that it is not
+    if (!shared) n[5] = -n[5];
+    for (const int64_t size : n)
+        if (size < 1 || size > kMost) return std::nullopt;
+    const Sizes s{n[0], n[1], n[2], n[3], n[4], n[5], n[6], shared};
+    if (s.layers > kMostLayers || s.dim % s.heads != 0 || s.head_size() % 2 != 0 || s.heads % s.kv_heads != 0)
+        return std::nullopt;
+    return s;
+}
+
+bool has_magic(std::span<const std::byte> bytes) {
+    return bytes.size() >= 2 * sizeof(int32_t) && static_cast<uint32_t>(int_at(bytes, 0)) == kMagic;
+}
+
+// Lays one tensor after the other over the file.
+class Layers {
+public:
+    Layers(const Sizes& sizes, std::span<const std::byte> bytes, size_t at, const std::string& file)
+        : sizes_(sizes), bytes_(bytes), at_(at), file_(file) {}
+
+    void one(const std::string& name, std::vector<int64_t> shape) {
+        SourceTensor t;
+        t.name = name + ".weight";
+        t.file = file_;
+        t.type = SourceType::F32;
+        t.type_name = source_type_name(t.type);
+        t.strides = contiguous_strides(shape);
+        t.shape = std::move(shape);
+        skip(t.elements());
+        if (at_ <= bytes_.size()) {
+            const size_t size = static_cast<size_t>(t.elements()) * sizeof(float);
+            t.data = bytes_.subspan(at_ - size, size);
+        }
+        tensors_.push_back(std::move(t));
+    }
+    void each(const std::string& name, const std::vector<int64_t>& shape) {
+        for (int64_t l = 0; l < sizes_.layers; ++l) one("layers." + std::to_string(l) + "." + name, shape);
+    }
+    void skip(int64_t floats) { at_ += static_cast<size_t>(floats) * sizeof(float); }
+
+    size_t end() const { return at_; }
+    std::vector<SourceTensor> take() { return std::move(tensors_); }
+
+private:
+    const Sizes& sizes_;
+    const std::span<const std::byte> bytes_;
+    size_t at_;
+    const std::string& file_;
+    std::vector<SourceTensor> tensors_;
+};
+
+void add_attention(Layers& to, const Sizes& s) {
+    const int64_t kv = s.kv_heads * s.head_size();
+    to.each("attention.wq", {s.dim, s.dim});
+    to.each("attention.wk", {kv, s.dim});
+    to.each("attention.wv", {kv, s.dim});
+    to.each("attention.wo", {s.dim, s.dim});
+}
+
+void add_feed_forward(Layers& to, const Sizes& s) {
+    to.each("feed_forward.w1", {s.hidden, s.dim});
+    to.each("feed_forward.w2", {s.dim, s.hidden});
+    to.each("feed_forward.w3", {s.hidden, s.dim});
+}
+
+// Version 0 also has the tables of cosines and sines of all positions, which follow from the sizes.
+void add_legacy(Layers& to, const Sizes& s) {
+    to.one("tok_embeddings", {s.vocab, s.dim});
+    to.each("attention_norm", {s.dim});
+    add_attention(to, s);
+    to.each("ffn_norm", {s.dim});
+    add_feed_forward(to, s);
+    to.one("norm", {s.dim});
+    to.skip(s.context * s.head_size());
+    if (!s.shared) to.one("output", {s.vocab, s.dim});
+}
+
+void add_version1(Layers& to, const Sizes& s) {
+    to.each("attention_norm", {s.dim});
+    to.each("ffn_norm", {s.dim});
+    to.one("norm", {s.dim});
+    to.one("tok_embeddings", {s.vocab, s.dim});
+    add_attention(to, s);
+    add_feed_forward(to, s);
+    if (!s.shared) to.one("output", {s.vocab, s.dim});
+}
+
+Sizes read_sizes(std::span<const std::byte> bytes, const std::string& file) {
+    if (!has_magic(bytes)) {
+        const auto sizes = bytes.size() >= kLegacyHeader ? sizes_at(bytes, 0) : std::nullopt;
+        if (!sizes) fail("%s: is no file of llama2.c", file.c_str());
+        return *sizes;
+    }
+    const int32_t version = int_at(bytes, sizeof(int32_t));
+    if (version == 2)
+        fail("%s: is llama2.c's version 2, in int8, which nib does not read: export the model as version 1", file.c_str());
+    if (version != 1) fail("%s: is version %" PRId32 " of llama2.c's files; nib reads 0 and 1", file.c_str(), version);
+    auto sizes = bytes.size() >= kHeader ? sizes_at(bytes, 2 * sizeof(int32_t)) : std::nullopt;
+    if (!sizes) fail("%s: is llama2.c's by its first bytes, but its header makes no sense", file.c_str());
+    sizes->shared = bytes[9 * sizeof(int32_t)] != std::byte{0};
+    return *sizes;
+}
+
+}  // namespace
+
+bool is_llama2c_file(std::span<const std::byte> bytes) {
+    return has_magic(bytes) || (bytes.size() >= kLegacyHeader && sizes_at(bytes, 0));
+}
+
+Llama2cFile Llama2cFile::parse(std::span<const std::byte> bytes, const std::string& name) {
+    const std::string file = printable(name, 400);
+    const Sizes s = read_sizes(bytes, file);
+    const bool legacy = !has_magic(bytes);
+    Layers layers(s, bytes, legacy ? kLegacyHeader : kHeader, file);
+    (legacy ? add_legacy : add_version1)(layers, s);
+    if (layers.end() != bytes.size())
+        fail("%s: has %zu bytes, but its header, which is llama2.c's for %" PRId64 " layers of %" PRId64
+             " channels, asks for %zu; the file is damaged",
+             file.c_str(), bytes.size(), s.layers, s.dim, layers.end());
+    return {
+        {{"dim", s.dim},
+         {"hidden_dim", s.hidden},
+         {"n_layers", s.layers},
+         {"n_heads", s.heads},
+         {"n_kv_heads", s.kv_heads},
+         {"vocab_size", s.vocab},
+         {"max_seq_len", s.context}},
+        layers.take()
+    };
+}
+
+}  // namespace nib

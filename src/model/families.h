@@ -1,0 +1,16 @@
+// The rows of the table of families, each in its own file.
+#pragma once
+
+#include "model/architecture.h"
+
+namespace nib {
+
+extern const Architecture kGpt2;   // gpt2.cpp
+extern const Architecture kLlama;  // llama.cpp
+extern const Architecture kQwen2;  // llama.cpp
+
+extern const CheckpointFormat kGpt2Checkpoints;   // gpt2_files.cpp
+extern const CheckpointFormat kLlamaCheckpoints;  // llama_files.cpp
+extern const CheckpointFormat kQwen2Checkpoints;  // llama_files.cpp
+
+}  // namespace nib
