@@ -165,7 +165,7 @@ TEST(BpeMerges, EqualToTheDefinition) {
             Ids symbols(size);
             for (int32_t& symbol : symbols) symbol = static_cast<int32_t>(random() % static_cast<uint32_t>(letters));
             const Ids expected = merge_slowly(symbols, rules);
-            BpeMerges::Scratch scratch;
+            MergeScratch scratch;
             merges.apply(symbols, scratch);
             ASSERT_EQ(symbols, expected) << "round " << round << ", " << size << " symbols";
         }
@@ -178,7 +178,7 @@ TEST(BpeMerges, PairGivenTwiceTakesTheLaterRank) {
     merges.add({1, 2}, 4);
     merges.add({0, 1}, 3);
     Ids symbols = {0, 1, 2};
-    BpeMerges::Scratch scratch;
+    MergeScratch scratch;
     merges.apply(symbols, scratch);
     EXPECT_EQ(symbols, (Ids{0, 4}));
     const auto pairs = merges.pairs();

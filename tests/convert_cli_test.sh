@@ -1,7 +1,9 @@
 #!/bin/bash
 # convert_cli_test.sh [NIB]: convert, quantize and export as a user meets them: the way from a model to Hugging Face's files
-# and back, and every bad input. The models are trained here; damaged files are good ones, edited.
+# and back, and every bad input. The models are trained here; damaged files are good ones, edited. Models of others are in
+# ../shared/data, beside the project.
 goldens=$(realpath "$(dirname "$0")")/goldens/transformers
+data=$(realpath -m "$(dirname "$0")/../../shared/data")
 source "$(dirname "$0")/cli_helpers.bash"
 
 # ---- help and usage --------------------------------------------------------------------------------------------------
@@ -85,6 +87,18 @@ sed -i 's/"num_key_value_heads": 2/"num_key_value_heads": 3/' scaled/config.json
 refuses "3 key/value heads do not divide 4 heads" convert scaled -o x
 rm -r llama_hf2 scaled
 
+# llama2.c's story model, where it is to be had: the text that its own program writes.
+stories=$data/stories260K
+if [ -e "$stories/stories260K.bin" ]; then
+    works convert "$stories/stories260K.bin" -o stories --vocab "$stories/tok512.bin"
+    works run stories -p "" -n 200 --temp 0
+    check "the story" test "$(cat "$out")" = "$(cat "$stories/expected_stdout_t0_n200.txt")"
+    works export stories -o stories_hf && works convert stories_hf -o stories2
+    check "there and back again" same stories.gguf stories2.gguf
+else
+    echo "skipped: $stories is not there"
+fi
+
 # ---- output that is there, or cannot be ------------------------------------------------------------------------------
 
 refuses "first.gguf: already exists; add --overwrite" convert hf -o first.gguf
@@ -156,6 +170,11 @@ echo '["a"]' > list.json && works convert hf -o list.gguf --vocab list.json
 echo '{"a": ' > half.json && refuses "half.json: not valid JSON" convert hf -o x --vocab half.json
 { printf '{"<s>": 0' && for i in $(seq 200); do printf ', "w%s": %s' $i $i; done && echo '}'; } > large.json
 refuses "the tokenizer has 201 tokens, but the embedding has only" convert hf -o x --vocab large.json
+printf '\n\x03\n\x01a' > unigram.model
+refuses "unigram.model: the tokenizer type Unigram is not supported; --vocab none converts" convert hf -o x --vocab unigram.model
+printf '\n\x03\n\x01a\x12\x02\x18' > half.model && refuses "half.model: damaged at byte" convert hf -o x --vocab half.model
+printf '\n\x03\n\x01a\n\x05\n\x03\xe2\x96\x81\x12\x02\x18\x02' > bpe.model && works convert hf -o bpe.gguf --vocab bpe.model
+works tokenize bpe.gguf -p " a  a " && check "SentencePiece's ids" [ "$(cat "$out")" = "1 0 1 0" ]
 echo '{"model": {"type": "BPE", "dropout": 0.1}}' > other.json && refuses "other.json: model: dropout is not supported" convert hf -o x --vocab other.json
 echo '{"<.>": 0, "a": 1, "b": 2}' > small.json && rows=$(sed -n 's/.*"vocab_size": \([0-9]*\).*/\1/p' hf/config.json)
 works convert hf -o small.gguf --vocab small.json

@@ -2,14 +2,20 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "bpe_goldens.h"
+#include "io/atomic_file.h"
+#include "io/gguf.h"
+#include "test_errors.h"
 #include "test_files.h"
+#include "text/tokenizer_export.h"
 #include "text/tokenizer_files.h"
+#include "text/tokenizer_gguf.h"
 #include "text/vocabulary.h"
 
 namespace nib {
@@ -61,6 +67,66 @@ TEST_F(TokenizerData, Gpt1) {
     expect_ids(*tokenizer, "gpt1/xquad-questions.jsonl", 1190);
     const nlohmann::json published = nlohmann::json::parse(read_file(kData / "tokenizers/gpt1/published.json"));
     EXPECT_EQ(tokenizer->encode(published["text"].get<std::string>()), published["ids"].get<Ids>());
+}
+
+// Llama's vocabulary with the texts that llama.cpp tests its own tokenizer with; again as BPE by merges, and in a file of
+// nib's.
+TEST_F(TokenizerData, LlamaSentencePiece) {
+    const fs::path vocabulary = kData / "tokenizers/llama-spm/ggml-vocab-llama-spm.gguf";
+    const std::string texts = read_file(vocabulary.string() + ".inp"), between = "\n__ggml_vocab_test__\n";
+    std::istringstream expected(read_file(vocabulary.string() + ".out"));
+    const auto original = read_tokenizer(GgufFile::open(vocabulary.string()));
+    const auto exported = tokenizer_files(*original, 16);
+    const auto merged = parse_tokenizer({exported.begin(), exported.end()}, "exported");
+    EXPECT_STREQ(merged->kind(), "bpe");
+    TempFolder folder;
+    const std::string path = (folder / "x.gguf").string();
+    GgufWriter writer;
+    write_tokenizer(writer, *merged);
+    AtomicFile file(path);
+    writer.write(file);
+    file.publish();
+    const GgufFile written = GgufFile::open(path);
+    EXPECT_FALSE(llama_cpp_differs(written));
+    const auto back = read_tokenizer(written);
+    EXPECT_STREQ(back->kind(), "sentencepiece");
+    size_t count = 0;
+    std::string line;
+    for (size_t begin = 0, end; begin <= texts.size() && std::getline(expected, line);
+         begin = end + between.size(), ++count) {
+        end = std::min(texts.find(between, begin), texts.size());
+        const std::string text = texts.substr(begin, end - begin);
+        std::istringstream numbers(line);
+        const Ids ids{std::istream_iterator<int32_t>(numbers), {}};
+        for (const auto* tokenizer : {&original, &merged, &back}) {
+            EXPECT_EQ((*tokenizer)->encode(text), ids) << text;
+            EXPECT_EQ((*tokenizer)->decode(ids), text);
+        }
+    }
+    EXPECT_EQ(count, 46u);
+    EXPECT_FALSE(std::getline(expected, line));
+}
+
+// Ids by llama2.c's rule.
+TEST_F(TokenizerData, Llama2c) {
+    if (!fs::exists(kData / "stories260K"))
+        GTEST_SKIP() << kData / "stories260K"
+                     << " is not there";
+    std::vector<std::string> notes;
+    const auto tokenizer = open_vocabulary(kData / "stories260K/tok512.bin", -1, -1, notes);
+    EXPECT_EQ(tokenizer->vocab_size(), 512);
+    EXPECT_EQ(tokenizer->encode("Once upon a time", {.begin = true}), (Ids{1, 403, 407, 261, 378}));
+    EXPECT_EQ(tokenizer->encode("Lily said, \"I am sad!\""), (Ids{317, 336, 432, 313, 442, 261, 423, 296, 418, 443, 436}));
+    EXPECT_EQ(tokenizer->encode("  two\n\nthree  "), (Ids{410, 410, 259, 424, 414, 13, 13, 413, 415, 276, 411, 410, 410}));
+    EXPECT_EQ(tokenizer->encode("caf\u00e9 \u4f60\u597d"), (Ids{280, 412, 431, 485, 410, 231, 192, 163, 232, 168, 192}));
+    const std::string story = read_file(kData / "stories260K/expected_stdout_t0_n200.txt");
+    EXPECT_EQ(tokenizer->decode(tokenizer->encode(story)), story);
+}
+
+// Unigram is another model in the same kind of file.
+TEST_F(TokenizerData, SentencePieceUnigram) {
+    for (const char* name : {"test_model.model", "test_ja_model.model"})
+        EXPECT_MENTIONS(error_of([&] { load_tokenizer_file(kData / "tokenizers/sentencepiece" / name); }), "Unigram");
 }
 
 // The folders of ../shared/data/cases that are about tokenizers.

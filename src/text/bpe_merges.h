@@ -5,26 +5,14 @@
 #include <cstdint>
 #include <vector>
 
+#include "text/merge_queue.h"
+
 namespace nib {
 
 class BpeMerges {
 public:
     struct Pair {
         int32_t left, right;
-    };
-
-    /// What a merge of the pair gives; ranks count up from 0, the lowest is merged first.
-    struct Rule {
-        uint32_t rank;
-        int32_t merged;
-    };
-    static constexpr uint32_t kNoRank = UINT32_MAX;
-
-    /// Memory that `apply` uses again and again, one per thread.
-    struct Scratch {
-        std::vector<uint32_t> next, previous;  // neighbours of a symbol
-        std::vector<Rule> rules;               // of the pair that a symbol begins
-        std::vector<uint64_t> first, later;    // pairs as rank << 32 | position: those at the start sorted, new ones a heap
     };
 
     /// Makes room for this many rules.
@@ -35,7 +23,7 @@ public:
     void add(Pair pair, int32_t merged);
 
     /// Merges until no rule fits: always the pair of the lowest rank, of several the leftmost. Takes time n log n.
-    void apply(std::vector<int32_t>& symbols, Scratch& scratch) const;
+    void apply(std::vector<int32_t>& symbols, MergeScratch& scratch) const;
 
     /// All pairs in the order of their ranks.
     std::vector<Pair> pairs() const;
@@ -50,13 +38,14 @@ private:
         return uint64_t{static_cast<uint32_t>(pair.left)} << 32 | static_cast<uint32_t>(pair.right);
     }
     size_t slot_for(Pair pair) const;
-    Rule rule_of(int32_t left, int32_t right) const;
+    MergeRule rule_of(int32_t left, int32_t right) const;
     void apply_short(std::vector<int32_t>& symbols) const;
-    void apply_long(std::vector<int32_t>& symbols, Scratch& scratch) const;
+    void apply_long(std::vector<int32_t>& symbols, MergeScratch& scratch) const;
 
-    std::vector<Entry> entries_;   // by rank
-    std::vector<uint32_t> slots_;  // ranks by their pairs, kNoRank where there is none; open addressing, at most half full
-    int shift_;                    // a hash's upper bits number the slots
+    std::vector<Entry> entries_;  // by rank
+    std::vector<uint32_t>
+        slots_;  // ranks by their pairs, MergeRule::kNone where there is none; open addressing, at most half full
+    int shift_;  // a hash's upper bits number the slots
     size_t room_;
 };
 

@@ -12,13 +12,13 @@ BpeModel::BpeModel(TokenTable& table, const TokenizerSpec& spec, std::span<const
     : table_(table),
       spec_(spec.model),
       byte_level_(spec.is_byte_level()),
-      unknown_(spec.specials.unknown),
+      unknown_(table, spec),
       merges_(merges.size()),
       shortcut_(std::make_unique<std::atomic<uint8_t>[]>(static_cast<size_t>(table.size()))) {
-    for (size_t byte = 0; byte < byte_ids_.size(); ++byte) {
+    for (size_t byte = 0; byte_level_ && byte < byte_ids_.size(); ++byte) {
         const char text[1] = {static_cast<char>(byte)};
-        byte_ids_[byte] = byte_level_ ? table_.find({text, 1}) : table_.find(strprintf("<0x%02zX>", byte));
-        if (byte_level_) table.set_made_by_model(byte_ids_[byte]);
+        byte_ids_[byte] = table_.find({text, 1});
+        table.set_made_by_model(byte_ids_[byte]);
     }
     add_merges(table, merges);
 }
@@ -96,20 +96,10 @@ void BpeModel::merge_word(std::string_view word, Work& work) const {
     merges_.apply(work.symbols, work.scratch);
 }
 
-// The token for text without one; -1 to leave it out.
-int32_t BpeModel::unknown_id(std::string_view text, const Work& work) const {
-    if (unknown_ >= 0 || work.skip_unknown) return unknown_;
-    const Decoded first = decode_utf8(text, 0);
-    fail("the model has no token for %s, and none for unknown text; %s",
-         first.length > 0 ? describe(first.code).c_str()
-                          : strprintf("byte 0x%02X", static_cast<unsigned>(static_cast<unsigned char>(text[0]))).c_str(),
-         work.advice);
-}
-
 void BpeModel::add_bytes(std::string_view word, Work& work) const {
     for (const char& letter : word) {
         int32_t id = byte_ids_[static_cast<unsigned char>(letter)];
-        if (id < 0) id = unknown_id({&letter, 1}, work);
+        if (id < 0) id = unknown_.id({&letter, 1}, work);
         if (id >= 0) work.symbols.push_back(id);
     }
 }
@@ -118,7 +108,7 @@ void BpeModel::add_bytes(std::string_view word, Work& work) const {
 // for a fallback: that order is the one of `tokenizers`.
 void BpeModel::add_characters(std::string_view word, Work& work) const {
     std::string decorated;
-    bool waiting = false;
+    int32_t waiting = -1;  // the token for unknown text
     for (size_t at = 0; at < word.size();) {
         const size_t length = std::max<size_t>(static_cast<size_t>(decode_utf8(word, at).length), 1);
         std::string_view text = word.substr(at, length);
@@ -132,25 +122,17 @@ void BpeModel::add_characters(std::string_view word, Work& work) const {
             text = decorated;
         }
         const int32_t id = table_.find(text);
-        if (id < 0 && spec_.byte_fallback && add_fallback(text, work)) continue;
-        if (waiting && (id >= 0 || !spec_.fuse_unknown)) {
-            work.symbols.push_back(unknown_);
-            waiting = false;
+        if (id < 0 && unknown_.add_bytes(text, work.symbols)) continue;
+        if (waiting >= 0 && (id >= 0 || !spec_.fuse_unknown)) {
+            work.symbols.push_back(waiting);
+            waiting = -1;
         }
         if (id >= 0)
             work.symbols.push_back(id);
-        else if (unknown_id(text, work) >= 0)
-            waiting = true;
+        else
+            waiting = unknown_.id(text, work);
     }
-    if (waiting) work.symbols.push_back(unknown_);
-}
-
-// Appends the tokens of the bytes; false, with nothing appended, if one has none.
-bool BpeModel::add_fallback(std::string_view text, Work& work) const {
-    const auto id_of = [&](char byte) { return byte_ids_[static_cast<unsigned char>(byte)]; };
-    if (!std::all_of(text.begin(), text.end(), [&](char byte) { return id_of(byte) >= 0; })) return false;
-    for (const char byte : text) work.symbols.push_back(id_of(byte));
-    return true;
+    if (waiting >= 0) work.symbols.push_back(waiting);
 }
 
 std::vector<std::string> BpeModel::merges() const {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "text/bpe_merges.h"
+#include "text/unknown_text.h"
 #include "text/word_model.h"
 
 namespace nib {
@@ -29,14 +30,12 @@ private:
     void merge_word(std::string_view word, Work& work) const;
     void add_bytes(std::string_view word, Work& work) const;
     void add_characters(std::string_view word, Work& work) const;
-    bool add_fallback(std::string_view text, Work& work) const;
-    int32_t unknown_id(std::string_view text, const Work& work) const;
 
     const TokenTable& table_;
     WordModelSpec spec_;
     bool byte_level_;
-    int32_t unknown_;
-    std::array<int32_t, 256> byte_ids_;  // of a byte, or of "<0x0A>" for byte_fallback; -1: that byte is no token
+    UnknownText unknown_;
+    std::array<int32_t, 256> byte_ids_{};  // with byte_level_: of a byte; -1: no token
     BpeMerges merges_;
 
     // Whether merging a token's key gives that very token, which saves the merging. Found out when it is first asked.

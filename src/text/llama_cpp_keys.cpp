@@ -85,6 +85,16 @@ TokenizerSpec llama_cpp_gpt2(const LlamaCppSplit& split) {
     return spec;
 }
 
+TokenizerSpec llama_cpp_llama(bool add_prefix, bool bytes) {
+    TokenizerSpec spec;
+    spec.model.kind = Kind::SentencePiece;
+    spec.model.fuse_unknown = true;
+    spec.model.byte_fallback = bytes;
+    spec.normalizers = sentencepiece_normalizers(add_prefix, false);
+    spec.decoders = sentencepiece_decoders(add_prefix);
+    return spec;
+}
+
 TokenizerSpec llama_cpp_bert(bool lowercase, bool strip_accents) {
     TokenizerSpec spec;
     spec.model.kind = Kind::WordPiece;
@@ -128,12 +138,13 @@ bool llama_cpp_says_all(const TokenizerSpec& spec, const TokenizerSpec& said, co
     if (spec.model != said.model || spec.normalizers != said.normalizers || spec.pre_tokenizers != said.pre_tokenizers ||
         spec.decoders != said.decoders)
         return false;
-    const bool wordpiece = spec.model.kind == Kind::WordPiece;
+    const bool wordpiece = spec.model.kind == Kind::WordPiece, sentencepiece = spec.model.kind == Kind::SentencePiece;
     const bool order_matters = spec.normalizers != "[]" || may_overlap(spec.tokens);
     for (size_t i = 0; i < spec.tokens.size(); ++i) {
         const TokenSpec& token = spec.tokens[i];
         if (token.type == TokenType::Unused) continue;
-        const bool in_order = !token.is_added() || token.normalized == (token.type == TokenType::UserDefined);
+        const bool last = !sentencepiece && token.type == TokenType::UserDefined;  // of the added tokens
+        const bool in_order = !token.is_added() || token.normalized == last;
         const std::string text = wordpiece ? from_llama_cpp_bert(spellings[i], token.type) : spellings[i];
         if (token.lstrip || token.rstrip || token.single_word || (order_matters && !in_order) ||
             (wordpiece && !token.in_vocabulary) || text != token.text)

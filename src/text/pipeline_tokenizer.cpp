@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "text/bpe_model.h"
+#include "text/sentencepiece_bpe.h"
 #include "text/utf8.h"
 
 namespace nib {
@@ -23,6 +24,7 @@ std::unique_ptr<const WordModel> make_model(TokenTable& table, const TokenizerSp
                                             std::span<const std::string> merges) {
     switch (spec.model.kind) {
         case WordModelSpec::Kind::Bpe: return std::make_unique<BpeModel>(table, spec, merges);
+        case WordModelSpec::Kind::SentencePiece: return std::make_unique<SentencePieceBpe>(table, spec);
         case WordModelSpec::Kind::WordPiece: return std::make_unique<WordPiece>(table, spec.model, spec.specials.unknown);
         case WordModelSpec::Kind::WordLevel: break;
     }
@@ -113,6 +115,7 @@ std::string PipelineTokenizer::decode(int32_t id) const {
 const char* PipelineTokenizer::kind() const {
     switch (rest_.model.kind) {
         case WordModelSpec::Kind::Bpe: return "bpe";
+        case WordModelSpec::Kind::SentencePiece: return "sentencepiece";
         case WordModelSpec::Kind::WordPiece: return "wordpiece";
         case WordModelSpec::Kind::WordLevel: break;
     }
@@ -125,6 +128,7 @@ TokenizerSpec PipelineTokenizer::spec() const {
     spec.tokens.reserve(static_cast<size_t>(vocab_size()));
     for (int32_t id = 0; id < vocab_size(); ++id) spec.tokens.push_back(table_.spec(id));
     spec.merges = model_->merges();
+    spec.scores = model_->scores();
     return spec;
 }
 

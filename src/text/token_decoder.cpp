@@ -1,13 +1,13 @@
 #include "text/token_decoder.h"
 
 #include <algorithm>
-#include <charconv>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "text/byte_alphabet.h"
 #include "text/step_pattern.h"
+#include "text/unknown_text.h"
 #include "text/utf8.h"
 
 namespace nib {
@@ -74,11 +74,8 @@ Step bpe_suffix(const json& step) {
 }
 
 std::string fall_back(std::string token, DecodeState&) {
-    unsigned byte = 0;
-    if (token.size() != 6 || !token.starts_with("<0x") || !token.ends_with('>')) return token;
-    const auto [end, error] = std::from_chars(token.data() + 3, token.data() + 5, byte, 16);
-    if (error != std::errc() || end != token.data() + 5) return token;
-    return std::string(1, static_cast<char>(byte));
+    const auto byte = fallback_byte(token);
+    return byte ? std::string(1, static_cast<char>(*byte)) : token;
 }
 
 std::string spell_back(std::string token, DecodeState&) {

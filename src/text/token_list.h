@@ -20,6 +20,7 @@ public:
 
     /// A token of the vocabulary that was trained.
     void add_normal(std::string_view text, int32_t id) { tokens_.emplace_back(id, TokenSpec{std::string(text)}); }
+    void add(TokenSpec token, int32_t id) { tokens_.emplace_back(id, std::move(token)); }
     /// All of {"token": id, ...}.
     void add_normal(const JsonValue& vocab);
 

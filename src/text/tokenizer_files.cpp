@@ -13,6 +13,7 @@
 #include "io/mapped_file.h"
 #include "text/character_files.h"
 #include "text/pipeline_tokenizer.h"
+#include "text/sentencepiece_file.h"
 #include "text/token_list.h"
 #include "text/tokenizer_json.h"
 
@@ -25,8 +26,8 @@ using Files = std::map<std::string, std::string_view>;
 using Kind = WordModelSpec::Kind;
 
 // Files that hold a vocabulary, or a part of it, and files beside them.
-constexpr const char* kVocabularyFiles[] = {"tokenizer.json", "vocab.json", "merges.txt",
-                                            "encoder.json",   "vocab.bpe",  "vocab.txt"};
+constexpr const char* kVocabularyFiles[] = {"tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt",
+                                            "encoder.json",   "vocab.bpe",       "vocab.txt"};
 constexpr const char* kSmallFiles[] = {"added_tokens.json", "special_tokens_map.json", "tokenizer_config.json",
                                        "config.json"};
 constexpr const char* kEndOfText = "<|endoftext|>";
@@ -40,7 +41,9 @@ public:
     bool has(const char* name) const { return files_.contains(name); }
     std::string_view text(const char* name) const { return files_.at(name); }
     std::string path(const char* name) const {
-        return only_.empty() ? printable(folder_, 400) + "/" + name : printable(only_, 400);
+        const bool small =
+            std::find(std::begin(kSmallFiles), std::end(kSmallFiles), std::string_view(name)) != std::end(kSmallFiles);
+        return small || only_.empty() ? printable(folder_, 400) + "/" + name : printable(only_, 400);
     }
     std::optional<JsonValue> open(const char* name) {
         if (!has(name)) return std::nullopt;
@@ -138,7 +141,8 @@ std::string class_name(const std::optional<JsonValue>& config) {
 
 // The name of the file with the vocabulary, if it is there; else what it should be.
 const char* vocabulary_name(const TokenizerFolder& folder) {
-    if (folder.has("tokenizer.json")) return "tokenizer.json";
+    for (const char* name : {"tokenizer.json", "tokenizer.model"})
+        if (folder.has(name)) return name;
     if (folder.has("merges.txt") || folder.has("vocab.bpe")) {
         const bool openai = folder.has("encoder.json") || !folder.has("merges.txt");
         return folder.has("vocab.json") || !openai ? "vocab.json" : "encoder.json";
@@ -171,6 +175,15 @@ void read_bpe_files(TokenizerFolder& folder, const std::optional<JsonValue>& con
     if (qwen) spec.normalizers = R"([{"type":"NFC"}])";
     spec.pre_tokenizers =
         qwen ? qwen2_pre_tokenizers() : gpt2_pre_tokenizers(config && config->truth_or("add_prefix_space", false));
+}
+
+// tokenizer.model, as transformers' Llama reads it. `own`: the names that it gives.
+void read_sentencepiece(const TokenizerFolder& folder, const std::optional<JsonValue>& config, TokenizerSpec& spec,
+                        TokenList& tokens, SpecialNames& own) {
+    const bool add_prefix = !config || config->truth_or("add_prefix_space", true);
+    spec = read_sentencepiece_file(folder.text("tokenizer.model"), folder.path("tokenizer.model"), add_prefix, own);
+    for (size_t id = 0; id < spec.tokens.size(); ++id) tokens.add(std::move(spec.tokens[id]), static_cast<int32_t>(id));
+    own.add_begin = !config || config->truth_or("add_bos_token", true);
 }
 
 // A token a line. Of a token that is there twice the last counts.
@@ -217,9 +230,14 @@ void name_if_missing(std::optional<std::string>& name, const char* text, std::se
     specials.insert(*name);
 }
 
-// The older files do not say what a class takes for granted.
-void add_standard_names(const TokenizerSpec& spec, SpecialNames& names, std::set<std::string>& specials) {
-    if (spec.model.kind == Kind::WordPiece) {
+// The older files do not say what a class takes for granted. `own`: what a tokenizer.model says.
+void add_standard_names(const TokenizerSpec& spec, const SpecialNames& own, SpecialNames& names,
+                        std::set<std::string>& specials) {
+    if (spec.model.kind == Kind::SentencePiece) {
+        for (auto name : {&SpecialNames::begin, &SpecialNames::end, &SpecialNames::unknown, &SpecialNames::padding})
+            name_if_missing(names.*name, (own.*name)->c_str(), specials);
+        names.add_begin = own.add_begin;
+    } else if (spec.model.kind == Kind::WordPiece) {
         name_if_missing(names.begin, "[CLS]", specials);
         name_if_missing(names.end, "[SEP]", specials);
         name_if_missing(names.unknown, "[UNK]", specials);
@@ -238,7 +256,7 @@ void mark_specials(const std::set<std::string>& specials, std::vector<TokenSpec>
     for (TokenSpec& token : tokens) {
         if (token.type == TokenType::Unused || !specials.contains(token.text)) continue;
         if (!token.is_added()) token.normalized = false;
-        token.type = TokenType::Control;
+        if (token.type != TokenType::Unknown) token.type = TokenType::Control;
     }
 }
 
@@ -275,13 +293,13 @@ void set_specials(const SpecialNames& named, const std::optional<JsonValue>& con
 }
 
 std::unique_ptr<Tokenizer> read_folder(TokenizerFolder& folder) {
-    const bool whole = folder.has("tokenizer.json");
+    const bool whole = folder.has("tokenizer.json"), sentencepiece = folder.has("tokenizer.model");
     const bool bpe = folder.has("merges.txt") || folder.has("vocab.bpe");
-    if (!whole && !bpe && folder.has("encoder.json"))
+    if (!whole && !sentencepiece && !bpe && folder.has("encoder.json"))
         fail("%s is missing beside encoder.json", folder.path("vocab.bpe").c_str());
-    if (!whole && !bpe && !folder.has("vocab.txt")) return nullptr;
+    if (!whole && !sentencepiece && !bpe && !folder.has("vocab.txt")) return nullptr;
     const auto config = folder.open("tokenizer_config.json");
-    SpecialNames names;
+    SpecialNames names, own;
     std::set<std::string> specials;
     TokenizerSpec spec;
     const std::string name = folder.path(vocabulary_name(folder));
@@ -290,6 +308,8 @@ std::unique_ptr<Tokenizer> read_folder(TokenizerFolder& folder) {
         const JsonValue root = *folder.open("tokenizer.json");
         if (auto characters = parse_character_files(root, config)) return characters;
         spec = read_tokenizer_json(root, names);
+    } else if (sentencepiece) {
+        read_sentencepiece(folder, config, spec, tokens, own);
     } else if (bpe) {
         read_bpe_files(folder, config, spec, tokens);
     } else {
@@ -301,7 +321,7 @@ std::unique_ptr<Tokenizer> read_folder(TokenizerFolder& folder) {
     if (whole) {
         names.unknown = unknown;  // what the model does counts, not what its class is told
     } else {
-        add_standard_names(spec, names, specials);
+        add_standard_names(spec, own, names, specials);
         read_added(config, folder.open("added_tokens.json"), specials, tokens);
         spec.tokens = tokens.finish();
         mark_specials(specials, spec.tokens);
@@ -315,7 +335,8 @@ std::unique_ptr<Tokenizer> read_folder(TokenizerFolder& folder) {
 }
 
 std::unique_ptr<Tokenizer> load_files(const std::string& folder,
-                                      const std::vector<std::pair<std::string, std::string>>& names) {
+                                      const std::vector<std::pair<std::string, std::string>>& names,
+                                      const std::string& only = "") {
     std::vector<MappedFile> mapped;
     Files files;
     for (const auto& [name, path] : names) {
@@ -324,7 +345,7 @@ std::unique_ptr<Tokenizer> load_files(const std::string& folder,
         const auto bytes = mapped.emplace_back(path).bytes();
         files[name] = {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
     }
-    return parse_tokenizer(files, folder);
+    return parse_tokenizer(files, folder, only);
 }
 
 bool has_line(const std::string& path, std::string_view line) {
@@ -364,17 +385,22 @@ std::unique_ptr<Tokenizer> load_tokenizer_file(const std::string& path) {
     std::vector<std::pair<std::string, std::string>> names;
     const auto add = [&](const char* name) { names.emplace_back(name, folder + "/" + name); };
     const bool bpe_vocabulary = file == "vocab.json" && (there("merges.txt") || there("vocab.bpe"));
+    const bool sentencepiece = file.ends_with(".model");
+    const bool wordpiece =
+        file == "vocab.txt" || (file.ends_with(".txt") && file != "merges.txt" && has_line(path, "[UNK]"));
     if (file == "tokenizer.json") {
         add("tokenizer.json");
+    } else if (sentencepiece) {
+        names.emplace_back("tokenizer.model", path);
     } else if (bpe_vocabulary || file == "merges.txt" || file == "encoder.json" || file == "vocab.bpe") {
         for (const char* name : {"vocab.json", "merges.txt", "encoder.json", "vocab.bpe"}) add(name);
-    } else if (file == "vocab.txt" || (file.ends_with(".txt") && has_line(path, "[UNK]"))) {
+    } else if (wordpiece) {
         names.emplace_back("vocab.txt", path);
     } else {
         return nullptr;
     }
     for (const char* name : kSmallFiles) add(name);
-    return load_files(folder, names);
+    return load_files(folder, names, sentencepiece || wordpiece ? path : "");
 }
 
 }  // namespace nib

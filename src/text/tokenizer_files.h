@@ -1,6 +1,6 @@
-// The tokenizer of a Hugging Face folder: tokenizer.json, or the older files (vocab.json and merges.txt of BPE, which
-// OpenAI called encoder.json and vocab.bpe, or WordPiece's vocab.txt), and the small files beside them that name special
-// tokens.
+// The tokenizer of a Hugging Face folder: tokenizer.json, or else SentencePiece's tokenizer.model or the older files
+// (vocab.json and merges.txt of BPE, which OpenAI called encoder.json and vocab.bpe, or WordPiece's vocab.txt), and the
+// small files beside them that name special tokens.
 #pragma once
 
 #include <map>
@@ -24,12 +24,12 @@ public:
 std::unique_ptr<Tokenizer> load_tokenizer(const std::string& folder);
 
 /// The same for one of those files, with those that belong to it in its folder, but another kind of tokenizer there does
-/// not count. A file of another name that ends in ".txt" is a vocab.txt if it has the token [UNK]. nullptr for all other
-/// files.
+/// not count. A file of another name that ends in ".model" is a tokenizer.model, one that ends in ".txt" a vocab.txt if it
+/// has the token [UNK]. nullptr for all other files.
 std::unique_ptr<Tokenizer> load_tokenizer_file(const std::string& path);
 
-/// The same for files in memory, by their names ("tokenizer.json"). For messages: `folder`, or the path of the only file,
-/// which may have another name.
+/// The same for files in memory, by their names ("tokenizer.json"). For messages: `folder`, and `only`, the path of the
+/// file with the vocabulary if it is one and may have another name.
 std::unique_ptr<Tokenizer> parse_tokenizer(const std::map<std::string, std::string_view>& files, const std::string& folder,
                                            const std::string& only = "");
 

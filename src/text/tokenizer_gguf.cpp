@@ -5,6 +5,7 @@
 #include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,7 +13,9 @@
 
 #include "core/error.h"
 #include "text/llama_cpp_keys.h"
+#include "text/score_merges.h"
 #include "text/tokenizer_json.h"
+#include "text/unknown_text.h"
 
 namespace nib {
 namespace {
@@ -29,6 +32,9 @@ constexpr const char* kSepKey = "tokenizer.ggml.seperator_token_id";  // spelled
 constexpr const char* kAddBeginKey = "tokenizer.ggml.add_bos_token";
 constexpr const char* kAddEndKey = "tokenizer.ggml.add_eos_token";
 constexpr const char* kAddSepKey = "tokenizer.ggml.add_sep_token";
+constexpr const char* kAddSpaceKey = "tokenizer.ggml.add_space_prefix";
+constexpr const char* kCollapseKey = "tokenizer.ggml.remove_extra_whitespaces";
+constexpr const char* kScoresKey = "tokenizer.ggml.scores";
 constexpr const char* kLowercaseKey = "tokenizer.ggml.normalizer.lowercase";
 constexpr const char* kStripAccentsKey = "tokenizer.ggml.normalizer.strip_accents";
 
@@ -107,9 +113,32 @@ std::unique_ptr<Tokenizer> read_bpe(const GgufFile& file) {
     spec.tokens = read_tokens(file, spec.specials);
     // In files of earlier versions; llama.cpp knows neither.
     if (spec.pre_tokenizers == gpt2_pre_tokenizers())
-        spec.pre_tokenizers = gpt2_pre_tokenizers(file.get_or<bool>("tokenizer.ggml.add_space_prefix", false));
+        spec.pre_tokenizers = gpt2_pre_tokenizers(file.get_or<bool>(kAddSpaceKey, false));
     spec.model.ignore_merges = file.get_or<bool>("nib.tokenizer.ignore_merges", split.ignore_merges);
     return std::make_unique<PipelineTokenizer>(spec, file.array<std::string>("tokenizer.ggml.merges"));
+}
+
+// llama.cpp takes the ids of Llama's marks for granted, and that one of them begins texts. Bytes have a type of their own
+// there; here their tokens are known by their texts.
+std::unique_ptr<Tokenizer> read_sentencepiece(const GgufFile& file) {
+    const auto& texts = file.array<std::string>("tokenizer.ggml.tokens");
+    const bool bytes =
+        std::any_of(texts.begin(), texts.end(), [](const auto& text) { return fallback_byte(text).has_value(); });
+    const bool add_prefix = file.get_or<bool>(kAddSpaceKey, true);
+    TokenizerSpec spec = llama_cpp_llama(add_prefix, bytes);
+    spec.normalizers = sentencepiece_normalizers(add_prefix, file.get_or<bool>(kCollapseKey, false));
+    const auto standard = [&](int32_t id) { return static_cast<size_t>(id) < texts.size() ? id : -1; };
+    SpecialTokens& to = spec.specials;
+    to.begin = read_id(file, kBeginKey, standard(1));
+    to.end = read_id(file, kEndKey, standard(2));
+    to.unknown = read_id(file, kUnknownKey, standard(0));
+    to.padding = read_id(file, kPaddingKey);
+    to.add_begin = file.get_or<bool>(kAddBeginKey, to.begin >= 0);
+    to.add_end = file.get_or<bool>(kAddEndKey, false);
+    spec.tokens = read_tokens(file, to);
+    for (TokenSpec& token : spec.tokens) token.normalized = false;
+    if (file.value(kScoresKey) != nullptr) spec.scores = file.array<float>(kScoresKey);
+    return std::make_unique<PipelineTokenizer>(spec);
 }
 
 // llama.cpp takes BERT's token ids for granted, and one of them on each side of a text.
@@ -159,8 +188,15 @@ std::unique_ptr<Tokenizer> read_characters(const GgufFile& file) {
 // ---- writing -----------------------------------------------------------------------------------------------------------
 
 void write_vocabulary(GgufWriter& file, const TokenizerSpec& spec, std::vector<std::string> spellings) {
+    constexpr int32_t kByte = 6;  // a type of llama.cpp's
     std::vector<int32_t> types;
     for (const TokenSpec& token : spec.tokens) types.push_back(static_cast<int32_t>(token.type));
+    for (size_t i = 0; i < types.size() && spec.model.kind == Kind::SentencePiece; ++i) {
+        const TokenSpec& token = spec.tokens[i];
+        if (token.type == TokenType::Normal && fallback_byte(token.text)) types[i] = kByte;
+        if (token.type == TokenType::Control && static_cast<int32_t>(i) == spec.specials.unknown)
+            types[i] = static_cast<int32_t>(TokenType::Unknown);
+    }
     file.set("tokenizer.ggml.tokens", std::move(spellings));
     file.set("tokenizer.ggml.token_type", std::move(types));
 }
@@ -183,7 +219,29 @@ bool write_bpe(GgufWriter& file, TokenizerSpec spec) {
     write_vocabulary(file, spec, std::move(spellings));
     file.set("tokenizer.ggml.merges", std::move(spec.merges));
     write_specials(file, spec.specials);
-    file.set("tokenizer.ggml.add_space_prefix", false);
+    file.set(kAddSpaceKey, false);
+    return all;
+}
+
+// Likewise, for BPE by merges as well, if it is like Llama's.
+bool write_sentencepiece(GgufWriter& file, const TokenizerSpec& given) {
+    const bool scored = given.model.kind == Kind::SentencePiece;
+    const std::optional<TokenizerSpec> exact = scored ? given : with_scores(given);
+    TokenizerSpec spec = exact ? *exact : *with_scores(given, true);
+    const bool add_prefix = spec.adds_mark();
+    std::vector<std::string> spellings = llama_cpp_tokens(spec);
+    const bool all = exact && llama_cpp_says_all(spec, llama_cpp_llama(add_prefix), spellings);
+    file.set("tokenizer.ggml.model", std::string("llama"));
+    file.set("tokenizer.ggml.pre", std::string("default"));
+    write_vocabulary(file, spec, std::move(spellings));
+    spec.scores.resize(spec.tokens.size());
+    file.set(kScoresKey, std::move(spec.scores));
+    write_specials(file, spec.specials);
+    for (const auto& [key, id] : {std::pair(kBeginKey, spec.specials.begin), std::pair(kEndKey, spec.specials.end),
+                                  std::pair(kUnknownKey, spec.specials.unknown)})
+        file.set(key, static_cast<uint32_t>(id));  // -1, too: it is no token, but not Llama's either
+    file.set(kAddSpaceKey, add_prefix);
+    if (spec.normalizers == sentencepiece_normalizers(add_prefix, true)) file.set(kCollapseKey, true);
     return all;
 }
 
@@ -218,15 +276,18 @@ void write_tokenizer(GgufWriter& file, const CharTokenizer& tokenizer) {
     file.set("tokenizer.ggml.model", std::string("llama"));
     file.set("nib.tokenizer", std::string("char"));
     file.set("tokenizer.ggml.tokens", tokenizer.token_strings());
-    file.set("tokenizer.ggml.scores", std::vector<float>(types.size(), 0.0f));
+    file.set(kScoresKey, std::vector<float>(types.size(), 0.0f));
     file.set("tokenizer.ggml.token_type", std::move(types));
-    file.set("tokenizer.ggml.add_space_prefix", false);
+    file.set(kAddSpaceKey, false);
     write_specials(file, tokenizer.specials());
 }
 
 void write_tokenizer(GgufWriter& file, const PipelineTokenizer& tokenizer) {
     const TokenizerSpec spec = tokenizer.spec();
-    const bool all = spec.model.kind == Kind::WordPiece ? write_wordpiece(file, spec) : write_bpe(file, spec);
+    const bool sentencepiece = spec.model.kind == Kind::SentencePiece || spec.model.byte_fallback;
+    const bool all = spec.model.kind == Kind::WordPiece ? write_wordpiece(file, spec)
+                     : sentencepiece                    ? write_sentencepiece(file, spec)
+                                                        : write_bpe(file, spec);
     if (!all) file.set(kWholeKey, tokenizer_json(spec));
 }
 
@@ -242,13 +303,16 @@ std::unique_ptr<Tokenizer> read_tokenizer(const GgufFile& file) {
     const auto kind = file.get_or<std::string>("nib.tokenizer", "");
     const auto model = kind.empty() ? file.get_or<std::string>("tokenizer.ggml.model", "none") : kind;
     if (model == "none" || model == "no_vocab") return nullptr;
-    if (kind != "char" && model != "gpt2" && model != "bert" && !llama_cpp_differs(file))
-        fail("%s: tokenizer `%s` is not supported; nib knows characters, byte-level BPE (`gpt2`) and WordPiece (`bert`)",
-             file.name().c_str(), printable(model, 40).c_str());
+    if (kind != "char" && model != "gpt2" && model != "llama" && model != "bert" && !llama_cpp_differs(file))
+        fail(
+            "%s: tokenizer `%s` is not supported; nib knows characters, byte-level BPE (`gpt2`), SentencePiece's BPE "
+            "(`llama`) and WordPiece (`bert`)",
+            file.name().c_str(), printable(model, 40).c_str());
     try {
         if (kind == "char") return read_characters(file);
         if (llama_cpp_differs(file)) return read_whole(file);
-        return model == "gpt2" ? read_bpe(file) : read_wordpiece(file);
+        if (model == "gpt2") return read_bpe(file);
+        return model == "llama" ? read_sentencepiece(file) : read_wordpiece(file);
     } catch (const Error& error) {
         if (std::string_view(error.what()).starts_with(file.name())) throw;
         fail("%s: %s", file.name().c_str(), error.what());

@@ -15,7 +15,8 @@ namespace nib {
 /// spaces, which it cannot tell apart, or long tokens overlap: it looks for the longest one in all of the text first.
 void write_tokenizer(GgufWriter& file, const CharTokenizer& tokenizer);
 
-/// Stores any other tokenizer under llama.cpp's keys: byte-level BPE as `gpt2`, WordPiece as `bert`. Where those do not say
+/// Stores any other tokenizer under llama.cpp's keys: byte-level BPE as `gpt2`, SentencePiece's BPE and BPE with
+/// byte_fallback as `llama`, WordPiece as `bert`. Where those do not say
 /// all, llama.cpp gets what comes closest, and the whole is in `tokenizer.huggingface.json`. The same tokenizer gives the
 /// same bytes.
 void write_tokenizer(GgufWriter& file, const PipelineTokenizer& tokenizer);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "text/score_merges.h"
 #include "text/token_list.h"
 
 namespace nib {
@@ -158,7 +159,8 @@ OrderedJson token_text(const TokenizerSpec& spec, int32_t id) {
 OrderedJson model_section(const TokenizerSpec& spec) {
     const OrderedJson unknown = token_text(spec, spec.specials.unknown);
     switch (spec.model.kind) {
-        case Kind::Bpe: break;
+        case Kind::Bpe:
+        case Kind::SentencePiece: break;
         case Kind::WordPiece:
             return {
                 {"type",                      "WordPiece"                 },
@@ -275,6 +277,7 @@ TokenizerSpec read_tokenizer_json(const JsonValue& root, SpecialNames& names) {
 }
 
 std::string tokenizer_json(const TokenizerSpec& spec) {
+    if (spec.model.kind == Kind::SentencePiece) return tokenizer_json(with_merges(spec));
     const OrderedJson whole = {
         {"version",              "1.0"                    },
         {"truncation",           nullptr                  },

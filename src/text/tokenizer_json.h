@@ -20,7 +20,7 @@ struct SpecialNames {
 TokenizerSpec read_tokenizer_json(const JsonValue& root, SpecialNames& names);
 
 /// The text of a tokenizer.json from which read_tokenizer_json() and `tokenizers` make the same tokenizer. Ids without
-/// tokens have no place in it. Error when a token's text is not UTF-8.
+/// tokens have no place in it, and SentencePiece's BPE is with_merges(). Error when a token's text is not UTF-8.
 std::string tokenizer_json(const TokenizerSpec& spec);
 
 }  // namespace nib

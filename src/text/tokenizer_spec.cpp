@@ -1,5 +1,6 @@
 #include "text/tokenizer_spec.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -11,6 +12,7 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kMostSteps = 64;
+constexpr const char* kMark = "\u2581";  // stands for a space
 
 // As the models' tokenizer.json have them.
 constexpr const char* kLlama3Pattern =
@@ -133,6 +135,14 @@ json split(const char* pattern) {
     };
 }
 
+json replace(const char* kind, const char* pattern, const char* content) {
+    return {
+        {"type",    "Replace"        },
+        {"pattern", {{kind, pattern}}},
+        {"content", content          },
+    };
+}
+
 std::string list(const json& step) { return json::array({step}).dump(); }
 
 std::string split_bytes(const char* pattern) { return json::array({split(pattern), byte_level(false, false)}).dump(); }
@@ -147,6 +157,15 @@ bool TokenizerSpec::is_byte_level() const {
         return false;
     const json steps = json::parse(pre_tokenizers);
     return !steps.empty() && steps.back().at("type") == "ByteLevel";
+}
+
+bool TokenizerSpec::adds_mark() const {
+    const auto is_there = [](const std::string& steps, const char* type, const auto& adds) {
+        const json list = json::parse(steps);
+        return std::any_of(list.begin(), list.end(), [&](const json& step) { return step["type"] == type && adds(step); });
+    };
+    return is_there(normalizers, "Prepend", [](const json& step) { return step["prepend"] == kMark; }) ||
+           is_there(pre_tokenizers, "Metaspace", [](const json& step) { return step["prepend_scheme"] != "never"; });
 }
 
 std::string join_merge(const std::string& left, const std::string& right) {
@@ -213,6 +232,33 @@ std::string wordpiece_decoders() {
         {"cleanup", true       },
         {"prefix",  "##"       },
     });
+}
+
+std::string sentencepiece_normalizers(bool add_prefix, bool collapse) {
+    json steps = json::array();
+    if (collapse) {
+        steps.push_back(replace("Regex", "(?<![ \u2581])[ \u2581]++\\z|\\A +", ""));  // looks at each space once
+        steps.push_back(replace("Regex", " {2,}", " "));
+    }
+    if (add_prefix)
+        steps.push_back({
+            {"type",    "Prepend"},
+            {"prepend", kMark    }
+        });
+    steps.push_back(replace("String", " ", kMark));
+    return steps.dump();
+}
+
+std::string sentencepiece_decoders(bool add_prefix) {
+    json steps = {replace("String", kMark, " "), {{"type", "ByteFallback"}}, {{"type", "Fuse"}}};
+    if (add_prefix)
+        steps.push_back({
+            {"type",    "Strip"},
+            {"content", " "    },
+            {"start",   1      },
+            {"stop",    0      }
+        });
+    return steps.dump();
 }
 
 std::string bpe_decoders(const std::string& suffix) {

@@ -31,12 +31,12 @@ struct TokenSpec {
 
 /// How a word becomes tokens of the vocabulary.
 struct WordModelSpec {
-    enum class Kind { Bpe, WordPiece, WordLevel };
+    enum class Kind { Bpe, SentencePiece, WordPiece, WordLevel };  // SentencePiece: its BPE, by scores
     Kind kind = Kind::Bpe;
     std::string continuing_prefix;  // BPE, WordPiece: before all of a word's tokens but the first
     std::string word_suffix;        // BPE: after a word's last token
-    bool fuse_unknown = false;      // BPE: neighbours that are unknown are one unknown token
-    bool byte_fallback = false;     // BPE: what has no token becomes the tokens of its bytes, "<0x0A>"
+    bool fuse_unknown = false;      // both BPE: neighbours that are unknown are one unknown token
+    bool byte_fallback = false;     // both BPE: what has no token becomes the tokens of its bytes, "<0x0A>"
     bool ignore_merges = false;     // BPE: a word that is a token is that token, whether merges lead to it or not
     int64_t longest_word = 100;     // WordPiece: longer ones (in characters) are unknown
 
@@ -46,6 +46,7 @@ struct WordModelSpec {
 struct TokenizerSpec {
     std::vector<TokenSpec> tokens;    // in the order of their ids
     std::vector<std::string> merges;  // of BPE, in the order of their ranks: see join_merge()
+    std::vector<float> scores;        // of SentencePiece, one for each token; those missing are 0
     WordModelSpec model;
     // The steps around the model: JSON lists in canonical form, so that two that do the same are the same text.
     std::string normalizers = "[]", pre_tokenizers = "[]", decoders = "[]";
@@ -53,6 +54,8 @@ struct TokenizerSpec {
 
     /// Whether the last step before the model spells bytes in GPT-2's alphabet, so that any bytes can be encoded.
     bool is_byte_level() const;
+    /// Whether a step puts SentencePiece's mark for a space, U+2581, before every text.
+    bool adds_mark() const;
 };
 
 /// Two tokens to merge, with a space between them (or 0xFF, which is in no text, if one of them has a space in it), and
@@ -79,6 +82,11 @@ std::string byte_level_decoders();
 std::string bert_normalizers(bool lowercase, std::optional<bool> strip_accents = std::nullopt, bool chinese = true);
 std::string bert_pre_tokenizers();
 std::string wordpiece_decoders();
+
+/// SentencePiece's: spaces become U+2581, one of which is put before the text with `add_prefix`. `collapse`: first spaces
+/// at both ends are removed, and of several in a row all but one.
+std::string sentencepiece_normalizers(bool add_prefix, bool collapse);
+std::string sentencepiece_decoders(bool add_prefix);
 
 /// Of BPE whose words end in a suffix, as GPT-1's do.
 std::string bpe_decoders(const std::string& suffix);

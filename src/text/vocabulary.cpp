@@ -14,6 +14,7 @@
 #include "io/pickle.h"
 #include "text/char_tokenizer.h"
 #include "text/pipeline_tokenizer.h"
+#include "text/sentencepiece_file.h"
 #include "text/tokenizer_files.h"
 #include "text/utf8.h"
 
@@ -249,12 +250,22 @@ std::unique_ptr<Tokenizer> character_tokenizer(const std::vector<std::string>& t
     }
 }
 
+std::unique_ptr<Tokenizer> llama2c_tokenizer(std::string_view bytes, const std::string& name) {
+    const TokenizerSpec spec = read_llama2c_tokenizer(bytes, name);
+    try {
+        return std::make_unique<PipelineTokenizer>(spec);
+    } catch (const Error& error) {
+        fail("%s: %s", name.c_str(), error.what());
+    }
+}
+
 }  // namespace
 
 std::unique_ptr<Tokenizer> parse_vocabulary(std::string_view bytes, const std::string& path, int32_t begin, int32_t end,
                                             std::vector<std::string>& notes) {
     constexpr char kPickle = '\x80';  // begins one, and no JSON
     const std::string name = printable(path, 400);
+    if (is_llama2c_tokenizer(bytes)) return llama2c_tokenizer(bytes, name);
     const nlohmann::json json = bytes.starts_with(kPickle) ? parse_pickle(bytes, name) : parse_json(bytes, name);
     const auto member = [&](const char* key) {
         const auto found = json.is_object() ? json.find(key) : json.end();
@@ -280,7 +291,7 @@ std::unique_ptr<Tokenizer> open_vocabulary(const std::string& path, int32_t begi
     std::error_code error;
     if (fs::is_directory(path, error)) {
         if (auto tokenizer = load_tokenizer(path)) return tokenizer;
-        fail("%s: the folder holds no tokenizer.json, no vocab.json with merges.txt and no vocab.txt",
+        fail("%s: the folder holds no tokenizer.json, no tokenizer.model, no vocab.json with merges.txt and no vocab.txt",
              printable(path, 400).c_str());
     }
     if (auto tokenizer = load_tokenizer_file(path)) return tokenizer;

@@ -1,5 +1,5 @@
 // Vocabularies that are no tokenizer of Hugging Face's: lists of characters, as people save them beside a small model of
-// their own; and room for ids that a model has beyond its tokenizer's.
+// their own, and llama2.c's tokenizer.bin; and room for ids that a model has beyond its tokenizer's.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,9 @@ namespace nib {
 std::unique_ptr<Tokenizer> open_vocabulary(const std::string& path, int32_t begin, int32_t end,
                                            std::vector<std::string>& notes);
 
-/// The tokenizer in a file that stands alone: a tokenizer.json or a list of characters, which is JSON or a pickle
-/// (nanoGPT's meta.pkl; nothing in it is executed): {"a": 0}, {"0": "a"}, ["a"], or an object with such lists under `stoi`
-/// and `itos`.
+/// The tokenizer in a file that stands alone: a tokenizer.json, llama2.c's tokenizer.bin, or a list of characters, which is
+/// JSON or a pickle (nanoGPT's meta.pkl; nothing in it is executed): {"a": 0}, {"0": "a"}, ["a"], or an object with such
+/// lists under `stoi` and `itos`.
 ///
 /// In a list a text in angle or square brackets ("<.>") is a mark, whose name may say what it is for ("</s>", "[UNK]"). The
 /// only one that can begin or end texts does both. `begin` and `end` are the ids of those that do where something else

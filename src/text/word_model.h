@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "text/bpe_merges.h"
+#include "text/merge_queue.h"
 #include "text/token_table.h"
 
 namespace nib {
@@ -19,7 +19,7 @@ public:
         const char* advice;  // the end of the Error about it otherwise
         std::vector<int32_t> ids;
         std::vector<int32_t> symbols;
-        BpeMerges::Scratch scratch;
+        MergeScratch scratch;
     };
 
     virtual ~WordModel() = default;
@@ -29,6 +29,8 @@ public:
 
     /// The merges of BPE, as TokenizerSpec has them; one that was given twice is there once.
     virtual std::vector<std::string> merges() const { return {}; }
+    /// The scores of SentencePiece's BPE, likewise.
+    virtual std::vector<float> scores() const { return {}; }
 };
 
 /// WordPiece (Schuster and Nakajima 2012, as BERT has it): the longest token that begins the word, and so on with the

@@ -1,0 +1,61 @@
+// Messages in Protocol Buffers' wire format, read field by field without a schema.
+// https://protobuf.dev/programming-guides/encoding/
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace nib {
+
+class ProtobufField {
+public:
+    /// As its message numbers it.
+    uint64_t number() const { return number_; }
+
+    // What it holds; Error if it has another wire type, or if an id is not from 0 to `largest`.
+    bool truth() const;
+    int64_t whole_number(int64_t largest) const;
+    float real() const;
+    /// Text, bytes or a message in it; they lie in the message.
+    std::string_view bytes() const;
+    /// Where those begin in the file.
+    size_t offset() const { return offset_; }
+
+private:
+    friend class ProtobufReader;
+    enum WireType : uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
+
+    [[noreturn]] void wrong(const char* expected) const;
+
+    const std::string* name_ = nullptr;
+    uint64_t number_ = 0;
+    WireType type_ = kVarint;
+    uint64_t value_ = 0;
+    std::string_view bytes_;
+    size_t offset_ = 0;
+};
+
+class ProtobufReader {
+public:
+    /// The file must outlive the reader and its fields, `name` as well; that is for messages.
+    ProtobufReader(std::string_view file, const std::string& name) : name_(&name), rest_(file) {}
+    /// The message in a field.
+    explicit ProtobufReader(const ProtobufField& field)
+        : name_(field.name_), rest_(field.bytes()), offset_(field.offset()) {}
+
+    /// The next field; false at the end. Error, with the byte, where the message is damaged.
+    bool next(ProtobufField& field);
+
+private:
+    uint64_t varint();
+    std::string_view take(uint64_t size);
+    [[noreturn]] void damaged(const char* what) const;
+
+    const std::string* name_;
+    std::string_view rest_;
+    size_t offset_ = 0;  // of the rest in the file
+};
+
+}  // namespace nib
