@@ -1,7 +1,9 @@
 #!/bin/bash
 # convert_cli_test.sh [NIB]: convert, quantize and export as a user meets them: the way from a model to Hugging Face's files
-# and back, and every bad input. The models are trained here; damaged files are good ones, edited.
+# and back, and every bad input. The models are trained here; damaged files are good ones, edited. Models of others are in
+# ../shared/data, beside the project.
 goldens=$(realpath "$(dirname "$0")")/goldens/transformers
+data=$(realpath -m "$(dirname "$0")/../../shared/data")
 source "$(dirname "$0")/cli_helpers.bash"
 
 # ---- help and usage --------------------------------------------------------------------------------------------------
@@ -84,6 +86,18 @@ check "scaling of positions" grep -q 'llama.rope.scaling.factor' linear.gguf
 sed -i 's/"num_key_value_heads": 2/"num_key_value_heads": 3/' scaled/config.json
 refuses "3 key/value heads do not divide 4 heads" convert scaled -o x
 rm -r llama_hf2 scaled
+
+# llama2.c's story model, where it is to be had: the text that its own program writes.
+stories=$data/stories260K
+if [ -e "$stories/stories260K.bin" ]; then
+    works convert "$stories/stories260K.bin" -o stories --vocab "$stories/tok512.bin"
+    works run stories -p "" -n 200 --temp 0
+    check "the story" test "$(cat "$out")" = "$(cat "$stories/expected_stdout_t0_n200.txt")"
+    works export stories -o stories_hf && works convert stories_hf -o stories2
+    check "there and back again" same stories.gguf stories2.gguf
+else
+    echo "skipped: $stories is not there"
+fi
 
 # ---- output that is there, or cannot be ------------------------------------------------------------------------------
 
