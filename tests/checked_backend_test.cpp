@@ -13,7 +13,7 @@
 #include "core/op_table.h"
 #include "cpu/backend.h"
 #include "cpu/isa.h"
-#include "infer/session.h"
+#include "infer/engine.h"
 #include "ref/kernels.h"
 #include "train/train_step.h"
 
@@ -50,10 +50,10 @@ std::vector<float> results(Backend& backend, Optimizer optimizer, bool recompute
             {.step = step, .lr = 0.01, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .momentum = 0.5});
     }
     out.push_back(static_cast<float>(train.evaluate(ids, targets).sum));
-    Session session(backend, train.config(), train.weights());
-    const std::span<const float> after = session.prefill(std::span(ids).first(7));
+    Engine engine(backend, train.config(), train.weights());
+    const std::span<const float> after = engine.append(0, std::span(ids).first(7));
     out.insert(out.end(), after.begin(), after.end());
-    const std::span<const float> next = session.decode(std::span(ids).first(1));
+    const std::span<const float> next = engine.append(0, std::span(ids).first(1));
     out.insert(out.end(), next.begin(), next.end());
     return out;
 }
@@ -207,11 +207,10 @@ TEST(CheckedBackend, FindsAWrongKernel) {
             // attention's gradient, a difference of nearly equal terms, shows its rounding beside one that is far too
             // large.
             EXPECT_NE(reports[0].find(name), std::string::npos) << name << reports[0];
-            for (const std::string& line : reports) {
+            for (const std::string& line : reports)
                 if (damaged == off_by_little && line.find(": attention_backward ") == std::string::npos) {
                     EXPECT_NE(line.find(name), std::string::npos) << name << line;
                 }
-            }
         }
 }
 
