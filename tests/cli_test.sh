@@ -57,8 +57,8 @@ for number in -1 18446744073709551615 x; do wrong_usage "--seed: " run good.gguf
 wrong_usage "--length: " run good.gguf -n -5
 wrong_usage "--samples: " run good.gguf --samples 0
 wrong_usage "choose half, slide or stop, not \`full\`" run good.gguf --overflow full
-wrong_usage "either resumed or overwritten" run good.gguf -p A --prompt-file text.txt
-wrong_usage "either resumed or overwritten" logits good.gguf -p A --tokens 1 -o x.npy
+wrong_usage "exclude each other" run good.gguf -p A --prompt-file text.txt
+wrong_usage "exclude each other" logits good.gguf -p A --tokens 1 -o x.npy
 wrong_usage "--tokens or --prompt is required" logits good.gguf -o x.npy
 wrong_usage "works only with --train" bench --layers 2
 wrong_usage "there is no instruction set \`abacus\`; this machine has: " run good.gguf --isa abacus

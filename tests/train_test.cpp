@@ -156,8 +156,7 @@ TEST_F(Train, ALostDeviceLeavesTheLastCheckpoint) {
         const std::string error = test::error_of([&] { run(losing, r); });
         EXPECT_EQ(has("m.gguf"), runs > 2);
         EXPECT_TRUE(error.starts_with("the device is lost; ")) << error;
-        EXPECT_TRUE(error.ends_with(has("m.gguf") ? "m.gguf is kept and can be resumed" : "nothing was saved"))
-            << error;
+        EXPECT_TRUE(error.ends_with(has("m.gguf") ? "m.gguf is kept and can be resumed" : "nothing was saved")) << error;
         if (!has("m.gguf")) continue;
         r.overwrite = false;
         r.resume = true;

@@ -327,7 +327,7 @@ std::unique_ptr<Tokenizer> read_folder(TokenizerFolder& folder) {
         mark_specials(specials, spec.tokens);
     }
     set_specials(names, folder.open("config.json"), spec);
-    if (!whole && !bpe && !spec.tokens.empty() && spec.specials.unknown < 0)
+    if (spec.model.kind == Kind::WordPiece && !whole && !spec.tokens.empty() && spec.specials.unknown < 0)
         fail("%s: has no token %s, as a vocabulary of WordPiece has; a list of characters is JSON or a pickle",
              name.c_str(), printable(*names.unknown, 40).c_str());
     try {

@@ -16,8 +16,8 @@ namespace nib {
 void write_tokenizer(GgufWriter& file, const CharTokenizer& tokenizer);
 
 /// Stores any other tokenizer under llama.cpp's keys: byte-level BPE as `gpt2`, SentencePiece's BPE and BPE with
-/// byte_fallback as `llama`, WordPiece as `bert`. Where those do not say all, llama.cpp gets what comes closest, the whole is
-/// in `tokenizer.huggingface.json`, and this is false. The same tokenizer gives the same bytes.
+/// byte_fallback as `llama`, WordPiece as `bert`. Where those do not say all, llama.cpp gets what comes closest, the whole
+/// is in `tokenizer.huggingface.json`, and this is false. The same tokenizer gives the same bytes.
 bool write_tokenizer(GgufWriter& file, const PipelineTokenizer& tokenizer);
 
 /// Stores whichever of these it is; false as above.

@@ -288,9 +288,9 @@ std::unique_ptr<Tokenizer> llama2c_tokenizer(std::string_view bytes, const std::
 
 std::unique_ptr<Tokenizer> parse_vocabulary(std::string_view bytes, const std::string& path, int32_t begin, int32_t end,
                                             std::vector<std::string>& notes) {
-    refuse_other_formats(bytes, path);
     const std::string name = printable(path, 400);
     if (is_llama2c_tokenizer(bytes)) return llama2c_tokenizer(bytes, name);
+    refuse_other_formats(bytes, path);
     const nlohmann::json json = bytes.starts_with(kPickle) ? parse_pickle(bytes, name) : parse_json(bytes, name);
     const auto member = [&](const char* key) {
         const auto found = json.is_object() ? json.find(key) : json.end();
