@@ -1,4 +1,4 @@
-// --check: every node of every plan beside the reference.
+// Every node of every plan beside the reference.
 #pragma once
 
 #include <functional>

@@ -154,7 +154,7 @@ void Trainer::report(double loss, Clock::duration time) {
     progress_.step({state_.step, options_.iters, loss, *line_->lr, tok_s_, val_loss_, elapsed / done * left});
 }
 
-// At every --eval-every-th step, and at the end.
+// Every eval_every steps, and at the end.
 void Trainer::validate_if_due() {
     const bool regular = state_.step % options_.eval_every == 0;
     if (setup_.data.val.size() == 0 || state_.step == 0 || validated_ == state_.step) return;
