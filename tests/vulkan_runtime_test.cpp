@@ -198,9 +198,9 @@ TEST_F(VulkanRuntime, EveryKindOfDeviceGivesTheSameLogits) {
     const auto plain = open();
     const std::vector<float> expected = logits_on(*plain);
     for (const Overrides& o : {
-             Overrides{.unified = false      },
-             Overrides{.max_allocation = 8192, .unified = false},
-             Overrides{.max_allocation = 8192,                      .unified = true},
+             Overrides{.unified = false       },
+             Overrides{.max_allocation = 12288, .unified = false},
+             Overrides{.max_allocation = 12288,                       .unified = true},
              Overrides{.max_work = 1000}
     }) {
         const auto backend = open(o);
