@@ -90,14 +90,17 @@ void Engine::compile_pass(Pass& pass) {
         layers.push_back({cache(l, false), cache(l, true), options_.cache_type, slots(), config_.kv(), config_.context,
                           config_.head_dim()});
     Graph g(Mode::Infer);
-    const RowCount rows = g.add_row_count(), logit_rows = g.add_row_count();
+    const RowCount rows = g.add_row_count();
     pass.tokens = TokenInputs(g, config_, 1, R, rows);
     pass.slots = g.input("slots", {1, R}, DType::I32, rows);
     pass.spans = g.input("spans", {1, R, 2}, DType::I32, rows);
-    pass.wanted = g.input("wanted", {L}, DType::I32);
     const CacheInputs cache{layers, pass.slots, pass.spans};
-    const Tensor hidden = model_->hidden(g, pass.tokens.inputs(weights_, 0, &cache));                       // (1,R,C)
-    pass.logits = g.output(g.linear(g.gather(hidden, pass.wanted, logit_rows), weights_[model_->head()]));  // (1,L,V)
+    Tensor hidden = model_->hidden(g, pass.tokens.inputs(weights_, 0, &cache));  // (1,R,C)
+    if (R > 1) {  // a single row is the one that wants logits
+        pass.wanted = g.input("wanted", {L}, DType::I32);
+        hidden = g.gather(hidden, pass.wanted, g.add_row_count());  // (1,L,C)
+    }
+    pass.logits = g.output(g.linear(hidden, weights_[model_->head()]));  // (1,L,V)
     pass.plan = compile(std::move(g), backend_);
 }
 
@@ -147,7 +150,7 @@ size_t Engine::run(Pass& pass, std::span<const EngineRow> rows, std::span<float>
     pass.tokens.set(plan, std::span(ids_).first(R), std::span(positions_).first(R));
     plan.set<int32_t>(pass.slots, std::span(slots_).first(R));
     plan.set<int32_t>(pass.spans, std::span(spans_).first(2 * R));
-    plan.set<int32_t>(pass.wanted, std::span(wanted_).first(static_cast<size_t>(pass.logit_rows)));
+    if (pass.wanted) plan.set<int32_t>(pass.wanted, std::span(wanted_).first(static_cast<size_t>(pass.logit_rows)));
     plan.run({
         .rows = {static_cast<int64_t>(count), static_cast<int64_t>(std::max<size_t>(wanted, 1))}
     });

@@ -72,7 +72,7 @@ private:
         Plan plan;
         TokenInputs tokens;
         Tensor slots, spans;  // inputs (1,R), (1,R,2)
-        Tensor wanted;        // input (L): the numbers of the rows that want logits
+        Tensor wanted;        // input (L): the numbers of the rows that want logits; of one row: none
         Tensor logits;        // (1,L,V)
     };
 
