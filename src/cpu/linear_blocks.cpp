@@ -44,7 +44,8 @@ void dot_rows(const Product& p, void* x_rows, void* w_rows, int64_t row, int64_t
     for (int j = 0; j < kW; ++j) w[j] = p.layout.row(w_rows, j);
     for (int i = 0; i < kX; ++i)
         for (int j = 0; j < kW; ++j) sum[i][j] = below[i][j] = vf(0.0f);
-    for (int64_t k = 0; k < p.layout.K; k += kBytes)
+    const int64_t K = round_up(p.K, kBytes);  // beyond it a row is zero
+    for (int64_t k = 0; k < K; k += kBytes)
         for (int j = 0; j < kW; ++j) {
             const vi levels = biased(load_words(w[j].q + k));
             for (int i = 0; i < kX; ++i) {
