@@ -1,5 +1,6 @@
 // nib run: a model writes.
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <memory>
 #include <optional>
@@ -40,6 +41,8 @@ constexpr const char* kFooter =
     "  nib run gpt2.gguf -p \"Once upon a time\" -n 200\n"
     "  nib run fables.gguf -p \"THE FOX AND\" --samples 3 --stop \"THE END\"\n"
     "  echo \"Once upon a time\" | nib run fables.gguf --temp 0";
+
+constexpr std::array kOverflows = {"half", "slide", "stop"};  // as in Overflow
 
 constexpr size_t kMaxPrompt = size_t{64} << 20;  // bytes
 
@@ -146,7 +149,8 @@ void run(Options& o) {
     const Tokenizer& tokenizer = w.model->tokenizer();
     const int64_t context = w.model->config().context;
     if (!o.ignore_end) o.generate.end = tokenizer.end_token();
-    o.generate.overflow = o.overflow == "half" ? Overflow::Half : o.overflow == "slide" ? Overflow::Slide : Overflow::Stop;
+    o.generate.overflow =
+        static_cast<Overflow>(std::find(kOverflows.begin(), kOverflows.end(), o.overflow) - kOverflows.begin());
     if (static_cast<int64_t>(w.prompt.size()) > context)
         std::fprintf(stderr, "nib: warning: the prompt has %zu tokens; the model reads the last %lld\n", w.prompt.size(),
                      static_cast<long long>(context));
@@ -239,7 +243,7 @@ void run_command(CLI::App& app) {
     app.add_option("--overflow", o->overflow,
                    "when the context is full: half drops its oldest half and goes on, slide sees the last context-full at "
                    "each token, all of it evaluated again (slow), stop ends the text")
-        ->check(one_of({"half", "slide", "stop"}))
+        ->check(one_of({kOverflows.begin(), kOverflows.end()}))
         ->type_name("HOW")
         ->capture_default_str();
     add_cache_option(app, o->cache);

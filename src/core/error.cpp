@@ -37,45 +37,39 @@ size_t utf8_length(std::string_view text, size_t at) {
 
 }  // namespace
 
+// Only the function that has the arguments can take them.
+#define NIB_FORMAT_TEXT                                           \
+    va_list arguments;                                            \
+    va_start(arguments, format);                                  \
+    const std::string text = format_arguments(format, arguments); \
+    va_end(arguments)
+
 std::string strprintf(const char* format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    std::string text = format_arguments(format, arguments);
-    va_end(arguments);
+    NIB_FORMAT_TEXT;
     return text;
 }
 
 void fail(const char* format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    std::string text = format_arguments(format, arguments);
-    va_end(arguments);
+    NIB_FORMAT_TEXT;
     throw Error(text);
 }
 
 void fail_usage(const char* format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    const std::string text = format_arguments(format, arguments);
-    va_end(arguments);
+    NIB_FORMAT_TEXT;
     throw UsageError(text);
 }
 
 void fail_option(const char* option, const char* format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    const std::string text = format_arguments(format, arguments);
-    va_end(arguments);
+    NIB_FORMAT_TEXT;
     throw Error(option, text);
 }
 
 void fail_usage_option(const char* option, const char* format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    const std::string text = format_arguments(format, arguments);
-    va_end(arguments);
+    NIB_FORMAT_TEXT;
     throw UsageError(option, text);
 }
+
+#undef NIB_FORMAT_TEXT
 
 std::string printable(std::string_view text, size_t limit) {
     std::string out;

@@ -304,7 +304,7 @@ Tensor Graph::attention(const Qkv& qkv, const AttentionOptions& options) {
 
 double Graph::flops() const {
     double sum = 0;
-    for (const Node& node : nodes_) sum += op_flops(node.p, op_info(node.op));
+    for (const Node& node : nodes_) sum += op_flops(node.op, node.p);
     return sum;
 }
 

@@ -113,14 +113,15 @@ int64_t op_units_per_sequence(Op op, const Params& p) {
     return units == Units::Heads ? p.H : units == Units::KeyHeads ? p.G : 0;
 }
 
-double op_flops(const Params& p, const OpInfo& info) {
+double op_flops(Op op, const Params& p) {
+    const int products = op_info(op).products;
     const auto real = [](int64_t n) { return static_cast<double>(n); };
     const double rows = real(p.B) * real(p.T);
-    if (p.H == 0) return 2 * info.products * rows * real(p.C) * real(p.N);
+    if (p.H == 0) return 2 * products * rows * real(p.C) * real(p.N);
     double keys = real(p.S);  // that a query sees, on average
     if (p.causal && p.S == p.T) keys = (keys + 1) / 2;
     if (p.window > 0) keys = std::min(keys, real(p.window));
-    return 2 * info.products * rows * keys * real(p.H) * real(p.D);
+    return 2 * products * rows * keys * real(p.H) * real(p.D);
 }
 
 bool op_is_weight_gradient(Op op) {

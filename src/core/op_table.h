@@ -90,7 +90,7 @@ int64_t op_units(const Call& call);
 int64_t op_units_per_sequence(Op op, const Params& p);
 
 /// Additions and multiplications of its matrix products; of causal attention's, those that are not masked.
-double op_flops(const Params& p, const OpInfo& info);
+double op_flops(Op op, const Params& p);
 
 /// Whether all its outputs are gradients of weights, which nothing else in the backward pass reads.
 bool op_is_weight_gradient(Op op);
