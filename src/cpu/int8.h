@@ -9,11 +9,10 @@ namespace nib::cpu::NIB_ISA {
 constexpr int64_t kBytes = 4 * kWidth;  // bytes in a vector
 
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
-// The instruction multiplies unsigned by signed bytes: w + 128 is unsigned, and what that adds to a sum of products, 128
-// times the sum of the x, is subtracted from the start.
-constexpr bool kBiased = true;
+// The instruction multiplies unsigned by signed bytes: a signed w becomes w + 128.
+constexpr bool kUnsignedOnly = true;
 #else
-constexpr bool kBiased = false;
+constexpr bool kUnsignedOnly = false;
 #endif
 
 // Whether an instruction multiplies matrices: two rows of eight bytes by two others.
@@ -64,7 +63,7 @@ using vi = int32x4_t;
 #endif
 }
 
-/// Where kBiased, the unsigned bytes w + 128; else w.
+/// Where kUnsignedOnly, the unsigned bytes w + 128 for signed w; else w.
 [[gnu::always_inline]] inline vi biased([[maybe_unused]] vi w) {
 #if defined(__AVX512VNNI__)
     return _mm512_xor_si512(w, _mm512_set1_epi8(-128));
@@ -75,22 +74,26 @@ using vi = int32x4_t;
 #endif
 }
 
-/// sum + the products of the four bytes in each word: exact, since |w| <= 128 and |x| <= 127. w has gone through biased().
+/// sum + the products of the four bytes in each word, exact for x from -127 to 127. w is below 128, or if w_signed any
+/// signed byte that has gone through biased().
+template <bool w_signed>
 [[gnu::always_inline]] inline vi add_products(vi sum, vi w, vi x) {
 #if defined(__AVX512VNNI__)
     return _mm512_dpbusd_epi32(sum, w, x);
-#elif defined(__AVX512BW__)
-    // |w| times x with the sign of w; a pair of products is at most 2 * 128 * 127.
-    const __m512i turned = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x);
-    const __m512i pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(w), turned);
-    return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
 #elif defined(__AVXVNNI__)
     return _mm256_dpbusd_avx_epi32(sum, w, x);
+#elif defined(__AVX512BW__)
+    if (w_signed) {  // |w| times x with the sign of w
+        x = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(w), _mm512_setzero_si512(), x);
+        w = _mm512_abs_epi8(w);
+    }
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(w, x), _mm512_set1_epi16(1)));
 #elif defined(__AVX2__)
-    const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+    const __m256i pairs =
+        w_signed ? _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)) : _mm256_maddubs_epi16(w, x);
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 #elif defined(__SSE4_2__)
-    const __m128i pairs = _mm_maddubs_epi16(_mm_abs_epi8(w), _mm_sign_epi8(x, w));
+    const __m128i pairs = w_signed ? _mm_maddubs_epi16(_mm_abs_epi8(w), _mm_sign_epi8(x, w)) : _mm_maddubs_epi16(w, x);
     return _mm_add_epi32(sum, _mm_madd_epi16(pairs, _mm_set1_epi16(1)));
 #elif defined(__ARM_FEATURE_DOTPROD)
     return vdotq_s32(sum, vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(x));
@@ -114,19 +117,20 @@ using vi = int32x4_t;
 }
 #endif
 
-/// a[g] * b[g] for the groups of 16 bytes of a vector, each in the four lanes of its group.
-[[gnu::always_inline]] inline vf spread_product(const float* a, const float* b) {
+/// For vector v of a chunk, each group's scale[g] in the lanes of its group's bytes; groups are of 16 bytes, or of 32 with
+/// the same number twice.
+template <int group>
+[[gnu::always_inline]] inline vf spread(const float* scale, int v) {
 #if defined(__AVX512BW__)
-    const __m512i index = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-    return _mm512_permutexvar_ps(index, _mm512_castps128_ps512(_mm_mul_ps(_mm_loadu_ps(a), _mm_loadu_ps(b))));
+    const __m512i first = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    return _mm512_permutexvar_ps(_mm512_add_epi32(first, _mm512_set1_epi32(4 * v)), _mm512_loadu_ps(scale));
 #elif defined(__AVX2__)
-    const auto two = [](const float* p) __attribute__((always_inline)) {
-        return _mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
-    };
+    if (group == 32) return _mm256_broadcast_ss(scale + 2 * v);
     const __m256i index = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
-    return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_mul_ps(two(a), two(b))), index);
+    const __m128i two = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(scale + 2 * v));
+    return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_castsi128_ps(two)), index);
 #else
-    return vf(a[0] * b[0]);
+    return vf(scale[v]);
 #endif
 }
 

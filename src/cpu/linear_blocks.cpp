@@ -1,17 +1,15 @@
 // Linear layers on weights in blocks (Q8_0, ...). Rows of x are quantized to 8 bits and multiplied as integers; the
-// contract is in src/ref/quantize.h. Few rows (decoding) are dot products straight on the weights, row by row, as they are
-// read from memory. For many rows, weights become panels of bytes, of which a tile's sums of one group make one float each.
+// contract is in src/quant/quantize.h. Few rows (decoding) are dot products straight on the blocks, as they are read from
+// memory. For many rows, weights become panels of bytes, of which a tile's sums of one group make one float each.
 //
 // Compiled also for instruction sets that add to another one, such as VNNI to AVX-512.
 #include "cpu/byte_rows.h"
 #include "cpu/epilogue.h"
-#include "cpu/formats.h"
 #include "cpu/gemm.h"
 
 namespace nib::cpu::NIB_ISA {
 namespace {
 
-constexpr int64_t kWeights = 4;   // rows of w that are taken together
 constexpr int64_t kAhead = 8192;  // bytes: how far ahead memory is asked for weights
 
 constexpr int64_t kTogether = kMatrices ? 2 : 1;  // rows of x that are packed together
@@ -25,60 +23,77 @@ struct Product : LinearOperands {
 
 // ---- few rows --------------------------------------------------------------------------------------------------------
 
-// A row of w; its offsets stand in `sum`.
+// Bytes v * kBytes ... of a chunk of `count` levels, as add_products() takes them.
 template <class F>
-void decode_row(const uint8_t* row, int64_t K, const Row& out) {
-    for (int64_t k = 0; k < K; k += kChunk, row += F::kBytes) {
-#pragma GCC unroll 5
-        for (int64_t line = 0; line < F::kBytes; line += 64) __builtin_prefetch(row + kAhead + line, 0, 3);
-        decode_chunk<F>(row, least(kChunk, K - k), out.q + k, out.scale + k / kGroup, out.sum + k / kGroup);
-    }
+[[gnu::always_inline]] inline vi levels_of(const uint8_t* chunk, int v, int64_t count) {
+    constexpr int64_t size = sizeof(Levels);  // more than kBytes where vectors are short
+    Levels levels;
+    vi words;
+    F::levels(chunk, static_cast<int>(v * kBytes / size), count - v * kBytes > 32 ? kParts : 1, levels);
+    __builtin_memcpy(&words, reinterpret_cast<const char*>(&levels) + v * kBytes % size, sizeof words);
+    return F::kSigned ? biased(words) : words;
 }
 
-// kX rows of x by kW decoded rows of w, which are rows n ... of the matrix.
-template <bool kOffset, int kX, int kW>
-void dot_rows(const Product& p, void* x_rows, void* w_rows, int64_t row, int64_t n) {
-    vf sum[kX][kW], below[kX][kW];
-    Row x[kX], w[kW];
-    for (int i = 0; i < kX; ++i) x[i] = p.layout.row(x_rows, row + i);
-    for (int j = 0; j < kW; ++j) w[j] = p.layout.row(w_rows, j);
-    for (int i = 0; i < kX; ++i)
-        for (int j = 0; j < kW; ++j) sum[i][j] = below[i][j] = vf(0.0f);
-    const int64_t K = round_up(p.K, kBytes);  // beyond it a row is zero
-    for (int64_t k = 0; k < K; k += kBytes)
-        for (int j = 0; j < kW; ++j) {
-            const vi levels = biased(load_words(w[j].q + k));
+// kX rows of x by one row of w, chunk by chunk.
+template <class F, int kX>
+struct Dots {
+    vf sum[kX], below[kX];  // below: what the offsets take away
+
+    Dots() {
+        for (int i = 0; i < kX; ++i) sum[i] = below[i] = vf(0.0f);
+    }
+
+    // The first `count` values of a chunk of w, beside values k ... of x.
+    [[gnu::always_inline]] inline void add(const uint8_t* chunk, const Row (&x)[kX], int64_t k, int64_t count) {
+        float scale[kChunk / kGroup], offset[kChunk / kGroup], unit[kX][kChunk / kGroup];
+        F::scales(chunk, static_cast<int>(count / F::kBlock), scale, offset);
+#pragma GCC unroll 4
+        for (int64_t g = 0; g < kChunk / kGroup; g += kWidth)
+#pragma GCC unroll 4
             for (int i = 0; i < kX; ++i) {
-                const vi start = kBiased ? load_words(x[i].minus_fours + k / 4) : broadcast_word(0);
-                sum[i][j] = madd(to_floats(add_products(start, levels, load_words(x[i].q + k))),
-                                 spread_product(w[j].scale + k / kGroup, x[i].scale + k / kGroup), sum[i][j]);
+                store(unit[i] + g, load(scale + g) * load(x[i].scale + k / kGroup + g));
+                if (F::kOffset) below[i] = madd(load(offset + g), load(x[i].sum + k / kGroup + g), below[i]);
+            }
+#pragma GCC unroll 16
+        for (int v = 0; v < kChunk / kBytes; ++v) {
+            if (v * kBytes >= count) break;
+            const vi levels = levels_of<F>(chunk, v, count);
+            const int64_t at = k + v * kBytes;
+#pragma GCC unroll 4
+            for (int i = 0; i < kX; ++i) {
+                const vi start = kZeroLevel<F> != 0 ? load_words(x[i].word_start + at / 4) : broadcast_word(0);
+                const vi products = add_products<F::kSigned>(start, levels, load_words(x[i].q + at));
+                sum[i] = madd(to_floats(products), spread<F::kGroup>(unit[i], v), sum[i]);
             }
         }
-    if (kOffset)
-        for (int64_t g = 0; g < p.layout.K / kGroup; g += kWidth)
-            for (int j = 0; j < kW; ++j)
-                for (int i = 0; i < kX; ++i) below[i][j] = madd(load(w[j].sum + g), load(x[i].sum + g), below[i][j]);
-    for (int i = 0; i < kX; ++i)
-        for (int j = 0; j < kW; ++j)
-            p.out[(row + i) * p.N + n + j] =
-                reduce_add(sum[i][j]) - (kOffset ? reduce_add(below[i][j]) : 0.0f) + (p.bias ? p.bias[n + j] : 0.0f);
-}
+    }
+};
 
-template <bool kOffset, int kX>
-void dot_rows(const Product& p, void* x_rows, void* w_rows, int64_t row, int64_t n, int64_t count) {
-    if (count == kWeights) return dot_rows<kOffset, kX, kWeights>(p, x_rows, w_rows, row, n);
-    for (int64_t j = 0; j < count; ++j)
-        dot_rows<kOffset, kX, 1>(p, x_rows, static_cast<char*>(w_rows) + j * p.layout.bytes(), row, n + j);
+template <class F, int kX>
+void dot_rows(const Product& p, void* x_rows, int64_t row, int64_t n) {
+    Row x[kX];
+    for (int i = 0; i < kX; ++i) x[i] = p.layout.row(x_rows, row + i);
+    Dots<F, kX> dots;
+    const uint8_t* chunk = p.weights(n);
+    int64_t k = 0;
+    for (; k + kChunk <= p.K; k += kChunk, chunk += F::kBytes) {
+#pragma GCC unroll 5
+        for (int64_t line = 0; line < F::kBytes; line += 64) __builtin_prefetch(chunk + kAhead + line, 0, 3);
+        dots.add(chunk, x, k, kChunk);
+    }
+    if (F::kBlock < kChunk && k < p.K) dots.add(chunk, x, k, p.K - k);
+    for (int i = 0; i < kX; ++i)
+        p.out[(row + i) * p.N + n] =
+            reduce_add(dots.sum[i]) - (F::kOffset ? reduce_add(dots.below[i]) : 0.0f) + (p.bias ? p.bias[n] : 0.0f);
 }
 
 template <class F>
-void few_rows(const Product& p, int64_t M, Range columns, void* x_rows, void* w_rows) {
-    for (int64_t n = columns.begin; n < columns.end; n += kWeights) {
-        const int64_t count = least(kWeights, columns.end - n);
-        for (int64_t j = 0; j < count; ++j) decode_row<F>(p.weights(n + j), p.K, p.layout.row(w_rows, j));
+void few_rows(const Product& p, int64_t M, Range columns, void* x_rows) {
+    for (int64_t n = columns.begin; n < columns.end; ++n) {
         int64_t r = 0;
-        for (; r + 2 <= M; r += 2) dot_rows<F::kOffset, 2>(p, x_rows, w_rows, r, n, count);
-        for (; r < M; ++r) dot_rows<F::kOffset, 1>(p, x_rows, w_rows, r, n, count);
+        for (; r + 4 <= M; r += 4) dot_rows<F, 4>(p, x_rows, r, n);
+        for (; r + 2 <= M; r += 2) dot_rows<F, 2>(p, x_rows, r, n);
+        if (r < M) dot_rows<F, 1>(p, x_rows, r, n);
     }
 }
 
@@ -120,12 +135,12 @@ void pack_panel(const Product& p, int64_t n, int64_t count, const BytePanel& pan
     for (int64_t c = 0; c < columns; c += 4)
         for (int64_t k = 0; k < p.layout.K; k += kChunk) {
             for (int64_t i = 0; i < least<int64_t>(4, count - c); ++i) {
-                auto* q = reinterpret_cast<int8_t*>(words + i * kWords);
-                decode_chunk<F>(p.weights(n + c + i) + k / F::kBlock * F::kBlockBytes, least(kChunk, p.K - k), q,
+                auto* levels = reinterpret_cast<uint8_t*>(words + i * kWords);
+                decode_chunk<F>(p.weights(n + c + i) + k / F::kBlock * F::kBlockBytes, least(kChunk, p.K - k), levels,
                                 scale + i * kGroups, offset + i * kGroups);
-                for (int64_t b = 0; kBiased && b < kChunk; b += kBytes) {
-                    const vi v = biased(load_words(q + b));
-                    __builtin_memcpy(q + b, &v, sizeof v);
+                for (int64_t b = 0; F::kSigned && kUnsignedOnly && b < kChunk; b += kBytes) {
+                    const vi v = biased(load_words(levels + b));
+                    __builtin_memcpy(levels + b, &v, sizeof v);
                 }
             }
             if (kMatrices)
@@ -139,7 +154,7 @@ void pack_panel(const Product& p, int64_t n, int64_t count, const BytePanel& pan
 
 // Sums of the products of a group's bytes, MR rows of x from byte k on by the columns of a panel.
 #if defined(__ARM_FEATURE_MATMUL_INT8)
-template <int64_t group, int MR>
+template <class F, int MR>
 [[gnu::always_inline]] inline void multiply_group(const Row* x, int64_t k, int64_t row_bytes, const float* words,
                                                   vi (&total)[MR][kTileVectors]) {
     constexpr int kRowPairs = (MR + 1) / 2, kColumnPairs = 2 * kTileVectors;
@@ -149,7 +164,7 @@ template <int64_t group, int MR>
 #pragma GCC unroll 4
         for (int j = 0; j < kColumnPairs; ++j) sum[i][j] = broadcast_word(0);
 #pragma GCC unroll 4
-    for (int64_t eight = 0; eight < group / 8; ++eight) {
+    for (int64_t eight = 0; eight < F::kGroup / 8; ++eight) {
         vi w[kColumnPairs];
 #pragma GCC unroll 4
         for (int j = 0; j < kColumnPairs; ++j) w[j] = load_words(words + (eight * kColumnPairs + j) * kWidth);
@@ -166,15 +181,15 @@ template <int64_t group, int MR>
         for (int j = 0; j < kTileVectors; ++j) total[i][j] = matrix_row(i % 2, sum[i / 2][2 * j], sum[i / 2][2 * j + 1]);
 }
 #else
-template <int64_t group, int MR>
+template <class F, int MR>
 [[gnu::always_inline]] inline void multiply_group(const Row* x, int64_t k, int64_t, const float* words,
                                                   vi (&total)[MR][kTileVectors]) {
     constexpr int NV = kTileVectors;
 #pragma GCC unroll 8
     for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 2
-        for (int j = 0; j < NV; ++j) total[i][j] = broadcast_word(kBiased ? x[i].minus_group[k / kGroup] : 0);
-    for (int64_t four = 0; four < group / 4; ++four) {
+        for (int j = 0; j < NV; ++j) total[i][j] = broadcast_word(kZeroLevel<F> != 0 ? x[i].group_start[k / kGroup] : 0);
+    for (int64_t four = 0; four < F::kGroup / 4; ++four) {
         vi w[NV];
 #pragma GCC unroll 2
         for (int j = 0; j < NV; ++j) w[j] = load_words(words + j * kWidth);
@@ -185,14 +200,14 @@ template <int64_t group, int MR>
             __builtin_memcpy(&word, x[i].q + k + 4 * four, 4);
             const vi values = broadcast_word(word);
 #pragma GCC unroll 2
-            for (int j = 0; j < NV; ++j) total[i][j] = add_products(total[i][j], w[j], values);
+            for (int j = 0; j < NV; ++j) total[i][j] = add_products<F::kSigned>(total[i][j], w[j], values);
         }
     }
 }
 #endif
 
 // MR rows of x from `row` on by one panel, whose columns are n ...: `tail` of the last vector's exist.
-template <bool kOffset, int64_t group, int MR>
+template <class F, int MR>
 [[gnu::noinline]] void byte_tile(const Product& p, void* x_rows, int64_t row, const BytePanel& panel, int64_t n, int64_t nv,
                                  int64_t tail) {
     constexpr int NV = kTileVectors;
@@ -205,16 +220,16 @@ template <bool kOffset, int64_t group, int MR>
 #pragma GCC unroll 2
         for (int j = 0; j < NV; ++j) sum[i][j] = vf(0.0f);
     const float *scale = panel.scale, *offset = panel.offset;
-    for (int64_t k = 0; k < p.layout.K; k += group) {
+    for (int64_t k = 0; k < p.layout.K; k += F::kGroup) {
         const int64_t g = k / kGroup;
         vi total[MR][NV];
-        multiply_group<group>(x, k, p.layout.bytes(), panel.words + k / 4 * columns, total);
+        multiply_group<F>(x, k, p.layout.bytes(), panel.words + k / 4 * columns, total);
 #pragma GCC unroll 2
         for (int j = 0; j < NV; ++j) {
             const vf unit = load(scale + g * columns + j * kWidth);
 #pragma GCC unroll 8
             for (int i = 0; i < MR; ++i) sum[i][j] = madd(to_floats(total[i][j]), unit * vf(x[i].scale[g]), sum[i][j]);
-            if (!kOffset) continue;
+            if (!F::kOffset) continue;
             const vf below = load(offset + g * columns + j * kWidth);
 #pragma GCC unroll 8
             for (int i = 0; i < MR; ++i) sum[i][j] = nmadd(below, vf(x[i].sum[g]), sum[i][j]);
@@ -243,9 +258,7 @@ void many_rows(const Product& p, int64_t M, Range columns, void* x_rows, void* s
     for (int64_t n = columns.begin; n < columns.end; n += widest) {
         const int64_t count = least(widest, columns.end - n), nv = (count + kWidth - 1) / kWidth;
         const int64_t tail = count - (nv - 1) * kWidth;
-        const auto tile = [&]<int MR>(int64_t row) {
-            byte_tile<F::kOffset, F::kGroup, MR>(p, x_rows, row, panel, n, nv, tail);
-        };
+        const auto tile = [&]<int MR>(int64_t row) { byte_tile<F, MR>(p, x_rows, row, panel, n, nv, tail); };
         pack_panel<F>(p, n, count, panel);
         int64_t r = 0;
         for (; r + kTileRows <= M; r += kTileRows) tile.template operator()<kTileRows>(r);
@@ -261,8 +274,7 @@ bool has_blocks(const Call& call) {
 void quantize_rows(const Call& call, Range rows, void* to) {
     const Product p(call);
     with_format(call.type[operand::Linear::w], [&]<class F>() {
-        for (int64_t r = rows.begin; r < rows.end; ++r)
-            quantize_row<F::kBlock, F::kGroup>(p.x + r * p.K, p.K, p.layout, p.layout.row(to, r));
+        for (int64_t r = rows.begin; r < rows.end; ++r) quantize_row<F>(p.x + r * p.K, p.K, p.layout, p.layout.row(to, r));
     });
 }
 
@@ -279,15 +291,19 @@ void linear(const Call& call, Range units, void* scratch) {
     const Product p(call);
     void* const x_rows = packs(call) ? const_cast<void*>(call.packed) : scratch;
     void* const rest = packs(call) ? scratch : static_cast<char*>(scratch) + M * p.layout.bytes();
-    with_format(call.type[operand::Linear::w],
-                [&]<class F>() { (M <= kFewRows ? few_rows<F> : many_rows<F>)(p, M, units, x_rows, rest); });
+    with_format(call.type[operand::Linear::w], [&]<class F>() {
+        if (M <= kFewRows)
+            few_rows<F>(p, M, units, x_rows);
+        else
+            many_rows<F>(p, M, units, x_rows, rest);
+    });
     finish(call, {0, M}, units);
 }
 
 size_t linear_blocks_scratch_bytes(const Call& call) {
     if (!has_blocks(call)) return 0;
     const Layout layout(call.p.C);
-    const int64_t few = (least(kFewRows, call.p.B * call.p.T) + kWeights) * layout.bytes();
+    const int64_t few = least(kFewRows, call.p.B * call.p.T) * layout.bytes();
     return static_cast<size_t>(largest(few, BytePanel::bytes(layout.K)));
 }
 

@@ -1,4 +1,5 @@
 // Weights of any type as floats.
+#include "cpu/block_formats.h"
 #include "cpu/formats.h"
 
 namespace nib::cpu::NIB_ISA {
@@ -9,11 +10,12 @@ void copy_floats(const T* from, int64_t count, float* out) {
     for_each_vector(count, [&](int64_t i, auto get, auto put) { put(out + i, get(from + i)); });
 }
 
-// out[i] = scale[i / 16] * q[i] - offset[i / 16]
-[[gnu::noinline]] void expand(const int8_t* __restrict q, const float* __restrict scale, const float* __restrict offset,
-                              int64_t count, float* __restrict out) {
+// out[i] = scale[i / 16] * (levels[i] - zero) - offset[i / 16]
+template <class Level>
+[[gnu::noinline]] void expand(const Level* __restrict levels, int zero, const float* __restrict scale,
+                              const float* __restrict offset, int64_t count, float* __restrict out) {
     for (int64_t g = 0; g < count / 16; ++g)
-        for (int k = 0; k < 16; ++k) out[16 * g + k] = scale[g] * static_cast<float>(q[16 * g + k]) - offset[g];
+        for (int k = 0; k < 16; ++k) out[16 * g + k] = scale[g] * static_cast<float>(levels[16 * g + k] - zero) - offset[g];
 }
 
 }  // namespace
@@ -26,10 +28,13 @@ void unpack(DType type, const void* row, int64_t first, int64_t count, float* ou
         const uint8_t* blocks = static_cast<const uint8_t*>(row) + first / F::kBlock * F::kBlockBytes;
         for (int64_t i = 0; i < count; i += kChunk, blocks += F::kBytes) {
             const int64_t values = least(kChunk, count - i);
-            int8_t q[kChunk];
+            uint8_t levels[kChunk];
             float scale[kChunk / 16], offset[kChunk / 16] = {};
-            decode_chunk<F>(blocks, values, q, scale, offset);
-            expand(q, scale, offset, values, out + i);
+            decode_chunk<F>(blocks, values, levels, scale, offset);
+            if (F::kSigned)
+                expand(reinterpret_cast<const int8_t*>(levels), 0, scale, offset, values, out + i);
+            else
+                expand(levels, F::kZero, scale, offset, values, out + i);
         }
     });
 }
