@@ -130,21 +130,6 @@ void add_rows(const float* source, int64_t ld, int64_t depth, int64_t count, flo
                         [&](int64_t i, auto get, auto put) { put(sum + i, get(sum + i) + get(source + k * ld + i)); });
 }
 
-// Brings two blocks of `depth` rows into the cache, a few lines at a time, while something else is computed.
-struct Prefetch {
-    const float *a, *b;
-    int64_t lda, na, ldb, nb, rows, row = 0, at = 0;
-    Prefetch(const float* a_, int64_t lda_, int64_t na_, const float* b_, int64_t ldb_, int64_t nb_, int64_t rows_)
-        : a(a_), b(b_), lda(lda_), na(na_), ldb(ldb_), nb(nb_), rows(rows_) {}
-    void fetch(int64_t lines) {
-        for (; lines > 0 && row < rows; --lines) {
-            __builtin_prefetch(at < na ? a + row * lda + at : b + row * ldb + at - na, 0, 3);
-            at += 16;
-            if (at >= na + nb) at = 0, ++row;
-        }
-    }
-};
-
 }  // namespace
 
 void linear_many_rows(const Call& call, Range units, void* scratch) {
@@ -215,22 +200,16 @@ void linear_backward_weight(const Call& call, Range outputs, void* scratch) {
             if (db && c == 0)
                 add_rows(dpre + r * N + outputs.begin, N, depth, count, db + outputs.begin,
                          r > 0 || call.adds_weight(O::db));
-            Prefetch next(x + (r + depth) * C + c, C, columns, dpre + (r + depth) * N + outputs.begin, N, count,
-                          least(kWeightDepth, R - r - depth));
-            const int64_t tiles = panels.count * ((count + kMR - 1) / kMR);
-            const int64_t lines = ((columns + count) / 16 + 2) * depth / tiles + 1;
             for (int64_t g = 0; g < count; g += kGroup) {
                 const int64_t group = least(kGroup, count - g);
                 pack_columns(dpre + r * N + outputs.begin + g, N, depth, group, left);
                 for (int64_t p = 0; p < panels.count; ++p) {
                     const int64_t at = panels.first(p) * kWidth;
-                    for (int64_t i = 0; i < group; i += kMR) {
-                        next.fetch(lines);
+                    for (int64_t i = 0; i < group; i += kMR)
                         panel_product<false>(least<int64_t>(kMR, group - i), depth,
                                              Left{left + i / kMR * kTileStride, 1, kMR}, right + at * depth,
                                              panels.width(p), columns - at, dw + (outputs.begin + g + i) * C + c + at, C,
                                              nullptr, start);
-                    }
                 }
             }
         }
