@@ -28,12 +28,12 @@ def compare_prompt(nib, table, name, model, case, exact, isas, work):
     for isa in isas:
         logits = nib.logits(model, ids, work / "logits.npy", isa)[-1]
         order = np.argsort(-logits, kind="stable")[: len(best) if exact else 1]
-        table.line(f"{name}: {prompt!r}, {isa}", best=list(order) == list(best[: len(order)]),
-                   logits=(relative_error(logits[list(best)], expected), F32_BOUND if exact else Q4_1_BOUND))
+        error = relative_error(logits[list(best)], expected), F32_BOUND if exact else Q4_1_BOUND
+        table.line(f"{name}: {prompt!r}, {isa}", {"best": list(order) == list(best[: len(order)]), "logits": error})
     answer = case["greedy16"][len(ids):]
     written = write(nib, model, len(answer), "-p", prompt)
-    table.line(f"{name}: {prompt!r}, written", ids=nib.tokens(model, prompt) == ids,
-               text=judged(written["ids"] == answer and prompt + written["text"] == case["text"], exact))
+    same = written["ids"] == answer and prompt + written["text"] == case["text"]
+    table.line(f"{name}: {prompt!r}, written", {"ids": nib.tokens(model, prompt) == ids, "text": judged(same, exact)})
 
 
 def compare_chat(nib, table, name, model, case, exact):
@@ -42,8 +42,8 @@ def compare_chat(nib, table, name, model, case, exact):
     prompt = nib("tokenize", model, "--decode", " ".join(map(str, ids)))
     written = write(nib, model, 2 * len(answer), "-p", prompt)
     text = prompt + written["text"] + nib("tokenize", model, "--decode", str(answer[-1]))
-    table.line(f"{name}: a chat", ids=nib.tokens(model, prompt) == ids,
-               text=judged(written["ids"] == answer and written["stopped"] and text == case["text"], exact))
+    same = written["ids"] == answer and written["stopped"] and text == case["text"]
+    table.line(f"{name}: a chat", {"ids": nib.tokens(model, prompt) == ids, "text": judged(same, exact)})
 
 
 def judged(same, exact):
@@ -64,7 +64,7 @@ def compare_vocabulary(nib, table, vocabulary, work):
         (work / "text").write_bytes(text)
         got = [int(t) for t in nib("tokenize", vocabulary, "--file", work / "text").split()]
         same += got == [1] + ids
-    table.line(f"Llama's vocabulary: {same} of {len(texts)} hard texts", ids=same == len(texts))
+    table.line(f"Llama's vocabulary: {same} of {len(texts)} hard texts", {"ids": same == len(texts)})
 
 
 def main():

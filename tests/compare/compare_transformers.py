@@ -11,7 +11,8 @@ Each row of families.py becomes a small random folder, which nib converts. Then,
     norms       of all gradients, before each of these steps: likewise
 and once:
     same file   converted, exported, converted again: byte for byte
-    same logits of the exported folder in transformers, bit for bit, and the same ids from both tokenizers and nib's
+    same logits of the exported folder in transformers, bit for bit
+    same ids    of a text from both folders' tokenizers and from nib's
 
 The reference computes in double precision (but for what transformers always does in single: RMS norms, softmax, rotary angles). The
 line "PyTorch f32" has PyTorch's own distance from it: what rounding alone does, with nothing to hold it to.
@@ -89,8 +90,8 @@ def there_and_back(nib, hf, folder, model, out):
         hf(name, "--tokens", " ".join(map(str, TOKENS)), "-o", out / "logits")
         logits.append(np.load(out / "logits" / "logits.npy"))
     ids = [transformers.AutoTokenizer.from_pretrained(name).encode(TEXT) for name in (folder, out / "exported")]
-    return dict(same_file=model.read_bytes() == (out / "again.gguf").read_bytes(),
-                same_logits=np.array_equal(*logits) and ids[0] == ids[1] == nib.tokens(model, TEXT))
+    return {"same file": model.read_bytes() == (out / "again.gguf").read_bytes(), "same logits": np.array_equal(*logits),
+            "same ids": ids[0] == ids[1] == nib.tokens(model, TEXT)}
 
 
 def compare(family, nib, program, hf, isas, seed, table, work):
@@ -100,12 +101,12 @@ def compare(family, nib, program, hf, isas, seed, table, work):
     reference, single = Reference(hf, folder, work / "f64", seed, "--f64"), Reference(hf, folder, work / "f32", seed)
     reference.write_batches(work / "batches.gguf")
     errors = reference.errors(single.logits, single.gradients, single.steps)
-    table.line(f"{family.name}: PyTorch f32", **{k: f"{error:.1e}" for k, (error, _) in errors.items()})
+    table.line(f"{family.name}: PyTorch f32", {k: f"{error:.1e}" for k, (error, _) in errors.items()})
     for isa in isas:
         logits = nib.logits(model, TOKENS, work / "logits.npy", isa)
         gradients, steps = train(nib, program, model, work / "batches.gguf", work, isa)
-        table.line(f"  nib, {isa}", **reference.errors(logits, gradients, steps))
-    table.line("  there and back", **there_and_back(nib, hf, folder, model, work))
+        table.line(f"  nib, {isa}", reference.errors(logits, gradients, steps))
+    table.line("  there and back", there_and_back(nib, hf, folder, model, work))
 
 
 def main():
@@ -123,7 +124,7 @@ def main():
     if missing or not chosen:
         sys.exit(f"families.py has no row for {', '.join(missing) or a.only}")
     table = Table(f"Beside PyTorch {torch.__version__} in f64 and transformers {transformers.__version__}; bound {BOUND:.0e}",
-                  "logits", "gradients", "losses", "norms", "same file", "same logits")
+                  "logits", "gradients", "losses", "norms", "same file", "same logits", "same ids")
     for family in chosen:
         with tempfile.TemporaryDirectory() as work:
             isas = [a.isa] if a.isa else nib.isas

@@ -3,6 +3,7 @@
 A new family, or something that one lets vary, is a row here. transformers makes the model, so whatever it has a class for can be one.
 """
 import json
+import pathlib
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ def rope(kind, theta, **options):
 
 
 LLAMA3 = rope("llama3", 500.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
+
+TEXT = pathlib.Path(__file__).resolve().parents[2] / "tools/demo/fables.txt"  # of the tokenizer
 
 FAMILIES = [
     Family("gpt2", "gpt2", "gpt2"),
@@ -63,8 +66,8 @@ class HfFamily:
 
 
 def make_folder(family, folder, hf, seed=0):
-    """A random model of the family in `folder`, as transformers saves it, with a tokenizer of bytes."""
-    hf("--family", family.like, "--seed", seed, "-d", folder)
+    """A random model of the family in `folder`, as transformers saves it, with a small tokenizer."""
+    hf("--family", family.like, "--seed", seed, "--text", TEXT, "-d", folder)
     config = json.loads((folder / "config.json").read_text())
     name = family.model or config["architectures"][0].removesuffix("ForCausalLM").removesuffix("LMHeadModel")
     for key in ("architectures", "model_type", "pad_token_id"):  # PyTorch does not train the embedding of a padding token

@@ -52,20 +52,22 @@ class Table:
 
     def __init__(self, title, *columns):
         self.columns, self.failures, self.checks = columns, 0, 0
-        print(f"{title}\n{'':44s}" + "".join(f"{c:>14s}" for c in columns))
+        print(f"{title}\n{'':48s}" + "".join(f"{c:>19s}" for c in columns))
 
-    def line(self, name, **cells):
-        """A cell is (error, bound), a truth, or a text that is not judged; named after its column, spaces as `_`."""
-        words = []
-        for column in self.columns:
-            cell = cells.pop(column.replace(" ", "_"), "")
-            good = cell[0] <= cell[1] if isinstance(cell, tuple) else cell is not False
-            self.checks += not isinstance(cell, str)
-            self.failures += not good
-            word = f"{cell[0]:.1e}" if isinstance(cell, tuple) else cell if isinstance(cell, str) else "yes" if cell else "NO"
-            words.append(f"{word if good else '! ' + word:>14s}")
-        assert not cells, f"no such column: {cells}"
-        print(f"{name:44s}" + "".join(words), flush=True)
+    def line(self, name, cells):
+        """Cells by column: (error, bound), a truth, or a text that is not judged."""
+        assert not cells.keys() - set(self.columns), cells
+        print(f"{name:48s}" + "".join(f"{self.judge(cells.get(c, '')):>19s}" for c in self.columns), flush=True)
+
+    def judge(self, cell):
+        if isinstance(cell, str):
+            return cell
+        error, bound = cell if isinstance(cell, tuple) else (not cell, 0)
+        good = error <= bound
+        self.checks += 1
+        self.failures += not good
+        word = f"{error:.1e}" if isinstance(cell, tuple) else "yes" if good else "NO"
+        return word if good else "! " + word
 
 
 def finish(*tables):
