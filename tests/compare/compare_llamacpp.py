@@ -29,9 +29,11 @@ BOUNDS = dict(f32=1e-5, f16=1e-3, q8_0=3e-2, q4_0=3e-2)
 GELU_BOUND = 1e-3  # at least, where llama.cpp's GELU is a table of f16
 SMOLLM2_BOUND = 5e-2  # 30 layers of Q4_1
 TOKENS = [5, 99, 0, 311, 42, 42, 7, 256, 18, 130, 201, 64, 3, 3, 77, 290, 12, 55, 160, 31]
-TEXTS = ["Hello world", " Hello  world\n\n\n  \t x", "3.14159 is 12345678 or 9", "It's I'LL we'Ve", "na\u00efve caf\u00e9 \u4f60\u597d\uff0c\u4e16\u754c",
-         "\U0001f600\U0001f468\u200d\U0001f469\u200d\U0001f467 \u0915\u094d\u0937 e\u0301", "<|im_start|>user\nWhat is 2+2?<|im_end|>\n", "def f(x):\n\treturn x**2  # x\u00b2\r\n",
-         "\u00a0\u2009\u3000 spaces", "ALL CAPS, CamelCase_and_snake 100% $5.00 a/b\\c"]
+TEXTS = ["Hello world", " Hello  world\n\n\n  \t x", "3.14159 is 12345678 or 9", "It's I'LL we'Ve",
+         "na\u00efve caf\u00e9 \u4f60\u597d\uff0c\u4e16\u754c", "\u00a0\u2009\u3000 spaces",
+         "\U0001f600\U0001f468\u200d\U0001f469\u200d\U0001f467 \u0915\u094d\u0937 e\u0301",
+         "<|im_start|>user\nWhat is 2+2?<|im_end|>\n", "def f(x):\n\treturn x**2  # x\u00b2\r\n",
+         "ALL CAPS, CamelCase_and_snake 100% $5.00 a/b\\c"]
 
 
 class LlamaCpp:

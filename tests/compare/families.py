@@ -1,6 +1,7 @@
 """The models that are compared: a row for each thing in which the families of nib's architecture table differ.
 
-A new family, or something that one lets vary, is a row here. transformers makes the model, so whatever it has a class for can be one.
+A new family, or something that one lets vary, is a row here. transformers makes the model, so whatever it has a class for can
+be one.
 """
 import json
 import pathlib
@@ -34,7 +35,8 @@ TEXT = pathlib.Path(__file__).resolve().parents[2] / "tools/demo/fables.txt"  # 
 FAMILIES = [
     Family("gpt2", "gpt2", "gpt2"),
     Family("gpt2, untied, relu", "gpt2", "gpt2", changes=dict(tie_word_embeddings=False, activation_function="relu", n_inner=96)),
-    Family("gpt2, gelu, 3 heads", "gpt2", "gpt2", changes=dict(activation_function="gelu", n_embd=96, n_head=3, layer_norm_epsilon=1e-3)),
+    Family("gpt2, gelu, 3 heads", "gpt2", "gpt2",
+           changes=dict(activation_function="gelu", n_embd=96, n_head=3, layer_norm_epsilon=1e-3)),
     Family("llama", "llama", "llama"),
     Family("llama, tied", "llama", "llama", changes=dict(tie_word_embeddings=True, rms_norm_eps=1e-5)),
     Family("llama, grouped heads", "llama", "llama", changes=dict(num_key_value_heads=2, head_dim=24)),
