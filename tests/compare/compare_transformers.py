@@ -68,7 +68,7 @@ class Reference:
         """Cells of a table. Tensors of other names are an infinite error."""
         worst = np.inf
         if gradients.keys() == self.gradients.keys():
-            worst = max(relative_error(gradients[n], g) for n, g in self.gradients.items())
+            worst = np.max([relative_error(gradients[n], g) for n, g in self.gradients.items()])  # a NaN is the worst
         losses, norms = np.max(np.abs(steps / self.steps - 1), axis=1)
         errors = dict(logits=relative_error(logits, self.logits), gradients=worst, losses=losses, norms=norms)
         return {name: (error, BOUND) for name, error in errors.items()}
