@@ -1,4 +1,4 @@
-# nib's build. What the goals are: `make help`. The parts are in mk/: kernels, shaders, packages, sanitizers, fuzzers.
+# nib's build. What the goals are: `make help`. The parts are in mk/: kernels, shaders, packages, sanitizers, fuzzers, comparisons.
 #:
 #: make                   build/nib
 #: make test              build and run all tests (FILTER='Gguf*' runs some); full output in build/test.log
@@ -6,6 +6,7 @@
 #: make bench             measure the kernels and models on this machine
 #: make asan | tsan       the tests under Address+UB sanitizer | under thread sanitizer (TSAN_FILTER='Parallel*')
 #: make fuzz              run every fuzzer for FUZZ_SECONDS=60 (clang)
+#: make compare           numbers beside PyTorch's and llama.cpp's: docs/comparing.md
 #: make format            clang-format over all sources
 #: make install           PREFIX=/usr/local DESTDIR=
 #: make deps FOR=test     only install the Debian packages that a goal needs
@@ -60,7 +61,7 @@ static_lib = $(if $(CROSS),$(SYSROOT)/usr/lib/$(CROSS)/$1,$(shell $(CXX) -print-
 NIB_LIBS   = $(call static_lib,libutf8proc.a) $(call static_lib,libpcre2-8.a)
 TEST_LIBS  = $(call static_lib,libgtest_main.a) $(call static_lib,libgtest.a)
 
-.PHONY: all test probe demo bench asan tsan fuzz format install deps clean help FORCE
+.PHONY: all test probe demo bench compare asan tsan fuzz format install deps clean help FORCE
 all: $(NIB)
 deps: $(DEPS_OK)
 FORCE:
@@ -102,7 +103,7 @@ $(TESTS): $(NIB_OBJ) $(TEST_OBJ) $(BUILD)/.sources
 	$(link)
 	$(Q)$(LINK_O) $(TEST_LIBS) $(NIB_LIBS) $(LDFLAGS) -o $@
 
-include mk/fuzz.mk
+include mk/fuzz.mk mk/compare.mk
 -include $(patsubst %.o,%.d,$(NIB_OBJ) $(TOOL_OBJ) $(TEST_OBJ)) $(PRECOMPILED).d
 
 # ---- tests: GoogleTest's cases and the scripts tests/*.sh, which find $NIB, $OBJ and $NM in their environment ----------

@@ -1,0 +1,85 @@
+"""The models that are compared: a row for each thing in which the families of nib's architecture table differ.
+
+A new family, or something that one lets vary, is a row here. transformers makes the model, so whatever it has a class for can
+be one.
+"""
+import json
+import pathlib
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from importlib.util import module_from_spec, spec_from_file_location
+from io import StringIO
+
+import torch
+import transformers
+
+
+@dataclass
+class Family:
+    name: str
+    arch: str  # in nib's table
+    like: str  # the family of hf_family.py whose sizes and tokenizer it has
+    model: str = ""  # transformers' class without ForCausalLM, where it is another one
+    changes: dict = field(default_factory=dict)  # of config.json
+
+
+def rope(kind, theta, **options):
+    return {"rope_parameters": {"rope_type": kind, "rope_theta": theta, **options}}
+
+
+LLAMA3 = rope("llama3", 500.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
+
+TEXT = pathlib.Path(__file__).resolve().parents[2] / "tools/demo/fables.txt"  # of the tokenizer
+
+FAMILIES = [
+    Family("gpt2", "gpt2", "gpt2"),
+    Family("gpt2, untied, relu", "gpt2", "gpt2", changes=dict(tie_word_embeddings=False, activation_function="relu", n_inner=96)),
+    Family("gpt2, gelu, 3 heads", "gpt2", "gpt2",
+           changes=dict(activation_function="gelu", n_embd=96, n_head=3, layer_norm_epsilon=1e-3)),
+    Family("llama", "llama", "llama"),
+    Family("llama, tied", "llama", "llama", changes=dict(tie_word_embeddings=True, rms_norm_eps=1e-5)),
+    Family("llama, grouped heads", "llama", "llama", changes=dict(num_key_value_heads=2, head_dim=24)),
+    Family("llama, biases", "llama", "llama", changes=dict(attention_bias=True, mlp_bias=True, num_key_value_heads=1)),
+    Family("llama, linear scaling", "llama", "llama", changes=rope("linear", 1000.0, factor=2.5)),
+    Family("llama, Llama 3's scaling", "llama", "llama", changes=LLAMA3 | dict(tie_word_embeddings=True)),
+    Family("mistral", "llama", "llama", "Mistral", dict(num_key_value_heads=2, sliding_window=None)),
+    Family("qwen2", "qwen2", "llama", "Qwen2", dict(num_key_value_heads=2)),
+    Family("qwen2, tied", "qwen2", "llama", "Qwen2", dict(tie_word_embeddings=True) | rope("default", 1000000.0)),
+]
+
+
+class HfFamily:
+    """hf_family.py (see the README beside it), called with its own arguments, but without a process for each call."""
+
+    def __init__(self, path):
+        spec = spec_from_file_location("hf_family", path)
+        self.module = module_from_spec(spec)
+        spec.loader.exec_module(self.module)
+        transformers.utils.logging.set_verbosity_error()
+
+    def __call__(self, *arguments):
+        before, sys.argv = sys.argv, ["hf_family.py", *map(str, arguments)]
+        try:
+            with redirect_stdout(StringIO()):
+                self.module.main()
+        finally:
+            sys.argv = before
+
+
+def make_folder(family, folder, hf, seed=0):
+    """A random model of the family in `folder`, as transformers saves it, with a small tokenizer."""
+    hf("--family", family.like, "--seed", seed, "--text", TEXT, "-d", folder)
+    config = json.loads((folder / "config.json").read_text())
+    name = family.model or config["architectures"][0].removesuffix("ForCausalLM").removesuffix("LMHeadModel")
+    for key in ("architectures", "model_type", "pad_token_id"):  # PyTorch does not train the embedding of a padding token
+        del config[key]
+    config = getattr(transformers, name + "Config")(**config | family.changes)
+    torch.manual_seed(seed)
+    model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    with torch.no_grad():
+        for parameter, values in model.named_parameters():  # norms and biases too: at 1 and 0 they would hide errors
+            matrix = values.dim() > 1
+            norm = not matrix and parameter.endswith("weight")
+            values.normal_(1.0 if norm else 0.0, 0.8 * config.hidden_size**-0.5 if matrix else 0.1)
+    model.save_pretrained(folder)
