@@ -49,7 +49,7 @@ constexpr size_t kMaxPrompt = size_t{64} << 20;  // bytes
 struct Options {
     std::string model, prompt, prompt_file, tokens;
     bool has_prompt = false, has_tokens = false, has_seed = false;
-    EncodeOptions encode{.advice = "remove it or use --skip-unknown"};
+    EncodeOptions encode;
     GenerateOptions generate;
     int samples = 1;
     std::optional<std::string> end_token;

@@ -54,6 +54,11 @@ void fail(const char* format, ...) {
     throw Error(text);
 }
 
+void fail_with(Remedy remedy, const char* format, ...) {
+    NIB_FORMAT_TEXT;
+    throw Error(text, remedy);
+}
+
 void fail_usage(const char* format, ...) {
     NIB_FORMAT_TEXT;
     throw UsageError(text);
