@@ -8,7 +8,7 @@
 namespace nib {
 
 Graph::Gradient Graph::gradient(Tensor t) {
-    const auto id = static_cast<size_t>(t.id);
+    const size_t id = number(t);
     if (gradients_[id]) return {gradients_[id], true};
     const TensorInfo about = info(t);
     if (about.base >= 0) {  // the same part of the gradient of the whole
@@ -32,15 +32,18 @@ Graph::Gradient Graph::gradient(Tensor t) {
 }
 
 void Graph::accumulate(std::initializer_list<Gradient> outputs) {
+    if (nodes_.empty() || outputs.size() > kMaxOut) fail("there is no node with so many outputs");
     unsigned bits = 0, i = 0;
     for (const Gradient& g : outputs) bits |= static_cast<unsigned>(g.adds) << i++;
     nodes_.back().accumulate = static_cast<uint8_t>(bits);
 }
 
 void Graph::set_gradient(Tensor t, Tensor gradient) {
-    CHECK(!has_gradient(t) && info(t).shape == info(gradient).shape);
-    gradients_[static_cast<size_t>(t.id)] = gradient;
-    gradient_is_whole_[static_cast<size_t>(t.id)] = true;
+    if (has_gradient(t) || info(t).shape != info(gradient).shape)
+        fail("a tensor %s has a gradient already, or not one of shape %s", info(t).shape.text().c_str(),
+             info(gradient).shape.text().c_str());
+    gradients_[number(t)] = gradient;
+    gradient_is_whole_[number(t)] = true;
 }
 
 // Records nodes [begin, end) once more, on new tensors in place of those that only they use; returns them. What later nodes
@@ -88,7 +91,7 @@ std::vector<Node> Graph::record_again(size_t begin, size_t end) {
 }
 
 void Graph::record_backward(bool recompute) {
-    CHECK(mode_ == Mode::Train);
+    if (mode_ != Mode::Train) fail("a graph for inference has no backward pass");
     const auto differentiate = [&](const Node& node) {
         const Tensor y = node[kMaxIn];
         const auto rule = op_info(node.op).gradient;

@@ -117,6 +117,7 @@ struct Node {
     bool has_f16_activation() const;
 };
 
+/// Wrong use (shapes that do not fit, a tensor of another graph, an operation of the other mode) throws Error.
 class Graph {
 public:
     /// `activations`: what norm, attention and linear without residual give, F32 or F16; the residual stream, losses and
@@ -130,7 +131,7 @@ public:
     /// A tensor that the host fills before a run: ids, targets, positions.
     Tensor input(const char* name, Shape shape, DType type, RowCount row_count = -1);
     /// Asks for the gradient of an input, which has none otherwise.
-    void want_gradient(Tensor input) { wants_gradient_[static_cast<size_t>(input.id)] = true; }
+    void want_gradient(Tensor input) { wants_gradient_[number(input)] = true; }
     /// Keeps `t` readable after the run.
     Tensor output(Tensor t);
 
@@ -176,7 +177,7 @@ public:
     /// are computed again.
     LogProbs log_probs(Tensor x, const LinearWeights& head, Tensor targets);
 
-    const TensorInfo& info(Tensor t) const { return tensors_[static_cast<size_t>(t.id)]; }
+    const TensorInfo& info(Tensor t) const { return tensors_[number(t)]; }
     const std::vector<TensorInfo>& tensors() const { return tensors_; }
     const std::vector<Node>& nodes() const { return nodes_; }
     /// Additions and multiplications of its matrix products, with all rows in use.
@@ -210,15 +211,17 @@ public:
     Gradient gradient(Tensor t);
     /// The same if it is wanted, else nothing.
     Gradient gradient_if_wanted(Tensor t) { return wants_gradient(t) ? gradient(t) : Gradient{}; }
-    bool has_gradient(Tensor t) const { return static_cast<bool>(gradients_[static_cast<size_t>(t.id)]); }
+    bool has_gradient(Tensor t) const { return static_cast<bool>(gradients_[number(t)]); }
     /// Whether some trained weight is behind t.
-    bool wants_gradient(Tensor t) const { return t && wants_gradient_[static_cast<size_t>(t.id)]; }
+    bool wants_gradient(Tensor t) const { return t && wants_gradient_[number(t)]; }
     /// Makes `gradient` the gradient of t, which must not have one.
     void set_gradient(Tensor t, Tensor gradient);
     /// Sets which outputs the last node adds to.
     void accumulate(std::initializer_list<Gradient> outputs);
 
 private:
+    size_t number(Tensor t) const;
+    void require_inference(const char* what) const;
     uint32_t dropout_threshold(float probability) const;
     Params attention_params(const Qkv& qkv, const AttentionOptions& options);
     LogProbs head(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool is_loss);

@@ -38,7 +38,7 @@ private:
 /// A fixed set of threads; the caller of run() is thread 0.
 class ThreadPool {
 public:
-    /// Error when the system does not start so many.
+    /// Error for less than one, and when the system does not start so many.
     explicit ThreadPool(int threads);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;

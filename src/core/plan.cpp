@@ -239,7 +239,8 @@ Plan compile(Graph graph, Backend& backend, std::shared_ptr<const Arena> arena) 
                  node.has_f16_activation() ? " on activations of f16; keep them as f32" : ", which this model needs");
     plan.backend = &backend;
     plan.arena = arena ? std::move(arena) : std::make_shared<const Arena>(backend, plan.arena_bytes);
-    CHECK(plan.arena->bytes() >= plan.arena_bytes);
+    if (plan.arena->bytes() < plan.arena_bytes)
+        fail("an arena of %zu bytes is too small for a plan of %zu", plan.arena->bytes(), plan.arena_bytes);
     for (TensorInfo& t : plan.tensors)
         if (t.base < 0 && t.where.buffer < 0) t.where.buffer = plan.arena->buffer();
     for (TensorInfo& t : plan.tensors)
@@ -249,6 +250,22 @@ Plan compile(Graph graph, Backend& backend, std::shared_ptr<const Arena> arena) 
         }
     backend.prepare(plan);
     return plan;
+}
+
+const TensorInfo& Plan::info(Tensor t) const {
+    if (!t || t.id >= static_cast<int>(tensors.size())) fail("a tensor is missing, or of another graph than the plan");
+    return tensors[static_cast<size_t>(t.id)];
+}
+
+void Plan::set_bytes(Tensor t, std::span<const std::byte> bytes) const {
+    if (bytes.size() != info(t).bytes())
+        fail("input `%s` takes %zu bytes, not %zu", info(t).name.c_str(), info(t).bytes(), bytes.size());
+    backend->upload(locate(t), bytes);
+}
+
+void Plan::get_bytes(Tensor t, std::span<std::byte> bytes) const {
+    if (bytes.size() > info(t).bytes()) fail("a tensor has %zu bytes, not %zu", info(t).bytes(), bytes.size());
+    backend->download(locate(t), bytes);
 }
 
 // ---- text ------------------------------------------------------------------------------------------------------------

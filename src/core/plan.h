@@ -42,20 +42,22 @@ struct Plan {
     size_t arena_bytes = 0;
     std::unique_ptr<Executable> executable;
 
-    Location locate(Tensor t) const { return tensors[static_cast<size_t>(t.id)].where; }
+    /// Error for a tensor of another graph.
+    const TensorInfo& info(Tensor t) const;
+    Location locate(Tensor t) const { return info(t).where; }
     void run(const Step& step) const { backend->run(*this, step); }
-    /// Fills an input. Sizes must match.
+    /// Fills an input. Error unless there is a value for each of its elements.
     template <class T>
     void set(Tensor t, std::span<const T> values) const {
-        CHECK(values.size_bytes() == tensors[static_cast<size_t>(t.id)].bytes());
-        backend->upload(locate(t), std::as_bytes(values));
+        set_bytes(t, std::as_bytes(values));
     }
-    /// Reads the first values of an input or output.
+    /// Reads the first values of an input or output. Error if it has fewer.
     template <class T>
     void get(Tensor t, std::span<T> values) const {
-        CHECK(values.size_bytes() <= tensors[static_cast<size_t>(t.id)].bytes());
-        backend->download(locate(t), std::as_writable_bytes(values));
+        get_bytes(t, std::as_writable_bytes(values));
     }
+    void set_bytes(Tensor t, std::span<const std::byte> bytes) const;
+    void get_bytes(Tensor t, std::span<std::byte> bytes) const;
     /// For people, one line per node: stage, op, outputs and inputs with types, shapes, places and lifetimes.
     std::string text() const;
     /// One of them without places.
@@ -71,7 +73,8 @@ void place(Plan& plan, size_t segment);
 size_t arena_bytes(const Graph& graph, const Backend& backend);
 
 /// Schedules, places and prepares, in an arena of its own unless one is given. Throws Error if the backend lacks an op or
-/// memory, before anything has run. In a shared arena, inputs must be set before every run.
+/// memory, or the given arena is too small, before anything has run. In a shared arena, inputs must be set before every
+/// run.
 Plan compile(Graph graph, Backend& backend, std::shared_ptr<const Arena> arena = {});
 
 }  // namespace nib

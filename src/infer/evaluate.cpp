@@ -14,7 +14,7 @@ constexpr int64_t kRows = 4096, kMaxBatch = 64;  // of a batch, when the caller 
 
 Evaluator::Evaluator(Backend& backend, const ModelConfig& config, const Weights& weights, std::vector<int64_t> ends,
                      const EvaluationOptions& options)
-    : ends_(std::move(ends)) {
+    : ends_(std::move(ends)), vocab_(config.vocab) {
     if (ends_.empty() || options.batch < 0) fail("there is no text to evaluate, or the batch is negative");
     int64_t longest = 0;
     for (size_t i = 0; i < ends_.size(); ++i) {
@@ -87,6 +87,7 @@ Evaluation Evaluator::run(const Reader& read, const Progress& progress) {
             more = next(window);
         }
         inputs_.set(plan_, ids, positions_);
+        check_tokens(targets, vocab_, true);
         plan_.set<int32_t>(targets_, targets);
         plan_.run({});
         plan_.get(scores_.logp, std::span(logp));

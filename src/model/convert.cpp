@@ -137,7 +137,7 @@ ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports&
     refuse_same_file(request.output, request.input);
     refuse_existing_output(request.output, request.overwrite);
     read_config(file);
-    CHECK(request.type.has_value());
+    if (!request.type) fail("%s: to which type?", printable(request.input).c_str());
     const DType type = *request.type;
 
     GgufWriter writer;
