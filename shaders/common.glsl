@@ -65,18 +65,20 @@ bool has(int operand) { return (kPresent >> operand & 1u) != 0u; }
 bool is_vec4(int operand) { return (kVec4Tensors >> operand & 1u) != 0u; }
 uint type_of(int operand) { return (operand < 6 ? kTypes0 : kTypes1) >> operand % 6 * 5 & 31u; }
 
-// Push::flags, as in src/vulkan/dispatch.h.
+#define FLAG(name, bit) const uint name = bit;
+#include "vulkan/flags.inc"
+
 bool flag(uint bit) { return (p.flags >> bit & 1u) != 0u; }
-bool is_causal() { return flag(16); }
-bool is_rms() { return flag(17); }
-bool is_interleaved() { return flag(18); }
-bool is_inverse() { return flag(19); }
-bool has_decay() { return flag(20); }
+bool is_causal() { return flag(kCausal); }
+bool is_rms() { return flag(kRms); }
+bool is_interleaved() { return flag(kInterleaved); }
+bool is_inverse() { return flag(kInverse); }
+bool has_decay() { return flag(kDecay); }
 
 /// Whether to add to an output rather than overwrite it. Gradients of weights also add up over micro-batches.
 bool adds(int operand) {
     const uint output_number = operand - kMaxIn;
-    return flag(output_number) || flag(4 + output_number) && step_values.accumulate != 0u;
+    return flag(kAdds + output_number) || flag(kAddsWeight + output_number) && step_values.accumulate != 0u;
 }
 
 /// Rows in use in this run of `all` that begin with row `first`; at `bit` of the flags is the number of the count, or 0.
@@ -86,9 +88,9 @@ uint live(uint bit, uint all, uint first) {
     return rows == 0 ? all : min(max(rows, first) - first, all);
 }
 /// As Call's rows(), key_rows() and gathered_rows().
-uint live_rows() { return live(8, p.B * p.T, p.first_row); }
-uint live_key_rows() { return live(12, p.B * p.S, 0); }
-uint gathered_rows() { return live(12, p.N, 0); }
+uint live_rows() { return live(kRowCountAt, p.B * p.T, p.first_row); }
+uint live_key_rows() { return live(kKeyRowCountAt, p.B * p.S, 0); }
+uint gathered_rows() { return live(kKeyRowCountAt, p.N, 0); }
 
 /// Number of this workgroup.
 uint group() { return p.first + gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }

@@ -55,17 +55,10 @@ struct Push {
 };
 static_assert(sizeof(Push) <= 128);  // the least that Vulkan promises
 
-/// Where in Push::flags what begins.
+/// Bits of Push::flags.
 enum Flag : uint32_t {
-    kAdds = 0,            // bit i: output i is added to,
-    kAddsWeight = 4,      // or where Step::accumulate is 1, since it is the gradient of a weight
-    kRowCountAt = 8,      // 4 bits: Node::row_count + 1
-    kKeyRowCountAt = 12,  // 4 bits: Node::key_row_count + 1
-    kCausal = 16,
-    kRms,
-    kInterleaved,
-    kInverse,
-    kDecay,
+#define FLAG(name, bit) name = (bit),
+#include "vulkan/flags.inc"
 };
 
 /// What a shader reads of Step, as in shaders/common.glsl.
