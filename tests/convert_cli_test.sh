@@ -164,8 +164,8 @@ check "heads that are given count" grep -q "warning: taking 4 heads, as given, i
 refuses "nowhere.json: cannot open" convert hf -o x --vocab nowhere.json
 mkdir empty_folder
 refuses "empty_folder: the folder holds no tokenizer.json" convert hf -o x --vocab empty_folder
-echo '{"a": 0, "b": 0}' > twice.json && refuses "is the second token with the id 0" convert hf -o x --vocab twice.json
-echo '{"a": 0, "b": 9}' > gap.json && refuses "nib expects a token id from 0 to 4" convert hf -o x --vocab gap.json
+echo '{"a": 0, "b": 0}' > twice.json && refuses "the tokens \"a\" and \"b\" have the same id, 0" convert hf -o x --vocab twice.json
+echo '{"a": 0, "b": 9}' > gap.json && refuses "ids go up to 9, but there are only 2 tokens" convert hf -o x --vocab gap.json
 echo '["a"]' > list.json && works convert hf -o list.gguf --vocab list.json
 echo '{"a": ' > half.json && refuses "half.json: not valid JSON" convert hf -o x --vocab half.json
 { printf '{"<s>": 0' && for i in $(seq 200); do printf ', "word%030d": %s' $i $i; done && echo '}'; } > large.json

@@ -100,6 +100,10 @@ std::string human_bytes(double bytes) {
     return unit == 0 ? strprintf("%.0f B", bytes) : strprintf("%.1f %s", bytes, units[unit]);
 }
 
+std::string counted(int64_t count, const char* noun) {
+    return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
 void check_failed(const char* condition, const char* file, int line) {
     std::fprintf(stderr, "nib: internal error: CHECK(%s) failed at %s:%d\n", condition, file, line);
     std::abort();

@@ -6,6 +6,7 @@
 // `CHECK` is for broken invariants of nib itself: it names the condition and aborts.
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -69,6 +70,9 @@ std::string printable(std::string_view text, size_t limit = 200);
 
 /// A count of bytes as a person reads it: "512 B", "3.4 MiB", "1.2 GiB".
 std::string human_bytes(double bytes);
+
+/// "1 layer", "2 layers".
+std::string counted(int64_t count, const char* noun);
 
 [[noreturn]] void check_failed(const char* condition, const char* file, int line);
 

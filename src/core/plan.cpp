@@ -7,12 +7,12 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/align.h"
 #include "core/ranges.h"
 
 namespace nib {
 namespace {
 
-constexpr size_t kAlign = 64;
 // About one block of a transformer: enough for locality, few enough to reuse memory.
 constexpr size_t kMaxStageNodes = 12;
 
@@ -206,7 +206,7 @@ void place(Plan& plan, size_t segment) {
     for (size_t i = 0; i < plan.tensors.size(); ++i)
         if (plan.tensors[i].base < 0 && plan.tensors[i].where.buffer < 0 && lives[i].first >= 0)
             order.push_back(static_cast<int>(i));
-    const auto bytes = [&](int i) { return (plan.tensors[static_cast<size_t>(i)].bytes() + kAlign - 1) / kAlign * kAlign; };
+    const auto bytes = [&](int i) { return align_up(plan.tensors[static_cast<size_t>(i)].bytes()); };
     std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return bytes(a) > bytes(b); });
     Occupancy occupancy(static_cast<int>(plan.stages.size()) + 1);  // what is kept lives on after the last
     plan.arena_bytes = 0;
@@ -322,7 +322,7 @@ std::string Plan::text() const {
         if (const size_t length = texts.back().outputs.size(); length <= kWidth) width = std::max(width, length);
         name_width = std::max(name_width, std::strlen(op_name(node.op)));
     }
-    const auto count = [](size_t n, const char* what) { return strprintf("%zu %s%s", n, what, n == 1 ? "" : "s"); };
+    const auto count = [](size_t n, const char* what) { return counted(static_cast<int64_t>(n), what); };
     std::string out = "# " + count(nodes.size(), "node") + " in " + count(stages.size(), "stage") + ", arena of " +
                       human_bytes(static_cast<double>(arena_bytes)) + "\n";
     for (size_t s = 0; s < stages.size(); ++s)

@@ -19,7 +19,7 @@ Evaluator::Evaluator(Backend& backend, const ModelConfig& config, const Weights&
     int64_t longest = 0;
     for (size_t i = 0; i < ends_.size(); ++i) {
         const int64_t tokens = ends_[i] - (i > 0 ? ends_[i - 1] : 0);
-        if (tokens < 2) fail("a text of %lld tokens predicts none; it needs two at least", static_cast<long long>(tokens));
+        if (tokens < 2) fail("a text of %s predicts none; it needs two at least", counted(tokens, "token").c_str());
         longest = std::max(longest, tokens);
     }
     const int64_t stride = options.stride;

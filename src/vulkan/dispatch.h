@@ -8,6 +8,7 @@
 #include <numeric>
 #include <vector>
 
+#include "core/align.h"
 #include "core/graph.h"
 #include "vulkan/shaders.h"
 
@@ -97,7 +98,7 @@ struct Limits {
 };
 
 /// Rounds up to the largest alignment of bindings that Vulkan allows a device to ask for.
-constexpr uint64_t align_scratch(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
+constexpr uint64_t align_scratch(uint64_t bytes) { return align_up<uint64_t>(bytes, 256); }
 /// Bytes of scratch memory, for what one dispatch of this node leaves for the next.
 uint64_t scratch_bytes(const Node& node);
 
