@@ -11,7 +11,7 @@ Graph::Gradient Graph::gradient(Tensor t) {
     const size_t id = number(t);
     if (gradients_[id]) return {gradients_[id], true};
     const TensorInfo about = info(t);
-    if (about.base >= 0) {  // the same part of the gradient of the whole
+    if (about.base >= 0) {  // the same part of the base tensor's gradient
         const auto base = static_cast<size_t>(about.base);
         if (!gradients_[base]) {
             const Tensor whole = make(tensors_[base].shape, DType::F32, tensors_[base].row_count);
@@ -46,8 +46,8 @@ void Graph::set_gradient(Tensor t, Tensor gradient) {
     gradient_is_whole_[number(t)] = true;
 }
 
-// Records nodes [begin, end) once more, on new tensors in place of those that only they use; returns them. What later nodes
-// read is there already, so the nodes that compute nothing else are left out, and returned as they are.
+// Records nodes [begin, end) again for recomputation, with new tensors for the intermediates that no later node reads, and
+// returns them. A node whose outputs are all still in memory is returned as it is and not recorded.
 std::vector<Node> Graph::record_again(size_t begin, size_t end) {
     std::unordered_map<int, int> copies;  // by tensor id
     std::vector<bool> read_later(tensors_.size());
@@ -104,7 +104,7 @@ void Graph::record_backward(bool recompute) {
     const std::vector<size_t> blocks = std::exchange(blocks_, {});
     for (size_t block = recompute ? blocks.size() : 0; block-- > 0; end = blocks[block]) {
         const size_t begin = blocks[block];
-        // The last block ends where the losses' gradients begin, or with the record: it need not run again.
+        // The intermediates of the last block are still in memory when its backward pass begins.
         const bool last = block + 1 == blocks.size();
         const std::vector<Node> nodes = last ? std::vector<Node>(nodes_.begin() + static_cast<ptrdiff_t>(begin),
                                                                  nodes_.begin() + static_cast<ptrdiff_t>(end))

@@ -68,7 +68,7 @@ public:
 /// UTF-8 become \xNN, and at most `limit` bytes are kept.
 std::string printable(std::string_view text, size_t limit = 200);
 
-/// A count of bytes as a person reads it: "512 B", "3.4 MiB", "1.2 GiB".
+/// A count of bytes for people: "512 B", "3.4 MiB", "1.2 GiB".
 std::string human_bytes(double bytes);
 
 /// "1 layer", "2 layers".

@@ -7,7 +7,7 @@
 namespace nib {
 namespace {
 
-constexpr int64_t kLogitBytes = 64 << 20;  // the loss works on chunks of about this size
+constexpr int64_t kLogitBytes = 64 << 20;  // approximate size of a chunk of logits
 
 int64_t* dimension_of(Params& p, char letter) {
     switch (letter) {
@@ -51,7 +51,7 @@ bool agree(Params& p, const Operand& operand, const Shape& shape) {
     return i == shape.rank;
 }
 
-// A node's operand that does not fit is a mistake of whoever records.
+// Error unless the operand fits the op's row.
 void check_operand(Params& p, const OpInfo& op, int i, const TensorInfo* info) {
     const Operand& operand = op.operands[i];
     const auto wrong = [&](const std::string& how) {
@@ -182,13 +182,13 @@ RowCount Graph::add_row_count() {
 
 Tensor Graph::input(const char* name, Shape shape, DType type, RowCount row_count) {
     const Tensor t = make(shape, type, row_count);
-    tensors_.back().kept = true;
+    tensors_.back().persistent = true;
     tensors_.back().name = name;
     return t;
 }
 
 Tensor Graph::output(Tensor t) {
-    tensors_[info(t).base >= 0 ? static_cast<size_t>(info(t).base) : number(t)].kept = true;
+    tensors_[info(t).base >= 0 ? static_cast<size_t>(info(t).base) : number(t)].persistent = true;
     return t;
 }
 
@@ -380,7 +380,7 @@ Tensor Graph::gather(Tensor x, Tensor rows, RowCount row_count) {
 
 namespace {
 
-// Rows of (B,T) that go through the head together: whole sequences where one fits, else parts of one.
+// Splits the rows of (B,T) into chunks for the head: whole sequences if at least one fits, else parts of one.
 std::vector<Range> chunks(int64_t B, int64_t T, int64_t vocab) {
     const int64_t R = B * T, fitting = std::max<int64_t>(1, kLogitBytes / (vocab * 4));
     const int64_t part = std::min<int64_t>(T, std::max<int64_t>(256, fitting));
@@ -458,7 +458,7 @@ Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets,
         const bool now = is_loss && wanted;
         add(Op::CrossEntropy, at, {logits, part(targets, rows), part(weights, rows)},
             {part(logp, rows), now ? logits : Tensor{}, part(predicted, rows)});
-        // Gradients go on at once: of several chunks the next one needs the memory of the logits.
+        // The gradients follow at once, since the next chunk reuses the memory of the logits.
         if (now) record_gradients(rows, at, xs, logits, adds_to_x);
     }
     if (wanted && !is_loss) {

@@ -1,4 +1,4 @@
-// Threads that enter a step together and meet at barriers inside it.
+// A thread pool whose threads enter a step together and meet at barriers inside it.
 #pragma once
 
 #include <atomic>
@@ -16,7 +16,7 @@ public:
     void wait() {
         wait([] { return false; });
     }
-    /// Calls idle() again and again while others are missing, until it returns false: work that may be left undone.
+    /// While waiting, calls idle(), optional work, until it returns false.
     template <class Idle>
     void wait(Idle idle) {
         if (threads_ == 1) return;

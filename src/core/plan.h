@@ -9,15 +9,15 @@
 
 namespace nib {
 
-/// Nodes between two barriers. Either each worker takes whole sequences and carries each through all the nodes, so that its
-/// activations stay in the cache; or the nodes are independent of each other and their units are shared out.
+/// Nodes between two barriers. Either each worker takes whole sequences through all of the nodes, so that activations stay
+/// in its cache, or the nodes are independent and the workers divide their units.
 struct Stage {
     int64_t sequences = 0;  // > 0: by sequence
     std::vector<int> nodes;
 };
 
-/// A buffer that is given back at the end. Plans that never run at the same time and keep nothing between runs may share
-/// one.
+/// Memory for intermediates, released by the destructor. Plans that never run at the same time and keep nothing between
+/// runs may share one.
 class Arena {
 public:
     Arena(Backend& backend, size_t bytes) : backend_(backend), buffer_(backend.allocate(bytes)), bytes_(bytes) {}
@@ -60,7 +60,7 @@ struct Plan {
     void get_bytes(Tensor t, std::span<std::byte> bytes) const;
     /// For people, one line per node: stage, op, outputs and inputs with types, shapes, places and lifetimes.
     std::string text() const;
-    /// One of them without places.
+    /// The line of one node, without places.
     std::string text(const Node& node) const;
 };
 

@@ -56,7 +56,7 @@ inline float float_of_bfloat(uint16_t value) {
     return float_of((bits & kMagnitude) > kInfinity ? bits | 0x400000 : bits);
 }
 
-// Conversions by the piece: fixed lengths and arrays of our own vectorize without run-time checks.
+// Conversions work on pieces: loops of a fixed length over local arrays vectorize without run-time checks.
 constexpr int64_t kPiece = 64;
 
 template <uint16_t (*convert)(float)>

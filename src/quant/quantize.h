@@ -93,8 +93,7 @@ double dot(DType type, const void* row, const Activation256* x, int64_t count, d
 /// product would be without quantized activations.
 double dot(DType type, const void* row, const float* x, int64_t count, double* magnitude = nullptr);
 
-// ---- blocks as they lie in a file: bytes only, so no alignment is needed; numbers of two bytes are little-endian
-// ----------
+// ---- blocks as stored in a file: bytes only, so no alignment is needed; two-byte numbers are little-endian -------------
 struct BlockQ8_0 {
     uint8_t d[2], q[32];
 };
