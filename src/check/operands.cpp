@@ -330,7 +330,7 @@ void Operands<Real>::run(const KernelTable& table, const std::vector<Range>& ran
     const auto bytes = [](size_t count) { return GuardedTensor(DType::I8, static_cast<int64_t>(count), false); };
     GuardedTensor scratch = bytes(table.scratch_bytes ? table.scratch_bytes(call) : 0);
     GuardedTensor packed = bytes(table.packed_bytes ? table.packed_bytes(call) : 0);
-    const auto close = [&](bool locked) {
+    const auto lock_guards = [&](bool locked) {
         for (GuardedTensor& t : tensors_) t.lock_guards(locked);
         scratch.lock_guards(locked);
         packed.lock_guards(locked);
