@@ -470,7 +470,8 @@ TEST(Graph, WrongOperationsAreRefused) {
     Graph g(Mode::Train);
     const Tensor x = g.input("x", {2, 3, 8}, DType::F32), flat = g.input("flat", {6, 8}, DType::F32),
                  rotation = g.input("rotation", {2, 3, 4}, DType::F32), ids = g.input("ids", {2, 3}, DType::I32);
-    const auto linear = [&](Shape shape) { return LinearWeights{weight_at("w", shape, 2), {}}; };
+    size_t place = 0;  // of a weight: each has its own
+    const auto linear = [&](Shape shape) { return LinearWeights{weight_at("w", shape, 2, place += 4096), {}}; };
     EXPECT_MENTIONS(error_of([&] { g.linear(x, {}); }), "op `linear`: operand `w` is missing");
     EXPECT_MENTIONS(error_of([&] {
                         g.linear(x, linear({4, 7}));

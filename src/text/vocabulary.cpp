@@ -39,24 +39,22 @@ int64_t id_of_key(const std::string& key) {
 std::vector<std::string> read_list(const JsonValue& list) {
     const nlohmann::json& raw = list.raw();
     const std::string where = list.where().substr(0, list.where().find_last_not_of(':') + 1);
+    if (!raw.is_object() && !raw.is_array()) list.wrong("a list of tokens or an object of tokens and ids");
     TokenList tokens(where);
     const auto add = [&](const std::string& text, int64_t id) {
         if (text.empty()) fail("%s: the token with the id %lld is empty", where.c_str(), static_cast<long long>(id));
         tokens.add_normal(text, static_cast<int32_t>(id));
     };
-    if (raw.is_array())
-        for (size_t id = 0; id < raw.size(); ++id) add(list.at(id).text(), static_cast<int64_t>(id));
-    const bool by_id = raw.is_object() && !raw.empty() && raw.begin()->is_string();
-    if (raw.is_object())
-        for (const auto& [key, value] : raw.items()) {
-            const JsonValue entry(value, where + ": \"" + printable(key, 60) + "\"");
-            if (!by_id)
-                add(key, read_token_id(entry));
-            else if (const int64_t id = id_of_key(key); id >= 0)
-                add(entry.text(), id);
-            else
-                fail("%s: the key is not a token id", entry.where().c_str());
-        }
+    const bool by_id = raw.is_array() || (!raw.empty() && raw.begin()->is_string());
+    for (const auto& [key, value] : raw.items()) {  // of a list, the keys are the ids
+        const JsonValue entry(value, where + ": \"" + printable(key, 60) + "\"");
+        if (!by_id)
+            add(key, read_token_id(entry));
+        else if (const int64_t id = id_of_key(key); id >= 0)
+            add(entry.text(), id);
+        else
+            fail("%s: the key is not a token id", entry.where().c_str());
+    }
     std::vector<std::string> texts;
     for (TokenSpec& token : tokens.finish()) texts.push_back(std::move(token.text));
     if (texts.empty()) fail("%s: the list of tokens is empty", where.c_str());
