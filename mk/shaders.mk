@@ -2,9 +2,9 @@
 SHADERS := $(patsubst %.comp,$(OBJ)/%.spv,$(sort $(wildcard shaders/*.comp)))
 
 define shader_rule
-$(OBJ)/shaders/%$(1).spv: shaders/%.comp $(wildcard shaders/*.glsl) $(OBJ)/shaders/operands.glsl $(MAKE_FILES) | $(DEPS_OK)
+$(OBJ)/shaders/%$(1).spv: shaders/%.comp $(wildcard shaders/*.glsl) src/vulkan/flags.inc $(OBJ)/shaders/operands.glsl $(MAKE_FILES) | $(DEPS_OK)
 	@mkdir -p $$(@D); $(if $(V),,echo "  GLSL $$(@:$(OBJ)/%=%)")
-	$(Q)glslc --target-env=vulkan1.1 -O -Werror -I$(OBJ)/shaders $(2) $$< -o $$@ && spirv-val --target-env vulkan1.1 $$@
+	$(Q)glslc --target-env=vulkan1.1 -O -Werror -Isrc -I$(OBJ)/shaders $(2) $$< -o $$@ && spirv-val --target-env vulkan1.1 $$@
 endef
 $(eval $(call shader_rule,,))
 $(eval $(call shader_rule,.subgroups,-DSUBGROUPS))

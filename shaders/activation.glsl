@@ -1,5 +1,5 @@
-// Activation functions and their derivatives, as in src/cpu/vecmath.h; act is Act. Only activate and activate_derivative give NaN
-// for NaN.
+// Activation functions and their derivatives, as in src/cpu/vecmath.h; act is Act. Only activate and activate_derivative propagate
+// NaN.
 
 // Act
 const uint kNoAct = 0, kGeluTanh = 1, kGeluErf = 2, kRelu = 3, kSilu = 4;
@@ -46,7 +46,7 @@ float gelu_erf_derivative(float x) {
     return x < 0.0 ? d : 1.0 - d;
 }
 
-/// x / (1 + exp(-x)); below -80 it is as good as 0.
+/// x / (1 + exp(-x)); below -80 it is practically 0.
 float silu(float x) {
     x = max(x, -80.0);
     return x / (1.0 + exp_within(max(-x, -88.0)));

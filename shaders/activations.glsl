@@ -1,4 +1,4 @@
-// Activations, in f32 or f16. Where it is f16, `at` is a multiple of two, or for vec4 of four.
+// Access to activations of f32 or f16. For f16, `at` is a multiple of two, or for vec4 of four.
 
 #define ACTIVATION(operand, access, name)                                                            \
     TENSOR(operand, access, float, name);                                                            \

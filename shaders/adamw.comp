@@ -1,6 +1,6 @@
 // m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,
-// w = w (1 - lr decay) - lr (m / correction1) / (sqrt(v / correction2) + eps), with decay where it has some. Of all but stats only
-// elements `begin` to `end` are bound. One invocation per element.
+// w = w (1 - lr decay) - lr (m / correction1) / (sqrt(v / correction2) + eps), with or without decay. Only elements `begin` to
+// `end` are bound, except of stats. One invocation per element.
 #version 450
 #include "common.glsl"
 

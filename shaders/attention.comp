@@ -1,4 +1,4 @@
-// Attention within each sequence, attention.glsl.
+// Attention within each sequence, see attention.glsl.
 #version 450
 #include "common.glsl"
 #include "heads.glsl"

@@ -11,8 +11,8 @@ uvec2 seen[kRows];  // keys [x, y) that each row sees
 
 bool sees(uint a, uint s) { return s >= seen[a].x && s < seen[a].y; }
 
-/// Adds keys s to s + kKeys - 1, as far as they are before `end`. Bit i of bits[a] says whether dropout drops the weight of
-/// key s + i in row a. What no row of the invocation sees may not be there, so it is not read, or not used.
+/// Adds keys s to s + kKeys - 1 that are below `end`. Bit i of bits[a] says whether dropout drops the weight of key s + i in
+/// row a. Keys that no row of the invocation sees may be uninitialized, so they are not read or not used.
 void add_keys(Place at, uint s, uint end, uint bits[kRows]) {
     bool wanted[kKeys], any_wanted = false;
     for (uint i = 0; i < kKeys; ++i) {

@@ -1,5 +1,5 @@
 // With M the dropout factors and P = exp(scale q_t . k_s - lse_t):  dS = P ((dy_t . v_s) M - dy_t . y_t),
-// dq_t = scale sum_s dS k_s. A workgroup computes W kRows queries; D is the head size. Comes after attention_backward_records.
+// dq_t = scale sum_s dS k_s. A workgroup computes W kRows queries; D is the head size. Runs after attention_backward_records.
 #version 450
 #include "common.glsl"
 #include "heads.glsl"
@@ -20,7 +20,7 @@ uvec4 of_row[kRows];
 
 bool sees(uint a, uint s) { return s >= of_row[a].z && s < of_row[a].w; }
 
-/// Adds key s. The lowest of bits[a] says whether dropout drops its weight in row a.
+/// Adds key s. The lowest bit of bits[a] says whether dropout drops its weight in row a.
 void add_key(Place at, uint s, uint bits[kRows]) {
     bool wanted = false;
     for (uint a = 0; a < kRows; ++a) wanted = wanted || sees(a, s);
@@ -40,7 +40,7 @@ void add_key(Place at, uint s, uint bits[kRows]) {
         dS[a] = sees(a, s) ? P * (dS[a] * factor(bits[a]) - uintBitsToFloat(of_row[a].y)) : 0.0;
     }
     for (uint j = 0; j < kVec4s; ++j) {
-        const vec4 of_key = GET_HEAD(k, key, j);  // again: the whole workgroup reads it at once, and registers are scarce
+        const vec4 of_key = GET_HEAD(k, key, j);  // read again: all invocations read the same address, and registers are scarce
         for (uint a = 0; a < kRows; ++a) sums[a][j] = fma(vec4(dS[a]), of_key, sums[a][j]);
     }
 }

@@ -1,4 +1,4 @@
-// dk of attention_backward.
+// dk, see attention_backward_keys.glsl.
 #version 450
 #include "common.glsl"
 #define GRADIENT AttentionBackward_dk

@@ -1,7 +1,7 @@
-// The rest of attention_backward, sums over the queries t that see key s and over the heads of queries of its head:
+// The gradients of keys and values, with sums over the queries t that see key s, in all query heads of its head:
 // dk_s = scale sum_t dS q_t, or where VALUES is defined  dv_s = sum_t P M dy_t. A workgroup computes W kRows keys; D is the head
-// size. One launch for both would need 256 registers for kRows D numbers each of key, value, dk and dv, more than GPUs have; dk alone takes
-// 192. The shader that includes this defines the tensor `gradient`, dk or dv.
+// size. One shader for both would need 256 registers for kRows D numbers each of key, value, dk and dv, more than GPUs have; dk
+// alone takes 192. The shader that includes this defines the tensor `gradient`, dk or dv.
 #include "heads.glsl"
 #include "records.glsl"
 
@@ -60,7 +60,8 @@ void add_query(Place at, uint t) {
     }
 }
 
-/// The first of `count` queries of head `unit` whose record has a number above s at `index`, where numbers never decrease.
+/// The first of `count` queries of head `unit` whose record has a number above s at `index`, by binary search: these numbers never
+/// decrease.
 uint first_above(uint unit, uint count, uint index, uint s) {
     uint first = 0, left = count;
     for (uint i = 0; i < 32 && left > 0; ++i) {

@@ -1,4 +1,4 @@
-// The first part of attention_backward: what the others need of each query. One invocation per query and head; D is the head size.
+// The first part of attention_backward: records for the other shaders. One invocation per query and head; D is the head size.
 #version 450
 #include "common.glsl"
 #include "heads.glsl"

@@ -1,4 +1,4 @@
-// dv of attention_backward.
+// dv, see attention_backward_keys.glsl.
 #version 450
 #include "common.glsl"
 #define GRADIENT AttentionBackward_dv

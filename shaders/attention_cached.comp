@@ -1,5 +1,5 @@
 // y_r = sum_s softmax_s(scale q_r . k_s) v_s over the keys of its slot that row r sees: the online softmax of Milakov, Gimelshein
-// 2018 over W keys at a time. One workgroup per row and head, for the rows that attention_cached_rows leaves; D is the head size.
+// 2018 over W keys at a time. One workgroup per row and head, for the rows that attention_cached_rows skips; D is the head size.
 #version 450
 #include "common.glsl"
 #include "cache.glsl"
@@ -21,7 +21,7 @@ void main() {
         sums[k] = 0.0;
     }
     for (uint first = seen.x; first < seen.y; first += W) {
-        barrier();  // `query` is there, and nobody reads the last `weights` any more
+        barrier();  // `query` is complete, and the last `weights` are no longer read
         const bool there = first + i < seen.y;
         const uint key = keys_at + min(first + i, seen.y - 1) * D;
         float score = 0.0;
@@ -31,7 +31,7 @@ void main() {
         const float weight = only_if(there, exp_of(score - largest));
         weights[i] = weight;
         const float rescale = first == seen.x ? 0.0 : exp_of(before - largest);
-        sum = fma(sum, rescale, sum_of_group(weight));  // whose barriers also show `weights` to all
+        sum = fma(sum, rescale, sum_of_group(weight));  // its barriers also make `weights` visible
         for (uint k = 0; k < kEach; ++k) {
             const uint d = min(i + k * W, D - 1);
             sums[k] *= rescale;

@@ -1,5 +1,5 @@
-// attention_cached for many rows of one slot, as prompts have them: attention.glsl on the slot's keys and values. A workgroup reads
-// them as floats into shared memory, kBlock at a time.
+// attention_cached for many rows of one slot, as in a prompt: attention.glsl on the slot's keys and values, which the workgroup
+// loads into shared memory as floats, kBlock at a time.
 #version 450
 #include "common.glsl"
 #include "cache.glsl"
@@ -13,7 +13,7 @@ shared uint first_key, end_key;
 #define KEY(at, s, j) some_keys[(s) % kBlock][j]
 #define VALUE(at, s, j) some_values[(s) % kBlock][j]
 
-/// Reads the keys and values [begin, end).
+/// Loads the keys and values [begin, end).
 void load(Place at, uint begin, uint end) {
     const uint length = 4 * kVec4s, numbers = (end - begin) * length, keys_at = cache_at(at.begin, at.head);
     barrier();  // others may still read the last ones
@@ -46,7 +46,7 @@ void store_lse(Place at, uint t, float of_row) {}
 
 #include "attention.glsl"
 
-/// The rows are those of one sequence, whatever B and T are.
+/// All rows count as one sequence, whatever B and T are.
 void main() {
     const uint R = p.B * p.T, length = kRows * W, tiles = (R + length - 1) / length;
     const uint head = group() / tiles, begin = group() % tiles * length, end = min(begin + length, live_rows());

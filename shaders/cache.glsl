@@ -1,4 +1,4 @@
-// What the shaders of attention_cached share: keys and values of f32 or f16, and which rows attention_cached_rows takes.
+// Shared by the shaders of attention_cached: keys and values of f32 or f16, and which rows attention_cached_rows takes.
 #include "heads.glsl"
 
 ACTIVATION_IN(AttentionCached_q, readonly restrict, q)            // (R,C)
@@ -12,7 +12,7 @@ ACTIVATION_OUT(AttentionCached_y, writeonly restrict, y)          // (R,C)
     (TYPE(name) == kF32 ? uintBitsToFloat(AT(name, index)) \
                         : from_f16(name##_data[SHIFT(name) + (index) >> 1] >> 16 * (SHIFT(name) + (index) & 1) & 0xFFFFu))
 
-/// Where the rows of the slot of row r begin, of a head of queries.
+/// Where the cache rows begin, for row r's slot and a query head.
 uint cache_at(uint r, uint head) { return (uint(AT(slots, r)) * p.G + key_head(head)) * p.S * D; }
 
 /// The keys [x, y) of its slot that row r sees.
@@ -21,9 +21,9 @@ uvec2 cached_keys(uint r) {
     return uvec2(p.window > 0 && end > begin + p.window ? end - p.window : begin, end);
 }
 
-const uint kFewest = 9;  // rows of a slot that are worth a workgroup together; as in dispatch_attention.cpp
+const uint kFewest = 9;  // the fewest rows of a slot that are worth computing together; as in dispatch_attention.cpp
 
-/// Whether rows [begin, end) are of one slot and are computed together. For the whole workgroup.
+/// Whether rows [begin, end) are of one slot and are computed together. To be called by the whole workgroup.
 bool is_run(uint begin, uint end) {
     if (end < begin + kFewest) return false;
     const int slot = AT(slots, begin);

@@ -9,7 +9,7 @@ TENSOR(CacheStore_positions, readonly restrict, int, positions);  // (R)
 TENSOR(CacheStore_keys, restrict, uint, keys);                    // (N,G,S,D)
 TENSOR(CacheStore_values, restrict, uint, values);                // (N,G,S,D)
 
-/// The nearest f16 number, ties to even, as on the CPU.
+/// Converts to f16, to nearest, ties to even, as on the CPU.
 uint to_f16(float x) {
     const uint bits = floatBitsToUint(x), sign = bits >> 16 & 0x8000u, size = bits & 0x7FFFFFFFu;
     if (size > 0x7F800000u) return sign | 0x7E00u;   // NaN
@@ -23,7 +23,7 @@ uint to_f16(float x) {
     return sign | size - 0x38000000u + 0xFFFu + (size >> 13 & 1) >> 13;
 }
 
-// Where no word has numbers of two heads, f16 numbers are written in pairs. Otherwise two invocations may share a word, and each
+// f16 numbers are written in pairs if no word has numbers of two heads. Otherwise two invocations may share a word, and each
 // changes its own half.
 bool in_pairs() { return TYPE(keys) == kF16 && is_vec4(keys_operand) && is_vec4(values_operand); }
 

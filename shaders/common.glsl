@@ -1,12 +1,12 @@
-// What every shader shares: the constants and inputs that src/vulkan/dispatch.h describes, reductions and exponentials.
-// SUBGROUPS is defined for devices with subgroup arithmetic. Subgroups may have any size, and need not be full.
+// Shared by all shaders: the constants and inputs that src/vulkan/dispatch.h describes, reductions and exponentials. SUBGROUPS is
+// defined for devices with subgroup arithmetic. Subgroups may have any size and need not be full.
 #ifdef SUBGROUPS
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #endif
 
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint W = 64;            // invocations of a workgroup
-layout(constant_id = 1) const uint D = 64;            // each shader says what it is
+layout(constant_id = 1) const uint D = 64;            // meaning depends on the shader
 layout(constant_id = 2) const uint kTypes0 = 0;       // DTypes of operands 0 to 5, five bits for each
 layout(constant_id = 3) const uint kTypes1 = 0;       // of operands 6 to 11
 layout(constant_id = 4) const uint kPresent = 0;      // bit i: operand i is there
@@ -21,7 +21,7 @@ layout(push_constant, std430) uniform Push {
     uint stream;      // which dropout mask
     uint begin, end;  // rows of the weight matrix that this dispatch binds, of (N,C)
     uint first;       // number of this dispatch's first workgroup
-    uint first_row;   // of a part of a tensor: its first row in the whole
+    uint first_row;   // of a view: its first row within the whole tensor
     uint window;
     uint q_stride, k_stride, v_stride, d_stride;  // elements from row to row of q, k, v and of the gradient of one of them
     float eps, scale;
@@ -36,14 +36,14 @@ layout(binding = 0, std430) readonly restrict buffer StepValues {
     float lr, beta1, beta2, eps, weight_decay, momentum, correction1, correction2;
 } step_values;
 
-// Operands of ops, by name: Linear_x is 0, Linear_y is kMaxIn. Made from core/op_table.inc.
+// Operands of ops, by name: Linear_x is 0, Linear_y is kMaxIn. Generated from core/op_table.inc.
 const int kMaxIn = 8, kMaxOperands = 12;
 #include "operands.glsl"
 
-/// The node's scratch memory, as if it were one more operand.
+/// Scratch memory is bound like one more operand.
 const int kScratch = kMaxOperands;
 
-// An operand of the op, or scratch memory, by its number. `access` is readonly for inputs, writeonly for outputs that are never
+// Declares an operand, by its number, or scratch memory. `access` is readonly for inputs, writeonly for outputs that are never
 // read, and restrict unless the op may run in place on this tensor.
 #define TENSOR(operand, access, type, name) \
     const int name##_operand = operand;     \
@@ -65,35 +65,37 @@ bool has(int operand) { return (kPresent >> operand & 1u) != 0u; }
 bool is_vec4(int operand) { return (kVec4Tensors >> operand & 1u) != 0u; }
 uint type_of(int operand) { return (operand < 6 ? kTypes0 : kTypes1) >> operand % 6 * 5 & 31u; }
 
-// Push::flags, as in src/vulkan/dispatch.h.
+#define FLAG(name, bit) const uint name = bit;
+#include "vulkan/flags.inc"
+
 bool flag(uint bit) { return (p.flags >> bit & 1u) != 0u; }
-bool is_causal() { return flag(16); }
-bool is_rms() { return flag(17); }
-bool is_interleaved() { return flag(18); }
-bool is_inverse() { return flag(19); }
-bool has_decay() { return flag(20); }
+bool is_causal() { return flag(kCausal); }
+bool is_rms() { return flag(kRms); }
+bool is_interleaved() { return flag(kInterleaved); }
+bool is_inverse() { return flag(kInverse); }
+bool has_decay() { return flag(kDecay); }
 
 /// Whether to add to an output rather than overwrite it. Gradients of weights also add up over micro-batches.
 bool adds(int operand) {
     const uint output_number = operand - kMaxIn;
-    return flag(output_number) || flag(4 + output_number) && step_values.accumulate != 0u;
+    return flag(kAdds + output_number) || flag(kAddsWeight + output_number) && step_values.accumulate != 0u;
 }
 
-/// Rows in use in this run of `all` that begin with row `first`; at `bit` of the flags is the number of the count, or 0.
+/// Rows in use in this run among `all` rows from row `first` on. The flags at `bit` hold the index of the row count plus 1, or 0.
 uint live(uint bit, uint all, uint first) {
     const uint count = p.flags >> bit & 15u;
     const uint rows = count == 0 ? 0 : step_values.rows[count - 1];
     return rows == 0 ? all : min(max(rows, first) - first, all);
 }
-/// As Call's rows(), key_rows() and gathered_rows().
-uint live_rows() { return live(8, p.B * p.T, p.first_row); }
-uint live_key_rows() { return live(12, p.B * p.S, 0); }
-uint gathered_rows() { return live(12, p.N, 0); }
+/// Like Call::rows(), key_rows() and gathered_rows().
+uint live_rows() { return live(kRowCountAt, p.B * p.T, p.first_row); }
+uint live_key_rows() { return live(kKeyRowCountAt, p.B * p.S, 0); }
+uint gathered_rows() { return live(kKeyRowCountAt, p.N, 0); }
 
 /// Number of this workgroup.
 uint group() { return p.first + gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x; }
 
-/// The float of an f16 number. Drivers may flush denormals in unpackHalf2x16.
+/// Converts f16 to float. unpackHalf2x16 may flush denormals.
 float from_f16(uint h) {
     const uint exponent = h >> 10 & 31, sign = (h & 0x8000u) << 16, fraction = h & 1023;
     const float denormal = 5.9604644775390625e-8 * float(fraction);
@@ -101,8 +103,8 @@ float from_f16(uint h) {
     return uintBitsToFloat(sign | mix(normal, floatBitsToUint(denormal), exponent == 0));
 }
 
-/// Whether x is NaN. Drivers may compile isnan() to false, and max, min and clamp of NaN and a number may give either. So the
-/// maximum of a softmax is not to be relied on, but exp_of gives a score of NaN a weight of NaN.
+/// Whether x is NaN. Drivers may compile isnan() to false. max, min and clamp of NaN and a number may give either, so a softmax
+/// cannot rely on its maximum, but exp_of turns a score of NaN into a weight of NaN.
 bool is_nan(float x) { return (floatBitsToUint(x) & 0x7FFFFFFFu) > 0x7F800000u; }
 
 /// e^c for -88 <= c <= 89, relative error 2e-7; 0 below -87.7, infinity above 88.4.
@@ -121,18 +123,18 @@ float exp_within(float c) {
 /// The same for any x, NaN for NaN.
 float exp_of(float x) { return mix(exp_within(clamp(x, -88.0, 89.0)), x, is_nan(x)); }
 
-/// x, or 0 unless `condition` is true. Never a branch.
+/// x if `condition` is true, else 0. Never a branch.
 float only_if(bool condition, float x) { return mix(0.0, x, condition); }
 
-// Sums and maxima over the workgroup, for all its invocations, which must call these together. Vulkan 1.1 does not promise that
-// the invocations of a subgroup meet again after a branch, so there must be none before that only some of them take:
-// shaders loop equally often in all of them and mask what they add.
+// Sums and maxima over the workgroup; all of its invocations must call these together. Vulkan 1.1 does not guarantee that the
+// invocations of a subgroup reconverge after a branch, so no earlier branch may diverge: all invocations loop equally often and
+// mask what they add.
 #ifdef SUBGROUPS
 
 shared float reduced[2 * W];
 
-/// Leaves the value of each subgroup in reduced[gl_SubgroupID]. One invocation writes it; the others write where nobody
-/// reads, which takes no branch.
+/// Puts the value of each subgroup into reduced[gl_SubgroupID]. One invocation writes it; the others write to unused elements,
+/// which avoids a branch.
 void share(float of_subgroup) {
     barrier();  // others may still read the last values
     reduced[mix(W + gl_LocalInvocationIndex, gl_SubgroupID, subgroupElect())] = of_subgroup;
@@ -146,7 +148,7 @@ float sum_of_group(float x) {
     return sum;
 }
 
-/// If one of the numbers is NaN, the result may be any of them.
+/// If any of the numbers is NaN, the result may be any of the numbers.
 float max_of_group(float x) {
     share(subgroupMax(x));
     float largest = reduced[0];

@@ -1,5 +1,5 @@
-// A dropout mask for the shaders that follow: bit i % 32 of word i / 32 says whether element i is dropped. One invocation per group
-// of 128 elements, for which it needs 16 blocks of random numbers; there are `end` groups.
+// A dropout mask for the other shaders of the node: bit i % 32 of word i / 32 says whether element i is dropped. One invocation per
+// group of 128 elements, for which it needs 16 blocks of random numbers; there are `end` groups.
 #version 450
 #include "common.glsl"
 #include "dropout.glsl"

@@ -1,5 +1,5 @@
 // dw[ids[r], c] += scale dropout(dy[r,c]) for the ids in [begin, end); dw is bound from row `begin` on. One workgroup per row r;
-// that of the first row with an id adds all rows with this id, in order.
+// the one of the first row with an id adds all rows with that id, in order.
 #version 450
 #include "common.glsl"
 #include "embed_backward.glsl"

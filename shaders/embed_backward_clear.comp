@@ -1,4 +1,4 @@
-// Before embed_backward: zeros in rows [begin, end) of dw, unless they are added to, and where `begin` is 0 in the links. One
+// Before embed_backward: clears rows [begin, end) of dw, unless they are added to, and in the first piece the links. One
 // workgroup per row.
 #version 450
 #include "common.glsl"

@@ -1,5 +1,5 @@
-// Before embed_backward, on links that are 0: the link of each row r is the next row with the same id, or R. Sets kHasEarlier in
-// the links of those next rows. One invocation per row.
+// Before embed_backward, on cleared links: links each row r to the next row with the same id, or R, and sets kHasEarlier in the
+// link of that next row. One invocation per row.
 #version 450
 #include "common.glsl"
 #include "embed_backward.glsl"

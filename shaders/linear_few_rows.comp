@@ -1,6 +1,6 @@
-// linear for D rows, so few that reading the weights takes most of the time. A workgroup computes 8 columns n. A team of its
-// invocations shares two of them at a time, so that it reads x once for both: a subgroup, or without subgroup arithmetic half
-// of the workgroup.
+// linear for D rows, so few that reading the weights dominates. A workgroup computes 8 columns n. A team of invocations works on
+// two columns at a time, so that it reads x once for both; a team is a subgroup or, without subgroup arithmetic, half of the
+// workgroup.
 #version 450
 #include "common.glsl"
 
@@ -22,9 +22,9 @@ uint members() { return subgroupAdd(1u); }
 uint member() { return subgroupExclusiveAdd(1u); }
 
 const uint kTotals = kGroupColumns * D;
-shared float totals[kTotals + W];  // (D,8), and where nobody reads
+shared float totals[kTotals + W];  // (D,8), and unused elements
 
-/// Leaves the team's sums in `totals`, from `column` on. As in share(), without a branch.
+/// Puts the team's sums into `totals`, from `column` on. As in share(), without a branch.
 void total(uint column) {
     for (uint a = 0; a < kColumns; ++a)
         for (uint r = 0; r < D; ++r) {
@@ -60,11 +60,11 @@ void total(uint column) {
 
 #endif
 
-/// Where row n + a of w begins, or the last one if there are no more.
+/// Where row n + a of w begins, or the last row if that is beyond it.
 uint row_at(uint n, uint a) { return min(n + a, p.end - p.begin - 1) * p.C; }
 
-// These add the member's share of the products of the first C numbers of x and of rows n and n + 1 of w; C is p.C or 0. All
-// members loop equally often: what they read beyond the end counts as 0.
+// These add the invocation's share of the dot products of x with rows n and n + 1 of w, over the first C numbers; C is p.C or 0.
+// The whole team loops equally often: numbers beyond the end count as 0.
 
 /// Rows in blocks: runs of eight numbers.
 void add_runs(uint n, uint C) {
@@ -99,7 +99,7 @@ void add_vectors(uint n, uint C) {
     }
 }
 
-/// Other rows: words of one or two numbers. The first and the last word may also have a number of another row.
+/// Other rows: words of one or two numbers. The first and the last word may include a number of a neighbouring row.
 void add_words(uint n, uint C) {
     const uint size = TYPE(w) == kF32 ? 1 : 2;
     for (uint a = 0; a < kColumns; ++a) {

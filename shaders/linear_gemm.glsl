@@ -2,7 +2,7 @@
 // sum_k LEFT(i,k) RIGHT(k,j) over k < K for columns j and j + 1. A workgroup of 8 x 8 or 16 x 16 invocations computes a tile, each
 // invocation D x D numbers of it, in pairs of columns. LEFT_ROWS, RIGHT_ROWS: whether memory is contiguous along k, or else along
 // i or j. If ROW_SUM is defined, calls ROW_SUM(i, sum_k LEFT(i,k)). If RIGHT_RUNS is defined and true, RIGHT_RUN(k,j) is RIGHT for
-// the eight numbers from there on along which memory is contiguous, and there are whole runs of eight.
+// the eight numbers that are contiguous in memory from there on, and all rows are whole runs of eight.
 const uint kSide = W < 256 ? 8 : 16, kTile = kSide * D, kDepth = 16;
 
 shared float left_tile[kDepth][kTile + 1], right_tile[kDepth][kTile + 1];

@@ -1,4 +1,4 @@
-/// log(x) of a normal x > 0: error 1e-7 max(1, |log x|), as in Cephes. Infinity and NaN stay what they are.
+/// log(x) of a normal x > 0: error 1e-7 max(1, |log x|), as in Cephes. Infinity and NaN are unchanged.
 float log_of(float x) {
     int e = int(floatBitsToUint(x) >> 23) - 126;
     float m = uintBitsToFloat(floatBitsToUint(x) & 0x7FFFFFu | 0x3F000000u);  // [0.5, 1)

@@ -1,5 +1,5 @@
-// mean = sum_c x / C,  rstd = 1 / sqrt(sum_c (x - mean)^2 / C + eps),  y = (x - mean) rstd gain + bias. The root mean square
-// has a mean of 0. One workgroup per row.
+// mean = sum_c x / C,  rstd = 1 / sqrt(sum_c (x - mean)^2 / C + eps),  y = (x - mean) rstd gain + bias. RMS norm has a
+// mean of 0. One workgroup per row.
 #version 450
 #include "common.glsl"
 #include "activations.glsl"

@@ -1,5 +1,5 @@
-// With xhat = (x - mean) rstd and g = dy gain:  dx = rstd (g - mean_c(g) - xhat mean_c(g xhat)), for the root mean square without
-// mean_c(g) and with a mean of 0. One workgroup per row.
+// With xhat = (x - mean) rstd and g = dy gain:  dx = rstd (g - mean_c(g) - xhat mean_c(g xhat)), for RMS norm without mean_c(g)
+// and with a mean of 0. One workgroup per row.
 #version 450
 #include "common.glsl"
 

@@ -1,7 +1,7 @@
 // Reads weights of any type from the words DATA(0), DATA(1) ...: NUMBER(type, start, index) is number `index`; of types in blocks
 // RUN(type, start, run) is the numbers 8 run to 8 run + 7. Include this once for each tensor, with DATA and names for NUMBER and RUN
-// defined. `start` is the tensor's shift. The layouts of blocks are those of quantize_legacy.cpp and quantize_k.cpp. Small types
-// need no feature of the device.
+// defined. `start` is the tensor's shift. The layouts of blocks are those of quantize_legacy.cpp and quantize_k.cpp. Needs no
+// device features for 8- or 16-bit types.
 #ifndef BLOCKS
 #define BLOCKS
 #include "blocks.glsl"
@@ -17,7 +17,7 @@ Run RUN(uint type, uint start, uint run) {
     const uint at = start + run / runs * size, i = run % runs;
     // In blocks of 256: where the first byte of the run is among 32 bytes; its group of 32 numbers; for 2-bit fields, byte and shift.
     const uint k = i % 4 * 8, g = i / 4, two = i / 16 * 32 + k, two_shift = i % 16 / 4 * 2;
-    // Where the bytes with the lower and the upper bits of the levels are, and the integer factors of scale and offset.
+    // The bytes with the lower and the upper bits of the levels, and the integer factors of scale and offset.
     uint low = 0, low_shift = 0, low_mask = 0x0F0F0F0Fu, high = k, high_shift = g, high_mask = 0x01010101u, s = 1, m = 1;
     if (type == kQ8_0) {
         low = 2 + 8 * i, low_mask = ~0;

@@ -1,12 +1,12 @@
 // Before linear on weights in blocks: rounds each run of D numbers of x to multiples of its largest / 127, as if quantized to 8
-// bits (src/quant/quantize.h), but leaves floats. One invocation per run.
+// bits (src/quant/quantize.h), but keeps them as floats. One invocation per run.
 #version 450
 #include "common.glsl"
 
 TENSOR(Linear_x, readonly restrict, float, x);         // (R,C)
 TENSOR(kScratch, writeonly restrict, float, rounded);  // (R,C)
 
-/// a / b to the last bit, which Vulkan does not promise of its own division. The remainder corrects it; its products of 12-bit halves
+/// a / b correctly rounded, which Vulkan's own division is not. The remainder corrects it; its products of 12-bit halves
 /// are exact (Dekker 1971).
 float divide(float a, float b) {
     precise const float q = a / b;

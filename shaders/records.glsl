@@ -1,7 +1,7 @@
-// What attention_backward_records leaves in scratch for the shaders after it, behind the dropout mask: of each query and head,
-// (B,H,T), its lse, dy . y, and the first and last + 1 key that it sees.
+// The records that attention_backward_records writes to scratch for the shaders after it, behind the dropout mask: for each query
+// and head, (B,H,T), its lse, dy . y, and the first and last + 1 key that it sees.
 
-/// Words of the dropout mask, and of padding: mask_bits.glsl reads the word after the last, too.
+/// Words of the dropout mask with padding: mask_bits.glsl also reads the word after the last.
 uint mask_words() { return kDropout == 0 ? 0 : 4 * ((p.B * p.H * p.T * p.S - 1) / 128 + 2); }
 
 /// Where the record of query t of head `unit` is.

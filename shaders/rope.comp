@@ -1,6 +1,6 @@
-// In the first H heads of a row the pair (a, b) becomes (a cos - b sin, b cos + a sin), or where it is inverse the other way
-// round; pair i has cosine rotation[r,i] and sine rotation[r, S/2 + i]. What is beyond the S numbers of a head, and beyond the
-// heads, is copied, of the first `end` numbers of a row. D is the head size. One workgroup per row.
+// In the first H heads of a row the pair (a, b) becomes (a cos - b sin, b cos + a sin), or is rotated back if inverse; pair i has
+// cosine rotation[r,i] and sine rotation[r, S/2 + i]. Numbers beyond the first S of a head, and beyond the heads, are copied, up to
+// the first `end` numbers of a row. D is the head size. One workgroup per row.
 #version 450
 #include "common.glsl"
 
@@ -17,7 +17,7 @@ void main() {
             AT(y, at) = AT(x, at);
             continue;
         }
-        if (is_interleaved() ? d % 2 != 0 : d >= half_size) continue;  // with the first of its pair
+        if (is_interleaved() ? d % 2 != 0 : d >= half_size) continue;  // done with the first of its pair
         const uint i = is_interleaved() ? d / 2 : d, other = at + (is_interleaved() ? 1 : half_size);
         const float a = AT(x, at), b = AT(x, other), cosine = AT(rotation, r * p.S + i);
         const float sine = AT(rotation, r * p.S + half_size + i) * (is_inverse() ? -1.0 : 1.0);

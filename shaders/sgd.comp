@@ -1,5 +1,5 @@
-// m = momentum m + g (m = g without it),  w = w (1 - lr decay) - lr m, with decay where it has some. Of all but stats only
-// elements `begin` to `end` are bound. One invocation per element.
+// m = momentum m + g (m = g without it),  w = w (1 - lr decay) - lr m, with or without decay. Only elements `begin` to `end`
+// are bound, except of stats. One invocation per element.
 #version 450
 #include "common.glsl"
 

@@ -6,20 +6,20 @@ const int kIgnore = -1;
 
 shared uint first_largest;
 
-/// log(sum_v exp(logits[r,v])). Leaves in first_largest the first of the largest, or p.N where nothing equals the largest, which
-/// then is NaN. For all invocations; its barriers come before what they write next.
+/// log(sum_v exp(logits[r,v])). Sets first_largest to the index of the first of the largest logits, or to p.N if the largest is NaN
+/// and so equals none. To be called by all invocations; what they write afterwards comes after its barriers.
 float log_sum_exp(uint r) {
     const uint i = gl_LocalInvocationIndex, row = r * p.N, last = p.N - 1;
     float mine = uintBitsToFloat(0xFF800000u), sum = 0.0;
     uint at = p.N;
     for (uint first = 0; first < p.N; first += W) {
-        const uint v = min(first + i, last);  // there again, the last one changes nothing
+        const uint v = min(first + i, last);  // reading the last one again changes nothing
         const float x = AT(logits, row + v);
         const bool larger = any(bvec2(at == p.N, x > mine));
         mine = mix(mine, x, larger);
         at = mix(at, v, larger);
     }
-    atomicExchange(first_largest, p.N);  // by all, which takes no branch
+    atomicExchange(first_largest, p.N);  // by all, to avoid a branch
     const float largest = max_of_group(mine);
     atomicMin(first_largest, mix(p.N, at, mine == largest));
     for (uint first = 0; first < p.N; first += W) {
@@ -29,7 +29,7 @@ float log_sum_exp(uint r) {
     return largest + log_of(sum_of_group(sum));
 }
 
-/// dlogits[r,v] = factor (softmax(logits[r])_v - [v = target]), which may take the place of the logits.
+/// dlogits[r,v] = factor (softmax(logits[r])_v - [v = target]), which may overwrite the logits.
 #define STORE_GRADIENT(r, lse, target, factor)                                    \
     for (uint v = gl_LocalInvocationIndex; v < p.N; v += W) {                     \
         const float softmax = exp_of(AT(logits, r * p.N + v) - lse);              \

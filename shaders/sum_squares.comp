@@ -14,7 +14,7 @@ void main() {
     if (begin >= end) return;
     float sum = 0.0;
     for (uint first = begin; first < end; first += W * kRun) {
-        float squares = 0.0;  // a sum of sums keeps the error small
+        float squares = 0.0;  // summing in two levels keeps the error small
         for (uint run = 0; run < kRun; ++run) {
             const uint j = first + run * W + gl_LocalInvocationIndex;
             const float number = only_if(j < end, AT(x, min(j, end - 1)));

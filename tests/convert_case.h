@@ -134,7 +134,7 @@ protected:
     }
 
     ConvertReports reports() {
-        return {[this](const std::string& text) { warnings.push_back(text); }, [](double) {}};
+        return {[this](const Note& note) { warnings.push_back(note.text); }, [](double) {}};
     }
     ConvertRequest request(const std::string& input, const std::string& output) const {
         ConvertRequest r;

@@ -50,7 +50,7 @@ TEST_P(ConvertCases, LogitsOrRefusal) {
     request.output = (folder / "m.gguf").string();
     request.hints.heads = c.heads;
     const auto convert = [&] {
-        convert_checkpoint(request, {[&](const std::string& text) { warnings += text + "\n"; }, [](double) {}});
+        convert_checkpoint(request, {[&](const Note& note) { warnings += note.text + "\n"; }, [](double) {}});
     };
     if (c.best.empty()) {
         EXPECT_MENTIONS(error_of(convert), c.says);

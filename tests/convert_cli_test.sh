@@ -155,7 +155,7 @@ wrong_usage "--type: there is no type \`q9\`; choose one of: f32, f16, bf16, q8_
 wrong_usage "there is no type \`q2_k\`" quantize first x q2_k
 wrong_usage "\`q8_0\` has no place in a safetensors file" export first -o x --type q8_0
 wrong_usage "--activation: there is no activation \`mish\` in nib" convert hf -o x --activation mish
-refuses "hf: --activation silu is none of a GPT-2, which has gelu_new" convert hf -o x --activation silu
+refuses "--activation silu does not fit hf: a GPT-2 has gelu_new" convert hf -o x --activation silu
 works convert hf -o relu.gguf --activation relu
 check "an activation that is given counts" grep -q "warning: taking the activation relu, as given, instead of gelu_new of hf/config.json$" "$err"
 refuses "5 heads do not divide 16 channels, which must be a multiple of them; choose another value of --heads" convert "$goldens/names.pt" -o x --heads 5
@@ -164,8 +164,8 @@ check "heads that are given count" grep -q "warning: taking 4 heads, as given, i
 refuses "nowhere.json: cannot open" convert hf -o x --vocab nowhere.json
 mkdir empty_folder
 refuses "empty_folder: the folder holds no tokenizer.json" convert hf -o x --vocab empty_folder
-echo '{"a": 0, "b": 0}' > twice.json && refuses "is the second token with the id 0" convert hf -o x --vocab twice.json
-echo '{"a": 0, "b": 9}' > gap.json && refuses "nib expects a token id from 0 to 4" convert hf -o x --vocab gap.json
+echo '{"a": 0, "b": 0}' > twice.json && refuses "the tokens \"a\" and \"b\" have the same id, 0" convert hf -o x --vocab twice.json
+echo '{"a": 0, "b": 9}' > gap.json && refuses "ids go up to 9, but there are only 2 tokens" convert hf -o x --vocab gap.json
 echo '["a"]' > list.json && works convert hf -o list.gguf --vocab list.json
 echo '{"a": ' > half.json && refuses "half.json: not valid JSON" convert hf -o x --vocab half.json
 { printf '{"<s>": 0' && for i in $(seq 200); do printf ', "word%030d": %s' $i $i; done && echo '}'; } > large.json
@@ -187,7 +187,7 @@ mkdir bare && cp hf/config.json hf/model.safetensors bare
 works convert bare -o bare.gguf
 check "says that there is no tokenizer" grep -q 'warning: there is no tokenizer: .*--vocab adds one' "$err"
 echo '{"a": 0, "b": 1}' > bare/vocab.json && works convert bare -o named.gguf
-check "names a list of characters beside it" grep -q 'token numbers only; --vocab bare/vocab.json adds one' "$err"
+check "names a list of characters beside it" grep -q 'token numbers only, unless bare/vocab.json has its characters; --vocab adds one' "$err"
 rm bare/vocab.json
 works export bare.gguf -o bare2 && works convert bare2 -o bare3.gguf
 check "also without a tokenizer the same file" same bare.gguf bare3.gguf
@@ -254,7 +254,7 @@ printf '\x80\x02cos\nsystem\n(X\x08\0\0\0touch rantR.' > evil.pkl
 fails "evil.pkl: " convert "$goldens/names.pt" --heads 4 --vocab evil.pkl -o x
 head -c 40 meta.pkl > half.pkl && fails "half.pkl: " convert "$goldens/names.pt" --heads 4 --vocab half.pkl -o x
 cp meta.pkl bare && works convert bare -o bare.gguf --overwrite
-check "names a meta.pkl beside the weights" grep -q 'token numbers only; --vocab bare/meta.pkl adds one' "$err"
+check "names a meta.pkl beside the weights" grep -q 'token numbers only, unless bare/meta.pkl has its characters; --vocab adds one' "$err"
 rm bare/meta.pkl
 
 # ---- a tokenizer that llama.cpp's keys cannot express --------------------------------------------------------------------

@@ -129,9 +129,9 @@ TEST_F(ConvertConfig, OptionsGetPastFilesThatMislead) {
     config = config_json();
     config["scale_attn_by_inverse_layer_idx"] = true;
     EXPECT_MENTIONS(error_of([&] { with_heads(config, 4); }), "the value true is not supported");
-    EXPECT_MENTIONS(
-        error_of([&] { with_heads(config_json(), 3); }),
-        "3 heads do not divide 8 channels, which must be a multiple of them; choose another value of the number");
+    EXPECT_MENTIONS(error_of([&] { with_heads(config_json(), 3); }),
+                    "3 heads do not divide 8 channels, which must be a multiple of them");
+    EXPECT_EQ(remedy_of([&] { with_heads(config_json(), 3); }), Remedy::ChangeHeads);
 }
 
 TEST_F(ConvertConfig, ConfigurationsInThePyTorchFile) {

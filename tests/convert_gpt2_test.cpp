@@ -262,9 +262,11 @@ TEST_F(ConvertGpt2, NanoGptCheckpoint) {
     EXPECT_EQ(floats(without.tensor("blk.1.ffn_up.weight")), expected.at("h.1.mlp.c_fc.weight").data);
     write_checkpoint(tensors, "", "}");
     fs::remove(folder / "out.gguf");
-    EXPECT_MENTIONS(conversion_error("ckpt.pt"), "give the number of heads");
+    EXPECT_MENTIONS(conversion_error("ckpt.pt"), "no file says how many attention heads the model has");
+    EXPECT_EQ(remedy_of([&] { convert("ckpt.pt"); }), Remedy::GiveHeads);
     write_checkpoint(tensors, "", "}(" + p_text("n_head") + p_int(3) + "u");
     EXPECT_MENTIONS(conversion_error("ckpt.pt"), "3 heads do not divide 8 channels");
+    EXPECT_EQ(remedy_of([&] { convert("ckpt.pt"); }), Remedy::GiveHeads);
 }
 
 TEST_F(ConvertGpt2, RefusesOtherModels) {

@@ -248,7 +248,7 @@ TEST_F(ConvertLlama, WhatNoFileSays) {
     ConvertRequest r = request("hf", "out.gguf");
     r.hints.heads = kHeads, r.hints.act = Act::Relu;
     EXPECT_MENTIONS(error_of([&] { convert_checkpoint(r, reports()); }),
-                    "the activation relu is none of a Llama, which has silu, swish");
+                    "activation relu does not fit " + r.input + ": a Llama has silu, swish");
 }
 
 TEST_F(ConvertLlama, TokenizerMustFit) {

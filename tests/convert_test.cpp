@@ -63,7 +63,7 @@ TEST_F(Convert, TokenizerMustFit) {
     EXPECT_MENTIONS(conversion_error(), "the tokenizer has 259 tokens, but the embedding has only 7 rows");
     write_file(folder / "v.json", R"({"a": 1, "b": 1})");
     EXPECT_MENTIONS(conversion_error("hf", (folder / "v.json").string()),
-                    "v.json: \"b\" is the second token with the id 1");
+                    "v.json: the tokens \"a\" and \"b\" have the same id, 1");
 }
 
 // The model file says what ends a text, so that nothing else must.

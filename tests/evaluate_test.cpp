@@ -112,5 +112,19 @@ TEST_F(EvaluateTest, MemoryIsKnownBeforeItIsTaken) {
     EXPECT_THROW(Evaluator(backend_, config_, weights_, {1000}, {.batch = 2, .memory = 1000}), Error);
 }
 
+TEST_F(EvaluateTest, WrongTokensAreRefused) {
+    Evaluator evaluator(backend_, config_, weights_, {10});
+    for (const auto& [at, id] : {
+             std::pair<int64_t, int32_t>{0, -2                                 },
+              {9, static_cast<int32_t>(config_.vocab)}
+    })
+        EXPECT_THROW(evaluator.run([&, where = at, wrong = id](int64_t begin, std::span<int32_t> ids) {
+            std::fill(ids.begin(), ids.end(), 0);
+            if (where >= begin && where < begin + static_cast<int64_t>(ids.size()))
+                ids[static_cast<size_t>(where - begin)] = wrong;
+        }),
+                     Error);
+}
+
 }  // namespace
 }  // namespace nib

@@ -69,7 +69,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     request.vocab = "none";
     if (given) request.hints.heads = 2;
     try {
-        nib::convert_checkpoint(request, {[](const std::string&) {}, [](double) {}});
+        nib::convert_checkpoint(request, {[](const nib::Note&) {}, [](double) {}});
     } catch (const nib::Error& error) {
         CHECK(error.what()[0] != '\0');
         return 0;

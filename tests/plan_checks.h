@@ -86,7 +86,7 @@ inline void check_arena(const Plan& plan) {
     size_t together = 0;
     for (size_t i = 0; i < lives.size(); ++i) {
         const TensorInfo& info = plan.tensors[i];
-        if (info.kept) lives[i] = {0, static_cast<int>(plan.stages.size())};
+        if (info.persistent) lives[i] = {0, static_cast<int>(plan.stages.size())};
         if (info.base >= 0 || info.where.buffer != plan.arena->buffer() || lives[i].first < 0) continue;
         together += info.bytes();
         ASSERT_EQ(info.where.offset % 64, 0u);

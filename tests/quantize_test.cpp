@@ -344,13 +344,19 @@ TEST(Quantize, BlocksAtAnyAddress) {
     }
 }
 
-TEST(QuantizeDeathTest, CountsMustBeWholeBlocks) {
+TEST(Quantize, CountsMustBeWholeBlocks) {
     std::vector<float> values(256);
     std::vector<uint8_t> blocks(2048);
-    EXPECT_DEATH(quant::pack(DType::Q8_0, values.data(), 31, blocks.data()), "block_size");
-    EXPECT_DEATH(quant::unpack(DType::Q4_K, blocks.data(), 128, values.data()), "block_size");
-    EXPECT_DEATH(quant::pack(DType::Q2_K, values.data(), 256, blocks.data()), "can_pack");
-    EXPECT_DEATH(quant::unpack(DType::I32, blocks.data(), 256, values.data()), "can_unpack");
+    std::vector<quant::Activation32> runs(8);
+    EXPECT_THROW(quant::pack(DType::Q8_0, values.data(), 31, blocks.data()), Error);
+    EXPECT_THROW(quant::unpack(DType::Q4_K, blocks.data(), 128, values.data()), Error);
+    EXPECT_THROW(quant::pack(DType::Q2_K, values.data(), 256, blocks.data()), Error);
+    EXPECT_THROW(quant::unpack(DType::I32, blocks.data(), 256, values.data()), Error);
+    EXPECT_THROW(quant::decode(DType::F16, blocks.data()), Error);
+    EXPECT_THROW(quant::quantize_activations(values.data(), 33, runs.data()), Error);
+    EXPECT_THROW(quant::dot(DType::Q8_0, blocks.data(), values.data(), 31), Error);
+    EXPECT_THROW(quant::dot(DType::Q8_0, blocks.data(), runs.data(), -32), Error);
+    EXPECT_THROW(quant::dot(DType::Q4_K, blocks.data(), runs.data(), 256), Error);
 }
 
 }  // namespace

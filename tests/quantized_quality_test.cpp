@@ -55,7 +55,7 @@ TEST_F(QuantizedQuality, PerplexityOfFables) {
     run(r);
     const double f32 = loss("m.gguf");
     EXPECT_LT(f32, 2.5);  // it has learned something
-    const ConvertReports silent = {[](const std::string&) {}, [](double) {}};
+    const ConvertReports silent = {[](const Note&) {}, [](double) {}};
     for (const Cost& cost : kCosts) {
         const char* name = dtype_info(cost.type)->name;
         ConvertRequest q;

@@ -255,5 +255,16 @@ TEST(StopFilter, ShowsAtOnceWhatCannotBecomeAStopString) {
     EXPECT_THROW(StopFilter({""}), Error);
 }
 
+TEST(Sampler, WrongUseIsRefused) {
+    EXPECT_THROW(Sampler(plain(), 0), Error);
+    SamplerOptions options = plain();
+    options.repeat_penalty = 2;
+    Sampler sampler(options, 5);
+    EXPECT_THROW(sampler.probabilities(random_logits(4, 1), {}), Error);
+    const std::vector<float> logits = random_logits(5, 1);
+    for (const int32_t id : {-1, 5}) EXPECT_THROW(sampler.probabilities(logits, std::vector<int32_t>{id}), Error);
+    EXPECT_NO_THROW(sampler.probabilities(logits, std::vector<int32_t>{0, 4}));
+}
+
 }  // namespace
 }  // namespace nib

@@ -161,5 +161,14 @@ TEST(Batches, EvaluationSpreadsOverTheSpan) {
     EXPECT_EQ(EvalWindows({0, 1001}, 10, 3).count(), 1);
 }
 
+TEST(Batches, WrongSpansAreRefused) {
+    EXPECT_THROW(window_start(7, 0, 0, {5, 15}, 10), Error);
+    EXPECT_THROW(window_start(7, 0, 0, {5, 15}, 0), Error);
+    EXPECT_THROW(EvalWindows({0, 100}, 0, 0), Error);
+    EXPECT_THROW(EvalWindows({0, 100}, 10, -1), Error);
+    EXPECT_THROW(EvalWindows({7, 8}, 10, 0), Error);
+    EXPECT_THROW(EvalWindows({0, 9}, 10, 3), Error);
+}
+
 }  // namespace
 }  // namespace nib

@@ -25,6 +25,18 @@ std::string error_of(Action&& action) {
     return "";
 }
 
+// What the Error that `action` throws says would help.
+template <class Action>
+Remedy remedy_of(Action&& action) {
+    try {
+        action();
+    } catch (const Error& error) {
+        return error.remedy();
+    }
+    ADD_FAILURE() << "no error";
+    return Remedy::None;
+}
+
 inline void expect_contains(const std::string& message, const std::vector<std::string>& parts) {
     for (const std::string& part : parts) EXPECT_MENTIONS(message, part);
 }

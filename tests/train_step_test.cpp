@@ -4,16 +4,21 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "cpu/backend.h"
 #include "cpu/isa.h"
 #include "io/memory_limit.h"
 #include "ref/kernels.h"
+#include "test_errors.h"
 #include "train/trainer.h"
 
 namespace nib {
 namespace {
+
+using namespace test;
 
 // Gradients of B sequences, by what TrainStep is given.
 std::vector<float> gradients(TrainStep& train) {
@@ -233,6 +238,43 @@ TEST(TrainingMemory, EstimateIsWhatIsAllocated) {
     EXPECT_GT(memory.activations, 4 * 8 * 16 * 4);
     EXPECT_GT(memory_limit(), 1e6);
     EXPECT_THROW(check_memory(tiny_config(), {4, 8, 0.1f, Optimizer::AdamW}, backend, 1e4), Error);
+}
+
+TEST(TrainStep, WrongUseIsRefused) {
+    CpuBackend backend(kernel_table("auto"), 1);
+    EXPECT_MENTIONS(error_of([&] {
+                        TrainStep(backend, tiny_config(), {2, 9, 0, Optimizer::AdamW});
+                    }),
+                    "2 sequences of 9 tokens make no batch for a context of 8");
+    EXPECT_MENTIONS(error_of([&] { TrainStep(backend, tiny_config(), {0, 8, 0, Optimizer::AdamW}); }), "0 sequences");
+    ModelConfig other = tiny_config();
+    other.arch = "abacus";
+    EXPECT_MENTIONS(error_of([&] {
+                        TrainStep(backend, other, {2, 8, 0, Optimizer::AdamW});
+                    }),
+                    "there is no architecture `abacus`");
+    TrainStep train(backend, tiny_config(), {2, 4, 0, Optimizer::AdamW});
+    train.initialise(1);
+    std::vector<int32_t> ids(8), targets(8);
+    const auto error = [&] { return error_of([&] { train.micro_step(ids, targets, {}); }); };
+    EXPECT_EQ(error(), "");
+    for (const int32_t wrong : {-1, 11}) {
+        ids[3] = wrong;
+        EXPECT_MENTIONS(error(), "is not among the 11 of the model");
+        EXPECT_MENTIONS(error_of([&] { train.evaluate(ids, targets); }), "is not among the 11 of the model");
+    }
+    ids[3] = 10, targets[2] = 11;
+    EXPECT_MENTIONS(error(), "token 11 is not among the 11 of the model");
+    targets[2] = kIgnore;
+    EXPECT_EQ(error(), "");
+    ids.pop_back();
+    EXPECT_MENTIONS(error(), "input `ids` takes 32 bytes, not 28");
+    for (const auto& [parameter, part] : {
+             std::pair<size_t, int>{0,    3 },
+              {0,    -1},
+              {1000, 0 }
+    })
+        EXPECT_MENTIONS(error_of([&, i = parameter, p = part] { train.locate(i, p); }), "there is no part");
 }
 
 }  // namespace

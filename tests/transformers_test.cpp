@@ -37,7 +37,7 @@ struct Transformers : testing::TestWithParam<Case> {
         request.input = golden(std::string("transformers/") + GetParam().source);
         request.output = (folder / "m.gguf").string();
         request.hints.heads = GetParam().heads;
-        convert_checkpoint(request, {[](const std::string&) {}, [](double) {}});
+        convert_checkpoint(request, {[](const Note&) {}, [](double) {}});
     }
 
     TempFolder folder;

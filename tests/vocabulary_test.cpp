@@ -169,14 +169,14 @@ TEST(Vocabulary, WhatIsNoList) {
              {R"({"": 0})",                                "the token with the id 0 is empty"               },
              {R"(["a", ""])",                              "the token with the id 1 is empty"               },
              {R"({"a": -1})",                              "nib expects a token id"                         },
-             {R"({"a": 1, "b": 1})",                       "is the second token with the id 1"              },
+             {R"({"a": 1, "b": 1})",                       "\"a\" and \"b\" have the same id, 1"            },
              {R"({"a": 0, "a": 1})",                       "the same key twice"                             },
              {R"(["a", "b", "a"])",                        "\"a\" has two ids, 0 and 2"                     },
              {R"({"0": "a", "1": "a"})",                   "\"a\" has two ids, 0 and 1"                     },
-             {R"({"0": "a", "00": "b"})",                  "is the second token with the id 0"              },
+             {R"({"0": "a", "00": "b"})",                  "\"a\" and \"b\" have the same id, 0"            },
              {R"({"a": 0, "b": 1e9})",                     "is number where nib expects a token id"         },
-             {R"({"a": 4000000000})",                      "nib expects a token id from 0 to 2"             },
-             {R"({"0": "a", "9": "b"})",                   "\"b\" has the id 9; nib expects"                },
+             {R"({"a": 4000000000})",                      "nib expects a token id from 0"                  },
+             {R"({"0": "a", "9": "b"})",                   "ids go up to 9, but there are only 2 tokens"    },
              {R"({"0": "a", "x": "b"})",                   "\"x\": the key is not a token id"               },
              {R"({"0": "a", "1": 1})",                     "is number where nib expects text"               },
              {R"({"stoi": {}})",                           "the list of tokens is empty"                    },
@@ -251,13 +251,13 @@ TEST(CharacterFiles, WithOtherStepsTheyAreNoCharacterVocabulary) {
 TEST(CharacterFiles, DamageIsNamed) {
     const auto refusal = [](const char* patch) { return error_of([&] { parse_changed(patch); }); };
     for (const auto& [patch, part] : std::map<std::string, std::string>{
-             {R"({"model": {"unk_token": "x"}})",                  "there is no token \"x\""      },
-             {R"({"model": {"unk_token": 7}})",                    "model.unk_token"              },
-             {R"({"model": {"vocab": ["a"]}})",                    "an object of tokens"          },
-             {R"({"model": {"vocab": {"a": 4000}}})",              "nib expects a token id from 0"},
-             {R"({"model": {"vocab": {"d": 1}}})",                 "the same id, 1"               },
-             {R"({"post_processor": {"single": 1}})",              "post_processor.single"        },
-             {R"({"added_tokens": [{"id": 1, "content": "bc"}]})", "the same id, 1"               },
+             {R"({"model": {"unk_token": "x"}})",                  "there is no token \"x\""},
+             {R"({"model": {"unk_token": 7}})",                    "model.unk_token"        },
+             {R"({"model": {"vocab": ["a"]}})",                    "an object of tokens"    },
+             {R"({"model": {"vocab": {"a": 4000}}})",              "ids go up to 4000"      },
+             {R"({"model": {"vocab": {"d": 1}}})",                 "the same id, 1"         },
+             {R"({"post_processor": {"single": 1}})",              "post_processor.single"  },
+             {R"({"added_tokens": [{"id": 1, "content": "bc"}]})", "the same id, 1"         },
     })
         expect_contains(refusal(patch.c_str()), {"folder/tokenizer.json", part});
 }

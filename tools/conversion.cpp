@@ -9,6 +9,7 @@
 #include "io/progress.h"
 #include "model/encode.h"
 #include "options.h"
+#include "usage.h"
 
 namespace nib {
 namespace {
@@ -45,12 +46,13 @@ DType weight_type(const char* option, const std::string& name) {
                weight_type_names().c_str());
 }
 
-void report_conversion(const std::string& output, const std::function<ConvertResult(const ConvertReports&)>& convert) {
+void report_conversion(const CLI::App& command, const std::string& output,
+                       const std::function<ConvertResult(const ConvertReports&)>& convert) {
     Progress progress(stderr, stderr_is_terminal(), 1);
     const double start = seconds_since_start();
     catch_interrupts();
     const ConvertResult result = convert(
-        {[&](const std::string& text) { progress.line("nib: warning: " + text); },
+        {[&](const Note& note) { progress.line("nib: warning: " + note.text + advice(note.remedy, command)); },
          [&](double share) {
              if (interrupted) fail("%s: interrupted; nothing is written", printable(output).c_str());
              const double seconds = seconds_since_start() - start;

@@ -9,7 +9,6 @@
 #include "model/encode.h"
 #include "model/hf_config.h"
 #include "options.h"
-#include "text/tokenizer_files.h"
 
 namespace nib {
 namespace {
@@ -23,12 +22,10 @@ constexpr const char* kFooter =
     "Norms, biases and position embeddings are stored as f32 whatever the type. Types in blocks need rows of whole blocks: "
     "channels and feed-forward width divide by 256 for q6_k, q5_k and q4_k, by 32 for the other q types.\n\n"
     "--vocab names a folder with a tokenizer, a tokenizer.json, a tokenizer.model of SentencePiece or llama2.c's copy of "
-    "one "
-    "(tokenizer.bin), a vocab.json with a merges.txt beside it (OpenAI called them encoder.json and vocab.bpe), a "
-    "vocab.txt of "
-    "WordPiece, or a list of characters: {\"a\": 0, \"b\": 1} or "
-    "[\"a\", \"b\"] in JSON, or nanoGPT's meta.pkl; `none` leaves out a tokenizer that nib does not know. Without a "
-    "tokenizer the model takes and gives token numbers.\n\n"
+    "one (tokenizer.bin), a vocab.json with a merges.txt beside it (OpenAI called them encoder.json and vocab.bpe), a "
+    "vocab.txt of WordPiece, or a list of characters: {\"a\": 0, \"b\": 1} or [\"a\", \"b\"] in JSON, or nanoGPT's "
+    "meta.pkl; `none` leaves out a tokenizer that nib does not know. Without a tokenizer the model takes and gives token "
+    "numbers.\n\n"
     "Examples:\n"
     "  nib convert path/to/gpt2 -o gpt2.gguf\n"
     "  nib convert path/to/gpt2 -o gpt2-q8.gguf --type q8_0\n"
@@ -41,21 +38,16 @@ struct Options {
     int64_t heads = 0;
 };
 
-void convert(Options& o) {
+void convert(const CLI::App& app, Options& o) {
     ConvertRequest& request = o.request;
     request.output = model_file_to_write(request.output);
     if (!o.type.empty()) request.type = weight_type("--type", o.type);
     if (o.heads > 0) request.hints.heads = o.heads;
-    request.hints.heads_option = "--heads", request.hints.act_option = "--activation", request.vocab_option = "--vocab";
     if (!o.act.empty()) request.hints.act = find_activation(o.act);
     if (!o.act.empty() && !request.hints.act)
         fail_usage("--activation: there is no activation `%s` in nib", printable(o.act, 40).c_str());
-    try {
-        report_conversion(request.output,
-                          [&](const ConvertReports& reports) { return convert_checkpoint(request, reports); });
-    } catch (const TokenizerError& error) {
-        fail("%s; --vocab none converts the model without its tokenizer", error.what());
-    }
+    report_conversion(app, request.output,
+                      [&](const ConvertReports& reports) { return convert_checkpoint(request, reports); });
 }
 
 }  // namespace
@@ -75,7 +67,7 @@ void convert_command(CLI::App& app) {
     app.add_option("--activation", o->act, "gelu_new, gelu or relu, whatever the files say")->type_name("NAME");
     add_conversion_options(app, o->request.overwrite, o->request.threads);
     app.footer(kFooter);
-    app.callback([o] { convert(*o); });
+    app.callback([&app, o] { convert(app, *o); });
 }
 
 }  // namespace nib

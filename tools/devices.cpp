@@ -58,8 +58,8 @@ std::string cpu_text() {
     for (size_t i = 0; const int64_t size : cache_sizes())
         caches += strprintf(", L%zu %s", ++i, size > 0 ? bytes(static_cast<uint64_t>(size)).c_str() : "unknown");
     const int cores = default_threads();
-    return strprintf("%-10s%s\n%10skernels %s\n%10s%d processor%s, caches%s\n", "cpu", cpu_name().c_str(), "",
-                     tables.c_str(), "", cores, cores == 1 ? "" : "s", caches.c_str() + 1);
+    return strprintf("%-10s%s\n%10skernels %s\n%10s%s, caches%s\n", "cpu", cpu_name().c_str(), "", tables.c_str(), "",
+                     counted(cores, "processor").c_str(), caches.c_str() + 1);
 }
 
 std::string device_text(size_t number, const vulkan::DeviceInfo& d) {

@@ -100,7 +100,7 @@ void for_each_file(const std::vector<std::string>& paths, const TextUse& use) {
             try {
                 use(text);
             } catch (const Error& e) {
-                fail("%s: %s", printable(name).c_str(), e.what());
+                throw e.within(printable(name));
             }
         }
     }
@@ -117,7 +117,7 @@ void for_each_line(std::string_view text, const TextUse& use) {
         try {
             if (!line.empty()) use(line);
         } catch (const Error& e) {
-            fail("line %lld: %s", static_cast<long long>(number), e.what());
+            throw e.within(strprintf("line %lld", static_cast<long long>(number)));
         }
         at = end + 1;
     }
@@ -130,13 +130,17 @@ Evaluator::Reader reader_of(std::shared_ptr<const std::vector<int32_t>> ids, int
 
 Text open_tokens(const Options& o, const Tokenizer& tokenizer) {
     const auto all = std::make_shared<std::vector<int32_t>>();
-    EncodeOptions encode = o.encode;
-    if (tokenizer.end_token() >= 0) encode.advice = "remove it or, if lines are texts of their own, use --lines";
-    for_each_file(o.paths, [&](std::string_view text) {
+    const auto read = [&](std::string_view text) {
         const std::vector<int32_t> ids =
-            o.tokens ? parse_token_numbers(text, tokenizer.vocab_size()) : tokenizer.encode(text, encode);
+            o.tokens ? parse_token_numbers(text, tokenizer.vocab_size()) : tokenizer.encode(text, o.encode);
         all->insert(all->end(), ids.begin(), ids.end());
-    });
+    };
+    try {
+        for_each_file(o.paths, read);
+    } catch (const Error& e) {
+        if (e.remedy() != Remedy::SkipUnknown || tokenizer.end_token() < 0) throw;
+        fail("%s; remove it or, if lines are texts of their own, use --lines", e.what());
+    }
     const Span span = measured(static_cast<int64_t>(all->size()), o.val_fraction, "tokens");
     double bytes = 0;
     const bool known = dynamic_cast<const TokenNumbers*>(&tokenizer) == nullptr;

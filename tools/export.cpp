@@ -24,7 +24,7 @@ struct Options {
     std::string type;
 };
 
-void export_folder(Options& o) {
+void export_folder(const CLI::App& app, Options& o) {
     ExportRequest& request = o.request;
     request.input = model_file(request.input);
     if (!o.type.empty()) {
@@ -32,7 +32,7 @@ void export_folder(Options& o) {
         if (dtype_info(*request.type)->block_size > 1)
             fail_usage("--type: `%s` has no place in a safetensors file; choose f32, f16 or bf16", o.type.c_str());
     }
-    report_conversion(request.output, [&](const ConvertReports& reports) { return export_model(request, reports); });
+    report_conversion(app, request.output, [&](const ConvertReports& reports) { return export_model(request, reports); });
 }
 
 }  // namespace
@@ -44,7 +44,7 @@ void export_command(CLI::App& app) {
     app.add_option("--type", o->type, "type of the weights: f32, f16 or bf16 (default: as in MODEL)")->type_name("TYPE");
     add_conversion_options(app, o->request.overwrite, o->request.threads);
     app.footer(kFooter);
-    app.callback([o] { export_folder(*o); });
+    app.callback([&app, o] { export_folder(app, *o); });
 }
 
 }  // namespace nib

@@ -48,14 +48,8 @@ constexpr Command kCommands[] = {
 enum ExitCode { kDone = 0, kFailed = 1, kWrongUsage = 2 };
 
 // What the library says, with the names of options as they are typed, and what to type.
-std::string advised(const std::exception& error) {
-    std::string message = error.what();
-    if (const auto* own = dynamic_cast<const Error*>(&error); own != nullptr && own->about_option())
-        message.insert(0, "--");
-    if (const auto* exists = dynamic_cast<const OutputExists*>(&error))
-        message += exists->resumable() ? "; add --resume to go on with its training, or --overwrite to replace it"
-                                       : "; add --overwrite to replace it";
-    return message;
+std::string advised(const Error& error, const CLI::App& command) {
+    return (error.about_option() ? "--" : "") + std::string(error.what()) + advice(error.remedy(), command);
 }
 
 int report(const std::string& message) {
@@ -129,7 +123,9 @@ int run(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return report_parsing(app, error);
     } catch (const UsageError& error) {
-        return report_usage(named_command(app), advised(error));
+        return report_usage(named_command(app), advised(error, named_command(app)));
+    } catch (const Error& error) {
+        return report(advised(error, named_command(app)));
     }
 }
 
@@ -182,6 +178,6 @@ int main(int argc, char** argv) {
     } catch (const std::bad_alloc&) {
         return nib::report("not enough memory; choose a smaller model, batch or context");
     } catch (const std::exception& error) {
-        return nib::report(nib::advised(error));
+        return nib::report(error.what());
     }
 }

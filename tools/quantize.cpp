@@ -23,12 +23,12 @@ struct Options {
     std::string type;
 };
 
-void quantize(Options& o) {
+void quantize(const CLI::App& app, Options& o) {
     ConvertRequest& request = o.request;
     request.input = model_file(request.input);
     request.output = model_file_to_write(request.output);
     request.type = weight_type("TYPE", o.type);
-    report_conversion(request.output, [&](const ConvertReports& reports) { return quantize_file(request, reports); });
+    report_conversion(app, request.output, [&](const ConvertReports& reports) { return quantize_file(request, reports); });
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ void quantize_command(CLI::App& app) {
     app.add_option("TYPE", o->type, "type of the weights: " + weight_type_names())->required();
     add_conversion_options(app, o->request.overwrite, o->request.threads);
     app.footer(kFooter);
-    app.callback([o] { quantize(*o); });
+    app.callback([&app, o] { quantize(app, *o); });
 }
 
 }  // namespace nib

@@ -49,7 +49,7 @@ constexpr size_t kMaxPrompt = size_t{64} << 20;  // bytes
 struct Options {
     std::string model, prompt, prompt_file, tokens;
     bool has_prompt = false, has_tokens = false, has_seed = false;
-    EncodeOptions encode{.advice = "remove it or use --skip-unknown"};
+    EncodeOptions encode;
     GenerateOptions generate;
     int samples = 1;
     std::optional<std::string> end_token;
@@ -100,10 +100,10 @@ void print_json_result(const Options& o, const std::string& backend, const std::
 }
 
 void print_summary(const Options& o, const std::string& backend, const GenerateResult& result, double first_seconds) {
-    std::string text = strprintf("prompt %lld tokens, %.0f tok/s", static_cast<long long>(result.prompt_tokens),
+    std::string text = strprintf("prompt %s, %.0f tok/s", counted(result.prompt_tokens, "token").c_str(),
                                  static_cast<double>(result.prompt_tokens) / result.prompt_seconds);
     if (result.decoded_tokens > 0)
-        text += strprintf("; decode %lld tokens, %.0f tok/s", static_cast<long long>(result.decoded_tokens),
+        text += strprintf("; decode %s, %.0f tok/s", counted(result.decoded_tokens, "token").c_str(),
                           static_cast<double>(result.decoded_tokens) / result.decode_seconds);
     text += strprintf("; first token after %.1f ms; peak memory %s; %s", first_seconds * 1e3,
                       human_bytes(peak_memory()).c_str(), backend.c_str());

@@ -29,7 +29,7 @@ constexpr const char* kFooter =
 struct Options {
     std::string model, text, file = "-", tokens;
     bool has_text = false, has_tokens = false, json = false;
-    EncodeOptions encode{.begin = true, .advice = "remove it or use --skip-unknown"};
+    EncodeOptions encode{.begin = true};
 };
 
 // The bytes of one token: text where it is some, else the bytes' values.

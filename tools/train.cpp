@@ -154,14 +154,6 @@ struct Task {
           trainer(*backend, std::move(setup), progress, std::move(hooks)) {}
 };
 
-TrainSetup prepare(const TrainRequest& request, const Backend& backend) {
-    try {
-        return prepare_training(request, backend);
-    } catch (const ShortText& error) {
-        fail("%s; use a smaller --context or more text", error.what());
-    }
-}
-
 // Returns whether the run was interrupted.
 bool train(const Options& o) {
     std::string prompt;
@@ -178,7 +170,7 @@ bool train(const Options& o) {
     std::optional<SignalGuard> guard;
     std::unique_ptr<Task> task;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
-        TrainSetup setup = prepare(o.request, *backend);
+        TrainSetup setup = prepare_training(o.request, *backend);
         prompt = setup.options.sample_prompt;
         guard.emplace();
         task = std::make_unique<Task>(std::move(backend), std::move(setup), hooks);

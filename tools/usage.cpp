@@ -161,4 +161,21 @@ std::string usage_message(const CLI::App& command, const CLI::ParseError& error)
     return text;
 }
 
+std::string advice(Remedy remedy, const CLI::App& command) {
+    switch (remedy) {
+        case Remedy::None: break;
+        case Remedy::ReplaceOutput: return "; add --overwrite to replace it";
+        case Remedy::ResumeOrReplace: return "; add --resume to go on with its training, or --overwrite to replace it";
+        case Remedy::ShortenContext: return "; use a smaller --context or more text";
+        case Remedy::SkipUnknown:
+            return command.get_option_no_throw("--skip-unknown") ? "; remove it or use --skip-unknown" : "; remove it";
+        case Remedy::GiveHeads: return "; give --heads";
+        case Remedy::ChangeHeads: return "; choose another value of --heads";
+        case Remedy::GiveActivation: return "; --activation sets it";
+        case Remedy::GiveVocabulary: return "; --vocab adds one";
+        case Remedy::LeaveOutVocabulary: return "; --vocab none converts the model without its tokenizer";
+    }
+    return "";
+}
+
 }  // namespace nib

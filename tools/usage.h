@@ -4,6 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "core/error.h"
+
 namespace nib {
 
 /// Help for a terminal of 80 columns: description, usage, arguments, options by group with their defaults, footer. The
@@ -16,5 +18,8 @@ public:
 /// What is wrong with the arguments of `command` ("nib" or one of its commands), on one line, with the nearest option to
 /// one that does not exist.
 std::string usage_message(const CLI::App& command, const CLI::ParseError& error);
+
+/// "; " and what the user of `command` can do, in the words of its options; empty for Remedy::None.
+std::string advice(Remedy remedy, const CLI::App& command);
 
 }  // namespace nib

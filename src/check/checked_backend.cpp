@@ -18,8 +18,8 @@ constexpr Tolerance kTolerance{2e-5, 1e-4, 1e-30};
 constexpr Tolerance kToleranceOfF16{6e-4, 2e-3, 1e-30};  // rounded to half floats, to either side
 constexpr std::byte kPoison{0xFF};                       // NaN
 
-// A node as a plan of its own, on the tensors of the whole plan.
-Plan alone(const Plan& plan, Node node, int64_t sequences) {
+// A plan with a single node, on the tensors of the whole plan.
+Plan single_node_plan(const Plan& plan, Node node, int64_t sequences) {
     Plan part;
     part.backend = plan.backend;
     part.arena = plan.arena;
@@ -36,8 +36,8 @@ Plan alone(const Plan& plan, Node node, int64_t sequences) {
     return part;
 }
 
-// The memory of a node's tensors, once as the device has it and once for the reference, which has floats for f16
-// activations. Tensors that overlap are in one region: the node works in place, or on slices of one tensor.
+// The memory of a node's tensors, as on the device and as the reference takes it, with floats for f16 activations. Tensors
+// that overlap, in place or as slices of one tensor, share a region.
 class Copies {
 public:
     Copies(const Plan& part, Backend& backend) : part_(part), backend_(backend) {
@@ -51,7 +51,7 @@ public:
         }
         for (Region& r : regions_) backend.download(r.where, r.device);
     }
-    // What a tensor must be given begins as NaN, so that nothing old passes for a result.
+    // Fills an output with NaN, so that old values cannot pass for results.
     void poison(Tensor t) {
         const TensorInfo& info = part_.tensors[static_cast<size_t>(t.id)];
         Region& region = of(info);
@@ -63,7 +63,7 @@ public:
                         row, kPoison);
         backend_.upload(region.where, region.device);
     }
-    // Copies what the device has to the reference; `widened` are tensors of f16 that it gets as floats.
+    // Copies the device's memory for the reference, which gets the f16 tensors of `widened` as floats.
     void share(const std::vector<Tensor>& widened) {
         for (const Tensor t : widened) of(part_.tensors[static_cast<size_t>(t.id)]).widened = true;
         for (Region& r : regions_) {
@@ -82,7 +82,7 @@ public:
         Region& region = of(info);
         return region.host.data() + (info.where.offset - region.where.offset) * (region.widened ? 2 : 1);
     }
-    // The result of the reference, and of the device.
+    // The device's result against the reference's.
     Difference compare(Tensor t, double scale) {
         const TensorInfo& info = part_.tensors[static_cast<size_t>(t.id)];
         std::vector<std::byte> got(info.bytes());
@@ -125,7 +125,7 @@ void CheckedBackend::run(const Plan& plan, const Step& step) {
 }
 
 void CheckedBackend::check(const Plan& plan, const Node& whole, int64_t sequences, const Step& step) {
-    Plan part = alone(plan, whole, sequences);
+    Plan part = single_node_plan(plan, whole, sequences);
     const Node& node = part.nodes[0];
     const OpInfo& about = op_info(node.op);
     Call call;

@@ -1,4 +1,4 @@
-// Every node of every plan beside the reference.
+// A backend that checks every node of every plan against the reference.
 #pragma once
 
 #include <functional>
@@ -14,7 +14,7 @@ namespace nib::check {
 /// inputs. Results are the other backend's, bit for bit.
 class CheckedBackend : public WrappedBackend {
 public:
-    /// `report` is told, in a line, of each node whose result differs.
+    /// `report` gets a line for each node whose result differs.
     CheckedBackend(Backend& inner, std::function<void(const std::string&)> report)
         : WrappedBackend(inner), report_(std::move(report)) {}
 

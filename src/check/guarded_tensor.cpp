@@ -40,15 +40,15 @@ size_t GuardedTensor::bytes() const {
     return count() == 0 ? 0 : dtype_bytes(type_, static_cast<int64_t>((rows_ - 1) * stride_ + width_));
 }
 
-void GuardedTensor::forget(size_t begin, size_t end) {
+void GuardedTensor::poison(size_t begin, size_t end) {
     const size_t size = dtype_bytes(type_, 1);
     for (size_t i = begin; i < end; ++i) std::fill_n(data() + (i / width_ * stride_ + i % width_) * size, size, kPattern);
 }
 
-void GuardedTensor::close(bool closed) {
+void GuardedTensor::lock_guards(bool locked) {
     if (!present()) return;
     std::byte* const end = memory_.data() + memory_.size();
-    if (closed) {
+    if (locked) {
         ASAN_POISON_MEMORY_REGION(memory_.data(), begin_);
         ASAN_POISON_MEMORY_REGION(data() + bytes(), static_cast<size_t>(end - data()) - bytes());
     } else {

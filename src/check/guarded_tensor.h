@@ -1,4 +1,4 @@
-// Memory for a tensor that shows when a kernel reads or writes beyond it.
+// A tensor in memory that reveals out-of-bounds reads and writes of a kernel.
 #pragma once
 
 #include <cstddef>
@@ -9,13 +9,13 @@
 
 namespace nib::check {
 
-/// A tensor between guard zones, or a slice: columns of wider rows of which the rest is guarded, too. Everything starts as
-/// a NaN of one pattern, so that reading too far shows in the result, and writing too far in the guards; AddressSanitizer
-/// sees both but for the columns between.
+/// A tensor between guard zones. It may be a slice, columns of wider rows whose other columns are guarded, too. All memory
+/// starts as one NaN pattern: reads out of bounds show in the result, writes in the guards. AddressSanitizer catches both,
+/// except in the columns between slices.
 class GuardedTensor {
 public:
     GuardedTensor() = default;
-    /// `rows` of `width` elements, which begin `stride` elements apart. Blocks (core/dtype.h) are of a single row.
+    /// `rows` rows of `width` elements, `stride` elements apart. Types in blocks (core/dtype.h) have a single row.
     GuardedTensor(DType type, int64_t rows, int64_t width, int64_t stride, bool misaligned);
     GuardedTensor(DType type, int64_t count, bool misaligned) : GuardedTensor(type, 1, count, count, misaligned) {}
     GuardedTensor(GuardedTensor&&) = default;
@@ -47,10 +47,10 @@ public:
     const T& at(size_t i) const {
         return as<T>()[i / width_ * stride_ + i % width_];
     }
-    /// Makes elements [begin, end) NaN, or -1, again. Not of blocks.
-    void forget(size_t begin, size_t end);
+    /// Makes elements [begin, end) NaN, or -1, again. Not for types in blocks.
+    void poison(size_t begin, size_t end);
     /// While a kernel runs, AddressSanitizer refuses access to the guards.
-    void close(bool closed);
+    void lock_guards(bool locked);
     bool guards_intact() const;
 
 private:

@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kGuard = 256;
 constexpr std::byte kPattern{0xFF};
 
-// A plan of one node on the tensors of a case, which lie in one buffer between guards as they do on the host.
+// A plan with one node, on copies of a case's tensors with their guards in one buffer of the backend.
 class OneNode {
 public:
     OneNode(Operands<float>& operands, Backend& backend) : operands_(operands), backend_(backend) {
@@ -31,7 +31,7 @@ public:
     }
     bool supported() const { return backend_.supports(node_); }
 
-    // Computes the operands' outputs. Returns whether nothing else has changed.
+    // Computes the outputs. Returns whether nothing else has changed.
     bool run() {
         plan_.backend = &backend_;
         plan_.nodes = {node_};
@@ -75,7 +75,7 @@ private:
         plan_.tensors.push_back(info);
     }
 
-    // Takes an output from the device's image, and puts into it there what it was before.
+    // Moves an output out of the device's image, which gets the values from before the run back.
     void take(int operand, std::vector<std::byte>& after) {
         GuardedTensor& out = operands_[operand];
         const TensorInfo& info = plan_.tensors[static_cast<size_t>(node_[operand].id)];

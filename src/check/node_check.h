@@ -1,4 +1,4 @@
-// Holds a backend's single nodes to the reference, as op_check.h does kernels.
+// Checks single nodes of a backend against the reference, as op_check.h checks kernels.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,7 @@
 
 namespace nib::check {
 
-/// Runs the case on `backend` and on the reference. Nothing: the backend does not support it.
+/// Runs the case on `backend` and on the reference. Empty: the backend does not support it.
 std::optional<Comparison> check_op(const OpCase& c, Backend& backend);
 
 }  // namespace nib::check

@@ -10,8 +10,8 @@
 namespace nib::check {
 namespace {
 
-// A number read as digits of changing base: counts through, or picks at random from, combinations of options. An op always
-// picks the same digits, so that their number does not depend on what is picked.
+// Decodes a number as mixed-radix digits, one for each option, to enumerate combinations of options or to pick some at
+// random. An op always takes the same digits, so that their number does not depend on the values.
 class Choice {
 public:
     explicit Choice(uint64_t number) : left_(number) {}
@@ -62,7 +62,7 @@ void choose_options(OpCase& c, Choice& choice) {
         p.scale = (choice.flag() ? 0.6f : 1.0f) / std::sqrt(static_cast<float>(std::max<int64_t>(1, p.D)));
     if (info.has_option("window"))
         p.window = std::array{int64_t{0}, 1 + static_cast<int64_t>(c.seed) % p.S, p.S}[static_cast<size_t>(choice.pick(3))];
-    if (c.op == Op::Rope) {  // an even number of a head turns, perhaps not all, and of a row some heads
+    if (c.op == Op::Rope) {  // rotates some heads of a row, and an even number of a head's elements
         p.S += p.S % 2;
         p.D = p.S + 2 * choice.pick(3);
         p.C = std::max(p.C, p.D);
@@ -71,7 +71,7 @@ void choose_options(OpCase& c, Choice& choice) {
     if (c.op == Op::ClipFactor) c.step.clip = std::array{0.0f, 1.0f, 1000.0f}[static_cast<size_t>(choice.pick(3))];
 }
 
-// What operands and dimensions of an op have to do with each other beyond its row.
+// Dependencies between an op's operands, dimensions and options that its row does not state.
 void make_consistent(OpCase& c) {
     Params& p = c.p;
     const auto absent = [&](int operand) -> bool& { return c.absent[static_cast<size_t>(operand)]; };
@@ -95,7 +95,7 @@ void make_consistent(OpCase& c) {
         }
         case Op::NormBackward: absent(operand::NormBackward::mean) = p.rms; break;
         case Op::NormBackwardWeight: absent(operand::NormBackwardWeight::mean) = p.rms; break;
-        case Op::Linear:  // without activation y says it all
+        case Op::Linear:  // without an activation, pre would equal y
             if (p.act == Act::None) absent(operand::Linear::pre) = true;
             break;
         case Op::LinearBackwardEpilogue: absent(operand::LinearBackwardEpilogue::pre) = p.act == Act::None; break;
@@ -116,8 +116,8 @@ void make_consistent(OpCase& c) {
 
 bool mentions(const Operand& operand, char letter) { return operand.dims.find(letter) != std::string_view::npos; }
 
-// A table that is not there has no rows.
-void forget_tables(OpCase& c) {
+// An absent table has no rows.
+void clear_absent_tables(OpCase& c) {
     for (const auto& [letter, size] : {std::pair('S', &c.p.S), std::pair('L', &c.p.L)}) {
         bool in_row = false, there = false;
         for (int i = 0; i < kMaxOperands; ++i) {
@@ -200,7 +200,7 @@ std::string OpCase::text() const {
 
 namespace {
 
-// A case, and of how many combinations of options it has one.
+// A case, and the number of combinations of options.
 std::pair<OpCase, uint64_t> choose(Op op, const Params& dimensions, uint64_t options) {
     OpCase c;
     c.op = op;
@@ -217,7 +217,7 @@ std::pair<OpCase, uint64_t> choose(Op op, const Params& dimensions, uint64_t opt
     choose_operands(c, choice);
     choose_options(c, choice);
     make_consistent(c);
-    forget_tables(c);
+    clear_absent_tables(c);
     for (int i = kMaxIn; i < kMaxOperands; ++i)
         if (!c.has(i)) c.accumulate &= static_cast<uint8_t>(~(1 << (i - kMaxIn)));
     return {c, choice.count()};
@@ -247,7 +247,7 @@ Params head_shape(int64_t B, int64_t T, int64_t S, int64_t H, int64_t G, int64_t
     return p;
 }
 
-// Heads at random. Keys are as many as queries, or not; a cache has room for all rows.
+// Random heads. The number of keys may equal that of the queries; a cache has room for all rows.
 Params head_shape(Op op, Random& random, int64_t T, int64_t D) {
     const bool is_long = T > 40, is_cache = mentions(op, 'D');
     const int64_t B = is_long ? 1 : random.between(1, 3), H = random.between(1, is_long ? 2 : 4);
@@ -308,7 +308,7 @@ void for_each_typed_case(Op op, const std::function<void(const OpCase&)>& body) 
     Random random(static_cast<uint64_t>(op) + 5);
     const std::vector<int> weights = operands_of(op, Types::Weight), caches = operands_of(op, Types::Cache);
     const auto emit = [&](int64_t R, DType type, DType others, int64_t N) {
-        const int64_t block = dtype_info(type)->block_size;  // channels are whole blocks; of types without, any number
+        const int64_t block = dtype_info(type)->block_size;  // channels are whole blocks
         const int64_t C = block == 1 ? random.between(1, 70) : block * random.between(1, block == 32 ? 9 : 3);
         OpCase c = make_case(op, {.B = 1, .T = R, .C = C, .N = N, .S = 5, .L = 3}, random.bits());
         for (const int w : weights) c.types[static_cast<size_t>(w)] = w == weights[0] ? type : others;
@@ -333,7 +333,7 @@ void for_each_typed_case(Op op, const std::function<void(const OpCase&)>& body) 
 }
 
 void for_each_case_of_f16(Op op, const std::function<void(const OpCase&)>& body) {
-    // What may differ in type; slices are of one tensor.
+    // Groups of operands that have one type: slices of one tensor do.
     std::vector<std::vector<int>> groups;
     bool slices = false;
     for (const int i : operands_of(op, Types::Activation)) {
@@ -344,10 +344,10 @@ void for_each_case_of_f16(Op op, const std::function<void(const OpCase&)>& body)
             groups.push_back({i});
     }
     Random random(static_cast<uint64_t>(op) + 11);
-    const auto fours = [&](int64_t n) { return 4 * random.between(1, n); };
+    const auto multiple_of_4 = [&](int64_t n) { return 4 * random.between(1, n); };
     for (unsigned subset = 1; subset < 1u << groups.size(); ++subset)
         for (int repeat = 0; repeat < 4; ++repeat) {
-            Params p{.B = random.between(1, 3), .T = random.between(1, 40), .C = fours(40), .N = fours(40)};
+            Params p{.B = random.between(1, 3), .T = random.between(1, 40), .C = multiple_of_4(40), .N = multiple_of_4(40)};
             if (has_heads(op)) p = head_shape(op, random, p.T, repeat % 2 ? 32 : 4);
             OpCase c = make_case(op, p, random.bits());
             bool any = false, outputs = false;
@@ -385,7 +385,7 @@ void for_each_large_case(Op op, const std::function<void(const OpCase&)>& body) 
         case Op::AdamW:
         case Op::Sgd: return emit(1, 1, 4096, 1), emit(1, 1, 4097, 1), emit(1, 1, 50001, 1);
         case Op::CacheStore:
-        case Op::AttentionCached:  // many rows behind others
+        case Op::AttentionCached:  // many rows after those in the cache
             for (const int64_t D : {5, 16, 64})
                 for (const int64_t T : {9, 40, 130})
                     for (const int64_t B : {1, 2})
@@ -398,7 +398,7 @@ void for_each_large_case(Op op, const std::function<void(const OpCase&)>& body) 
                         }
             return;
         case Op::Attention:
-        case Op::AttentionBackward: return;  // for_each_case has them
+        case Op::AttentionBackward: return;  // in for_each_case
         default: return emit(3, 130, 1000, 7), emit(1, 2, 4099, 3);
     }
 }
@@ -416,12 +416,12 @@ void for_each_case_of_fewer_rows(Op op, const std::function<void(const OpCase&)>
             if (op == Op::Attention || op == Op::AttentionBackward) {
                 c.key_row_count = c.p.causal ? 1 : 2;
                 if (!c.p.causal)
-                    c.absent[static_cast<size_t>(op_info(op).find("spans"))] = false;  // only they leave rows out
+                    c.absent[static_cast<size_t>(op_info(op).find("spans"))] = false;  // without them all rows are in use
                 c.step.rows[2] = random.between(1, c.p.S);
             } else if (op == Op::Gather || op == Op::GatherBackward) {
                 c.key_row_count = 2;
                 c.step.rows[2] = random.between(1, c.p.N);
-            } else if (!has_heads(op) && repeat % 4 == 0) {  // a part of a tensor, of which perhaps no row is in use
+            } else if (!has_heads(op) && repeat % 4 == 0) {  // part of a tensor, perhaps with no row in use
                 c.p.first_row = T;
                 c.step.rows[1] += repeat % 8 == 0 ? 0 : T;
             }

@@ -9,21 +9,21 @@
 
 namespace nib::check {
 
-// Wider for attention, which goes through an exponential and in its backward pass through differences, and where a small
-// difference of large terms is left over.
+// Wider for attention, whose exponentials and, in the backward pass, differences amplify errors, and wherever results are
+// small differences of large terms.
 Tolerance op_tolerance(const OpCase& c) {
     // One rounding to a half float, to either side.
     for (int i = kMaxIn; i < kMaxOperands; ++i)
         if (c.has(i) && c.is_f16_activation(i)) return {6e-4, 1.5e-3, 0.1};
-    if (std::isnan(c.special)) return {INFINITY, INFINITY};  // all that matters is where the result is NaN too
+    if (std::isnan(c.special)) return {INFINITY, INFINITY};  // only where the result is NaN matters
     switch (c.op) {
         case Op::NormBackward: return {2e-6, 5e-6, 1};
         case Op::NormBackwardWeight: return {2e-6, 4e-6, 0.1};
         case Op::Attention:
         case Op::AttentionCached: return {2e-6, 5e-6, 0.1};
-        case Op::AttentionBackward: return {5e-6, 1e-5, 0.3};  // of a query that sees one key, all is such a difference
+        case Op::AttentionBackward: return {5e-6, 1e-5, 0.3};  // for a query that sees one key, everything cancels
         case Op::Linear:
-            // Products of blocks are sums of larger terms: levels and their offsets.
+            // Dot products of blocks are sums of larger terms, levels and offsets.
             if (dtype_info(c.type(operand::Linear::w))->block_size > 1) return {1e-5, 3e-5, 0.1};
             return {2e-6, 4e-6, 0.1};
         case Op::LinearBackward:

@@ -1,4 +1,4 @@
-// Holds kernels to the reference: what two results may differ by, and by what they do.
+// Checks kernels against the reference: tolerances, and the differences between results.
 #pragma once
 
 #include <string>
@@ -7,14 +7,14 @@
 
 namespace nib::check {
 
-/// How far a result may lie from the expected one: |a - b| <= l2 |b| over each output, and max |a - b| <= max max |b|.
-/// Outputs smaller than `scale` are measured against that, where an op's result is a small difference of large numbers.
+/// How much a result may differ from the expected one: |a - b| <= l2 |b| over each output, and max |a - b| <= max max |b|.
+/// Where |b| is below `scale`, `scale` replaces it: results may be small differences of large numbers.
 struct Tolerance {
     double l2 = 1e-6, max = 4e-6, scale = 1e-3;
 };
 
-/// For kernels that sum float products in float, against the reference's sums in double, on numbers of the size of 1. Where
-/// one is NaN, anything that is NaN where the reference is.
+/// For kernels that sum in float, against the reference's sums in double, on numbers around 1. With a NaN among the inputs,
+/// results need only be NaN where the reference's are.
 Tolerance op_tolerance(const OpCase& c);
 
 /// Numbers of one type, F32, F64, F16 or I32: rows of `width` that begin `stride` elements apart.
@@ -28,11 +28,11 @@ struct Numbers {
     double operator[](size_t number) const;
 };
 
-/// What lies between two outputs, relative as in Tolerance. Infinite for a NaN where a number is expected, and for integers
-/// and infinities that differ.
+/// The difference between two outputs, relative as in Tolerance. Infinite for a NaN where a number is expected, and for
+/// integers and infinities that differ.
 struct Difference {
     double l2 = 0, max = 0;
-    bool untouched_differ = false;  // what the expected run did not touch (still NaN), the other has written
+    bool untouched_differ = false;  // elements that the expected run left alone (still NaN) were written
     bool within(const Tolerance& tolerance) const {
         return l2 <= tolerance.l2 && max <= tolerance.max && !untouched_differ;
     }

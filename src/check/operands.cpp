@@ -21,18 +21,18 @@ struct Interval {
     float low = -1, high = 1;
 };
 
-// What random numbers of an operand lie between: mostly -1 and 1.
+// The interval of an operand's random numbers, mostly (-1, 1).
 Interval interval(Op op, int operand) {
     const Operand& about = op_info(op).operands[operand];
     const std::string_view name = about.name;
     if (op == Op::AdamW && operand == operand::AdamW::v) return {0.001f, 1};  // a mean of squares
     if (about.types == Types::F64) return {0, 3};                             // sums of squares
     if (name == "logits") return {-12, 12};
-    if (name == "pre" || name == "gate") return {-4, 4};  // where activations bend
-    return about.slice ? Interval{-2, 2} : Interval{};    // so that attention is to some keys more than to others
+    if (name == "pre" || name == "gate") return {-4, 4};  // where activation functions curve
+    return about.slice ? Interval{-2, 2} : Interval{};    // so that attention weights differ clearly
 }
 
-// Rows of an operand, and how many of them are in use; other operands than those by rows are one.
+// Rows of an operand, and how many of them are in use; an operand that has no rows counts as one.
 struct Rows {
     int64_t all = 1, live = 1;
 };
@@ -44,7 +44,7 @@ Rows rows_of(const Call& call, const Operand& about) {
     return {};
 }
 
-// Elements from row to row of a slice: as if those of the inputs, or of the outputs, lay side by side with some more.
+// Elements from row to row of a slice: all slices of the inputs (or outputs) side by side, and some more.
 int64_t slice_stride(const OpCase& c, int operand) {
     int64_t stride = 4;
     const bool output = operand >= kMaxIn;
@@ -73,7 +73,7 @@ Operands<Real>::Operands(const OpCase& c) : case_(c) {
                 x = quant::from_f16(quant::to_f16(static_cast<float>(x)));
             }
     for (int i = 0; i < kMaxOperands; ++i)
-        if (c.has(i)) forget_dead_rows(i);
+        if (c.has(i)) poison_unused_rows(i);
     if (const OpCase::Replaced replaced = c.replaced(); replaced.output >= 0) {
         const GuardedTensor& input = (*this)[replaced.input];
         std::memcpy((*this)[replaced.output].data(), input.data(), input.bytes());
@@ -105,7 +105,7 @@ template <class Real>
 void Operands<Real>::fill() {
     for (int i = 0; i < kMaxOperands; ++i)
         if (case_.has(i) && (i < kMaxIn || op_reads_output(call_, i))) fill_operand(i);
-    fill_together();
+    fill_dependent();
 }
 
 template <class Real>
@@ -125,7 +125,7 @@ void Operands<Real>::fill_operand(int operand) {
     }
 }
 
-// Values in (-1,1) in the tensor's format. What nothing packs: random levels with half floats of 2^-8 for scales.
+// Values in (-1,1) in the tensor's format. Types that cannot be packed get random levels and scales of 2^-8.
 template <class Real>
 void Operands<Real>::fill_weights(GuardedTensor& t) {
     std::vector<float> values(t.count());
@@ -138,16 +138,16 @@ void Operands<Real>::fill_weights(GuardedTensor& t) {
             t.data()[end - 2 * i] = std::byte{0}, t.data()[end - 2 * i + 1] = std::byte{0x1C};
 }
 
-// ---- values that belong together -------------------------------------------------------------------------------------
+// ---- values that depend on each other -------------------------------------------------------------------------------
 
 template <class Real>
-void Operands<Real>::fill_together() {
+void Operands<Real>::fill_dependent() {
     switch (case_.op) {
         case Op::NormBackward:
         case Op::NormBackwardWeight: return fill_norm_statistics();
         case Op::Attention: return fill_spans();
         case Op::AttentionBackward: return fill_spans(), fill_attention_result();
-        case Op::CacheStore: return fill_places();
+        case Op::CacheStore: return fill_positions();
         case Op::AttentionCached: return fill_cache();
         case Op::CrossEntropy:
         case Op::LogProbBackward: return fill_logits();
@@ -171,8 +171,8 @@ void Operands<Real>::fill_norm_statistics() {
     }
 }
 
-// Either documents one after the other, of which each query sees the keys of its own, or ends that go on by random steps.
-// Some rows see nothing, some keys are seen by none.
+// Either packed documents, where each query sees the keys of its own document, or intervals that advance by random steps.
+// Some queries see no key, and some keys are seen by no query.
 template <class Real>
 void Operands<Real>::fill_spans() {
     GuardedTensor& spans = named("spans");
@@ -208,7 +208,7 @@ void Operands<Real>::fill_attention_result() {
         const Operand& about = op_info(Op::Attention).operands[i];
         const int here = about ? op_info(case_.op).find(about.name) : -1;
         if (here < 0 || !case_.has(here)) continue;
-        if (i >= kMaxIn) (*this)[here].forget(0, (*this)[here].count());
+        if (i >= kMaxIn) (*this)[here].poison(0, (*this)[here].count());
         forward.data[i] = call_.data[here];
         forward.type[i] = call_.type[here];
         forward.stride[i] = call_.stride[here];
@@ -217,8 +217,8 @@ void Operands<Real>::fill_attention_result() {
     reference.run[static_cast<int>(Op::Attention)](forward, {0, op_units(forward)}, nullptr);
 }
 
-// Each row's slot and position, none of them twice: runs of rows of one slot after the other, as prompts give them, or rows
-// of many slots, as decoding does. Within a slot positions follow each other.
+// A slot and position for each row, all different: runs of rows of one slot, as in prompts, or rows of many slots, as in
+// decoding. Positions within a slot are consecutive.
 template <class Real>
 std::vector<int64_t> Operands<Real>::fill_slots() {
     const Params& p = case_.p;
@@ -227,7 +227,7 @@ std::vector<int64_t> Operands<Real>::fill_slots() {
     const auto rows = static_cast<int64_t>(slots.count());
     CHECK(rows <= p.N * p.S);
     const bool runs = case_.seed % 2 == 0;
-    std::vector<int64_t> number(static_cast<size_t>(p.N));  // of rows, by slot
+    std::vector<int64_t> number(static_cast<size_t>(p.N));  // rows of each slot
     int64_t slot = random_.below(p.N), length = 0;
     for (int64_t r = 0; r < rows; ++r, --length) {
         if (!runs || length == 0) {
@@ -238,21 +238,20 @@ std::vector<int64_t> Operands<Real>::fill_slots() {
         slots.template at<int32_t>(static_cast<size_t>(r)) = static_cast<int32_t>(slot);
         positions.push_back(number[static_cast<size_t>(slot)]++);
     }
-    for (int64_t& n : number) n = random_.between(0, p.S - n);  // now where each slot begins
+    for (int64_t& n : number) n = random_.between(0, p.S - n);  // now the first position of each slot
     for (size_t r = 0; r < positions.size(); ++r)
         positions[r] += number[static_cast<size_t>(slots.template at<int32_t>(r))];
     return positions;
 }
 
 template <class Real>
-void Operands<Real>::fill_places() {
+void Operands<Real>::fill_positions() {
     const std::vector<int64_t> positions = fill_slots();
     for (size_t r = 0; r < positions.size(); ++r)
         named("positions").template at<int32_t>(r) = static_cast<int32_t>(positions[r]);
 }
 
-// A row sees what lies before it in its slot and itself, or any part of the slot, or nothing. What nobody sees is not
-// there.
+// A row sees its slot up to itself, or any part of the slot, or nothing. Cache rows that no row sees stay NaN.
 template <class Real>
 void Operands<Real>::fill_cache() {
     const Params& p = case_.p;
@@ -274,11 +273,11 @@ void Operands<Real>::fill_cache() {
         for (int64_t row = 0; row < p.N * p.G * p.S; ++row) {
             const int64_t slot = row / (p.G * p.S), first = row * p.D;
             if (!seen[static_cast<size_t>(slot * p.S + row % p.S)])
-                named(cache).forget(static_cast<size_t>(first), static_cast<size_t>(first) + D);
+                named(cache).poison(static_cast<size_t>(first), static_cast<size_t>(first) + D);
         }
 }
 
-// In some cases there are equal values: of several largest the first is predicted. Some targets do not count.
+// Some cases have ties: the first of the largest logits is predicted. Some targets do not count.
 template <class Real>
 void Operands<Real>::fill_logits() {
     GuardedTensor &logits = named("logits"), &targets = named("targets");
@@ -298,11 +297,11 @@ void Operands<Real>::fill_special(GuardedTensor& t) {
 }
 
 template <class Real>
-void Operands<Real>::forget_dead_rows(int operand) {
+void Operands<Real>::poison_unused_rows(int operand) {
     GuardedTensor& t = (*this)[operand];
     const Rows rows = rows_of(call_, op_info(case_.op).operands[operand]);
     if (rows.live < rows.all)
-        t.forget(t.count() / static_cast<size_t>(rows.all) * static_cast<size_t>(rows.live), t.count());
+        t.poison(t.count() / static_cast<size_t>(rows.all) * static_cast<size_t>(rows.live), t.count());
 }
 
 // ---- runs ------------------------------------------------------------------------------------------------------------
@@ -314,7 +313,7 @@ std::vector<Range> Operands<Real>::cut(const KernelTable& table, Random& random)
     std::vector<Range> ranges;
     for (int64_t begin = 0; begin < units;) {
         int64_t end = begin / grain * grain + grain * random.between(1, std::max<int64_t>(1, units / grain / 2));
-        // A stage by sequence begins at each sequence's first unit, whatever the grain is.
+        // A stage by sequence starts at each sequence's first unit, whatever the grain.
         if (sequence > 0 && call_.row_count < 0 && random.below(2)) end = (begin / sequence + 1) * sequence;
         end = std::min(end, units);
         ranges.push_back({begin, end});
@@ -331,12 +330,12 @@ void Operands<Real>::run(const KernelTable& table, const std::vector<Range>& ran
     const auto bytes = [](size_t count) { return GuardedTensor(DType::I8, static_cast<int64_t>(count), false); };
     GuardedTensor scratch = bytes(table.scratch_bytes ? table.scratch_bytes(call) : 0);
     GuardedTensor packed = bytes(table.packed_bytes ? table.packed_bytes(call) : 0);
-    const auto close = [&](bool closed) {
-        for (GuardedTensor& t : tensors_) t.close(closed);
-        scratch.close(closed);
-        packed.close(closed);
+    const auto lock_guards = [&](bool locked) {
+        for (GuardedTensor& t : tensors_) t.lock_guards(locked);
+        scratch.lock_guards(locked);
+        packed.lock_guards(locked);
     };
-    close(true);
+    lock_guards(true);
     if (packed.count() > 0) {
         call.packed = packed.data();
         const int64_t units = table.pack_units(call), parts = case_.seed % 2 ? 1 : std::min<int64_t>(3, units);
@@ -344,7 +343,7 @@ void Operands<Real>::run(const KernelTable& table, const std::vector<Range>& ran
     }
     if (table.prepare) table.prepare(call, scratch.data());
     for (const Range& range : ranges) table.run[static_cast<size_t>(call.op)](call, range, scratch.data());
-    close(false);
+    lock_guards(false);
     if (!scratch.guards_intact()) overrun_ = "scratch";
     if (!packed.guards_intact()) overrun_ = "packed";
     for (int i = 0; i < kMaxOperands; ++i)

@@ -1,4 +1,4 @@
-// Random data for a case of an op: the tensors that it needs, between guards, and runs on them with any kernel table.
+// Random data for a test case of an op, in guarded tensors, and runs of any kernel table on it.
 #pragma once
 
 #include <array>
@@ -11,8 +11,8 @@
 
 namespace nib::check {
 
-/// The tensors of a case, with values that depend on the case alone, for kernels on Real = float or double. What the op
-/// must not read is NaN: outputs until they are written, rows that are not in use, rows of a cache that nobody sees.
+/// The tensors of a case, with values that depend on the case alone, for kernels on Real = float or double. Whatever the op
+/// must not read is NaN: outputs until they are written, unused rows, cache rows that no query sees.
 template <class Real>
 class Operands {
 public:
@@ -25,12 +25,12 @@ public:
     GuardedTensor& operator[](int operand) { return tensors_[static_cast<size_t>(operand)]; }
     const GuardedTensor& operator[](int operand) const { return tensors_[static_cast<size_t>(operand)]; }
 
-    /// The call's units, in pieces as the executor may cut them, in any order.
+    /// The call's units in pieces, as the executor may divide them, in any order.
     std::vector<Range> cut(const KernelTable& table, Random& random) const;
     /// Runs the ranges one after the other, with packed weights if the table packs them, as the executor would.
     void run(const KernelTable& table, const std::vector<Range>& ranges);
     void run(const KernelTable& table);
-    /// What a kernel has written outside of: "x", "scratch"; empty: nothing.
+    /// The memory that a kernel has overrun: "x", "scratch"; empty: none.
     const std::string& overrun() const { return overrun_; }
 
 private:
@@ -38,17 +38,17 @@ private:
     void place();
     void fill();
     void fill_operand(int operand);
-    void fill_together();
+    void fill_dependent();
     void fill_weights(GuardedTensor& t);
     void fill_norm_statistics();
     void fill_spans();
     void fill_attention_result();
     std::vector<int64_t> fill_slots();
-    void fill_places();
+    void fill_positions();
     void fill_cache();
     void fill_logits();
     void fill_special(GuardedTensor& t);
-    void forget_dead_rows(int operand);
+    void poison_unused_rows(int operand);
 
     OpCase case_;
     Call call_;

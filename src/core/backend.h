@@ -1,4 +1,4 @@
-// The only seam between the devices: models, trainer and sampler do not know on which backend they run.
+// The interface of a device. Models, trainer and sampler do not know which backend they run on.
 #pragma once
 
 #include <cstddef>
@@ -16,30 +16,30 @@ namespace nib {
 struct Node;
 struct Plan;
 
-/// What a backend makes of a plan before its first run: resolved addresses, recorded command buffers.
+/// What a backend prepares before a plan's first run: resolved addresses, recorded command buffers.
 class Executable {
 public:
     virtual ~Executable() = default;
 };
 
-/// What a device does at most in a second: operations (a multiply-add is two) and bytes of memory.
+/// Peak rates per second: floating-point operations (a multiply-add is two) and bytes of memory.
 struct Peak {
     double flops = 0, bandwidth = 0;
 };
-/// Seconds that `work` takes.
+/// Returns how many seconds `work` takes.
 using Stopwatch = std::function<double(const std::function<void()>& work)>;
 
-/// How a backend divides the work of nodes among its workers; what schedule() (core/plan.h) asks.
+/// How a backend divides nodes among its workers; schedule() (core/plan.h) asks this.
 class Division {
 public:
     virtual ~Division() = default;
     /// Whether each worker takes whole sequences through this node and its neighbours.
     virtual bool by_sequence(const Node&) const { return false; }
-    /// Linear and its gradient where not: whether its columns are divided, not its rows.
+    /// For Linear and LinearBackward otherwise: whether the columns are divided instead of the rows.
     virtual bool by_columns(const Node&) const { return true; }
 };
 
-/// Bytes that go from one place on the device to another.
+/// A copy between two places on the device.
 struct Copy {
     Location from, to;
     size_t bytes = 0;
@@ -56,9 +56,10 @@ public:
     }
     /// Whether it has a kernel for this node; asked by compile(), never in a step.
     virtual bool supports(const Node& node) const = 0;
-    /// Buffers are contiguous up to multiples of this many bytes, which no tensor may cross. SIZE_MAX: all of a buffer is.
+    /// Buffers consist of segments of this many bytes; no tensor may cross a boundary between them. SIZE_MAX: no limit.
     virtual size_t segment() const { return SIZE_MAX; }
-    /// Makes read-only bytes (a mapped file) a buffer. CPU: in place, so they must outlive the backend; others upload once.
+    /// A buffer of read-only bytes (a mapped file). The CPU uses them in place, so they must outlive the backend; others
+    /// upload them once.
     /// `cuts`, in ascending order: where tensors begin. Of a buffer of more than segment() bytes, none may be larger.
     virtual int map_weights(std::span<const std::byte> bytes, std::span<const size_t> cuts = {}) = 0;
     /// A new zeroed buffer, 64-byte aligned. Throws Error when there is not enough memory.
@@ -67,7 +68,7 @@ public:
     /// Copies between the host and a buffer; never called while a plan runs.
     virtual void upload(Location to, std::span<const std::byte> bytes) = 0;
     virtual void download(Location from, std::span<std::byte> bytes) const = 0;
-    /// Copies within the device; what is copied and where to do not overlap, nor does any cross a multiple of segment().
+    /// Copies within the device. Sources and destinations do not overlap, and none crosses a multiple of segment().
     virtual void copy(std::span<const Copy> copies) = 0;
     /// Makes plan.executable.
     virtual void prepare(Plan& plan) = 0;

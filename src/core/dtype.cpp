@@ -34,7 +34,10 @@ const DTypeInfo* dtype_info(DType type) {
 
 size_t dtype_bytes(DType type, int64_t count) {
     const DTypeInfo* info = dtype_info(type);
-    CHECK(info != nullptr && count >= 0 && count % info->block_size == 0);
+    if (info == nullptr) fail("there is no type %u", static_cast<unsigned>(type));
+    if (count < 0 || count % info->block_size != 0)
+        fail("%lld numbers are no whole number of %s blocks of %lld", static_cast<long long>(count), info->name,
+             static_cast<long long>(info->block_size));
     return static_cast<size_t>(count / info->block_size * info->block_bytes);
 }
 

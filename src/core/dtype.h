@@ -36,7 +36,7 @@ struct DTypeInfo {
 /// Name and block layout of `type`; nullptr when nib does not know the type (a number read from a file).
 const DTypeInfo* dtype_info(DType type);
 
-/// Bytes of `count` consecutive elements. `count` must be a multiple of the type's block size.
+/// Bytes of `count` consecutive elements. Error unless `count` is a multiple of the type's block size.
 size_t dtype_bytes(DType type, int64_t count);
 
 }  // namespace nib

@@ -54,6 +54,11 @@ void fail(const char* format, ...) {
     throw Error(text);
 }
 
+void fail_with(Remedy remedy, const char* format, ...) {
+    NIB_FORMAT_TEXT;
+    throw Error(text, remedy);
+}
+
 void fail_usage(const char* format, ...) {
     NIB_FORMAT_TEXT;
     throw UsageError(text);
@@ -93,6 +98,10 @@ std::string human_bytes(double bytes) {
     int unit = 0;
     while (bytes >= 1024 && unit < 6) bytes /= 1024, ++unit;
     return unit == 0 ? strprintf("%.0f B", bytes) : strprintf("%.1f %s", bytes, units[unit]);
+}
+
+std::string counted(int64_t count, const char* noun) {
+    return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
 void check_failed(const char* condition, const char* file, int line) {

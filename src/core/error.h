@@ -6,23 +6,43 @@
 // `CHECK` is for broken invariants of nib itself: it names the condition and aborts.
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
 namespace nib {
 
+/// What the caller could do about a problem. The library says which; a program says how, in the words of its own options.
+enum class Remedy {
+    None,
+    ReplaceOutput,       // there is something where a file is to be written
+    ResumeOrReplace,     // and it is of a training that can go on
+    ShortenContext,      // or give more text
+    SkipUnknown,         // EncodeOptions::skip_unknown, or remove the text
+    GiveHeads,           // ImportHints::heads
+    ChangeHeads,         // to another value
+    GiveActivation,      // ImportHints::act
+    GiveVocabulary,      // ConvertRequest::vocab
+    LeaveOutVocabulary,  // convert the model without it
+};
+
 class Error : public std::runtime_error {
 public:
-    using std::runtime_error::runtime_error;
+    explicit Error(const std::string& message, Remedy remedy = Remedy::None)
+        : std::runtime_error(message), remedy_(remedy) {}
     /// About the value of one of the caller's options: what() is "OPTION PROBLEM".
     Error(const std::string& option, const std::string& problem)
         : std::runtime_error(option + " " + problem), about_option_(true) {}
     /// Whether what() begins with the name of an option.
     bool about_option() const { return about_option_; }
+    Remedy remedy() const { return remedy_; }
+    /// The same error, "WHERE: MESSAGE".
+    Error within(const std::string& where) const { return Error(where + ": " + what(), remedy_); }
 
 private:
     bool about_option_ = false;
+    Remedy remedy_ = Remedy::None;
 };
 
 class UsageError : public Error {
@@ -30,22 +50,12 @@ public:
     using Error::Error;
 };
 
-/// There is something already where a file is to be written.
-class OutputExists : public Error {
-public:
-    /// `resumable`: it is of a training that can go on.
-    explicit OutputExists(const std::string& message, bool resumable = false) : Error(message), resumable_(resumable) {}
-    bool resumable() const { return resumable_; }
-
-private:
-    bool resumable_;
-};
-
 /// printf into a std::string.
 [[gnu::format(printf, 1, 2)]] std::string strprintf(const char* format, ...);
 
 /// Throws Error with a printf-formatted message (one line, no "error:" prefix, no final newline).
 [[noreturn, gnu::format(printf, 1, 2)]] void fail(const char* format, ...);
+[[noreturn, gnu::format(printf, 2, 3)]] void fail_with(Remedy remedy, const char* format, ...);
 
 /// The same with UsageError.
 [[noreturn, gnu::format(printf, 1, 2)]] void fail_usage(const char* format, ...);
@@ -58,8 +68,11 @@ private:
 /// UTF-8 become \xNN, and at most `limit` bytes are kept.
 std::string printable(std::string_view text, size_t limit = 200);
 
-/// A count of bytes as a person reads it: "512 B", "3.4 MiB", "1.2 GiB".
+/// A count of bytes for people: "512 B", "3.4 MiB", "1.2 GiB".
 std::string human_bytes(double bytes);
+
+/// "1 layer", "2 layers".
+std::string counted(int64_t count, const char* noun);
 
 [[noreturn]] void check_failed(const char* condition, const char* file, int line);
 

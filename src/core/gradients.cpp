@@ -35,7 +35,7 @@ void linear_gradient(Graph& g, const Node& n) {
     const bool wants_weight = g.wants_gradient(w);
     Tensor dpre = dy;
     if ((wants_weight || g.wants_gradient(x)) && (n.p.act != Act::None || n.p.dropout != 0 || residual)) {
-        // The residual takes over dy, which later nodes add to; only without one can the epilogue work in place.
+        // With a residual, dy becomes the residual's gradient, which later nodes add to, so dpre needs memory of its own.
         if (g.wants_gradient(residual)) dpre = g.make_like(dy);
         g.add(Op::LinearBackwardEpilogue, n.p, {dy, n[L::pre]}, {dpre});
     }
@@ -59,7 +59,7 @@ void glu_gradient(Graph& g, const Node& n) {
     g.accumulate({dgate, dup});
 }
 
-// The gradient turns back, in place as x did.
+// The gradient is rotated back, also in place.
 void rope_gradient(Graph& g, const Node& n) {
     using R = operand::Rope;
     Params p = n.p;
@@ -72,7 +72,7 @@ void attention_gradient(Graph& g, const Node& n) {
     using A = operand::Attention;
     const Tensor dy = g.gradient(n[A::y]).tensor;
     const auto dq = g.gradient(n[A::q]), dk = g.gradient(n[A::k]), dv = g.gradient(n[A::v]);
-    CHECK(!dq.adds && !dk.adds && !dv.adds);
+    if (dq.adds || dk.adds || dv.adds) fail("what attention takes as queries, keys or values, something else takes, too");
     g.add(Op::AttentionBackward, n.p, {dy, n[A::q], n[A::k], n[A::v], n[A::spans], n[A::y], n[A::lse]},
           {dq.tensor, dk.tensor, dv.tensor});
 }

@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <unordered_map>
 #include <utility>
 
 namespace nib {
 namespace {
 
-constexpr int64_t kLogitBytes = 64 << 20;  // the loss works on chunks of about this size
+constexpr int64_t kLogitBytes = 64 << 20;  // approximate size of a chunk of logits
 
 int64_t* dimension_of(Params& p, char letter) {
     switch (letter) {
@@ -52,7 +51,7 @@ bool agree(Params& p, const Operand& operand, const Shape& shape) {
     return i == shape.rank;
 }
 
-// A node's operand that does not fit is a mistake of whoever records.
+// Error unless the operand fits the op's row.
 void check_operand(Params& p, const OpInfo& op, int i, const TensorInfo* info) {
     const Operand& operand = op.operands[i];
     const auto wrong = [&](const std::string& how) {
@@ -86,12 +85,21 @@ bool Node::has_f16_activation() const {
 }
 
 Graph::Graph(Mode mode, DType activations) : mode_(mode), activations_(activations) {
-    CHECK(activations == DType::F32 || activations == DType::F16);
+    if (activations != DType::F32 && activations != DType::F16) fail("activations are f32 or f16");
 }
 
 // ---- tensors ---------------------------------------------------------------------------------------------------------
 
+size_t Graph::number(Tensor t) const {
+    if (!t || t.id >= static_cast<int>(tensors_.size())) fail("a tensor is missing, or of another graph");
+    return static_cast<size_t>(t.id);
+}
+
 Tensor Graph::make(Shape shape, DType type, RowCount row_count) {
+    for (int i = 0; i < shape.rank; ++i)
+        if (shape[i] < 0) fail("a tensor cannot have shape %s", shape.text().c_str());
+    dtype_bytes(type, shape.elements());  // or Error
+    if (row_count < -1 || row_count >= row_counts_) fail("there is no row count %d in this graph", row_count);
     TensorInfo info;
     info.shape = shape;
     info.type = type;
@@ -112,33 +120,45 @@ Tensor Graph::view(Tensor t, Shape shape, size_t offset) {
     made.base = base;
     made.view_offset = offset;
     wants_gradient_.back() = wants_gradient(t);
-    CHECK(offset + made.bytes() <= tensors_[static_cast<size_t>(base)].bytes());
+    const TensorInfo& whole = tensors_[static_cast<size_t>(base)];
+    if (offset > whole.bytes() || made.bytes() > whole.bytes() - offset)
+        fail("a view %s from byte %zu on does not fit into a tensor %s", shape.text().c_str(), offset,
+             whole.shape.text().c_str());
     return result;
 }
 
 Tensor Graph::columns(Tensor t, int64_t first, int64_t count) {
     const TensorInfo whole = info(t);
-    CHECK(whole.shape.rank == 3 && first >= 0 && count > 0 && first + count <= whole.shape[2]);
+    if (whole.shape.rank != 3 || first < 0 || count <= 0 || first > whole.shape[2] || count > whole.shape[2] - first)
+        fail("a tensor %s has no columns %lld to %lld", whole.shape.text().c_str(), static_cast<long long>(first),
+             static_cast<long long>(first + count - 1));
     const Tensor result = view(t, {whole.shape[0], whole.shape[1], count}, dtype_bytes(whole.type, first));
     tensors_.back().stride = whole.stride > 0 ? whole.stride : whole.shape[2];
     return result;
 }
 
 Qkv Graph::split_qkv(Tensor qkv, int64_t heads, int64_t kv_heads) {
-    const int64_t all = heads + 2 * kv_heads, D = info(qkv).shape[2] / all;
-    CHECK(D * all == info(qkv).shape[2]);
+    const Shape& shape = info(qkv).shape;
+    const int64_t all = heads + 2 * kv_heads;
+    if (heads < 1 || kv_heads < 1 || shape.rank != 3 || shape[2] % all != 0)
+        fail("a tensor %s does not divide into %lld heads of queries and %lld of keys and of values", shape.text().c_str(),
+             static_cast<long long>(heads), static_cast<long long>(kv_heads));
+    const int64_t D = shape[2] / all;
     return {columns(qkv, 0, heads * D), columns(qkv, heads * D, kv_heads * D),
             columns(qkv, (heads + kv_heads) * D, kv_heads * D)};
 }
 
 Tensor Graph::fixed(std::string name, Shape shape, DType type, Location where, RowCount row_count) {
-    CHECK(where.buffer >= 0);
-    const auto [known, is_new] = fixed_.try_emplace(where);
-    if (!is_new) {
-        CHECK(info(known->second).shape == shape && info(known->second).type == type);
+    if (where.buffer < 0) fail("tensor `%s` has no place", name.c_str());
+    if (const auto known = fixed_.find(where); known != fixed_.end()) {
+        const TensorInfo& other = info(known->second);
+        if (other.shape != shape || other.type != type)
+            fail("tensor `%s` %s has the place of `%s` %s", name.c_str(), shape.text().c_str(), other.name.c_str(),
+                 other.shape.text().c_str());
         return known->second;
     }
-    const Tensor t = known->second = make(shape, type, row_count);
+    const Tensor t = make(shape, type, row_count);
+    fixed_[where] = t;
     tensors_.back().where = where;
     tensors_.back().name = std::move(name);
     return t;
@@ -147,7 +167,8 @@ Tensor Graph::fixed(std::string name, Shape shape, DType type, Location where, R
 Tensor Graph::weight(const Weight& w) {
     if (!w) return {};
     const bool trained = mode_ == Mode::Train && w.trained;
-    CHECK(!trained || w.type == DType::F32);
+    if (trained && w.type != DType::F32)
+        fail("weight `%s` is %s; only f32 is trained", w.name.c_str(), dtype_info(w.type)->name);
     const Tensor t = fixed(w.name, w.shape, w.type, w.value);
     weight_gradients_[static_cast<size_t>(t.id)] = w.gradient;
     wants_gradient_[static_cast<size_t>(t.id)] = trained;
@@ -161,21 +182,21 @@ RowCount Graph::add_row_count() {
 
 Tensor Graph::input(const char* name, Shape shape, DType type, RowCount row_count) {
     const Tensor t = make(shape, type, row_count);
-    tensors_.back().kept = true;
+    tensors_.back().persistent = true;
     tensors_.back().name = name;
     return t;
 }
 
 Tensor Graph::output(Tensor t) {
-    tensors_[static_cast<size_t>(info(t).base >= 0 ? info(t).base : t.id)].kept = true;
+    tensors_[info(t).base >= 0 ? static_cast<size_t>(info(t).base) : number(t)].persistent = true;
     return t;
 }
 
 // ---- nodes -----------------------------------------------------------------------------------------------------------
 
 Node& Graph::add(Op op, const Params& p, std::initializer_list<Tensor> in, std::initializer_list<Tensor> out) {
-    CHECK(in.size() <= kMaxIn && out.size() <= kMaxOut);
     const OpInfo& about = op_info(op);
+    if (in.size() > kMaxIn || out.size() > kMaxOut) fail("op `%s`: too many operands", about.name);
     Node node;
     node.op = op;
     node.p = p;
@@ -202,14 +223,9 @@ Node& Graph::add(Op op, const Params& p, std::initializer_list<Tensor> in, std::
     return nodes_.back();
 }
 
-void Graph::accumulate(std::initializer_list<Gradient> outputs) {
-    unsigned bits = 0, i = 0;
-    for (const Gradient& g : outputs) bits |= static_cast<unsigned>(g.adds) << i++;
-    nodes_.back().accumulate = static_cast<uint8_t>(bits);
-}
-
 uint32_t Graph::dropout_threshold(float probability) const {
-    CHECK(probability >= 0 && probability < 1);
+    if (!(probability >= 0 && probability < 1))
+        fail("a dropout of %g is not from 0 to below 1", static_cast<double>(probability));
     return mode_ == Mode::Train ? static_cast<uint32_t>(std::lround(probability * 65536)) : 0;
 }
 
@@ -270,7 +286,10 @@ Tensor Graph::rope(Tensor x, Tensor rotation, const RopeOptions& options) {
     p.H = options.heads;
     p.D = options.head_size;
     p.interleaved = options.interleaved;
-    CHECK(options.heads * options.head_size <= info(x).shape[2] && info(rotation).shape[2] <= options.head_size);
+    const Shape &rows = info(x).shape, &angles = info(rotation).shape;
+    if (p.H < 1 || p.D < 1 || rows.rank != 3 || p.H > rows[2] / p.D || angles.rank != 3 || angles[2] > p.D)
+        fail("%lld heads of %lld numbers, turned by %s, are not in a tensor %s", static_cast<long long>(p.H),
+             static_cast<long long>(p.D), angles.text().c_str(), rows.text().c_str());
     const bool wanted = wants_gradient(x);
     add(Op::Rope, p, {x, rotation}, {x});
     wants_gradient_[static_cast<size_t>(x.id)] = wanted;
@@ -281,12 +300,18 @@ Params Graph::attention_params(const Qkv& qkv, const AttentionOptions& options) 
     Params p;
     p.H = options.heads;
     p.G = options.kv_heads > 0 ? options.kv_heads : options.heads;
-    CHECK(p.H > 0 && p.H % p.G == 0 && info(qkv.q).shape[2] % p.H == 0);
-    p.D = info(qkv.q).shape[2] / p.H;
+    const Shape& q = info(qkv.q).shape;
+    if (p.H < 1 || p.H % p.G != 0 || q.rank != 3 || q[2] % p.H != 0)
+        fail("attention of %lld heads and %lld key/value heads does not fit queries %s", static_cast<long long>(p.H),
+             static_cast<long long>(p.G), q.text().c_str());
+    if (options.window < 0) fail("a window of %lld keys is negative", static_cast<long long>(options.window));
+    p.D = q[2] / p.H;
     p.causal = options.causal;
     p.window = options.window;
     p.scale = options.scale > 0 ? options.scale : 1 / std::sqrt(static_cast<float>(p.D));
-    CHECK(!qkv.k || info(qkv.k).shape[2] == p.G * p.D);
+    if (qkv.k && (info(qkv.k).shape.rank != 3 || info(qkv.k).shape[2] != p.G * p.D))
+        fail("keys %s are not %lld heads of %lld numbers", info(qkv.k).shape.text().c_str(), static_cast<long long>(p.G),
+             static_cast<long long>(p.D));
     return p;
 }
 
@@ -317,16 +342,25 @@ Graph::Attended Graph::attention_with_weights(const Qkv& qkv, const AttentionOpt
     return {y, weights};
 }
 
+void Graph::require_inference(const char* what) const {
+    if (mode_ != Mode::Infer) fail("%s has no gradient: it is for inference only", what);
+}
+
 void Graph::store(const KvCache& cache, Tensor k, Tensor v, Tensor slots, Tensor positions) {
-    CHECK(mode_ == Mode::Infer);
+    require_inference("a cache");
+    const Shape& rows = info(k).shape;
+    if (rows.rank != 3 || rows[2] != cache.kv_heads * cache.head_size)
+        fail("keys %s do not fit a cache %s", rows.text().c_str(), cache.shape().text().c_str());
     add(Op::CacheStore, {}, {k, v, slots, positions},
         {fixed("keys", cache.shape(), cache.type, cache.keys), fixed("values", cache.shape(), cache.type, cache.values)});
 }
 
 Tensor Graph::attention_cached(Tensor q, const KvCache& cache, Tensor slots, const AttentionOptions& options) {
-    CHECK(mode_ == Mode::Infer);
+    require_inference("a cache");
     const Params p = attention_params({q, {}, {}}, options);
-    CHECK(p.G == cache.kv_heads && p.D == cache.head_size);
+    if (p.G != cache.kv_heads || p.D != cache.head_size)
+        fail("%lld key/value heads of %lld numbers do not fit a cache %s", static_cast<long long>(p.G),
+             static_cast<long long>(p.D), cache.shape().text().c_str());
     const TensorInfo about = info(q);
     const Tensor y = make(about.shape, DType::F32, about.row_count);
     add(Op::AttentionCached, p,
@@ -346,7 +380,7 @@ Tensor Graph::gather(Tensor x, Tensor rows, RowCount row_count) {
 
 namespace {
 
-// Rows of (B,T) that go through the head together: whole sequences where one fits, else parts of one.
+// Splits the rows of (B,T) into chunks for the head: whole sequences if at least one fits, else parts of one.
 std::vector<Range> chunks(int64_t B, int64_t T, int64_t vocab) {
     const int64_t R = B * T, fitting = std::max<int64_t>(1, kLogitBytes / (vocab * 4));
     const int64_t part = std::min<int64_t>(T, std::max<int64_t>(256, fitting));
@@ -370,6 +404,12 @@ Graph::LogProbs Graph::log_probs(Tensor x, const LinearWeights& w, Tensor target
 Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool is_loss) {
     const TensorInfo about = info(x);
     const int64_t B = about.shape[0], T = about.shape[1], V = head.w.shape[0];
+    if (about.shape.rank != 3 || B < 1 || T < 1 || !head.w || head.w.shape.rank != 2 || V < 1)
+        fail("a head %s does not fit hidden states %s", head.w.shape.text().c_str(), about.shape.text().c_str());
+    for (const Tensor t : {targets, weights})
+        if (t && info(t).shape != Shape{B, T})
+            fail("targets and weights of a loss have shape %s, not %s", Shape{B, T}.text().c_str(),
+                 info(t).shape.text().c_str());
     const RowCount count = about.row_count;
     const Tensor w = weight(head.w), b = weight(head.b), logp = make({B, T}, DType::F32, count);
     const Tensor predicted = mode_ == Mode::Infer ? make({B, T}, DType::I32, count) : Tensor{};
@@ -418,7 +458,7 @@ Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets,
         const bool now = is_loss && wanted;
         add(Op::CrossEntropy, at, {logits, part(targets, rows), part(weights, rows)},
             {part(logp, rows), now ? logits : Tensor{}, part(predicted, rows)});
-        // Gradients go on at once: of several chunks the next one needs the memory of the logits.
+        // The gradients follow at once, since the next chunk reuses the memory of the logits.
         if (now) record_gradients(rows, at, xs, logits, adds_to_x);
     }
     if (wanted && !is_loss) {
@@ -436,110 +476,6 @@ Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets,
         };
     }
     return {logp, predicted};
-}
-
-// ---- backward --------------------------------------------------------------------------------------------------------
-
-Graph::Gradient Graph::gradient(Tensor t) {
-    const auto id = static_cast<size_t>(t.id);
-    if (gradients_[id]) return {gradients_[id], true};
-    const TensorInfo about = info(t);
-    if (about.base >= 0) {  // the same part of the gradient of the whole
-        const auto base = static_cast<size_t>(about.base);
-        if (!gradients_[base]) {
-            const Tensor whole = make(tensors_[base].shape, DType::F32, tensors_[base].row_count);
-            gradients_[base] = whole;
-        }
-        const int64_t first = static_cast<int64_t>(about.view_offset / dtype_bytes(about.type, 1));
-        const Tensor made = view(gradients_[base], about.shape, dtype_bytes(DType::F32, first));
-        tensors_.back().stride = about.stride;
-        gradients_[id] = made;
-        return {made, gradient_is_whole_[base]};
-    }
-    const Location where = weight_gradients_[id];
-    const Tensor made = where.buffer >= 0 ? fixed("d " + about.name, about.shape, DType::F32, where)
-                                          : make(about.shape, DType::F32, about.row_count);
-    gradients_[id] = made;
-    gradient_is_whole_[id] = true;
-    return {made, false};
-}
-
-void Graph::set_gradient(Tensor t, Tensor gradient) {
-    CHECK(!has_gradient(t) && info(t).shape == info(gradient).shape);
-    gradients_[static_cast<size_t>(t.id)] = gradient;
-    gradient_is_whole_[static_cast<size_t>(t.id)] = true;
-}
-
-// Records nodes [begin, end) once more, on new tensors in place of those that only they use; returns them. What later nodes
-// read is there already, so the nodes that compute nothing else are left out, and returned as they are.
-std::vector<Node> Graph::record_again(size_t begin, size_t end) {
-    std::unordered_map<int, int> copies;  // by tensor id
-    std::vector<bool> read_later(tensors_.size());
-    const auto base_of = [&](Tensor t) { return info(t).base >= 0 ? info(t).base : t.id; };
-    for (size_t i = end; i < nodes_.size(); ++i)
-        for (const Tensor t : nodes_[i].inputs())
-            if (t && t.id < static_cast<int>(read_later.size())) read_later[static_cast<size_t>(base_of(t))] = true;
-    const auto copy_of = [&](Tensor t) {
-        if (!t) return t;
-        if (const auto found = copies.find(t.id); found != copies.end()) return Tensor{found->second};
-        const TensorInfo about = info(t);
-        const auto base = about.base >= 0 ? copies.find(about.base) : copies.end();
-        if (base == copies.end()) return t;
-        const Tensor copy = view({base->second}, about.shape, about.view_offset);
-        tensors_.back().stride = about.stride;
-        copies[t.id] = copy.id;
-        return copy;
-    };
-    std::vector<Node> again;
-    for (size_t i = begin; i < end; ++i) {
-        Node node = nodes_[i];
-        const auto outputs = node.outputs();
-        const bool known = std::all_of(outputs.begin(), outputs.end(),
-                                       [&](Tensor t) { return !t || read_later[static_cast<size_t>(base_of(t))]; });
-        for (int k = 0; k < kMaxOperands; ++k) {
-            Tensor& t = node.operands[static_cast<size_t>(k)];
-            if (!t) continue;
-            const bool makes = k >= kMaxIn && info(t).where.buffer < 0 && info(t).base < 0 && !copies.contains(t.id) &&
-                               !read_later[static_cast<size_t>(t.id)];
-            if (makes) {
-                const Tensor copy = make_like(t);
-                wants_gradient_[static_cast<size_t>(copy.id)] = wants_gradient(t);
-                copies[t.id] = copy.id;
-            }
-            t = copy_of(t);
-        }
-        if (!known) nodes_.push_back(node);
-        again.push_back(node);
-    }
-    return again;
-}
-
-void Graph::record_backward(bool recompute) {
-    CHECK(mode_ == Mode::Train);
-    const auto differentiate = [&](const Node& node) {
-        const Tensor y = node[kMaxIn];
-        const auto rule = op_info(node.op).gradient;
-        if (rule && !node.differentiated && y && has_gradient(y) && wants_gradient(y)) rule(*this, node);
-    };
-    const auto reach = [&](size_t i) {
-        if (const auto found = when_reached_.find(i); found != when_reached_.end()) found->second();
-    };
-    size_t end = nodes_.size();
-    const std::vector<size_t> blocks = std::exchange(blocks_, {});
-    for (size_t block = recompute ? blocks.size() : 0; block-- > 0; end = blocks[block]) {
-        const size_t begin = blocks[block];
-        // The last block ends where the losses' gradients begin, or with the record: it need not run again.
-        const bool last = block + 1 == blocks.size();
-        const std::vector<Node> nodes = last ? std::vector<Node>(nodes_.begin() + static_cast<ptrdiff_t>(begin),
-                                                                 nodes_.begin() + static_cast<ptrdiff_t>(end))
-                                             : record_again(begin, end);
-        for (size_t i = nodes.size(); i-- > 0;) reach(begin + i), differentiate(nodes[i]);
-    }
-    for (size_t i = end; i-- > 0;) {
-        reach(i);
-        const Node node = nodes_[i];  // a copy: recording moves the nodes
-        differentiate(node);
-    }
 }
 
 }  // namespace nib

@@ -1,5 +1,5 @@
-// Recording a model: one call, one fused kernel. The same model function records training, prefill and decode; compile()
-// (core/plan.h) turns the record into a plan that is replayed every step.
+// Recording a model: each call is one fused kernel. The same model function records training, prefill and decode;
+// compile() (core/plan.h) turns the recorded graph into a plan that is replayed every step.
 #pragma once
 
 #include <functional>
@@ -16,13 +16,13 @@ namespace nib {
 
 enum class Mode { Infer, Train };
 
-/// A parameter of a model: where its values lie and, in training, where its gradient goes.
+/// A parameter of a model: where its values are stored and, in training, where its gradient goes.
 struct Weight {
     std::string name;  // GGUF tensor name
     Shape shape;
     DType type = DType::F32;
     Location value;
-    Location gradient;    // where it is kept; nowhere: it is an intermediate like others
+    Location gradient;    // where it is stored; nowhere: it is an intermediate like any other
     bool trained = true;  // false: frozen, it gets no gradient
     explicit operator bool() const { return value.buffer >= 0; }
 };
@@ -44,7 +44,7 @@ struct Epilogue {
     float dropout = 0;
 };
 
-/// Rows of an embedding: of tokens, and where the model has them of positions and of segments.
+/// Row numbers of the embedding tables: tokens, and positions and segments where the model has them.
 struct EmbedInputs {
     Tensor ids, positions{}, segments{};  // (B,T) int32
 };
@@ -52,12 +52,12 @@ struct EmbedWeights {
     Weight tokens, positions{}, segments{};  // (V,C), (S,C), (L,C)
 };
 
-/// Queries, keys and values, each possibly some columns of a wider tensor.
+/// Queries, keys and values; each may be a slice of the columns of a wider tensor.
 struct Qkv {
     Tensor q, k, v;  // (B,T,H*D), (B,S,G*D), (B,S,G*D)
 };
 
-/// Which keys a query sees is an interval: those of its sequence that `causal`, `window` and `spans` all allow.
+/// A query sees an interval of its sequence's keys: those that `causal`, `window` and `spans` all allow.
 struct AttentionOptions {
     int64_t heads = 0;     // H
     int64_t kv_heads = 0;  // G, divides H; 0: H
@@ -68,7 +68,7 @@ struct AttentionOptions {
     Tensor spans{};        // (B,T,2) int32: first and last + 1 key of each query, neither ever decreasing in a sequence
 };
 
-/// Keys and values of one layer that outlive the plan: (slots,G,S,D) each, of F32 or F16.
+/// Keys and values of one layer, which outlive the plan: (slots,G,S,D) each, F32 or F16.
 struct KvCache {
     Location keys, values;
     DType type = DType::F32;
@@ -76,25 +76,25 @@ struct KvCache {
     Shape shape() const { return {slots, kv_heads, rows, head_size}; }
 };
 
-/// Rotation of pairs of a head's numbers by angles that the host computes for each row (model/rope.h).
+/// Rotates pairs of a head's elements by angles that the host computes for each row (model/rope.h).
 struct RopeOptions {
-    int64_t heads = 0;         // the first so many heads of a row turn: of qkv H + G
+    int64_t heads = 0;         // how many heads are rotated, from the first on: H + G of a fused qkv
     int64_t head_size = 0;     // D
     bool interleaved = false;  // pairs are (2i, 2i + 1), not (i, i + half)
 };
 
-/// Number of a live row count of Step::rows; -1: all rows are in use.
+/// Index into Step::rows, the numbers of rows in use; -1: all rows are in use.
 using RowCount = int8_t;
 
 struct TensorInfo {
     Shape shape;
     DType type = DType::F32;
-    Location where;  // fixed place; compile() fills it for the others
+    Location where;  // set for tensors at a fixed place; compile() sets it for the others
     int base = -1;   // a view into tensor `base`, view_offset bytes in
     size_t view_offset = 0;
-    int64_t stride = 0;       // elements from row to row, of some columns of a wider tensor; 0: rows follow each other
-    RowCount row_count = -1;  // of its rows (B,T), those in use in a step
-    bool kept = false;        // its memory is never reused: inputs, and results that are read after the run
+    int64_t stride = 0;       // elements from row to row, for a slice of columns; 0: rows are contiguous
+    RowCount row_count = -1;  // how many of its rows (B,T) a step uses
+    bool persistent = false;  // its memory is never reused: inputs, and results that are read after the run
     std::string name;         // weights and inputs: for messages
     /// From its first element to its last.
     size_t bytes() const;
@@ -113,10 +113,11 @@ struct Node {
     Tensor operator[](int operand) const { return operands[static_cast<size_t>(operand)]; }
     std::span<const Tensor> inputs() const { return std::span(operands).first(kMaxIn); }
     std::span<const Tensor> outputs() const { return std::span(operands).last(kMaxOut); }
-    /// Whether an activation among its operands is of half floats.
+    /// Whether any of its activations is F16.
     bool has_f16_activation() const;
 };
 
+/// Wrong use (shapes that do not fit, a tensor of another graph, an operation of the other mode) throws Error.
 class Graph {
 public:
     /// `activations`: what norm, attention and linear without residual give, F32 or F16; the residual stream, losses and
@@ -125,12 +126,12 @@ public:
 
     Mode mode() const { return mode_; }
 
-    /// A new live row count: Step::rows at that number says how many rows (B,T) of its tensors are in use.
+    /// A new row count: that entry of Step::rows says how many rows (B,T) of the tensors made with it are in use.
     RowCount add_row_count();
     /// A tensor that the host fills before a run: ids, targets, positions.
     Tensor input(const char* name, Shape shape, DType type, RowCount row_count = -1);
-    /// Asks for the gradient of an input, which has none otherwise.
-    void want_gradient(Tensor input) { wants_gradient_[static_cast<size_t>(input.id)] = true; }
+    /// Requests the gradient of an input; inputs have none otherwise.
+    void want_gradient(Tensor input) { wants_gradient_[number(input)] = true; }
     /// Keeps `t` readable after the run.
     Tensor output(Tensor t);
 
@@ -142,7 +143,7 @@ public:
     Tensor linear(Tensor x, const LinearWeights& w, const Epilogue& epilogue = {});
     /// act(gate) up (Shazeer 2020): (B,T,C), (B,T,C) -> (B,T,C).
     Tensor glu(Tensor gate, Tensor up, Act act);
-    /// Columns [first, first + count) of a tensor (B,T,C), where they are: (B,T,count).
+    /// A view of columns [first, first + count) of a tensor (B,T,C): (B,T,count).
     Tensor columns(Tensor t, int64_t first, int64_t count);
     /// The three parts of a fused (B,T,(H + 2 G) D).
     Qkv split_qkv(Tensor qkv, int64_t heads, int64_t kv_heads);
@@ -163,7 +164,7 @@ public:
     /// Rows of x (B,T,C) by number: rows (N) int32 -> (1,N,C), of which `row_count` are in use.
     Tensor gather(Tensor x, Tensor rows, RowCount row_count = -1);
 
-    /// What a language model's head says of each row's target. Rows whose target is kIgnore have 0.
+    /// What a language model's head predicts for each row's target; 0 where the target is kIgnore.
     struct LogProbs {
         Tensor logp;       // (B,T) log-probability of the target in nats
         Tensor predicted;  // (B,T) int32, the most probable token; Infer only
@@ -172,18 +173,18 @@ public:
     /// training it is a loss: the sum over rows of -Step::loss_scale weights[r] logp[r] is part of what is differentiated,
     /// and the gradient goes on to x and to the head at once. Without weights (B,T) every row has 1.
     LogProbs cross_entropy(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights = {});
-    /// The same as a tensor to make losses of: whoever reads logp gives it a gradient, for which the logits of each chunk
-    /// are computed again.
+    /// The same for losses built from logp: an op that reads it gives it a gradient, and the backward pass computes the
+    /// logits of each chunk again.
     LogProbs log_probs(Tensor x, const LinearWeights& head, Tensor targets);
 
-    const TensorInfo& info(Tensor t) const { return tensors_[static_cast<size_t>(t.id)]; }
+    const TensorInfo& info(Tensor t) const { return tensors_[number(t)]; }
     const std::vector<TensorInfo>& tensors() const { return tensors_; }
     const std::vector<Node>& nodes() const { return nodes_; }
-    /// Additions and multiplications of its matrix products, with all rows in use.
+    /// Floating-point operations of its matrix products, with all rows in use.
     double flops() const;
 
-    /// What is recorded from here to the next call is a block: with recomputation only what it takes from before it is kept
-    /// for the backward pass, which computes the rest again (Chen et al. 2016).
+    /// Begins a block, which ends at the next call. With recomputation (Chen et al. 2016) only the inputs of a block are
+    /// kept for the backward pass, which computes the rest again.
     void begin_block() { blocks_.push_back(nodes_.size()); }
     /// Appends the backward nodes of all nodes recorded so far (Train, after the losses).
     void record_backward(bool recompute = false);
@@ -192,9 +193,9 @@ public:
 
     /// A new intermediate tensor.
     Tensor make(Shape shape, DType type = DType::F32, RowCount row_count = -1);
-    /// Like another one.
+    /// A new intermediate with the shape, type and row count of another tensor.
     Tensor make_like(Tensor t) { return make(info(t).shape, info(t).type, info(t).row_count); }
-    /// `t` seen as another shape, from byte `offset` on.
+    /// A view of `t` from byte `offset` on, with another shape.
     Tensor view(Tensor t, Shape shape, size_t offset);
     /// A tensor at a fixed place. The same place gives the same handle.
     Tensor fixed(std::string name, Shape shape, DType type, Location where, RowCount row_count = -1);
@@ -202,23 +203,25 @@ public:
     /// Adds a node after checking its operands against the op's row: their number, shapes and types. Dimensions that p does
     /// not have yet are taken from them. Absent operands are left out or {}.
     Node& add(Op op, const Params& p, std::initializer_list<Tensor> in, std::initializer_list<Tensor> out);
-    /// Gradient tensor of t. `adds` says whether something was written to it before, so that the caller must accumulate.
+    /// The gradient tensor of t. `adds`: another node has already written to it, so the caller must accumulate.
     struct Gradient {
         Tensor tensor;
         bool adds = false;
     };
     Gradient gradient(Tensor t);
-    /// The same if it is wanted, else nothing.
+    /// The same if t wants a gradient, else nothing.
     Gradient gradient_if_wanted(Tensor t) { return wants_gradient(t) ? gradient(t) : Gradient{}; }
-    bool has_gradient(Tensor t) const { return static_cast<bool>(gradients_[static_cast<size_t>(t.id)]); }
-    /// Whether some trained weight is behind t.
-    bool wants_gradient(Tensor t) const { return t && wants_gradient_[static_cast<size_t>(t.id)]; }
+    bool has_gradient(Tensor t) const { return static_cast<bool>(gradients_[number(t)]); }
+    /// Whether t depends on a trained weight.
+    bool wants_gradient(Tensor t) const { return t && wants_gradient_[number(t)]; }
     /// Makes `gradient` the gradient of t, which must not have one.
     void set_gradient(Tensor t, Tensor gradient);
     /// Sets which outputs the last node adds to.
     void accumulate(std::initializer_list<Gradient> outputs);
 
 private:
+    size_t number(Tensor t) const;
+    void require_inference(const char* what) const;
     uint32_t dropout_threshold(float probability) const;
     Params attention_params(const Qkv& qkv, const AttentionOptions& options);
     LogProbs head(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool is_loss);
@@ -230,12 +233,12 @@ private:
     int row_counts_ = 0;
     std::vector<TensorInfo> tensors_;
     std::vector<Node> nodes_;
-    std::vector<size_t> blocks_;  // numbers of the nodes with which blocks begin
+    std::vector<size_t> blocks_;  // the first node of each block
     std::map<Location, Tensor> fixed_;
-    std::vector<bool> wants_gradient_;                      // by tensor id
-    std::vector<Tensor> gradients_;                         // by tensor id
-    std::vector<Location> weight_gradients_;                // by tensor id; where a weight's gradient lies
-    std::vector<bool> gradient_is_whole_;                   // by tensor id: its gradient does not come from views alone
+    std::vector<bool> wants_gradient_;        // by tensor id
+    std::vector<Tensor> gradients_;           // by tensor id
+    std::vector<Location> weight_gradients_;  // by tensor id; where a weight's gradient is stored
+    std::vector<bool> gradient_is_whole_;     // by tensor id: all of its gradient has been written, not just that of views
     std::map<size_t, std::function<void()>> when_reached_;  // by node: what record_backward() records there
 };
 

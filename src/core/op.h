@@ -1,5 +1,5 @@
-// What a kernel sees: plain data only. Every backend's kernels include this file, also those compiled for one instruction
-// set, so it must hold nothing that the compiler could emit as a shared inline function.
+// What a kernel sees: plain data only. Kernels compiled for one instruction set include this file, too, so it must hold
+// nothing that the compiler could emit as a shared inline function.
 //
 // The operations, their operands and dimensions are listed in core/op_table.inc. Tensors are row-major, shapes outermost
 // first. Linear on weights in blocks (Q8_0, ...) is by columns and quantizes x to 8 bits (quant/quantize.h).
@@ -37,7 +37,7 @@ namespace operand {
 
 /// Elements per partial sum of SumSquares, fixed so that results never depend on threads.
 constexpr int64_t kSumBlock = 65536;
-/// Linear by columns: up to so many rows kernels may sum in another order than beyond.
+/// Linear by columns: up to this many rows, kernels may sum in another order than for more rows.
 constexpr int64_t kFewRows = 16;
 
 /// SwiGLU's gate (Shazeer 2020) is Silu; as an activation of Linear it is Swish-1.
@@ -53,20 +53,20 @@ struct Params {
     int64_t B = 0, T = 0, C = 0, N = 0, H = 0, G = 0, S = 0, L = 0, K = 0, D = 0;
     float eps = 0;             // Norm
     float scale = 1;           // Attention: of the scores; Embed: of the token's row
-    int64_t first_row = 0;     // of a part of a tensor: its first row in the whole, for live row counts
+    int64_t first_row = 0;     // of a view: its first row within the whole tensor, for row counts
     int64_t window = 0;        // Attention: a query sees at most so many keys, up to its own; 0: all
     Act act = Act::None;       // Linear, Glu
     bool causal = false;       // Attention: query t sees keys 0 to t, of those the spans allow
     bool rms = false;          // Norm: root mean square (Zhang, Sennrich 2019), without mean
     bool interleaved = false;  // Rope: pairs are neighbours (2i, 2i + 1), not (i, i + S/2)
-    bool inverse = false;      // Rope: turns back, which is its gradient
+    bool inverse = false;      // Rope: rotates back, which is the gradient
     bool by_columns = false;   // Linear, LinearBackward: units are output columns, not rows
     bool decay = false;        // AdamW, Sgd: weight decay applies
     uint32_t dropout = 0;      // probability in 1/65536: an element is dropped when its 16 random bits are below it
     uint32_t stream = 0;       // which dropout mask of the model: the third word of the Philox counter
 };
 
-/// How many numbers of live rows a step has: encoder and decoder differ, and so do rows that were gathered.
+/// Row counts of a step: encoder, decoder and gathered rows have their own.
 constexpr int kRowCounts = 4;
 
 /// What changes from step to step: an input of every plan.
@@ -74,7 +74,7 @@ struct Step {
     uint64_t seed = 0;              // dropout: Philox key
     uint32_t index = 0;             // dropout: number of the micro-batch, the fourth word of the Philox counter
     uint32_t accumulate = 0;        // 1: weight gradients are added to those of earlier micro-batches, 0: overwritten
-    int64_t rows[kRowCounts] = {};  // rows in use of the tensors that name the count, the rest is not computed; 0: all
+    int64_t rows[kRowCounts] = {};  // rows in use of the tensors with that row count; the rest is not computed; 0: all
     float loss_scale = 0;           // factor of dlogits: 1 / counted rows of the whole step
     float clip = 0;                 // largest global gradient norm; 0: no clipping
     float lr = 0, beta1 = 0, beta2 = 0, eps = 0, weight_decay = 0, momentum = 0;
@@ -86,7 +86,7 @@ struct Call {
     Op op = Op::Count;
     uint8_t accumulate = 0;     // bit i: output kMaxIn + i: += instead of =
     int8_t row_count = -1;      // of Step::rows, for the rows B*T; -1: all are in use
-    int8_t key_row_count = -1;  // the same for the rows of keys of Attention, for those that Gather takes
+    int8_t key_row_count = -1;  // the same for Attention's rows of keys and for the rows that Gather takes
     Params p;
     const Step* step = nullptr;
     void* data[kMaxOperands] = {};
@@ -103,11 +103,11 @@ struct Call {
     [[gnu::always_inline]] inline T* output(int operand) const {
         return static_cast<T*>(data[operand]);
     }
-    /// Rows of this run, R or fewer.
+    /// Rows of this run, at most R.
     [[gnu::always_inline]] inline int64_t rows() const { return live(row_count, p.B * p.T, p.first_row); }
-    /// Rows of keys of this run, B*S or fewer.
+    /// Rows of keys in this run, at most B*S.
     [[gnu::always_inline]] inline int64_t key_rows() const { return live(key_row_count, p.B * p.S, 0); }
-    /// Rows that Gather takes in this run, N or fewer.
+    /// Rows that Gather takes in this run, at most N.
     [[gnu::always_inline]] inline int64_t gathered_rows() const { return live(key_row_count, p.N, 0); }
     [[gnu::always_inline]] inline int64_t live(int8_t count, int64_t all, int64_t first) const {
         if (count < 0 || step->rows[count] == 0) return all;
@@ -125,8 +125,8 @@ struct Range {
     int64_t begin = 0, end = 0;
 };
 
-/// A kernel computes units [begin, end) of a call. `scratch` has the table's scratch_bytes(call), 64-byte aligned, private
-/// to the calling thread. What a unit computes never depends on the range that it was called with.
+/// Computes units [begin, end) of a call. `scratch` has scratch_bytes(call) of the table, 64-byte aligned, private to the
+/// calling thread. The result of a unit does not depend on the range that it is part of.
 using Kernel = void (*)(const Call&, Range units, void* scratch);
 
 /// The kernels of one instruction set, or the scalar reference.

@@ -21,7 +21,7 @@ enum class Types : uint8_t {
     Cache,       // F32 or F16
 };
 
-/// What happens to an output. All but Overwrites read what was there before, Adds and AddsWeight only when told to.
+/// What happens to an output. All but Overwrites may read the old values, Adds and AddsWeight only when told to.
 enum class Writes : uint8_t {
     Overwrites,
     Adds,        // the gradient of an activation: = or += by node
@@ -49,10 +49,10 @@ struct Operand {
     Types types = Types::F32;
     bool optional = false;
     Writes writes = Writes::Overwrites;  // outputs
-    bool slice = false;                  // it may be some columns of a wider tensor
-    std::string_view in_place_of{};      // outputs: the input whose place it may take
+    bool slice = false;                  // it may be a slice of the columns of a wider tensor
+    std::string_view in_place_of{};      // outputs: the input that it may overwrite
     explicit operator bool() const { return name != nullptr; }
-    /// The letter of the dimension that an index counts, else 0.
+    /// Of an index, the letter of the dimension it is an index into; else 0.
     char counts() const;
     /// The dims without it.
     std::string_view shape() const { return dims.substr(0, dims.find('<')); }
@@ -82,20 +82,20 @@ int64_t dimension(const Params& p, char letter);
 /// Elements of an operand.
 int64_t operand_elements(const Params& p, const Operand& operand);
 
-/// Units of all rows, and of those of this run.
+/// Units with all rows, and with the rows of this run.
 int64_t op_units(Op op, const Params& p);
 int64_t op_units(const Call& call);
 
 /// Units of one sequence, if the op computes each sequence of the batch from that sequence alone; else 0.
 int64_t op_units_per_sequence(Op op, const Params& p);
 
-/// Additions and multiplications of its matrix products; of causal attention's, those that are not masked.
+/// Floating-point operations of its matrix products; causal attention counts only what is not masked.
 double op_flops(Op op, const Params& p);
 
 /// Whether all its outputs are gradients of weights, which nothing else in the backward pass reads.
 bool op_is_weight_gradient(Op op);
 
-/// Whether what stands in an output before the call matters.
+/// Whether the call reads the old values of an output.
 bool op_reads_output(const Call& call, int operand);
 
 }  // namespace nib

@@ -42,7 +42,7 @@ void Barrier::wait_for_others(uint32_t phase) {
 }
 
 ThreadPool::ThreadPool(int threads) : threads_(threads), barrier_(threads) {
-    CHECK(threads >= 1);
+    if (threads < 1) fail("%d threads are too few; one is the least", threads);
     try {
         for (int i = 1; i < threads; ++i) others_.emplace_back([this, i] { work(i); });
     } catch (const std::exception& error) {

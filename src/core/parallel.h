@@ -1,4 +1,4 @@
-// Threads that enter a step together and meet at barriers inside it.
+// A thread pool whose threads enter a step together and meet at barriers inside it.
 #pragma once
 
 #include <atomic>
@@ -16,7 +16,7 @@ public:
     void wait() {
         wait([] { return false; });
     }
-    /// Calls idle() again and again while others are missing, until it returns false: work that may be left undone.
+    /// While waiting, calls idle(), optional work, until it returns false.
     template <class Idle>
     void wait(Idle idle) {
         if (threads_ == 1) return;
@@ -38,7 +38,7 @@ private:
 /// A fixed set of threads; the caller of run() is thread 0.
 class ThreadPool {
 public:
-    /// Error when the system does not start so many.
+    /// Error for less than one, and when the system does not start so many.
     explicit ThreadPool(int threads);
     ~ThreadPool();
     ThreadPool(const ThreadPool&) = delete;

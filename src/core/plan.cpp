@@ -7,13 +7,13 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/align.h"
 #include "core/ranges.h"
 
 namespace nib {
 namespace {
 
-constexpr size_t kAlign = 64;
-// About one block of a transformer: enough for locality, few enough to reuse memory.
+// About one transformer block: enough for locality, and few enough for memory to be reused.
 constexpr size_t kMaxStageNodes = 12;
 
 int base_of(const Plan& plan, Tensor t) {
@@ -21,7 +21,7 @@ int base_of(const Plan& plan, Tensor t) {
     return base >= 0 ? base : t.id;
 }
 
-// What the nodes of a stage read and write.
+// The tensors that the nodes of a stage read and write.
 class Uses {
 public:
     // Whether `node` must wait for them: it reads what one writes, or writes what one reads or writes.
@@ -132,12 +132,12 @@ std::vector<Lifetime> lifetimes(const Plan& plan) {
             std::for_each(node.operands.begin(), node.operands.end(), touch);
         }
     for (size_t i = 0; i < lives.size(); ++i)
-        if (plan.tensors[i].kept) lives[i] = {0, end};
+        if (plan.tensors[i].persistent) lives[i] = {0, end};
     return lives;
 }
 
-// Which bytes of the arena are taken when: a binary tree over the stages, so that neither a long life nor many tensors at
-// the same time cost more than a few steps.
+// Which bytes of the arena are in use when: a segment tree over the stages, so that the cost of a query grows only with the
+// logarithm of their number.
 class Occupancy {
 public:
     explicit Occupancy(int stages) : leaves_(std::bit_ceil(static_cast<size_t>(stages))) {
@@ -165,7 +165,7 @@ public:
     }
 
 private:
-    // The fewest nodes that make up a life.
+    // Visits the fewest tree nodes that together cover a lifetime.
     template <class Visit>
     void pieces(const Lifetime& life, const Visit& visit) const {
         size_t first = leaves_ + static_cast<size_t>(life.first), end = leaves_ + static_cast<size_t>(life.last) + 1;
@@ -175,7 +175,7 @@ private:
         }
     }
 
-    // The nodes in which a life begins or ends.
+    // Visits the tree nodes in whose time a lifetime begins or ends.
     template <class Visit>
     void ends(const Lifetime& life, const Visit& visit) const {
         size_t first = leaves_ + static_cast<size_t>(life.first), last = leaves_ + static_cast<size_t>(life.last);
@@ -184,8 +184,8 @@ private:
     }
 
     size_t leaves_;
-    // By node, 1 the root, 2 n and 2 n + 1 the halves of n: of lives of which it is a piece; of lives that begin or end in
-    // it. A life overlaps a node's time if it begins or ends in it, or if the node or one above it is a piece of that life.
+    // By tree node: 1 is the root, 2 n and 2 n + 1 are the children of n. throughout_: bytes of lifetimes that cover the
+    // node (it is one of their pieces). within_: bytes of lifetimes that begin or end in it.
     std::vector<Ranges> throughout_, within_;
 };
 
@@ -199,16 +199,16 @@ Plan schedule(const Graph& graph, const Backend& backend) {
     return plan;
 }
 
-// Each intermediate gets the lowest offset that is free during its life, large ones first.
+// First fit by decreasing size: each intermediate gets the lowest offset that is free throughout its lifetime.
 void place(Plan& plan, size_t segment) {
     const std::vector<Lifetime> lives = lifetimes(plan);
     std::vector<int> order;
     for (size_t i = 0; i < plan.tensors.size(); ++i)
         if (plan.tensors[i].base < 0 && plan.tensors[i].where.buffer < 0 && lives[i].first >= 0)
             order.push_back(static_cast<int>(i));
-    const auto bytes = [&](int i) { return (plan.tensors[static_cast<size_t>(i)].bytes() + kAlign - 1) / kAlign * kAlign; };
+    const auto bytes = [&](int i) { return align_up(plan.tensors[static_cast<size_t>(i)].bytes()); };
     std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return bytes(a) > bytes(b); });
-    Occupancy occupancy(static_cast<int>(plan.stages.size()) + 1);  // what is kept lives on after the last
+    Occupancy occupancy(static_cast<int>(plan.stages.size()) + 1);  // persistent tensors outlive the last stage
     plan.arena_bytes = 0;
     for (const int i : order) {
         const Lifetime& life = lives[static_cast<size_t>(i)];
@@ -239,7 +239,8 @@ Plan compile(Graph graph, Backend& backend, std::shared_ptr<const Arena> arena) 
                  node.has_f16_activation() ? " on activations of f16; keep them as f32" : ", which this model needs");
     plan.backend = &backend;
     plan.arena = arena ? std::move(arena) : std::make_shared<const Arena>(backend, plan.arena_bytes);
-    CHECK(plan.arena->bytes() >= plan.arena_bytes);
+    if (plan.arena->bytes() < plan.arena_bytes)
+        fail("an arena of %zu bytes is too small for a plan of %zu", plan.arena->bytes(), plan.arena_bytes);
     for (TensorInfo& t : plan.tensors)
         if (t.base < 0 && t.where.buffer < 0) t.where.buffer = plan.arena->buffer();
     for (TensorInfo& t : plan.tensors)
@@ -251,6 +252,22 @@ Plan compile(Graph graph, Backend& backend, std::shared_ptr<const Arena> arena) 
     return plan;
 }
 
+const TensorInfo& Plan::info(Tensor t) const {
+    if (!t || t.id >= static_cast<int>(tensors.size())) fail("a tensor is missing, or of another graph than the plan");
+    return tensors[static_cast<size_t>(t.id)];
+}
+
+void Plan::set_bytes(Tensor t, std::span<const std::byte> bytes) const {
+    if (bytes.size() != info(t).bytes())
+        fail("input `%s` takes %zu bytes, not %zu", info(t).name.c_str(), info(t).bytes(), bytes.size());
+    backend->upload(locate(t), bytes);
+}
+
+void Plan::get_bytes(Tensor t, std::span<std::byte> bytes) const {
+    if (bytes.size() > info(t).bytes()) fail("a tensor has %zu bytes, not %zu", info(t).bytes(), bytes.size());
+    backend->download(locate(t), bytes);
+}
+
 // ---- text ------------------------------------------------------------------------------------------------------------
 
 namespace {
@@ -259,9 +276,9 @@ struct NodeText {
     std::string outputs, inputs;
 };
 
-// `place` is what to add to a tensor.
+// `place` returns what to append to a tensor.
 NodeText node_text(const Plan& plan, const Node& node, const std::function<std::string(Tensor, bool output)>& place) {
-    // "%7 f32(64,192)", or the name of a weight or input; of a part of a tensor also the byte at which it begins.
+    // "%7 f32(64,192)", or with the name of a weight or input; a view also has the byte at which it begins.
     const auto describe = [&](Tensor t) {
         const TensorInfo& info = plan.tensors[static_cast<size_t>(t.id)];
         const int base = base_of(plan, t);
@@ -290,13 +307,14 @@ std::string Plan::text(const Node& node) const {
 std::string Plan::text() const {
     constexpr size_t kWidth = 84;  // of the outputs; a few are longer
     const std::vector<Lifetime> lives = lifetimes(*this);
-    // Results say where they lie and how long; so do the inputs of the plan, which are nobody's results.
+    // Outputs show their place and lifetime; so do the plan's inputs, which no node writes.
     const auto place = [&](Tensor t, bool output) -> std::string {
         const TensorInfo &info = tensors[static_cast<size_t>(t.id)],
                          &base = tensors[static_cast<size_t>(base_of(*this, t))];
         if (info.where.buffer != arena->buffer() || !(output || !base.name.empty())) return "";
         const Lifetime life = lives[static_cast<size_t>(base_of(*this, t))];
-        return strprintf("@%zu", info.where.offset) + (base.kept ? "[kept]" : strprintf("[%d-%d]", life.first, life.last));
+        return strprintf("@%zu", info.where.offset) +
+               (base.persistent ? "[persistent]" : strprintf("[%d-%d]", life.first, life.last));
     };
     std::vector<NodeText> texts;
     size_t width = 0, name_width = 0;
@@ -305,7 +323,7 @@ std::string Plan::text() const {
         if (const size_t length = texts.back().outputs.size(); length <= kWidth) width = std::max(width, length);
         name_width = std::max(name_width, std::strlen(op_name(node.op)));
     }
-    const auto count = [](size_t n, const char* what) { return strprintf("%zu %s%s", n, what, n == 1 ? "" : "s"); };
+    const auto count = [](size_t n, const char* what) { return counted(static_cast<int64_t>(n), what); };
     std::string out = "# " + count(nodes.size(), "node") + " in " + count(stages.size(), "stage") + ", arena of " +
                       human_bytes(static_cast<double>(arena_bytes)) + "\n";
     for (size_t s = 0; s < stages.size(); ++s)

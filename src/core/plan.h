@@ -9,15 +9,15 @@
 
 namespace nib {
 
-/// Nodes between two barriers. Either each worker takes whole sequences and carries each through all the nodes, so that its
-/// activations stay in the cache; or the nodes are independent of each other and their units are shared out.
+/// Nodes between two barriers. Either each worker takes whole sequences through all of the nodes, so that activations stay
+/// in its cache, or the nodes are independent and the workers divide their units.
 struct Stage {
     int64_t sequences = 0;  // > 0: by sequence
     std::vector<int> nodes;
 };
 
-/// A buffer that is given back at the end. Plans that never run at the same time and keep nothing between runs may share
-/// one.
+/// Memory for intermediates, released by the destructor. Plans that never run at the same time and keep nothing between
+/// runs may share one.
 class Arena {
 public:
     Arena(Backend& backend, size_t bytes) : backend_(backend), buffer_(backend.allocate(bytes)), bytes_(bytes) {}
@@ -42,23 +42,25 @@ struct Plan {
     size_t arena_bytes = 0;
     std::unique_ptr<Executable> executable;
 
-    Location locate(Tensor t) const { return tensors[static_cast<size_t>(t.id)].where; }
+    /// Error for a tensor of another graph.
+    const TensorInfo& info(Tensor t) const;
+    Location locate(Tensor t) const { return info(t).where; }
     void run(const Step& step) const { backend->run(*this, step); }
-    /// Fills an input. Sizes must match.
+    /// Fills an input. Error unless there is a value for each of its elements.
     template <class T>
     void set(Tensor t, std::span<const T> values) const {
-        CHECK(values.size_bytes() == tensors[static_cast<size_t>(t.id)].bytes());
-        backend->upload(locate(t), std::as_bytes(values));
+        set_bytes(t, std::as_bytes(values));
     }
-    /// Reads the first values of an input or output.
+    /// Reads the first values of an input or output. Error if it has fewer.
     template <class T>
     void get(Tensor t, std::span<T> values) const {
-        CHECK(values.size_bytes() <= tensors[static_cast<size_t>(t.id)].bytes());
-        backend->download(locate(t), std::as_writable_bytes(values));
+        get_bytes(t, std::as_writable_bytes(values));
     }
+    void set_bytes(Tensor t, std::span<const std::byte> bytes) const;
+    void get_bytes(Tensor t, std::span<std::byte> bytes) const;
     /// For people, one line per node: stage, op, outputs and inputs with types, shapes, places and lifetimes.
     std::string text() const;
-    /// One of them without places.
+    /// The line of one node, without places.
     std::string text(const Node& node) const;
 };
 
@@ -71,7 +73,8 @@ void place(Plan& plan, size_t segment);
 size_t arena_bytes(const Graph& graph, const Backend& backend);
 
 /// Schedules, places and prepares, in an arena of its own unless one is given. Throws Error if the backend lacks an op or
-/// memory, before anything has run. In a shared arena, inputs must be set before every run.
+/// memory, or the given arena is too small, before anything has run. In a shared arena, inputs must be set before every
+/// run.
 Plan compile(Graph graph, Backend& backend, std::shared_ptr<const Arena> arena = {});
 
 }  // namespace nib

@@ -26,7 +26,7 @@ public:
         }
     }
 
-    /// Where the first overlap with [begin, end) ends in the set, 0 if there is none.
+    /// The end of the first range of the set that overlaps [begin, end); 0 if there is none.
     size_t end_of_overlap(size_t begin, size_t end) const {
         const auto next =
             std::lower_bound(ranges_.begin(), ranges_.end(), begin, [](const Range& r, size_t at) { return r.end <= at; });
@@ -38,7 +38,7 @@ private:
         size_t begin, end;
     };
 
-    std::vector<Range> ranges_;  // ascending; those that touch are one
+    std::vector<Range> ranges_;  // ascending; adjacent ones are merged
 };
 
 }  // namespace nib

@@ -1,4 +1,4 @@
-// How threads share out items: each has neighbours of its own, and takes from others when those are done.
+// Work stealing: each thread has a contiguous share of the items, and takes from the others' when its own is done.
 #pragma once
 
 #include <atomic>
@@ -8,8 +8,8 @@
 
 namespace nib {
 
-/// What is left of a thread's items, [begin,end), less than 2^32. The thread takes them front to back, so that it reads
-/// memory on and on; others that are done before take from the back.
+/// The rest of a thread's items, [begin,end), below 2^32. The thread takes them from the front, so that it reads memory in
+/// order; others steal from the back.
 class alignas(64) Share {
 public:
     void set(Range items) { left_.store(pack(items), std::memory_order_relaxed); }
@@ -43,7 +43,7 @@ inline Range share_of(int64_t items, int thread, int threads) {
     return {items * thread / threads, items * (thread + 1) / threads};
 }
 
-/// One share for each thread; the memory is another's.
+/// One share for each thread, in memory that the caller owns.
 class Shares {
 public:
     Shares(Share* shares, int threads) : shares_(shares), threads_(threads) {}

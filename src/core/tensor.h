@@ -18,7 +18,7 @@ struct Shape {
 
     Shape() = default;
     Shape(std::initializer_list<int64_t> list) {
-        CHECK(list.size() <= dims.size());
+        if (list.size() > dims.size()) fail("a shape of %zu dimensions; there are %zu at most", list.size(), dims.size());
         for (const int64_t d : list) dims[static_cast<size_t>(rank++)] = d;
     }
     int64_t operator[](int i) const { return dims[static_cast<size_t>(i < 0 ? rank + i : i)]; }

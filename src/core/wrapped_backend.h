@@ -1,4 +1,4 @@
-// A backend that hands everything on to another one. What it does beside that, a subclass overrides.
+// A backend that forwards every call to another one, for subclasses to override some of them.
 #pragma once
 
 #include "core/backend.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/align.h"
 #include "core/error.h"
 
 namespace nib {
@@ -9,9 +10,6 @@ namespace {
 
 // Rows of the plans beside the one for a token of each slot: a short prompt, and the steps of a long one.
 constexpr int64_t kShort = 16, kLong = 512;
-constexpr size_t kAlign = 64;
-
-size_t align_up(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 EngineOptions checked(EngineOptions o) {
     if (o.slots < 1) fail("an engine needs one slot at least");
@@ -78,8 +76,8 @@ int64_t Engine::length(int64_t slot) const {
 
 void Engine::truncate(int64_t slot, int64_t length) {
     if (length < 0 || length > this->length(slot))
-        fail("slot %lld has %lld tokens, not %lld", static_cast<long long>(slot),
-             static_cast<long long>(this->length(slot)), static_cast<long long>(length));
+        fail("slot %lld has %s, not %lld", static_cast<long long>(slot), counted(this->length(slot), "token").c_str(),
+             static_cast<long long>(length));
     lengths_[static_cast<size_t>(slot)] = length;
 }
 
@@ -183,7 +181,7 @@ std::span<const float> Engine::append(int64_t slot, std::span<const int32_t> tok
 void Engine::copy(int64_t from, int64_t to, int64_t count) {
     check_slot(to);
     if (count < 0 || count > length(from))
-        fail("slot %lld has %lld tokens, not %lld", static_cast<long long>(from), static_cast<long long>(length(from)),
+        fail("slot %lld has %s, not %lld", static_cast<long long>(from), counted(length(from), "token").c_str(),
              static_cast<long long>(count));
     if (from == to) return truncate(to, count);
     const size_t row = dtype_bytes(options_.cache_type, config_.head_dim());

@@ -14,12 +14,12 @@ constexpr int64_t kRows = 4096, kMaxBatch = 64;  // of a batch, when the caller 
 
 Evaluator::Evaluator(Backend& backend, const ModelConfig& config, const Weights& weights, std::vector<int64_t> ends,
                      const EvaluationOptions& options)
-    : ends_(std::move(ends)) {
+    : ends_(std::move(ends)), vocab_(config.vocab) {
     if (ends_.empty() || options.batch < 0) fail("there is no text to evaluate, or the batch is negative");
     int64_t longest = 0;
     for (size_t i = 0; i < ends_.size(); ++i) {
         const int64_t tokens = ends_[i] - (i > 0 ? ends_[i - 1] : 0);
-        if (tokens < 2) fail("a text of %lld tokens predicts none; it needs two at least", static_cast<long long>(tokens));
+        if (tokens < 2) fail("a text of %s predicts none; it needs two at least", counted(tokens, "token").c_str());
         longest = std::max(longest, tokens);
     }
     const int64_t stride = options.stride;
@@ -87,6 +87,7 @@ Evaluation Evaluator::run(const Reader& read, const Progress& progress) {
             more = next(window);
         }
         inputs_.set(plan_, ids, positions_);
+        check_tokens(targets, vocab_, true);
         plan_.set<int32_t>(targets_, targets);
         plan_.run({});
         plan_.get(scores_.logp, std::span(logp));

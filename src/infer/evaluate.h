@@ -61,6 +61,7 @@ private:
     void read_window(const Reader& read, const Window& w, std::span<int32_t> ids, std::span<int32_t> targets) const;
 
     std::vector<int64_t> ends_;
+    int64_t vocab_;
     int64_t time_;  // T: tokens that a window predicts others from, or one less with a stride
     int64_t step_;  // from one window to the next
     int64_t batch_;

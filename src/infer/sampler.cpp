@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/philox.h"
+#include "model/token_inputs.h"
 
 namespace nib {
 namespace {
@@ -43,7 +44,7 @@ void check_options(const SamplerOptions& o) {
 }
 
 Sampler::Sampler(const SamplerOptions& options, int64_t vocab) : options_(options) {
-    CHECK(vocab > 0);
+    if (vocab < 1) fail("a vocabulary of %lld tokens has none to choose", static_cast<long long>(vocab));
     check_options(options);
     candidates_.reserve(static_cast<size_t>(vocab));
     seen_.resize(static_cast<size_t>(vocab));
@@ -52,6 +53,7 @@ Sampler::Sampler(const SamplerOptions& options, int64_t vocab) : options_(option
 void Sampler::penalize(std::span<const int32_t> history) {
     if (options_.repeat_last >= 0)
         history = history.last(std::min(history.size(), static_cast<size_t>(options_.repeat_last)));
+    check_tokens(history, static_cast<int64_t>(seen_.size()));
     for (const int32_t id : history) {
         char& seen = seen_[static_cast<size_t>(id)];
         double& logit = candidates_[static_cast<size_t>(id)].probability;
@@ -80,7 +82,7 @@ void Sampler::keep_top_p(double sum) {
 }
 
 std::span<const Candidate> Sampler::probabilities(std::span<const float> logits, std::span<const int32_t> history) {
-    CHECK(logits.size() == seen_.size());
+    if (logits.size() != seen_.size()) fail("%zu logits are not those of %zu tokens", logits.size(), seen_.size());
     candidates_.clear();
     bool numbers = true;
     for (size_t i = 0; i < logits.size(); ++i) {

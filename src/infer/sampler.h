@@ -35,7 +35,7 @@ public:
     };
     /// The distribution that sample() draws from: every token that can be chosen once, the most probable first if top_k or
     /// top_p sorted them; sums to 1. Valid until the next call. `history` is all tokens so far, `logits` one per token of
-    /// the vocabulary. Error when the logits are not numbers.
+    /// the vocabulary. Error when the logits are not numbers or tokens are missing.
     std::span<const Candidate> probabilities(std::span<const float> logits, std::span<const int32_t> history);
 
     /// Draws token `position` of sample `sample`.

@@ -21,7 +21,4 @@ constexpr const char* kAlignmentKey = "general.alignment";
 
 static_assert(std::variant_size_v<GgufVariant> == 2 * kScalarTypes);
 
-// `offset` rounded up to a multiple of `alignment` (a power of two).
-constexpr uint64_t align_up(uint64_t offset, uint64_t alignment) { return (offset + alignment - 1) & ~(alignment - 1); }
-
 }  // namespace nib::gguf

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <utility>
 
+#include "core/align.h"
 #include "core/error.h"
 #include "io/gguf.h"
 #include "io/gguf_format.h"
@@ -284,7 +285,7 @@ GgufFile GgufFile::parse(std::span<const std::byte> bytes, const std::string& na
 
     std::vector<Description> descriptions;
     for (size_t i = 0; i < tensor_count; ++i) descriptions.push_back(read_description(cursor, i, tensor_count));
-    const uint64_t data_start = gguf::align_up(cursor.offset(), alignment);
+    const uint64_t data_start = align_up<uint64_t>(cursor.offset(), alignment);
     for (Description& read : descriptions) {
         place(read, bytes, data_start, alignment, cursor.file());
         file.tensors_.push_back(std::move(read.tensor));

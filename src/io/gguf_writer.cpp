@@ -1,6 +1,7 @@
 #include <cinttypes>
 #include <utility>
 
+#include "core/align.h"
 #include "core/error.h"
 #include "io/gguf.h"
 #include "io/gguf_format.h"
@@ -49,7 +50,7 @@ void check_name(const char* kind, const std::string& name) {
 
 void write_padding(AtomicFile& file, uint64_t bytes) {
     static constexpr std::byte zeros[gguf::kDefaultAlignment] = {};
-    const uint64_t padding = gguf::align_up(bytes, gguf::kDefaultAlignment) - bytes;
+    const uint64_t padding = align_up<uint64_t>(bytes, gguf::kDefaultAlignment) - bytes;
     file.write(std::span(zeros).first(static_cast<size_t>(padding)));
 }
 
@@ -93,7 +94,7 @@ std::string GgufWriter::header() const {
         for (auto dimension = tensor.shape.rbegin(); dimension != tensor.shape.rend(); ++dimension) put(out, *dimension);
         put(out, static_cast<uint32_t>(tensor.type));
         put(out, offset);
-        offset += gguf::align_up(tensor.bytes, gguf::kDefaultAlignment);
+        offset += align_up<uint64_t>(tensor.bytes, gguf::kDefaultAlignment);
     }
     return out;
 }

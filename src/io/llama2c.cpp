@@ -146,9 +146,11 @@ Llama2cFile Llama2cFile::parse(std::span<const std::byte> bytes, const std::stri
     Layers layers(s, bytes, legacy ? kLegacyHeader : kHeader, file);
     (legacy ? add_legacy : add_version1)(layers, s);
     if (layers.end() != bytes.size())
-        fail("%s: has %zu bytes, but its header, which is llama2.c's for %" PRId64 " layers of %" PRId64
-             " channels, asks for %zu; the file is damaged",
-             file.c_str(), bytes.size(), s.layers, s.dim, layers.end());
+        fail(
+            "%s: has %zu bytes, but its header, which is llama2.c's for %s of %s, asks for %zu; the "
+            "file is damaged",
+            file.c_str(), bytes.size(), counted(s.layers, "layer").c_str(), counted(s.dim, "channel").c_str(),
+            layers.end());
     return {
         {{"dim", s.dim},
          {"hidden_dim", s.hidden},

@@ -1,5 +1,7 @@
 #include "io/npy.h"
 
+#include "core/align.h"
+
 namespace nib {
 
 // https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html: magic, version, length of the text as u16, and a
@@ -9,7 +11,7 @@ std::string npy_header(std::span<const int64_t> shape) {
     for (size_t i = 0; i < shape.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(shape[i]);
     text += shape.size() == 1 ? ",), }" : "), }";
     constexpr size_t kPrefix = 10, kAlign = 64;
-    const size_t total = (kPrefix + text.size() + 1 + kAlign - 1) / kAlign * kAlign;
+    const size_t total = align_up(kPrefix + text.size() + 1, kAlign);
     text.resize(total - kPrefix - 1, ' ');
     text += '\n';
     std::string header = "\x93NUMPY";

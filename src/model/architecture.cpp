@@ -27,7 +27,8 @@ std::string architecture_names() {
 
 const Architecture& architecture_of(const ModelConfig& config) {
     const Architecture* const architecture = find_architecture(config.arch);
-    CHECK(architecture != nullptr);
+    if (architecture == nullptr)
+        fail("there is no architecture `%s`; nib knows %s", printable(config.arch).c_str(), architecture_names().c_str());
     return *architecture;
 }
 

@@ -31,7 +31,7 @@ struct Architecture {
 std::span<const Architecture* const> architectures();
 /// nullptr when there is none of that name.
 const Architecture* find_architecture(const std::string& name);
-/// That of a configuration, which must be there.
+/// That of a configuration. Error when there is none.
 const Architecture& architecture_of(const ModelConfig& config);
 /// "gpt2, llama"
 std::string architecture_names();

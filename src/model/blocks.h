@@ -19,6 +19,7 @@ inline Tensor self_attention(Graph& g, const ModelInputs& in, size_t layer, cons
         in.trace->keep(g, name, attended.weights);
         return attended.y;
     }
+    if (layer >= in.cache->layers.size()) fail("there is no cache for layer %zu", layer);
     const KvCache& cache = in.cache->layers[layer];
     g.store(cache, qkv.k, qkv.v, in.cache->slots, in.positions);
     options.spans = in.cache->spans;

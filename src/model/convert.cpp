@@ -31,7 +31,8 @@ void refuse_same_file(const std::string& output, const std::string& input) {
 
 void refuse_existing_output(const std::string& output, bool overwrite) {
     std::error_code error;
-    if (!overwrite && fs::exists(output, error)) throw OutputExists(printable(output) + ": already exists");
+    if (!overwrite && fs::exists(output, error))
+        fail_with(Remedy::ReplaceOutput, "%s: already exists", printable(output).c_str());
 }
 
 int64_t elements_of(const std::vector<int64_t>& shape) {
@@ -87,12 +88,13 @@ void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const I
         return;
     }
     const fs::path folder = model.folder.empty() ? fs::path(request.input).parent_path() : fs::path(model.folder);
-    std::string found;  // a list of characters, perhaps: that is for the user to say
+    std::string text = "there is no tokenizer: the model will take and give token numbers only";
     for (const char* name : {"meta.pkl", "vocab.json"})
-        if (std::error_code error; request.vocab.empty() && fs::exists(folder / name, error))
-            found = printable((folder / name).string(), 400) + " ";
-    reports.warn(strprintf("there is no tokenizer: the model will take and give token numbers only; %s %sadds one",
-                           request.vocab_option.c_str(), found.c_str()));
+        if (std::error_code error; request.vocab.empty() && fs::exists(folder / name, error)) {
+            text += strprintf(", unless %s has its characters", printable((folder / name).string(), 400).c_str());
+            break;
+        }
+    reports.warn({text, Remedy::GiveVocabulary});
     TokenNumbers numbers(static_cast<int32_t>(model.config.vocab), model.end);
     if (request.end_token) numbers.set_end_token(*request.end_token);
     writer.set("tokenizer.ggml.model", std::string("none"));
@@ -108,7 +110,7 @@ ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertRep
     for (const MappedFile& file : source.files()) refuse_same_file(request.output, file.path());
     refuse_existing_output(request.output, request.overwrite);
     const ImportedModel model = import_model(source, request.hints);
-    for (const std::string& note : model.notes) reports.warn(note);
+    for (const Note& note : model.notes) reports.warn(note);
     const DType type = request.type.value_or(type_of(model));
 
     GgufWriter writer;
@@ -135,7 +137,7 @@ ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports&
     refuse_same_file(request.output, request.input);
     refuse_existing_output(request.output, request.overwrite);
     read_config(file);
-    CHECK(request.type.has_value());
+    if (!request.type) fail("%s: to which type?", printable(request.input).c_str());
     const DType type = *request.type;
 
     GgufWriter writer;

@@ -13,17 +13,16 @@ namespace nib {
 
 /// How a conversion talks to the user while it works.
 struct ConvertReports {
-    std::function<void(const std::string&)> warn;  // a line
-    std::function<void(double)> progress;          // the share that is done, 0 to 1
+    std::function<void(const Note&)> warn;
+    std::function<void(double)> progress;  // the share that is done, 0 to 1
 };
 
 struct ConvertRequest {
     std::string input, output;
-    bool overwrite = false;                     // a file that exists, once the new one is complete
-    std::optional<DType> type;                  // of matrices; none: as the checkpoint has its embedding, or f32
-    std::string vocab;                          // a tokenizer's folder or file, "none"; empty: the one beside the weights
-    std::optional<std::string> end_token;       // for Tokenizer::set_end_token(); a number if there is no tokenizer
-    std::string vocab_option = "a vocabulary";  // how the user gives `vocab`, for messages
+    bool overwrite = false;                // a file that exists, once the new one is complete
+    std::optional<DType> type;             // of matrices; none: as the checkpoint has its embedding, or f32
+    std::string vocab;                     // a tokenizer's folder or file, "none"; empty: the one beside the weights
+    std::optional<std::string> end_token;  // for Tokenizer::set_end_token(); a number if there is no tokenizer
     ImportHints hints;
     int threads = 1;
 };

@@ -73,7 +73,7 @@ DType stored_type(DType type, const std::string& name, std::span<const int64_t> 
 
 void write_file_type(GgufWriter& file, DType type) {
     const auto* found = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const auto& t) { return t.type == type; });
-    CHECK(found != std::end(kTypes));
+    if (found == std::end(kTypes)) fail("weights cannot be stored as type %u", static_cast<unsigned>(type));
     file.set("general.file_type", found->file_type);
     file.set("general.quantization_version", uint32_t{2});
 }

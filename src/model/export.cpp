@@ -51,7 +51,7 @@ public:
         const fs::file_status status = fs::status(path_, error);
         if (fs::exists(status) && !fs::is_directory(status)) fail("%s: is not a folder", shown.c_str());
         if (fs::exists(status) && !overwrite && !fs::is_empty(path_, error))
-            throw OutputExists(shown + ": already exists and is not empty");
+            fail_with(Remedy::ReplaceOutput, "%s: already exists and is not empty", shown.c_str());
         made_ = fs::create_directory(path_, error);
         if (error) fail("%s: cannot make the folder: %s", shown.c_str(), error.message().c_str());
     }

@@ -35,7 +35,7 @@ std::string folder_of(const std::string& path) {
 // Runs `read`. With the number of heads given no config.json is needed: one that is of something else is then passed over,
 // but not what it says of a model that nib cannot compute.
 template <class T>
-std::optional<T> if_usable(const ImportHints& hints, std::vector<std::string>& notes, const std::function<T()>& read) {
+std::optional<T> if_usable(const ImportHints& hints, std::vector<Note>& notes, const std::function<T()>& read) {
     try {
         return read();
     } catch (const UnsupportedOption&) {
@@ -48,7 +48,7 @@ std::optional<T> if_usable(const ImportHints& hints, std::vector<std::string>& n
 }
 
 // The config.json beside the weights, if there is one.
-std::optional<ConfigFile> find_config(const std::string& path, const ImportHints& hints, std::vector<std::string>& notes) {
+std::optional<ConfigFile> find_config(const std::string& path, const ImportHints& hints, std::vector<Note>& notes) {
     const fs::path file = fs::path(folder_of(path)) / kConfigFile;
     std::error_code error;
     if (!fs::exists(file, error)) return std::nullopt;
@@ -81,8 +81,7 @@ struct Saved {
 };
 
 // Sizes that contradict the tensors are an error, or, with what tensors do not say given, passed over.
-void check_sizes(const SavedConfig& config, const ModelConfig& found, const ImportHints& hints,
-                 std::vector<std::string>& notes) {
+void check_sizes(const SavedConfig& config, const ModelConfig& found, const ImportHints& hints, std::vector<Note>& notes) {
     for (const SavedSize& said : config.sizes) {
         const int64_t value = found.*said.size;
         if (value == 0 || said.size == &ModelConfig::heads || said.value == value) continue;
@@ -93,13 +92,12 @@ void check_sizes(const SavedConfig& config, const ModelConfig& found, const Impo
     }
 }
 
-int64_t find_heads(const NamedTensors& tensors, const Saved& saved, const ImportHints& hints,
-                   std::vector<std::string>& notes) {
+int64_t find_heads(const NamedTensors& tensors, const Saved& saved, const ImportHints& hints, std::vector<Note>& notes) {
     const auto given = static_cast<long long>(hints.heads.value_or(0)), modules = static_cast<long long>(tensors.heads());
     if (modules != 0) {
         if (hints.heads && given != modules)
-            fail("%s: %s %lld contradicts the tensors, which are of %lld heads, one module each", tensors.path().c_str(),
-                 hints.heads_option.c_str(), given, modules);
+            fail_option("heads", "%lld contradicts the tensors of %s, which are of %lld heads, one module each", given,
+                        tensors.path().c_str(), modules);
         return modules;
     }
     const auto [said, config] = saved.with(&ModelConfig::heads);
@@ -108,12 +106,11 @@ int64_t find_heads(const NamedTensors& tensors, const Saved& saved, const Import
                                   static_cast<long long>(said->value), config->where.c_str()));
     if (hints.heads) return given;
     if (said != nullptr) return said->value;
-    fail("%s: no file says how many attention heads the model has; give %s", tensors.path().c_str(),
-         hints.heads_option.c_str());
+    fail_with(Remedy::GiveHeads, "%s: no file says how many attention heads the model has", tensors.path().c_str());
 }
 
 // Those that the tensors do not tell. Sizes that the family knows what to do without stay 0.
-void add_sizes(const NamedTensors& tensors, const Saved& saved, const ImportHints& hints, std::vector<std::string>& notes,
+void add_sizes(const NamedTensors& tensors, const Saved& saved, const ImportHints& hints, std::vector<Note>& notes,
                ModelConfig& c) {
     for (const SizeKeys& keys : tensors.architecture().checkpoints->sizes) {
         if (keys.size == &ModelConfig::heads || c.*keys.size != 0) continue;
@@ -126,13 +123,13 @@ void add_sizes(const NamedTensors& tensors, const Saved& saved, const ImportHint
     c.heads = find_heads(tensors, saved, hints, notes);
 }
 
-Act find_act(const NamedTensors& tensors, const Saved& saved, const ImportHints& hints, std::vector<std::string>& notes) {
+Act find_act(const NamedTensors& tensors, const Saved& saved, const ImportHints& hints, std::vector<Note>& notes) {
     const Architecture& family = tensors.architecture();
     const std::span<const Act> acts = family.checkpoints->acts;
     const SavedConfig* config = saved.with(&SavedConfig::activation);
     if (hints.act && std::find(acts.begin(), acts.end(), *hints.act) == acts.end())
-        fail("%s: %s %s is none of a %s, which has %s", tensors.path().c_str(), hints.act_option.c_str(),
-             activation_name(*hints.act), family.title, activation_names(acts).c_str());
+        fail_option("activation", "%s does not fit %s: a %s has %s", activation_name(*hints.act), tensors.path().c_str(),
+                    family.title, activation_names(acts).c_str());
     if (hints.act && config != nullptr && find_activation(*config->activation) != hints.act)
         notes.push_back(strprintf("taking the activation %s, as given, instead of %s of %s", activation_name(*hints.act),
                                   printable(*config->activation, 60).c_str(), config->where.c_str()));
@@ -141,8 +138,9 @@ Act find_act(const NamedTensors& tensors, const Saved& saved, const ImportHints&
     if (acts.size() == 1) return acts[0];
     const std::string program = saved.program();
     const Act act = program == "nanoGPT" ? Act::GeluErf : tensors.layout().act.value_or(acts[0]);
-    notes.push_back(strprintf("no file says the activation: taking %s, as in %s; %s sets it", activation_name(act),
-                              program.empty() ? tensors.layout().name : program.c_str(), hints.act_option.c_str()));
+    notes.emplace_back(strprintf("no file says the activation: taking %s, as in %s", activation_name(act),
+                                 program.empty() ? tensors.layout().name : program.c_str()),
+                       Remedy::GiveActivation);
     return act;
 }
 
@@ -151,8 +149,8 @@ void check_model_config(const ModelConfig& c, const NamedTensors& tensors, const
         check_config(c);
     } catch (const Error& error) {
         const bool other = tensors.heads() == 0 && c.head_size == 0 && c.embd % std::max<int64_t>(c.heads, 1) != 0;
-        const std::string advice = (hints.heads ? "; choose another value of " : "; give ") + hints.heads_option;
-        fail("%s: %s%s", tensors.path().c_str(), error.what(), other ? advice.c_str() : "");
+        const Remedy remedy = !other ? Remedy::None : hints.heads ? Remedy::ChangeHeads : Remedy::GiveHeads;
+        fail_with(remedy, "%s: %s", tensors.path().c_str(), error.what());
     }
 }
 
@@ -176,7 +174,7 @@ bool has_values(const SourceTensor& vector) {
 
 // Whether the head is the embedding: one of them is missing, or they are equal. A head that differs counts, whatever the
 // configuration says, as in transformers since version 5.
-bool is_tied(NamedTensors& tensors, const ModelConfig& c, const Saved& saved, std::vector<std::string>& notes) {
+bool is_tied(NamedTensors& tensors, const ModelConfig& c, const Saved& saved, std::vector<Note>& notes) {
     const SavedConfig* config = saved.with(&SavedConfig::tied);
     const std::vector<int64_t> shape{c.vocab, c.embd};
     const bool says_untied = config != nullptr && !*config->tied, may_be_tied = tensors.layout().tied && !says_untied;
@@ -256,7 +254,7 @@ void import_tensors(NamedTensors& tensors, ImportedModel& model) {
                               : "the model has no " + kinds + ": zeros in the file");
 }
 
-void note_other_heads(const NamedTensors& tensors, std::vector<std::string>& notes) {
+void note_other_heads(const NamedTensors& tensors, std::vector<Note>& notes) {
     if (tensors.other_heads().empty()) return;
     constexpr size_t kShown = 4;
     std::string names;
@@ -274,7 +272,8 @@ void note_other_heads(const NamedTensors& tensors, std::vector<std::string>& not
 
 ImportedModel import_model(const CheckpointSource& source, const ImportHints& hints) {
     ImportedModel model;
-    std::vector<std::string>& notes = model.notes = source.notes();
+    std::vector<Note>& notes = model.notes;
+    notes.assign(source.notes().begin(), source.notes().end());
     std::optional<ConfigFile> file = find_config(source.path(), hints, notes);
     NamedTensors tensors(source, file ? file->architecture() : nullptr);
     const Architecture& family = tensors.architecture();

@@ -3,8 +3,10 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/error.h"
 #include "io/checkpoint_source.h"
 #include "model/config.h"
 #include "model/encode.h"
@@ -15,8 +17,14 @@ namespace nib {
 struct ImportHints {
     std::optional<int64_t> heads;
     std::optional<Act> act;
-    /// How the user gives them, for messages.
-    std::string heads_option = "the number of heads", act_option = "the activation";
+};
+
+/// What the user should know of a conversion, and can do about it.
+struct Note {
+    std::string text;  // a line
+    Remedy remedy = Remedy::None;
+    Note(std::string line, Remedy what_helps = Remedy::None) : text(std::move(line)), remedy(what_helps) {}
+    Note(const char* line) : text(line) {}
 };
 
 struct ImportedTensor {
@@ -32,7 +40,7 @@ struct ImportedModel {
     std::string folder;                   // with the tokenizer, "." if it was not named; empty for weights that stand alone
     int32_t begin = -1, end = -1;         // tokens around a text, from config.json; -1: none
     std::vector<ImportedTensor> tensors;  // in file order
-    std::vector<std::string> notes;       // what was assumed or left out, a line each
+    std::vector<Note> notes;              // what was assumed or left out
 };
 
 /// The model in `source`. What the shapes do not say is in a config.json in the same folder, or saved beside the tensors,

@@ -296,9 +296,8 @@ void NamedTensors::refuse_others(const ModelConfig& config) const {
         if (head->shape == std::vector<int64_t>{config.vocab, config.embd}) others.push_back(head);
     if (others.empty()) return;
     const std::string more = others.size() > 1 ? strprintf(" (and %zu others)", others.size() - 1) : "";
-    fail("%s: tensor `%s`%s belongs to no parameter of a %s of %lld layers", path_.c_str(),
-         printable(others.front()->name).c_str(), more.c_str(), architecture_->title,
-         static_cast<long long>(config.layers));
+    fail("%s: tensor `%s`%s belongs to no parameter of a %s of %s", path_.c_str(), printable(others.front()->name).c_str(),
+         more.c_str(), architecture_->title, counted(config.layers, "layer").c_str());
 }
 
 }  // namespace nib

@@ -79,7 +79,10 @@ public:
 
     const std::vector<Weight>& all() const { return weights_; }
     /// Absent where the model has no such parameter.
-    Weight operator[](Parameter p) const { return p ? weights_[static_cast<size_t>(p.id)] : Weight{}; }
+    Weight operator[](Parameter p) const {
+        if (p.id >= static_cast<int>(weights_.size())) fail("these are the weights of another model");
+        return p ? weights_[static_cast<size_t>(p.id)] : Weight{};
+    }
     NormWeights operator[](const NormParameters& p) const { return {(*this)[p.gain], (*this)[p.bias], p.eps, p.rms}; }
     LinearWeights operator[](const LinearParameters& p) const { return {(*this)[p.w], (*this)[p.b]}; }
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/error.h"
+
 namespace nib {
 namespace {
 
@@ -36,6 +38,7 @@ Rope::Rope(const RopeConfig& c) : frequencies_(static_cast<size_t>(c.dimensions 
 
 void Rope::rotation(int64_t position, std::span<float> out) const {
     const size_t pairs = frequencies_.size();
+    if (out.size() != 2 * pairs) fail("a rotation has %zu numbers, not %zu", 2 * pairs, out.size());
     for (size_t i = 0; i < pairs; ++i) {
         const float angle = static_cast<float>(position) * frequencies_[i];
         out[i] = static_cast<float>(std::cos(static_cast<double>(angle)));
@@ -53,6 +56,7 @@ std::vector<float> llama3_factors(const RopeConfig& c) {
 // The largest factor is the scaling's. A pair in between tells the original context, by llama3_scaled() solved for it;
 // where there is none, any context gives these factors that gives them for the pairs at both sides, and Llama 3's is tried.
 bool set_llama3_factors(RopeConfig& config, std::span<const float> factors) {
+    if (factors.empty() || factors.size() != static_cast<size_t>(config.dimensions / 2)) return false;
     RopeConfig c = config;
     c.scaling = RopeConfig::Scaling::Llama3;
     c.factor = *std::max_element(factors.begin(), factors.end());

@@ -1,9 +1,19 @@
 #include "model/token_inputs.h"
 
+#include "core/error.h"
+
 namespace nib {
+
+void check_tokens(std::span<const int32_t> ids, int64_t vocab, bool ignored) {
+    for (const int32_t id : ids)
+        if ((id < 0 || id >= vocab) && !(ignored && id == kIgnore))
+            fail("token %d is not among the %lld of the model", id, static_cast<long long>(vocab));
+}
 
 TokenInputs::TokenInputs(Graph& g, const ModelConfig& config, int64_t batch, int64_t time, RowCount rows)
     : rope_(config.rope),
+      vocab_(config.vocab),
+      context_(config.context),
       ids_(g.input("ids", {batch, time}, DType::I32, rows)),
       positions_(g.input("positions", {batch, time}, DType::I32, rows)) {
     if (rope_.width() == 0) return;
@@ -22,6 +32,10 @@ ModelInputs TokenInputs::inputs(const Weights& weights, float dropout, const Cac
 }
 
 void TokenInputs::set(const Plan& plan, std::span<const int32_t> ids, std::span<const int32_t> positions) {
+    check_tokens(ids, vocab_);
+    for (const int32_t position : positions)
+        if (position < 0 || position >= context_)
+            fail("position %d is not within the model's context of %lld", position, static_cast<long long>(context_));
     plan.set(ids_, ids);
     plan.set(positions_, positions);
     if (!rotation_) return;

@@ -11,6 +11,9 @@
 
 namespace nib {
 
+/// Error unless every id is a token of a vocabulary of that size or, with `ignored`, kIgnore.
+void check_tokens(std::span<const int32_t> ids, int64_t vocab, bool ignored = false);
+
 class TokenInputs {
 public:
     TokenInputs() : rope_(RopeConfig{}) {}
@@ -21,11 +24,12 @@ public:
     ModelInputs inputs(const Weights& weights, float dropout = 0, const CacheInputs* cache = nullptr) const;
     Tensor ids() const { return ids_; }
 
-    /// Sets tokens (B*T) and their positions.
+    /// Sets tokens (B*T) and their positions. Error for those that the model does not have.
     void set(const Plan& plan, std::span<const int32_t> ids, std::span<const int32_t> positions);
 
 private:
     Rope rope_;
+    int64_t vocab_ = 0, context_ = 0;
     Tensor ids_, positions_, rotation_;  // (B,T), (B,T), (B,T,rope_.width()) or none
     std::vector<int32_t> known_;         // the positions that angles_ are of
     std::vector<float> angles_;

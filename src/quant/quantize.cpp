@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <string>
 
 #include "core/error.h"
 
@@ -56,7 +57,7 @@ inline float float_of_bfloat(uint16_t value) {
     return float_of((bits & kMagnitude) > kInfinity ? bits | 0x400000 : bits);
 }
 
-// Conversions by the piece: fixed lengths and arrays of our own vectorize without run-time checks.
+// Conversions work on pieces: loops of a fixed length over local arrays vectorize without run-time checks.
 constexpr int64_t kPiece = 64;
 
 template <uint16_t (*convert)(float)>
@@ -82,6 +83,17 @@ void unpack_plain(const uint8_t* blocks, int64_t count, float* out) {
         for (int64_t k = 0; k < kPiece; ++k) values[k] = convert(words[k]);
         std::memcpy(out + i, values, n * sizeof(float));
     }
+}
+
+[[noreturn]] void refuse(DType type, const char* how) {
+    const DTypeInfo* info = dtype_info(type);
+    fail("type %s cannot be %s", info ? info->name : std::to_string(static_cast<unsigned>(type)).c_str(), how);
+}
+
+void check_runs(int64_t count, int64_t run) {
+    if (count < 0 || count % run != 0)
+        fail("%lld numbers are no whole number of runs of %lld", static_cast<long long>(count),
+             static_cast<long long>(run));
 }
 
 bool is_legacy(DType type) {
@@ -124,8 +136,10 @@ double dot_block(const Decoded& w, const int8_t* x, double scale, double& magnit
 
 template <class Activation>
 double dot_blocks(DType type, const void* row, const Activation* x, int64_t count, double* magnitude) {
+    dtype_bytes(type, count);  // or Error
     const DTypeInfo* info = dtype_info(type);
-    CHECK(info && info->block_size == static_cast<int64_t>(sizeof x->q) && count >= 0 && count % info->block_size == 0);
+    if (info->block_size != static_cast<int64_t>(sizeof x->q))
+        fail("%s has blocks of %lld numbers, not %zu", info->name, static_cast<long long>(info->block_size), sizeof x->q);
     double sum = 0, size = 0;
     for (int64_t b = 0; b < count / info->block_size; ++b) {
         const Decoded w = decode(type, static_cast<const uint8_t*>(row) + b * info->block_bytes);
@@ -146,12 +160,12 @@ bool can_unpack(DType type) { return is_plain(type) || is_legacy(type) || is_k(t
 bool can_pack(DType type) { return can_unpack(type) && type != DType::Q2_K && type != DType::Q3_K; }
 
 Decoded decode(DType type, const void* block) {
-    CHECK(is_legacy(type) || is_k(type));
+    if (!is_legacy(type) && !is_k(type)) refuse(type, "decoded");
     return is_legacy(type) ? detail::decode_legacy(type, block) : detail::decode_k(type, block);
 }
 
 void unpack(DType type, const void* blocks, int64_t count, float* out) {
-    CHECK(can_unpack(type));
+    if (!can_unpack(type)) refuse(type, "unpacked");
     const size_t bytes = dtype_bytes(type, count);
     const auto* in = static_cast<const uint8_t*>(blocks);
     if (type == DType::F32 && bytes > 0) std::memcpy(out, in, bytes);
@@ -166,7 +180,7 @@ void unpack(DType type, const void* blocks, int64_t count, float* out) {
 }
 
 void pack(DType type, const float* values, int64_t count, void* blocks) {
-    CHECK(can_pack(type));
+    if (!can_pack(type)) refuse(type, "packed");
     const size_t bytes = dtype_bytes(type, count);
     auto* out = static_cast<uint8_t*>(blocks);
     if (type == DType::F32 && bytes > 0) std::memcpy(out, values, bytes);
@@ -196,7 +210,7 @@ const float* detail::cleaned(const float* values, int count, float low, float hi
 }
 
 void quantize_activations(const float* x, int64_t count, Activation32* out) {
-    CHECK(count >= 0 && count % 32 == 0);
+    check_runs(count, 32);
     for (; count > 0; count -= 32, x += 32, ++out) {
         out->sum = 0;
         if (quantize_run(x, out->scale, out->q))
@@ -205,7 +219,7 @@ void quantize_activations(const float* x, int64_t count, Activation32* out) {
 }
 
 void quantize_activations(const float* x, int64_t count, Activation256* out) {
-    CHECK(count >= 0 && count % 256 == 0);
+    check_runs(count, 256);
     for (; count > 0; count -= 256, x += 256, ++out) {
         std::fill_n(out->sums, 16, int16_t{0});
         if (quantize_run(x, out->scale, out->q))
@@ -222,9 +236,9 @@ double dot(DType type, const void* row, const Activation256* x, int64_t count, d
 }
 
 double dot(DType type, const void* row, const float* x, int64_t count, double* magnitude) {
-    CHECK(can_unpack(type));
+    if (!can_unpack(type)) refuse(type, "unpacked");
+    dtype_bytes(type, count);  // or Error
     const DTypeInfo& info = *dtype_info(type);
-    CHECK(count >= 0 && count % info.block_size == 0);
     double sum = 0, size = 0;
     float values[256];
     for (int64_t b = 0; b < count / info.block_size; ++b, x += info.block_size) {

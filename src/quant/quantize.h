@@ -47,7 +47,7 @@ bool can_unpack(DType type);
 /// All of these but Q2_K and Q3_K.
 bool can_pack(DType type);
 
-/// `count` values, a multiple of the type's block size. `blocks` may have any alignment.
+/// `count` values, a multiple of the type's block size, or Error. `blocks` may have any alignment.
 void unpack(DType type, const void* blocks, int64_t count, float* out);
 
 /// Rounds `count` values, a multiple of the block size, to the format. Deterministic: the same bytes on every machine.
@@ -81,7 +81,7 @@ struct Activation256 {
     int8_t q[256];
 };
 
-/// `count` is a multiple of 32 or 256; one element of `out` per such run.
+/// `count` is a multiple of 32 or 256, or Error; one element of `out` per such run.
 void quantize_activations(const float* x, int64_t count, Activation32* out);
 void quantize_activations(const float* x, int64_t count, Activation256* out);
 
@@ -93,8 +93,7 @@ double dot(DType type, const void* row, const Activation256* x, int64_t count, d
 /// product would be without quantized activations.
 double dot(DType type, const void* row, const float* x, int64_t count, double* magnitude = nullptr);
 
-// ---- blocks as they lie in a file: bytes only, so no alignment is needed; numbers of two bytes are little-endian
-// ----------
+// ---- blocks as stored in a file: bytes only, so no alignment is needed; two-byte numbers are little-endian -------------
 struct BlockQ8_0 {
     uint8_t d[2], q[32];
 };

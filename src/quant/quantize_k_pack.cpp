@@ -25,7 +25,7 @@ constexpr float kLimit = 65504.0f * 63;
 constexpr int kRounds = 3;
 constexpr float kTiny = 0x1p-25f;  // all |x| below: zero is nearest, since the smallest step is 2^-24
 
-// Four values at a time, whatever the machine: each operation is done value by value, so that all compilers give the same.
+// Four values at a time on every machine. Operations are element-wise, so all compilers give the same results.
 typedef float Float4 __attribute__((vector_size(16)));
 typedef int32_t Int4 __attribute__((vector_size(16)));
 
@@ -35,7 +35,7 @@ Float4 load(const float* from) {
     return v;
 }
 
-// The sum of v, which is overwritten: its second half onto its first, and so on, for accuracy.
+// Sums v by pairwise halving, for accuracy. Overwrites it.
 template <int n>
 float total(Float4* v) {
     if constexpr (n == 1) {
@@ -81,7 +81,7 @@ Moments moments(const float* x, const float* w, float inverse, float shift) {
     return {total<N / 4>(q), total<N / 4>(qq), total<N / 4>(qx)};
 }
 
-// sum w (scale q - minimum - x)^2 for the nearest levels q.
+// sum w (scale q - minimum - x)^2 with q the nearest levels.
 template <int N, int low, int high>
 float error(const float* x, const float* w, float scale, float minimum) {
     const float inverse = scale != 0 ? 1 / scale : 0;

@@ -29,7 +29,7 @@ float largest(const float* x) {
     return std::bit_cast<float>(bits);
 }
 
-// Of the largest magnitude the first value, with its sign; +0 when all are zero.
+// The first value of largest magnitude, with its sign; +0 when all are zero.
 float extreme(const float* x) {
     const float magnitude = largest(x);
     return magnitude == 0 ? 0 : *std::find_if(x, x + kSize - 1, [&](float v) { return std::abs(v) == magnitude; });

@@ -35,8 +35,8 @@ double softmax(std::vector<double>& scores) {
     return lse;
 }
 
-// The keys that query t of sequence b sees. With fewer queries than keys in a causal sequence the last query sees the last
-// key only if the spans say so: positions count from the sequence's first row on both sides.
+// The keys that query t of sequence b sees. Positions of queries and keys count from the first row of the sequence, so with
+// fewer queries than keys, causal attention does not reach the last keys.
 Range keys_of(const Call& call, int spans, int64_t b, int64_t t) {
     const Params& p = call.p;
     Range keys{0, p.B == 1 ? call.key_rows() : p.S};
@@ -49,10 +49,10 @@ Range keys_of(const Call& call, int spans, int64_t b, int64_t t) {
     return {keys.begin, std::max(keys.begin, keys.end)};
 }
 
-// Queries of a sequence that are in use.
+// Queries in use of a sequence.
 int64_t queries(const Call& call) { return call.p.B == 1 ? call.rows() : call.p.T; }
 
-// Row `row` of a tensor whose rows are slices, from number `column` on.
+// Row `row` of a tensor that may be a slice, from `column` on.
 template <class Real>
 Real* slice(const Call& call, int operand, int64_t row, int64_t width, int64_t column) {
     const int64_t stride = call.stride[operand] > 0 ? call.stride[operand] : width;
@@ -93,7 +93,7 @@ void attention(const Call& call, Range heads, void*) {
     }
 }
 
-// With M the dropout factors, sums over the queries t that see s, and over the heads of queries of a head of keys:
+// With M the dropout factors and sums over the queries t that see s, in all query heads of a key head:
 // dv_s = sum_t P M dy_t,  dP = (dy_t . v_s) M,  dS = P (dP - dy_t . y_t),  dq_t = scale sum_s dS k_s,
 // dk_s = scale sum_t dS q_t
 template <class Real>

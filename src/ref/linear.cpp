@@ -13,12 +13,12 @@ double dropout(const Call& call, int64_t index) {
     return dropout_factor(call.step->seed, call.step->index, call.p.stream, call.p.dropout, static_cast<uint64_t>(index));
 }
 
-// Rows x_r of the left operand beside weights of any type: as numbers, or beside weights in blocks as signed bytes with
-// scales (core/op.h).
+// The rows x_r, in the form that a product with weights of this type takes: numbers, or for weights in blocks signed bytes
+// with scales (quant/quantize.h).
 template <class Real>
-class Left {
+class LeftOperand {
 public:
-    explicit Left(const Call& call)
+    explicit LeftOperand(const Call& call)
         : x_(call.input<Real>(operand::Linear::x)), C_(call.p.C), type_(call.type[operand::Linear::w]) {
         if (type_ == DType::F32) return;
         const int64_t rows = call.rows(), block = dtype_info(type_)->block_size;
@@ -57,7 +57,7 @@ private:
 template <class Real>
 void linear(const Call& call, Range units, void*) {
     using O = operand::Linear;
-    const Left<Real> x(call);                              // (R,C)
+    const LeftOperand<Real> x(call);                       // (R,C)
     const void* w = call.data[O::w];                       // (N,C)
     const auto* b = call.input<Real>(O::b);                // (N) or null
     const auto* residual = call.input<Real>(O::residual);  // (R,N) or null

@@ -6,7 +6,7 @@ namespace nib::ref {
 
 // Layer normalization (Ba, Kiros, Hinton 2016):
 // mean = sum_c x / C,  rstd = 1 / sqrt(sum_c (x - mean)^2 / C + eps),  y = (x - mean) rstd gain + bias
-// Root mean square normalization (Zhang, Sennrich 2019) is the same with a mean of 0.
+// RMS norm (Zhang, Sennrich 2019) is the same with a mean of 0.
 template <class Real>
 void norm(const Call& call, Range rows, void*) {
     using O = operand::Norm;
@@ -29,13 +29,13 @@ void norm(const Call& call, Range rows, void*) {
     }
 }
 
-// With xhat = (x - mean) rstd and g = dy gain:  dx = rstd (g - mean_c(g) - xhat mean_c(g xhat)), for the root mean square
-// without mean_c(g)
+// With xhat = (x - mean) rstd and g = dy gain:  dx = rstd (g - mean_c(g) - xhat mean_c(g xhat)), for RMS norm without
+// mean_c(g)
 template <class Real>
 void norm_backward(const Call& call, Range rows, void*) {
     using O = operand::NormBackward;
     const auto* gain = call.input<Real>(O::gain);   // (C)
-    const auto* means = call.input<Real>(O::mean);  // (R), null for the root mean square
+    const auto* means = call.input<Real>(O::mean);  // (R), null for RMS norm
     const int64_t C = call.p.C;
     for (int64_t r = rows.begin; r < rows.end; ++r) {
         const auto* dy = call.input<Real>(O::dy) + r * C;  // (R,C)
@@ -61,7 +61,7 @@ void norm_backward_weight(const Call& call, Range columns, void*) {
     using O = operand::NormBackwardWeight;
     const auto* dy = call.input<Real>(O::dy);      // (R,C)
     const auto* x = call.input<Real>(O::x);        // (R,C)
-    const auto* mean = call.input<Real>(O::mean);  // (R), null for the root mean square
+    const auto* mean = call.input<Real>(O::mean);  // (R), null for RMS norm
     const auto* rstd = call.input<Real>(O::rstd);  // (R)
     auto* dgain = call.output<Real>(O::dgain);     // (C)
     auto* dbias = call.output<Real>(O::dbias);     // (C) or null

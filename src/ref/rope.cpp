@@ -3,9 +3,9 @@
 namespace nib::ref {
 
 // Rotary positions (Su et al. 2021): in each of the first H heads of a row, of D numbers each, the pair (a, b) becomes
-// (a cos - b sin, b cos + a sin), or with `inverse` the other way round; pair i has cosine rotation[r,i] and sine
-// rotation[r, S/2 + i]. The pairs are (i, i + S/2), or (2i, 2i + 1) when they are interleaved. What is beyond the S numbers
-// of a head, and beyond the H heads of a row, stays as it is.
+// (a cos - b sin, b cos + a sin), or is rotated back with `inverse`; pair i has cosine rotation[r,i] and sine
+// rotation[r, S/2 + i]. The pairs are (i, i + S/2), or (2i, 2i + 1) when they are interleaved. Numbers beyond the first
+// S of a head, and beyond the H heads, are unchanged.
 template <class Real>
 void rope(const Call& call, Range rows, void*) {
     using O = operand::Rope;

@@ -144,8 +144,8 @@ void CharTokenizer::encode_characters(std::string_view text, size_t begin, size_
         if (id >= 0)
             ids.push_back(id);
         else if (!options.skip_unknown)
-            fail("the model does not know the character %s, character %zu (byte offset %zu); %s",
-                 describe(next.code).c_str(), characters_in(text.substr(0, at)) + 1, at, options.advice);
+            fail_with(Remedy::SkipUnknown, "the model does not know the character %s, character %zu (byte offset %zu)",
+                      describe(next.code).c_str(), characters_in(text.substr(0, at)) + 1, at);
         at += static_cast<size_t>(next.length);
     }
 }

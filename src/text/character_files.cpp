@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <map>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
+#include "text/token_list.h"
 #include "text/utf8.h"
 
 namespace nib {
@@ -117,15 +122,16 @@ bool is_word(const CharToken& token) { return token.type == TokenType::Normal &&
 
 class Reader {
 public:
-    Reader(const JsonValue& root, const JsonValue& vocab) : root_(root), vocab_(vocab) {
-        const auto added = root.find("added_tokens");
-        largest_ = static_cast<int64_t>(2 * (vocab.raw().size() + (added ? added->items() : 0)));
-    }
+    Reader(const JsonValue& root, const JsonValue& vocab) : root_(root), vocab_(vocab) {}
 
     CharModel read(const std::optional<JsonValue>& config) {
-        read_vocab();
+        TokenList list(vocab_.where());
+        list.add_normal(vocab_);
         if (const auto added = root_.find("added_tokens"))
-            for (size_t i = 0; i < added->items(); ++i) read_added(added->at(i));
+            for (size_t i = 0; i < added->items(); ++i) list.add_added(added->at(i), read_token_id(added->at(i).get("id")));
+        tokens_ = list.finish();
+        ids_ = ids_by_text(tokens_);
+        for (const TokenSpec& token : tokens_) model_.tokens.push_back({token.text, token.type});
         if (const auto unknown = root_.get("model").find("unk_token")) set_unknown(id_of(*unknown));
         if (const auto post = root_.find("post_processor")) read_post_processor(*post);
         if (config) read_config(*config);
@@ -140,31 +146,6 @@ private:
             if (value && model_.specials.*member < 0)
                 model_.specials.*member = id_of(whole ? value->get("content") : *value);
         }
-    }
-
-    void read_vocab() {
-        if (!vocab_.raw().is_object()) vocab_.wrong("an object of tokens and ids");
-        for (const auto& [text, value] : vocab_.raw().items()) {
-            const JsonValue id(value, vocab_.where() + ": the id of \"" + printable(text, 60) + "\"");
-            add(id, text, TokenType::Normal);
-        }
-    }
-
-    // A list with more gaps than tokens is another kind of file, and an id is no reason to allocate.
-    void add(const JsonValue& number, const std::string& text, TokenType type) {
-        const auto id = static_cast<size_t>(number.whole_number("a token id", largest_));
-        if (id >= model_.tokens.size()) model_.tokens.resize(id + 1, {"", TokenType::Unused});
-        CharToken& there = model_.tokens[id];
-        if (there.type != TokenType::Unused && there.text != text)
-            fail("%s: the tokens \"%s\" and \"%s\" have the same id, %zu", number.where().c_str(),
-                 printable(there.text, 60).c_str(), printable(text, 60).c_str(), id);
-        there = {text, type};
-        ids_[text] = static_cast<int32_t>(id);
-    }
-
-    void read_added(const JsonValue& token) {
-        const bool special = token.truth_or("special", false);
-        add(token.get("id"), token.get("content").text(), special ? TokenType::Control : TokenType::UserDefined);
     }
 
     int32_t id_of(const JsonValue& text) const {
@@ -187,9 +168,9 @@ private:
 
     const JsonValue& root_;
     const JsonValue& vocab_;
-    int64_t largest_;
+    std::vector<TokenSpec> tokens_;
+    std::unordered_map<std::string_view, int32_t> ids_;  // of tokens_
     CharModel model_;
-    std::map<std::string, int32_t> ids_;
 };
 
 }  // namespace

@@ -220,17 +220,16 @@ std::pair<Span, Span> split(const Corpus& corpus, double val_fraction, int64_t c
     const int64_t cut = validation_start(size, val_fraction);
     const Span train{0, cut}, val{cut, size};
     if (train.size() >= needed && (val_fraction == 0 || val.size() >= needed)) return {train, val};
-    const auto characters = static_cast<long long>(size), least = static_cast<long long>(needed);
+    const auto least = static_cast<long long>(needed);
     if (val_fraction == 0) {
-        throw ShortText(
-            strprintf("the text is too short: it has %lld characters, and a context of %lld needs at least %lld",
-                      characters, static_cast<long long>(context), least));
+        fail_with(Remedy::ShortenContext, "the text is too short: it has %s, and a context of %lld needs at least %lld",
+                  counted(size, "character").c_str(), static_cast<long long>(context), least);
     }
-    throw ShortText(
-        strprintf("the text is too short: of its %lld characters %lld train and %lld validate, and a context of %lld needs "
-                  "at least %lld in each part",
-                  characters, static_cast<long long>(train.size()), static_cast<long long>(val.size()),
-                  static_cast<long long>(context), least));
+    fail_with(Remedy::ShortenContext,
+              "the text is too short: of its %s %lld train and %lld validate, and a context of %lld needs at least "
+              "%lld in each part",
+              counted(size, "character").c_str(), static_cast<long long>(train.size()), static_cast<long long>(val.size()),
+              static_cast<long long>(context), least);
 }
 
 }  // namespace nib

@@ -79,14 +79,9 @@ struct Span {
 /// Where the last `val_fraction` of `size` characters begins.
 int64_t validation_start(int64_t size, double val_fraction);
 
-/// A text with too few characters for the model's context.
-class ShortText : public Error {
-public:
-    using Error::Error;
-};
-
 /// Divides a corpus into what trains and what validates, which is the last `val_fraction` of it (0: nothing). Throws Error
-/// if the fraction is outside [0, 1), ShortText if a part has fewer than context + 1 characters.
+/// if the fraction is outside [0, 1), and with Remedy::ShortenContext if a part has fewer
+/// than context + 1 characters.
 std::pair<Span, Span> split(const Corpus& corpus, double val_fraction, int64_t context);
 
 }  // namespace nib

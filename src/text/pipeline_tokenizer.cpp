@@ -64,7 +64,7 @@ PipelineTokenizer::PipelineTokenizer(const TokenizerSpec& spec, std::span<const 
 }
 
 std::vector<int32_t> PipelineTokenizer::encode(std::string_view text, const EncodeOptions& options) const {
-    WordModel::Work work{options.skip_unknown, options.advice, {}, {}, {}};
+    WordModel::Work work{options.skip_unknown, {}, {}, {}};
     work.ids.reserve(text.size() / 3);
     if (options.begin && begins_texts()) work.ids.push_back(begin_token());
     added_.split(text, options.special, [&](std::string_view part, int32_t id) {

@@ -47,7 +47,9 @@ std::vector<TokenSpec> TokenList::finish() {
     size_t distinct = 0;
     for (size_t i = 0; i < tokens_.size(); ++i) distinct += i == 0 || tokens_[i].first != tokens_[i - 1].first;
     const size_t size = tokens_.empty() ? 0 : static_cast<size_t>(tokens_.back().first) + 1;
-    if (size > 2 * distinct) fail("%s: ids go up to %zu, but there are only %zu tokens", name_.c_str(), size - 1, distinct);
+    if (size > 2 * distinct)
+        fail("%s: ids go up to %zu, but there %s only %s", name_.c_str(), size - 1, distinct == 1 ? "is" : "are",
+             counted(static_cast<int64_t>(distinct), "token").c_str());
     std::vector<TokenSpec> all(size, TokenSpec{"", TokenType::Unused});
     for (auto& [id, token] : tokens_) {
         TokenSpec& there = all[static_cast<size_t>(id)];

@@ -30,8 +30,7 @@ struct SpecialTokens {
 struct EncodeOptions {
     bool special = true;  // marks like "<|endoftext|>" are their tokens (as in Hugging Face); false: text like any other
     bool begin = false;   // first the token that begins a text, if the model wants one
-    bool skip_unknown = false;         // leave out what has no token
-    const char* advice = "remove it";  // the end of the Error about text that has none
+    bool skip_unknown = false;  // leave out what has no token
 };
 
 /// What decoding a sequence token by token has to remember.
@@ -45,7 +44,7 @@ class Tokenizer {
 public:
     virtual ~Tokenizer() = default;
 
-    /// The tokens of a text; throws Error for text that has none.
+    /// The tokens of a text; Error with Remedy::SkipUnknown for text that has none.
     virtual std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
 
     /// The bytes of one token amid others, which may be part of a character (Utf8Streamer puts them together); throws Error

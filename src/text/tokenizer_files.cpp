@@ -366,7 +366,7 @@ std::unique_ptr<Tokenizer> parse_tokenizer(const Files& files, const std::string
         TokenizerFolder all(files, folder, only);
         return read_folder(all);
     } catch (const Error& error) {
-        throw TokenizerError(error.what());
+        throw Error(error.what(), Remedy::LeaveOutVocabulary);
     }
 }
 

@@ -8,19 +8,13 @@
 #include <string>
 #include <string_view>
 
-#include "core/error.h"
 #include "text/tokenizer.h"
 
 namespace nib {
 
-/// A tokenizer that is damaged, or that nib does not know: the model could do without.
-class TokenizerError : public Error {
-public:
-    using Error::Error;
-};
-
 /// The tokenizer that the files in `folder` describe, nullptr when there are none (a vocab.json without merges.txt is not
-/// enough). TokenizerError, naming the file, when they are damaged or ask for what nib does not do.
+/// enough). Error, naming the file, with Remedy::LeaveOutVocabulary, when they are damaged or ask for what nib does not
+/// do.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::string& folder);
 
 /// The same for one of those files, with those that belong to it in its folder, but another kind of tokenizer there does

@@ -33,10 +33,10 @@ bool UnknownText::add_bytes(std::string_view text, std::vector<int32_t>& ids) co
 int32_t UnknownText::id(std::string_view text, const WordModel::Work& work) const {
     if (unknown_ >= 0 || work.skip_unknown) return unknown_;
     const Decoded first = decode_utf8(text, 0);
-    fail("the model has no token for %s, and none for unknown text; %s",
-         first.length > 0 ? describe(first.code).c_str()
-                          : strprintf("byte 0x%02X", static_cast<unsigned>(static_cast<unsigned char>(text[0]))).c_str(),
-         work.advice);
+    fail_with(Remedy::SkipUnknown, "the model has no token for %s, and none for unknown text",
+              first.length > 0
+                  ? describe(first.code).c_str()
+                  : strprintf("byte 0x%02X", static_cast<unsigned>(static_cast<unsigned char>(text[0]))).c_str());
 }
 
 }  // namespace nib

@@ -5,7 +5,6 @@
 #include <map>
 #include <span>
 #include <system_error>
-#include <unordered_map>
 #include <utility>
 
 #include "core/error.h"
@@ -17,6 +16,7 @@
 #include "text/pipeline_tokenizer.h"
 #include "text/sentencepiece_file.h"
 #include "text/text_encoding.h"
+#include "text/token_list.h"
 #include "text/tokenizer_files.h"
 #include "text/utf8.h"
 
@@ -29,41 +29,6 @@ constexpr char kPickle = '\x80';  // begins one, and no JSON
 
 // ---- lists -------------------------------------------------------------------------------------------------------------
 
-// Tokens by their ids. A list with more gaps than tokens is another kind of file, and an id is no reason to allocate.
-class IdList {
-public:
-    IdList(std::string where, size_t size) : where_(std::move(where)), largest_(static_cast<int64_t>(2 * size)) {
-        ids_.reserve(size);
-    }
-
-    int64_t largest() const { return largest_; }
-
-    void add(const std::string& text, int64_t id) {
-        const auto shown = [&] { return "\"" + printable(text, 60) + "\""; };
-        if (id > largest_)
-            fail("%s %s has the id %lld; nib expects a token id from 0 to %lld", where_.c_str(), shown().c_str(),
-                 static_cast<long long>(id), static_cast<long long>(largest_));
-        const auto i = static_cast<size_t>(id);
-        if (text.empty()) fail("%s the token with the id %zu is empty", where_.c_str(), i);
-        if (i >= tokens_.size()) tokens_.resize(i + 1);
-        if (!tokens_[i].empty()) fail("%s %s is the second token with the id %zu", where_.c_str(), shown().c_str(), i);
-        if (const auto [before, added] = ids_.emplace(text, i); !added)
-            fail("%s %s has two ids, %zu and %zu", where_.c_str(), shown().c_str(), before->second, i);
-        tokens_[i] = text;
-    }
-
-    std::vector<std::string> finish() {
-        if (tokens_.empty()) fail("%s the list of tokens is empty", where_.c_str());
-        return std::move(tokens_);
-    }
-
-private:
-    std::string where_;
-    int64_t largest_;
-    std::vector<std::string> tokens_;
-    std::unordered_map<std::string, size_t> ids_;
-};
-
 // A key such as "12", as JSON has numbers; -1 for any other.
 int64_t id_of_key(const std::string& key) {
     const bool digits = !key.empty() && key.size() < 10 && key.find_first_not_of("0123456789") == std::string::npos;
@@ -73,25 +38,27 @@ int64_t id_of_key(const std::string& key) {
 // ["a"], {"a": 0} or {"0": "a"}.
 std::vector<std::string> read_list(const JsonValue& list) {
     const nlohmann::json& raw = list.raw();
-    const std::string where = list.where() + (list.where().ends_with(':') ? "" : ":");
+    const std::string where = list.where().substr(0, list.where().find_last_not_of(':') + 1);
     if (!raw.is_object() && !raw.is_array()) list.wrong("a list of tokens or an object of tokens and ids");
-    IdList ids(where, raw.size());
-    if (raw.is_array()) {
-        for (size_t id = 0; id < raw.size(); ++id) ids.add(list.at(id).text(), static_cast<int64_t>(id));
-        return ids.finish();
-    }
-    const bool by_id = !raw.empty() && raw.begin()->is_string();
-    for (const auto& [key, value] : raw.items()) {
-        const JsonValue entry(value, where + " \"" + printable(key, 60) + "\"");
-        if (!by_id) {
-            ids.add(key, entry.whole_number("a token id", ids.largest()));
-        } else if (const int64_t id = id_of_key(key); id >= 0) {
-            ids.add(entry.text(), id);
-        } else {
+    TokenList tokens(where);
+    const auto add = [&](const std::string& text, int64_t id) {
+        if (text.empty()) fail("%s: the token with the id %lld is empty", where.c_str(), static_cast<long long>(id));
+        tokens.add_normal(text, static_cast<int32_t>(id));
+    };
+    const bool by_id = raw.is_array() || (!raw.empty() && raw.begin()->is_string());
+    for (const auto& [key, value] : raw.items()) {  // of a list, the keys are the ids
+        const JsonValue entry(value, where + ": \"" + printable(key, 60) + "\"");
+        if (!by_id)
+            add(key, read_token_id(entry));
+        else if (const int64_t id = id_of_key(key); id >= 0)
+            add(entry.text(), id);
+        else
             fail("%s: the key is not a token id", entry.where().c_str());
-        }
     }
-    return ids.finish();
+    std::vector<std::string> texts;
+    for (TokenSpec& token : tokens.finish()) texts.push_back(std::move(token.text));
+    if (texts.empty()) fail("%s: the list of tokens is empty", where.c_str());
+    return texts;
 }
 
 void check_agreement(const std::vector<std::string>& stoi, const std::vector<std::string>& itos, const std::string& where) {
@@ -103,8 +70,7 @@ void check_agreement(const std::vector<std::string>& stoi, const std::vector<std
     }
 }
 
-// ---- pickles and JSON
-// ------------------------------------------------------------------------------------------------------
+// ---- pickles and JSON --------------------------------------------------------------------------------------------------
 
 // Reads dicts, lists and tuples of numbers and texts as JSON, one level deep: values may be shared so that all of a pickle
 // would be endless. Whatever else they hold becomes null or, where nothing may be left out, is an Error.

@@ -11,8 +11,8 @@ void add_unknown(std::string_view word, int32_t unknown, WordModel::Work& work) 
     if (unknown >= 0)
         work.ids.push_back(unknown);
     else if (!work.skip_unknown)
-        fail("the model has no token for the word \"%s\", and none for unknown words; %s", printable(word, 60).c_str(),
-             work.advice);
+        fail_with(Remedy::SkipUnknown, "the model has no token for the word \"%s\", and none for unknown words",
+                  printable(word, 60).c_str());
 }
 
 bool begins_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }

@@ -15,8 +15,7 @@ class WordModel {
 public:
     /// What one call of encode() works with.
     struct Work {
-        bool skip_unknown;   // leave out what has no token
-        const char* advice;  // the end of the Error about it otherwise
+        bool skip_unknown;  // leave out what has no token
         std::vector<int32_t> ids;
         std::vector<int32_t> symbols;
         MergeScratch scratch;
@@ -24,7 +23,8 @@ public:
 
     virtual ~WordModel() = default;
 
-    /// Appends the ids of a word, which is not empty, to `work.ids`. Error for text that has no token.
+    /// Appends the ids of a word, which is not empty, to `work.ids`. Error with
+    /// Remedy::SkipUnknown for text that has no token.
     virtual void encode(std::string_view word, Work& work) const = 0;
 
     /// The merges of BPE, as TokenizerSpec has them; one that was given twice is there once.

@@ -14,6 +14,9 @@ __extension__ using Wide = unsigned __int128;
 }  // namespace
 
 int64_t window_start(uint64_t seed, uint32_t step, uint32_t row, Span span, int64_t context) {
+    if (context < 1 || span.size() <= context)
+        fail("%lld characters have no window of %lld and the next one", static_cast<long long>(span.size()),
+             static_cast<long long>(context));
     const auto count = static_cast<uint64_t>(span.size() - context);
     const auto words = philox({row, 0, kBatchStream, step}, seed);
     const uint64_t bits = uint64_t{words[1]} << 32 | words[0];
@@ -23,7 +26,7 @@ int64_t window_start(uint64_t seed, uint32_t step, uint32_t row, Span span, int6
 
 void read_window(const Corpus& corpus, const CharTokenizer& tokenizer, int64_t start, std::span<int32_t> ids,
                  std::span<int32_t> targets) {
-    CHECK(ids.size() == targets.size() && !ids.empty());
+    if (ids.empty() || ids.size() != targets.size()) fail("a window needs as many targets as tokens, and one at least");
     corpus.read(start, ids, tokenizer);
     std::copy(ids.begin() + 1, ids.end(), targets.begin());
     corpus.read(start + static_cast<int64_t>(ids.size()), targets.last(1), tokenizer);
@@ -32,6 +35,9 @@ void read_window(const Corpus& corpus, const CharTokenizer& tokenizer, int64_t s
 EvalWindows::EvalWindows(Span span, int64_t context, int64_t tokens) : span_(span), context_(context) {
     const int64_t predicted = span.size() - 1;
     whole_ = tokens == 0 || tokens >= predicted;
+    if (context < 1 || tokens < 0 || predicted < (whole_ ? 1 : context))
+        fail("%lld characters cannot be measured in windows of %lld", static_cast<long long>(span.size()),
+             static_cast<long long>(context));
     count_ = whole_ ? (predicted + context - 1) / context : std::max<int64_t>(1, tokens / context);
 }
 

@@ -11,7 +11,7 @@ namespace nib {
 
 /// First character of a random window of context + 1 characters inside `span`, uniform, from a generator keyed by seed,
 /// step and row: the same on any machine and any number of threads. `row` counts over all micro-batches of the step, so
-/// that accumulating 2 batches of B rows sees the windows of one batch of 2 B.
+/// that accumulating 2 batches of B rows sees the windows of one batch of 2 B. Error when the span has no such window.
 int64_t window_start(uint64_t seed, uint32_t step, uint32_t row, Span span, int64_t context);
 
 /// Reads the context + 1 characters at `start` as inputs and, one further, targets: (T) each.

@@ -28,8 +28,8 @@ Dataset open_dataset(const std::vector<std::string>& inputs, const std::string& 
     data.train = split(*data.text, 0, context).first;
     try {
         data.val = split(*data.other, 0, context).first;
-    } catch (const ShortText& error) {
-        throw ShortText(printable(val_file) + ": " + error.what());
+    } catch (const Error& error) {
+        throw error.within(printable(val_file));
     }
     return data;
 }

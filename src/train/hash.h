@@ -15,7 +15,7 @@ class Hash64 {
 public:
     /// Adds whole 32-bit words; how they are cut into calls makes no difference.
     void add(std::span<const std::byte> bytes) {
-        CHECK(bytes.size() % 4 == 0);
+        if (bytes.size() % 4 != 0) fail("%zu bytes are no whole number of words", bytes.size());
         const std::byte *next = bytes.data(), *const end = next + bytes.size();
         while (next < end && words_ % kLanes != 0) add_word(next);
         std::array<uint64_t, kLanes> lanes = lanes_;  // in registers

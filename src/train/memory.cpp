@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <string>
 
+#include "core/align.h"
 #include "core/error.h"
 #include "core/plan.h"
 
 namespace nib {
 namespace {
-
-constexpr size_t kAlign = 64;
 
 // Buffers as large as the weights: the weights, their gradients, the optimizer's moments.
 int copies(const TrainShape& shape) { return 2 + optimizer_moments(shape.optimizer); }
@@ -57,7 +56,7 @@ ParameterLayout::ParameterLayout(const ModelConfig& config, size_t segment)
     for (const bool decay : {true, false})
         for (size_t i = 0; i < specs.size(); ++i) {
             if (specs[i].decay != decay) continue;
-            const size_t bytes = (dtype_bytes(DType::F32, specs[i].shape.elements()) + kAlign - 1) / kAlign * kAlign;
+            const size_t bytes = align_up(dtype_bytes(DType::F32, specs[i].shape.elements()));
             offsets[i] = fit_segment(at, bytes, segment, specs[i].name);
             at = offsets[i] + bytes;
             if (runs.empty() || runs.back().decay != decay || runs.back().offset / segment != offsets[i] / segment)

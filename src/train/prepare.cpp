@@ -15,10 +15,10 @@ namespace fs = std::filesystem;
 void refuse_existing(const RunFiles& files) {
     std::error_code error;
     for (const std::string& path : {files.model, files.state})
-        if (fs::exists(path, error)) throw OutputExists(strprintf("%s: already exists", printable(path).c_str()), true);
+        if (fs::exists(path, error)) fail_with(Remedy::ResumeOrReplace, "%s: already exists", printable(path).c_str());
     if (fs::exists(files.best, error))
-        throw OutputExists(
-            strprintf("%s: already exists, without the training that it came from", printable(files.best).c_str()), false);
+        fail_with(Remedy::ReplaceOutput, "%s: already exists, without the training that it came from",
+                  printable(files.best).c_str());
 }
 
 // Error when the output is something that no run has left there.

@@ -54,7 +54,9 @@ TrainStep::TrainStep(Backend& backend, const ModelConfig& config, const TrainSha
       gradients_(backend, static_cast<size_t>(layout_.total) * sizeof(float)),
       partials_(backend, static_cast<size_t>(first_block_.back()) * sizeof(double)),
       stats_(backend, kStatsBytes) {
-    CHECK(shape.time <= config.context);
+    if (shape.batch < 1 || shape.time < 1 || shape.time > config.context)
+        fail("%lld sequences of %lld tokens make no batch for a context of %lld", static_cast<long long>(shape.batch),
+             static_cast<long long>(shape.time), static_cast<long long>(config.context));
     for (int part = 0; part < parts(); ++part) parts_.push_back(std::make_unique<Arena>(backend, gradients_.bytes()));
     size_t i = 0;
     weights_ = place_weights(config, [&](const ParameterSpec& spec) {
@@ -175,6 +177,7 @@ TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<c
 }
 
 void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, std::span<const int32_t> targets) const {
+    check_tokens(targets, config_.vocab, true);
     what.inputs.tokens.set(what.plan, ids, positions_);
     what.plan.set(what.inputs.targets, targets);
 }
@@ -218,9 +221,11 @@ void TrainStep::update(const Update& u) {
 }
 
 Location TrainStep::locate(size_t parameter, int part) const {
+    if (parameter >= layout_.offsets.size() || part < 0 || part >= parts())
+        fail("there is no part %d of a parameter %zu", part, parameter);
     return {parts_[static_cast<size_t>(part)]->buffer(), layout_.offsets[parameter]};
 }
 
-Location TrainStep::gradient(size_t parameter) const { return {gradients_.buffer(), layout_.offsets[parameter]}; }
+Location TrainStep::gradient(size_t parameter) const { return {gradients_.buffer(), locate(parameter, 0).offset}; }
 
 }  // namespace nib

@@ -11,7 +11,8 @@
 
 namespace nib {
 
-/// Owns the weights, gradients, optimizer state and plans of a training run.
+/// Owns the weights, gradients, optimizer state and plans of a training run. Batches of another size, and tokens that the
+/// model does not have, throw Error.
 class TrainStep {
 public:
     /// Allocates and compiles. Error when the backend lacks memory or an op. `backend` must outlive it.

@@ -44,8 +44,8 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
 TrainResult Trainer::run() {
     introduce();
     if (saved_ >= 0 && state_.step >= options_.iters) {
-        progress_.line(strprintf("nothing to do: %s has had %lld steps; ask for more to go on",
-                                 printable(setup_.files.model).c_str(), static_cast<long long>(state_.step)));
+        progress_.line(strprintf("nothing to do: %s has had %s; ask for more to go on",
+                                 printable(setup_.files.model).c_str(), counted(state_.step, "step").c_str()));
         return {TrainEnd::NothingToDo, state_.step, val_loss_, best_loss_};
     }
     try {
@@ -260,10 +260,10 @@ void Trainer::introduce() const {
     const ModelConfig& c = setup_.config;
     const auto integer = [](int64_t n) { return static_cast<long long>(n); };
     progress_.line(
-        strprintf("model  %lld layers, %lld heads, %lld channels, context %lld, vocabulary %lld: %.2f million "
+        strprintf("model  %s, %s, %s, context %lld, vocabulary %lld: %.2f million "
                   "parameters",
-                  integer(c.layers), integer(c.heads), integer(c.embd), integer(c.context), integer(c.vocab),
-                  static_cast<double>(parameter_count(c)) / 1e6));
+                  counted(c.layers, "layer").c_str(), counted(c.heads, "head").c_str(), counted(c.embd, "channel").c_str(),
+                  integer(c.context), integer(c.vocab), static_cast<double>(parameter_count(c)) / 1e6));
     progress_.line(strprintf("text   %lld characters train, %lld validate", integer(setup_.data.train.size()),
                              integer(setup_.data.val.size())));
     progress_.line(strprintf("run    %s, about %s of memory%s", train_.backend().name().c_str(),

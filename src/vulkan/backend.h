@@ -16,7 +16,7 @@ using Messages = std::function<void(const char* text)>;
 
 struct Functions;
 
-/// For tests: properties of the device that nib shall assume, and limits. By default the device's own.
+/// For tests: overrides of device properties and limits. The defaults are the device's own.
 struct Overrides {
     uint64_t max_allocation = 0, max_buffer_range = 0, memory = 0;  // bytes; 0: the device's own
     std::optional<bool> software{}, unified{};
@@ -25,7 +25,7 @@ struct Overrides {
     std::function<void(Functions&)> change_functions{};  // replaces some of Vulkan's functions
 };
 
-/// Keeps compiled shaders from one start to the next, by file name. Exceptions from these functions are ignored.
+/// Stores compiled shaders between runs of the program, by file name. Exceptions from these functions are ignored.
 struct ShaderStore {
     std::function<std::string(const std::string& name)> load;  // empty: not found
     std::function<void(const std::string& name, const std::string& bytes)> save;

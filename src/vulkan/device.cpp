@@ -8,8 +8,8 @@
 namespace nib::vulkan {
 namespace {
 
-// How long to wait for submitted commands, in ns: this, and more for each command buffer, which has work for about a second
-// of a small GPU. Software devices on busy machines take minutes for that.
+// Timeout for submitted commands, in ns, and the extra for each command buffer, about a second of work for a small GPU.
+// Software devices on busy machines take minutes for that.
 constexpr uint64_t kPatience = 60'000'000'000, kPatienceForEach = 5'000'000'000, kPatienceWithSoftware = 10 * kPatience;
 
 // Lower is better: a graphics card, then an integrated GPU, then others; software last.
@@ -102,7 +102,7 @@ Device::~Device() {
 
 // ---- memory ----------------------------------------------------------------------------------------------------------
 
-// Vulkan promises that there is a coherent type that the host sees.
+// Vulkan guarantees a host-visible, coherent memory type.
 uint32_t Device::memory_type(uint32_t allowed, bool host) const {
     constexpr VkMemoryPropertyFlags kCached = VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
     std::vector<VkMemoryPropertyFlags> wanted = {VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT, 0};
@@ -220,7 +220,7 @@ VkResult Device::run(VkCommandBuffer first, std::span<const VkCommandBuffer> res
         info.pCommandBuffers = &commands;
     };
     if (first != nullptr) add(first);
-    // Drivers make one job of a submission, and kernels kill jobs that take too long.
+    // One submission is one job to the driver, and the kernel kills jobs that take too long.
     size_t given = 0;
     do {
         if (given < rest.size()) add(rest[given++]);

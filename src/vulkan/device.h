@@ -12,8 +12,8 @@ struct Buffer {
     VkBuffer buffer = nullptr;
     VkDeviceMemory memory = nullptr;
     uint64_t bytes = 0;
-    std::byte* host = nullptr;  // its address for the host; null: the host does not see it
-    bool cached = false;        // the host reads it as fast as its own memory
+    std::byte* host = nullptr;  // where the host maps it; null: not host-visible
+    bool cached = false;        // the host reads it through its caches
 };
 
 class Device {
@@ -33,20 +33,20 @@ public:
 
     /// Error, with the sizes, if there is not enough memory for `bytes` more.
     void check_room(uint64_t bytes) const;
-    /// Memory that the host sees or, if it need not, the device's own, which it may see all the same where memory is
-    /// unified. Error when there is not enough.
+    /// Host-visible memory, or else device-local memory, which is host-visible, too, where memory is unified. Error when
+    /// there is not enough.
     Buffer allocate(uint64_t bytes, bool host);
     void release(Buffer& buffer);
 
-    /// A command buffer. begin() comes next.
+    /// A new command buffer, to be started with begin().
     VkCommandBuffer new_commands();
-    /// Starts recording, from an empty command buffer.
+    /// Resets a command buffer and starts recording.
     void begin(VkCommandBuffer commands, VkCommandBufferUsageFlags usage) const;
     void free(VkCommandBuffer commands);
     /// Runs command buffers in order and waits for them: `first`, unless it is null, and `rest`, each in a submission of
     /// its own. After a failure nothing runs any more; every call returns the same failure.
     VkResult run(VkCommandBuffer first, std::span<const VkCommandBuffer> rest);
-    /// What is recorded after this, and the host, sees what is written before it.
+    /// Makes earlier writes visible to later commands and to the host.
     void barrier(VkCommandBuffer commands) const;
     /// The device may still be running commands. What they use must not be released.
     bool hangs() const { return hangs_; }

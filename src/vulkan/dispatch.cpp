@@ -40,7 +40,7 @@ void Constants::keep(uint32_t operands) {
 
 namespace {
 
-constexpr int64_t kMaxGroups = 65535;  // in one dimension, the least that Vulkan promises
+constexpr int64_t kMaxGroups = 65535;  // in one dimension; the minimum that Vulkan guarantees
 
 static_assert(kMaxIn == 8 && kMaxOperands == 12 && kRowCounts == 4, "see shaders/common.glsl");
 
@@ -92,13 +92,13 @@ void add_groups(std::vector<Dispatch>& list, Dispatch d, const Node& node, const
                 double work) {
     in_groups(d, node, count);  // fails if there are more than shaders can count
     auto most = std::max<int64_t>(static_cast<int64_t>(std::min(limits.max_work / work, static_cast<double>(count))), 1);
-    if (most > kMaxGroups) most -= most % kMaxGroups;  // a full rectangle, so that no group is also in the next launch
+    if (most > kMaxGroups) most -= most % kMaxGroups;  // whole rows of groups, so that none is also in the next dispatch
     for (int64_t first = 0; first < count; first += most) {
         const int64_t groups = std::min(most, count - first);
         d.push.first = static_cast<uint32_t>(first);
         d.work = static_cast<double>(groups) * work;
         list.push_back(in_groups(d, node, groups));
-        d.waits = true;  // cheap for so much work; the validation layer would report a race of ops that work in place
+        d.waits = true;  // cheap beside so much work; in-place ops would be reported as races by the validation layer
     }
 }
 
@@ -122,7 +122,7 @@ void for_pieces(const Dispatch& whole, uint32_t pieces, int64_t rows, int64_t ro
 
 namespace {
 
-// Launches of a workgroup for each of `rows` rows, `work` for each.
+// Dispatches of one workgroup per row, `work` each.
 std::vector<Dispatch> by_rows(const Dispatch& d, const Node& node, const Limits& limits, int64_t rows, double work) {
     std::vector<Dispatch> list;
     add_groups(list, d, node, limits, rows, work);
@@ -175,7 +175,7 @@ std::vector<Dispatch> embed(const Node& node, const Limits& limits) {
     return list;
 }
 
-// The gradient of one table, of `rows` rows, by the numbers of rows that dy's go to.
+// The gradient of one table of `rows` rows, from the row numbers that the rows of dy are added to.
 void embed_table(std::vector<Dispatch>& list, const Node& node, const Limits& limits, int ids, int dw, int64_t rows,
                  float scale) {
     using O = operand::EmbedBackward;
@@ -294,7 +294,7 @@ uint64_t scratch_bytes(const Node& node) {
 
 namespace {
 
-// Whether shaders can read and write the node's f16 activations. They do so by vec4.
+// Whether shaders can access the node's f16 activations, which they do by vec4.
 bool supports_f16(const Node& node) {
     const Params& p = node.p;
     for (int i = 0; i < kMaxOperands; ++i) {

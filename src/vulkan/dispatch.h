@@ -1,5 +1,4 @@
-// How nodes become launches of shaders: which shader, how many workgroups, which tensors it sees. Nothing here calls
-// Vulkan.
+// Translates nodes into dispatches: which shader, how many workgroups, which tensors are bound. Nothing here calls Vulkan.
 #pragma once
 
 #include <array>
@@ -8,32 +7,33 @@
 #include <numeric>
 #include <vector>
 
+#include "core/align.h"
 #include "core/graph.h"
 #include "vulkan/shaders.h"
 
 namespace nib::vulkan {
 
 constexpr uint32_t kGroup = 64;  // invocations of a workgroup
-// Storage buffers of a shader, with the step's values: what all but the oldest GPUs have.
+// Storage buffers of a shader, including the step's values. All but the oldest GPUs support this many.
 constexpr uint32_t kMaxBindings = 8;
-constexpr int kScratch = kMaxOperands;  // the node's scratch memory, as if it were one more operand
+constexpr int kScratch = kMaxOperands;  // scratch memory is bound like one more operand
 constexpr int kTensors = kMaxOperands + 1;
 
-/// Multiply-adds of one launch: a tenth of a second on a slow integrated GPU, far below the timeout of any driver.
+/// Multiply-adds of one dispatch: a tenth of a second on a slow integrated GPU, far below any driver's timeout.
 constexpr double kMaxLaunch = 1e10;
 
 /// Specialization constants, in the order of their numbers (shaders/common.glsl).
 struct Constants {
     uint32_t group = kGroup, D = 1;
     std::array<uint32_t, 2> types{};  // DTypes of the operands, five bits for each, six in a word
-    uint32_t present = 0;             // bit i: operand i is there
-    uint32_t vec4 = 0;     // bit i: shaders may access tensor i as vec4; cleared if its binding turns out not to be aligned
-    uint32_t dropout = 0;  // 1: there is dropout
-    uint32_t act = 0;      // Act
+    uint32_t present = 0;             // bit i: operand i is present
+    uint32_t vec4 = 0;                // bit i: tensor i can be accessed as vec4; cleared when its binding is not aligned
+    uint32_t dropout = 0;             // 1: there is dropout
+    uint32_t act = 0;                 // Act
     auto operator<=>(const Constants&) const = default;
     DType type(int operand) const { return static_cast<DType>(types[type_word(operand)] >> type_bit(operand) & 31); }
     void set_type(int operand, DType type);
-    /// Forgets what concerns only operands that are not in the bit mask.
+    /// Clears what concerns only operands outside the bit mask.
     void keep(uint32_t operands);
 
 private:
@@ -53,19 +53,12 @@ struct Push {
     float eps = 0, scale = 1;
     std::array<uint8_t, 16> shift{};
 };
-static_assert(sizeof(Push) <= 128);  // the least that Vulkan promises
+static_assert(sizeof(Push) <= 128);  // the minimum that Vulkan guarantees
 
-/// Where in Push::flags what begins.
+/// Bits of Push::flags.
 enum Flag : uint32_t {
-    kAdds = 0,            // bit i: output i is added to,
-    kAddsWeight = 4,      // or where Step::accumulate is 1, since it is the gradient of a weight
-    kRowCountAt = 8,      // 4 bits: Node::row_count + 1
-    kKeyRowCountAt = 12,  // 4 bits: Node::key_row_count + 1
-    kCausal = 16,
-    kRms,
-    kInterleaved,
-    kInverse,
-    kDecay,
+#define FLAG(name, bit) name = (bit),
+#include "vulkan/flags.inc"
 };
 
 /// What a shader reads of Step, as in shaders/common.glsl.
@@ -81,7 +74,7 @@ static_assert(sizeof(StepValues) == 18 * 4);  // as std430 lays it out: no gaps
 
 struct Dispatch {
     Dispatch() { std::iota(bound.begin(), bound.end(), int8_t{0}); }
-    /// Binds `operand`, or kScratch, where the shader has another one.
+    /// Binds `operand`, or kScratch, as the shader's tensor `tensor`.
     void bind(int tensor, int operand) { bound[static_cast<size_t>(tensor)] = static_cast<int8_t>(operand); }
 
     const Shader* shader = nullptr;
@@ -95,25 +88,25 @@ struct Dispatch {
     bool waits = false;                    // needs the results of the dispatch before it
 };
 
-/// What launches depend on.
+/// Properties of the device that dispatches depend on.
 struct Limits {
     uint64_t max_range = 0;  // bytes of a tensor that a shader may bind
     double max_work = kMaxLaunch;
     uint32_t max_group = 128,
-             shared_memory = 16384;  // invocations and bytes of a workgroup; the least that Vulkan promises
+             shared_memory = 16384;  // invocations and bytes of a workgroup; the minima that Vulkan guarantees
 };
 
-/// Rounds up to the largest alignment of bindings that Vulkan allows a device to ask for.
-constexpr uint64_t align_scratch(uint64_t bytes) { return (bytes + 255) / 256 * 256; }
-/// Bytes of scratch memory, for what one dispatch of this node leaves for the next.
+/// Rounds up to the largest alignment of bindings that a device may require.
+constexpr uint64_t align_scratch(uint64_t bytes) { return align_up<uint64_t>(bytes, 256); }
+/// Bytes of scratch memory through which the node's dispatches pass intermediate results.
 uint64_t scratch_bytes(const Node& node);
 
 /// Whether there are shaders for this node.
 bool supports(const Node& node);
 
-/// The launches of a node, each of at most `limits.max_work` unless a single workgroup has more. Weight matrices and their
-/// gradients are bound in pieces of at most `limits.max_range` bytes. Error when a row is larger than that, or the node
-/// needs more workgroups than Vulkan promises.
+/// The dispatches of a node, each of at most `limits.max_work` unless a single workgroup has more. Weight matrices and
+/// their gradients are bound in pieces of at most `limits.max_range` bytes. Error when a row is larger than that, or the
+/// node needs more workgroups than Vulkan guarantees.
 std::vector<Dispatch> dispatches(const Node& node, const Limits& limits);
 
 }  // namespace nib::vulkan

@@ -33,15 +33,15 @@ Dispatch by_head(const Shader& shader, const Node& node) {
     return d;
 }
 
-// Rows that a workgroup computes: each invocation a few of a head, as many as fit into registers (kRows in
+// Rows that a workgroup computes: each invocation takes as many of a head as fit into registers (kRows in
 // shaders/heads.glsl).
 int64_t rows_of_group(const Dispatch& d) {
     const uint32_t D = d.constants.D;
     return (D > 32 ? 1 : D > 16 ? 2 : 4) * int64_t{d.constants.group};
 }
 
-// A workgroup for every few of `rows` rows of `heads` heads. `products`: how many products of D numbers each of them takes
-// with each of `others` rows.
+// Workgroups for `rows` rows of `heads` heads. Each row takes `products` dot products of D numbers with each of `others`
+// rows.
 void add_heads(std::vector<Dispatch>& list, const Dispatch& d, const Node& node, const Limits& limits, int64_t heads,
                int64_t rows, int64_t others, double products) {
     const int64_t length = rows_of_group(d);
@@ -81,7 +81,7 @@ std::vector<Dispatch> attention_backward(const Node& node, const Limits& limits)
     records.waits = !list.empty();
     add_groups(list, records, node, limits, groups_of(p.B * p.H * p.T, records),
                2 * kMove * static_cast<double>(p.D * records.constants.group));
-    // One after the other, since the gradients may be columns of one tensor.
+    // In turn, since the gradients may be slices of one tensor.
     Dispatch queries = by_head(kAttentionBackward, node), keys = by_head(kAttentionBackwardKeys, node),
              values = by_head(kAttentionBackwardValues, node);
     queries.waits = keys.waits = values.waits = true;
@@ -101,8 +101,8 @@ std::vector<Dispatch> cache_store(const Node& node, const Limits& limits) {
     return list;
 }
 
-// Each row by itself, and before that those together that follow each other in a slot: which these are is decided on the
-// device.
+// First the runs of consecutive rows of a slot, which are computed together, then all other rows one by one. The device
+// decides which are which.
 std::vector<Dispatch> attention_cached(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t R = p.B * p.T;

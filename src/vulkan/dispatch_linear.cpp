@@ -28,7 +28,7 @@ void for_weight_pieces(const Dispatch& whole, int operand, const Node& node, Lim
     });
 }
 
-// A launch for a product (I,J) by linear_gemm.glsl. Large tiles read less, small ones keep more of the device busy.
+// A dispatch for a product (I,J) by linear_gemm.glsl. Large tiles read less, small tiles keep more of the device busy.
 Dispatch tiles(Dispatch d, const Node& node, const Limits& limits, int64_t I, int64_t J) {
     struct Tile {
         uint32_t group, side;  // invocations; each computes a square of this side
@@ -54,7 +54,7 @@ Dispatch tiles(Dispatch d, const Node& node, const Limits& limits, int64_t I, in
 
 DType weight_type(const Node& node) { return node.types[operand::Linear::w]; }
 
-// For weights in blocks x is rounded first, into scratch.
+// For weights in blocks, x is first rounded into scratch.
 void add_rounding(std::vector<Dispatch>& list, const Node& node, const Limits& limits) {
     const Params& p = node.p;
     const int64_t run = dtype_info(weight_type(node))->block_size;
@@ -64,7 +64,7 @@ void add_rounding(std::vector<Dispatch>& list, const Node& node, const Limits& l
                3 * kMove * static_cast<double>(kGroup * run));
 }
 
-// The product, by the shader that `whole` has.
+// The product, by the shader of `whole`.
 void add_product(std::vector<Dispatch>& list, const Dispatch& whole, const Node& node, const Limits& limits) {
     const int64_t R = node.p.B * node.p.T;
     const size_t first = list.size();

@@ -38,7 +38,7 @@ const char* type_name(VkPhysicalDeviceType type) {
     }
 }
 
-// Whether the host sees all of the device's own memory.
+// Whether all device-local memory is host-visible.
 bool sees_all(const VkPhysicalDeviceMemoryProperties& memory) {
     const auto seen = [](VkMemoryType t) { return (t.propertyFlags & kUnifiedMemory) == kUnifiedMemory; };
     const auto first = std::find_if(memory.memoryTypes, memory.memoryTypes + memory.memoryTypeCount, seen);

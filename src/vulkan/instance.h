@@ -14,7 +14,7 @@ namespace nib::vulkan {
 constexpr VkMemoryPropertyFlags kHostMemory = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
 constexpr VkMemoryPropertyFlags kUnifiedMemory = kHostMemory | VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT;
 
-/// The largest heap that is the device's own.
+/// The largest device-local heap.
 uint32_t largest_heap(const VkPhysicalDeviceMemoryProperties& memory);
 
 /// Index of the queue family to compute on; -1: none. Prefers one without graphics, which keeps a desktop responsive.

@@ -1,4 +1,4 @@
-// libvulkan, opened when it is first needed, so that the binary also runs on machines without it.
+// libvulkan, opened on first use, so that the binary also runs on machines without it.
 #pragma once
 
 #define VK_NO_PROTOTYPES

@@ -7,8 +7,8 @@ namespace {
 
 constexpr int64_t kGroups = 4096;                             // of peak.comp
 constexpr double kOperations = 2 * 32 * 8;                    // of an invocation in one round
-constexpr double kLongEnough = 0.02;                          // seconds, so that the submission itself does not count
-constexpr int64_t kCopied = int64_t{64} << 20, kCopies = 16;  // bytes, more than caches hold; times a run copies them
+constexpr double kLongEnough = 0.02;                          // seconds, so that the cost of submission does not matter
+constexpr int64_t kCopied = int64_t{64} << 20, kCopies = 16;  // bytes, more than caches hold; copies in a run
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// How fast a device computes and copies at most.
+// Measures a device's peak compute and copy rates.
 #pragma once
 
 #include "vulkan/recording.h"

@@ -58,7 +58,7 @@ Pipelines::Pipelines(Device& device, ShaderStore store) : device_(device), store
     try {
         stored = store_.load(stored_name(device_.properties()));
     } catch (const std::exception&) {
-        // Then shaders are compiled.
+        // Shaders are compiled instead.
     }
     const std::string_view data = driver_data(stored, device_.properties());
     loaded_ = data.size();
@@ -74,7 +74,7 @@ Pipelines::~Pipelines() {
     try {
         save();
     } catch (const std::exception&) {
-        // Then they are compiled again next time.
+        // They are compiled again next time.
     }
     for (auto& [key, p] : pipelines_) destroy(p);
     device_.vk().vkDestroyPipelineCache(device_.handle(), cache_, nullptr);

@@ -1,4 +1,4 @@
-// Shaders, compiled by the driver when they are first needed, and kept for the next start.
+// Pipelines, compiled by the driver on first use and cached on disk.
 #pragma once
 
 #include <map>
@@ -10,7 +10,7 @@
 
 namespace nib::vulkan {
 
-/// A shader with its specialization constants, ready to be launched.
+/// A shader with its specialization constants, ready for dispatch.
 struct Pipeline {
     VkDescriptorSetLayout set_layout = nullptr;
     VkPipelineLayout layout = nullptr;
@@ -19,14 +19,14 @@ struct Pipeline {
 
 class Pipelines {
 public:
-    /// Uses what the store has, if it is intact and of this device and driver.
+    /// Loads the stored cache if it is intact and of this device and driver.
     Pipelines(Device& device, ShaderStore store);
-    /// Saves what is new.
+    /// Saves the cache if it has grown.
     ~Pipelines();
     Pipelines(const Pipelines&) = delete;
     Pipelines& operator=(const Pipelines&) = delete;
 
-    /// Compiles it the first time. Constants on which the shader does not depend make no difference.
+    /// Compiles on first use. Constants that the shader does not use are ignored.
     const Pipeline& get(const Shader& shader, const Constants& constants);
 
 private:

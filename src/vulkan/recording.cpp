@@ -11,7 +11,7 @@ namespace nib::vulkan {
 namespace {
 
 constexpr uint64_t kMaxPiece = uint64_t{1} << 30;  // of a matrix: shaders count its elements in 32 bits
-// What is copied to the host at the end of each run has at most so many bytes:
+// The largest tensors that each run copies to the host at its end, in bytes:
 constexpr uint64_t kMaxResult = uint64_t{1} << 20;  // outputs of the plan
 constexpr uint64_t kMaxSmall = 64;                  // other tensors, such as the gradient's norm
 
@@ -48,14 +48,14 @@ private:
     double work_ = 0;  // of the last command buffer
 };
 
-// What to bind for a tensor. Bindings begin at multiples of the device's alignment; the rest is a shift that shaders add.
+// The binding of a tensor. Bindings begin at multiples of the device's alignment; shaders add the rest as a shift.
 VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d) const {
     const auto& [plan, node, scratch] = part;
     const auto i = static_cast<size_t>(tensor);
     const bool is_scratch = d.bound[i] == kScratch;
     if (is_scratch && scratch.range > 0) return scratch;
     const Tensor t = is_scratch ? Tensor{} : node[d.bound[i]];
-    // Something must be bound even for an absent tensor, though shaders never access it.
+    // An absent tensor needs a binding, too, though shaders never access it.
     if (!t && (is_scratch || tensor < kMaxIn)) return {c_.step.buffer, 0, sizeof(StepValues)};
     if (!t) return place(part, kMaxIn, d);
     const TensorInfo& info = plan.tensors[static_cast<size_t>(t.id)];
@@ -154,7 +154,7 @@ std::vector<uint64_t> Recorder::make_scratch() {
 
 void Recorder::end() { check(c_.device.vk().vkEndCommandBuffer(made_.commands.back()), "preparing a plan"); }
 
-// Makes room for `work` more: in a new command buffer if this one would get too long.
+// Begins a new command buffer if `work` more would make this one too long.
 void Recorder::begin(double work) {
     if (!made_.commands.empty() && (work_ == 0 || work_ + work <= c_.max_work)) {
         work_ += work;
@@ -178,7 +178,7 @@ void Recorder::launch(const Part& part, Dispatch& d) {
     vk.vkCmdDispatch(commands, d.groups_x, d.groups_y, 1);
 }
 
-// Copies small results to memory that the host sees, so that it need not fetch them by another submission.
+// Copies small results to host-visible memory, which saves a submission to fetch them.
 void Recorder::copy_results() {
     std::vector<bool> written(plan_.tensors.size());
     for (const Node& node : plan_.nodes)
@@ -187,7 +187,7 @@ void Recorder::copy_results() {
     uint64_t end = 0;
     for (size_t i = 0; i < plan_.tensors.size(); ++i) {
         const TensorInfo& t = plan_.tensors[i];
-        if (!written[i] || t.base >= 0 || t.bytes() > (t.kept ? kMaxResult : kMaxSmall)) continue;
+        if (!written[i] || t.base >= 0 || t.bytes() > (t.persistent ? kMaxResult : kMaxSmall)) continue;
         if (const Buffer& memory = c_.memory.find(t.where).buffer; memory.host != nullptr && memory.cached) continue;
         made_.results->copies.push_back({t.where, t.bytes(), end});
         end += align_scratch(t.bytes());

@@ -1,4 +1,4 @@
-// How a plan becomes command buffers.
+// Records a plan into command buffers.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 
 namespace nib::vulkan {
 
-/// Copies of a plan's small results, made by each run, for a host that does not see the device's memory.
+/// Host-visible copies of a plan's small results, made by each run where device memory is not host-visible.
 struct Results {
     explicit Results(Device& device) : device(device) {}
     ~Results() { device.release(buffer); }
@@ -36,7 +36,7 @@ struct Recording : Executable {
 
     Device& device;
     VkDescriptorPool pool = nullptr;
-    std::vector<VkCommandBuffer> commands;  // each of bounded work, so that other programs get their turn
+    std::vector<VkCommandBuffer> commands;  // each of bounded work, so that other programs get a turn
     Buffer scratch;
     std::shared_ptr<Results> results;
 };

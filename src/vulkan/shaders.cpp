@@ -6,14 +6,14 @@
 namespace nib::vulkan {
 namespace {
 
-// SPIR-V for all devices, and for those that sum over subgroups.
+// SPIR-V for all devices, and for those with subgroup arithmetic.
 struct Code {
     std::span<const uint32_t> all, subgroups;
 };
 
 #include "shaders/code.inc"
 
-// What the code says of itself.
+// Found by parsing the code.
 struct Module {
     unsigned tensors = 0, constants = 0;
 };

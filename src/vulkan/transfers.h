@@ -1,4 +1,4 @@
-// Copies between the host and buffers of the device: directly if the host sees a buffer, else through a staging buffer.
+// Copies between the host and device buffers: directly if a buffer is host-visible, else through a staging buffer.
 #pragma once
 
 #include <span>
