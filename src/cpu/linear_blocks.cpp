@@ -104,6 +104,9 @@ constexpr int kTileRows = 6, kTileVectors = 2;  // 12 sums of integers, 12 of fl
 #else
 constexpr int kTileRows = 4, kTileVectors = 1;
 #endif
+// Where a product takes several instructions GCC would unroll a group only to hold more products than there are registers;
+// with short vectors that is still faster.
+constexpr int kUnroll = kUnsignedOnly || kWidth == 4 ? 8 : 1;
 
 // kTileVectors * kWidth columns of the product: words of four bytes (K/4,columns) or, where kMatrices, pairs of them
 // (K/8,columns,2), and for each group of 16 a scale and an offset (K/16,columns).
@@ -189,6 +192,7 @@ template <class F, int MR>
     for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 2
         for (int j = 0; j < NV; ++j) total[i][j] = broadcast_word(kZeroLevel<F> != 0 ? x[i].group_start[k / kGroup] : 0);
+#pragma GCC unroll kUnroll
     for (int64_t four = 0; four < F::kGroup / 4; ++four) {
         vi w[NV];
 #pragma GCC unroll 2
