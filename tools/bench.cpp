@@ -1,4 +1,4 @@
-// nib bench: what this machine can do at most, and how near nib comes to it.
+// nib bench: the limits of this machine, and how close nib comes to them.
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -94,7 +94,7 @@ struct Inference {
     double decode_tokens_per_second = 0, decode_bytes = 0;    // of weights per second
 };
 
-// Of a prompt, with logits after its last token.
+// Operations of a prompt's matrix products, with logits after its last token only.
 double prefill_flops(const ModelConfig& config, const Weights& weights) {
     const auto model = make_model(config);
     Graph g(Mode::Infer);
@@ -104,7 +104,7 @@ double prefill_flops(const ModelConfig& config, const Weights& weights) {
     return g.flops();
 }
 
-// Of the gpt2 preset.
+// Prefill and decoding of the gpt2 preset with random weights.
 Inference measure_inference(Backend& backend) {
     const Preset& preset = find_preset("gpt2");
     ModelConfig config;
@@ -235,7 +235,7 @@ void bench_training(const Options& o, Backend& backend) {
         100 * flops / peak.flops, peak.flops / 1e9, peak_bytes / (1 << 20)));
 }
 
-// Evaluation, training, update, norm of the gradients.
+// Prints the plans of a training run instead of running them.
 void dump_plans(const Options& o, Backend& backend) {
     PlanPrinter printer(backend);
     RandomTraining(printer, o.sizes);

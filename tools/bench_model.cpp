@@ -24,7 +24,7 @@ std::vector<int32_t> random_tokens(int64_t count, int64_t vocab) {
     return ids;
 }
 
-// Bytes of weights that one token reads: all but the tables that are looked up in.
+// Bytes of weights that one token reads: all but the embedding tables, of which it reads a row.
 double decode_bytes(const ModelConfig& config, const GgufFile& file) {
     double bytes = 0;
     for (const GgufTensor& tensor : file.tensors())

@@ -1,5 +1,5 @@
-// The commands of the nib binary. Each lives in a file of its own, declares its options on `app` and sets app.callback() to
-// what it does. A command throws Error for anything wrong outside; main prints it and exits with 1.
+// The commands of the nib binary. Each has a file of its own, declares its options on `app` and runs from app.callback(). A
+// command throws Error for anything wrong outside; main prints it and exits with 1.
 #pragma once
 
 #include <CLI/CLI.hpp>

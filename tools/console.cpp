@@ -40,7 +40,7 @@ void print_json(const nlohmann::ordered_json& json) {
 
 bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
 
-// Not getrusage(): what that calls the peak includes the program that started this one.
+// Not getrusage(), whose peak includes the program that started this one.
 double peak_memory() { return memory_field("VmHWM:"); }
 
 double anonymous_memory() { return memory_field("RssAnon:"); }

@@ -15,14 +15,14 @@ void print(std::string_view text);
 /// JSON on one line, keys in the order in which they were added.
 void print_json(const nlohmann::ordered_json& json);
 
-/// Whether people see standard error, and a live line makes sense there.
+/// Whether standard error is a terminal, so that a live line makes sense.
 bool stderr_is_terminal();
 
 /// The largest amount of memory that the process has used, in bytes.
 double peak_memory();
-/// Of that what it uses now and no file holds, in bytes; 0 where the system does not tell.
+/// Memory that the process uses now and that is not backed by files, in bytes; 0 where the system does not tell.
 double anonymous_memory();
-/// Since the program started.
+/// Seconds since the program started.
 double seconds_since_start();
 
 }  // namespace nib

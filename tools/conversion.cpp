@@ -19,7 +19,7 @@ static_assert(std::atomic<bool>::is_always_lock_free);
 
 extern "C" void on_interrupt(int) { interrupted = true; }
 
-// Ctrl-C makes the next report of progress an error, which removes what was written; once more ends the process at once.
+// After Ctrl-C the next progress report throws Error, which removes the output; a second Ctrl-C ends the process at once.
 void catch_interrupts() {
     struct sigaction action = {};
     action.sa_handler = on_interrupt;

@@ -1,4 +1,4 @@
-// nib devices: what this machine can compute on.
+// nib devices: the devices of this machine.
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -37,7 +37,7 @@ std::vector<int64_t> cache_sizes() {
     return sizes;
 }
 
-// Where the system does not say, the kind of processor.
+// The model name, or the architecture where the system does not say.
 std::string cpu_name() {
     constexpr std::string_view kKey = "model name\t: ";
     const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen("/proc/cpuinfo", "r"), std::fclose);

@@ -55,19 +55,19 @@ struct Options {
     BackendOptions backend;
 };
 
-// What is measured: tokens, the first of which is only given. With --lines that holds for each line.
+// What is measured: tokens, of which the first is given and not predicted; with --lines, the first of each line.
 struct Text {
-    std::vector<int64_t> ends;  // of its parts, which are measured each by itself
+    std::vector<int64_t> ends;  // of its parts, which are measured separately
     Evaluator::Reader read;
-    bool characters = false;  // is what tokens are
-    double bytes = 0;         // that they stand for; 0: not known
-    bool given = false;       // the first token of each part, which stands for none of the bytes
+    bool characters = false;  // tokens are characters
+    double bytes = 0;         // of text that the tokens stand for; 0: not known
+    bool given = false;       // the first token of each part stands for none of the bytes
 
     int64_t size() const { return ends.back(); }
     int64_t predicted() const { return size() - static_cast<int64_t>(ends.size()); }
 };
 
-// The part of `size` tokens that counts.
+// The part of `size` tokens that is measured.
 Span measured(int64_t size, double val_fraction, const char* tokens) {
     const Span span{val_fraction > 0 ? validation_start(size, val_fraction) : 0, size};
     if (span.size() < 2)
@@ -88,7 +88,7 @@ Text open_characters(const Options& o, const CharTokenizer& tokenizer) {
 
 using TextUse = std::function<void(std::string_view text)>;
 
-// Gives `use` the files of all paths, and puts their names before its errors.
+// Calls `use` with the text of each file in the paths, and puts the file's name before its errors.
 void for_each_file(const std::vector<std::string>& paths, const TextUse& use) {
     for (const std::string& path : paths) {
         std::error_code error;
@@ -106,7 +106,7 @@ void for_each_file(const std::vector<std::string>& paths, const TextUse& use) {
     }
 }
 
-// The lines that are not empty, without their ends. Puts their numbers before errors.
+// Calls `use` with each line that is not empty, without its line end, and puts the line number before its errors.
 void for_each_line(std::string_view text, const TextUse& use) {
     int64_t number = 0;
     for (size_t at = 0; at < text.size();) {
@@ -180,7 +180,7 @@ Text open_text(const Options& o, LoadedModel& model) {
     return plain ? open_characters(o, *characters) : open_tokens(o, tokenizer);
 }
 
-// What is reported, in the words for its tokens.
+// Prints the result, in terms of characters or tokens.
 void print_result(bool json, const Evaluation& result, const Text& text, double speed) {
     const double loss = result.loss(), bits = loss / std::numbers::ln2;
     const bool characters = text.characters, has_bytes = text.bytes > 0;

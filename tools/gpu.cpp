@@ -1,4 +1,4 @@
-// --device: which GPU computes, if any, and where its driver's shaders are kept.
+// --device: which GPU computes, if any, and where compiled shaders are cached.
 #include <glob.h>
 
 #include <algorithm>
@@ -30,7 +30,7 @@ bool may_have_gpu() {
     return false;
 }
 
-// The user's folder for what can be made again (XDG Base Directory Specification), ours in it; empty: there is none.
+// nib's folder in the user's cache folder (XDG Base Directory Specification); empty: there is none.
 std::string cache_folder() {
     for (const auto& [variable, folder] : {std::pair("XDG_CACHE_HOME", "/nib/"), std::pair("HOME", "/.cache/nib/")})
         if (const char* value = std::getenv(variable); value != nullptr && *value == '/')

@@ -43,7 +43,7 @@ constexpr bool is_array = false;
 template <class T>
 constexpr bool is_array<std::vector<T>> = true;
 
-// A scalar as it is, of an array its type and length, of a long text its length.
+// A scalar itself, the type and length of an array, the length of a long text.
 Json json_value(const GgufValue& value) {
     return std::visit(
         [&](const auto& v) -> Json {
@@ -87,7 +87,7 @@ void describe_weights(const GgufFile& file, Json& json) {
     json["types"] = types;
 }
 
-// As --activation calls it.
+// The name as in --activation.
 const char* act_name(Act act) {
     switch (act) {
         case Act::GeluTanh: return "gelu_new";
@@ -113,7 +113,7 @@ Json json_model(const ModelConfig& c) {
     };
 }
 
-// Which tokenizer there is; null without one.
+// The tokenizer; null if there is none.
 Json describe_tokenizer(const GgufFile& file) {
     const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(file);
     if (!tokenizer) return nullptr;
@@ -129,7 +129,7 @@ Json describe_tokenizer(const GgufFile& file) {
     };
 }
 
-// Names some of the tensors that the model should have and the file has not; empty when there are none.
+// Names some of the tensors that the model needs and the file lacks; empty if there are none.
 std::string missing_tensors(const GgufFile& file) {
     const ModelConfig config = read_config(file);
     constexpr int kNamed = 4;
@@ -142,8 +142,8 @@ std::string missing_tensors(const GgufFile& file) {
            (missing > kNamed ? ", ..." : "");
 }
 
-// What a model file says about itself, and what keeps it from running, for instance a missing key. Of other GGUF files only
-// what any file has.
+// What a model file says about itself, and what keeps it from running, such as a missing key. Other GGUF files get only
+// what all files have.
 Json describe_file(const GgufFile& file) {
     const auto architecture = file.get_or<std::string>("general.architecture", "none");
     Json json = {
@@ -226,7 +226,7 @@ std::string text_of_file(const GgufFile& file, const Json& json) {
     return text;
 }
 
-// Of a prompt and of one more token. Only the model's sizes matter.
+// Prints the plans for a prompt and for one more token, which depend on the model's sizes only.
 void dump_plans(const std::string& path) {
     const std::unique_ptr<CpuBackend> backend = make_backend({});
     PlanPrinter printer(*backend);

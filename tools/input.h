@@ -12,11 +12,11 @@ namespace nib {
 /// Whether standard input is a file or a pipe, as in `echo text | nib run`, not a terminal and not /dev/null.
 bool stdin_has_text();
 
-/// The text of a file or pipe, of standard input for "-", without a byte order mark. Error for more than `limit` bytes and
-/// for text that is plainly in UTF-16 or UTF-32.
+/// The text of a file or pipe, or of standard input for "-", without a byte order mark. Error for more than `limit` bytes
+/// and for text that is clearly UTF-16 or UTF-32.
 std::string read_input(const std::string& path, size_t limit = size_t{1} << 32);
 
-/// Removes the byte order mark of a text that is an argument, as a shell takes it over from a file.
+/// Removes the byte order mark of an argument, which it has if a shell took it from a file.
 void drop_mark(std::string& text);
 
 /// Declares --end-token.

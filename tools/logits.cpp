@@ -1,4 +1,4 @@
-// nib logits: what a model makes of some tokens, for comparison with other programs.
+// nib logits: the logits of some tokens, for comparison with other programs.
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -19,7 +19,7 @@
 namespace nib {
 namespace {
 
-constexpr size_t kRows = 128;  // whose logits are in memory at a time
+constexpr size_t kRows = 128;  // rows with logits in memory at a time
 
 constexpr const char* kFooter =
     "The file is NumPy's (.npy): float32 of shape (T,V), in row t the logits after token t.\n\n"

@@ -12,7 +12,6 @@ double median(std::vector<double> values) {
     return values[values.size() / 2];
 }
 
-// Median seconds of `work`: at least `runs` runs, and half a second.
 double time_of(const std::function<void()>& work, int runs) {
     work();
     std::vector<double> times;

@@ -47,7 +47,7 @@ constexpr Command kCommands[] = {
 
 enum ExitCode { kDone = 0, kFailed = 1, kWrongUsage = 2 };
 
-// What the library says, with the names of options as they are typed, and what to type.
+// The library's message, with the name of an option as it is typed, and what to do.
 std::string advised(const Error& error, const CLI::App& command) {
     return (error.about_option() ? "--" : "") + std::string(error.what()) + advice(error.remedy(), command);
 }
@@ -63,7 +63,7 @@ const CLI::App& named_command(const CLI::App& app) {
     return app.get_subcommands().empty() || !app.remaining().empty() ? app : *app.get_subcommands().front();
 }
 
-// One line and where to read on.
+// Prints one line and where to read more.
 int report_usage(const CLI::App& command, const std::string& message) {
     const std::string path = (command.get_parent() != nullptr ? "nib " : "") + command.get_name();
     std::fflush(stdout);
@@ -136,7 +136,7 @@ void occupy_standard_streams() {
         if (fcntl(descriptor, F_GETFD) < 0 && errno == EBADF) open("/dev/null", descriptor == 0 ? O_WRONLY : O_RDONLY);
 }
 
-// What a bus error says; set before one can come.
+// The message of a bus error; set before the handler is installed.
 std::string_view bus_error_text;
 
 // Files are mapped, so a file that is cut short by someone else, or whose disk fails, shows as a signal where it is read.

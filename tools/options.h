@@ -16,12 +16,12 @@ namespace nib {
 struct BackendOptions {
     int threads;
     std::string isa = "auto", device = "auto";
-    bool verbose = false;                    // say why there is no GPU, if something failed
-    std::vector<const CLI::Option*> of_cpu;  // that only the CPU has: --threads and --isa, where they are declared
+    bool verbose = false;                    // say why there is no GPU if opening one failed
+    std::vector<const CLI::Option*> of_cpu;  // options for the CPU only: --threads and --isa, if declared
     BackendOptions();
 };
 
-/// Declares --threads, whose default is what `threads` is.
+/// Declares --threads, with the value of `threads` as default.
 CLI::Option* add_threads_option(CLI::App& app, int& threads);
 /// Declares --threads and --isa.
 void add_backend_options(CLI::App& app, BackendOptions& options);
@@ -30,12 +30,12 @@ std::unique_ptr<CpuBackend> make_backend(const BackendOptions& options);
 
 /// Declares --device, which is auto, cpu, vulkan or vulkan:N.
 CLI::Option* add_device_option(CLI::App& app, std::string& device);
-/// The GPU that --device names; null for cpu, and for auto when there is none that nib can use. Error when this machine
-/// does not have what it names.
+/// The GPU that --device names; null for cpu, and for auto if there is none that nib can use (`why_none` says why if
+/// opening one failed). Error when this machine does not have it.
 std::unique_ptr<Backend> open_gpu(const std::string& device, std::string* why_none = nullptr);
-/// Calls use(backend) with what --device names, which must be the CPU, or auto, when one of BackendOptions::of_cpu is
-/// given. When auto has found a GPU and that lacks memory or an op, so that use() throws Error, it is called again with the
-/// CPU, and one line says so.
+/// Calls use(backend) with the device that --device names. If one of BackendOptions::of_cpu is given, that must be the CPU
+/// or auto, which means the CPU then. If auto has chosen a GPU that lacks memory or an op, so that use() throws Error,
+/// calls it again with the CPU and prints a line about that.
 void on_device(const BackendOptions& options, const std::function<void(std::unique_ptr<Backend>)>& use);
 
 /// For Option::transform: decimal whole numbers from `low` to `high`, without touching the help text.
@@ -51,15 +51,14 @@ CLI::Validator one_of(std::vector<std::string> names);
 CLI::Option* add_cache_option(CLI::App& app, std::string& type);
 /// Declares --activations, the type of what training keeps for the backward pass, f32 or f16.
 CLI::Option* add_activations_option(CLI::App& app, std::string& type);
-/// What they name.
+/// The type that these two name.
 DType float_type(const std::string& name);
 
 /// Declares the positional argument MODEL.
 void add_model_argument(CLI::App& app, std::string& path);
-/// The file that the user means: `path`, or `path`.gguf if only that exists, since nib train -o takes names without the
-/// ending as well.
+/// The file that the user means: `path`, or `path`.gguf if only that exists, since nib train -o accepts names without it.
 std::string model_file(const std::string& path);
-/// The file that nib writes when the user says `path` (gguf_name()). Error when that is a folder.
+/// The file to write for the name `path` (gguf_name()). Error when `path` is a folder.
 std::string model_file_to_write(const std::string& path);
 
 }  // namespace nib

@@ -1,4 +1,4 @@
-// --dump-plan: what would run, instead of running it.
+// --dump-plan: prints what would run instead of running it.
 #pragma once
 
 #include "console.h"

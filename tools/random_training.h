@@ -17,16 +17,16 @@ struct TrainingSizes {
     std::string activations = "f32";
 };
 
-/// Declares --preset, --layers and so on, with the values in `sizes` as defaults. They go with the flag `train` only.
+/// Declares --preset, --layers and so on, with the values in `sizes` as defaults. They need the flag `train`.
 void add_training_sizes(CLI::App& app, TrainingSizes& sizes, CLI::Option* train);
 
 class RandomTraining {
 public:
     /// Error when the sizes make no sense or need more memory than there is.
     RandomTraining(Backend& backend, const TrainingSizes& sizes);
-    /// Makes the weights.
+    /// Random weights.
     void initialise() { train_.initialise(1); }
-    /// Makes the next batch.
+    /// Draws the next batch.
     void draw();
     /// Forward, backward, clipping and AdamW. Returns the loss.
     double step();

@@ -1,4 +1,4 @@
-// nib run: a model writes.
+// nib run: generates text.
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -42,7 +42,7 @@ constexpr const char* kFooter =
     "  nib run fables.gguf -p \"THE FOX AND\" --samples 3 --stop \"THE END\"\n"
     "  echo \"Once upon a time\" | nib run fables.gguf --temp 0";
 
-constexpr std::array kOverflows = {"half", "slide", "stop"};  // as in Overflow
+constexpr std::array kOverflows = {"half", "slide", "stop"};  // in the order of Overflow
 
 constexpr size_t kMaxPrompt = size_t{64} << 20;  // bytes
 
@@ -112,12 +112,12 @@ void print_summary(const Options& o, const std::string& backend, const GenerateR
     std::fprintf(stderr, "[%s]\n", text.c_str());
 }
 
-// All that is needed before the model writes.
+// What is ready before the first token.
 struct Writer {
     std::unique_ptr<Backend> backend;
     std::unique_ptr<LoadedModel> model;
     std::vector<int32_t> prompt;
-    std::string shown;  // of the prompt: without what was skipped
+    std::string shown;  // the prompt, without skipped characters
     std::unique_ptr<Engine> engine;
 };
 
@@ -155,14 +155,14 @@ void run(Options& o) {
         std::fprintf(stderr, "nib: warning: the prompt has %zu tokens; the model reads the last %lld\n", w.prompt.size(),
                      static_cast<long long>(context));
     const auto samples = static_cast<size_t>(o.samples);
-    std::vector<std::string> texts(samples);  // what is not printed as it comes
+    std::vector<std::string> texts(samples);  // text that is not printed as it comes
     const auto begin = [&](size_t s) {
         if (samples > 1) print(strprintf("%s=== sample %zu of %zu ===\n", s > 0 ? "\n" : "", s + 1, samples));
         if (!o.no_echo) print(w.shown);
     };
     if (!o.json) begin(0);
     double first_seconds = 0;
-    // Token numbers have a blank before each: one too many where nothing stands before it.
+    // Each token number begins with a blank, which the first one does not need if there is nothing before it.
     const bool after_text = dynamic_cast<const TokenNumbers*>(&tokenizer) == nullptr || (!w.shown.empty() && !o.no_echo);
     std::vector<bool> begun(samples, after_text);
     const auto sink = [&](size_t s, std::string_view text) {

@@ -37,7 +37,7 @@ constexpr const char* kFooter =
     "  nib selftest --train --isa avx2 --preset gpt-nano --context 128\n"
     "  nib selftest --train --device vulkan --activations f16";
 
-constexpr int kThreads = 2;  // so that whole sequences and parts of them are shared out
+constexpr int kThreads = 2;  // so that sequences and parts of them are divided among threads
 
 struct Options {
     bool train = false;
@@ -46,7 +46,7 @@ struct Options {
     TrainingSizes sizes;
 };
 
-/// Compares a case with the reference; nothing where the device does not have the op.
+/// Compares a case with the reference; nothing if the device does not have the op.
 using CheckCase = std::function<std::optional<check::Comparison>(const check::OpCase&)>;
 
 struct CheckedCases {
@@ -70,7 +70,7 @@ struct CheckedCases {
     }
 };
 
-// Prints a line per op, and one more where it takes half floats; returns the number of lines that differ.
+// Prints a line per op, and another if it has f16 activations; returns the number of lines with differences.
 int check_ops(const char* name, const std::vector<std::string>& ops, const CheckCase& check_case) {
     int failures = 0;
     for (int i = 0; i < kOpCount; ++i) {
@@ -89,7 +89,7 @@ int check_ops(const char* name, const std::vector<std::string>& ops, const Check
     return failures;
 }
 
-// Training steps, an evaluation and some tokens of inference: their losses and logits.
+// Losses and logits of training steps, an evaluation and some tokens of inference.
 std::vector<double> train_and_run(Backend& backend, const TrainingSizes& sizes) {
     std::vector<double> results;
     RandomTraining training(backend, sizes);
@@ -107,7 +107,7 @@ std::vector<double> train_and_run(Backend& backend, const TrainingSizes& sizes) 
     return results;
 }
 
-// The nodes of whole plans, one by one, and whether the plans as they are give the same bits. Returns how many differ.
+// Checks the nodes of whole plans one by one, and that whole plans give the same bits. Returns the number of differences.
 int check_training(const char* name, Backend& backend, const Options& o) {
     check::CheckedBackend checked(backend, [](const std::string& line) { std::fprintf(stderr, "%s\n", line.c_str()); });
     if (train_and_run(checked, o.sizes) != train_and_run(backend, o.sizes)) {

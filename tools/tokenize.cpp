@@ -1,4 +1,4 @@
-// nib tokenize: what a model's tokenizer makes of a text.
+// nib tokenize: the tokens of a text, and back.
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,7 +32,7 @@ struct Options {
     EncodeOptions encode{.begin = true};
 };
 
-// The bytes of one token: text where it is some, else the bytes' values.
+// The bytes of one token: as text if they are valid UTF-8, else their values.
 nlohmann::ordered_json piece(const std::string& bytes) {
     if (find_invalid(bytes) == std::string_view::npos) return bytes;
     return std::vector<uint8_t>(bytes.begin(), bytes.end());

@@ -62,8 +62,8 @@ extern "C" void on_signal(int signal) {
     [[maybe_unused]] const auto written = write(STDERR_FILENO, text, sizeof text - 1);
 }
 
-// Catches the signals that ask for an end once each; the second time they end the process, which leaves the last
-// checkpoint. A SIGHUP that is ignored stays so (nohup); an ignored SIGINT does not, scripts ignore it for `nib ... &`.
+// Catches each signal that asks for an end once; the second time it ends the process, which leaves the last checkpoint. An
+// ignored SIGHUP stays ignored (nohup), but not an ignored SIGINT: scripts ignore it for `nib ... &`.
 class SignalGuard {
 public:
     SignalGuard() {
@@ -176,7 +176,7 @@ bool train(const Options& o) {
         task = std::make_unique<Task>(std::move(backend), std::move(setup), hooks);
     });
     const TrainResult result = task->trainer.run();
-    guard.reset();  // all is saved: from here on a signal just ends the process
+    guard.reset();  // everything is saved: from here on, a signal just ends the process
     if (result.end == TrainEnd::NothingToDo) return false;
     report_end(result, task->files, task->progress);
     if (result.end == TrainEnd::Interrupted) return true;
@@ -186,7 +186,7 @@ bool train(const Options& o) {
 
 std::string flag_of(const OptionField& field) { return std::string("--") + field.name; }
 
-// Sizes of the preset where no size was given; sets which options were given.
+// Records which options were given, and takes the other sizes from the preset.
 void complete_request(const CLI::App& app, Options& o) {
     for (const OptionField& field : option_fields())
         if (app.count(flag_of(field)) > 0) o.request.given.insert(field.name);

@@ -12,8 +12,7 @@ namespace {
 
 constexpr size_t kWidth = 80, kColumn = 24;  // where explanations begin
 
-// Words of `text` in lines of up to kWidth columns; `begun` are those of the first line that are taken, the others are
-// indented.
+// Wraps `text` at kWidth columns; `begun` columns of the first line are taken already, other lines are indented.
 std::string wrapped(std::string_view text, size_t begun, size_t indent) {
     std::string out;
     size_t column = begun;
@@ -33,7 +32,7 @@ std::string wrapped(std::string_view text, size_t begun, size_t indent) {
     return out + "\n";
 }
 
-// A name at the left, its explanation beside it or, if the name is long, below.
+// A name on the left, its explanation beside it or, if the name is long, below.
 std::string entry(const std::string& name, const std::string& explanation) {
     std::string line = "  " + name;
     if (line.size() + 2 > kColumn) line += "\n" + std::string(kColumn, ' ');
@@ -95,7 +94,7 @@ std::string usage_line(const CLI::App& app) {
     return "usage: " + line + " [OPTIONS]\n";
 }
 
-// Letters to change, insert or delete until `a` is `b`.
+// Levenshtein distance: how many letters to change, insert or delete to turn `a` into `b`.
 size_t distance(std::string_view a, std::string_view b) {
     std::vector<size_t> row(b.size() + 1);
     std::iota(row.begin(), row.end(), size_t{0});
@@ -115,7 +114,7 @@ std::string unknown_argument(const CLI::App& app, const std::string& argument) {
     if (!argument.starts_with('-')) return "`" + printable(argument, 40) + "` is one argument too many";
     const std::string given = argument.substr(0, argument.find('='));
     std::string nearest;
-    size_t least = 3;  // more mistakes than this are another word
+    size_t least = 3;  // with as many mistakes as this, it is another word
     for (const CLI::Option* option : app.get_options())
         for (const std::string& name : option->get_lnames())
             if (const size_t d = distance(given, "--" + name); d < least) least = d, nearest = "--" + name;

@@ -1,4 +1,4 @@
-// What a command says about its arguments: its help, and what is wrong with those that it got.
+// The help of a command, and messages about wrong arguments.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -15,11 +15,11 @@ public:
     std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override;
 };
 
-/// What is wrong with the arguments of `command` ("nib" or one of its commands), on one line, with the nearest option to
-/// one that does not exist.
+/// What is wrong with the arguments of `command` ("nib" or one of its commands), on one line; for an unknown option, with
+/// the most similar one.
 std::string usage_message(const CLI::App& command, const CLI::ParseError& error);
 
-/// "; " and what the user of `command` can do, in the words of its options; empty for Remedy::None.
+/// "; " and what the user of `command` can do, naming its options; empty for Remedy::None.
 std::string advice(Remedy remedy, const CLI::App& command);
 
 }  // namespace nib

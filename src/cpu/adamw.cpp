@@ -56,7 +56,7 @@ void sum_squares(const Call& call, Range blocks, void*) {
     const auto* x = call.input<float>(O::x);          // (C)
     auto* partial = call.output<double>(O::partial);  // (ceil(C / kSumBlock))
     for (int64_t i = blocks.begin; i < blocks.end; ++i)
-        partial[i] = squares(x + i * kSumBlock, least(kSumBlock, call.p.C - i * kSumBlock));
+        partial[i] = squares(x + i * kSumBlock, min(kSumBlock, call.p.C - i * kSumBlock));
 }
 
 void clip_factor(const Call& call, Range, void*) {
@@ -68,7 +68,7 @@ void clip_factor(const Call& call, Range, void*) {
     const double norm = square_root(sum), clip = static_cast<double>(call.step->clip);
     const double factor = clip / (norm + 1e-6);
     stats[0] = static_cast<float>(norm);
-    const bool finite = stats[0] <= 0x1.fffffep127f;  // not so of NaN
+    const bool finite = stats[0] <= 0x1.fffffep127f;  // false for NaN
     stats[1] = !finite ? 0.0f : clip > 0 && factor < 1 ? static_cast<float>(factor) : 1.0f;
 }
 

@@ -1,5 +1,5 @@
 // Attention, flash-style (Dao et al. 2022): a block of query rows at a time against all keys they may see, forward and
-// backward, so that no (T,S) matrix is kept; backward computes the probabilities again from the log-sum-exp. Formulas:
+// backward, so that no (T,S) matrix is stored; backward recomputes the probabilities from the log-sum-exp. Formulas:
 // src/ref/attention.cpp.
 #include "cpu/dropout.h"
 #include "cpu/formats.h"
@@ -14,7 +14,7 @@ constexpr int64_t kQueries = 32;  // query rows in a block
 
 int64_t padded(int64_t columns) { return Panels(columns).padded(); }
 
-// Rows of an operand that may be a slice of columns: (rows, stride).
+// Rows of an operand that may be a slice of the columns of a wider tensor.
 struct Rows {
     float* data;
     int64_t stride;
@@ -28,7 +28,7 @@ struct Rows {
     float* operator[](int64_t row) const { return data + row * stride; }
 };
 
-// The keys that the queries of one sequence see, an interval each. Neither end ever decreases.
+// The interval of keys that each query of a sequence sees. Neither end ever decreases from query to query.
 struct Mask {
     const int32_t* spans;  // (T,2) or null
     int64_t S, window;
@@ -39,33 +39,33 @@ struct Mask {
           window(call.p.window),
           causal(call.p.causal) {}
     int64_t first(int64_t t) const {
-        int64_t s = spans ? largest<int64_t>(0, spans[2 * t]) : 0;
-        if (window > 0) s = largest<int64_t>(s, t + 1 - window);
-        return least(s, S);
+        int64_t s = spans ? max<int64_t>(0, spans[2 * t]) : 0;
+        if (window > 0) s = max<int64_t>(s, t + 1 - window);
+        return min(s, S);
     }
     int64_t end(int64_t t) const {
-        int64_t s = spans ? least<int64_t>(S, spans[2 * t + 1]) : S;
-        if (causal) s = least<int64_t>(s, t + 1);
-        return largest<int64_t>(s, first(t));
+        int64_t s = spans ? min<int64_t>(S, spans[2 * t + 1]) : S;
+        if (causal) s = min<int64_t>(s, t + 1);
+        return max<int64_t>(s, first(t));
     }
-    // What queries [t, t + M) see together; nothing is {0, 0}.
+    // The smallest interval of all keys that queries [t, t + M) see; {0, 0} if they see none.
     Range of_block(int64_t t, int64_t M) const {
         Range keys{S, 0};
         for (int64_t i = t; i < t + M; ++i)
-            if (first(i) < end(i)) keys = {least(keys.begin, first(i)), largest(keys.end, end(i))};
+            if (first(i) < end(i)) keys = {min(keys.begin, first(i)), max(keys.end, end(i))};
         return keys.begin < keys.end ? keys : Range{0, 0};
     }
 };
 
-// Queries of a sequence that are in use.
+// Queries in use of a sequence.
 int64_t queries(const Call& call) { return call.p.B == 1 ? call.rows() : call.p.T; }
 
-// Where the row of query t begins in the dropout mask (B,H,T,S).
+// Index of the first element of query t in the dropout mask (B,H,T,S).
 uint64_t mask_index(const Call& call, int64_t unit, int64_t t) {
     return static_cast<uint64_t>((unit * call.p.T + t) * call.p.S);
 }
 
-// Scores become probabilities exp(scale * s - lse) for the first n, zero up to `columns`.
+// Turns the first n scores into probabilities exp(scale * s - lse), and zeroes the rest up to `columns`.
 void probabilities(float* s, int64_t n, int64_t columns, float scale, float lse) {
     for_each_vector(n, [&](int64_t i, auto get, auto put) { put(s + i, vexp(madd(get(s + i), vf(scale), vf(-lse)))); });
     for (int64_t i = n; i < columns; ++i) s[i] = 0.0f;
@@ -79,13 +79,13 @@ float largest_of(const float* s, int64_t n) {
         for (i = kWidth; i + kWidth <= n; i += kWidth) best = xsimd::max(best, load(s + i));
         alignas(64) float lanes[kWidth];
         best.store_aligned(lanes);
-        for (int64_t j = 0; j < kWidth; ++j) most = largest(most, lanes[j]);
+        for (int64_t j = 0; j < kWidth; ++j) most = max(most, lanes[j]);
     }
-    for (; i < n; ++i) most = largest(most, s[i]);
+    for (; i < n; ++i) most = max(most, s[i]);
     return most;
 }
 
-// The first n scores become softmax(scale * s), the rest up to `columns` zero. Returns the log-sum-exp.
+// Turns the first n scores into softmax(scale * s), and zeroes the rest up to `columns`. Returns the log-sum-exp.
 float softmax(float* s, int64_t n, int64_t columns, float scale) {
     const float most = largest_of(s, n) * scale;
     vf sum(0.0f);
@@ -127,7 +127,7 @@ void attention(const Call& call, Range units, void* scratch) {
         pack_all(true, k.data, k.stride, D, S, keys);
         pack_all(false, v.data, v.stride, S, D, values);
         for (int64_t t = 0; t < T; t += kQueries) {
-            const int64_t M = least(kQueries, T - t);
+            const int64_t M = min(kQueries, T - t);
             const auto [begin, end] = mask.of_block(t, M);
             product<true>(M, S, D, Left{q[t], q.stride, 1}, keys, D, 0, scores, ld, nullptr, Start::Zero, end, begin);
             for (int64_t i = 0; i < M; ++i) {
@@ -152,7 +152,7 @@ void attention(const Call& call, Range units, void* scratch) {
 
 namespace {
 
-// What attention_backward keeps of one head of keys, in scratch.
+// Scratch memory of attention_backward, for one key head.
 struct BackwardScratch {
     float *keys_t, *values_t, *keys;  // (D,S), (D,S), (S,D) in panels
     float *queries, *outputs;         // (T,D) in panels
@@ -170,7 +170,8 @@ struct BackwardScratch {
     }
 };
 
-// dP becomes dS, and P the dropped probabilities, for the keys [first, first + n) of query t.
+// Turns dP (in d) into dS, and P (in p) into the probabilities after dropout, for n keys of a query; `index` is that of the
+// first in the dropout mask.
 void score_gradient(const Call& call, uint64_t index, int64_t n, float dy_y, float* p, float* d, float* factors) {
     const vf minus(dy_y), scale(call.p.scale);
     if (call.p.dropout != 0) {
@@ -209,10 +210,10 @@ void attention_backward(const Call& call, Range units, void* scratch) {
             int64_t seen = 0;  // keys before this one have gradients from earlier blocks of queries, or of another head
             const auto clear = [&](int64_t until) {
                 for (; h == g * group && seen < until; ++seen) fill_zero(dk[seen], 0, D), fill_zero(dv[seen], 0, D);
-                seen = largest(seen, until);
+                seen = max(seen, until);
             };
             for (int64_t t = 0; t < T; t += kQueries) {
-                const int64_t M = least(kQueries, T - t);
+                const int64_t M = min(kQueries, T - t);
                 const auto [begin, end] = mask.of_block(t, M);
                 product<true>(M, S, D, Left{q[t], q.stride, 1}, at.keys_t, D, 0, at.P, ld, nullptr, Start::Zero, end,
                               begin);
@@ -235,7 +236,7 @@ void attention_backward(const Call& call, Range units, void* scratch) {
                               Start::Zero, D);
                 if (begin == end) continue;
                 clear(begin);
-                const int64_t fresh = h == g * group ? least(largest(seen, begin), end) : end;
+                const int64_t fresh = h == g * group ? min(max(seen, begin), end) : end;
                 for (const Range rows : {
                          Range{begin, fresh},
                          Range{fresh, end  }
@@ -247,7 +248,7 @@ void attention_backward(const Call& call, Range units, void* scratch) {
                     product<false>(rows.end - rows.begin, D, M, Left{at.P + rows.begin, 1, ld}, at.outputs, T, t,
                                    dv[rows.begin], dv.stride, nullptr, start, D);
                 }
-                seen = largest(seen, end);
+                seen = max(seen, end);
             }
             clear(mask.S);
         }
@@ -258,16 +259,16 @@ void attention_backward(const Call& call, Range units, void* scratch) {
 
 namespace {
 
-constexpr int64_t kAhead = 32;       // rows of keys or values: how far ahead memory is asked for them
-constexpr int64_t kManyQueries = 8;  // of one slot: from here on packing the cache pays
+constexpr int64_t kPrefetchRows = 32;  // how far ahead keys and values are prefetched
+constexpr int64_t kManyQueries = 8;    // of one slot: from here on, packing the cache pays off
 
-// One head of keys and values of one slot, (S,D) of type Cell, and rows of queries that see them.
+// One head of keys and values of one slot, (S,D) of type Cell, and the query rows that see them.
 template <class Cell>
 struct CachedHead {
     const Params& p;
     const int32_t* spans;  // (R,2)
     Cell *keys, *values;
-    Rows q, y;  // of the head's first query head
+    Rows q, y;  // of the first query head of the group
 
     CachedHead(const Call& call, int64_t slot, int64_t g)
         : p(call.p),
@@ -279,12 +280,9 @@ struct CachedHead {
 
     int64_t group() const { return p.H / p.G; }
     int64_t end(int64_t r) const { return spans[2 * r + 1]; }
-    int64_t first(int64_t r) const {
-        return p.window > 0 ? largest<int64_t>(spans[2 * r], end(r) - p.window) : spans[2 * r];
-    }
+    int64_t first(int64_t r) const { return p.window > 0 ? max<int64_t>(spans[2 * r], end(r) - p.window) : spans[2 * r]; }
 
-    // Asks memory for a row, so that it is there a while later.
-    void fetch(const Cell* row) const {
+    void prefetch(const Cell* row) const {
         for (int64_t i = 0; i < p.D; i += static_cast<int64_t>(64 / sizeof(Cell))) __builtin_prefetch(row + i, 0, 3);
     }
 
@@ -296,19 +294,19 @@ struct CachedHead {
         if (n <= 0) return fill_zero(out, 0, D);
         const Cell *k = keys + from * D, *v = values + from * D;
         for (int64_t s = 0; s < n; ++s) {
-            fetch(k + (s + kAhead) * D);
+            prefetch(k + (s + kPrefetchRows) * D);
             vf sum(0.0f);
             for_each_vector(D, [&](int64_t i, auto get, auto) { sum = madd(get(query + i), get(k + s * D + i), sum); });
             scores[s] = reduce_add(sum);
         }
         softmax(scores, n, n, p.scale);
-        // Four sums side by side: one alone would wait for itself.
+        // Four independent sums, since a single one would be limited by the latency of multiply-adds.
         constexpr int64_t kStep = 4 * kWidth;
         int64_t d = 0;
         for (; d + kStep <= D; d += kStep) {
             vf sum[4] = {vf(0.0f), vf(0.0f), vf(0.0f), vf(0.0f)};
             for (int64_t s = 0; s < n; ++s) {
-                fetch(v + (s + kAhead) * D);
+                prefetch(v + (s + kPrefetchRows) * D);
                 for (int64_t i = 0; i < 4; ++i) sum[i] = madd(vf(scores[s]), load(v + s * D + d + i * kWidth), sum[i]);
             }
             for (int64_t i = 0; i < 4; ++i) store(out + d + i * kWidth, sum[i]);
@@ -320,11 +318,11 @@ struct CachedHead {
         });
     }
 
-    // Many query rows: blocks of them as matrix products with the packed cache, keys 0 to `seen`.
+    // Many query rows: matrix products of blocks of them with the packed cache, keys 0 to `seen`.
     void attend_blocks(Range rows, float* scratch) const {
         const int64_t D = p.D;
         int64_t seen = 0;
-        for (int64_t r = rows.begin; r < rows.end; ++r) seen = largest(seen, end(r));
+        for (int64_t r = rows.begin; r < rows.end; ++r) seen = max(seen, end(r));
         const int64_t ld = padded(seen), width = padded(D);
         float* keys_t = scratch;                // (D,seen) in panels
         float* packed = keys_t + D * ld;        // (seen,D) in panels
@@ -338,14 +336,15 @@ struct CachedHead {
             }
     }
 
-    // Rows from r on that are a block: what they see together has no gaps, in which anything may stand.
+    // How many rows from r on form a block. There must be no gaps between the keys they see: unseen keys may be
+    // uninitialized.
     int64_t block_rows(int64_t r, int64_t limit) const {
         Range keys{first(r), end(r)};
         int64_t M = 1;
-        for (; M < least(kQueries, limit - r); ++M) {
+        for (; M < min(kQueries, limit - r); ++M) {
             const int64_t from = first(r + M), until = end(r + M);
             if (from > keys.end || until < keys.begin) break;
-            keys = {least(keys.begin, from), largest(keys.end, until)};
+            keys = {min(keys.begin, from), max(keys.end, until)};
         }
         return M;
     }
@@ -354,8 +353,8 @@ struct CachedHead {
                       float* scores) const {
         const int64_t D = p.D, ld = padded(seen);
         int64_t from = seen, until = 0;
-        for (int64_t i = r; i < r + M; ++i) from = least(from, first(i)), until = largest(until, end(i));
-        from = least(from, until);
+        for (int64_t i = r; i < r + M; ++i) from = min(from, first(i)), until = max(until, end(i));
+        from = min(from, until);
         product<true>(M, seen, D, Left{q[r] + h * D, q.stride, 1}, keys_t, D, 0, scores, ld, nullptr, Start::Zero, until,
                       from);
         for (int64_t i = 0; i < M; ++i) {
@@ -369,8 +368,8 @@ struct CachedHead {
     }
 };
 
-// Whether row r and its neighbours of the same slot are many.
-bool among_many(const int32_t* slots, int64_t r, int64_t rows) {
+// Whether row r is in a run of at least kManyQueries rows of its slot.
+bool in_long_run(const int32_t* slots, int64_t r, int64_t rows) {
     int64_t begin = r, end = r + 1;
     while (begin > 0 && slots[begin - 1] == slots[r] && end - begin < kManyQueries) --begin;
     while (end < rows && slots[end] == slots[r] && end - begin < kManyQueries) ++end;
@@ -389,8 +388,8 @@ void attend_cached(const Call& call, Range units, float* scratch) {
         }
         const CachedHead<Cell> head(call, slots[r], g);
         int64_t end = r + 1;
-        if (among_many(slots, r, live)) {
-            while (end < least(live, r + units.end - unit) && slots[end] == slots[r]) ++end;
+        if (in_long_run(slots, r, live)) {
+            while (end < min(live, r + units.end - unit) && slots[end] == slots[r]) ++end;
             head.attend_blocks({r, end}, scratch);
         } else {
             for (int64_t h = 0; h < head.group(); ++h) head.attend(r, h, scratch);

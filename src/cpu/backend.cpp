@@ -14,15 +14,15 @@
 namespace nib {
 namespace {
 
-constexpr int64_t kPiecesPerThread = 4;  // small enough pieces that a thread which is held up does not hold up the others
-constexpr size_t kLine = 64;
-constexpr size_t kPieceBytes = 64 << 10;  // of weights that are read once: so little that no thread waits long for the last
-constexpr size_t kFetch = 512 << 10;  // bytes of weights to fetch ahead at most: they must stay in the second-level cache
+constexpr int64_t kPiecesPerThread = 4;  // small pieces, so that a delayed thread does not delay the others
+constexpr size_t kCacheLine = 64;
+constexpr size_t kPieceBytes = 64 << 10;  // of weights that are read once: small, so that no thread waits long for the last
+constexpr size_t kPrefetchBytes = 512 << 10;  // at most; they must stay in the L2 cache
 
 constexpr int64_t kMinSequence = 16;  // shorter sequences are not worth reading all weights for
 constexpr int64_t kManyRows = 512;    // for each thread: worth packing all weights first
 
-// Linear layers on weights in blocks quantize their input, once for all columns.
+// Whether it is a linear layer on weights in blocks, which quantizes its input once for all columns.
 bool has_blocks(const Node& node) {
     return node.op == Op::Linear && dtype_info(node.types[operand::Linear::w])->block_size > 1;
 }
@@ -38,24 +38,25 @@ struct Packing {
     int64_t units;
 };
 
-// Weights that a thread is going to read once, straight from memory. It fetches them into its cache while it waits for
-// others, so that memory is never idle.
-struct Weights {
+// Weights that a thread reads next, straight from memory. It prefetches them while it waits at a barrier, so that memory is
+// never idle.
+struct Prefetcher {
     const std::byte *next = nullptr, *end = nullptr;
 
-    bool fetch() {
+    // Prefetches a few cache lines; false if nothing is left.
+    bool step() {
         if (next >= end) return false;
-        for (int line = 0; line < 4; ++line, next += kLine) __builtin_prefetch(next, 0, 2);
+        for (int line = 0; line < 4; ++line, next += kCacheLine) __builtin_prefetch(next, 0, 2);
         return true;
     }
 };
 
 struct CompiledStage {
-    std::vector<Packing> packs;  // done by all threads together, before
+    std::vector<Packing> packs;  // done first, by all threads together
     std::vector<int> calls;      // by sequence
     int64_t sequences = 0;
-    std::vector<Piece> pieces;   // shared out
-    std::vector<Weights> ahead;  // if it reads weights once: by thread, the first ones of the next such stage
+    std::vector<Piece> pieces;             // divided among the threads
+    std::vector<Prefetcher> next_weights;  // if it reads weights once: by thread, the first weights of the next such stage
     int64_t items() const { return sequences > 0 ? sequences : static_cast<int64_t>(pieces.size()); }
 };
 
@@ -63,10 +64,10 @@ struct CpuPlan : Executable {
     std::vector<Call> calls;
     std::vector<int64_t> units_per_sequence;  // by call
     std::vector<CompiledStage> stages;
-    std::vector<Weights> ahead;       // of the first stage that reads weights once
-    std::unique_ptr<Share[]> shares;  // by stage and thread
-    size_t scratch_bytes = 0;         // per thread
-    int scratch = -1, packed = -1;    // buffers
+    std::vector<Prefetcher> first_weights;  // by thread, of the first stage that reads weights once
+    std::unique_ptr<Share[]> shares;        // by stage and thread
+    size_t scratch_bytes = 0;               // per thread
+    int scratch = -1, packed = -1;          // buffers
     CpuBackend* backend = nullptr;
     Step step;
     ~CpuPlan() override {
@@ -101,7 +102,7 @@ std::vector<Piece> cut(const KernelTable& kernels, const std::vector<Call>& call
         const Call& call = calls[static_cast<size_t>(index)];
         const int64_t units = op_units(call.op, call.p), grain = kernels.grain ? kernels.grain(call) : 1;
         const int64_t grains = (units + grain - 1) / grain;
-        // A piece of a weight gradient reads all activations: as few as possible.
+        // Every piece of a weight gradient reads all activations, so there are as few as possible.
         int64_t wanted = threads == 1 || op_is_weight_gradient(call.op) ? threads : threads * kPiecesPerThread;
         if (reads_weights_once(call))
             wanted = std::max(wanted, static_cast<int64_t>(dtype_bytes(call.type[operand::Linear::w], call.p.C * call.p.N) /
@@ -115,9 +116,9 @@ std::vector<Piece> cut(const KernelTable& kernels, const std::vector<Call>& call
     return pieces;
 }
 
-// What each thread reads first in a stage of linear layers of few rows; nothing otherwise.
-std::vector<Weights> first_weights(const CompiledStage& stage, const std::vector<Call>& calls, int threads) {
-    std::vector<Weights> weights;
+// The weights that each thread reads first in a stage of linear layers with few rows; empty for other stages.
+std::vector<Prefetcher> first_weights(const CompiledStage& stage, const std::vector<Call>& calls, int threads) {
+    std::vector<Prefetcher> weights;
     for (int t = 0; t < threads; ++t) {
         const Range share = share_of(stage.items(), t, threads);
         if (stage.sequences > 0 || share.begin >= share.end) return {};
@@ -127,7 +128,7 @@ std::vector<Weights> first_weights(const CompiledStage& stage, const std::vector
         const size_t row = dtype_bytes(call.type[operand::Linear::w], call.p.C),
                      first = row * static_cast<size_t>(piece.units.begin);
         const auto* w = call.input<std::byte>(operand::Linear::w);
-        weights.push_back({w + first, w + std::min(first + kFetch, row * static_cast<size_t>(call.p.N))});
+        weights.push_back({w + first, w + std::min(first + kPrefetchBytes, row * static_cast<size_t>(call.p.N))});
     }
     return weights;
 }
@@ -135,13 +136,13 @@ std::vector<Weights> first_weights(const CompiledStage& stage, const std::vector
 }  // namespace
 
 bool CpuDivision::by_sequence(const Node& node) const {
-    // Few sequences would leave threads idle at the end of a stage. Few rows are summed in another order by columns, so for
-    // them it must not depend on the number of threads which way is taken.
+    // Few sequences would leave threads idle at the end of a stage. Few rows are summed in another order by columns, so the
+    // choice for them must not depend on the number of threads.
     const Params& p = node.p;
     return !has_blocks(node) && p.T >= kMinSequence && p.B * p.T > kFewRows && p.B >= 4 * threads_;
 }
 
-// Columns are shared out when there are few rows for each thread, since then every weight is read by one thread only.
+// With few rows for each thread, columns are divided, so that every weight is read by one thread only.
 bool CpuDivision::by_columns(const Node& node) const {
     return has_blocks(node) || node.p.B * node.p.T <= kManyRows * threads_;
 }
@@ -153,7 +154,7 @@ CpuBackend::~CpuBackend() {
 }
 
 std::string CpuBackend::name() const {
-    return strprintf("cpu %s, %d thread%s", kernels_.name, pool_.size(), pool_.size() == 1 ? "" : "s");
+    return strprintf("cpu %s, %s", kernels_.name, counted(pool_.size(), "thread").c_str());
 }
 
 bool CpuBackend::supports(const Node& node) const {
@@ -166,7 +167,7 @@ int CpuBackend::map_weights(std::span<const std::byte> bytes, std::span<const si
 }
 
 int CpuBackend::allocate(size_t bytes) {
-    // Anonymous pages: zeroed by the system, touched only when used, and large ones where it offers them.
+    // Anonymous pages are zeroed by the system and committed on first use; they are large ones where it offers them.
     void* data = mmap(nullptr, std::max<size_t>(bytes, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (data == MAP_FAILED)
         fail("not enough memory for a buffer of %s; choose a smaller model, batch or context",
@@ -232,10 +233,10 @@ void CpuBackend::prepare(Plan& plan) {
             compiled.pieces = cut(kernels_, made->calls, stage.nodes, pool_.size());
         made->stages.push_back(std::move(compiled));
     }
-    made->ahead.resize(static_cast<size_t>(pool_.size()));
+    made->first_weights.resize(static_cast<size_t>(pool_.size()));
     for (size_t s = made->stages.size(); s-- > 0;)
         if (auto first = first_weights(made->stages[s], made->calls, pool_.size()); !first.empty())
-            made->stages[s].ahead = std::exchange(made->ahead, std::move(first));
+            made->stages[s].next_weights = std::exchange(made->first_weights, std::move(first));
     if (packed_bytes > 0) made->packed = allocate(packed_bytes);
     for (size_t i = 0; i < packed_at.size(); ++i)
         if (packed_at[i] != SIZE_MAX) made->calls[i].packed = address({made->packed, packed_at[i]});
@@ -258,8 +259,8 @@ void CpuBackend::run(const Plan& plan, const Step& step) {
         void* scratch = compiled.scratch < 0
                             ? nullptr
                             : address({compiled.scratch, compiled.scratch_bytes * static_cast<size_t>(thread)});
-        Weights ahead = compiled.ahead[static_cast<size_t>(thread)];
-        const auto wait = [&] { pool_.barrier().wait([&] { return ahead.fetch(); }); };
+        Prefetcher prefetch = compiled.first_weights[static_cast<size_t>(thread)];
+        const auto wait = [&] { pool_.barrier().wait([&] { return prefetch.step(); }); };
         for (size_t s = 0; s < compiled.stages.size(); ++s) {
             const CompiledStage& stage = compiled.stages[s];
             for (const Packing& pack : stage.packs) {
@@ -283,7 +284,7 @@ void CpuBackend::run(const Plan& plan, const Step& step) {
                     kernel(call, piece.units, scratch);
                 }
             }
-            if (!stage.ahead.empty()) ahead = stage.ahead[static_cast<size_t>(thread)];
+            if (!stage.next_weights.empty()) prefetch = stage.next_weights[static_cast<size_t>(thread)];
             wait();
         }
     };

@@ -10,7 +10,7 @@
 
 namespace nib {
 
-/// Threads take whole sequences when there are enough of them, else pieces of each node.
+/// Threads take whole sequences if there are enough of them, else pieces of each node.
 class CpuDivision : public Division {
 public:
     explicit CpuDivision(int threads) : threads_(threads) {}
@@ -21,8 +21,10 @@ private:
     const int threads_;
 };
 
+/// Buffers are host memory. Results have the same bits for any number of threads.
 class CpuBackend : public Backend {
 public:
+    /// `kernels` must outlive the backend. threads: 1 or more.
     CpuBackend(const KernelTable& kernels, int threads);
     ~CpuBackend() override;
 

@@ -1,26 +1,26 @@
-// Weights in blocks, as unsigned bytes with scales. The layouts of the blocks are described in
-// src/quant/quantize_legacy.cpp and quantize_k_pack.cpp. Compiled once per instruction set like simd.h.
+// Decodes weights in blocks to bytes with scales. The layouts of the blocks are described in src/quant/quantize_legacy.cpp
+// and quantize_k_pack.cpp. Compiled once per instruction set like simd.h.
 #pragma once
 
 #include "cpu/simd.h"
 
 namespace nib::cpu::NIB_ISA {
 
-constexpr int64_t kChunk = 256;  // values that are decoded together
+constexpr int64_t kChunk = 256;  // values decoded at a time
 
 /// A block format, by chunks of kChunk values in kBytes. Value i of a chunk is
 ///   scale[i / 16] * (levels[i] - kZero) - offset[i / 16],
-/// where levels are unsigned bytes below 128 or, if kSigned, signed ones and kZero is 0. kBlock and kBlockBytes tell where
-/// a row's last chunk may end early; kGroup values in a row have the same scale.
+/// where levels are unsigned bytes below 128 or, if kSigned, signed bytes and kZero is 0. Blocks of kBlock values have
+/// kBlockBytes; a row's last chunk may have fewer of them. kGroup consecutive values share a scale.
 ///
-/// levels(b, v, parts, out) are those of vector v of a chunk, of which `parts` times 32 exist: others are zero.
-/// scales(b, blocks, scale, offset) writes 16 of each, zeros from block `blocks` on; formats without an offset leave that
-/// alone.
+/// levels(b, v, parts, out) decodes vector v of a chunk; only the first 32 * parts of its levels exist, the rest are zero.
+/// scales(b, blocks, scale, offset) writes 16 of each, zeros from block `blocks` on. Formats without offsets do not touch
+/// `offset`.
 template <DType>
 struct Format;
 
 #if defined(__AVX512BW__)
-constexpr int kParts = 2;  // groups of 32 levels in a vector of them
+constexpr int kParts = 2;  // groups of 32 levels in a vector
 #else
 constexpr int kParts = 1;
 #endif
@@ -28,7 +28,8 @@ using Levels = uint8_t __attribute__((vector_size(32 * kParts)));
 
 namespace detail {
 
-// Vectors of bytes, by the compilers' own arithmetic. They pass by reference: not every instruction set has them whole.
+// Vectors of bytes with the compilers' own arithmetic. They are passed by reference: not every instruction set has
+// registers of this size.
 using Bytes16 = uint8_t __attribute__((vector_size(16)));
 using Words4 = uint32_t __attribute__((vector_size(16)));
 using Shorts = uint16_t __attribute__((vector_size(32 * kParts)));
@@ -39,8 +40,8 @@ template <class Bytes>
     __builtin_memcpy(&v, p, sizeof v);
 }
 
-/// A little-endian half float at any address.
-[[gnu::always_inline]] inline float half_at(const uint8_t* bytes) {
+/// An f16 at any address, as float.
+[[gnu::always_inline]] inline float f16_at(const uint8_t* bytes) {
 #if defined(__aarch64__)
     __fp16 value;
     __builtin_memcpy(&value, bytes, 2);
@@ -64,7 +65,7 @@ template <class Bytes>
 #endif
 }
 
-// The 32 bytes at at(0), and at at(1) where there are two parts.
+// Loads the 32 bytes at at(0), and those at at(1) if there are two parts.
 template <class At>
 [[gnu::always_inline]] inline void load_parts(At&& at, [[maybe_unused]] int parts, Levels& out) {
 #if defined(__AVX512BW__)
@@ -167,26 +168,27 @@ template <int to>
     out &= 15;
 }
 
-// The first `bytes` bytes, 2 or 4, of `blocks` <= 4 blocks that are `stride` bytes apart, one after the other, then zeros.
+// The first `bytes` bytes, 2 or 4, of `blocks` blocks that are `stride` bytes apart, packed into 8 bytes; the rest are
+// zero.
 template <int bytes, int stride>
-[[gnu::always_inline]] inline uint64_t heads(const uint8_t* block, int blocks) {
+[[gnu::always_inline]] inline uint64_t leading_bytes(const uint8_t* block, int blocks) {
     uint64_t all = 0;
 #pragma GCC unroll 4
     for (int i = 0; i < 8 / bytes; ++i) {
-        uint64_t head = 0;
-        if (i < blocks) __builtin_memcpy(&head, block + i * stride, bytes);
-        all |= head << 8 * bytes * i;
+        uint64_t first = 0;
+        if (i < blocks) __builtin_memcpy(&first, block + i * stride, bytes);
+        all |= first << 8 * bytes * i;
     }
-    asm("" : "+r"(all));  // or GCC builds it from vectors, which takes longer
+    asm("" : "+r"(all));  // otherwise GCC builds it from vectors, which is slower
     return all;
 }
 
-// The half floats at the beginning of `blocks` blocks of `stride` bytes, each twice; zeros for the others of eight.
+// The f16 at the start of each of `blocks` <= 8 blocks of `stride` bytes, each written twice; zeros for missing blocks.
 template <int stride>
 [[gnu::always_inline]] inline void block_scales(const uint8_t* b, int blocks, float* out) {
-    const uint64_t halves[2] = {heads<2, stride>(b, blocks), heads<2, stride>(b + 4 * stride, blocks - 4)};
+    const uint64_t words[2] = {leading_bytes<2, stride>(b, blocks), leading_bytes<2, stride>(b + 4 * stride, blocks - 4)};
 #if defined(__F16C__)
-    const __m256 d = _mm256_cvtph_ps(_mm_set_epi64x(static_cast<int64_t>(halves[1]), static_cast<int64_t>(halves[0])));
+    const __m256 d = _mm256_cvtph_ps(_mm_set_epi64x(static_cast<int64_t>(words[1]), static_cast<int64_t>(words[0])));
 #if defined(__AVX512BW__)
     const __m512i twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
     _mm512_storeu_ps(out, _mm512_permutexvar_ps(twice, _mm512_castps256_ps512(d)));
@@ -196,20 +198,20 @@ template <int stride>
     _mm256_storeu_ps(out + 8, _mm256_permute2f128_ps(left, right, 0x31));
 #endif
 #else
-    const auto* bytes = reinterpret_cast<const uint8_t*>(halves);
-    for (int i = 0; i < 8; ++i) out[2 * i] = out[2 * i + 1] = half_at(bytes + 2 * i);
+    const auto* bytes = reinterpret_cast<const uint8_t*>(words);
+    for (int i = 0; i < 8; ++i) out[2 * i] = out[2 * i + 1] = f16_at(bytes + 2 * i);
 #endif
 }
 
-// Two half floats of each block: scales, and offsets with the other sign.
+// The same for two f16: a scale, and a minimum, which is minus the offset.
 template <int stride>
 [[gnu::always_inline]] inline void block_scales(const uint8_t* b, int blocks, float* scale, float* offset) {
-    uint64_t halves[4];
+    uint64_t words[4];
 #pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) halves[i] = heads<4, stride>(b + 2 * i * stride, blocks - 2 * i);
+    for (int i = 0; i < 4; ++i) words[i] = leading_bytes<4, stride>(b + 2 * i * stride, blocks - 2 * i);
 #if defined(__F16C__)
-    const __m128i low = _mm_set_epi64x(static_cast<int64_t>(halves[1]), static_cast<int64_t>(halves[0]));
-    const __m128i high = _mm_set_epi64x(static_cast<int64_t>(halves[3]), static_cast<int64_t>(halves[2]));
+    const __m128i low = _mm_set_epi64x(static_cast<int64_t>(words[1]), static_cast<int64_t>(words[0]));
+    const __m128i high = _mm_set_epi64x(static_cast<int64_t>(words[3]), static_cast<int64_t>(words[2]));
 #if defined(__AVX512BW__)
     const __m512 both = _mm512_cvtph_ps(_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1));
     _mm512_storeu_ps(scale, _mm512_moveldup_ps(both));
@@ -224,10 +226,10 @@ template <int stride>
     spread(high, scale + 8, offset + 8);
 #endif
 #else
-    const auto* bytes = reinterpret_cast<const uint8_t*>(halves);
+    const auto* bytes = reinterpret_cast<const uint8_t*>(words);
     for (int i = 0; i < 8; ++i) {
-        scale[2 * i] = scale[2 * i + 1] = half_at(bytes + 4 * i);
-        offset[2 * i] = offset[2 * i + 1] = -half_at(bytes + 4 * i + 2);
+        scale[2 * i] = scale[2 * i + 1] = f16_at(bytes + 4 * i);
+        offset[2 * i] = offset[2 * i + 1] = -f16_at(bytes + 4 * i + 2);
     }
 #endif
 }
@@ -255,12 +257,12 @@ template <int stride>
     const Words4 packed = {words[0] & 0x3F3F3F3F, (words[2] & 0x0F0F0F0F) | (words[0] >> 6 & 0x03030303) << 4,
                            words[1] & 0x3F3F3F3F, (words[2] >> 4 & 0x0F0F0F0F) | (words[1] >> 6 & 0x03030303) << 4};
     const auto v = (Bytes16)packed;
-    scaled(half_at(block), __builtin_shufflevector(v, v, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7), scale);
-    scaled(half_at(block + 2), __builtin_shufflevector(v, v, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15),
+    scaled(f16_at(block), __builtin_shufflevector(v, v, 0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7), scale);
+    scaled(f16_at(block + 2), __builtin_shufflevector(v, v, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13, 14, 14, 15, 15),
            offset);
 }
 
-// What the formats of 32 values in a block share: a half float d first, then perhaps another one.
+// Shared by the formats with blocks of 32 values: an f16 scale comes first, then an f16 minimum where they have one.
 template <int bytes, bool has_offset, int zero>
 struct SmallBlocks {
     static constexpr int kBlock = 32, kGroup = 32, kBlockBytes = bytes, kBytes = 8 * bytes, kZero = zero;
@@ -328,8 +330,8 @@ struct Format<DType::Q2_K> : detail::LargeBlocks<84, 16, true, 0> {
     [[gnu::always_inline]] static inline void scales(const uint8_t* b, int, float* scale, float* offset) {
         detail::Bytes16 nibbles;
         detail::load_bytes(b, nibbles);
-        detail::scaled(detail::half_at(b + 80), nibbles & 15, scale);
-        detail::scaled(detail::half_at(b + 82), nibbles >> 4, offset);
+        detail::scaled(detail::f16_at(b + 80), nibbles & 15, scale);
+        detail::scaled(detail::f16_at(b + 82), nibbles >> 4, offset);
     }
 };
 
@@ -347,7 +349,7 @@ struct Format<DType::Q3_K> : detail::LargeBlocks<110, 16, false, 4> {
                                        (words[1] & 0x0F0F0F0F) | (words[2] >> 2 & 0x03030303) << 4,
                                        (words[0] >> 4 & 0x0F0F0F0F) | (words[2] >> 4 & 0x03030303) << 4,
                                        (words[1] >> 4 & 0x0F0F0F0F) | (words[2] >> 6 & 0x03030303) << 4};
-        detail::scaled(detail::half_at(b + 108), (detail::Bytes16)packed - 32, scale);
+        detail::scaled(detail::f16_at(b + 108), (detail::Bytes16)packed - 32, scale);
     }
 };
 
@@ -387,7 +389,7 @@ struct Format<DType::Q6_K> : detail::LargeBlocks<210, 16, false, 32> {
     [[gnu::always_inline]] static inline void scales(const uint8_t* b, int, float* scale, float*) {
         detail::Bytes16 levels;
         detail::load_bytes(b + 192, levels);
-        detail::scaled(detail::half_at(b + 208), levels, scale);
+        detail::scaled(detail::f16_at(b + 208), levels, scale);
     }
 };
 
@@ -409,7 +411,7 @@ template <class Body>
     }
 }
 
-/// Decodes the first `count` <= kChunk values of a chunk, whole blocks: levels, scales and offsets, the others' are zero.
+/// Decodes the first `count` <= kChunk values of a chunk, whole blocks, to levels, scales and offsets; the rest are zero.
 template <class F>
 [[gnu::noinline]] void decode_chunk(const uint8_t* b, int64_t count, uint8_t* levels, float* scale, float* offset) {
     F::scales(b, static_cast<int>(count / F::kBlock), scale, offset);

@@ -1,4 +1,4 @@
-// Rows of x as signed bytes with scales, quantized as src/quant/quantize.h says: the left operand of products of integers.
+// Rows of x as signed bytes with scales, quantized as in src/quant/quantize.h: the left operand of integer products.
 // Compiled once per instruction set like simd.h.
 #pragma once
 
@@ -7,23 +7,23 @@
 
 namespace nib::cpu::NIB_ISA {
 
-constexpr int64_t kGroup = 16;  // values with one scale, at least
+constexpr int64_t kGroup = 16;  // the fewest values that share a scale
 
-/// What a format's levels, as products take them, are above the values.
+/// The level of the value 0, in the form of the levels that products use.
 template <class F>
 constexpr int kZeroLevel = F::kSigned&& kUnsignedOnly ? 128 : F::kZero;
 
-/// A row, padded with zeros to whole chunks: value i is scale[i / 16] * q[i], and sum holds the sums of the values of each
-/// group. The products with levels instead of values are too large by zero times the sum of the q: what corrects that, as
-/// integers, is in word_start for each four q and in group_start for each group. What belongs to a group of 32 stands at
-/// the first of its two places of 16, the second is zero (scale: both the same).
+/// A row, padded with zeros to whole chunks: value i is scale[i / 16] * q[i], and `sum` has the sum of each group's values.
+/// Products with levels are too large by the zero level times the sum of the q. To correct that, integer sums start from
+/// word_start for every four q, or from group_start for every group. A group of 32 has two entries: the second one is zero
+/// in `sum` and group_start, and equal to the first in `scale`.
 struct Row {
     int8_t* q;
     float *scale, *sum;
     int32_t *word_start, *group_start;
 };
 
-/// How rows of K values lie one after the other.
+/// Memory layout of rows of K values.
 struct Layout {
     int64_t K;
     explicit Layout(int64_t K_) : K(round_up(K_, kChunk)) {}
@@ -36,10 +36,11 @@ struct Layout {
     }
 };
 
-/// `count` values, one scale: the numbers of quant::quantize_activations, to the bit. Sums are those of groups of `group`.
+/// Quantizes `count` values with one scale, bit for bit as quant::quantize_activations. `group`, 16 or 32: values in a
+/// group; `level`: the zero level.
 inline void quantize_run(const float* __restrict x, int64_t count, int64_t group, int32_t level, int8_t* __restrict q,
                          float* __restrict scale, float* __restrict sum, int32_t* __restrict start) {
-    int32_t most = 0;  // magnitudes are ordered as their bits are
+    int32_t most = 0;  // magnitudes compare like their bits
     for (int64_t i = 0; i < count; ++i) {
         int32_t bits;
         __builtin_memcpy(&bits, x + i, 4);
@@ -51,7 +52,7 @@ inline void quantize_run(const float* __restrict x, int64_t count, int64_t group
     const bool finite = most < 0x7F800000, zero = amax < 0x1p-100f;
     const float unit = finite ? zero ? 0.0f : amax / 127 : __builtin_nanf("");
     const float inverse = zero || !finite ? 0.0f : 127 / amax;
-    constexpr float kRound = 0x1.8p23f;  // adding it rounds to whole numbers
+    constexpr float kRound = 0x1.8p23f;  // adding it rounds to an integer
     if (finite)
         for (int64_t i = 0; i < count; ++i) q[i] = static_cast<int8_t>((x[i] * inverse + kRound) - kRound);
     else
@@ -69,10 +70,10 @@ inline void quantize_run(const float* __restrict x, int64_t count, int64_t group
     }
 }
 
-/// A row of x beside weights of the format F.
+/// Quantizes a row of K values for products with weights of format F.
 template <class F>
 [[gnu::noinline]] void quantize_row(const float* x, int64_t K, const Layout& layout, const Row& out) {
-    constexpr int64_t run = F::kBlock;  // values with one scale
+    constexpr int64_t run = F::kBlock;  // values quantized with one scale
     constexpr int32_t zero = kZeroLevel<F>;
     for (int64_t k = 0, g = 0; k < K; k += run, g = k / kGroup)
         quantize_run(x + k, run, F::kGroup, zero, out.q + k, out.scale + g, out.sum + g, out.group_start + g);
@@ -82,7 +83,8 @@ template <class F>
         out.word_start[k] = -zero * (out.q[4 * k] + out.q[4 * k + 1] + out.q[4 * k + 2] + out.q[4 * k + 3]);
 }
 
-/// Two rows of x for products of matrices: of every 16 bytes the first has the first eight of both, the second the others.
+/// Interleaves two rows for matrix instructions: of every 16 bytes, `first` gets the first eight of both rows, `second` the
+/// other eight.
 inline void pair_rows(int8_t* first, int8_t* second, int64_t K) {
     for (int64_t k = 0; k < K; k += 16) {
         int64_t a, b;

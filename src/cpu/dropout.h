@@ -6,13 +6,13 @@
 
 namespace nib::cpu::NIB_ISA {
 
-constexpr int64_t kDropoutGroup = 128;  // elements that one set of 16 Philox blocks decides over
+constexpr int64_t kDropoutGroup = 128;  // elements whose factors come from 16 Philox blocks
 
 /// Constants of one mask.
 struct DropoutMask {
     uint64_t key;
     uint32_t stream, step, threshold;
-    float scale;  // factor of what is kept
+    float scale;  // factor of the elements that are kept
 };
 
 [[gnu::always_inline]] inline DropoutMask dropout_mask(const Call& call) {
@@ -154,7 +154,7 @@ template <class Body>
     alignas(64) float factors[kDropoutGroup];
     for (int64_t i = 0; i < count;) {
         const int64_t begin = static_cast<int64_t>((first + static_cast<uint64_t>(i)) % kDropoutGroup);
-        const int64_t n = least(kDropoutGroup - begin, count - i);
+        const int64_t n = min(kDropoutGroup - begin, count - i);
         dropout_group(mask, (first + static_cast<uint64_t>(i)) / kDropoutGroup, factors);
         for_each_vector(
             n, [&](int64_t j, auto load, auto store)

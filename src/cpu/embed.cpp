@@ -6,12 +6,12 @@ namespace nib::cpu::NIB_ISA {
 
 namespace {
 
-// out += row, whose values are of any type.
+// out += row, with values of any type.
 void add_row(DType type, const void* row, int64_t C, float* out) {
     constexpr int64_t kPart = 256;  // whole blocks of every type
     float part[kPart];
     for (int64_t c = 0; c < C; c += kPart) {
-        const int64_t count = least(kPart, C - c);
+        const int64_t count = min(kPart, C - c);
         unpack(type, row, c, count, part);
         for_each_vector(
             count, [&](int64_t i, auto get, auto put)
@@ -28,9 +28,9 @@ void embed(const Call& call, Range rows, void*) {
     const auto row_of_table = [&](int table, int numbers, int64_t r) {
         return row_of(call.type[table], call.data[table], call.input<int32_t>(numbers)[r], C);
     };
-    const int64_t together = 1 + 4096 / C;  // rows in the cache between the two passes
+    const int64_t together = 1 + 4096 / C;  // rows that stay in the cache between the two passes
     for (int64_t first = rows.begin; first < rows.end; first += together) {
-        const int64_t end = least(rows.end, first + together);
+        const int64_t end = min(rows.end, first + together);
         for (int64_t r = first; r < end; ++r) {
             float* out = y + r * C;
             unpack(call.type[O::wte], row_of_table(O::wte, O::ids, r), 0, C, out);

@@ -1,5 +1,5 @@
-// What the kernels of Linear share: their operands, and what is done to the product before it is stored: y = residual +
-// dropout(act(product)). Compiled once per instruction set like simd.h.
+// Shared by the kernels of Linear: their operands, and the epilogue, y = residual + dropout(act(product)). Compiled once
+// per instruction set like simd.h.
 #pragma once
 
 #include "cpu/dropout.h"
@@ -7,7 +7,7 @@
 
 namespace nib::cpu::NIB_ISA {
 
-/// Where Linear's product is put: kept for the backward pass, or in place of the result.
+/// Where Linear stores the product: in `pre` if the backward pass needs it, else in y.
 inline float* product_of_linear(const Call& call) {
     return call.output<float>(call.has(operand::Linear::pre) ? operand::Linear::pre : operand::Linear::y);
 }
@@ -65,6 +65,7 @@ inline bool has_epilogue(const Call& call) {
     return call.op == Op::Linear && (call.p.act != Act::None || call.p.dropout != 0 || call.has(operand::Linear::residual));
 }
 
+/// Applies the epilogue, if there is one, to some rows and columns.
 inline void finish(const Call& call, Range rows, Range columns) {
     if (!has_epilogue(call)) return;
     for (int64_t r = rows.begin; r < rows.end; ++r) epilogue(call, r, columns.begin, columns.end);

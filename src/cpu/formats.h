@@ -1,12 +1,10 @@
-// Two-byte floats as vectors of floats. Compiled once per instruction set like simd.h.
+// Loads and stores f16 and bf16 as vectors of floats. Compiled once per instruction set like simd.h.
 #pragma once
 
 #include "cpu/simd.h"
 #include "cpu/vecmath.h"
 
 namespace nib::cpu::NIB_ISA {
-
-// ---- two-byte floats: load, store and their tails as for float ------------------------------------------------------
 
 struct Half {
     uint16_t bits;
@@ -21,7 +19,8 @@ struct BFloat {
 #elif defined(__F16C__)
     return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 #elif defined(__SSE4_2__)
-    // Sign, exponent and fraction in their places; the exponents differ by 112. Infinities and NaN keep all bits set.
+    // Moves sign, exponent and fraction to their places; the exponent biases differ by 112. Infinity and NaN have all
+    // exponent bits set.
     const __m128i h = _mm_cvtepu16_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
     const __m128i magnitude = _mm_and_si128(h, _mm_set1_epi32(0x7FFF));
     const __m128 value = _mm_mul_ps(_mm_castsi128_ps(_mm_slli_epi32(magnitude, 13)), _mm_set1_ps(0x1p112f));
@@ -67,7 +66,7 @@ struct BFloat {
         } else if (magnitude >= 0x47800000) {
             half = 0x7C00;  // 2^16 and beyond
         } else if (magnitude < 0x38800000) {
-            // Subnormal: added to 1/2, whose last bit is worth 2^-24, the number is rounded by the machine.
+            // Subnormal: adding 1/2, whose last bit is worth 2^-24, rounds it.
             float value;
             __builtin_memcpy(&value, &magnitude, 4);
             value += 0.5f;

@@ -5,7 +5,7 @@ namespace nib::cpu::NIB_ISA {
 
 void gather(const Call& call, Range outputs, void*) {
     using O = operand::Gather;
-    const int64_t C = call.p.C, end = least(outputs.end, call.gathered_rows());
+    const int64_t C = call.p.C, end = min(outputs.end, call.gathered_rows());
     for (int64_t n = outputs.begin; n < end; ++n)
         __builtin_memcpy(call.output<float>(O::y) + n * C, call.input<float>(O::x) + call.input<int32_t>(O::rows)[n] * C,
                          static_cast<size_t>(C) * sizeof(float));

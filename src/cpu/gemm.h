@@ -1,10 +1,10 @@
 // Matrix product on packed panels: C = A B, with a register tile of kMR rows by kNV vectors (Goto, van de Geijn 2008;
 // BLIS).
 //
-// B is packed into panels: the columns are cut into groups of at most kNV vectors (Panels), and each group lies row after
-// row, zero-padded to whole vectors, so that the inner loop reads it front to back. A is read where it is. Each element of
-// C is one chain of fused multiply-adds over k in ascending order, whatever tile it falls into: results never depend on how
-// rows and columns were divided.
+// B is packed into panels: the columns are divided into groups of at most kNV vectors (Panels), and each group is stored
+// row by row, zero-padded to whole vectors, so that the inner loop reads it in order. A is read in place. Each element of C
+// is one chain of fused multiply-adds over k in ascending order, in whatever tile it is: results never depend on how rows
+// and columns are divided.
 #pragma once
 
 #include "cpu/simd.h"
@@ -69,7 +69,7 @@ template <int MR, int NV>
         }
         a.data += a.column;
     }
-    vf result[MR][NV];  // a copy, since what is indexed by a variable lives in memory
+    vf result[MR][NV];  // a copy, since an array that is indexed by a variable is not kept in registers
 #pragma GCC unroll 8
     for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 4
@@ -152,7 +152,7 @@ inline void pack_panel(const T* source, int64_t ld, int64_t K, int64_t nv, int64
     }
 }
 
-/// Rows a..a+3 of `source` (4 columns each) as columns: target[k * step + i] = source[i * ld + k].
+/// Transposes a 4x4 block: target[k * step + i] = source[i * ld + k].
 [[gnu::always_inline]] inline void transpose_4x4(const float* source, int64_t ld, float* target, int64_t step) {
 #if defined(__x86_64__)
     __m128 a = _mm_loadu_ps(source), b = _mm_loadu_ps(source + ld), c = _mm_loadu_ps(source + 2 * ld),
@@ -182,8 +182,8 @@ inline void pack_four_columns(const T* source, int64_t ld, int64_t K, int64_t co
     constexpr int64_t kPart = 64;
     float rows[4 * kPart];
     for (int64_t k = 0; k < K; k += kPart) {
-        const int64_t depth = least(kPart, K - k);
-        for (int64_t n = 0; n < least<int64_t>(4, count); ++n)
+        const int64_t depth = min(kPart, K - k);
+        for (int64_t n = 0; n < min<int64_t>(4, count); ++n)
             for_each_vector(
                 depth, [&](int64_t i, auto get, auto put) { put(rows + n * kPart + i, get(source + n * ld + k + i)); });
         pack_four_columns(rows, kPart, depth, count, width, panel + k * width);

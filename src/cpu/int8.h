@@ -1,5 +1,5 @@
-// Products of signed bytes, summed by fours: vectors of kBytes bytes, which are kWidth words of 32 bits. Compiled once per
-// instruction set like simd.h.
+// Dot products of bytes, four at a time: vectors of kBytes bytes, or kWidth words of 32 bits. Compiled once per instruction
+// set like simd.h.
 #pragma once
 
 #include "cpu/simd.h"
@@ -9,17 +9,17 @@ namespace nib::cpu::NIB_ISA {
 constexpr int64_t kBytes = 4 * kWidth;  // bytes in a vector
 
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
-// The instruction multiplies unsigned by signed bytes: a signed w becomes w + 128.
+// The instruction multiplies unsigned by signed bytes, so that a signed w becomes w + 128.
 constexpr bool kUnsignedOnly = true;
 #else
 constexpr bool kUnsignedOnly = false;
 #endif
 
-// Whether an instruction multiplies matrices: two rows of eight bytes by two others.
+// Whether there is a matrix instruction, which multiplies two rows of eight bytes by two others.
 #if defined(__ARM_FEATURE_MATMUL_INT8)
-constexpr bool kMatrices = true;
+constexpr bool kMatMul = true;
 #else
-constexpr bool kMatrices = false;
+constexpr bool kMatMul = false;
 #endif
 
 #if defined(__AVX512BW__)

@@ -47,11 +47,11 @@ extern const KernelTable table;
 
 namespace {
 
-// Of all machines: any other name is a mistake, whatever the machine.
+// The names on all machines: any other is a usage error.
 constexpr const char* kNames[] = {"avx512vnni", "avx512", "avx2vnni", "avx2", "sse42", "neoni8mm", "neondot", "neon"};
 
 #if defined(__x86_64__)
-// Features that the compilers' __builtin_cpu_supports does not know.
+// Features that __builtin_cpu_supports does not know in all compilers.
 bool has_f16c() {
     unsigned a = 0, b = 0, c = 0, d = 0;
     return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;

@@ -1,6 +1,5 @@
-// All kernels: a kernel file declares its own here and table.cpp collects them. An instruction set that only adds to
-// another one (NIB_BASE), such as VNNI to AVX-512, has files of its own for what it does better and takes the rest from
-// there.
+// All kernels, which table.cpp collects. An instruction set that only adds to another one (NIB_BASE), as VNNI does to
+// AVX-512, compiles only the files that benefit, and takes the other kernels from NIB_BASE.
 #pragma once
 
 #include <cstddef>
@@ -16,17 +15,17 @@ namespace nib::cpu::NIB_BASE {
 
 #define OP(Name, name, ...) void name(const Call&, Range, void*);
 #include "core/op_table.inc"
-void linear_many_rows(const Call&, Range, void*);  // what `linear` does with weights that are not in blocks
+void linear_many_rows(const Call&, Range, void*);  // `linear` for weights that are not in blocks
 void linear_few_rows(const Call&, Range, void*);
 
-// What the files of these ops tell the executor (see KernelTable).
+// Entries of KernelTable, for these ops.
 size_t linear_scratch_bytes(const Call&);
 size_t linear_packed_bytes(const Call&);
 int64_t linear_pack_units(const Call&);
 void linear_pack(const Call&, Range, void*);
 size_t attention_scratch_bytes(const Call&);
 
-/// Values [first, first + count) of a row of `type`, whole blocks, as floats: the numbers of quant::unpack.
+/// Converts values [first, first + count) of a row of `type`, whole blocks, to the same floats as quant::unpack.
 void unpack(DType type, const void* row, int64_t first, int64_t count, float* out);
 
 // For benchmarks.
@@ -38,7 +37,8 @@ float read_memory(const float* data, int64_t count);
 namespace nib::cpu::NIB_ISA {
 
 void linear(const Call&, Range, void*);
-// Beside weights in blocks: scratch memory, which begins with a few rows of x, and many of them in place of packed weights.
+// With weights in blocks: few rows of x are quantized into the start of the scratch memory, many rows are packed in place
+// of the weights.
 size_t linear_blocks_scratch_bytes(const Call&);
 void linear_blocks_prepare(const Call&, void* scratch);
 size_t linear_blocks_packed_bytes(const Call&);

@@ -1,8 +1,8 @@
 // Linear layers: y = residual + dropout(act(x w^T + b)), and its gradients.
 //
-// By rows, the executor has packed the weights and each call takes some rows through all of them. By columns, each call
-// packs its part of the weights as it goes and takes all rows through it. Packing makes floats of halves and bfloats. Few
-// rows (decoding) are the matter of linear_few_rows.cpp, weights in blocks that of linear_blocks.cpp.
+// By rows, the executor has packed the weights and each call multiplies some rows by all of them. By columns, each call
+// packs its part of the weights as it goes and multiplies all rows by it. Packing converts f16 and bf16 to floats. Few rows
+// (decoding) are in linear_few_rows.cpp, weights in blocks in linear_blocks.cpp.
 #include "cpu/epilogue.h"
 #include "cpu/formats.h"
 #include "cpu/gemm.h"
@@ -10,11 +10,11 @@
 namespace nib::cpu::NIB_ISA {
 namespace {
 
-constexpr int64_t kDepth = 768;            // rows of a packed block: a panel of them stays in the second-level cache
-constexpr int64_t kRowBlock = 256;         // rows that go through all panels together
-constexpr int64_t kEpilogueRowBlock = 64;  // fewer with an epilogue, which works on them while they are in the cache
+constexpr int64_t kDepth = 768;            // rows of a packed block: a panel of them stays in the L2 cache
+constexpr int64_t kRowBlock = 256;         // rows of the left operand that are multiplied by all panels
+constexpr int64_t kEpilogueRowBlock = 64;  // fewer with an epilogue, so that they are still in the cache for it
 constexpr int64_t kWeightDepth = 256, kWeightColumns = 384, kGroup = 192;  // blocks in linear_backward_weight
-constexpr int64_t kTileStride = kWeightDepth * kMR + 16;  // not a multiple of 4 KiB, which would share one cache set
+constexpr int64_t kTileStride = kWeightDepth * kMR + 16;  // not a multiple of 4 KiB, or tiles compete for cache sets
 
 // The product behind Linear and LinearBackward: out (R,N) = left (R,K) B (K,N), where B is w transposed or w.
 struct Product {
@@ -55,7 +55,7 @@ struct Product {
         packed(floats);
     }
 
-    // The same of w as it is: rows k to k + depth, some columns.
+    // The same for w that is not transposed: rows k to k + depth.
     void pack_rows(int64_t k, int64_t depth, int64_t nv, int64_t column, float* panel) const {
         const auto packed = [&](const auto* source) {
             pack_panel(source + k * ldw + column, ldw, depth, nv, N - column, panel);
@@ -63,13 +63,13 @@ struct Product {
         if (type == DType::F32) return packed(static_cast<const float*>(w));
         if (type == DType::F16) return packed(static_cast<const Half*>(w));
         if (type == DType::BF16) return packed(static_cast<const BFloat*>(w));
-        // Whole blocks that hold the columns, row by row.
+        // In blocks: unpacks the whole blocks that contain the columns, row by row.
         constexpr int64_t kLargest = 256;
-        const int64_t first = column / kLargest * kLargest, end = least(ldw, column + nv * kWidth);
+        const int64_t first = column / kLargest * kLargest, end = min(ldw, column + nv * kWidth);
         float row[2 * kLargest + kNV * kWidth];
         for (int64_t i = 0; i < depth; ++i) {
             for (int64_t c = first; c < end; c += kLargest)
-                unpack(type, row_of(type, w, k + i, ldw), c, least(kLargest, ldw - c), row + c - first);
+                unpack(type, row_of(type, w, k + i, ldw), c, min(kLargest, ldw - c), row + c - first);
             pack_panel(row + column - first, 0, 1, nv, N - column, panel + i * nv * kWidth);
         }
     }
@@ -85,9 +85,9 @@ void by_rows(const Call& call, Range rows) {
     const Panels panels(p.N);
     const int64_t block = has_epilogue(call) ? kEpilogueRowBlock : kRowBlock;
     for (int64_t r = rows.begin; r < rows.end; r += block) {
-        const int64_t M = least(block, rows.end - r);
+        const int64_t M = min(block, rows.end - r);
         for (int64_t k = 0; k < p.K; k += kDepth) {
-            const int64_t depth = least(kDepth, p.K - k);
+            const int64_t depth = min(kDepth, p.K - k);
             product<true>(M, p.N, depth, Left{p.left + r * p.K + k, p.K, 1},
                           static_cast<const float*>(call.packed) + k * panels.padded(), depth, 0, p.out + r * p.N, p.N,
                           p.bias, p.start(k), p.N);
@@ -100,9 +100,9 @@ void by_columns(const Call& call, Range columns, float* panel) {
     const Product p(call);
     const int64_t M = call.rows(), widest = kNV * kWidth;
     for (int64_t n = columns.begin; n < columns.end; n += widest) {
-        const int64_t end = least(columns.end, n + widest), nv = (end - n + kWidth - 1) / kWidth;
+        const int64_t end = min(columns.end, n + widest), nv = (end - n + kWidth - 1) / kWidth;
         for (int64_t k = 0; k < p.K; k += kDepth) {
-            const int64_t depth = least(kDepth, p.K - k);
+            const int64_t depth = min(kDepth, p.K - k);
             p.pack(k, depth, nv, n, panel);
             panel_product<true>(M, depth, Left{p.left + k, p.K, 1}, panel, nv, end - n, p.out + n, p.N,
                                 p.bias ? p.bias + n : nullptr, p.start(k));
@@ -111,7 +111,7 @@ void by_columns(const Call& call, Range columns, float* panel) {
     finish(call, {0, M}, columns);
 }
 
-// Columns [0,count) of source (depth,ld) in groups of kMR: tile i / kMR of target holds them row by row.
+// Packs columns [0,count) of source (depth,ld) into tiles of kMR columns, each stored row by row.
 void pack_columns(const float* source, int64_t ld, int64_t depth, int64_t count, float* target) {
     for (int64_t k = 0; k < depth; ++k) {
         const float* row = source + k * ld;
@@ -164,7 +164,7 @@ void linear_backward_epilogue(const Call& call, Range rows, void*) {
 
 namespace {
 
-// Gradients from no rows.
+// Zeroes gradients, or leaves them if they accumulate: for steps without rows.
 void clear_gradients(const Call& call, Range outputs) {
     using O = operand::LinearBackwardWeight;
     const auto clear = [&](int gradient, int64_t width) {
@@ -178,8 +178,8 @@ void clear_gradients(const Call& call, Range outputs) {
 
 }  // namespace
 
-// dw (N,C) = dpre^T (N,R) x (R,C) for some rows of dw: x is packed block by block, and so is dpre^T, since a column of it
-// would touch a cache line per element.
+// dw (N,C) = dpre^T (N,R) x (R,C) for some rows of dw: x is packed block by block, and so is dpre^T, since reading a column
+// of dpre would touch a cache line per element.
 void linear_backward_weight(const Call& call, Range outputs, void* scratch) {
     using O = operand::LinearBackwardWeight;
     const auto* dpre = call.input<float>(O::dpre);  // (R,N)
@@ -191,22 +191,22 @@ void linear_backward_weight(const Call& call, Range outputs, void* scratch) {
     auto* const right = static_cast<float*>(scratch);  // (kWeightDepth, kWeightColumns) in panels
     auto* const left = right + kWeightDepth * round_up(kWeightColumns, kNV * kWidth);  // (kGroup / kMR tiles)
     for (int64_t c = 0; c < C; c += kWeightColumns) {
-        const int64_t columns = least(kWeightColumns, C - c);
+        const int64_t columns = min(kWeightColumns, C - c);
         const Panels panels(columns);
         for (int64_t r = 0; r < R; r += kWeightDepth) {
-            const int64_t depth = least(kWeightDepth, R - r);
+            const int64_t depth = min(kWeightDepth, R - r);
             const Start start = r > 0 || call.adds_weight(O::dw) ? Start::Add : Start::Zero;
             pack_all(false, x + r * C + c, C, depth, columns, right);
             if (db && c == 0)
                 add_rows(dpre + r * N + outputs.begin, N, depth, count, db + outputs.begin,
                          r > 0 || call.adds_weight(O::db));
             for (int64_t g = 0; g < count; g += kGroup) {
-                const int64_t group = least(kGroup, count - g);
+                const int64_t group = min(kGroup, count - g);
                 pack_columns(dpre + r * N + outputs.begin + g, N, depth, group, left);
                 for (int64_t p = 0; p < panels.count; ++p) {
                     const int64_t at = panels.first(p) * kWidth;
                     for (int64_t i = 0; i < group; i += kMR)
-                        panel_product<false>(least<int64_t>(kMR, group - i), depth,
+                        panel_product<false>(min<int64_t>(kMR, group - i), depth,
                                              Left{left + i / kMR * kTileStride, 1, kMR}, right + at * depth,
                                              panels.width(p), columns - at, dw + (outputs.begin + g + i) * C + c + at, C,
                                              nullptr, start);
@@ -238,7 +238,7 @@ void linear_pack(const Call& call, Range units, void* packed) {
     const Product p(call);
     const Panels panels(p.N);
     for (int64_t k = 0; k < p.K; k += kDepth) {
-        const int64_t depth = least(kDepth, p.K - k);
+        const int64_t depth = min(kDepth, p.K - k);
         for (int64_t u = units.begin; u < units.end; ++u) {
             const int64_t at = panels.first(u) * kWidth;
             p.pack(k, depth, panels.width(u), at, static_cast<float*>(packed) + k * panels.padded() + at * depth);

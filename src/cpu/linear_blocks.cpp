@@ -1,8 +1,8 @@
-// Linear layers on weights in blocks (Q8_0, ...). Rows of x are quantized to 8 bits and multiplied as integers; the
-// contract is in src/quant/quantize.h. Few rows (decoding) are dot products straight on the blocks, as they are read from
-// memory. For many rows, weights become panels of bytes, of which a tile's sums of one group make one float each.
+// Linear layers on weights in blocks (Q8_0, ...). Rows of x are quantized to 8 bits and multiplied as integers; the exact
+// definition is in src/quant/quantize.h. Few rows (decoding) are dot products straight on the blocks, as they are read from
+// memory. For many rows, weights are packed into panels of bytes, and integer sums become floats after every group.
 //
-// Compiled also for instruction sets that add to another one, such as VNNI to AVX-512.
+// Also compiled for instruction sets that add to another one, as VNNI does to AVX-512.
 #include "cpu/byte_rows.h"
 #include "cpu/epilogue.h"
 #include "cpu/gemm.h"
@@ -10,9 +10,8 @@
 namespace nib::cpu::NIB_ISA {
 namespace {
 
-constexpr int64_t kAhead = 8192;  // bytes: how far ahead memory is asked for weights
-
-constexpr int64_t kTogether = kMatrices ? 2 : 1;  // rows of x that are packed together
+constexpr int64_t kPrefetchBytes = 8192;           // how far ahead weights are prefetched
+constexpr int64_t kRowsPerUnit = kMatMul ? 2 : 1;  // rows of x in a unit of packing
 
 struct Product : LinearOperands {
     size_t row_bytes;  // of w
@@ -34,16 +33,16 @@ template <class F>
     return F::kSigned ? biased(words) : words;
 }
 
-// kX rows of x by one row of w, chunk by chunk.
+// Dot products of kX rows of x and one row of w, chunk by chunk.
 template <class F, int kX>
 struct Dots {
-    vf sum[kX], below[kX];  // below: what the offsets take away
+    vf sum[kX], below[kX];  // below: the products with offsets, to be subtracted
 
     Dots() {
         for (int i = 0; i < kX; ++i) sum[i] = below[i] = vf(0.0f);
     }
 
-    // The first `count` values of a chunk of w, beside values k ... of x.
+    // Adds the products of the first `count` values of a chunk of w and values k ... of x.
     [[gnu::always_inline]] inline void add(const uint8_t* chunk, const Row (&x)[kX], int64_t k, int64_t count) {
         float scale[kChunk / kGroup], offset[kChunk / kGroup], unit[kX][kChunk / kGroup];
         F::scales(chunk, static_cast<int>(count / F::kBlock), scale, offset);
@@ -78,7 +77,7 @@ void dot_rows(const Product& p, void* x_rows, int64_t row, int64_t n) {
     int64_t k = 0;
     for (; k + kChunk <= p.K; k += kChunk, chunk += F::kBytes) {
 #pragma GCC unroll 5
-        for (int64_t line = 0; line < F::kBytes; line += 64) __builtin_prefetch(chunk + kAhead + line, 0, 3);
+        for (int64_t line = 0; line < F::kBytes; line += 64) __builtin_prefetch(chunk + kPrefetchBytes + line, 0, 3);
         dots.add(chunk, x, k, kChunk);
     }
     if (F::kBlock < kChunk && k < p.K) dots.add(chunk, x, k, p.K - k);
@@ -100,7 +99,7 @@ void few_rows(const Product& p, int64_t M, Range columns, void* x_rows) {
 // ---- many rows -------------------------------------------------------------------------------------------------------
 
 #if defined(__AVX512BW__) || defined(__aarch64__)
-constexpr int kTileRows = 6, kTileVectors = 2;  // 12 sums of integers, 12 of floats: 32 registers
+constexpr int kTileRows = 6, kTileVectors = 2;  // 12 integer and 12 float sums, in 32 registers
 #else
 constexpr int kTileRows = 4, kTileVectors = 1;
 #endif
@@ -108,8 +107,8 @@ constexpr int kTileRows = 4, kTileVectors = 1;
 // with short vectors that is still faster.
 constexpr int kUnroll = kUnsignedOnly || kWidth == 4 ? 8 : 1;
 
-// kTileVectors * kWidth columns of the product: words of four bytes (K/4,columns) or, where kMatrices, pairs of them
-// (K/8,columns,2), and for each group of 16 a scale and an offset (K/16,columns).
+// kTileVectors * kWidth columns of the weights: words of four bytes (K/4,columns) or, with kMatMul, pairs of words
+// (K/8,columns,2), and a scale and an offset for each group of 16 (K/16,columns).
 struct BytePanel {
     float *words, *scale, *offset;
     BytePanel(void* memory, int64_t K) : words(static_cast<float*>(memory)) {
@@ -124,29 +123,29 @@ struct BytePanel {
     pack_four_columns(from, depth, depth, count, kTileVectors * kWidth, to);
 }
 
-// The same by twos: eight bytes of a column, then of the next. Columns that do not exist are left as they are.
+// The same with pairs of words: eight bytes of a column, then of the next. Missing columns are left as they are.
 [[gnu::noinline]] void pack_pairs(const float* from, int64_t depth, int64_t count, float* to) {
     for (int64_t k = 0; k < depth; k += 2, to += 2 * kTileVectors * kWidth)
-        for (int64_t i = 0; i < least<int64_t>(4, count); ++i) __builtin_memcpy(to + 2 * i, from + i * depth + k, 8);
+        for (int64_t i = 0; i < min<int64_t>(4, count); ++i) __builtin_memcpy(to + 2 * i, from + i * depth + k, 8);
 }
 
-// The panel of columns n ... of which `count` exist. Bytes move as floats, by fours.
+// Packs the panel of columns n ..., of which `count` exist. Bytes are moved as floats, four at a time.
 template <class F>
 void pack_panel(const Product& p, int64_t n, int64_t count, const BytePanel& panel) {
     constexpr int64_t columns = kTileVectors * kWidth, kWords = kChunk / 4, kGroups = kChunk / kGroup;
     float words[4 * kWords], scale[4 * kGroups], offset[4 * kGroups];
     for (int64_t c = 0; c < columns; c += 4)
         for (int64_t k = 0; k < p.layout.K; k += kChunk) {
-            for (int64_t i = 0; i < least<int64_t>(4, count - c); ++i) {
+            for (int64_t i = 0; i < min<int64_t>(4, count - c); ++i) {
                 auto* levels = reinterpret_cast<uint8_t*>(words + i * kWords);
-                decode_chunk<F>(p.weights(n + c + i) + k / F::kBlock * F::kBlockBytes, least(kChunk, p.K - k), levels,
+                decode_chunk<F>(p.weights(n + c + i) + k / F::kBlock * F::kBlockBytes, min(kChunk, p.K - k), levels,
                                 scale + i * kGroups, offset + i * kGroups);
                 for (int64_t b = 0; F::kSigned && kUnsignedOnly && b < kChunk; b += kBytes) {
                     const vi v = biased(load_words(levels + b));
                     __builtin_memcpy(levels + b, &v, sizeof v);
                 }
             }
-            if (kMatrices)
+            if (kMatMul)
                 pack_pairs(words, kWords, count - c, panel.words + k / 4 * columns + 2 * c);
             else
                 pack_words(words, kWords, count - c, panel.words + k / 4 * columns + c);
@@ -155,7 +154,7 @@ void pack_panel(const Product& p, int64_t n, int64_t count, const BytePanel& pan
         }
 }
 
-// Sums of the products of a group's bytes, MR rows of x from byte k on by the columns of a panel.
+// Integer products of one group: MR rows of x, from byte k on, by the columns of a panel.
 #if defined(__ARM_FEATURE_MATMUL_INT8)
 template <class F, int MR>
 [[gnu::always_inline]] inline void multiply_group(const Row* x, int64_t k, int64_t row_bytes, const float* words,
@@ -167,13 +166,13 @@ template <class F, int MR>
 #pragma GCC unroll 4
         for (int j = 0; j < kColumnPairs; ++j) sum[i][j] = broadcast_word(0);
 #pragma GCC unroll 4
-    for (int64_t eight = 0; eight < F::kGroup / 8; ++eight) {
+    for (int64_t step = 0; step < F::kGroup / 8; ++step) {
         vi w[kColumnPairs];
 #pragma GCC unroll 4
-        for (int j = 0; j < kColumnPairs; ++j) w[j] = load_words(words + (eight * kColumnPairs + j) * kWidth);
+        for (int j = 0; j < kColumnPairs; ++j) w[j] = load_words(words + (step * kColumnPairs + j) * kWidth);
 #pragma GCC unroll 4
         for (int i = 0; i < kRowPairs; ++i) {
-            const vi pair = load_words(x[2 * i].q + eight % 2 * row_bytes + k + eight / 2 * 16);
+            const vi pair = load_words(x[2 * i].q + step % 2 * row_bytes + k + step / 2 * 16);
 #pragma GCC unroll 4
             for (int j = 0; j < kColumnPairs; ++j) sum[i][j] = add_matrix(sum[i][j], pair, w[j]);
         }
@@ -193,7 +192,7 @@ template <class F, int MR>
 #pragma GCC unroll 2
         for (int j = 0; j < NV; ++j) total[i][j] = broadcast_word(kZeroLevel<F> != 0 ? x[i].group_start[k / kGroup] : 0);
 #pragma GCC unroll kUnroll
-    for (int64_t four = 0; four < F::kGroup / 4; ++four) {
+    for (int64_t step = 0; step < F::kGroup / 4; ++step) {
         vi w[NV];
 #pragma GCC unroll 2
         for (int j = 0; j < NV; ++j) w[j] = load_words(words + j * kWidth);
@@ -201,7 +200,7 @@ template <class F, int MR>
 #pragma GCC unroll 8
         for (int i = 0; i < MR; ++i) {
             int32_t word;
-            __builtin_memcpy(&word, x[i].q + k + 4 * four, 4);
+            __builtin_memcpy(&word, x[i].q + k + 4 * step, 4);
             const vi values = broadcast_word(word);
 #pragma GCC unroll 2
             for (int j = 0; j < NV; ++j) total[i][j] = add_products<F::kSigned>(total[i][j], w[j], values);
@@ -210,7 +209,7 @@ template <class F, int MR>
 }
 #endif
 
-// MR rows of x from `row` on by one panel, whose columns are n ...: `tail` of the last vector's exist.
+// MR rows of x from `row` on by the panel of columns n ..., `nv` vectors, the last with `tail` columns.
 template <class F, int MR>
 [[gnu::noinline]] void byte_tile(const Product& p, void* x_rows, int64_t row, const BytePanel& panel, int64_t n, int64_t nv,
                                  int64_t tail) {
@@ -239,7 +238,7 @@ template <class F, int MR>
             for (int i = 0; i < MR; ++i) sum[i][j] = nmadd(below, vf(x[i].sum[g]), sum[i][j]);
         }
     }
-    vf result[MR][NV];  // a copy, since what is indexed by a variable lives in memory
+    vf result[MR][NV];  // a copy, since an array that is indexed by a variable is not kept in registers
 #pragma GCC unroll 8
     for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 2
@@ -260,7 +259,7 @@ void many_rows(const Product& p, int64_t M, Range columns, void* x_rows, void* s
     const BytePanel panel(scratch, p.layout.K);
     constexpr int64_t widest = kTileVectors * kWidth;
     for (int64_t n = columns.begin; n < columns.end; n += widest) {
-        const int64_t count = least(widest, columns.end - n), nv = (count + kWidth - 1) / kWidth;
+        const int64_t count = min(widest, columns.end - n), nv = (count + kWidth - 1) / kWidth;
         const int64_t tail = count - (nv - 1) * kWidth;
         const auto tile = [&]<int MR>(int64_t row) { byte_tile<F, MR>(p, x_rows, row, panel, n, nv, tail); };
         pack_panel<F>(p, n, count, panel);
@@ -282,7 +281,7 @@ void quantize_rows(const Call& call, Range rows, void* to) {
     });
 }
 
-// Whether rows of x are quantized once for all threads; a few each thread quantizes for itself.
+// Whether rows of x are quantized once for all threads. If they are few, each thread quantizes them for itself.
 bool packs(const Call& call) { return has_blocks(call) && call.p.B * call.p.T > kFewRows; }
 
 }  // namespace
@@ -307,28 +306,28 @@ void linear(const Call& call, Range units, void* scratch) {
 size_t linear_blocks_scratch_bytes(const Call& call) {
     if (!has_blocks(call)) return 0;
     const Layout layout(call.p.C);
-    const int64_t few = least(kFewRows, call.p.B * call.p.T) * layout.bytes();
-    return static_cast<size_t>(largest(few, BytePanel::bytes(layout.K)));
+    const int64_t few = min(kFewRows, call.p.B * call.p.T) * layout.bytes();
+    return static_cast<size_t>(max(few, BytePanel::bytes(layout.K)));
 }
 
 size_t linear_blocks_packed_bytes(const Call& call) {
-    return static_cast<size_t>(linear_blocks_pack_units(call) * kTogether * Layout(call.p.C).bytes());
+    return static_cast<size_t>(linear_blocks_pack_units(call) * kRowsPerUnit * Layout(call.p.C).bytes());
 }
 
 int64_t linear_blocks_pack_units(const Call& call) {
-    return packs(call) ? round_up(call.p.B * call.p.T, kTogether) / kTogether : 0;
+    return packs(call) ? round_up(call.p.B * call.p.T, kRowsPerUnit) / kRowsPerUnit : 0;
 }
 
 void linear_blocks_prepare(const Call& call, void* scratch) {
     if (has_blocks(call) && !packs(call)) quantize_rows(call, {0, call.rows()}, scratch);
 }
 
-// Where many rows are paired the last may be alone: nothing is made of what the other holds.
+// With an odd number of rows, the last pair has only one; results of the other row are not used.
 void linear_blocks_pack(const Call& call, Range units, void* packed) {
     const Product p(call);
-    const Range rows{units.begin * kTogether, least(units.end * kTogether, call.rows())};
+    const Range rows{units.begin * kRowsPerUnit, min(units.end * kRowsPerUnit, call.rows())};
     quantize_rows(call, rows, packed);
-    for (int64_t r = rows.begin; kMatrices && call.rows() > kFewRows && r < rows.end; r += kTogether)
+    for (int64_t r = rows.begin; kMatMul && call.rows() > kFewRows && r < rows.end; r += kRowsPerUnit)
         pair_rows(p.layout.row(packed, r).q, p.layout.row(packed, r + 1).q, p.layout.K);
 }
 

@@ -6,7 +6,7 @@ namespace {
 
 constexpr float kInfinity = __builtin_inff();
 
-// Largest of x; NaN or any other element if one of them is NaN.
+// The largest element of x; if there is a NaN, it or any element.
 float row_maximum(const float* x, int64_t n) {
     vf most[4] = {vf(-kInfinity), vf(-kInfinity), vf(-kInfinity), vf(-kInfinity)};
     int64_t i = 0;
@@ -20,7 +20,7 @@ float row_maximum(const float* x, int64_t n) {
 // Index of the first element equal to `value`; 0 if there is none.
 int64_t first_equal(const float* x, int64_t n, float value) {
     for (int64_t block = 0; block < n; block += 64) {  // a branchless loop over each block
-        const int64_t end = least(n, block + 64);
+        const int64_t end = min(n, block + 64);
         int found = 0;
         for (int64_t i = block; i < end; ++i) found |= x[i] == value;
         if (!found) continue;
@@ -30,14 +30,14 @@ int64_t first_equal(const float* x, int64_t n, float value) {
     return 0;
 }
 
-// sum of exp(x - most), in double over blocks so that the error does not grow with n; the terms go to `out` if there is
-// one, which may be x.
+// Sum of exp(x - most), with blocks added in double so that the error does not grow with n. With kStore, the terms go to
+// `out`, which may be x.
 template <bool kStore>
 double sum_of_exp(const float* x, int64_t n, float most, float* out) {
     constexpr int64_t kBlock = 1024;
     double total = 0;
     for (int64_t block = 0; block < n; block += kBlock) {
-        const int64_t end = least(n, block + kBlock);
+        const int64_t end = min(n, block + kBlock);
         vf sum[4] = {vf(0.0f), vf(0.0f), vf(0.0f), vf(0.0f)};
         int64_t i = block;
         for (; i + 4 * kWidth <= end; i += 4 * kWidth)
@@ -61,7 +61,7 @@ double sum_of_exp(const float* x, int64_t n, float most, float* out) {
     return total;
 }
 
-// A row's dlogits = factor (softmax - [v = target]), in place of exp(logits - most), whose sum is `sum`.
+// dlogits = factor (softmax - [v = target]) for one row, in place of exp(logits - most), whose sum is `sum`.
 void row_gradient(float* dlogits, int64_t V, int32_t target, double sum, double factor) {
     const double share = static_cast<double>(dlogits[target]) / sum;  // softmax of the target
     const vf scale(static_cast<float>(factor / sum));

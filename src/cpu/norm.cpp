@@ -1,10 +1,10 @@
-// Layer and root mean square normalization. Formulas: src/ref/norm.cpp.
+// Layer norm and RMS norm. Formulas: src/ref/norm.cpp.
 #include "cpu/vecmath.h"
 
 namespace nib::cpu::NIB_ISA {
 namespace {
 
-// A row of (R,C) to y, with the statistics of its own.
+// Normalizes one row into y, and stores its statistics unless null.
 void norm_row(const float* x, const float* gain, const float* bias, float eps, bool rms, int64_t C, float* y, float* mean,
               float* rstd) {
     float sum[1] = {0.0f};
@@ -66,7 +66,7 @@ template <int N>
     for (int64_t first = 0; first < R; first += kGroup) {
         vf group_gain[N], group_bias[N];
         for (int k = 0; k < N; ++k) group_gain[k] = group_bias[k] = vf(0.0f);
-        for (int64_t r = first; r < least(R, first + kGroup); ++r) {
+        for (int64_t r = first; r < min(R, first + kGroup); ++r) {
             const float *dy = call.input<float>(O::dy) + r * C + column, *x = call.input<float>(O::x) + r * C + column;
             const vf m(mean ? mean[r] : 0.0f), s(rstd[r]);
             for (int k = 0; k < N; ++k) {
@@ -115,7 +115,7 @@ void norm_backward(const Call& call, Range rows, void*) {
 void norm_backward_weight(const Call& call, Range columns, void*) {
     int64_t c = columns.begin;
     for (; columns.end - c >= 4 * kWidth; c += 4 * kWidth) norm_weight_block<4>(call, c, 4 * kWidth);
-    for (; columns.end - c > kWidth; c += 2 * kWidth) norm_weight_block<2>(call, c, least(columns.end - c, 2 * kWidth));
+    for (; columns.end - c > kWidth; c += 2 * kWidth) norm_weight_block<2>(call, c, min(columns.end - c, 2 * kWidth));
     if (c < columns.end) norm_weight_block<1>(call, c, columns.end - c);
 }
 

@@ -1,4 +1,4 @@
-// What the machine can do at most, for `nib bench`: independent fused multiply-adds in registers, and reading memory.
+// Peak rates of the machine: independent fused multiply-adds in registers, and reading memory.
 #include "cpu/simd.h"
 #include "cpu/vecmath.h"
 

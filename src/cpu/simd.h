@@ -27,14 +27,16 @@ using Arch = xsimd::neon64;
 using vf = xsimd::batch<float, Arch>;
 constexpr int64_t kWidth = static_cast<int64_t>(vf::size);
 
+// Our own, since the standard library's are shared inline functions.
 template <class T>
-[[gnu::always_inline]] inline T least(T a, T b) {
+[[gnu::always_inline]] inline T min(T a, T b) {
     return b < a ? b : a;
 }
 template <class T>
-[[gnu::always_inline]] inline T largest(T a, T b) {
+[[gnu::always_inline]] inline T max(T a, T b) {
     return a < b ? b : a;
 }
+/// `n` rounded up to a multiple of `to`.
 [[gnu::always_inline]] inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 [[gnu::always_inline]] inline vf load(const float* p) { return vf::load_unaligned(p); }
@@ -72,7 +74,7 @@ constexpr uint32_t kFirstLanes[32] = {~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0u, ~0
 #endif
 }
 
-// What for_each_vector hands to its body: all lanes, or the first few.
+// The `load` and `store` of for_each_vector: for all lanes, or the first few.
 struct LoadAll {
     template <class T>
     [[gnu::always_inline]] inline vf operator()(const T* p) const {

@@ -16,7 +16,7 @@ int64_t grain(const Call& call) {
         case Op::NormBackwardWeight: return 16;  // columns: whole cache lines
         case Op::Linear:
         case Op::LinearBackward: return call.p.by_columns ? 16 : 8;
-        case Op::LinearBackwardWeight: return 48;  // so that packing x pays
+        case Op::LinearBackwardWeight: return 48;  // so that packing x pays off
         case Op::AdamW:
         case Op::Sgd: return 4096;
         default: return 1;
@@ -38,7 +38,7 @@ size_t scratch_bytes(const Call& call) {
     }
 }
 
-// The weights are packed, or beside weights in blocks the rows of x.
+// What is packed are the weights or, with weights in blocks, the rows of x.
 size_t packed_bytes(const Call& call) {
     const size_t bytes = linear_blocks_packed_bytes(call);
     return bytes > 0 ? bytes : linear_packed_bytes(call);

@@ -1,4 +1,4 @@
-// Weights of any type as floats.
+// Converts weights of any type to floats.
 #include "cpu/block_formats.h"
 #include "cpu/formats.h"
 
@@ -27,7 +27,7 @@ void unpack(DType type, const void* row, int64_t first, int64_t count, float* ou
     with_format(type, [&]<class F>() {
         const uint8_t* blocks = static_cast<const uint8_t*>(row) + first / F::kBlock * F::kBlockBytes;
         for (int64_t i = 0; i < count; i += kChunk, blocks += F::kBytes) {
-            const int64_t values = least(kChunk, count - i);
+            const int64_t values = min(kChunk, count - i);
             uint8_t levels[kChunk];
             float scale[kChunk / 16], offset[kChunk / 16] = {};
             decode_chunk<F>(blocks, values, levels, scale, offset);

@@ -1,10 +1,10 @@
-// Vector arithmetic that xsimd 8.1 lacks, and exp, tanh, erf and the activations with their stated errors. Compiled once
-// per instruction set like simd.h.
+// Vector arithmetic that xsimd 8.1 lacks, and exp, log and the activations with their errors. Compiled once per instruction
+// set like simd.h.
 //
 // Of xsimd 8.1 use +, -, *, comparisons, min, max, abs and select. Its fma is a multiplication and an addition on AVX-512,
-// and on NEON its / and sqrt of floats are approximations: madd, divide and square_root below are the instructions.
+// and on NEON its / and sqrt of floats are approximations: use madd, divide and square_root below.
 //
-// Errors are the largest of dense scans against libm in double, over SSE4.2, AVX2, AVX-512 and NEON.
+// Errors are the largest found by dense scans against libm in double, on SSE4.2, AVX2, AVX-512 and NEON.
 #pragma once
 
 #include "cpu/simd.h"
@@ -67,7 +67,7 @@ namespace nib::cpu::NIB_ISA {
 #endif
 }
 
-/// Combines all lanes, halves first: always in the same order.
+/// Combines all lanes by pairwise halving, always in the same order.
 template <class Combine>
 [[gnu::always_inline]] inline float reduce(vf v, Combine&& combine) {
     for (int64_t half = kWidth / 2; half > 0; half /= 2) {
@@ -132,7 +132,7 @@ template <class Combine>
 }
 
 /// K sums over n elements: body(i, load, sum) adds the terms of elements i, i+1, ... to sum[0..K). In the body, load(p)
-/// acts on the lanes that exist; what a partial vector adds in the others is dropped. The order depends on n only.
+/// reads the lanes that exist; what is added in missing lanes is ignored. The order depends on n only.
 template <int K, class Body>
 [[gnu::always_inline]] inline void add_up(int64_t n, float (&out)[K], Body&& body) {
     constexpr int kChains = 4;
@@ -191,21 +191,7 @@ template <int K, class Body>
 
 /// exp(x): relative error 1e-7; 0 below -87 (where exp is less than 1.7e-38), infinity above 88.7228, NaN for NaN.
 [[gnu::always_inline]] inline vf vexp(vf x) {
-    return vexp_in_range(xsimd::min(vf(89.0f), xsimd::max(vf(-87.3f), x)));  // the order of arguments keeps NaN
-}
-
-/// tanh(x): absolute error 9e-8, relative error 1.5e-7.
-/// 1 - 2 / (exp(2|x|) + 1) with the sign of x, or below 0.625 an odd minimax polynomial.
-[[gnu::always_inline]] inline vf vtanh(vf x) {
-    const vf a = xsimd::abs(x), s = x * x;
-    const vf far = vf(1.0f) - divide(vf(2.0f), vexp_in_range(xsimd::min(vf(20.0f), a + a)) + vf(1.0f));
-    vf p(-5.704988944e-03f);
-    p = madd(p, s, vf(2.063908918e-02f));
-    p = madd(p, s, vf(-5.373971576e-02f));
-    p = madd(p, s, vf(1.333144221e-01f));
-    p = madd(p, s, vf(-3.333328194e-01f));
-    const vf near = madd(p * s, x, x);
-    return xsimd::select(a < vf(0.625f), near, xsimd::select(x < vf(0.0f), vf(0.0f) - far, far));
+    return vexp_in_range(xsimd::min(vf(89.0f), xsimd::max(vf(-87.3f), x)));  // this order of arguments propagates NaN
 }
 
 /// The normal distribution at a = min(|x|, 13): exp(-a^2/2), and the probability beyond, Q(a) = erfc(a / sqrt 2) / 2.
@@ -226,20 +212,6 @@ struct Normal {
     p = madd(p, t, vf(1.169706859e-01f));
     p = madd(p, t, vf(9.827247482e-02f));
     return {a, bell, bell * (p * t)};
-}
-
-/// erf(x): absolute error 1.7e-7. 1 - 2 Q(sqrt 2 |x|) with the sign of x, or below 1 an odd minimax polynomial.
-[[gnu::always_inline]] inline vf verf(vf x) {
-    const vf beyond = normal(x * vf(1.41421356f)).beyond, s = x * x;
-    const vf far = vf(1.0f) - (beyond + beyond);
-    vf p(7.78749106e-05f);
-    p = madd(p, s, vf(-7.99156509e-04f));
-    p = madd(p, s, vf(5.18637900e-03f));
-    p = madd(p, s, vf(-2.68528792e-02f));
-    p = madd(p, s, vf(1.12835651e-01f));
-    p = madd(p, s, vf(-3.76126243e-01f));
-    const vf near = x * madd(p, s, vf(1.12837917e+00f));
-    return xsimd::select(s < vf(1.0f), near, xsimd::select(x < vf(0.0f), vf(0.0f) - far, far));
 }
 
 /// c = x clamped to |x| <= 9.5, where gelu is x or 0 and its derivative 1 or 0 to float accuracy, and exp(-2u),
@@ -276,15 +248,15 @@ struct Gelu {
 /// P(X < x) + x exp(-x^2/2) / sqrt(2 pi): absolute error 2.7e-7.
 [[gnu::always_inline]] inline vf gelu_erf_derivative(vf x) {
     const Normal n = normal(x);
-    const vf d = nmadd(n.a * vf(0.398942280f), n.bell, n.beyond);  // at -|x|; that at |x| is one minus it
+    const vf d = nmadd(n.a * vf(0.398942280f), n.bell, n.beyond);  // at -|x|; at |x| it is 1 - d
     return xsimd::select(x < vf(0.0f), d, vf(1.0f) - d);
 }
 
-/// max(x, 0); NaN gives NaN.
+/// max(x, 0); propagates NaN.
 [[gnu::always_inline]] inline vf relu(vf x) { return xsimd::max(vf(0.0f), x); }
 [[gnu::always_inline]] inline vf relu_derivative(vf x) { return xsimd::select(x > vf(0.0f), vf(1.0f), vf(0.0f)); }
 
-/// x / (1 + exp(-x)): relative error 3e-7 above -80; below that it is as good as 0.
+/// x / (1 + exp(-x)): relative error 3e-7 above -80; below that it is practically 0.
 [[gnu::always_inline]] inline vf silu(vf x) {
     const vf c = xsimd::max(vf(-80.0f), x);
     return divide(c, vf(1.0f) + vexp(vf(0.0f) - c));
@@ -313,7 +285,7 @@ template <Act act>
     return vf(1.0f);
 }
 
-/// Natural logarithm of a positive normal number: relative error 1e-15. NaN and infinity stay what they are.
+/// Natural logarithm of a positive normal number: relative error 1e-15. Returns NaN and infinity as they are.
 /// log(2^n m) = n ln 2 + 2 artanh(s) with s = (m - 1) / (m + 1) and m in [0.75, 1.5).
 [[gnu::always_inline]] inline double natural_log(double x) {
     if (!(x <= 1.7976931348623157e308)) return x;

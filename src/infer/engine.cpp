@@ -8,7 +8,7 @@
 namespace nib {
 namespace {
 
-// Rows of the plans beside the one for a token of each slot: a short prompt, and the steps of a long one.
+// Rows of the plans besides the one for one token of each slot: for short prompts, and for pieces of long ones.
 constexpr int64_t kShort = 16, kLong = 512;
 
 EngineOptions checked(EngineOptions o) {
@@ -102,7 +102,7 @@ void Engine::compile_pass(Pass& pass) {
     pass.plan = compile(std::move(g), backend_);
 }
 
-// The smallest that has room for so many rows, or the largest.
+// The smallest pass with room for this many rows, or the largest.
 Engine::Pass& Engine::pass_for(size_t rows) {
     const auto fits = [&](const Pass& pass) { return static_cast<size_t>(pass.rows) >= rows; };
     auto found = std::find_if(passes_.begin(), passes_.end(), fits);
@@ -132,7 +132,7 @@ void Engine::check_rows(std::span<const EngineRow> rows) {
     }
 }
 
-// Evaluates the first rows, as many as there is room for, and cuts their logits off the front of `logits`.
+// Evaluates as many of the first rows as fit. Writes their logits to the front of `logits`, and advances that.
 size_t Engine::run(Pass& pass, std::span<const EngineRow> rows, std::span<float>& logits) {
     size_t count = 0, wanted = 0;
     for (const EngineRow& row : rows.first(std::min(rows.size(), static_cast<size_t>(pass.rows)))) {

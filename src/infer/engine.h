@@ -1,4 +1,4 @@
-// Running a model: rows of tokens in, logits out, with a cache of keys and values for each text.
+// Runs a model: rows of tokens in, logits out, with a cache of keys and values for each text.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace nib {
 
-/// A token to evaluate: where it stands, and whether the logits after it are wanted.
+/// A token to evaluate: its slot and position, and whether the logits after it are wanted.
 struct EngineRow {
     int32_t token = 0;
     int32_t slot = 0;
@@ -21,16 +21,16 @@ struct EngineRow {
 };
 
 struct EngineOptions {
-    int64_t slots = 1;              // texts that are in the cache side by side
+    int64_t slots = 1;              // texts in the cache at the same time
     DType cache_type = DType::F32;  // of keys and values, F32 or F16
-    int64_t logit_rows = 0;         // with logits in one pass; more take several. 0: as many as slots
+    int64_t logit_rows = 0;         // rows with logits in one pass; more take several passes. 0: as many as slots
 };
 
 /// A model with a cache of N slots, each with room for one text of context() tokens. step() takes rows of any slots: the
-/// prompt of one text, the newest tokens of others. Plans are compiled when they are first needed, or prepared for; after
-/// that a step of at most `slots` rows with logits allocates nothing.
+/// prompt of one text, the newest tokens of others. Plans are compiled on first use or by prepare(); after that, a step of
+/// at most `slots` rows with logits allocates nothing.
 ///
-/// Wrong rows, slots and positions throw Error, before anything has changed.
+/// Wrong rows, slots and positions throw Error before anything changes.
 class Engine {
 public:
     /// `backend` and `weights` must outlive the engine. Error when there is not enough memory.
@@ -39,7 +39,7 @@ public:
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
-    /// Bytes of keys and values in so many slots.
+    /// Bytes of the keys and values of this many slots.
     static double cache_bytes(const ModelConfig& config, int64_t slots, DType cache_type = DType::F32);
 
     int64_t slots() const { return options_.slots; }
@@ -48,31 +48,31 @@ public:
     /// Tokens in a slot.
     int64_t length(int64_t slot) const;
 
-    /// Compiles what a step of so many rows needs.
+    /// Compiles the plans that a step of this many rows needs.
     void prepare(int64_t rows);
 
     /// Evaluates rows and returns the logits (n,V) of the n that want them, in the order of the rows; valid until the next
     /// step. A row sees the tokens before it in its slot and itself. Rows of one slot are in order of position, without
-    /// gaps, and the first is at most at length(slot): at less, what the slot had from there on is forgotten.
+    /// gaps, and the first is at most at length(slot); if it is below, the slot is truncated there.
     std::span<const float> step(std::span<const EngineRow> rows);
     /// Appends tokens (one at least) to a slot; the logits (V) after the last of them.
     std::span<const float> append(int64_t slot, std::span<const int32_t> tokens);
 
-    /// Makes slot `to` the first `count` tokens of slot `from`.
+    /// Replaces the contents of slot `to` by the first `count` tokens of slot `from`.
     void copy(int64_t from, int64_t to, int64_t count);
-    /// Forgets what a slot had from position `length` on.
+    /// Drops the tokens of a slot from position `length` on.
     void truncate(int64_t slot, int64_t length);
     /// Empties all slots.
     void reset() { lengths_.assign(lengths_.size(), 0); }
 
 private:
-    // A plan for up to so many rows, of which up to so many want logits.
+    // A plan for up to `rows` rows, of which up to `logit_rows` want logits.
     struct Pass {
         int64_t rows = 0, logit_rows = 0;  // R, L
         Plan plan;
         TokenInputs tokens;
         Tensor slots, spans;  // inputs (1,R), (1,R,2)
-        Tensor wanted;        // input (L): the numbers of the rows that want logits; of one row: none
+        Tensor wanted;        // input (L): indices of the rows that want logits; a plan of one row has none
         Tensor logits;        // (1,L,V)
     };
 
@@ -92,7 +92,7 @@ private:
     int cache_buffer_ = -1;
     std::vector<Pass> passes_;         // by number of rows
     std::vector<int64_t> lengths_;     // by slot
-    std::vector<int64_t> next_;        // by slot, within a step: the position of its next row; -1: it had none
+    std::vector<int64_t> next_;        // by slot, within a step: the position of its next row; -1: no row yet
     std::vector<EngineRow> appended_;  // by append()
     std::vector<Copy> copies_;         // by copy()
     std::vector<float> logits_;        // (n,V), for the caller

@@ -8,7 +8,7 @@
 namespace nib {
 namespace {
 
-constexpr int64_t kRows = 4096, kMaxBatch = 64;  // of a batch, when the caller leaves it to us
+constexpr int64_t kRows = 4096, kMaxBatch = 64;  // of a batch, if the caller does not choose
 
 }  // namespace
 
@@ -53,14 +53,14 @@ bool Evaluator::next(Window& w) const {
     return w.text < ends_.size();
 }
 
-// How many windows there are, counted up to `most`.
+// The number of windows, at most `most`.
 int64_t Evaluator::windows(int64_t most) const {
     int64_t count = 1;
     for (Window w; count < most && next(w);) ++count;
     return count;
 }
 
-// Rows of a window and which tokens they predict; those that an earlier window has predicted are ignored.
+// The rows of a window and their targets; targets that an earlier window has predicted are ignored.
 void Evaluator::read_window(const Reader& read, const Window& w, std::span<int32_t> ids, std::span<int32_t> targets) const {
     const int64_t tokens = std::min(time_ + 1, size(w) - w.at);  // of the window
     std::vector<int32_t> text(static_cast<size_t>(tokens));

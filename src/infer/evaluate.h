@@ -17,7 +17,7 @@ namespace nib {
 struct Evaluation {
     int64_t tokens = 0;
     double loss_sum = 0;  // cross-entropy in nats
-    int64_t correct = 0;  // the most probable token was the right one
+    int64_t correct = 0;  // tokens that were the most probable ones
     double loss() const { return loss_sum / static_cast<double>(tokens); }
     double accuracy() const { return static_cast<double>(correct) / static_cast<double>(tokens); }
 };
@@ -32,11 +32,11 @@ struct EvaluationOptions {
 /// after its first from those before them in the window, so that every token of the text but the first is predicted exactly
 /// once.
 ///
-/// With a stride they are those of Hugging Face's guide to perplexity: T tokens, each window `stride` tokens after the
-/// last, and of each only what was not predicted before counts, which is its last `stride` tokens. With a stride of T the
-/// first token of every window is predicted by none.
+/// With a stride, they are those of Hugging Face's guide to perplexity: T tokens, each window `stride` tokens after the
+/// last. Only what was not predicted before counts, the last `stride` tokens of each. With a stride of T, the first token
+/// of every window is not predicted at all.
 ///
-/// Several texts are measured each by itself: no window reaches from one into the next.
+/// Texts are measured separately: no window reaches from one into the next.
 class Evaluator {
 public:
     /// For texts that end at these numbers of tokens, counted from the beginning of the first; each has 2 at least.
@@ -53,7 +53,7 @@ public:
 private:
     struct Window {
         size_t text = 0;
-        int64_t begin = 0, at = 0;  // of the text, of the window in it
+        int64_t begin = 0, at = 0;  // first token of the text; of the window, within the text
     };
     int64_t size(const Window& w) const { return ends_[w.text] - w.begin; }  // of its text
     bool next(Window& w) const;

@@ -15,8 +15,8 @@ using Clock = std::chrono::steady_clock;
 
 double seconds(Clock::time_point from, Clock::time_point to) { return std::chrono::duration<double>(to - from).count(); }
 
-constexpr size_t kCharacterTokens = 8;  // more than a character can be made of
-constexpr int64_t kReserved = 1 << 16;  // tokens of output; a longer one grows as it comes
+constexpr size_t kCharacterTokens = 8;  // more than a character can have
+constexpr int64_t kReserved = 1 << 16;  // tokens of output; longer output reallocates
 
 // One continuation of the prompt, in the slot of its number.
 struct Stream {
@@ -38,7 +38,7 @@ public:
           sampler_(options.sampler, engine.vocab()),
           logits_(static_cast<size_t>(engine.vocab())) {
         result_.samples.resize(static_cast<size_t>(engine.slots()));
-        // The token that begins a text is none of its text.
+        // The token that begins a text is not part of the text.
         const bool only_begun = prompt.size() == 1 && prompt[0] == tokenizer.begin_token();
         DecodeState decoding;
         decoding.begun = prompt.size() > kCharacterTokens;
@@ -73,10 +73,10 @@ public:
     }
 
 private:
-    // Tokens that a sample evaluates when its context is full: of the half that stays, and the one that did not fit.
+    // Tokens that a sample evaluates when its context is full: the half that stays, and the one that did not fit.
     int64_t kept() const { return options_.overflow == Overflow::Half ? engine_.context() / 2 + 1 : engine_.context(); }
 
-    // Compiles and reserves all that is needed, so that nothing is allocated after the first token.
+    // Compiles plans and reserves memory, so that nothing is allocated after the first token.
     void reserve(int64_t prompt_tokens) {
         const int64_t samples = engine_.slots();
         int64_t rows = samples;
@@ -86,7 +86,7 @@ private:
         rows_.reserve(static_cast<size_t>(rows));
     }
 
-    // Evaluates the prompt once, for all samples, and begins each.
+    // Evaluates the prompt once for all samples, and chooses the first token of each.
     void read(std::span<const int32_t> prompt) {
         engine_.reset();
         const std::span<const float> logits = engine_.append(0, prompt);
@@ -97,8 +97,8 @@ private:
         }
     }
 
-    // The newest token of each sample that goes on, after those it still sees where its context was full. Returns whether
-    // there is any such sample.
+    // Evaluates the newest token of each unfinished sample, preceded by those that it still sees if its context was full.
+    // Returns whether there is any such sample.
     bool evaluate() {
         rows_.clear();
         for (size_t s = 0; s < streams_.size(); ++s) {
@@ -119,7 +119,7 @@ private:
         return !rows_.empty();
     }
 
-    // Token number i of each sample that goes on.
+    // Chooses token i of each unfinished sample.
     void choose(int64_t i) {
         size_t row = 0;
         for (size_t s = 0; s < streams_.size(); ++s)
@@ -142,7 +142,7 @@ private:
         result_.samples[s].stopped = stream.done;
     }
 
-    // Shows what was held back.
+    // Ends a sample and shows the text that was held back.
     void end(size_t s) {
         Stream& stream = streams_[s];
         if (!stream.done) show(s, stream.stop.push(stream.characters.finish()) + stream.stop.finish());
@@ -158,11 +158,11 @@ private:
     const GenerateOptions& options_;
     const TextSink& sink_;
     Sampler sampler_;
-    std::vector<size_t> never_;  // chosen: ids without a token
+    std::vector<size_t> never_;  // ids without a token, which are never chosen
     std::vector<Stream> streams_;
     std::vector<EngineRow> rows_;         // of a step
-    std::span<const float> chosen_from_;  // (n,V): logits of the n samples that go on
-    std::vector<float> logits_;           // (V) of the sample whose turn it is
+    std::span<const float> chosen_from_;  // (n,V): logits of the n unfinished samples
+    std::vector<float> logits_;           // (V) of the current sample
     GenerateResult result_;
 };
 

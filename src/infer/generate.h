@@ -1,4 +1,4 @@
-// Letting a model write: prompt in, text out as it comes.
+// Generates text: prompt in, text out as it comes.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,10 @@
 
 namespace nib {
 
-/// What a sample does whose context is full.
+/// What a sample does when its context is full.
 enum class Overflow {
-    Half,   // drops the oldest half of what it sees, and evaluates the rest again
-    Slide,  // sees the last context-full of tokens at each step, all evaluated again, as minGPT does: slow
+    Half,   // drops the older half of its context, and evaluates the rest again
+    Slide,  // sees the last tokens that fit at each step, all evaluated again, as in minGPT: slow
     Stop,   // ends
 };
 
@@ -26,7 +26,7 @@ struct GenerateOptions {
     Overflow overflow = Overflow::Half;
     int64_t count = 300;            // tokens of each sample, at most
     std::vector<std::string> stop;  // a sample ends before the first of these in its output
-    int32_t end = -1;               // or at this token; -1: none
+    int32_t end = -1;               // and at this token; -1: none
 };
 
 /// UsageError that names the first option which makes no sense. generate() checks them, too.
@@ -35,22 +35,22 @@ void check_options(const GenerateOptions& options);
 struct GenerateResult {
     struct Sample {
         std::vector<int32_t> ids;  // generated
-        bool stopped = false;      // by a stop string or the end token, which is the last of `ids` and not shown
-        bool full = false;         // by its context, with Overflow::Stop
+        bool stopped = false;      // by a stop string, or by the end token, which is the last of `ids` and not shown
+        bool full = false;         // ended by a full context, with Overflow::Stop
     };
     std::vector<Sample> samples;
-    int64_t prompt_tokens = 0;   // evaluated; the beginning of a prompt longer than the context is not
+    int64_t prompt_tokens = 0;   // evaluated, at most the context
     int64_t decoded_tokens = 0;  // of all samples, after the first of each
-    double prompt_seconds = 0;   // until the first token of each sample was there
+    double prompt_seconds = 0;   // until each sample had its first token
     double decode_seconds = 0;   // after that
 };
 
 /// Receives text that continues sample `sample`: whole UTF-8 characters, never empty.
 using TextSink = std::function<void(size_t sample, std::string_view text)>;
 
-/// Writes one sample in each slot of `engine`, which it empties first. Of a prompt (one token at least) longer than the
-/// context its end is read. Sample s is the same whatever the number of samples, up to rounding. A character that the
-/// prompt's last tokens begin comes with the text that completes it. Error when options or the prompt make no sense.
+/// Generates one sample in each slot of `engine`, which it empties first. The prompt has at least one token; if it is
+/// longer than the context, only its end is read. Sample s does not depend on the number of samples, up to rounding. If the
+/// prompt ends within a character, the text begins with that character. Error when options or the prompt make no sense.
 GenerateResult generate(Engine& engine, const Tokenizer& tokenizer, std::span<const int32_t> prompt,
                         const GenerateOptions& options, const TextSink& sink);
 

@@ -69,9 +69,9 @@ void Sampler::keep_top_k(size_t k) {
     candidates_.resize(k);
 }
 
-// Keeps each token that those before it leave below p.
+// Keeps each token whose predecessors together have less than p.
 void Sampler::keep_top_p(double sum) {
-    // All tokens below (1 - p) / V together have less than 1 - p, so they need not be sorted.
+    // All tokens below (1 - p) / V together have less than 1 - p, so they are dropped without sorting them.
     const double least = (1 - options_.top_p) / static_cast<double>(candidates_.size()) * sum * 0.999;
     std::erase_if(candidates_, [&](const Candidate& c) { return c.probability < least; });
     std::sort(candidates_.begin(), candidates_.end(), more_probable);
@@ -101,7 +101,7 @@ std::span<const Candidate> Sampler::probabilities(std::span<const float> logits,
     const auto k = static_cast<size_t>(options_.top_k);
     if (k > 0 && k < candidates_.size()) keep_top_k(k);
     if (options_.top_p < 1) keep_top_p(total(candidates_));
-    // The most probable token has weight 1. Weights of 0 are below the range of numbers.
+    // The most probable token has weight 1. Weights of 0 have underflowed.
     std::erase_if(candidates_, [&](const Candidate& c) { return c.probability == 0 || c.probability < options_.min_p; });
     const double sum = total(candidates_);
     for (Candidate& c : candidates_) c.probability /= sum;

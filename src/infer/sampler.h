@@ -1,4 +1,4 @@
-// Choosing the next token from a model's logits.
+// Chooses the next token from a model's logits.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct SamplerOptions {
 /// UsageError that names the first option which makes no sense.
 void check_options(const SamplerOptions& options);
 
-/// A uniform number in [0,1) from `seed` alone: number `position` of sample `sample`, the same on every machine.
+/// Uniform number `position` of sample `sample`, in [0,1), from the seed alone: the same on every machine.
 double sample_uniform(uint64_t seed, uint32_t sample, uint64_t position);
 
 class Sampler {
@@ -33,9 +33,9 @@ public:
         int32_t id;
         double probability;
     };
-    /// The distribution that sample() draws from: every token that can be chosen once, the most probable first if top_k or
-    /// top_p sorted them; sums to 1. Valid until the next call. `history` is all tokens so far, `logits` one per token of
-    /// the vocabulary. Error when the logits are not numbers or tokens are missing.
+    /// The distribution that sample() draws from: each token that can be chosen, sorted by decreasing probability if top_k
+    /// or top_p are on; sums to 1. Valid until the next call. `history` is all tokens so far, `logits` one per token of the
+    /// vocabulary. Error when the logits are not numbers or tokens are missing.
     std::span<const Candidate> probabilities(std::span<const float> logits, std::span<const int32_t> history);
 
     /// Draws token `position` of sample `sample`.
@@ -47,7 +47,7 @@ private:
     void keep_top_p(double sum);
 
     SamplerOptions options_;
-    std::vector<Candidate> candidates_;  // first with logits, then with weights, at last with probabilities
+    std::vector<Candidate> candidates_;  // with logits, then weights, finally probabilities
     std::vector<char> seen_;             // by token, all 0 between calls
 };
 

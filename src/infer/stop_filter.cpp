@@ -20,7 +20,7 @@ std::string StopFilter::push(std::string_view piece) {
     stopped_ = end != std::string::npos;
     if (!stopped_) {
         end = held_.size();
-        for (const std::string& s : strings_)  // the longest end of the text that is a beginning of a stop string
+        for (const std::string& s : strings_)  // the longest suffix of the text that is a prefix of a stop string
             for (size_t n = std::min(s.size() - 1, held_.size()); n > held_.size() - end; --n)
                 if (std::string_view(held_).substr(held_.size() - n) == std::string_view(s).substr(0, n))
                     end = held_.size() - n;

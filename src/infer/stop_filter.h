@@ -12,10 +12,10 @@ public:
     /// Error when a string is empty.
     explicit StopFilter(std::vector<std::string> strings);
 
-    /// The text that can be shown with this piece: everything up to the first stop string, except an end that may become
-    /// one. After a stop string: nothing.
+    /// Adds a piece and returns the text that can now be shown: everything up to the first stop string, without a suffix
+    /// that may become one. Nothing after a stop string.
     std::string push(std::string_view piece);
-    /// Ends the text: what was held back.
+    /// Ends the text; returns what was held back.
     std::string finish();
     bool stopped() const { return stopped_; }
 

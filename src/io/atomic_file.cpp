@@ -16,21 +16,21 @@
 namespace nib {
 namespace {
 
-// Written in pieces of a large page, each at a multiple of it: file systems that can (ext4 since Linux 6.16) then keep the
-// file in large pages, from which mapped weights are read some 15 % faster.
+// Writes are aligned and of the size of a large page: file systems that can (ext4 since Linux 6.16) then cache the file in
+// large pages, from which mapped weights are read some 15 % faster.
 constexpr size_t kBufferBytes = size_t{2} << 20;
-constexpr size_t kLargestWrite = size_t{1} << 30;  // Linux caps one write(2) just below 2 GiB
+constexpr size_t kMaxWriteBytes = size_t{1} << 30;  // Linux caps one write(2) just below 2 GiB
 
 void check_destination(const std::string& path) {
     if (path.empty()) fail("cannot write a file: its name is empty");
     struct stat status;
-    if (stat(path.c_str(), &status) != 0) return;  // nothing there, or a reason that opening will report
+    if (stat(path.c_str(), &status) != 0) return;  // missing, or opening it will report the reason
     if (S_ISDIR(status.st_mode)) fail("%s: cannot write: is a folder", printable(path).c_str());
     if (!S_ISREG(status.st_mode)) fail("%s: cannot write: is not a regular file", printable(path).c_str());
 }
 
-// Opens or creates the file `name` and locks it; messages are about `path`. The lock is advisory and keeps two runs with
-// the same output apart; file systems without locks go without.
+// Opens or creates the file `name` and locks it; messages are about `path`. The lock is advisory and keeps two runs from
+// writing the same output. File systems without locks do without.
 int open_locked(const std::string& name, const std::string& path, const char* taken) {
     for (;;) {
         const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
@@ -51,8 +51,7 @@ int open_locked(const std::string& name, const std::string& path, const char* ta
     }
 }
 
-// Makes the entry of `path` in its folder durable. Returns an errno value, 0 when done or when the system has no such
-// thing.
+// Makes the entry of `path` in its folder durable. Returns an errno value, 0 on success or where folders cannot be synced.
 int sync_folder_of(const std::string& path) {
     const size_t slash = path.rfind('/');
     const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
@@ -133,7 +132,7 @@ void AtomicFile::sync_folder() const {
 
 void AtomicFile::write_through(std::span<const std::byte> bytes) {
     while (!bytes.empty()) {
-        const ssize_t written = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kLargestWrite));
+        const ssize_t written = ::write(descriptor_, bytes.data(), std::min(bytes.size(), kMaxWriteBytes));
         if (written < 0 && errno == EINTR) continue;
         if (written < 0) fail_and_discard("cannot write", errno);
         bytes = bytes.subspan(static_cast<size_t>(written));
@@ -156,7 +155,7 @@ FileLock::FileLock(std::string name, const std::string& path, const char* taken)
     const int descriptor = open_locked(name_, path, taken);
     struct stat status;
     if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size != 0) {
-        close(descriptor);  // somebody's file: it stays
+        close(descriptor);  // not ours, so it stays
         fail("%s: is in the way of a lock that nib keeps under this name; move it", printable(name_).c_str());
     }
     descriptor_ = descriptor;

@@ -1,8 +1,8 @@
 // Files that appear complete or not at all.
 //
-// An AtomicFile writes to a temporary name beside its path, syncs it and renames it, so that a reader, a full disk or a
-// kill at any instant meets the old file or the new one and nothing between. A leftover of a killed run is replaced by the
-// next. A FileLock keeps two processes apart that would write the same files.
+// An AtomicFile writes to a temporary name beside its path, syncs it and renames it: readers always find the old file or
+// the new one, even after a full disk or a kill. The next run replaces what a killed one left. A FileLock keeps two
+// processes from writing the same files.
 #pragma once
 
 #include <cstddef>
@@ -15,9 +15,9 @@ namespace nib {
 
 class AtomicFile {
 public:
-    /// Creates the temporary file. Error when the folder cannot be written, `path` is there but not a regular file, or
-    /// another process is writing the same file right now. Any Error, from here or from the calls below, names the path
-    /// and the system's reason, removes the temporary file and leaves an existing file at `path` as it was.
+    /// Creates the temporary file. Error when the folder cannot be written, `path` exists and is not a regular file, or
+    /// another process is writing the same file. Any Error, from here or from the calls below, names the path and the
+    /// system's reason, removes the temporary file and leaves an existing file at `path` as it was.
     explicit AtomicFile(std::string path);
     /// Removes the temporary file unless publish() has succeeded.
     ~AtomicFile();
@@ -25,7 +25,7 @@ public:
     AtomicFile(const AtomicFile&) = delete;
     AtomicFile& operator=(const AtomicFile&) = delete;
 
-    /// Appends `bytes`. Small pieces are gathered.
+    /// Appends `bytes`. Small pieces are buffered.
     void write(std::span<const std::byte> bytes);
 
     /// Makes all bytes durable under the temporary name; nothing is visible at path() yet and nothing more can be written.
@@ -35,8 +35,8 @@ public:
     /// Finishes if needed, then gives the file its name at path(), durably.
     void publish();
 
-    /// Publishes two files that belong together, finishing both before. Error before the first has its name leaves neither;
-    /// after that the second keeps its temporary file, complete, and the reader can give it its name.
+    /// Publishes two files that belong together, after finishing both. An Error before the first is renamed leaves neither;
+    /// after that, the second keeps its complete temporary file, which the reader can rename.
     static void publish_pair(AtomicFile& first, AtomicFile& second);
 
     const std::string& path() const { return path_; }
@@ -59,12 +59,12 @@ private:
     bool keep_ = false;  // the temporary file outlives errors
 };
 
-/// An empty file that says, while it is locked, that this process has the files beside it; removed at the end. One that a
-/// kill leaves behind is nobody's, since the system has released its lock.
+/// An empty file whose lock reserves the files beside it for this process; removed at the end. One that a kill leaves
+/// behind reserves nothing, since the system has released its lock.
 class FileLock {
 public:
-    /// Locks the file `name`. Error, about `path`, that says `taken` when another process has it, or the system's reason
-    /// when it cannot be created.
+    /// Locks the file `name`. Error, about `path`, with the text `taken` when another process holds the lock, or with the
+    /// system's reason when the file cannot be created.
     FileLock(std::string name, const std::string& path, const char* taken);
     ~FileLock();
 

@@ -19,9 +19,9 @@ namespace fs = std::filesystem;
 
 constexpr const char* kWeightFiles[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
                                         "pytorch_model.bin.index.json", "model.pt"};
-constexpr size_t kMostNames = 10000;
+constexpr size_t kMaxNames = 10000;
 
-// What else a folder may hold, the most telling first: how the name of a file begins and ends, what it is, and what to do.
+// What else a folder may be, recognized by how the name of a file begins and ends, and what to do with it.
 struct Kind {
     std::string_view begin, end;
     const char *what, *advice;
@@ -31,14 +31,14 @@ constexpr const char* kMerge = "merge it into its base model (PEFT: merge_and_un
 constexpr const char* kMegatron = "convert it with the script in transformers' models/megatron_gpt2";
 constexpr const char* kOtherWeights = "nib reads safetensors and PyTorch files";
 
-// Whatever other files there are.
-constexpr Kind kTelling[] = {
+// Recognized whatever other files there are.
+constexpr Kind kDecisive[] = {
     {"adapter_config", ".json", "a LoRA adapter",          kMerge         },
     {"adapter_model",  "",      "a LoRA adapter",          kMerge         },
     {"",               ".gguf", "a model in nib's format", "use that file"},
 };
 
-// Where no file seems to be one of PyTorch or safetensors.
+// Recognized only if no file seems to be of PyTorch or safetensors.
 constexpr Kind kForeign[] = {
     {"zero_to_fp32",                  ".py",         "a DeepSpeed checkpoint",              "gather its weights with zero_to_fp32.py"                             },
     {"latest_checkpointed_iteration", ".txt",        "a Megatron-LM checkpoint",            kMegatron                                                             },
@@ -53,14 +53,14 @@ constexpr Kind kForeign[] = {
 };
 
 // What a training run leaves beside the weights.
-constexpr std::string_view kOfTraining[] = {"optimizer", "scheduler",     "training_args",
-                                            "rng_state", "random_states", "scaler"};
+constexpr std::string_view kTrainingFiles[] = {"optimizer", "scheduler",     "training_args",
+                                               "rng_state", "random_states", "scaler"};
 constexpr std::string_view kWeightEndings[] = {".safetensors", ".pt", ".pth", ".bin", ".ckpt"};
 
 std::vector<std::string> names_in(const std::string& folder) {
     std::vector<std::string> names;
     std::error_code error;
-    for (fs::directory_iterator at(folder, error), end; !error && at != end && names.size() < kMostNames;
+    for (fs::directory_iterator at(folder, error), end; !error && at != end && names.size() < kMaxNames;
          at.increment(error)) {
         names.push_back(at->path().filename().string());
     }
@@ -72,7 +72,7 @@ bool may_be_weights(const std::string& name) {
     const auto contains = [&](std::string_view part) { return name.find(part) != name.npos; };
     const auto ends = [&](std::string_view end) { return name.ends_with(end); };
     return std::any_of(std::begin(kWeightEndings), std::end(kWeightEndings), ends) &&
-           std::none_of(std::begin(kOfTraining), std::end(kOfTraining), contains);
+           std::none_of(std::begin(kTrainingFiles), std::end(kTrainingFiles), contains);
 }
 
 bool holds_script(const fs::path& path) {
@@ -83,7 +83,7 @@ bool holds_script(const fs::path& path) {
     }
 }
 
-// A file that may have the weights under another name; "" when there is none.
+// A file that may hold the weights under another name; "" if there is none.
 std::string other_weights(const fs::path& folder, const std::vector<std::string>& names) {
     std::vector<std::string> files;
     std::copy_if(names.begin(), names.end(), std::back_inserter(files), may_be_weights);
@@ -99,7 +99,7 @@ std::string other_weights(const fs::path& folder, const std::vector<std::string>
     return first + ": name that file";
 }
 
-// A folder in it that has weights, of checkpoint-500 and checkpoint-1000 the later one: "" when there is none.
+// A subfolder with weights, of checkpoint-500 and checkpoint-1000 the latter; "" if there is none.
 std::string inner_folder(const fs::path& folder, std::vector<std::string> names) {
     std::error_code error;
     std::stable_sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return a.size() < b.size(); });
@@ -124,10 +124,10 @@ std::string describe(std::span<const Kind> kinds, const std::vector<std::string>
     return "";
 }
 
-// What the folder holds and what to do with it; "" when it is nothing that nib knows.
+// What the folder holds and what to do with it; "" if nib recognizes nothing.
 std::string contents(const fs::path& folder) {
     const std::vector<std::string> names = names_in(folder.string());
-    std::string found = describe(kTelling, names);
+    std::string found = describe(kDecisive, names);
     if (found.empty()) found = other_weights(folder, names);
     if (found.empty()) found = describe(kForeign, names);
     return found.empty() ? inner_folder(folder, names) : found;

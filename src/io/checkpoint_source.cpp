@@ -23,13 +23,12 @@ using ShardMap = std::vector<std::pair<std::string, std::string>>;
 
 constexpr std::string_view kIndexEnding = ".index.json";
 
-// Ends of the names of tensors that are often the embedding, too: an index may list them although they were not saved
-// twice.
+// How the names of tensors end that are often tied to the embedding: an index may list them although they were not saved.
 constexpr std::string_view kOftenTied[] = {
     "lm_head.weight",           "lm_head.decoder.weight", "predictions.decoder.weight",
     "predictions.decoder.bias", "embed_tokens.weight",    "embed_out.weight"};
 
-// {"metadata": {...}, "weight_map": {"tensor": "file", ...}}; everything but the map is passed over.
+// {"metadata": {...}, "weight_map": {"tensor": "file", ...}}; everything but the map is skipped.
 class IndexEvents : public JsonEvents {
 public:
     explicit IndexEvents(const std::string& file) : JsonEvents(file) {}
@@ -76,7 +75,7 @@ private:
         --depth_;
         return true;
     }
-    // A value that is no entry of the map; the map itself has to be an object.
+    // A value outside the map; the map itself has to be an object.
     bool value(const char* what) {
         if (depth_ == 0 || (at_map_ && depth_ <= 2)) unexpected(what);
         return true;
@@ -96,7 +95,7 @@ std::string_view text_of(std::span<const std::byte> bytes) {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// Files that are neither zip archive nor safetensors but known for what they are; otherwise returns.
+// Error for a known format that is neither a zip archive nor safetensors; otherwise returns.
 void refuse_known_format(std::string_view text, const std::string& file) {
     const auto starts = [&](std::string_view magic) { return text.starts_with(magic); };
     const char* what = nullptr;
@@ -195,7 +194,7 @@ void CheckpointSource::add_file(const std::string& path, bool single) {
 void CheckpointSource::add_shards(const std::string& index) {
     const ShardMap map = parse_shard_index(text_of(MappedFile(index).bytes()), index);
     std::set<std::string> shards;
-    std::vector<std::string_view> homes;  // of each tensor
+    std::vector<std::string_view> homes;  // the shard that each tensor is in
     for (const auto& [tensor, shard] : map) shards.insert(shard);
     for (const std::string& shard : shards) {
         const fs::path path = fs::path(index).parent_path() / shard;
@@ -209,7 +208,7 @@ void CheckpointSource::add_shards(const std::string& index) {
     check_shards(index, map, homes);
 }
 
-// Checks against the index in which files (`homes`) the tensors are.
+// Checks that the tensors are in the files that the index says; `homes` are those that they are in.
 void CheckpointSource::check_shards(const std::string& index, const ShardMap& map,
                                     const std::vector<std::string_view>& homes) {
     for (const auto& [name, shard] : map) {

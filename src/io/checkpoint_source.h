@@ -1,5 +1,5 @@
-// Somebody else's model, whatever form its weights have: a folder as on the Hugging Face hub, a safetensors file, a PyTorch
-// checkpoint or a file of llama2.c.
+// A model of another program: a folder as on the Hugging Face hub, a safetensors file, a PyTorch checkpoint or a file of
+// llama2.c.
 #pragma once
 
 #include <string>
@@ -20,24 +20,25 @@ public:
     /// and the tensor.
     static CheckpointSource open(const std::string& path);
 
-    /// In the order of the file; several files one after the other. Names are as in the files, with whatever prefixes.
+    /// In file order, the files in turn. Names are as in the files, prefixes included.
     const std::vector<SourceTensor>& tensors() const { return tensors_; }
     /// The tensor called `name`; find: nullptr when there is none, tensor: Error.
     const SourceTensor* find(std::string_view name) const;
     const SourceTensor& tensor(std::string_view name) const;
 
-    /// Gives back the memory of a tensor that has been used; it comes from the file again if it is needed.
+    /// Releases the memory of a tensor that has been used; it is read from the file again if needed.
     void release(const SourceTensor& tensor) const {
         for (const MappedFile& file : files_) file.release(tensor.data);
     }
 
-    /// What else a PyTorch checkpoint holds (`model_args`, `config`, ...): nullptr unless it is a single file of that kind.
+    /// Everything in a PyTorch checkpoint (`model_args`, `config`, ...); nullptr unless the source is a single file of that
+    /// kind.
     const PickleValue* root() const { return has_root_ ? &pickle_.root() : nullptr; }
 
-    /// Sizes that a file says before its tensors (io/llama2c.h), by that program's names; empty for all others.
+    /// Sizes in the header of a llama2.c file, by llama2.c's names (io/llama2c.h); empty for all others.
     const std::vector<std::pair<std::string, int64_t>>& header() const { return header_; }
 
-    /// What a user should know of how the tensors were found, a line each.
+    /// What the user should know about how the tensors were found, a line each.
     const std::vector<std::string>& notes() const { return notes_; }
 
     /// The path that was opened, and the files with weights.

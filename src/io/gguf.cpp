@@ -1,4 +1,4 @@
-// What is common to reading and writing GGUF files, and the typed access to metadata. Parsing is in gguf_reader.cpp.
+// Shared by reading and writing GGUF files, and typed access to metadata. Parsing is in gguf_reader.cpp.
 #include "io/gguf.h"
 
 #include <algorithm>
@@ -69,8 +69,8 @@ uint64_t checked_tensor_bytes(const std::string& where, DType type, std::span<co
     const DTypeInfo* info = dtype_info(type);
     if (info == nullptr)
         fail("%s: has element type number %" PRIu32 ", which nib does not know", where.c_str(), uint32_t(type));
-    if (shape.empty() || shape.size() > gguf::kMostDimensions) {
-        fail("%s: has %zu dimensions, expected 1 to %zu", where.c_str(), shape.size(), gguf::kMostDimensions);
+    if (shape.empty() || shape.size() > gguf::kMaxDimensions) {
+        fail("%s: has %zu dimensions, expected 1 to %zu", where.c_str(), shape.size(), gguf::kMaxDimensions);
     }
     int64_t elements = 1;
     for (const int64_t dimension : shape) {

@@ -32,9 +32,9 @@ using GgufVariant =
                  std::vector<uint32_t>, std::vector<int32_t>, std::vector<float>, std::vector<bool>,
                  std::vector<std::string>, std::vector<uint64_t>, std::vector<int64_t>, std::vector<double>>;
 
-/// A metadata value: every type of the format except arrays of arrays. Scalars stand in the order of their type numbers
-/// (0..12 without 9, which is "array"), arrays follow in the same order; reader and writer lean on that. Copies and the
-/// like of so many types are compiled once, in gguf.cpp: elsewhere they would cost every file that includes this seconds.
+/// A metadata value: every type of the format except arrays of arrays. Scalars are in the order of their type numbers
+/// (0..12 without 9, which is "array"), arrays follow in the same order; reader and writer rely on that. Copying and the
+/// like are compiled once, in gguf.cpp: for so many types they would add seconds to every file that includes this.
 struct GgufValue : GgufVariant {
     using GgufVariant::GgufVariant;
     GgufValue(const GgufValue&);
@@ -45,7 +45,7 @@ struct GgufValue : GgufVariant {
     bool operator==(const GgufValue& other) const;
 };
 
-/// The type of a value as a person reads it: "u32", "string", "array of f32".
+/// The type of a value for people: "u32", "string", "array of f32".
 std::string gguf_type_name(const GgufValue& value);
 
 struct GgufEntry {
@@ -57,7 +57,7 @@ struct GgufTensor {
     std::string name;
     DType type;
     std::vector<int64_t> shape;       // outermost first, 1 to 4 dimensions, all positive
-    std::span<const std::byte> data;  // in the file's memory, aligned as the file says (32 bytes unless it says otherwise)
+    std::span<const std::byte> data;  // in the file's memory, aligned as the file says (by default to 32 bytes)
 };
 
 /// Bytes of a tensor of untrusted shape (outermost first). Error, beginning with `where`, when the type is unknown to nib,
@@ -70,7 +70,7 @@ class GgufFile {
 public:
     /// Maps and reads the file at `path`.
     static GgufFile open(const std::string& path);
-    /// Reads a file that lies in memory, which must outlive the result; `name` stands for the path in messages.
+    /// Reads a file in memory, which must outlive the result; `name` stands for the path in messages.
     static GgufFile parse(std::span<const std::byte> bytes, const std::string& name);
 
     GgufFile(GgufFile&&) = default;
@@ -85,7 +85,7 @@ public:
     const GgufTensor* find(std::string_view name) const;
     const GgufTensor& tensor(std::string_view name) const;
 
-    /// Gives back the memory of a tensor that has been used; it comes from the file again if it is needed.
+    /// Releases the memory of a tensor that has been used; it is read from the file again if needed.
     void release(const GgufTensor& tensor) const {
         if (mapping_) mapping_->release(tensor.data);
     }
@@ -93,8 +93,8 @@ public:
     /// The value of `key`, nullptr when the file has no such key.
     const GgufValue* value(std::string_view key) const;
 
-    /// The scalar at `key`; Error when it is missing or does not fit. T is an integer type (every integer type in the file
-    /// is good while the number is in T's range), float or double (both are good), bool or std::string (exactly).
+    /// The scalar at `key`; Error when it is missing or does not fit. T is an integer type (any integer type in the file
+    /// will do if the number is in T's range), float or double (either will do), bool or std::string (exactly).
     template <class T>
     T get(std::string_view key) const;
     /// The same, or `fallback` when the key is missing: get_or<float>("bert.attention.layer_norm_epsilon", 1e-12f).
@@ -128,16 +128,16 @@ private:
 class GgufWriter {
 public:
     using Sink = std::function<void(std::span<const std::byte>)>;
-    /// Makes a tensor's data: gives it to the sink, front to back, in pieces of any size.
+    /// Produces a tensor's data: passes it to the sink in order, in pieces of any size.
     using Producer = std::function<void(const Sink&)>;
 
     /// Sets a metadata value. Keys are written in the order in which they were first set. "general.alignment" is skipped (a
     /// copy of another file's metadata may hold it): the alignment is always the default of 32.
     void set(const std::string& key, GgufValue value);
 
-    /// Adds a tensor whose data lies in memory. The data is not copied: it must stay until write() is done.
+    /// Adds a tensor whose data is in memory. It is not copied: it must stay until write() is done.
     void add(const std::string& name, DType type, std::vector<int64_t> shape, std::span<const std::byte> data);
-    /// Adds a tensor whose data is made while the file is written; write() throws Error if it has not the size of the
+    /// Adds a tensor whose data is produced while the file is written; write() throws Error if its size does not match the
     /// shape.
     void add(const std::string& name, DType type, std::vector<int64_t> shape, Producer producer);
 
@@ -181,8 +181,7 @@ const std::vector<T>& GgufFile::array(std::string_view key) const {
     wrong_type(key, gguf_type_name(std::vector<T>()));
 }
 
-/// The name of the file that nib writes when the user says `name`: with the ending .gguf. UsageError when it is no file's
-/// name, or ends as files of another format do.
+/// `name`, with the ending .gguf added if it is missing. UsageError when there is no file name, or another format's ending.
 std::string gguf_name(const std::string& name);
 
 }  // namespace nib

@@ -1,5 +1,5 @@
-// Parsing of GGUF files. Every byte is hostile here: each read is checked against the end of the file, and no count from
-// the file decides an allocation before the elements it promises have been seen to exist.
+// Parsing of GGUF files. Every byte may be hostile: each read is checked against the end of the file, and nothing is
+// allocated for a count before the file has proved long enough for it.
 #include <algorithm>
 #include <cinttypes>
 #include <cstring>
@@ -14,10 +14,9 @@
 namespace nib {
 namespace {
 
-constexpr size_t kLeastEntryBytes = 8 + 1 + 4 + 1;  // key length, one letter, type, value
-constexpr size_t kLeastTensorBytes =
-    8 + 1 + 4 + 8 + 4 + 8;  // name length, one letter, dimensions, one of them, type, offset
-constexpr uint64_t kLeastAlignment = 8, kMostAlignment = uint64_t{1} << 20;
+constexpr size_t kMinEntryBytes = 8 + 1 + 4 + 1;           // key length, one letter, type, value
+constexpr size_t kMinTensorBytes = 8 + 1 + 4 + 8 + 4 + 8;  // name length, one letter, dimensions, one of them, type, offset
+constexpr uint64_t kMinAlignment = 8, kMaxAlignment = uint64_t{1} << 20;
 
 // Walks over the bytes of a file from front to back.
 class Cursor {
@@ -63,8 +62,8 @@ public:
         enter(strprintf("%s %zu of %" PRIu64, kind, index + 1, count));
         const std::string_view name = text("name");
         if (name.empty()) fail("%s: %s has an empty name", file(), subject());
-        if (name.size() > gguf::kLongestName) {
-            fail("%s: %s has a name of %zu bytes, more than %zu", file(), subject(), name.size(), gguf::kLongestName);
+        if (name.size() > gguf::kMaxNameBytes) {
+            fail("%s: %s has a name of %zu bytes, more than %zu", file(), subject(), name.size(), gguf::kMaxNameBytes);
         }
         enter(std::string(kind) + " `" + printable(name) + "`");
         return std::string(name);
@@ -158,9 +157,9 @@ Description read_description(Cursor& cursor, size_t index, uint64_t count) {
     Description read;
     read.tensor.name = cursor.name("tensor", index, count);
     const auto dimensions = cursor.number<uint32_t>("number of dimensions");
-    if (dimensions < 1 || dimensions > gguf::kMostDimensions) {
+    if (dimensions < 1 || dimensions > gguf::kMaxDimensions) {
         fail("%s: %s: has %" PRIu32 " dimensions, expected 1 to %zu", cursor.file(), cursor.subject(), dimensions,
-             gguf::kMostDimensions);
+             gguf::kMaxDimensions);
     }
     read.tensor.shape.resize(dimensions);
     for (size_t i = dimensions; i-- > 0;) read.tensor.shape[i] = cursor.number<int64_t>("shape");  // innermost first
@@ -171,7 +170,7 @@ Description read_description(Cursor& cursor, size_t index, uint64_t count) {
     return read;
 }
 
-// Points `tensor.data` to its place in `bytes`, after checking that it is one.
+// Points `tensor.data` into `bytes`, after checking that it is inside.
 void place(Description& read, std::span<const std::byte> bytes, uint64_t data_start, uint64_t alignment, const char* file) {
     const std::string name = printable(read.tensor.name);
     if (read.offset % alignment != 0) {
@@ -219,7 +218,7 @@ std::vector<size_t> order_by_name(const std::vector<Element>& elements, std::str
     return order;
 }
 
-// What a file that is not GGUF seems to be, with a hint; nullptr when there is no telling.
+// What a file that is not GGUF seems to be, with a hint; nullptr if unknown.
 const char* guess_format(std::string_view text) {
     const auto starts = [&](std::string_view magic) { return text.starts_with(magic); };
     if (starts("version https://git-lfs")) return "a Git LFS pointer instead of the model: fetch it with `git lfs pull`";
@@ -235,7 +234,7 @@ const char* guess_format(std::string_view text) {
     return nullptr;
 }
 
-// Checks magic and version; leaves the cursor behind them.
+// Checks magic and version; leaves the cursor after them.
 void read_preamble(Cursor& cursor, std::span<const std::byte> bytes) {
     const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     if (text.empty()) fail("%s: not a GGUF file: it is empty", cursor.file());
@@ -272,15 +271,15 @@ GgufFile GgufFile::parse(std::span<const std::byte> bytes, const std::string& na
     read_preamble(cursor, bytes);
     const auto tensor_count = cursor.number<uint64_t>("tensor count");
     const auto entry_count = cursor.number<uint64_t>("key count");
-    cursor.check_count(tensor_count, kLeastTensorBytes, "tensors");
-    cursor.check_count(entry_count, kLeastEntryBytes, "keys");
+    cursor.check_count(tensor_count, kMinTensorBytes, "tensors");
+    cursor.check_count(entry_count, kMinEntryBytes, "keys");
 
     for (size_t i = 0; i < entry_count; ++i) file.metadata_.push_back(read_entry(cursor, i, entry_count));
     file.keys_by_name_ = order_by_name(file.metadata_, &GgufEntry::key, "key", cursor.file());
     const auto alignment = file.get_or<uint64_t>(gguf::kAlignmentKey, gguf::kDefaultAlignment);
-    if (!std::has_single_bit(alignment) || alignment < kLeastAlignment || alignment > kMostAlignment) {
+    if (!std::has_single_bit(alignment) || alignment < kMinAlignment || alignment > kMaxAlignment) {
         fail("%s: key `%s` is %" PRIu64 ", expected a power of two from %" PRIu64 " to %" PRIu64, cursor.file(),
-             gguf::kAlignmentKey, alignment, kLeastAlignment, kMostAlignment);
+             gguf::kAlignmentKey, alignment, kMinAlignment, kMaxAlignment);
     }
 
     std::vector<Description> descriptions;

@@ -42,9 +42,9 @@ void put(std::string& out, const GgufValue& value) {
 
 void check_name(const char* kind, const std::string& name) {
     if (name.empty()) fail("cannot write a %s whose name is empty", kind);
-    if (name.size() > gguf::kLongestName) {
+    if (name.size() > gguf::kMaxNameBytes) {
         fail("cannot write the %s `%s`: its name has %zu bytes, at most %zu are possible", kind, printable(name).c_str(),
-             name.size(), gguf::kLongestName);
+             name.size(), gguf::kMaxNameBytes);
     }
 }
 

@@ -1,4 +1,4 @@
-// JSON read as a stream of events, so that memory stays within the text's own size and no depth of nesting matters.
+// JSON read as a stream of events: the memory used is bounded by the text's size, and nesting may be of any depth.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,10 @@
 
 namespace nib {
 
-/// A handler that refuses whatever a derived one does not expect. Handlers throw Error.
+/// Refuses every event that a derived class does not override. Handlers throw Error.
 class JsonEvents : public nlohmann::json_sax<nlohmann::json> {
 public:
-    /// `where` begins every message: the file and the part of it.
+    /// `where` begins every message: the file and which part of it.
     explicit JsonEvents(std::string where) : where_(std::move(where)) {}
 
     bool null() override { unexpected("null"); }
@@ -51,7 +51,7 @@ protected:
     }
 
 private:
-    /// What may come now: "a string".
+    /// What is expected next: "a string".
     virtual std::string expected() const = 0;
 
     std::string where_;

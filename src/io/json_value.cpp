@@ -13,10 +13,10 @@ using nlohmann::json;
 json parse_json(std::string_view text, const std::string& name) {
     if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
         fail("%s: is in UTF-16, but JSON is UTF-8; convert it with iconv -f UTF-16 -t UTF-8", name.c_str());
-    constexpr int kDeepest = 64;  // nesting that no such file needs
-    std::vector<size_t> keys;     // of each open object, so far
+    constexpr int kMaxDepth = 64;  // more than such files need
+    std::vector<size_t> keys;      // number of keys so far, of each open object
     const auto check = [&](int depth, json::parse_event_t event, json& parsed) {
-        if (depth > kDeepest) fail("%s: nested more than %d levels deep", name.c_str(), kDeepest);
+        if (depth > kMaxDepth) fail("%s: nested more than %d levels deep", name.c_str(), kMaxDepth);
         if (event == json::parse_event_t::object_start) keys.push_back(0);
         if (event == json::parse_event_t::key) ++keys.back();
         if (event == json::parse_event_t::object_end) {

@@ -1,5 +1,5 @@
 // A JSON text as a tree, for the small files beside a model (config.json, tokenizer.json), with messages that say what is
-// wrong where.
+// wrong and where.
 #pragma once
 
 #include <cstddef>
@@ -12,13 +12,13 @@
 
 namespace nib {
 
-/// JSON without surprises: nested at most 64 levels deep, no key twice in an object. Error begins with `name`.
+/// Parses JSON, nested at most 64 levels deep and without duplicate keys in an object. Error begins with `name`.
 nlohmann::json parse_json(std::string_view text, const std::string& name);
 
 /// The double whose shortest decimal form is that of `value`, for JSON: 1e-05, not 9.999999747378752e-06.
 double shortest(float value);
 
-/// A value and where it stands, for messages: "tokenizer.json: model.vocab". Whatever has the wrong type is an Error.
+/// A value and where it is, for messages: "tokenizer.json: model.vocab". A value of the wrong type is an Error.
 class JsonValue {
 public:
     /// `value` must outlive this and what comes out of it. A `where` that ends with a colon is the name of the file.
@@ -43,7 +43,7 @@ public:
     bool truth_or(const char* key, bool fallback) const;
 
     [[noreturn]] void wrong(const char* expected) const;
-    /// Stops at what nib does not do.
+    /// Error: nib does not support `what`.
     [[noreturn]] void refuse(const std::string& what) const;
 
 private:

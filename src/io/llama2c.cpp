@@ -11,11 +11,11 @@ namespace {
 
 constexpr uint32_t kMagic = 0x616b3432;  // "ak42"
 constexpr size_t kLegacyHeader = 7 * sizeof(int32_t), kHeader = 256;
-constexpr int64_t kMost = int64_t{1} << 20, kMostLayers = int64_t{1} << 12;  // bound products of three sizes
+constexpr int64_t kMaxSize = int64_t{1} << 20, kMaxLayers = int64_t{1} << 12;  // products of three do not overflow
 
 struct Sizes {
     int64_t dim, hidden, layers, heads, kv_heads, vocab, context;
-    bool shared;  // the head is the embedding
+    bool shared;  // the output head is the embedding
 
     int64_t head_size() const { return dim / heads; }
 };
@@ -26,16 +26,16 @@ int32_t int_at(std::span<const std::byte> bytes, size_t at) {
     return value;
 }
 
-// Seven numbers at `at`; none if they make no sense.
+// The seven numbers at `at`; nothing if they make no sense.
 std::optional<Sizes> sizes_at(std::span<const std::byte> bytes, size_t at) {
     int64_t n[7];
     for (size_t i = 0; i < 7; ++i) n[i] = int_at(bytes, at + i * sizeof(int32_t));
-    const bool shared = n[5] > 0;  // a negative vocabulary says that it is not
+    const bool shared = n[5] > 0;  // a negative vocabulary means that it is not
     if (!shared) n[5] = -n[5];
     for (const int64_t size : n)
-        if (size < 1 || size > kMost) return std::nullopt;
+        if (size < 1 || size > kMaxSize) return std::nullopt;
     const Sizes s{n[0], n[1], n[2], n[3], n[4], n[5], n[6], shared};
-    if (s.layers > kMostLayers || s.dim % s.heads != 0 || s.head_size() % 2 != 0 || s.heads % s.kv_heads != 0)
+    if (s.layers > kMaxLayers || s.dim % s.heads != 0 || s.head_size() % 2 != 0 || s.heads % s.kv_heads != 0)
         return std::nullopt;
     return s;
 }
@@ -44,13 +44,13 @@ bool has_magic(std::span<const std::byte> bytes) {
     return bytes.size() >= 2 * sizeof(int32_t) && static_cast<uint32_t>(int_at(bytes, 0)) == kMagic;
 }
 
-// Lays one tensor after the other over the file.
-class Layers {
+// Assigns the bytes of the file to tensors, in order.
+class Layout {
 public:
-    Layers(const Sizes& sizes, std::span<const std::byte> bytes, size_t at, const std::string& file)
+    Layout(const Sizes& sizes, std::span<const std::byte> bytes, size_t at, const std::string& file)
         : sizes_(sizes), bytes_(bytes), at_(at), file_(file) {}
 
-    void one(const std::string& name, std::vector<int64_t> shape) {
+    void add(const std::string& name, std::vector<int64_t> shape) {
         SourceTensor t;
         t.name = name + ".weight";
         t.file = file_;
@@ -65,8 +65,8 @@ public:
         }
         tensors_.push_back(std::move(t));
     }
-    void each(const std::string& name, const std::vector<int64_t>& shape) {
-        for (int64_t l = 0; l < sizes_.layers; ++l) one("layers." + std::to_string(l) + "." + name, shape);
+    void add_layers(const std::string& name, const std::vector<int64_t>& shape) {
+        for (int64_t l = 0; l < sizes_.layers; ++l) add("layers." + std::to_string(l) + "." + name, shape);
     }
     void skip(int64_t floats) { at_ += static_cast<size_t>(floats) * sizeof(float); }
 
@@ -81,40 +81,40 @@ private:
     std::vector<SourceTensor> tensors_;
 };
 
-void add_attention(Layers& to, const Sizes& s) {
+void add_attention(Layout& to, const Sizes& s) {
     const int64_t kv = s.kv_heads * s.head_size();
-    to.each("attention.wq", {s.dim, s.dim});
-    to.each("attention.wk", {kv, s.dim});
-    to.each("attention.wv", {kv, s.dim});
-    to.each("attention.wo", {s.dim, s.dim});
+    to.add_layers("attention.wq", {s.dim, s.dim});
+    to.add_layers("attention.wk", {kv, s.dim});
+    to.add_layers("attention.wv", {kv, s.dim});
+    to.add_layers("attention.wo", {s.dim, s.dim});
 }
 
-void add_feed_forward(Layers& to, const Sizes& s) {
-    to.each("feed_forward.w1", {s.hidden, s.dim});
-    to.each("feed_forward.w2", {s.dim, s.hidden});
-    to.each("feed_forward.w3", {s.hidden, s.dim});
+void add_feed_forward(Layout& to, const Sizes& s) {
+    to.add_layers("feed_forward.w1", {s.hidden, s.dim});
+    to.add_layers("feed_forward.w2", {s.dim, s.hidden});
+    to.add_layers("feed_forward.w3", {s.hidden, s.dim});
 }
 
 // Version 0 also has the tables of cosines and sines of all positions, which follow from the sizes.
-void add_legacy(Layers& to, const Sizes& s) {
-    to.one("tok_embeddings", {s.vocab, s.dim});
-    to.each("attention_norm", {s.dim});
+void add_legacy(Layout& to, const Sizes& s) {
+    to.add("tok_embeddings", {s.vocab, s.dim});
+    to.add_layers("attention_norm", {s.dim});
     add_attention(to, s);
-    to.each("ffn_norm", {s.dim});
+    to.add_layers("ffn_norm", {s.dim});
     add_feed_forward(to, s);
-    to.one("norm", {s.dim});
+    to.add("norm", {s.dim});
     to.skip(s.context * s.head_size());
-    if (!s.shared) to.one("output", {s.vocab, s.dim});
+    if (!s.shared) to.add("output", {s.vocab, s.dim});
 }
 
-void add_version1(Layers& to, const Sizes& s) {
-    to.each("attention_norm", {s.dim});
-    to.each("ffn_norm", {s.dim});
-    to.one("norm", {s.dim});
-    to.one("tok_embeddings", {s.vocab, s.dim});
+void add_version1(Layout& to, const Sizes& s) {
+    to.add_layers("attention_norm", {s.dim});
+    to.add_layers("ffn_norm", {s.dim});
+    to.add("norm", {s.dim});
+    to.add("tok_embeddings", {s.vocab, s.dim});
     add_attention(to, s);
     add_feed_forward(to, s);
-    if (!s.shared) to.one("output", {s.vocab, s.dim});
+    if (!s.shared) to.add("output", {s.vocab, s.dim});
 }
 
 Sizes read_sizes(std::span<const std::byte> bytes, const std::string& file) {
@@ -143,14 +143,14 @@ Llama2cFile Llama2cFile::parse(std::span<const std::byte> bytes, const std::stri
     const std::string file = printable(name, 400);
     const Sizes s = read_sizes(bytes, file);
     const bool legacy = !has_magic(bytes);
-    Layers layers(s, bytes, legacy ? kLegacyHeader : kHeader, file);
-    (legacy ? add_legacy : add_version1)(layers, s);
-    if (layers.end() != bytes.size())
+    Layout layout(s, bytes, legacy ? kLegacyHeader : kHeader, file);
+    (legacy ? add_legacy : add_version1)(layout, s);
+    if (layout.end() != bytes.size())
         fail(
             "%s: has %zu bytes, but its header, which is llama2.c's for %s of %s, asks for %zu; the "
             "file is damaged",
             file.c_str(), bytes.size(), counted(s.layers, "layer").c_str(), counted(s.dim, "channel").c_str(),
-            layers.end());
+            layout.end());
     return {
         {{"dim", s.dim},
          {"hidden_dim", s.hidden},
@@ -159,7 +159,7 @@ Llama2cFile Llama2cFile::parse(std::span<const std::byte> bytes, const std::stri
          {"n_kv_heads", s.kv_heads},
          {"vocab_size", s.vocab},
          {"max_seq_len", s.context}},
-        layers.take()
+        layout.take()
     };
 }
 

@@ -32,14 +32,14 @@ std::span<const std::byte> map_descriptor(int descriptor, const std::string& pat
         fail("%s: cannot map the file: %s%s", printable(path).c_str(), std::strerror(error),
              error == ENOMEM ? "; if there are tens of thousands of files, join them to fewer" : "");
     }
-    madvise(data, static_cast<size_t>(size), MADV_HUGEPAGE);  // a hint that systems may not know
+    madvise(data, static_cast<size_t>(size), MADV_HUGEPAGE);  // a hint, which may fail
     return {static_cast<const std::byte*>(data), static_cast<size_t>(size)};
 }
 
 }  // namespace
 
 MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
-    // O_NONBLOCK: opening a named pipe must end in an error, not in waiting for its writer.
+    // O_NONBLOCK: opening a named pipe must fail instead of waiting for a writer.
     const int descriptor = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (descriptor < 0) fail("%s: cannot open: %s", printable(path_).c_str(), std::strerror(errno));
     try {
@@ -48,7 +48,7 @@ MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
         close(descriptor);
         throw;
     }
-    close(descriptor);  // the mapping keeps the file
+    close(descriptor);  // the mapping keeps the file open
 }
 
 MappedFile::~MappedFile() {

@@ -21,8 +21,8 @@ public:
     std::span<const std::byte> bytes() const { return bytes_; }
     const std::string& path() const { return path_; }
 
-    /// Gives back the memory of a part that has been used; it comes from the file again if it is needed. What is not part
-    /// of this file is left alone.
+    /// Releases the memory of a part that has been used; it is read from the file again if needed. Does nothing if `part`
+    /// is not of this file.
     void release(std::span<const std::byte> part) const;
 
 private:

@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kNoLimit = std::numeric_limits<double>::infinity();
 
-// What can be had without pushing others out: free memory, what files occupy, and swap.
+// Memory that is available without evicting other programs (free, or cached files), and swap.
 double available_memory(const std::string& meminfo) {
     std::ifstream file(meminfo);
     double available = kNoLimit, swap = 0;
@@ -29,7 +29,7 @@ double available_memory(const std::string& meminfo) {
 // be seen there; the root is then the container's own group.
 double lowest_limit(const std::string& mount, std::string path, const char* file) {
     for (double lowest = kNoLimit;;) {
-        double bytes = 0;  // "max" is no number: no limit
+        double bytes = 0;  // "max" is not a number and means no limit
         if (std::ifstream(mount + path + "/" + file) >> bytes && bytes > 0) lowest = std::min(lowest, bytes);
         if (path.empty()) return lowest;
         path.resize(std::min(path.rfind('/'), path.size() - 1));

@@ -1,4 +1,4 @@
-// How much memory there is, before it is taken.
+// How much memory may be used.
 #pragma once
 
 #include <string>

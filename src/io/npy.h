@@ -1,4 +1,4 @@
-// NumPy's array files.
+// NumPy's .npy files.
 #pragma once
 
 #include <cstdint>

@@ -61,7 +61,7 @@ const PickleValue* PickleValue::find(std::string_view key) const {
 }
 
 // Attributes are in a dict or, for classes with __slots__, in a pair: (dict or None, dict). A class derived from dict may
-// have its items from a dict among its arguments.
+// get its items from a dict among its arguments.
 const PickleValue* PickleValue::find_attribute(const Parts& object, std::string_view key) {
     for (size_t i = object.given.size(); i-- > 0;) {
         const PickleValue* given = object.given[i];

@@ -1,9 +1,9 @@
 // Python pickles as torch.save writes them, read as data: nothing is imported, called or executed.
 //
-// A pickle is a program for a little stack machine that builds values and may call any Python function. This reader knows
-// the values (numbers, strings, lists, tuples, dicts, tensors) and what the few calls that PyTorch writes amount to.
-// Whatever else is imported stays a name, and what is called with it an Object: the name and what went in. Protocols 2
-// to 5.
+// A pickle is a program for a small stack machine that builds values and may call any Python function. This reader knows
+// the values (numbers, strings, lists, tuples, dicts, tensors) and the results of the few calls that PyTorch writes.
+// Anything else that is imported is only a name, and the result of calling it an Object: that name and the arguments.
+// Protocols 2 to 5.
 #pragma once
 
 #include <cstddef>
@@ -27,18 +27,18 @@ struct KnownGlobal;
 }
 class PickleValue;
 
-/// The bytes of one or more tensors, which lie outside the pickle. Numbers are not checked here.
+/// The bytes of one or more tensors, which are outside the pickle. The numbers are not checked here.
 struct PickleStorage {
-    std::string_view key;  // their name
+    std::string_view key;  // its name
     SourceType type;
     std::string_view type_name;
     int64_t element_bytes;  // 1 when it is untyped
     int64_t count;          // of elements
     bool untyped;
-    int64_t first, used;  // the elements that belong to it; before PyTorch 0.4 others could come before and after
+    int64_t first, used;  // its elements; before PyTorch 0.4 there could be others before and after them
 };
 
-/// A view of a storage. Whether it lies inside is not checked here.
+/// A view of a storage. Whether it is inside is not checked here.
 struct PickleTensor {
     const PickleStorage* storage;
     SourceType type;
@@ -52,8 +52,8 @@ struct PickleItem {
     const PickleValue *key, *value;
 };
 
-/// A value of the tree. Values that occur in several places are shared, and a list may contain itself: walk with care.
-/// Strings are pieces of the pickle.
+/// A value of the tree. Values that occur in several places are shared, and a list may contain itself, so beware of cycles.
+/// Strings point into the pickle.
 class PickleValue {
 public:
     enum class Kind : uint8_t {
@@ -67,18 +67,18 @@ public:
         Set,     // and frozenset; in no particular order
         Tuple,   // and torch.Size
         Dict,    // and OrderedDict
-        Object,  // of a class that is not one of these, or what an unknown function would return
+        Object,  // of a class that is not one of these, or the result of an unknown function
         Tensor,  // and Parameter
         Storage,
         Global,  // a class or function, such as torch.float32
-        Other,   // an integer beyond 64 bits, bytes in the clumsy form of protocol 2
+        Other,   // an integer beyond 64 bits, or bytes as protocol 2 encodes them
     };
 
     Kind kind() const { return kind_; }
-    /// Whether tensors, storages or NumPy arrays are in it, went into it, or would come out of the function that it names.
+    /// Whether it contains tensors, storages or NumPy arrays, was made from them, or names a function that returns them.
     bool holds_weights() const { return holds_weights_; }
 
-    /// The value if it is of that kind. number: an Int or a Float.
+    /// The value if it is of that kind, else nothing. number: an Int or a Float.
     std::optional<bool> boolean() const;
     std::optional<int64_t> integer() const;
     std::optional<double> number() const;
@@ -102,20 +102,19 @@ private:
     using Elements = std::vector<const PickleValue*>;
     using Entries = std::vector<PickleItem>;
 
-    // What is known of an object: its class or the function that would make it, and all that it was given: arguments,
-    // states, items.
+    // What is known of an object: the class or function that makes it, and all that it is given: arguments, states, items.
     struct Parts {
-        const PickleValue* maker;  // a Global; where an Object would make it, what made that
+        const PickleValue* maker;  // a Global; if an Object is called to make it, the maker of that
         Elements given;
-        PickleValue *list = nullptr, *dict = nullptr;  // the last two of which, made with their first element
+        PickleValue *list = nullptr, *dict = nullptr;  // the items, once there are some; also in `given`
     };
 
     static const PickleValue* find_attribute(const Parts& object, std::string_view key);
 
     Kind kind_ = Kind::None;
     bool holds_weights_ = false;
-    // Lists and dicts are allocated with their first element: an empty one costs no more than this. The elements of a Tuple
-    // and unknown Globals are in the Pickle's memory.
+    // Lists and dicts are allocated with their first element, so empty ones take no more memory than this. The elements of
+    // a Tuple and unknown Globals are in the Pickle's memory.
     std::variant<std::monostate, bool, int64_t, double, std::string_view, std::span<const PickleValue* const>,
                  std::unique_ptr<Elements>, std::unique_ptr<Entries>, std::unique_ptr<PickleTensor>,
                  std::unique_ptr<PickleStorage>, std::unique_ptr<Parts>, const pickle::KnownGlobal*>
@@ -127,17 +126,17 @@ public:
     /// Reads the pickle in `bytes`, which must outlive the result. Error, beginning with `where`, when it is damaged or
     /// larger than 16 MiB (memory stays below about 64 times the pickle's size).
     static Pickle parse(std::span<const std::byte> bytes, const std::string& where);
-    /// The same where other bytes may follow; `bytes` are then those.
+    /// The same where other bytes may follow; sets `bytes` to those.
     static Pickle parse_first(std::span<const std::byte>& bytes, const std::string& where);
 
     const PickleValue& root() const { return *root_; }
-    /// The storages that it refers to, one for each time that it does.
+    /// The storages that it refers to, one for each reference.
     const std::vector<const PickleStorage*>& storages() const { return storages_; }
 
 private:
     friend class PickleMachine;
     std::unique_ptr<std::pmr::monotonic_buffer_resource> memory_ = std::make_unique<std::pmr::monotonic_buffer_resource>();
-    std::deque<PickleValue> values_;  // all of them: destroyed one by one, however deep they nest
+    std::deque<PickleValue> values_;  // all of them, so that destroying them never recurses
     std::vector<const PickleStorage*> storages_;
     const PickleValue* root_ = nullptr;
 };

@@ -1,4 +1,4 @@
-// What the names and calls of a pickle mean: those that PyTorch writes are known, all others give opaque objects.
+// What the names and calls of a pickle mean: those that PyTorch writes are known, all others make opaque objects.
 #include <algorithm>
 #include <iterator>
 #include <memory>
@@ -12,8 +12,8 @@ using namespace pickle;
 
 namespace {
 
-constexpr size_t kMostDimensions = 64;
-constexpr size_t kMostNameBytes = 200;  // of a name that is not known: more of it would only be printed
+constexpr size_t kMaxDimensions = 64;
+constexpr size_t kMaxNameBytes = 200;  // of an unknown name, which is only printed
 
 bool makes_weights(const KnownGlobal& global) {
     return global.role == Role::Array ||
@@ -33,8 +33,8 @@ PickleMachine::Value PickleMachine::global(std::string_view module, std::string_
     const KnownGlobal* found = std::find_if(std::begin(kGlobals), std::end(kGlobals), matches);
     if (found == std::end(kGlobals)) {
         const std::string full =
-            std::string(module.substr(0, kMostNameBytes)) + "." + std::string(name.substr(0, kMostNameBytes));
-        const size_t size = std::min(full.size(), kMostNameBytes);
+            std::string(module.substr(0, kMaxNameBytes)) + "." + std::string(name.substr(0, kMaxNameBytes));
+        const size_t size = std::min(full.size(), kMaxNameBytes);
         std::pmr::polymorphic_allocator<std::byte> allocator(pickle_.memory_.get());
         char* text = static_cast<char*>(allocator.allocate_bytes(size, 1));
         std::copy_n(full.begin(), size, text);
@@ -52,7 +52,7 @@ PickleMachine::Value PickleMachine::call(Value callee, Value arguments) {
     return made != nullptr ? made : object(callee, arguments);
 }
 
-// nullptr when nib does not know what such a call gives.
+// nullptr if nib does not know what such a call returns.
 PickleMachine::Value PickleMachine::call_known(const KnownGlobal& function, Arguments arguments) {
     const size_t count = arguments.size();
     const Value first = count > 0 ? arguments[0] : none_;
@@ -99,8 +99,8 @@ PickleMachine::Value PickleMachine::call_tensor_maker(const KnownGlobal& functio
          opcode_at_, std::string(function.name).c_str());
 }
 
-// _rebuild_tensor(storage, offset, size, strides); _v2 has then (requires_grad, hooks[, metadata]), and _v3 a type before
-// the last.
+// _rebuild_tensor(storage, offset, size, strides); _v2 adds (requires_grad, hooks[, metadata]), _v3 (requires_grad, hooks,
+// type[, metadata]).
 PickleMachine::Value PickleMachine::tensor(Arguments arguments, Value type, Value metadata) {
     const PickleStorage* storage = arguments[0]->storage();
     const auto offset = arguments[1]->integer();
@@ -127,7 +127,7 @@ PickleMachine::Value PickleMachine::tensor(Arguments arguments, Value type, Valu
 // Returns how many there are.
 size_t PickleMachine::check_integers(Value tuple) const {
     if (tuple->kind_ != Kind::Tuple) damaged("makes a tensor whose shape is not a tuple");
-    if (tuple->elements().size() > kMostDimensions) damaged("makes a tensor with more than 64 dimensions");
+    if (tuple->elements().size() > kMaxDimensions) damaged("makes a tensor with more than 64 dimensions");
     for (const Value value : tuple->elements()) {
         if (value->kind_ != Kind::Int) damaged("makes a tensor whose shape is not of integers");
     }
@@ -146,7 +146,7 @@ PickleMachine::Value PickleMachine::from_type(Arguments arguments) {
     return call_tensor_maker(known(arguments[0]), arguments[2]->elements());
 }
 
-// OrderedDict([[key, value], ...]), as Python 2 has it: the list becomes the dict, so that nothing is copied.
+// OrderedDict([[key, value], ...]), as Python 2 writes it: the list itself becomes the dict.
 PickleMachine::Value PickleMachine::ordered_dict(Value pairs) {
     if (pairs->kind_ != Kind::List) return nullptr;
     auto entries = std::make_unique<PickleValue::Entries>();
@@ -160,7 +160,7 @@ PickleMachine::Value PickleMachine::ordered_dict(Value pairs) {
     return dict;
 }
 
-// set([...]): likewise, the list becomes the set.
+// set([...]): likewise, the list itself becomes the set.
 PickleMachine::Value PickleMachine::set_of(Value list) {
     auto* set = const_cast<PickleValue*>(list);
     set->kind_ = Kind::Set;
@@ -178,8 +178,8 @@ PickleMachine::Value PickleMachine::persistent(Value id) {
     return storage(parts);
 }
 
-// ("storage", type, key, device, count of elements), before PyTorch 1.6 also None or, where the storage is a part of
-// another one, which key and count are then of, (key of its own, first element, count of elements).
+// ("storage", type, key, device, count of elements). Before PyTorch 1.6 there is also None or, for a storage that is a part
+// of another one, to which key and count then belong, (its own key, first element, count of elements).
 PickleMachine::Value PickleMachine::storage(Arguments parts) {
     const auto key = parts[2]->text();
     const auto count = parts[4]->integer();
@@ -219,7 +219,7 @@ PickleMachine::Value PickleMachine::object(Value maker, Value arguments) {
     return made;
 }
 
-// A tensor that cannot be had without the class or function that made `reason`, or that it names.
+// A tensor that only the class or function behind `reason` could make.
 PickleMachine::Value PickleMachine::unknown_tensor(Value reason) {
     PickleValue* made = object(reason);
     made->holds_weights_ = true;
@@ -233,7 +233,7 @@ void PickleMachine::give(PickleValue* object, Value part) {
 
 void PickleMachine::build(PickleValue* object, Value state) {
     if (object->kind_ == Kind::Object) return give(object, state);
-    // Attributes of a state dict (`_metadata`) say nothing to us.
+    // The attributes of a state dict (`_metadata`) do not matter.
     if (object->kind_ != Kind::Dict) damaged("gives a state to what has none");
 }
 

@@ -1,4 +1,4 @@
-// Facts of the pickle format and of PyTorch's use of it.
+// Constants of the pickle format and the names that PyTorch uses in it.
 #pragma once
 
 #include <cstdint>
@@ -133,7 +133,7 @@ enum Opcode : uint8_t {
     kLong1 = 0x8a,
     kLong4 = 0x8b,
     kBinFloat = 'G',
-    kBinString = 'T',  // texts of Python 2
+    kBinString = 'T',  // a string of Python 2
     kShortBinString = 'U',
     kBinUnicode = 'X',
     kShortBinUnicode = 0x8c,
@@ -170,10 +170,6 @@ enum Opcode : uint8_t {
     kBinPersId = 'Q',
     kInst = 'i',
     kObj = 'o',
-    kPersId = 'P',
-    kExt1 = 0x82,
-    kExt2 = 0x83,
-    kExt4 = 0x84,
 };
 
 }  // namespace nib::pickle

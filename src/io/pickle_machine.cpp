@@ -11,10 +11,10 @@ namespace nib {
 
 using namespace pickle;
 
-constexpr size_t kMostBytes = size_t{16} << 20;  // checkpoints of any size have a few hundred KB
+constexpr size_t kMaxBytes = size_t{16} << 20;  // checkpoints of any size have a few hundred KB
 
 Pickle PickleMachine::run() {
-    bytes_ = bytes_.first(std::min(bytes_.size(), kMostBytes));
+    bytes_ = bytes_.first(std::min(bytes_.size(), kMaxBytes));
     none_ = make(Kind::None);
     true_ = make(Kind::Bool, true);
     false_ = make(Kind::Bool, false);
@@ -36,8 +36,8 @@ void PickleMachine::damaged(const char* what) const {
 
 std::string_view PickleMachine::take(uint64_t size) {
     if (size > bytes_.size() - at_) {
-        if (bytes_.size() < kMostBytes) damaged("reaches beyond the end of the pickle");
-        fail("%s: is larger than %zu bytes; a checkpoint keeps its tensors outside", where_.c_str(), kMostBytes);
+        if (bytes_.size() < kMaxBytes) damaged("reaches beyond the end of the pickle");
+        fail("%s: is larger than %zu bytes; a checkpoint keeps its tensors outside", where_.c_str(), kMaxBytes);
     }
     const std::string_view taken(reinterpret_cast<const char*>(bytes_.data()) + at_, static_cast<size_t>(size));
     at_ += taken.size();

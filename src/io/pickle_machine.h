@@ -1,5 +1,5 @@
-// The stack machine that pickles are programs for. Values are never copied or freed: each opcode makes a few at most, and
-// containers hold pointers.
+// The stack machine that runs pickles. Values are never copied or freed: an opcode makes a few at most, and containers hold
+// pointers.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,7 @@ class PickleMachine {
 public:
     PickleMachine(std::span<const std::byte> bytes, const std::string& where) : bytes_(bytes), where_(where) {}
 
-    /// Reads one pickle, which begins where `bytes` begin.
+    /// Reads one pickle from the start of `bytes`.
     Pickle run();
     size_t bytes_read() const { return at_; }
 
@@ -55,7 +55,7 @@ private:
     }
 
     bool push(Value value) {
-        stack_.push_back(const_cast<PickleValue*>(value));  // all are ours; only containers are ever changed
+        stack_.push_back(const_cast<PickleValue*>(value));  // all belong to pickle_; only containers are ever changed
         return true;
     }
 
@@ -75,9 +75,10 @@ private:
     void append(PickleValue* list, Values values);
     void set_items(PickleValue* dict, Values values);
 
-    // ---- opcodes: false when it is another one, which the next of them may know ----
+    // ---- opcodes ----
 
-    bool step(uint8_t opcode);  // executes one; false when it was the last
+    bool step(uint8_t opcode);  // executes one; false if it was the last
+    // These return false if the opcode is not one of theirs.
     bool step_value(uint8_t opcode);
     bool step_container(uint8_t opcode);
     bool step_call(uint8_t opcode);

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kInterval{100};  // between two updates of the live line
 
-// Characters in a line of the terminal: a longer live line would not be overwritten but scroll.
+// Width of the terminal: a longer live line would scroll instead of being overwritten.
 size_t columns(std::FILE* terminal) {
     winsize size{};
     return ioctl(fileno(terminal), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;

@@ -1,4 +1,4 @@
-// What long work shows while it lasts: one live line on a terminal, plain lines elsewhere.
+// Progress of long work: one live line on a terminal, plain lines elsewhere.
 #pragma once
 
 #include <chrono>
@@ -11,28 +11,28 @@ namespace nib {
 
 class Progress {
 public:
-    /// `live`: `out` is a terminal. `out` null: silent. Plain lines come every `every` steps and after the first and last.
+    /// `live`: `out` is a terminal. `out` null: silent. Plain lines: the first and last step, and every `every` steps.
     Progress(std::FILE* out, bool live, int64_t every);
     ~Progress();
     Progress(const Progress&) = delete;
     Progress& operator=(const Progress&) = delete;
 
     struct Report {
-        int64_t step = 0, steps = 0;  // done, in all
+        int64_t step = 0, steps = 0;  // done, in total
         double loss = 0, lr = 0, tok_s = 0;
         std::optional<double> val_loss;  // the last one
         double seconds_left = 0;
     };
     void step(const Report& report);
-    /// A line that stays.
+    /// Prints a line that stays.
     void line(const std::string& text);
-    /// A live line that says what is being done; nothing elsewhere.
+    /// Shows a live line with other text; nothing without a terminal.
     void status(const std::string& text);
-    /// Clears the live line, before others write to the screen.
+    /// Clears the live line, before something else writes to the screen.
     void clear();
 
 private:
-    bool due() const;  // whether it is time for another live line
+    bool due() const;  // whether it is time to update the live line
     void show(const std::string& text);
 
     std::FILE* out_;

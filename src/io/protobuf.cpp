@@ -49,7 +49,7 @@ std::string_view ProtobufReader::take(uint64_t size) {
     return taken;
 }
 
-// Seven bits a byte, the lowest first; the highest bit says that more follow.
+// Seven bits per byte, the lowest first; the highest bit of a byte means that more follow.
 uint64_t ProtobufReader::varint() {
     uint64_t value = 0;
     for (int shift = 0; shift < 64; shift += 7) {

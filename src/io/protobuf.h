@@ -11,16 +11,16 @@ namespace nib {
 
 class ProtobufField {
 public:
-    /// As its message numbers it.
+    /// The field number.
     uint64_t number() const { return number_; }
 
-    // What it holds; Error if it has another wire type, or if an id is not from 0 to `largest`.
+    // The value. Error if the field has another wire type, or a whole number is not from 0 to `largest`.
     bool truth() const;
     int64_t whole_number(int64_t largest) const;
     float real() const;
-    /// Text, bytes or a message in it; they lie in the message.
+    /// Text, bytes or an embedded message, in the file's memory.
     std::string_view bytes() const;
-    /// Where those begin in the file.
+    /// Where the value begins in the file.
     size_t offset() const { return offset_; }
 
 private:
@@ -39,13 +39,13 @@ private:
 
 class ProtobufReader {
 public:
-    /// The file must outlive the reader and its fields, `name` as well; that is for messages.
+    /// Reads `file`, which must outlive the reader and its fields, as must `name`, which is for messages.
     ProtobufReader(std::string_view file, const std::string& name) : name_(&name), rest_(file) {}
-    /// The message in a field.
+    /// Reads the message embedded in a field.
     explicit ProtobufReader(const ProtobufField& field)
         : name_(field.name_), rest_(field.bytes()), offset_(field.offset()) {}
 
-    /// The next field; false at the end. Error, with the byte, where the message is damaged.
+    /// Reads the next field; false at the end. Error, with the byte, if the message is damaged.
     bool next(ProtobufField& field);
 
 private:

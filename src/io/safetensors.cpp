@@ -15,7 +15,7 @@
 namespace nib {
 namespace {
 
-constexpr uint64_t kMostHeaderBytes = 100'000'000;  // as the reference implementation has it
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // as in the reference implementation
 
 // What the header says about one tensor.
 struct Entry {
@@ -60,7 +60,7 @@ public:
         return true;
     }
 
-    bool null() override {  // some writers have it for no metadata
+    bool null() override {  // some writers put it where there is no metadata
         if (depth_ != 1 || !metadata_) unexpected("null");
         place_ = Place::Key;
         return true;
@@ -213,9 +213,9 @@ std::vector<SourceTensor> parse_safetensors(std::span<const std::byte> bytes, co
     }
     std::memcpy(&length, bytes.data(), sizeof length);
     bytes = bytes.subspan(sizeof length);
-    if (length > kMostHeaderBytes) {
+    if (length > kMaxHeaderBytes) {
         fail("%s: is not a safetensors file: it begins with a header length of %" PRIu64 " bytes (the most is %" PRIu64 ")",
-             file.c_str(), length, kMostHeaderBytes);
+             file.c_str(), length, kMaxHeaderBytes);
     }
     if (length > bytes.size()) {
         fail("%s: the header of %" PRIu64 " bytes lies beyond the end of the file; the file is truncated", file.c_str(),
@@ -256,7 +256,7 @@ std::string safetensors_header(std::span<const SafetensorsEntry> entries) {
         offset = end;
     }
     std::string text = header.dump();
-    text.append((8 - text.size() % 8) % 8, ' ');  // the data are aligned
+    text.append((8 - text.size() % 8) % 8, ' ');  // aligns the data
     const uint64_t length = text.size();
     return std::string(reinterpret_cast<const char*>(&length), sizeof length) + text;
 }

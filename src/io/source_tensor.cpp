@@ -25,8 +25,8 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "checkpoints are little-endian and used in place");
 
-constexpr size_t kMostDimensions = 64;                                          // PyTorch has no more
-constexpr int64_t kMostElements = std::numeric_limits<int64_t>::max() / 2 / 8;  // of 8 bytes; no sum of two sizes overflows
+constexpr size_t kMaxDimensions = 64;                                          // PyTorch has no more
+constexpr int64_t kMaxElements = std::numeric_limits<int64_t>::max() / 2 / 8;  // of 8 bytes; no sum of two sizes overflows
 
 template <class T>
 T load(const std::byte* from) {
@@ -52,7 +52,7 @@ struct BF16 {
     static float to_float(uint16_t bits) { return bfloat16_to_float(bits); }
 };
 
-constexpr int64_t kBlock = 16;  // elements that are converted together: a count that compilers can make vectors of
+constexpr int64_t kBlock = 16;  // elements converted at a time: a fixed count, so that compilers vectorize
 
 // `count` elements, `stride` elements apart in the file.
 template <class Type>
@@ -70,8 +70,8 @@ void convert_run(const std::byte* from, int64_t stride, float* out, int64_t coun
     for (; i < count; ++i) out[i] = Type::to_float(load<Bits>(from + i * stride * size));
 }
 
-// The first `rows` rows of a transposed matrix, whose columns lie one after the other in the file: a few rows at a time, so
-// that every cache line is used whole.
+// The first `rows` rows of a transposed matrix, whose columns are contiguous in the file: a few rows at a time, so that
+// every cache line is used whole.
 template <class Type>
 void convert_transposed(const std::byte* from, int64_t stride, float* out, int64_t rows, int64_t columns) {
     constexpr int64_t size = sizeof(typename Type::Bits);
@@ -85,7 +85,7 @@ void convert_transposed(const std::byte* from, int64_t stride, float* out, int64
     }
 }
 
-// The elements of `tensor` from `first` on, one run along the innermost dimension after the other.
+// The elements of `tensor` from `first` on, in runs along the innermost dimension.
 template <class Type>
 void convert(const SourceTensor& tensor, int64_t first, std::span<float> out) {
     constexpr int64_t size = sizeof(typename Type::Bits);
@@ -133,8 +133,8 @@ int64_t source_type_bytes(SourceType type) {
 }
 
 int64_t checked_elements(const std::string& where, std::span<const int64_t> shape) {
-    if (shape.size() > kMostDimensions) {
-        fail("%s: has %zu dimensions, more than %zu", where.c_str(), shape.size(), kMostDimensions);
+    if (shape.size() > kMaxDimensions) {
+        fail("%s: has %zu dimensions, more than %zu", where.c_str(), shape.size(), kMaxDimensions);
     }
     bool empty = false;
     for (const int64_t dim : shape) {
@@ -144,7 +144,7 @@ int64_t checked_elements(const std::string& where, std::span<const int64_t> shap
     if (empty) return 0;
     int64_t elements = 1;
     for (const int64_t dim : shape) {
-        if (dim > kMostElements / elements) fail("%s: has an impossible shape; the file is damaged", where.c_str());
+        if (dim > kMaxElements / elements) fail("%s: has an impossible shape; the file is damaged", where.c_str());
         elements *= dim;
     }
     return elements;
@@ -155,7 +155,7 @@ std::vector<int64_t> contiguous_strides(std::span<const int64_t> shape) {
     int64_t stride = 1;
     for (size_t d = shape.size(); d-- > 0;) {
         strides[d] = stride;
-        stride *= std::clamp<int64_t>(shape[d], 1, kMostElements / stride);  // a tensor without elements may have any shape
+        stride *= std::clamp<int64_t>(shape[d], 1, kMaxElements / stride);  // a tensor without elements may have any shape
     }
     return strides;
 }

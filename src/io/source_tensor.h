@@ -1,5 +1,5 @@
-// A tensor of somebody else's checkpoint (safetensors, PyTorch): a typed, perhaps strided view of bytes in a mapped file,
-// read as float a piece at a time, so that converting needs no memory of a tensor's size.
+// A tensor of a checkpoint (safetensors, PyTorch): a typed, perhaps strided view of bytes in a mapped file, read as float a
+// piece at a time, so that converting needs no memory of a tensor's size.
 #pragma once
 
 #include <cstddef>
@@ -10,14 +10,14 @@
 
 namespace nib {
 
-/// Element types of checkpoints. Weights are of the first four; the others occur in buffers that a converter ignores.
+/// Element types of checkpoints. Weights have one of the first four; the others occur in buffers, which are ignored.
 enum class SourceType : uint8_t { F64, F32, F16, BF16, I64, I32, I16, I8, U8, Bool, Unknown };
 
 const char* source_type_name(SourceType type);  // "f64", "bool", "unknown"
 int64_t source_type_bytes(SourceType type);     // of one element; 0 when Unknown
 inline bool is_floating_point(SourceType type) { return type <= SourceType::BF16; }
 
-/// The same number as a float, infinities, subnormals and the payloads of NaNs included.
+/// Exact conversions, which keep infinities, subnormals and the payloads of NaNs.
 float half_to_float(uint16_t bits);
 float bfloat16_to_float(uint16_t bits);
 
@@ -35,7 +35,7 @@ struct SourceTensor {
     std::string refusal;                  // empty, or why it cannot be read: "has type F8_E4M3, ..."
 
     int64_t elements() const;
-    /// Whether the elements lie one after the other; then, and if it can be read, `data` is exactly they.
+    /// Whether the elements are contiguous. Then `data`, if it can be read, has exactly these elements.
     bool contiguous() const;
     /// Whether read() would succeed: it holds floating-point numbers in a form that nib knows.
     bool readable() const { return refusal.empty() && is_floating_point(type); }
@@ -48,7 +48,7 @@ struct SourceTensor {
     SourceTensor transposed() const;
 };
 
-/// Gives a tensor of this shape the strides of row-major order.
+/// The strides, in elements, of a tensor of this shape in row-major order.
 std::vector<int64_t> contiguous_strides(std::span<const int64_t> shape);
 
 /// Error, beginning with the file's name, when two of the tensors have the same name.

@@ -13,12 +13,12 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-// What people call the weights of the model itself, the likeliest first.
+// Usual keys of the weights of the model itself, the likeliest first.
 constexpr std::string_view kUsualKeys[] = {"model", "state_dict", "model_state_dict", "model_state", "module",
                                            "net",   "network",    "weights",          "params",      "state"};
-constexpr size_t kMostDepth = 8;
+constexpr size_t kMaxDepth = 8;
 
-// A value and the way to it.
+// A value and the path to it.
 struct Place {
     const PickleValue* value;
     size_t parent, depth;  // the parent of the root is the root
@@ -30,7 +30,7 @@ bool is_weight(const PickleTensor& tensor) {
     return !tensor.shape->elements().empty() && (is_floating_point(tensor.type) || tensor.type == SourceType::Unknown);
 }
 
-// 2 for a dict of weights, 1 for one of other tensors only, such as losses and states of random numbers, 0 for others.
+// 2 for a dict of weights, 1 for one of other tensors only, such as losses and generator states, 0 for anything else.
 int rank_of(const PickleValue& value) {
     int rank = 0;
     for (const PickleItem& item : value.entries()) {
@@ -63,12 +63,12 @@ std::string some_keys(const PickleValue& dict) {
     return keys.empty() ? "no names" : keys;
 }
 
-// All places that the search comes to, the upper ones first.
+// Breadth-first search for dicts of weights.
 class Search {
 public:
     explicit Search(const PickleValue& root) : root_(root) {
         add({&root, 0, 0, "", 0});
-        for (size_t i = 0; i < places_.size(); ++i) look(i);
+        for (size_t i = 0; i < places_.size(); ++i) expand(i);
     }
 
     StateDict choose(const std::string& file) const {
@@ -77,7 +77,7 @@ public:
         const bool weights = !dicts.empty() && rank_of(*places_[dicts[0]].value) == 2;
         const bool usual_place = chosen != kNone && is_usual(places_[chosen].key);
         for (const size_t i : objects_) {
-            // Beside an object that seems to be the model, another dict may be an old copy: not for us to guess.
+            // If an object seems to be the model, the dict may be an old copy, and we do not guess.
             if (!weights || (!usual_place && is_usual(places_[i].key))) refuse_object(i, file);
         }
         if (dicts.empty()) {
@@ -98,13 +98,13 @@ private:
     void add(Place place) {
         const Kind kind = place.value->kind();
         if (kind != Kind::Dict && kind != Kind::List && kind != Kind::Tuple && kind != Kind::Object) return;
-        if (!place.value->holds_weights() || place.depth > kMostDepth || is_of_optimizer(place.key, *place.value)) return;
+        if (!place.value->holds_weights() || place.depth > kMaxDepth || is_of_optimizer(place.key, *place.value)) return;
         if (!seen_.insert(place.value).second) return;
         if (kind == Kind::Object) objects_.push_back(places_.size());
         places_.push_back(place);
     }
 
-    void look(size_t i) {
+    void expand(size_t i) {
         const Place place = places_[i];
         const auto elements = place.value->elements();
         for (size_t n = 0; n < elements.size(); ++n) add({elements[n], i, place.depth + 1, "", n});
@@ -126,7 +126,8 @@ private:
         return dicts;
     }
 
-    // The only one, or the one under the most usual key, the upper ones first; kNone when there is no such.
+    // The only one, or else the one under a usual key that is nearest to the root, then under the most usual key. kNone if
+    // there is none, or a tie.
     size_t choose_among(const std::vector<size_t>& dicts) const {
         if (dicts.size() == 1) return dicts[0];
         const auto order = [&](size_t i) { return std::pair(places_[i].depth, usual(places_[i].key)); };

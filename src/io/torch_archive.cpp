@@ -1,4 +1,4 @@
-// PyTorch's zip archives: one folder with data.pkl, byteorder, data/KEY for each storage.
+// PyTorch's zip archives: one folder with data.pkl, byteorder, and data/KEY for each storage.
 #include <algorithm>
 
 #include "core/error.h"
@@ -8,7 +8,7 @@
 namespace nib {
 namespace {
 
-// The archive's only folder, with its slash; it bears the name that the file had when it was saved.
+// The archive's only folder, with a slash; it has the name that the file had when it was saved.
 std::string folder_of(const ZipArchive& archive) {
     const auto& entries = archive.entries();
     const std::string_view first = entries.empty() ? "" : entries.front().name;

@@ -88,7 +88,7 @@ SourceTensor make_tensor(std::string_view name, const PickleTensor& from, const 
     return tensor;
 }
 
-// A tensor that cannot be had, for whoever asks for it.
+// A tensor that is listed although it cannot be read.
 SourceTensor make_unreadable(std::string_view name, const PickleValue& object, const std::string& file) {
     SourceTensor tensor;
     tensor.name = name;

@@ -11,13 +11,13 @@
 
 namespace nib {
 
-/// Whether `bytes` begin as such a file does, or another zip archive.
+/// Whether `bytes` begin like such a file, or like any other zip archive.
 bool is_torch_file(std::span<const std::byte> bytes);
 
 struct TorchFile {
     Pickle pickle;                      // everything that was saved
     std::vector<SourceTensor> tensors;  // of the state dict, in its order, views of `bytes`
-    std::vector<std::string> notes;     // what a user should know of how they were found
+    std::vector<std::string> notes;     // what the user should know about how they were found
 
     /// Reads a file in memory, which must outlive the result. Error, naming `file` and the tensor, when it is damaged or
     /// has no state dict (io/state_dict.h says which is taken). Nothing in it is executed: tensors that nib cannot read, or

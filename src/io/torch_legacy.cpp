@@ -1,5 +1,6 @@
-// PyTorch's format before 1.6: five pickles (a magic number, the version of the format, what machine it was, the object,
-// the keys of the storages), then each storage as a count of elements and the elements. After torch/serialization.py.
+// PyTorch's format before 1.6: five pickles (a magic number, the version of the format, properties of the machine, the
+// object, the keys of the storages), then each storage as a count of elements and the elements. After
+// torch/serialization.py.
 #include <cinttypes>
 #include <cstring>
 #include <utility>
@@ -13,12 +14,12 @@ namespace {
 using Kind = PickleValue::Kind;
 using Bytes = std::span<const std::byte>;
 
-// 0x1950a86a20f9469cfc6c as the opcode LONG1 has it.
+// 0x1950a86a20f9469cfc6c as the operand of opcode LONG1.
 constexpr std::string_view kMagic = "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 constexpr int64_t kVersion = 1001;
 constexpr size_t kProtoBytes = 2, kFrameBytes = 9;
 
-// What the pickle says of a storage.
+// What the pickle says about a storage.
 struct Claim {
     int64_t element_bytes, count;
 };
@@ -36,7 +37,7 @@ std::map<std::string_view, Claim> claims(const Pickle& pickle, const std::string
     return claims;
 }
 
-// The elements of a storage, which `bytes` begin with; they are then those behind it.
+// Takes a storage from the front of `bytes` and returns its elements.
 Bytes take_storage(Bytes& bytes, const Claim& claim, const std::string& where) {
     int64_t count;
     if (bytes.size() < sizeof count) fail("%s: is not there; the file is truncated", where.c_str());

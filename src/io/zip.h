@@ -1,5 +1,5 @@
-// Zip archives as torch.save writes them: entries stored as they are and used in place. (zlib is not needed, nor checked
-// are the checksums, which PyTorch itself ignores.) The format: APPNOTE.TXT of PKWARE.
+// Zip archives as torch.save writes them: entries stored without compression and used in place. Checksums are ignored, as
+// PyTorch does. The format: APPNOTE.TXT of PKWARE.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@ namespace nib {
 struct ZipEntry {
     std::string_view name;
     std::span<const std::byte> data;
-    unsigned method;  // how they are compressed; 0: not at all
+    unsigned method;  // of compression; 0: none
 };
 
 class ZipArchive {

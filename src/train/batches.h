@@ -1,4 +1,4 @@
-// Which parts of a text a step trains on and a validation looks at.
+// Which parts of a text are used for a training step and for validation.
 #pragma once
 
 #include <cstdint>
@@ -14,13 +14,14 @@ namespace nib {
 /// that accumulating 2 batches of B rows sees the windows of one batch of 2 B. Error when the span has no such window.
 int64_t window_start(uint64_t seed, uint32_t step, uint32_t row, Span span, int64_t context);
 
-/// Reads the context + 1 characters at `start` as inputs and, one further, targets: (T) each.
+/// Reads the context + 1 characters at `start` as inputs and targets, which are the inputs shifted by one: (T) each.
 void read_window(const Corpus& corpus, const CharTokenizer& tokenizer, int64_t start, std::span<int32_t> ids,
                  std::span<int32_t> targets);
 
 /// Evenly spaced windows over a span that predict about `tokens` characters; 0, or more than there are: each exactly once.
 class EvalWindows {
 public:
+    /// Error when the span is too short, or a number makes no sense.
     EvalWindows(Span span, int64_t context, int64_t tokens);
     int64_t count() const { return count_; }
     /// First character of window i.

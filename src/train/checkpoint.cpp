@@ -62,7 +62,7 @@ void add_tensors(GgufWriter& writer, const TrainStep& train, int part, const std
     }
 }
 
-// The name says nothing about the output file, so that equal runs give equal files.
+// general.name does not depend on the output's name, so that equal runs give equal files.
 GgufWriter model_writer(const TrainStep& train, const CharTokenizer& tokenizer, int64_t step) {
     GgufWriter writer;
     write_config(writer, train.config(), "nib character model");

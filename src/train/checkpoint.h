@@ -1,12 +1,12 @@
 // What a training run leaves on the disk and how it is resumed.
 //
 // NAME.gguf holds the weights, NAME.state.gguf the optimizer's moments, the step and the options. Both carry the same id, a
-// checksum of weights and step. They are written under temporary names, made durable and renamed one after the other: an
-// end before the first rename leaves the old pair, one between the two leaves the other half of the new pair complete
-// under its temporary name, from where complete_pair() fetches it.
+// checksum of weights and step. They are written under temporary names, made durable and renamed one after the other. A
+// kill before the first rename leaves the old pair; a kill between the two leaves the second file of the new pair complete
+// under its temporary name, and complete_pair() renames it.
 //
-// The other files are those of the run that the pair is of: what a run that was replaced has left is removed just before
-// the new pair appears, and what the new run adds is written after that. No instant mixes the two.
+// The other files always belong to the same run as the pair: those of a replaced run are removed just before the new pair
+// appears, and those of the new run are written after that.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,7 @@ struct RunFiles {
     explicit RunFiles(const std::string& output);
 };
 
-/// What besides tensors and options a run must remember.
+/// The state of a run besides tensors and options.
 struct TrainState {
     int64_t step = 0;       // updates done
     int64_t evaluated = 0;  // step of the last regular validation
@@ -44,22 +44,22 @@ struct TrainState {
     TextIdentity text, val_text;
 };
 
-/// Writes and publishes the pair; with `first`, of a new run, it also removes what another run has left beside it. Error
-/// leaves the old pair, or the new one for complete_pair().
+/// Writes and publishes the pair. `first`: it is the first of a new run, so the other files of an earlier run are removed.
+/// An Error leaves the old pair, or the new one for complete_pair().
 void save_checkpoint(const RunFiles& files, const TrainStep& train, const CharTokenizer& tokenizer,
                      const TrainOptions& options, const TrainState& state, bool first);
 
-/// Writes NAME.best.gguf, weights that had this validation loss, complete but not published yet.
+/// Writes NAME.best.gguf, weights with this validation loss, completely but without publishing it.
 std::unique_ptr<AtomicFile> write_best(const RunFiles& files, const TrainStep& train, const CharTokenizer& tokenizer,
                                        int64_t step, double val_loss);
 
-/// The validation loss in NAME.best.gguf; nothing when there is no such file of nib's.
+/// The validation loss in NAME.best.gguf; nothing if there is no such file, or not one that nib has written.
 std::optional<double> read_best_loss(const RunFiles& files);
 
-/// Completes a pair that was left half renamed, if there is one. The caller of this and of the next holds the run's lock.
+/// Completes a pair that was left half renamed, if any. The caller of this and of require_pair() holds the run's lock.
 void complete_pair(const RunFiles& files);
 
-/// Error when there is no pair to resume or the two files do not belong together; else removes leftovers.
+/// Error when there is no pair to resume or the two files do not belong together; else removes leftover temporary files.
 void require_pair(const RunFiles& files);
 
 /// An opened pair.

@@ -9,7 +9,7 @@
 
 namespace nib {
 
-/// What a resumed run must find again.
+/// Identifies a text: a resumed run must have the same.
 struct TextIdentity {
     int64_t characters = 0;
     uint64_t fingerprint = 0;  // of up to a million characters spread over the text
@@ -31,6 +31,7 @@ struct Dataset {
 Dataset open_dataset(const std::vector<std::string>& inputs, const std::string& val_file, double val_fraction,
                      int64_t context);
 
+/// `tokenizer` must know all characters.
 TextIdentity identify(const Corpus& corpus, const CharTokenizer& tokenizer);
 
 }  // namespace nib

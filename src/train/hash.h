@@ -1,4 +1,4 @@
-// A quick 64-bit checksum, not against malice.
+// A fast 64-bit checksum, not cryptographic.
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@ namespace nib {
 
 class Hash64 {
 public:
-    /// Adds whole 32-bit words; how they are cut into calls makes no difference.
+    /// Adds whole 32-bit words; how they are divided into calls makes no difference.
     void add(std::span<const std::byte> bytes) {
         if (bytes.size() % 4 != 0) fail("%zu bytes are no whole number of words", bytes.size());
         const std::byte *next = bytes.data(), *const end = next + bytes.size();
@@ -33,7 +33,7 @@ public:
     }
 
 private:
-    static constexpr int kLanes = 8;  // the words go round: a chain of multiplications each, so that they overlap
+    static constexpr int kLanes = 8;  // the words take turns in these chains of multiplications, which overlap
 
     static uint64_t mixed(uint64_t hash, uint64_t value) {
         hash = (hash ^ value) * 0x9E3779B97F4A7C15u;

@@ -10,10 +10,10 @@ namespace nib {
 namespace {
 
 constexpr double kWidth = 800, kHeight = 480, kLeft = 70, kRight = 24, kTop = 48, kBottom = 56;
-constexpr int64_t kMostPoints = 300;
+constexpr int64_t kMaxPoints = 300;
 constexpr const char *kTrainColor = "#4c78a8", *kValColor = "#e4572e";
 
-// A step between ticks of 1, 2 or 5 times a power of ten that gives about `count` of them.
+// The distance of about `count` ticks: 1, 2 or 5 times a power of ten.
 double tick_step(double range, int count) {
     const double raw = range / count, power = std::pow(10.0, std::floor(std::log10(raw)));
     for (const double factor : {1.0, 2.0, 5.0})
@@ -32,9 +32,9 @@ struct Axis {
     }
 };
 
-// Means over equal numbers of neighbouring points.
+// Averages neighbouring points, so that at most kMaxPoints are left.
 std::vector<LossPoint> thin(std::span<const LossPoint> points) {
-    const auto size = static_cast<int64_t>(points.size()), count = std::min(size, kMostPoints);
+    const auto size = static_cast<int64_t>(points.size()), count = std::min(size, kMaxPoints);
     std::vector<LossPoint> out;
     for (int64_t i = 0; i < count; ++i) {
         const int64_t begin = size * i / count, end = size * (i + 1) / count;

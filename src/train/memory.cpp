@@ -13,7 +13,7 @@ namespace {
 // Buffers as large as the weights: the weights, their gradients, the optimizer's moments.
 int copies(const TrainShape& shape) { return 2 + optimizer_moments(shape.optimizer); }
 
-// Far below what is really needed, in floating point so that no size overflows it.
+// A rough lower bound, in floating point so that no size overflows.
 double least_bytes(const ModelConfig& c, const TrainShape& shape) {
     const auto real = [](int64_t n) { return static_cast<double>(n); };
     const double C = real(c.embd), F = c.ffn > 0 ? real(c.ffn) : 4 * C, L = real(c.layers),
@@ -24,7 +24,8 @@ double least_bytes(const ModelConfig& c, const TrainShape& shape) {
     return 4 * copies(shape) * matrices + (shape.recompute ? 4 * R * L * C : each * R * L * (6 * C + 2 * F));
 }
 
-Weights weights_anywhere(const ParameterLayout& layout, const ModelConfig& config) {
+// Weights for graphs that are only measured, never run.
+Weights placeholder_weights(const ParameterLayout& layout, const ModelConfig& config) {
     size_t i = 0;
     return place_weights(config, [&](const ParameterSpec& spec) {
         Weight w;
@@ -86,7 +87,7 @@ TrainingMemory training_memory(const ModelConfig& config, const TrainShape& shap
     const ParameterLayout layout(config);
     TrainingMemory memory;
     memory.parameters = 4.0 * static_cast<double>(layout.total) * copies(shape);
-    const Weights weights = weights_anywhere(layout, config);
+    const Weights weights = placeholder_weights(layout, config);
     for (const Mode mode : {Mode::Train, Mode::Infer}) {
         Graph graph = training_graph(mode, shape);
         TrainInputs inputs;
@@ -101,7 +102,7 @@ double training_flops(const ModelConfig& config, const TrainShape& shape) {
     once.recompute = false;
     Graph graph = training_graph(Mode::Train, once);
     TrainInputs inputs;
-    record_training(graph, config, weights_anywhere(ParameterLayout(config), config), once, inputs);
+    record_training(graph, config, placeholder_weights(ParameterLayout(config), config), once, inputs);
     return graph.flops();
 }
 

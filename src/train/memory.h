@@ -13,10 +13,10 @@ namespace nib {
 
 enum class Optimizer { AdamW, Sgd, SgdMomentum };
 
-/// Moments that an optimizer keeps for each parameter: 2, 0, 1.
+/// How many moments an optimizer keeps for each parameter: AdamW 2, Sgd 0, SgdMomentum 1.
 int optimizer_moments(Optimizer optimizer);
 
-/// What the plans of a training run are compiled for.
+/// Sizes and options that the plans of a training run are compiled for.
 struct TrainShape {
     int64_t batch = 0;  // B, sequences in a micro-batch
     int64_t time = 0;   // T
@@ -26,10 +26,10 @@ struct TrainShape {
     DType activations = DType::F32;  // F16: see Graph; evaluation keeps floats
 };
 
-/// Where each parameter lies in the flat buffers of weights, gradients and moments, each at a multiple of 64 bytes, gaps
-/// zero: first those that decay, then the others, so that one update takes many of them.
+/// Where each parameter is in the flat buffers of weights, gradients and moments: at a multiple of 64 bytes, gaps are zero.
+/// Those with weight decay come first, then the others, so that one update covers many of them.
 struct ParameterLayout {
-    /// Neighbours that are updated alike and lie in one segment, with the gaps between them.
+    /// Adjacent parameters in one segment that have the same update, with the gaps between them.
     struct Run {
         size_t offset = 0;     // bytes
         int64_t elements = 0;  // floats
@@ -39,6 +39,7 @@ struct ParameterLayout {
     std::vector<size_t> offsets;       // bytes, by parameter
     std::vector<Run> runs;
     int64_t total = 0;  // floats, gaps included
+    /// segment: see Backend::segment().
     explicit ParameterLayout(const ModelConfig& config, size_t segment = SIZE_MAX);
 };
 
@@ -55,7 +56,7 @@ struct TrainInputs {
 Graph::LogProbs record_training(Graph& graph, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
                                 TrainInputs& inputs);
 
-/// Bytes on a backend; kernels need a little more.
+/// Bytes on a backend, without the scratch memory of kernels.
 struct TrainingMemory {
     double parameters = 0;   // weights, gradients, moments
     double activations = 0;  // the arena that training and evaluation share
@@ -63,10 +64,11 @@ struct TrainingMemory {
 };
 TrainingMemory training_memory(const ModelConfig& config, const TrainShape& shape, const Backend& backend);
 
-/// Additions and multiplications of a step's matrix products, forward and backward, without what recomputation repeats.
+/// Floating-point operations of the matrix products of one micro-batch, forward and backward, without what recomputation
+/// repeats.
 double training_flops(const ModelConfig& config, const TrainShape& shape);
 
-/// Error when a size is zero or absurd or the heads do not divide the channels: quick, whatever the sizes.
+/// Error when a size is zero or absurd, or the heads do not divide the channels. Always fast. `limit` is in bytes.
 void check_sizes(const ModelConfig& config, const TrainShape& shape, double limit);
 
 /// The same, and Error when training needs more memory than `limit` bytes; the message says how much. Returns what it

@@ -83,10 +83,10 @@ void check_range(const char* option, double value, double low, double high, bool
 }
 
 void check_count(const char* option, int64_t value, int64_t low) {
-    constexpr int64_t kMost = int64_t{1} << 31;
-    if (value < low || value > kMost)
+    constexpr int64_t kMaxCount = int64_t{1} << 31;
+    if (value < low || value > kMaxCount)
         fail_usage_option(option, "is %lld; it must be between %lld and %lld", static_cast<long long>(value),
-                          static_cast<long long>(low), static_cast<long long>(kMost));
+                          static_cast<long long>(low), static_cast<long long>(kMaxCount));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Every option of a training run in one place: defaults, help, checks, and how it is kept in NAME.state.gguf.
+// Every option of a training run in one place: defaults, help, checks, and how it is stored in NAME.state.gguf.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ namespace nib {
 struct TrainOptions {
     std::string arch = "gpt2";
     int64_t layers = 4, heads = 4, embd = 128, context = 64;
-    int64_t kv_heads = 0, ffn = 0;  // 0: as is usual for the architecture
+    int64_t kv_heads = 0, ffn = 0;  // 0: the default of the architecture
     bool untied = false;
 
     int64_t iters = 3500, batch = 16, accumulate = 1;
@@ -44,6 +44,7 @@ struct TrainOptions {
     int64_t log_every = 50;
 
     Schedule learning_rate() const;
+    /// The model that the options ask for. UsageError for an unknown architecture or negative sizes.
     ModelConfig config(int64_t vocab) const;
     bool operator==(const TrainOptions&) const = default;
 };
@@ -51,11 +52,11 @@ struct TrainOptions {
 /// The optimizer that the (checked) options ask for.
 Optimizer optimizer_of(const TrainOptions& options);
 
-/// What the command line, the state file and the comparison when resuming need to know of an option.
+/// What the command line, the state file and the check of resumed runs need to know about an option.
 struct OptionField {
     enum class Kind {
         Model,  // in the model file; a resumed run must have the same
-        Fixed,  // in the state file; the same, since other values give other weights
+        Fixed,  // in the state file; must also be the same, since other values give other weights
         Free,   // in the state file; a resumed run may change it
     };
     using Member =

@@ -21,7 +21,7 @@ void refuse_existing(const RunFiles& files) {
                   printable(files.best).c_str());
 }
 
-// Error when the output is something that no run has left there.
+// Error when the output is there but no run can have left it.
 void check_output(const TrainRequest& request, const RunFiles& files) {
     std::error_code error;
     for (const std::string& path : {request.output, files.model}) {
@@ -40,7 +40,7 @@ void check_output(const TrainRequest& request, const RunFiles& files) {
                 fail("%s: is a text to read and a file to write; give the output another name", printable(path).c_str());
 }
 
-// Creates the temporary files and removes them.
+// Creates all temporary files and removes them again.
 void check_writable(const RunFiles& files) {
     AtomicFile model(files.model), state(files.state), best(files.best), log(files.log), curve(files.curve);
 }

@@ -1,4 +1,4 @@
-// Everything that happens before the first step: options, texts, sizes, files, and what a resumed run must agree with.
+// Everything before the first step: options, texts, sizes, files, and whether a resumed run has the same options and texts.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@ namespace nib {
 /// What the user asks for.
 struct TrainRequest {
     std::vector<std::string> inputs;  // files and folders
-    std::string validation;           // a text; empty: the end of the inputs validates
+    std::string validation;           // a text file; empty: validates on the end of the inputs
     std::string output;               // NAME.gguf or NAME
     bool resume = false;
     bool overwrite = false;  // replace what another run has left under this name
@@ -22,7 +22,7 @@ struct TrainRequest {
     DType activations = DType::F32;  // TrainShape
 };
 
-/// A run that can begin.
+/// A run that is ready to start.
 struct TrainSetup {
     RunFiles files;
     std::unique_ptr<FileLock> lock;  // keeps other processes from these files
@@ -36,9 +36,9 @@ struct TrainSetup {
     std::unique_ptr<Checkpoint> checkpoint;  // when resuming: to restore from
 };
 
-/// Checks the request, locks the output, completes a checkpoint that was left half renamed, opens the texts, when resuming
-/// opens the checkpoint, and sees that the output can be written. Error for everything that is
-/// wrong, also when another process trains under this name, before anything large is allocated; nothing is written.
+/// Checks the request, locks the output, completes a checkpoint that was left half renamed, opens the texts and, to resume,
+/// the checkpoint, and checks that the output can be written. Error for anything that is wrong, also when another process
+/// trains under this name, before anything large is allocated and without writing anything.
 TrainSetup prepare_training(const TrainRequest& request, const Backend& backend);
 
 }  // namespace nib

@@ -16,7 +16,7 @@ bool exists(const std::string& path) {
     return std::filesystem::exists(path, error);
 }
 
-// The pair's id in a file; nothing when there is no file, Error when it is no complete checkpoint.
+// The pair's id in a file; nothing if there is no file, Error if it is not a complete checkpoint.
 std::optional<uint64_t> id_of(const std::string& path) {
     if (!exists(path)) return std::nullopt;
     const GgufFile file = GgufFile::open(path);
@@ -39,7 +39,7 @@ void roll_forward(const std::string& path) {
         fail("%s: the finished checkpoint cannot be renamed: %s", printable(path).c_str(), std::strerror(errno));
 }
 
-// A kill between a new run's first pair and the best model of the time before leaves that under its temporary name.
+// A kill after a new run's first pair may leave the best model so far under its temporary name.
 void complete_best(const RunFiles& files) {
     const std::string temporary = AtomicFile::temporary_name(files.best);
     if (exists(files.best) || !exists(temporary)) return;
@@ -63,7 +63,7 @@ void remove_temporaries(const RunFiles& files) {
 void complete_pair(const RunFiles& files) {
     const std::optional<uint64_t> id = id_if_complete(AtomicFile::temporary_name(files.state));
     if (!id) return;
-    // Ended during the very first checkpoint, before the first rename?
+    // Was it killed during the very first checkpoint, before the first rename?
     if (!exists(files.model) && !exists(files.state) && id_if_complete(AtomicFile::temporary_name(files.model)) == id)
         roll_forward(files.model);
     if (id_if_complete(files.model) == id && id_if_complete(files.state) != id) roll_forward(files.state);

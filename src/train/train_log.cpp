@@ -26,7 +26,7 @@ std::string json(const LogLine& line) {
     return object.dump() + "\n";
 }
 
-// A line of the log; nothing when it is not one.
+// Parses a line of the log; nothing if it is not one.
 std::optional<LogLine> parse(const std::string& text) {
     const auto object = nlohmann::json::parse(text, nullptr, false);
     if (!object.is_object() || !object.contains("step") || !object["step"].is_number_integer()) return std::nullopt;

@@ -13,24 +13,24 @@
 
 namespace nib {
 
-/// What is known of a step: the loss of its batch before its update (none in a line that only adds a validation after a
-/// resume), and the validation loss after it if there was one.
+/// What is known about a step: the loss of its batch before its update (none in a line that only adds a validation after a
+/// resume), and the validation loss after it if there was a validation.
 struct LogLine {
     int64_t step = 0;  // 1 for the first
     std::optional<double> loss, val_loss, lr, grad_norm, tok_s;
 };
 
-/// Every call is an Error when the file cannot be read or written.
+/// Every call throws Error if the file cannot be read or written.
 class TrainLog {
 public:
     explicit TrainLog(std::string path) : path_(std::move(path)) {}
 
-    /// Goes on with the log there is, if any: lines after `step`, and what a kill has left unfinished, are dropped.
+    /// Continues the existing log, if any; drops lines after `step` and a line that a kill has left unfinished.
     void resume(int64_t step);
-    /// Begins a new file with the lines there are. Without start() or resume() lines stay in memory.
+    /// Starts a new file with the lines added so far. Before start() or resume(), lines stay in memory.
     void start();
     void add(const LogLine& line);
-    /// Hands all lines to the system.
+    /// Passes all lines on to the system.
     void flush();
 
     const std::vector<LossPoint>& train() const { return train_; }

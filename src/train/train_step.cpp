@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kStatsBytes = 64;
 
-// Elements [4 * block, 4 * block + 4) of parameter `parameter`: Box-Muller on one block of random numbers.
+// Elements [4 * block, 4 * block + 4) of a parameter: Box-Muller on one Philox block.
 std::array<float, 4> normals(uint64_t seed, uint32_t parameter, uint64_t block) {
     const auto words =
         philox({static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), kInitStream, parameter}, seed);
@@ -27,15 +27,15 @@ std::array<float, 4> normals(uint64_t seed, uint32_t parameter, uint64_t block) 
     return values;
 }
 
-// Puts the initial values of elements [begin, begin + out.size()) of a parameter into `out`; begin is a multiple of 4.
+// Initial values of elements [begin, begin + out.size()) of a parameter; `begin` is a multiple of 4.
 void initial_values(const ParameterSpec& spec, uint64_t seed, uint32_t parameter, uint64_t begin, std::span<float> out) {
     if (spec.init != ParameterSpec::Init::Normal) {
         std::fill(out.begin(), out.end(), spec.init == ParameterSpec::Init::One ? 1.0f : 0.0f);
         return;
     }
     for (size_t i = 0; i < out.size(); i += 4) {
-        const auto four = normals(seed, parameter, (begin + i) / 4);
-        for (size_t j = i; j < std::min(i + 4, out.size()); ++j) out[j] = spec.std * four[j - i];
+        const auto values = normals(seed, parameter, (begin + i) / 4);
+        for (size_t j = i; j < std::min(i + 4, out.size()); ++j) out[j] = spec.std * values[j - i];
     }
 }
 
@@ -76,7 +76,7 @@ std::vector<int64_t> TrainStep::sum_blocks() const {
     return first;
 }
 
-// All plans share one arena: none needs what another left there.
+// All plans share one arena, since none keeps anything there between runs.
 void TrainStep::compile_plans() {
     Graph train = training_graph(Mode::Train, shape_), evaluate = training_graph(Mode::Infer, shape_), norm = norm_graph(),
           update = update_graph();
@@ -95,7 +95,7 @@ Tensor TrainStep::gradient_of(Graph& g, const ParameterLayout::Run& run) const {
     return g.fixed("gradients", {run.elements}, DType::F32, {gradients_.buffer(), run.offset});
 }
 
-// The norm of all gradients, and by what clipping multiplies them.
+// The global norm of the gradients, and the factor for clipping.
 Graph TrainStep::norm_graph() const {
     Graph g(Mode::Train);
     const Tensor partials = g.fixed("partials", {first_block_.back()}, DType::F64, {partials_.buffer(), 0});
@@ -165,7 +165,7 @@ TrainStep::Outcome TrainStep::last_micro_step(std::span<const int32_t> ids, std:
                                               const MicroBatch& micro, double clip, const Update& u) {
     begin_micro_step(ids, targets, micro);
     step_.clip = static_cast<float>(clip);
-    put(u);
+    set_update(u);
     backend_.run_in_turn(std::array<const Plan*, 3>{&train_.plan, &norm_, &update_}, step_);
     return {mean_loss(), norm()};
 }
@@ -203,7 +203,7 @@ double TrainStep::norm() const {
     return norm;
 }
 
-void TrainStep::put(const Update& u) {
+void TrainStep::set_update(const Update& u) {
     step_.lr = static_cast<float>(u.lr);
     step_.weight_decay = static_cast<float>(u.weight_decay);
     step_.beta1 = static_cast<float>(u.beta1);
@@ -216,7 +216,7 @@ void TrainStep::put(const Update& u) {
 }
 
 void TrainStep::update(const Update& u) {
-    put(u);
+    set_update(u);
     update_.run(step_);
 }
 

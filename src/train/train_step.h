@@ -11,28 +11,28 @@
 
 namespace nib {
 
-/// Owns the weights, gradients, optimizer state and plans of a training run. Batches of another size, and tokens that the
-/// model does not have, throw Error.
+/// Owns the weights, gradients, optimizer state and plans of a training run. Throws Error for batches of another size and
+/// for tokens that the model does not have.
 class TrainStep {
 public:
     /// Allocates and compiles. Error when the backend lacks memory or an op. `backend` must outlive it.
     TrainStep(Backend& backend, const ModelConfig& config, const TrainShape& shape);
 
-    /// Random weights (GPT-2's initialisation) from the seed alone, moments zero.
+    /// Random weights as the model's parameters specify, from the seed alone; moments are zero.
     void initialise(uint64_t seed);
 
-    /// One of the micro-batches of a step. Loss and gradients are means over the counted targets of all of them.
+    /// One micro-batch of a step. Loss and gradients are means over the counted targets of all micro-batches.
     struct MicroBatch {
         uint64_t seed = 0;    // of dropout
-        uint32_t index = 0;   // number of the micro-batch over the whole training
+        uint32_t index = 0;   // number of the micro-batch in the whole training
         int64_t counted = 0;  // targets that count (are not kIgnore) in the whole step; 0: this is all of it
         bool first = true;    // gradients are set, not added to
     };
-    /// Forward and backward of B sequences: inputs and targets (B*T). Returns its part of the step's mean loss in nats,
-    /// before any update; the same for any number of threads.
+    /// Forward and backward pass of B sequences: inputs and targets (B*T). Returns its part of the step's mean loss in
+    /// nats, before any update; the same for any number of threads.
     double micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
 
-    /// Global norm of the gradients; decides what update() clips. 0: no clipping.
+    /// Global norm of the gradients. If it is above `clip`, update() scales them down to that; 0: never.
     double gradient_norm(double clip);
 
     struct Update {
@@ -41,7 +41,7 @@ public:
         double beta1 = 0, beta2 = 0, eps = 0;  // AdamW
         double momentum = 0;                   // Sgd
     };
-    /// Applies the gradients; after gradient_norm(). Changes nothing if their norm is not finite.
+    /// Applies the gradients, after gradient_norm(). Does nothing if their norm is not finite.
     void update(const Update& update);
 
     struct Outcome {
@@ -64,11 +64,11 @@ public:
     int64_t rows() const { return shape_.batch * shape_.time; }  // B*T
     Backend& backend() const { return backend_; }
 
-    /// Parameters in file order and where their values lie: `part` 0 the weights, then the optimizer's moments.
+    /// Parameters in file order, and where their values are stored: part 0 is the weights, the others are the moments.
     const std::vector<ParameterSpec>& parameters() const { return layout_.specs; }
     int parts() const { return 1 + optimizer_moments(shape_.optimizer); }
     Location locate(size_t parameter, int part) const;
-    /// Where its gradient is kept.
+    /// Where the gradient is stored.
     Location gradient(size_t parameter) const;
 
 private:
@@ -88,7 +88,7 @@ private:
     double loss_sum(const LossPlan& plan);
     double mean_loss();
     double norm() const;
-    void put(const Update& update);
+    void set_update(const Update& update);
 
     Backend& backend_;
     const ModelConfig config_;
@@ -104,7 +104,7 @@ private:
     Plan norm_, update_;
     std::vector<int32_t> positions_;  // (B*T)
     Step step_;                       // of the last micro_step
-    int64_t counted_ = 0;             // targets of its whole step
+    int64_t counted_ = 0;             // counted targets of its whole step
     std::vector<float> logp_;         // (B*T)
 };
 

@@ -31,7 +31,7 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
         restore(*setup_.checkpoint, train_);
         setup_.checkpoint.reset();
         saved_ = state_.step;
-        log_.resume(state_.step);  // only now that the checkpoint has proved whole
+        log_.resume(state_.step);  // only after the checkpoint has proved intact
         best_loss_ = read_best_loss(setup_.files);
         if (!log_.val().empty()) val_loss_ = log_.val().back().loss;
     } else {
@@ -75,7 +75,7 @@ TrainEnd Trainer::loop() {
         const bool save_first = save_now && saved_ != state_.step;
         Clock::time_point begin = Clock::now();
         const double loss = gradients(last ? 1 : options_.accumulate, !save_first && !last);
-        if (save_first) {  // only now that the weights have proved to give a loss
+        if (save_first) {  // only after the weights have given a finite loss
             const Clock::time_point save_begin = Clock::now();
             save();
             begin += Clock::now() - save_begin;
@@ -86,7 +86,7 @@ TrainEnd Trainer::loop() {
     }
 }
 
-// Fills the gradients of the next step, also updates the weights if asked to, and returns the loss before.
+// Computes the gradients of the next step and updates the weights if asked to. Returns the loss before the update.
 double Trainer::gradients(int64_t micro_batches, bool update) {
     const int64_t B = options_.batch, T = options_.context;
     double loss = 0, norm = 0;
@@ -119,7 +119,7 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
     return *line_->loss;
 }
 
-// Advises only what would change something.
+// Suggests only what would make a difference.
 void Trainer::check_finite(const char* what, double value) const {
     if (std::isfinite(value)) return;
     const bool clips = options_.clip > 0 && options_.clip <= 1;
@@ -141,7 +141,7 @@ TrainStep::Update Trainer::next_update() const {
     return u;
 }
 
-// A step is done, in that time.
+// Reports a step that took `time`.
 void Trainer::report(double loss, Clock::duration time) {
     const double tok_s = static_cast<double>(train_.rows() * options_.accumulate) / std::max(1e-9, seconds(time));
     line_->lr = schedule_.at(state_.step);
@@ -149,7 +149,7 @@ void Trainer::report(double loss, Clock::duration time) {
     line_->tok_s = tok_s;
     const auto done = static_cast<double>(state_.step - first_step_),
                left = static_cast<double>(options_.iters - state_.step);
-    tok_s_ = done <= 2 ? tok_s : 0.9 * tok_s_ + 0.1 * tok_s;  // the first step, which also gets its memory, is forgotten
+    tok_s_ = done <= 2 ? tok_s : 0.9 * tok_s_ + 0.1 * tok_s;  // drops the first step, which also commits its memory
     const double elapsed = seconds(Clock::now() - begin_);
     progress_.step({state_.step, options_.iters, loss, *line_->lr, tok_s_, val_loss_, elapsed / done * left});
 }
@@ -160,7 +160,7 @@ void Trainer::validate_if_due() {
     if (setup_.data.val.size() == 0 || state_.step == 0 || validated_ == state_.step) return;
     if (!regular && state_.step < options_.iters) return;
     const std::optional<double> loss = validation_loss();
-    if (!loss) return;  // interrupted: done when the run is resumed
+    if (!loss) return;  // interrupted; validates when the run is resumed
     check_finite("validation loss", *loss);
     val_loss_ = loss;
     validated_ = state_.step;
@@ -197,7 +197,7 @@ std::optional<double> Trainer::validation_loss() {
     return sum / static_cast<double>(rows);
 }
 
-// The best file keeps its own loss: it may come from the end of a run or from steps after the last checkpoint.
+// NAME.best.gguf has its own loss: it may be from the end of a run, or from steps after the last checkpoint.
 bool Trainer::note_best(double val_loss, bool regular) {
     const bool best = !best_loss_ || val_loss < *best_loss_;
     if (best) {

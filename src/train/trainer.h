@@ -15,10 +15,10 @@
 
 namespace nib {
 
-/// What the loop asks of its surroundings; any may be empty.
+/// Callbacks of the loop; each may be empty.
 struct TrainHooks {
-    std::function<bool()> stop;  // asked between steps: save and end now
-    std::function<void(const TrainStep&, const CharTokenizer&, int64_t step)> sample;  // lets the model write
+    std::function<bool()> stop;  // asked between steps: whether to save and stop
+    std::function<void(const TrainStep&, const CharTokenizer&, int64_t step)> sample;  // writes a sample
 };
 
 enum class TrainEnd { Finished, StoppedEarly, Interrupted, NothingToDo };
@@ -30,22 +30,22 @@ struct TrainResult {
     std::optional<double> best_loss;  // of NAME.best.gguf
 };
 
-/// A run from its preparation to its end. Files are those of RunFiles; the rules that make a resumed run equal an
-/// uninterrupted one byte for byte are:
-/// - a validation counts for early stopping only every eval_every steps, not the additional one at the end of a run;
-/// - a checkpoint is written only once the loss that follows from its weights has proved finite, so that a run which
-///   diverges leaves the last good one.
-/// A new run touches no file before its first checkpoint: what an earlier one has left stays whole until it is replaced.
+/// A run after its preparation. It writes the files of RunFiles. A resumed run gives the same bytes as an uninterrupted
+/// one, thanks to these rules:
+/// - only validations every eval_every steps count for early stopping, not the additional one at the end of a run;
+/// - a checkpoint is written only after its weights have given a finite loss, so that a run that diverges leaves the last
+///   good one.
+/// A new run touches no file before its first checkpoint: the files of an earlier one stay intact until they are replaced.
 class Trainer {
 public:
     /// Allocates and compiles; `backend` must outlive it.
     Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHooks hooks = {});
 
-    /// Error when the loss or the gradient is not finite any more, or a file cannot be written; the last good checkpoint
-    /// stays, and if there was none, the files are as they were before.
+    /// Error when the loss or the gradient is no longer finite, or a file cannot be written. The last good checkpoint
+    /// stays; without one, the files are as they were before.
     TrainResult run();
 
-    /// Lets the model write (TrainHooks::sample).
+    /// Writes a sample (TrainHooks::sample).
     void sample();
     const TrainStep& train() const { return train_; }
 
@@ -81,9 +81,9 @@ private:
     std::optional<LogLine> line_;            // of the last step, until its validation is known
     std::optional<double> val_loss_;         // the last one
     std::optional<double> best_loss_;        // in NAME.best.gguf
-    std::unique_ptr<AtomicFile> best_file_;  // the same before the first checkpoint, complete but not published
-    int64_t validated_ = -1;                 // step at which that was done last
-    int64_t saved_ = -1;                     // step of the pair on the disk
+    std::unique_ptr<AtomicFile> best_file_;  // that file before the first checkpoint, complete but not published
+    int64_t validated_ = -1;                 // step of the last validation
+    int64_t saved_ = -1;                     // step of the checkpoint on disk; -1: none
     std::vector<int32_t> ids_, targets_;     // (B*T)
 
     Clock::time_point begin_;
