@@ -47,7 +47,7 @@ FAMILIES = [
     Family("gpt1, untied, silu", "openai-gpt", "openai-gpt", changes=dict(tie_word_embeddings=False, afn="silu"), llamacpp=False),
     Family("gptneo", "gptneo", "gpt_neo", llamacpp=False),
     Family("gptneo, local layers first", "gptneo", "gpt_neo",
-           changes=dict(attention_types=[[["local", "global"], 1]], attention_layers=["local", "global"], intermediate_size=96),
+           changes=dict(attention_types=[[["local", "global"], 1]], attention_layers=["local", "global"], intermediate_size=128),
            llamacpp=False),
     Family("llama", "llama", "llama"),
     Family("llama, tied", "llama", "llama", changes=dict(tie_word_embeddings=True, rms_norm_eps=1e-5)),
