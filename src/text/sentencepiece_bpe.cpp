@@ -33,7 +33,7 @@ SentencePieceBpe::SentencePieceBpe(const TokenTable& table, const TokenizerSpec&
     scores_.resize(ranks_.size());
     for (size_t i = 0; i < scores_.size(); ++i)
         if (std::isnan(scores_[i])) fail("the vocabulary is damaged: the score of token %zu is not a number", i);
-    std::vector<float> order = scores_;
+    std::vector<double> order = scores_;
     std::sort(order.begin(), order.end(), std::greater<>());
     order.erase(std::unique(order.begin(), order.end()), order.end());
     for (int32_t id = 0; id < table.size(); ++id) {
