@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "text/marked_words.h"
 
 namespace nib {
 namespace {
@@ -54,6 +55,7 @@ Trie Unigram::make_trie(const TokenizerSpec& spec) {
     for (int32_t id = 0; id < table_.size(); ++id) {
         if (!is_found_by_model(spec, id)) continue;
         entries.emplace_back(table_.key(id), id);
+        words_apart_ = words_apart_ && find_marked_word(table_.key(id), 0) == std::string_view::npos;
         if (as_sentencepiece_ && table_.type(id) != TokenType::Normal) continue;
         lowest = std::min(lowest, scores_[static_cast<size_t>(id)]);
         highest = std::max(highest, scores_[static_cast<size_t>(id)]);
@@ -62,6 +64,7 @@ Trie Unigram::make_trie(const TokenizerSpec& spec) {
         if (unlisted_[i].text.empty() || std::isinf(unlisted_[i].score)) continue;
         if (table_.find(unlisted_[i].text) >= 0)
             fail("the piece \"%s\" without a token has one", printable(unlisted_[i].text, 60).c_str());
+        words_apart_ = words_apart_ && find_marked_word(unlisted_[i].text, 0) == std::string_view::npos;
         entries.emplace_back(unlisted_[i].text, table_.size() + static_cast<int32_t>(i));
         lowest = std::min(lowest, unlisted_[i].score);
         highest = std::max(highest, unlisted_[i].score);
@@ -78,9 +81,9 @@ Trie Unigram::make_trie(const TokenizerSpec& spec) {
 }
 
 // The best way to each byte, by the one before it. SentencePiece rounds sums, so that ids of long texts agree only if they
-// are rounded here as well.
-void Unigram::find_best(std::string_view word, std::vector<PathEnd>& best) const {
-    best.assign(word.size() + 1, {0, PathEnd::kNowhere, kUnknown});
+// are rounded here as well: they go on from `sum_before`.
+void Unigram::find_best(std::string_view word, double sum_before, std::vector<PathEnd>& best) const {
+    best.assign(word.size() + 1, {sum_before, PathEnd::kNowhere, kUnknown});
     const auto offer = [&](size_t end, double sum, size_t begin, int32_t number) {
         if (as_sentencepiece_) sum = static_cast<float>(sum);
         PathEnd& there = best[end];
@@ -104,28 +107,39 @@ void Unigram::find_best(std::string_view word, std::vector<PathEnd>& best) const
     }
 }
 
+bool Unigram::is_unknown(int32_t number) const {
+    return number == kUnknown || (!as_sentencepiece_ && number == unknown_id_);
+}
+
 void Unigram::encode(std::string_view word, Work& work) const {
-    if (word.size() >= PathEnd::kNowhere) fail("the text has a word of %zu bytes; nib takes less than 4 GiB", word.size());
     std::vector<PathEnd>& best = work.best;
-    find_best(word, best);
-    // Turns the way around: each place gets the end of the token that begins there.
-    for (size_t end = word.size(); end > 0; end = best[end].begin) best[best[end].begin].end = static_cast<uint32_t>(end);
-    const auto is_unknown = [&](int32_t number) {
-        return number == kUnknown || (!as_sentencepiece_ && number == unknown_id_);
+    double sum = 0;
+    size_t unknown = 0, done = 0;  // where what has no token begins, and where it ends
+    const auto close = [&] {
+        if (unknown < done) add_unknown(word.substr(unknown, done - unknown), work);
     };
     for (size_t begin = 0; begin < word.size();) {
-        size_t end = best[begin].end;
-        const int32_t number = best[end].number;
-        if (is_unknown(number)) {
-            while (end < word.size() && is_unknown(best[best[end].end].number)) end = best[end].end;
-            add_unknown(word.substr(begin, end - begin), work);
-        } else if (number < table_.size()) {
-            work.ids.push_back(number);
-        } else if (const int32_t id = unknown_.id(word.substr(begin), work); id >= 0) {
-            work.ids.push_back(id);
+        const size_t end = words_apart_ ? std::min(find_marked_word(word, begin + 1), word.size()) : word.size();
+        const std::string_view part = word.substr(begin, end - begin);
+        if (part.size() >= PathEnd::kNowhere)
+            fail("the text has a word of %zu bytes; nib takes less than 4 GiB", part.size());
+        find_best(part, sum, best);
+        sum = best.back().sum;
+        // Turns the way around: each place gets the end of the token that begins there.
+        for (size_t at = part.size(); at > 0; at = best[at].begin) best[best[at].begin].end = static_cast<uint32_t>(at);
+        for (size_t at = 0; at < part.size(); at = best[at].end) {
+            const int32_t number = best[best[at].end].number;
+            done = begin + at;
+            if (!is_unknown(number)) {
+                close();
+                const int32_t id = number < table_.size() ? number : unknown_.id(part.substr(at), work);
+                if (id >= 0) work.ids.push_back(id);
+                unknown = begin + best[at].end;
+            }
         }
-        begin = end;
+        begin = done = end;
     }
+    close();
 }
 
 // Neighbours without a token are one text, which may be one of the tokens that are not found by their score.

@@ -24,8 +24,9 @@ public:
 private:
     Trie make_trie(const TokenizerSpec& spec);
     bool is_found_by_model(const TokenizerSpec& spec, int32_t id) const;
-    void find_best(std::string_view word, std::vector<PathEnd>& best) const;
+    void find_best(std::string_view word, double sum_before, std::vector<PathEnd>& best) const;
     void add_unknown(std::string_view run, Work& work) const;
+    bool is_unknown(int32_t number) const;
 
     const TokenTable& table_;
     UnknownText unknown_;
@@ -35,6 +36,7 @@ private:
     std::vector<UnlistedPiece> unlisted_;  // their numbers follow the ids
     std::vector<double> weights_;          // what each number adds to a sum
     double unknown_weight_ = 0;            // likewise a character without a token
+    bool words_apart_ = true;              // no token goes on with U+2581 after another character
     Trie trie_;                            // numbers by text
 };
 
