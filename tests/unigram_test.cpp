@@ -70,12 +70,13 @@ TEST_F(UnigramGoldens, SentencePiece) {
     for (const json& variant : cases["variants"]) {
         const auto name = variant["name"].get<std::string>();
         const auto tokenizer = parse_model(model + from_hexadecimal(variant["appended"]));
-        EXPECT_STREQ(tokenizer->kind(), "unigram");
+        const bool bpe = name.starts_with("BPE");  // of the same pieces
+        EXPECT_STREQ(tokenizer->kind(), bpe ? "sentencepiece" : "unigram");
         const GgufFile file = store(*tokenizer);
-        EXPECT_EQ(llama_cpp_differs(file), name == "spaces stay" || name == "suffix") << name;
+        EXPECT_EQ(llama_cpp_differs(file), bpe || name == "spaces stay" || name == "suffix") << name;
         const std::string stored = read_file(path);
         const auto from_gguf = read_tokenizer(file);
-        const auto written = parse_model(sentencepiece_file(pipeline(tokenizer).spec()));
+        const auto written = bpe ? nullptr : parse_model(sentencepiece_file(pipeline(tokenizer).spec()));
         for (size_t i = 0; i < cases["texts"].size(); ++i) {
             const auto text = cases["texts"][i].get<std::string>();
             const auto ids = variant["ids"][i].get<Ids>();
@@ -86,7 +87,9 @@ TEST_F(UnigramGoldens, SentencePiece) {
                     EXPECT_EQ((*one)->decode(ids), decoded.get<std::string>()) << name << ": " << text;
                 }
             }
-            EXPECT_EQ(written->decode(written->encode(text)), tokenizer->decode(ids)) << name << ": " << text;
+            if (written) {
+                EXPECT_EQ(written->decode(written->encode(text)), tokenizer->decode(ids)) << name << ": " << text;
+            }
         }
         EXPECT_EQ(pipeline(from_gguf).specials(), pipeline(tokenizer).specials()) << name;
         store(*from_gguf);

@@ -220,30 +220,6 @@ bool has_bytes(const Keys& file) {
     return std::any_of(texts.begin(), texts.end(), [](const auto& text) { return fallback_byte(text).has_value(); });
 }
 
-// llama.cpp takes the ids of Llama's marks for granted, and that one of them begins texts. Bytes have a type of their own
-// there; here their tokens are known by their texts.
-std::unique_ptr<Tokenizer> read_sentencepiece(const Keys& file) {
-    SentencePieceSteps steps = read_steps(file, true);
-    if (!file.get_or<bool>(kStepsKey, false)) steps = {steps.add_prefix, steps.collapse};
-    TokenizerSpec spec = llama_cpp_llama(steps.add_prefix, has_bytes(file));
-    spec.normalizers = sentencepiece_bpe_normalizers(steps);
-    const auto size = file.array<std::string>("tokenizer.ggml.tokens").size();
-    const auto standard = [&](int32_t id) { return static_cast<size_t>(id) < size ? id : -1; };
-    SpecialTokens& to = spec.specials;
-    to.begin = read_id(file, kBeginKey, standard(1));
-    to.end = read_id(file, kEndKey, standard(2));
-    to.unknown = read_id(file, kUnknownKey, standard(0));
-    to.padding = read_id(file, kPaddingKey);
-    to.add_begin = file.get_or<bool>(kAddBeginKey, to.begin >= 0);
-    to.add_end = file.get_or<bool>(kAddEndKey, false);
-    spec.tokens = read_tokens(file, to);
-    to.mask = read_id(file, kMaskKey);
-    to.pairs = read_pairs(file, {});
-    for (TokenSpec& token : spec.tokens) token.normalized = false;
-    read_scores(file, spec);
-    return std::make_unique<PipelineTokenizer>(spec);
-}
-
 // How tokens are found in a text, where it is not as one that SentencePiece has by itself.
 enum AddedFlag : int32_t { kOutside = 1, kNormalized = 2, kLstrip = 4, kRstrip = 8, kSingleWord = 16 };
 
@@ -266,6 +242,31 @@ void read_added_flags(const Keys& file, std::vector<TokenSpec>& tokens) {
         tokens[id].rstrip = (flags & kRstrip) != 0;
         tokens[id].single_word = (flags & kSingleWord) != 0;
     }
+}
+
+// llama.cpp takes the ids of Llama's marks for granted, and that one of them begins texts. Bytes have a type of their own
+// there; here their tokens are known by their texts.
+std::unique_ptr<Tokenizer> read_sentencepiece(const Keys& file) {
+    SentencePieceSteps steps = read_steps(file, true);
+    if (!file.get_or<bool>(kStepsKey, false)) steps = {steps.add_prefix, steps.collapse};
+    TokenizerSpec spec = llama_cpp_llama(steps.add_prefix, has_bytes(file));
+    spec.normalizers = sentencepiece_bpe_normalizers(steps);
+    const auto size = file.array<std::string>("tokenizer.ggml.tokens").size();
+    const auto standard = [&](int32_t id) { return static_cast<size_t>(id) < size ? id : -1; };
+    SpecialTokens& to = spec.specials;
+    to.begin = read_id(file, kBeginKey, standard(1));
+    to.end = read_id(file, kEndKey, standard(2));
+    to.unknown = read_id(file, kUnknownKey, standard(0));
+    to.padding = read_id(file, kPaddingKey);
+    to.add_begin = file.get_or<bool>(kAddBeginKey, to.begin >= 0);
+    to.add_end = file.get_or<bool>(kAddEndKey, false);
+    spec.tokens = read_tokens(file, to);
+    to.mask = read_id(file, kMaskKey);
+    to.pairs = read_pairs(file, {});
+    for (TokenSpec& token : spec.tokens) token.normalized = false;
+    read_added_flags(file, spec.tokens);
+    read_scores(file, spec);
+    return std::make_unique<PipelineTokenizer>(spec);
 }
 
 // llama.cpp takes the ids of T5's marks for granted, and that one of them ends texts.
@@ -399,6 +400,14 @@ void write_steps(KeyWriter& file, const SentencePieceSteps& steps) {
     if (!steps.charsmap.empty()) file.set(kCharsmapKey, std::vector<uint8_t>(steps.charsmap.begin(), steps.charsmap.end()));
 }
 
+void write_added_flags(KeyWriter& file, const std::vector<TokenSpec>& tokens) {
+    std::vector<int32_t> added;
+    for (size_t id = 0; id < tokens.size(); ++id)
+        if (const int32_t flags = added_flags(tokens[id]); flags != 0)
+            added.insert(added.end(), {static_cast<int32_t>(id), flags});
+    if (!added.empty()) file.set(kAddedKey, std::move(added));
+}
+
 void write_scores(KeyWriter& file, TokenizerSpec spec) {
     spec.scores.resize(spec.tokens.size());
     file.set(kScoresKey, std::vector<float>(spec.scores.begin(), spec.scores.end()));
@@ -412,9 +421,7 @@ bool write_sentencepiece(KeyWriter& file, const TokenizerSpec& given) {
     const bool add_prefix = spec.adds_mark();
     std::vector<std::string> spellings = llama_cpp_tokens(spec);
     const auto steps = read_sentencepiece_step(spec.normalizers);
-    TokenizerSpec said = llama_cpp_llama(add_prefix);
-    if (steps) said = llama_cpp_llama(steps->add_prefix), said.normalizers = spec.normalizers;
-    const bool all = exact && llama_cpp_says_all(spec, said, spellings);
+    const bool all = steps || (exact && llama_cpp_says_all(spec, llama_cpp_llama(add_prefix), spellings));
     file.set("tokenizer.ggml.model", std::string("llama"));
     file.set("tokenizer.ggml.pre", std::string("default"));
     write_vocabulary(file, spec, std::move(spellings));
@@ -427,6 +434,7 @@ bool write_sentencepiece(KeyWriter& file, const TokenizerSpec& given) {
     if (steps) {
         file.set(kStepsKey, true);
         write_steps(file, *steps);
+        write_added_flags(file, spec.tokens);
         return all;
     }
     file.set(kAddSpaceKey, add_prefix);
@@ -459,11 +467,7 @@ bool write_unigram(KeyWriter& file, const TokenizerSpec& spec) {
         file.set(key, static_cast<uint32_t>(id));  // -1, too: it is no token, but not T5's either
     write_steps(file, closest_steps(spec));
     if (!spec.model.as_sentencepiece) return false;
-    std::vector<int32_t> added;
-    for (size_t id = 0; id < spec.tokens.size(); ++id)
-        if (const int32_t flags = added_flags(spec.tokens[id]); flags != 0)
-            added.insert(added.end(), {static_cast<int32_t>(id), flags});
-    if (!added.empty()) file.set(kAddedKey, std::move(added));
+    write_added_flags(file, spec.tokens);
     if (spec.unlisted.empty()) return true;
     std::vector<std::string> texts;
     std::vector<float> scores;

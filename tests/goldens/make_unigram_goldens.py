@@ -39,8 +39,10 @@ def piece(text, kind):
     return model.SerializeToString()
 
 
-def settings(suffix=None, **fields):
+def settings(suffix=None, kind=None, **fields):
     model = proto.ModelProto()
+    if kind is not None:
+        model.trainer_spec.model_type = kind
     for key, value in fields.items():
         setattr(model.normalizer_spec, key, value)
     if suffix is not None:
@@ -70,7 +72,7 @@ def by_sentencepiece(base):
         "as it is": b"", "no prefix": settings(add_dummy_prefix=False), "all spaces": settings(remove_extra_whitespaces=False),
         "spaces stay": settings(escape_whitespaces=False), "suffix": settings(suffix=True), "characters stay": settings(precompiled_charsmap=b""),
         "a user's token": piece("<td>", 4), "a user's token and spaces": piece("<td>", 4) + piece("\u2581" * 2, 4) + settings(remove_extra_whitespaces=False),
-        "an unused token": piece("the", 5), "bytes": b"".join(piece(f"<0x{byte:02X}>", 6) for byte in range(256)),
+        "an unused token": piece("the", 5), "BPE": settings(kind=2), "BPE with a suffix": settings(kind=2, suffix=True), "bytes": b"".join(piece(f"<0x{byte:02X}>", 6) for byte in range(256)),
     }
     for name, appended in variants.items():
         if name == "bytes":
