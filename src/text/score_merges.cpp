@@ -114,9 +114,9 @@ public:
         int32_t next = groups_;
         for (size_t i = 0; i < scores.size(); ++i) {
             if (group_[i] >= 0)
-                scores[i] = -group_[i];
+                scores[i] = -static_cast<double>(group_[i]);
             else if (tokens.find(spec_.tokens[i].text) == static_cast<int32_t>(i))
-                scores[i] = -(next++);
+                scores[i] = -static_cast<double>(next++);
         }
         return scores;
     }
