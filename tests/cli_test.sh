@@ -20,7 +20,7 @@ check "a log line per step" test "$(grep -c '^{"step":[0-9]*,"loss":[0-9.]*,.*}$
 nib
 check "nib alone shows its help and exits with 2" test $? = 2 -a ! -s "$out" -a "$(grep -c '^  train' "$err")" = 1
 works --version && works --help && works help && works help run
-mentions train --output --val --resume --overwrite --threads --isa --preset --layers --heads --embd --context --untied \
+mentions train --output --val --resume --overwrite --threads --isa --preset --layers --heads --embd --attention --window --context --untied \
     --iters --batch --accumulate --recompute --dropout --seed --val-fraction --schedule --lr --min-lr --decay-iters \
     --warmup --step-size --gamma --optimizer --beta1 --beta2 --adam-eps --momentum --weight-decay --clip --eval-every \
     --eval-tokens --patience --save-every --sample-every --sample-prompt --log-every
@@ -29,7 +29,7 @@ mentions run --prompt --prompt-file --length --temp --top-k --top-p --min-p --re
 mentions eval --val-fraction --lines --end-token --stride --batch --tokens --no-special --json --threads --isa
 mentions logits --tokens --prompt --no-special --output --threads --isa
 mentions tokenize --prompt --file --decode --no-special --skip-unknown --json
-mentions bench --train --json --preset --arch --layers --heads --kv-heads --embd --ffn --vocab --context --batch --iters --dropout --untied \
+mentions bench --train --json --preset --arch --layers --heads --kv-heads --embd --ffn --attention --window --vocab --context --batch --iters --dropout --untied \
     --recompute --dump-plan
 mentions info --json --dump-plan
 mentions selftest --isa --op --train --preset --layers --context --batch --iters
@@ -95,8 +95,17 @@ done
 for size in 5000000 9000000000000000000; do
     for flag in --layers --embd --context --batch; do size "iB of memory, but this machine has" $flag $size; done
 done
+size "iB of memory, but this machine has" --arch gpt3 --layers 9000000000000000000
 size "of memory, but this machine has" --layers 4000 --embd 65536 --heads 1
 misused "heads" --heads 1000000000000
+misused "--attention is \`wide\`; choose full or alternate" --attention wide
+misused "--attention is alternate, but all layers of gpt2 see the whole text" --attention alternate
+misused "--window is 8, but all layers see the whole text" --window 8
+misused "--window is 8, but all layers see the whole text" --arch gpt3 --attention full --window 8
+misused "--window is negative" --arch gpt3 --window -1
+misused "an attention window of 99999999999 is out of range" --arch gpt3 --window 99999999999
+misused "openai-gpt has as many heads of keys and values as of queries: 4" --arch openai-gpt --kv-heads 2
+size "training this model needs at least 4.5 TiB of memory, but this machine has" --preset gpt3-175b
 misused "there is no preset \`gpt-huge\`; choose one of: gpt-nano, " --preset gpt-huge
 
 wrong_usage "3 heads do not divide" bench --train --heads 3
@@ -242,6 +251,26 @@ works train text.txt -o llama.gguf --arch llama --layers 1 --heads 2 --kv-heads 
 works info llama.gguf
 check "nib info knows every architecture" grep -q "^  kv_heads  *1$" "$out"
 rm llama.*
+for arch in openai-gpt gpt3 gptneo; do
+    works train text.txt -o a.gguf --arch $arch --layers 2 --heads 2 --embd 32 --context 12 --batch 2 --iters 4
+    works run a.gguf -p The -n 20 && works eval a.gguf text.txt && works logits a.gguf -p The -o a.npy
+    works quantize a.gguf b.gguf q8_0 && works run b.gguf -p The -n 20
+    works train text.txt -o a.gguf --resume --iters 5
+    rm a.* b.gguf
+done
+works train text.txt -o a.gguf --arch gpt3 --window 5 --layers 4 --heads 2 --embd 8 --context 12 --iters 2
+works info a.gguf
+check "nib info says how far back blocks look" grep -q "^  attention  *the last 5 tokens in blocks 1, 3$" "$out"
+refuses "was trained with window 5, but 6 was given" train text.txt -o a.gguf --resume --window 6
+refuses "was trained with attention \`alternate\`, but \`full\` was given" train text.txt -o a.gguf --resume --attention full
+refuses "transformers has no class for a GPT-3" export a.gguf -o hf
+check "and leaves no folder" test ! -e hf
+rm a.*
+works train text.txt -o a.gguf --arch gpt3 --attention full --layers 2 --heads 2 --embd 8 --context 12 --iters 1
+works info a.gguf
+check "or that they look at all" grep -q "^  attention  *full$" "$out"
+works train text.txt -o a.gguf --resume --attention full --iters 2
+rm a.*
 
 # ---- what commands are asked for -------------------------------------------------------------------------------------
 

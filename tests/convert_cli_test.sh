@@ -290,7 +290,7 @@ refuses "hf/tokenizer.json: is JSON, not weights" convert hf/tokenizer.json -o x
 refuses "no file says how many attention heads the model has; give --heads" convert no_config/model.safetensors -o x
 rm -rf edited && cp -r bare edited && iconv -f UTF-8 -t UTF-16 bare/config.json > edited/config.json
 refuses "edited/config.json: is in UTF-16, but JSON is UTF-8; convert it with iconv" convert edited -o x
-edited "architecture \`gptj\` is not supported; nib converts gpt2, llama, mistral, qwen2" 's/"gpt2"/"gptj"/'
+edited "architecture \`gptj\` is not supported; nib converts openai-gpt, gpt2, gpt_neo, llama, mistral, qwen2" 's/"gpt2"/"gptj"/'
 edited "its tensors have the names of GPT-2, but config.json is of a Llama" 's/"gpt2"/"llama"/'
 untyped='/model_type\|architectures\|GPT2LMHead/d; s/^  \],//'
 edited "names no model_type and no number of heads, such as n_head" "$untyped; /n_head/d"
@@ -311,10 +311,10 @@ edited "3 heads do not divide 32 channels" 's/"n_head": 2/"n_head": 3/'
 edited "no file says how many attention heads" '/"n_head"/d'
 edited "the same key twice" 's/"n_head": 2/"n_head": 2, "n_head": 4/'
 edited "not valid JSON" 's/}//'
-for key in scale_attn_by_inverse_layer_idx add_cross_attention is_encoder_decoder; do
+for key in add_cross_attention is_encoder_decoder; do
     edited "$key: the value true is not supported" "s/{/{\"$key\": true,/"
 done
-edited "scale_attn_weights: the value false is not supported" 's/{/{"scale_attn_weights": false,/'
+edited "scale_attn_weights is number" 's/"scale_attn_weights": true/"scale_attn_weights": 1/'
 edited "quantization_config: such a model is not supported" 's/{/{"quantization_config": {"bits": 4},/'
 edited "tensor \`lm_head.weight\` is missing, and tie_word_embeddings is false" 's/"tie_word_embeddings": true/"tie_word_embeddings": false/'
 

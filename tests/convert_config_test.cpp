@@ -91,10 +91,10 @@ TEST_F(ConvertConfig, ConfigurationsWithoutModelType) {
     }),
                     "n_layer is 3, but the weights say 2");
     EXPECT_MENTIONS(error_of_config({
-                        {"n_head",             2    },
-                        {"scale_attn_weights", false}
+                        {"n_head",              2   },
+                        {"add_cross_attention", true}
     }),
-                    "scale_attn_weights: the value false");
+                    "add_cross_attention: the value true");
 }
 
 TEST_F(ConvertConfig, OptionsGetPastFilesThatMislead) {
@@ -127,7 +127,7 @@ TEST_F(ConvertConfig, OptionsGetPastFilesThatMislead) {
     EXPECT_EQ(with_heads(config, 2, Act::Relu).act, Act::Relu);
     EXPECT_MENTIONS(warnings.at(0), "taking the activation relu, as given, instead of silu of");
     config = config_json();
-    config["scale_attn_by_inverse_layer_idx"] = true;
+    config["add_cross_attention"] = true;
     EXPECT_MENTIONS(error_of([&] { with_heads(config, 4); }), "the value true is not supported");
     EXPECT_MENTIONS(error_of([&] { with_heads(config_json(), 3); }),
                     "3 heads do not divide 8 channels, which must be a multiple of them");

@@ -210,15 +210,15 @@ TEST_F(ConvertGpt2, IncompleteFilesOfOtherPrograms) {
 
 TEST_F(ConvertGpt2, OtherModelsAreNamed) {
     for (const auto& [tensor, model] : std::map<std::string, std::string>{
-             {"model.decoder.layers.0.self_attn.out_proj.weight",      "OPT"                                     },
-             {"bert.embeddings.word_embeddings.weight",                "BERT"                                    },
-             {"embeddings.word_embeddings.weight",                     "BERT"                                    },
-             {"transformer.h.0.attn.attention.q_proj.weight",          "GPT-Neo"                                 },
-             {"transformer.h.0.attn.q_proj.weight",                    "GPT-J"                                   },
-             {"transformer.tokens_embed.weight",                       "GPT-1"                                   },
-             {"gpt_neox.layers.0.attention.query_key_value.weight",    "GPT-NeoX"                                },
-             {"transformer_encoder.layers.0.self_attn.in_proj_weight", "nn.Transformer"                          },
-             {"fc1.weight",                                            "`fc1.weight`, have the names of no model"}
+             {"model.decoder.layers.0.self_attn.out_proj.weight",      "OPT"                                      },
+             {"bert.embeddings.word_embeddings.weight",                "BERT"                                     },
+             {"embeddings.word_embeddings.weight",                     "BERT"                                     },
+             {"transformer.h.0.attn.attention.q_proj.weight",          "of GPT-Neo, but config.json is of a GPT-2"},
+             {"transformer.h.0.attn.q_proj.weight",                    "GPT-J"                                    },
+             {"transformer.tokens_embed.weight",                       "of GPT-1, but config.json is of a GPT-2"  },
+             {"gpt_neox.layers.0.attention.query_key_value.weight",    "GPT-NeoX"                                 },
+             {"transformer_encoder.layers.0.self_attn.in_proj_weight", "nn.Transformer"                           },
+             {"fc1.weight",                                            "`fc1.weight`, have the names of no model" }
     }) {
         write_model(
             {

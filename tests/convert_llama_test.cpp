@@ -211,7 +211,7 @@ TEST_F(ConvertLlama, WhatNibDoesNotCompute) {
     }),
                     "quantization_config: such a model");
     EXPECT_MENTIONS(error_of_config("model_type", "gemma"),
-                    "architecture `gemma` is not supported; nib converts gpt2, llama, mistral, qwen2");
+                    "architecture `gemma` is not supported; nib converts openai-gpt, gpt2, gpt_neo, llama, mistral, qwen2");
 }
 
 TEST_F(ConvertLlama, HostileSizes) {

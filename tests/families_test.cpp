@@ -14,16 +14,38 @@ namespace {
 
 using namespace test;
 
+// Whether transformers lets this size vary.
+bool has_size(const Architecture& family, int64_t ModelConfig::*size) {
+    if (family.checkpoints == nullptr) return true;
+    const auto sizes = family.checkpoints->sizes;
+    return std::any_of(sizes.begin(), sizes.end(), [&](const SizeKeys& keys) { return keys.size == size; });
+}
+
 // Models of the family, as different as it allows and transformers' class has them.
 std::vector<ModelConfig> variants(const Architecture& family) {
     ModelConfig c;
     c.arch = family.name;
     family.defaults(c);
-    c.layers = 2, c.heads = 4, c.embd = 16, c.context = 9, c.vocab = 11, c.ffn = 12;
+    c.layers = 3, c.heads = 4, c.embd = 16, c.context = 9, c.vocab = 11;
+    if (has_size(family, &ModelConfig::ffn)) c.ffn = 12;
     family.complete(c);
+    c.ffn = c.feed_forward();
     std::vector<ModelConfig> all{c};
-    c.tied = false, c.eps = 1e-3f, c.act = family.checkpoints->acts.back();
+    c.tied = false, c.eps = 1e-3f;
+    if (family.checkpoints != nullptr) c.act = family.checkpoints->acts.back();
     all.push_back(c);
+    if (family.may_be_local) {
+        c.attention.window = 3, c.attention.local = {true, true, false};
+        all.push_back(c);
+        c.attention.window = 0, c.attention.local.clear();
+        all.push_back(c);
+    }
+    if (std::string(family.name) == "gpt2") {
+        c.attention.scale = 1, c.attention.divide_by_layer = true;
+        all.push_back(c);
+        c.attention.scale = 0;
+        all.push_back(c);
+    }
     if (c.rope.dimensions == 0) return all;
     c.kv_heads = 2, c.head_size = 6, c.rope.dimensions = 6, c.rope.base = 500;
     all.push_back(c);
@@ -52,6 +74,18 @@ protected:
         file.publish();
         return (folder / name).string();
     }
+    // The configuration of a file with that of `config` and whatever `edit` changes.
+    ModelConfig edited(const ModelConfig& config, const std::function<void(GgufWriter&)>& edit) const {
+        GgufWriter writer;
+        write_config(writer, config, "x");
+        edit(writer);
+        const std::vector<float> zeros(static_cast<size_t>(config.vocab * config.embd));
+        writer.add("token_embd.weight", DType::F32, {config.vocab, config.embd}, std::as_bytes(std::span(zeros)));
+        AtomicFile file((folder / "keys.gguf").string());
+        writer.write(file);
+        file.publish();
+        return read_config(GgufFile::open((folder / "keys.gguf").string()));
+    }
     void export_to(const std::string& model, const std::string& name, std::optional<DType> type = {}) {
         ExportRequest r;
         r.input = model, r.output = (folder / name).string(), r.overwrite = true, r.type = type;
@@ -74,7 +108,31 @@ TEST(FamilyGoldens, AreThere) {
     }
     for (const Architecture* family : architectures()) {
         EXPECT_TRUE(trained.contains(family->name)) << family->name << ": no logits, losses and gradients by PyTorch";
+        if (family->checkpoints == nullptr) continue;
         EXPECT_TRUE(converted.contains(family->name)) << family->name << ": no model of transformers with its logits";
+    }
+}
+
+// Of Brown et al. 2020, table 2.1, which rounds them; 2.7B and 13B are rounded up.
+TEST(Presets, HaveTheSizesOfThePaper) {
+    for (const auto& [name, size] : {
+             std::pair("gpt3-small", 125e6),
+             {"gpt3-medium", 350e6},
+             {"gpt3-large",  760e6},
+             {"gpt3-xl",     1.3e9},
+             {"gpt3-2.7b",   2.7e9},
+             {"gpt3-6.7b",   6.7e9},
+             {"gpt3-13b",    13e9 },
+             {"gpt3-175b",   175e9}
+    }) {
+        const Preset& preset = find_preset(name);
+        ModelConfig c;
+        c.arch = preset.arch;
+        find_architecture(c.arch)->defaults(c);
+        c.layers = preset.layers, c.heads = preset.heads, c.embd = preset.embd, c.context = preset.context, c.vocab = 50257;
+        find_architecture(c.arch)->complete(c);
+        check_config(c);
+        EXPECT_NEAR(static_cast<double>(parameter_count(c)), size, 0.02 * size) << name;
     }
 }
 
@@ -88,6 +146,7 @@ TEST_F(Families, KeysAreReadAsTheyAreWritten) {
 
 TEST_F(Families, ThereAndBackAgain) {
     for (const Architecture* family : architectures()) {
+        if (family->checkpoints == nullptr) continue;
         for (const ModelConfig& config : variants(*family)) {
             SCOPED_TRACE(family->name);
             const std::string original = write_gguf(config, "m.gguf");
@@ -120,7 +179,8 @@ TEST_F(Families, NothingIsExportedThatIsNotWhole) {
         AtomicFile file((folder / "bare.gguf").string());
         writer.write(file);
         file.publish();
-        EXPECT_MENTIONS(error_of([&] { export_to((folder / "bare.gguf").string(), "x"); }), "bare.gguf: ");
+        EXPECT_MENTIONS(error_of([&] { export_to((folder / "bare.gguf").string(), "x"); }),
+                        family->checkpoints != nullptr ? "bare.gguf: " : "transformers has no class for a ");
         EXPECT_FALSE(fs::exists(folder / "x"));
     }
 }
@@ -128,17 +188,7 @@ TEST_F(Families, NothingIsExportedThatIsNotWhole) {
 // Keys that nib does not write, as llama.cpp's files and hostile ones have them.
 TEST_F(Families, KeysOfLlama) {
     ModelConfig config = variants(*find_architecture("llama"))[0];
-    const auto read_with = [&](const std::function<void(GgufWriter&)>& edit) {
-        GgufWriter writer;
-        write_config(writer, config, "x");
-        edit(writer);
-        const std::vector<float> zeros(static_cast<size_t>(config.vocab * config.embd));
-        writer.add("token_embd.weight", DType::F32, {config.vocab, config.embd}, std::as_bytes(std::span(zeros)));
-        AtomicFile file((folder / "keys.gguf").string());
-        writer.write(file);
-        file.publish();
-        return read_config(GgufFile::open((folder / "keys.gguf").string()));
-    };
+    const auto read_with = [&](const std::function<void(GgufWriter&)>& edit) { return edited(config, edit); };
     const auto with_key = [&](const std::string& key, const GgufValue& value) {
         return read_with([&](GgufWriter& writer) { writer.set("llama." + key, value); });
     };
@@ -172,6 +222,55 @@ TEST_F(Families, KeysOfLlama) {
                     "`rope_freqs.weight` scales positions in a way that nib does not");
     EXPECT_MENTIONS(error_of([&] { with_factors({1, 8, 8}); }), "`rope_freqs.weight` should be 2 numbers of type f32");
     EXPECT_MENTIONS(error_of([&] { with_factors({1, 8}, true); }), "positions are scaled twice");
+}
+
+TEST_F(Families, KeysOfAttention) {
+    const ModelConfig config = variants(*find_architecture("gpt3"))[0];
+    const std::string window = "gpt3.attention.sliding_window", pattern = "gpt3.attention.sliding_window_pattern",
+                      scale = "gpt3.attention.scale";
+    const auto with = [&](const std::string& key, const GgufValue& value) {
+        return edited(config, [&](GgufWriter& writer) { writer.set(key, value); });
+    };
+    const auto error = [&](const std::string& key, const GgufValue& value) { return error_of([&] { with(key, value); }); };
+    EXPECT_EQ(config.attention.window, 256);
+    EXPECT_EQ(config.attention.local, (std::vector<bool>{false, true, false}));
+    EXPECT_EQ(with(window, uint32_t{0}).attention, AttentionConfig{}) << "then the pattern says nothing";
+    EXPECT_EQ(with(window, uint32_t{7}).attention.window_of(1), 7);
+    EXPECT_EQ(with(scale, 0.5f).attention.scale, 0.5f);
+    EXPECT_MENTIONS(error(window, int32_t{-1}), "an attention window of -1 is out of range");
+    EXPECT_MENTIONS(error(window, uint32_t{1} << 31), "an attention window of 2147483648 is out of range");
+    EXPECT_MENTIONS(error(window, std::string("all")), "`gpt3.attention.sliding_window`");
+    EXPECT_MENTIONS(error(pattern, std::vector<bool>{true, true}),
+                    "it is said of 2 layers whether they have an attention window, but the model has 3");
+    EXPECT_MENTIONS(error(pattern, std::vector<uint32_t>{0, 1, 0}), "`gpt3.attention.sliding_window_pattern`");
+    EXPECT_MENTIONS(error(scale, NAN), "attention scores scaled by nan make no sense");
+    EXPECT_MENTIONS(error(scale, -1.0f), "attention scores scaled by -1 make no sense");
+    EXPECT_MENTIONS(error("nib.activation", std::string("mish")),
+                    "activation `mish` is not supported; nib knows gelu_tanh");
+}
+
+// What a GGUF file may say, but transformers' class has not.
+TEST_F(Families, WhatIsNotExported) {
+    const auto error = [&](const ModelConfig& config) {
+        return error_of([&] { export_to(write_gguf(config, "m.gguf"), "x"); });
+    };
+    ModelConfig c = variants(*find_architecture("gpt2"))[0];
+    c.attention.scale = 0.5f;
+    EXPECT_MENTIONS(error(c), "attention scores are scaled by 0.5");
+    c.attention = {
+        .window = 4, .local = {true, true, true}
+    };
+    EXPECT_MENTIONS(error(c), "a window of 4, which transformers' GPT-2 has not");
+    c = variants(*find_architecture("openai-gpt"))[0];
+    c.attention.divide_by_layer = true;
+    EXPECT_MENTIONS(error(c), "transformers' GPT-1 has no other attention scores");
+    c.attention = {}, c.ffn = 8;
+    EXPECT_MENTIONS(error(c), "the feed-forward layers are 8 wide, but transformers' GPT-1 has 4 times the channels: 64");
+    c = variants(*find_architecture("gptneo"))[0];
+    c.attention.scale = 2;
+    EXPECT_MENTIONS(error(c), "transformers' GPT-Neo has attention scores as they are");
+    EXPECT_MENTIONS(error(variants(*find_architecture("gpt3"))[0]), "transformers has no class for a GPT-3");
+    EXPECT_FALSE(fs::exists(folder / "x"));
 }
 
 // llama.cpp's tensor of factors, for Llama 3.1 and 3.2 and a small head without a pair in between.

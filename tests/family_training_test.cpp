@@ -21,6 +21,7 @@ ModelConfig small_config(const Architecture& family) {
     family.defaults(c);
     c.layers = 2, c.heads = 4, c.embd = 32, c.context = kLength, c.vocab = kVocab;
     if (c.rope.dimensions > 0 || c.act == Act::Silu) c.kv_heads = 2;
+    if (family.may_be_local) c.attention.window = 4;
     family.complete(c);
     return c;
 }
@@ -98,6 +99,7 @@ TEST_F(FamilyResume, GoesOnExactly) {
         const std::string name = family->name;
         TrainRequest whole = request(name + "_whole");
         whole.options.arch = name;
+        whole.options.window = family->may_be_local ? 3 : 0;
         whole.options.iters = whole.options.decay_iters = 12;
         whole.options.save_every = whole.options.eval_every = 4;
         whole.options.dropout = 0.1;

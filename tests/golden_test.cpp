@@ -111,11 +111,13 @@ TEST_P(Golden, TenStepsOfAdamW) {
     backend.release(moments);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    PyTorch, Golden,
-    testing::Combine(testing::ValuesIn(kernel_tables()),
-                     testing::Values("gpt_tied", "gpt_untied", "llama_tied", "llama_untied", "qwen2_tied")),
-    [](const auto& info) { return std::string(std::get<0>(info.param)->name) + "_" + std::get<1>(info.param); });
+INSTANTIATE_TEST_SUITE_P(PyTorch, Golden,
+                         testing::Combine(testing::ValuesIn(kernel_tables()),
+                                          testing::Values("gpt_tied", "gpt_untied", "gpt_scaled", "gpt1", "gpt1_untied",
+                                                          "gpt3", "gptneo", "llama_tied", "llama_untied", "qwen2_tied")),
+                         [](const auto& info) {
+                             return std::string(std::get<0>(info.param)->name) + "_" + std::get<1>(info.param);
+                         });
 
 }  // namespace
 }  // namespace nib

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "model/hf_config.h"
 #include "test_errors.h"
@@ -29,7 +30,7 @@ TEST(HfConfig, IsReadStrictly) {
     EXPECT_EQ(error(R"({"architectures": ["GPT2LMHeadModel"]})"), "");
     EXPECT_EQ(error(R"({"model_type": "gpt2", "reorder_and_upcast_attn": true, "pruned_heads": {}})"), "");
     EXPECT_MENTIONS(error(R"({"model_type": "gptj"})"),
-                    "architecture `gptj` is not supported; nib converts gpt2, llama, mistral, qwen2");
+                    "architecture `gptj` is not supported; nib converts openai-gpt, gpt2, gpt_neo, llama, mistral, qwen2");
     EXPECT_MENTIONS(error(R"({"architectures": ["BertModel"]})"), "architecture `BertModel`");
     EXPECT_MENTIONS(error("{}"), "names no model_type and no number of heads");
     EXPECT_EQ(error(R"({"n_head": 2})"), "");
@@ -38,9 +39,8 @@ TEST(HfConfig, IsReadStrictly) {
     EXPECT_MENTIONS(error(R"({"model": {"model_type": "gpt-giant"}})"), "no number of heads");
     EXPECT_MENTIONS(error(R"({"model": {"model_type": 7}})"), "model.model_type is number");
     EXPECT_MENTIONS(error(R"({"model": {"n_head": 1.5}})"), "model.n_head is number where nib expects a size");
-    EXPECT_MENTIONS(error(R"({"model_type": "openai-gpt", "n_head": 12})"), "architecture `openai-gpt` is not supported");
     EXPECT_MENTIONS(error("[]"), "where nib expects an object");
-    EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "scale_attn_weights": false})"), "scale_attn_weights: the value false");
+    EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "add_cross_attention": true})"), "add_cross_attention: the value true");
     EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "pruned_heads": {"1": [0]}})"), "pruned_heads");
     EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "auto_map": {"AutoModel": "x.Y"}})"), "auto_map");
     EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "n_layer": 1e3})"), "n_layer is number where nib expects a size");
@@ -60,6 +60,8 @@ TEST(HfConfig, NamesTheArchitecture) {
     EXPECT_EQ(name(R"({"model_type": "mistral"})"), "llama");
     EXPECT_EQ(name(R"({"model_type": "qwen2", "architectures": ["LlamaForCausalLM"]})"), "qwen2");
     EXPECT_EQ(name(R"({"architectures": ["GPT2DoubleHeadsModel"]})"), "gpt2");
+    EXPECT_EQ(name(R"({"architectures": ["OpenAIGPTLMHeadModel"]})"), "openai-gpt");
+    EXPECT_EQ(name(R"({"architectures": ["GPTNeoForCausalLM"]})"), "gptneo");
     EXPECT_EQ(name(R"({"architectures": ["LlamaForSequenceClassification"]})"), "llama");
     EXPECT_EQ(name(R"({"n_head": 4})"), "");
     EXPECT_EQ(name(R"({"model_type": "gpt-mini"})"), "");
@@ -163,13 +165,63 @@ TEST(HfConfig, LlamaWindowsAndBiases) {
     EXPECT_TRUE(qwen2.qkv_bias && !qwen2.output_bias && !qwen2.ffn_bias && !qwen2.rope.interleaved);
 }
 
+TEST(HfConfig, Gpt2Scores) {
+    const auto attention = [](const std::string& keys) {
+        return rest_of(R"({"model_type": "gpt2")" + keys + "}").attention;
+    };
+    EXPECT_EQ(attention(""), AttentionConfig{});
+    EXPECT_EQ(attention(R"(, "scale_attn_weights": true, "scale_attn_by_inverse_layer_idx": false)"), AttentionConfig{});
+    EXPECT_EQ(attention(R"(, "scale_attn_weights": false)").scale, 1);
+    EXPECT_TRUE(attention(R"(, "scale_attn_by_inverse_layer_idx": true)").divide_by_layer);
+    EXPECT_MENTIONS(error_of([&] { attention(R"(, "scale_attn_weights": 1)"); }), "scale_attn_weights is number");
+}
+
+TEST(HfConfig, Gpt1CallsGeluNewGelu) {
+    EXPECT_EQ(parse(R"({"model_type": "openai-gpt"})").activation, "gelu_new");
+    EXPECT_EQ(parse(R"({"model_type": "openai-gpt", "afn": "gelu"})").activation, "gelu_new");
+    EXPECT_EQ(parse(R"({"model_type": "openai-gpt", "afn": "swish"})").activation, "swish");
+    ModelConfig c = rest_of(R"({"model_type": "openai-gpt"})");
+    c.ffn = 4 * c.embd;
+    EXPECT_MENTIONS(hf_config_text(c, "x", "float32", -1, -1), R"("afn": "gelu")");
+}
+
+TEST(HfConfig, GptNeoLayers) {
+    using Layers = std::vector<bool>;
+    const auto attention = [](const std::string& keys) {
+        return rest_of(R"({"model_type": "gpt_neo")" + keys + "}").attention;
+    };
+    const auto error = [&](const std::string& keys) { return error_of([&] { attention(keys); }); };
+    EXPECT_EQ(attention("").local, (Layers{false, true}));
+    EXPECT_EQ(attention("").window, 256);
+    EXPECT_EQ(attention("").scale, 1);
+    EXPECT_EQ(attention(R"(, "window_size": 3, "attention_types": [[["local"], 1], [["global"], 1]])").local,
+              (Layers{true, false}));
+    EXPECT_EQ(attention(R"(, "attention_types": [[["local"], 2], [["global"], 0]])").local, (Layers{true, true}));
+    EXPECT_EQ(attention(R"(, "attention_types": [[["local"], 2]], "attention_layers": ["local", "global"])").local,
+              (Layers{true, false}));
+    const AttentionConfig global = attention(R"(, "window_size": 3, "attention_types": [[["global"], 2]])");
+    EXPECT_TRUE(global.window == 0 && global.local.empty());
+    EXPECT_EQ(error(R"(, "attention_types": [[["global"], 1]])"),
+              "config.json: attention_types is not of 2 layers, as the model is");
+    EXPECT_MENTIONS(error(R"(, "attention_types": [[["global", "local", "local"], 2]])"), "is not of 2 layers");
+    EXPECT_MENTIONS(error(R"(, "attention_types": [[["global"], 99999999999]])"), "attention_types[0][1] is 99999999999");
+    EXPECT_MENTIONS(error(R"(, "attention_types": [[[], 2]])"), "is not of 2 layers");
+    EXPECT_MENTIONS(error(R"(, "attention_types": [["global", 2]])"), "attention_types[0][0] is string");
+    EXPECT_MENTIONS(error(R"(, "attention_types": [[["sparse"], 2]])"), "attention of the type `sparse` is not supported");
+    EXPECT_MENTIONS(error(R"(, "attention_types": [[["global"]]])"), "attention_types[0] is array where nib expects types");
+    EXPECT_MENTIONS(error(R"(, "attention_layers": [1, 2])"), "attention_layers[0] is number");
+    EXPECT_MENTIONS(error(R"(, "window_size": 0)"), "window_size is number where nib expects a size of 1 or more");
+    EXPECT_MENTIONS(error(R"(, "window_size": 1.5)"), "window_size is number");
+}
+
 TEST(HfConfig, IsWrittenAsItIsRead) {
     for (const Architecture* family : architectures()) {
+        if (family->checkpoints == nullptr) continue;
         for (const float eps : {1e-5f, 1e-6f, 0.0f, 0.1f, 1.0f / 3}) {
             ModelConfig c;
             c.arch = family->name;
             family->defaults(c);
-            c.layers = 3, c.heads = 5, c.embd = 40, c.context = 9, c.vocab = 11, c.ffn = 70;
+            c.layers = 3, c.heads = 5, c.embd = 40, c.context = 9, c.vocab = 11, c.ffn = 160;
             c.eps = eps, c.act = family->checkpoints->acts.back(), c.tied = false;
             family->complete(c);
             const std::string text = hf_config_text(c, "a \"name\"", "float32", 10, -1);
@@ -179,6 +231,7 @@ TEST(HfConfig, IsWrittenAsItIsRead) {
             ModelConfig again;
             again.arch = family->name;
             family->defaults(again);
+            again.ffn = c.ffn;  // the tensors say it
             for (const SavedSize& size : read.sizes) again.*size.size = size.value;
             again.eps = *read.eps, again.act = *find_activation(*read.activation), again.tied = *read.tied;
             file.read_rest(*family, again);

@@ -39,6 +39,20 @@ TEST(TokenizerFiles, VocabAndMergesGiveTheSame) {
     EXPECT_FALSE(specials.add_begin);
 }
 
+// The pair of files means BERT's cleaning and words that end in "</w>" where the merges have such words.
+TEST(TokenizerFiles, VocabAndMergesOfGpt1) {
+    const json cases = json::parse(read_file(golden("tokenizer_cases.json")));
+    const auto whole = parse_whole(cases["bases"]["gpt1"]);
+    const auto written = tokenizer_files(*whole, 16);
+    std::map<std::string, std::string> files(written.begin(), written.end());
+    ASSERT_TRUE(files.contains("vocab.json") && files.contains("merges.txt"));
+    files.erase("tokenizer.json");
+    const auto parts = parse_files(files);
+    EXPECT_EQ(parts->specials(), whole->specials());
+    for (const json& text : cases["texts"])
+        EXPECT_EQ(parts->encode(text.get<std::string>()), whole->encode(text.get<std::string>())) << text;
+}
+
 TEST(TokenizerFiles, ConfigNamesTokens) {
     auto files = old_files();
     files["tokenizer_config.json"] =

@@ -1,6 +1,6 @@
 // Models as transformers and PyTorch save them, converted and run, against what these compute:
-// tests/goldens/make_transformers_goldens.py, make_llama_goldens.py, and make_layout_goldens.py for the programs with names
-// of their own.
+// tests/goldens/make_transformers_goldens.py, make_gpt_goldens.py, make_llama_goldens.py, and make_layout_goldens.py for
+// the programs with names of their own.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -102,6 +102,8 @@ TEST_P(Makemore, LossOfNames) {
 INSTANTIATE_TEST_SUITE_P(
     All, Transformers,
     testing::Values(Case{"tied", "tied"}, Case{"untied_relu", "untied_relu"}, Case{"gelu", "gelu"}, Case{"long", "long"},
+                    Case{"gpt2_scaled", "gpt2_scaled"}, Case{"gpt2_inverse", "gpt2_inverse"}, Case{"gpt1", "gpt1"},
+                    Case{"gpt1_untied", "gpt1_untied"}, Case{"gptneo", "gptneo"}, Case{"gptneo_local", "gptneo_local"},
                     Case{"names", "names.pt", 4}, Case{"mingpt2020", "mingpt2020.pt", 3}, Case{"lecture", "lecture.pt"},
                     Case{"book", "book.pt", 3}, Case{"llama", "llama"}, Case{"llama3", "llama3"},
                     Case{"mistral", "mistral"}, Case{"qwen2", "qwen2"}, Case{"llama2c_v0", "llama2c_v0.bin", {}, "llama2c"},

@@ -99,17 +99,33 @@ const char* act_name(Act act) {
     return "none";
 }
 
+// "full", "the last 256 tokens in blocks 1, 3, 5; scores times 1".
+std::string attention_text(const ModelConfig& c) {
+    const AttentionConfig& a = c.attention;
+    std::string blocks;
+    for (size_t l = 0; l < a.local.size(); ++l)
+        if (a.local[l]) blocks += (blocks.empty() ? "" : ", ") + std::to_string(l);
+    const char* const plural = std::count(a.local.begin(), a.local.end(), true) == 1 ? "" : "s";
+    std::string text = "full";
+    if (a.window > 0)
+        text = strprintf("the last %lld tokens in block%s ", static_cast<long long>(a.window), plural) + blocks;
+    if (a.scale > 0) text += strprintf("; scores times %g", static_cast<double>(a.scale));
+    if (a.divide_by_layer) text += "; scores divided by the number of the layer";
+    return text;
+}
+
 Json json_model(const ModelConfig& c) {
     return {
-        {"layers",       c.layers        },
-        {"heads",        c.heads         },
-        {"kv_heads",     c.kv()          },
-        {"channels",     c.embd          },
-        {"feed_forward", c.feed_forward()},
-        {"context",      c.context       },
-        {"vocabulary",   c.vocab         },
-        {"activation",   act_name(c.act) },
-        {"tied",         c.tied          },
+        {"layers",       c.layers         },
+        {"heads",        c.heads          },
+        {"kv_heads",     c.kv()           },
+        {"channels",     c.embd           },
+        {"feed_forward", c.feed_forward() },
+        {"context",      c.context        },
+        {"vocabulary",   c.vocab          },
+        {"activation",   act_name(c.act)  },
+        {"attention",    attention_text(c)},
+        {"tied",         c.tied           },
     };
 }
 

@@ -39,10 +39,10 @@ void add_training_sizes(CLI::App& app, TrainingSizes& sizes, CLI::Option* train)
     app.add_option_function<std::string>(
            "--preset",
            [&o](const std::string& name) {
-               const Preset& preset = find_preset(name);
-               o.layers = preset.layers, o.heads = preset.heads, o.embd = preset.embd;
+               GivenOptions none;
+               take_preset(find_preset(name), o, none);
            },
-           "layers, heads and channels by name, as in `nib train`")
+           "sizes by name, as in `nib train`")
         ->needs(train)
         ->type_name("NAME")
         ->group(kGroup);
@@ -56,6 +56,11 @@ void add_training_sizes(CLI::App& app, TrainingSizes& sizes, CLI::Option* train)
     size("--kv-heads", o.kv_heads, "heads of keys and values; 0: as is usual for the architecture");
     size("--embd", o.embd, "channels");
     size("--ffn", o.ffn, "width of the feed-forward layers; 0: as is usual");
+    app.add_option("--attention", o.attention, "full or alternate (default: as is usual for the architecture)")
+        ->needs(train)
+        ->type_name("NAME")
+        ->group(kGroup);
+    size("--window", o.window, "alternate: tokens in the window; 0: 256");
     size("--vocab", sizes.vocab, "size of the vocabulary");
     size("--context", o.context, "tokens in a sequence");
     size("--batch", o.batch, "sequences in a step");

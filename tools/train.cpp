@@ -36,7 +36,7 @@ constexpr const char* kFooter =
     "others must be left out or be the same. How it computes is no part of a checkpoint: --device, --threads, --isa and "
     "--activations may be others each time. Steps beyond --decay-iters keep the learning rate --min-lr: give "
     "--decay-iters from the start if more steps are to follow.\n\n"
-    "Presets set --layers, --heads and --embd: ";
+    "Presets set --layers, --heads and --embd, that of GPT-1 --arch as well, those of GPT-3 --arch and --context: ";
 
 constexpr const char* kExamples =
     "\n\nExamples:\n"
@@ -191,13 +191,7 @@ void complete_request(const CLI::App& app, Options& o) {
     for (const OptionField& field : option_fields())
         if (app.count(flag_of(field)) > 0) o.request.given.insert(field.name);
     if (o.preset.empty()) return;
-    const Preset& preset = find_preset(o.preset);
-    const auto set = [&](const char* option, int64_t& size, int64_t value) {
-        if (o.request.given.insert(option).second) size = value;
-    };
-    set("layers", o.request.options.layers, preset.layers);
-    set("heads", o.request.options.heads, preset.heads);
-    set("embd", o.request.options.embd, preset.embd);
+    take_preset(find_preset(o.preset), o.request.options, o.request.given);
 }
 
 void add_field(CLI::App& app, TrainOptions& options, const OptionField& field) {

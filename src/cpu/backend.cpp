@@ -7,6 +7,7 @@
 #include <functional>
 #include <utility>
 
+#include "core/align.h"
 #include "core/plan.h"
 #include "core/shares.h"
 
@@ -14,7 +15,7 @@ namespace nib {
 namespace {
 
 constexpr int64_t kPiecesPerThread = 4;  // small enough pieces that a thread which is held up does not hold up the others
-constexpr size_t kAlign = 64, kLine = 64;
+constexpr size_t kLine = 64;
 constexpr size_t kPieceBytes = 64 << 10;  // of weights that are read once: so little that no thread waits long for the last
 constexpr size_t kFetch = 512 << 10;  // bytes of weights to fetch ahead at most: they must stay in the second-level cache
 
@@ -73,8 +74,6 @@ struct CpuPlan : Executable {
         if (packed >= 0) backend->release(packed);
     }
 };
-
-size_t align_up(size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 Call resolve(const CpuBackend& backend, const Plan& plan, const Node& node) {
     Call call;

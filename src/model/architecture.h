@@ -25,7 +25,8 @@ struct Architecture {
     void (*write)(GgufWriter& file, const ModelConfig& config);
     /// Why llama.cpp does not run such a model; null: it does. A null pointer: it runs all of them.
     const char* (*beyond_llama_cpp)(const ModelConfig& config);
-    const CheckpointFormat* checkpoints;
+    const CheckpointFormat* checkpoints;  // null: no other program saves such models
+    bool may_be_local = false;            // whether layers may attend within a window
 };
 
 std::span<const Architecture* const> architectures();
@@ -33,7 +34,7 @@ std::span<const Architecture* const> architectures();
 const Architecture* find_architecture(const std::string& name);
 /// That of a configuration. Error when there is none.
 const Architecture& architecture_of(const ModelConfig& config);
-/// "gpt2, llama"
+/// "openai-gpt, gpt2, ..."
 std::string architecture_names();
 
 /// The model of a (checked) configuration.

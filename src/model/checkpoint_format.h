@@ -27,14 +27,21 @@ struct HfType {
     const char *model_type, *class_prefix;
 };
 
+/// A name for an activation that means something else in a family than in all others.
+struct NamedAct {
+    const char* name;
+    Act act;
+};
+
 struct CheckpointFormat {
-    std::span<const HfType> types;        // all that are computed alike; nib writes the first
-    const char* model_class;              // that nib writes: "GPT2LMHeadModel"
-    std::span<const SizeKeys> sizes;      // ModelConfig::heads among them
-    std::array<const char*, 2> eps_keys;  // of the norms' epsilon, as SizeKeys::names
-    const char* act_key;                  // of the activation's name
-    std::span<const Act> acts;            // that such a model may have; the first is transformers' own
-    std::span<const Layout> layouts;      // the first is transformers'
+    std::span<const HfType> types;          // all that are computed alike; nib writes the first
+    const char* model_class;                // that nib writes: "GPT2LMHeadModel"
+    std::span<const SizeKeys> sizes;        // ModelConfig::heads among them
+    std::array<const char*, 2> eps_keys;    // of the norms' epsilon, as SizeKeys::names
+    const char* act_key;                    // of the activation's name
+    std::span<const Act> acts;              // that such a model may have; the first is transformers' own
+    std::span<const NamedAct> act_names{};  // names of the family's own, which nib writes
+    std::span<const Layout> layouts;        // the first is transformers'
     /// Reads all else of a config.json that names one of `types` (or none: a file with such keys). The sizes in `config`
     /// are there already, the rest is Architecture::defaults. UnsupportedOption (model/hf_config.h) for what makes the
     /// model compute something that nib does not.

@@ -8,20 +8,48 @@
 namespace nib {
 namespace {
 
+// minGPT's, and GPT-3's of Brown et al. 2020, table 2.1. The heads of XL and the channels of 13B are misprinted there: they
+// do not give heads of 128 numbers.
 constexpr Preset kPresets[] = {
-    {"gpt-nano",    3,  3,  48  },
-    {"gpt-micro",   4,  4,  128 },
-    {"gpt-mini",    6,  6,  192 },
-    {"gopher-44m",  8,  16, 512 },
-    {"openai-gpt",  12, 12, 768 },
-    {"gpt2",        12, 12, 768 },
-    {"gpt2-medium", 24, 16, 1024},
-    {"gpt2-large",  36, 20, 1280},
-    {"gpt2-xl",     48, 25, 1600},
+    {"gpt-nano",    3,  3,  48,    nullptr,      0   },
+    {"gpt-micro",   4,  4,  128,   nullptr,      0   },
+    {"gpt-mini",    6,  6,  192,   nullptr,      0   },
+    {"gopher-44m",  8,  16, 512,   nullptr,      0   },
+    {"openai-gpt",  12, 12, 768,   "openai-gpt", 0   },
+    {"gpt2",        12, 12, 768,   nullptr,      0   },
+    {"gpt2-medium", 24, 16, 1024,  nullptr,      0   },
+    {"gpt2-large",  36, 20, 1280,  nullptr,      0   },
+    {"gpt2-xl",     48, 25, 1600,  nullptr,      0   },
+    {"gpt3-small",  12, 12, 768,   "gpt3",       2048},
+    {"gpt3-medium", 24, 16, 1024,  "gpt3",       2048},
+    {"gpt3-large",  24, 16, 1536,  "gpt3",       2048},
+    {"gpt3-xl",     24, 16, 2048,  "gpt3",       2048},
+    {"gpt3-2.7b",   32, 32, 2560,  "gpt3",       2048},
+    {"gpt3-6.7b",   32, 32, 4096,  "gpt3",       2048},
+    {"gpt3-13b",    40, 40, 5120,  "gpt3",       2048},
+    {"gpt3-175b",   96, 96, 12288, "gpt3",       2048},
 };
 
 // Larger than any model that exists, small enough that products of two sizes and the layer count cannot overflow.
 constexpr int64_t kMaxSize = int64_t{1} << 24, kMaxLayers = int64_t{1} << 12;
+
+// llama.cpp's keys, after the architecture's name, and one that it has not.
+constexpr const char* kWindow = ".attention.sliding_window";
+constexpr const char* kPattern = ".attention.sliding_window_pattern";  // whether each layer is local
+constexpr const char* kScale = ".attention.scale";
+constexpr const char* kDivideByLayer = "nib.attention.divide_by_layer";
+
+void check_attention(const ModelConfig& c) {
+    const AttentionConfig& a = c.attention;
+    if (a.window < 0 || a.window > kMaxSize)
+        fail_usage("an attention window of %lld is out of range; it must be between 1 and %lld",
+                   static_cast<long long>(a.window), static_cast<long long>(kMaxSize));
+    if (std::ssize(a.local) != (a.window > 0 ? c.layers : 0))
+        fail_usage("it is said of %zu layers whether they have an attention window, but the model has %lld", a.local.size(),
+                   static_cast<long long>(c.layers));
+    if (!(a.scale >= 0 && std::isfinite(a.scale)))
+        fail_usage("attention scores scaled by %g make no sense", static_cast<double>(a.scale));
+}
 
 }  // namespace
 
@@ -56,6 +84,7 @@ void check_config(const ModelConfig& c) {
     if (c.heads % c.kv() != 0)
         fail_usage("%lld key/value heads do not divide %lld heads, which must be a multiple of them",
                    static_cast<long long>(c.kv()), static_cast<long long>(c.heads));
+    check_attention(c);
     if (c.rope.dimensions < 0 || c.rope.dimensions > c.head_dim() || c.rope.dimensions % 2 != 0)
         fail_usage("%lld rotary dimensions make no sense for heads of %lld numbers",
                    static_cast<long long>(c.rope.dimensions), static_cast<long long>(c.head_dim()));
@@ -66,6 +95,12 @@ void check_config(const ModelConfig& c) {
         fail_usage("rotary positions of base %g and factor %g, from %g to %g turns, make no sense",
                    static_cast<double>(rope.base), static_cast<double>(rope.factor),
                    static_cast<double>(rope.low_frequency), static_cast<double>(rope.high_frequency));
+}
+
+void complete_attention(ModelConfig& c) {
+    AttentionConfig& a = c.attention;
+    if (a.window > 0 && a.local.empty() && c.layers <= kMaxLayers)
+        for (int64_t l = 0; l < c.layers; ++l) a.local.push_back(l % 2 != 0);
 }
 
 int64_t parameter_count(const ModelConfig& config) {
@@ -119,6 +154,22 @@ void write_config(GgufWriter& file, const ModelConfig& c, const std::string& nam
     size("block_count", c.layers);
     size("attention.head_count", c.heads);
     architecture_of(c).write(file, c);
+}
+
+void read_attention(const GgufFile& file, ModelConfig& c) {
+    AttentionConfig& a = c.attention;
+    a.window = file.get_or<int64_t>(c.arch + kWindow, 0);
+    if (a.window > 0) a.local = file.array<bool>(c.arch + kPattern);
+    a.scale = file.get_or<float>(c.arch + kScale, a.scale);
+    a.divide_by_layer = file.get_or<bool>(kDivideByLayer, false);
+}
+
+void write_attention(GgufWriter& file, const ModelConfig& c) {
+    const AttentionConfig& a = c.attention;
+    if (a.window > 0) file.set(c.arch + kWindow, static_cast<uint32_t>(a.window));
+    if (a.window > 0) file.set(c.arch + kPattern, a.local);
+    if (a.scale > 0) file.set(c.arch + kScale, a.scale);
+    if (a.divide_by_layer) file.set(kDivideByLayer, true);
 }
 
 }  // namespace nib

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/op.h"
 #include "io/gguf.h"
@@ -26,6 +27,18 @@ struct RopeConfig {
     bool operator==(const RopeConfig&) const = default;
 };
 
+/// How far back the layers of a decoder look, and how they scale their scores.
+struct AttentionConfig {
+    int64_t window = 0;            // keys that a query of a local layer sees, its own the last; 0: no layer is local
+    std::vector<bool> local{};     // which layers are; empty, where there is a window: as is usual in the family
+    float scale = 0;               // of the scores; 0: 1 / sqrt(D)
+    bool divide_by_layer = false;  // the scores of layer l, counted from 0, are divided by l + 1 as well
+
+    /// 0: the layer sees all keys.
+    int64_t window_of(size_t layer) const { return window > 0 && local[layer] ? window : 0; }
+    bool operator==(const AttentionConfig&) const = default;
+};
+
 /// A model's sizes and what its family lets vary. Sizes of 0 say: as is usual.
 struct ModelConfig {
     std::string arch = "gpt2";  // of model/architecture.h
@@ -42,6 +55,7 @@ struct ModelConfig {
     bool tied = true;  // the output head is the token embedding
     bool qkv_bias = true, output_bias = true, ffn_bias = true;
     RopeConfig rope{};
+    AttentionConfig attention{};
 
     int64_t feed_forward() const { return ffn > 0 ? ffn : 4 * embd; }
     int64_t kv() const { return kv_heads > 0 ? kv_heads : heads; }
@@ -49,10 +63,12 @@ struct ModelConfig {
     bool operator==(const ModelConfig&) const = default;
 };
 
-/// minGPT's names for sizes.
+/// A name for sizes: minGPT's, and those of GPT-3's paper.
 struct Preset {
     const char* name;
     int64_t layers, heads, embd;
+    const char* arch = nullptr;  // null: any
+    int64_t context = 0;         // 0: any, as in all of minGPT's
 };
 std::span<const Preset> presets();
 /// UsageError that lists the names when there is no such preset.
@@ -61,6 +77,9 @@ const Preset& find_preset(const std::string& name);
 /// UsageError when a size is zero, too large to count, or the heads do not divide the channels.
 void check_config(const ModelConfig& config);
 
+/// Makes every second layer local, from the second on, where there is a window and nothing else is said.
+void complete_attention(ModelConfig& config);
+
 /// Number of trained values.
 int64_t parameter_count(const ModelConfig& config);
 
@@ -68,5 +87,9 @@ int64_t parameter_count(const ModelConfig& config);
 /// not known, a missing key or a size that makes no sense.
 ModelConfig read_config(const GgufFile& file);
 void write_config(GgufWriter& file, const ModelConfig& config, const std::string& name);
+
+/// ModelConfig::attention, for families that have such keys. What a file does not say stays as it is.
+void read_attention(const GgufFile& file, ModelConfig& config);
+void write_attention(GgufWriter& file, const ModelConfig& config);
 
 }  // namespace nib

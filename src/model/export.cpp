@@ -114,7 +114,7 @@ SourceType source_type(DType type) {
 const char* torch_name(DType type) { return type == DType::F16 ? "float16" : type == DType::BF16 ? "bfloat16" : "float32"; }
 
 std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const ModelConfig& config, std::optional<DType> type) {
-    const Layout& layout = architecture_of(config).checkpoints->layouts[0];
+    const Layout& layout = hf_format(config).layouts[0];
     std::vector<ExportedTensor> tensors;
     for (const ParameterSpec& spec : model_parameters(config)) {
         const GgufTensor& from = file.tensor(spec.name);

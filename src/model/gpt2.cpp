@@ -1,99 +1,115 @@
-// GPT-2 (Radford et al. 2019): pre-norm transformer decoder with learned positions.
+#include "model/gpt2.h"
+
+#include <algorithm>
+#include <iterator>
+
 #include "core/error.h"
-#include "model/blocks.h"
 #include "model/families.h"
 
 namespace nib {
-namespace {
 
-class Gpt2 : public Model {
-public:
-    // Initialisation as in the paper: normal(0, 0.02), residual projections divided by sqrt(2 L).
-    explicit Gpt2(const ModelConfig& c) : Model(c) {
-        constexpr float kStd = 0.02f;
-        const float residual_std = kStd / std::sqrt(2.0f * static_cast<float>(c.layers));
-        const int64_t C = c.embd, F = c.feed_forward();
-        tokens_ = list_.matrix("token_embd", c.vocab, C, kStd);
-        positions_ = list_.matrix("position_embd", c.context, C, kStd);
-        for (int64_t l = 0; l < c.layers; ++l) {
-            const std::string name = block_name(static_cast<size_t>(l)) + ".";
-            Block b;
-            b.attn_norm = list_.layer_norm(name + "attn_norm", C, c.eps);
-            b.attn_qkv = list_.linear(name + "attn_qkv", 3 * C, C, kStd, true);
-            b.attn_output = list_.linear(name + "attn_output", C, C, residual_std, true);
-            b.ffn_norm = list_.layer_norm(name + "ffn_norm", C, c.eps);
-            b.ffn_up = list_.linear(name + "ffn_up", F, C, kStd, true);
-            b.ffn_down = list_.linear(name + "ffn_down", C, F, residual_std, true);
-            blocks_.push_back(b);
+// Initialisation as in the paper: normal(0, 0.02), residual projections divided by sqrt(2 L).
+Gpt2::Gpt2(const ModelConfig& c, Projections projections) : Model(c) {
+    constexpr float kStd = 0.02f;
+    const float residual_std = kStd / std::sqrt(2.0f * static_cast<float>(c.layers));
+    const int64_t C = c.embd, F = c.feed_forward();
+    tokens_ = list_.matrix("token_embd", c.vocab, C, kStd);
+    positions_ = list_.matrix("position_embd", c.context, C, kStd);
+    for (int64_t l = 0; l < c.layers; ++l) {
+        const std::string name = block_name(static_cast<size_t>(l)) + ".";
+        Block b;
+        b.attn_norm = list_.layer_norm(name + "attn_norm", C, c.eps);
+        if (projections == Projections::Fused) {
+            b.attn_qkv = list_.linear(name + "attn_qkv", 3 * C, C, kStd, c.qkv_bias);
+        } else {
+            b.attn_q = list_.linear(name + "attn_q", C, C, kStd, c.qkv_bias);
+            b.attn_k = list_.linear(name + "attn_k", C, C, kStd, c.qkv_bias);
+            b.attn_v = list_.linear(name + "attn_v", C, C, kStd, c.qkv_bias);
         }
-        output_norm_ = list_.layer_norm("output_norm", C, c.eps);
-        head_.w = c.tied ? tokens_ : list_.matrix("output", c.vocab, C, kStd);
+        b.attn_output = list_.linear(name + "attn_output", C, C, residual_std, true);
+        b.ffn_norm = list_.layer_norm(name + "ffn_norm", C, c.eps);
+        b.ffn.up = list_.linear(name + "ffn_up", F, C, kStd, true);
+        b.ffn.down = list_.linear(name + "ffn_down", C, F, residual_std, true);
+        blocks_.push_back(b);
     }
+    output_norm_ = list_.layer_norm("output_norm", C, c.eps);
+    head_.w = c.tied ? tokens_ : list_.matrix("output", c.vocab, C, kStd);
+}
 
-    Tensor hidden(Graph& g, const ModelInputs& in) const override {
-        const Weights& w = in.weights;
-        const int64_t H = config_.heads;
-        Tensor x = g.embed({in.ids, in.positions}, {w[tokens_], w[positions_]}, in.dropout);  // (B,T,C)
-        in.keep(g, "embd", x);
-        for (size_t l = 0; l < blocks_.size(); ++l) {
-            const Block& b = blocks_[l];
-            g.begin_block();
-            const Tensor qkv = g.linear(g.norm(x, w[b.attn_norm]), w[b.attn_qkv]);                    // (B,T,3C)
-            const Tensor mixed = self_attention(g, in, l, g.split_qkv(qkv, H, H), {.heads = H});      // (B,T,C)
-            x = g.linear(mixed, w[b.attn_output], {.residual = x, .dropout = in.dropout});            // (B,T,C)
-            const Tensor up = g.linear(g.norm(x, w[b.ffn_norm]), w[b.ffn_up], {.act = config_.act});  // (B,T,F)
-            x = g.linear(up, w[b.ffn_down], {.residual = x, .dropout = in.dropout});                  // (B,T,C)
-            in.keep(g, block_name(l), x);
-        }
-        return g.norm(x, w[output_norm_]);
+Tensor Gpt2::hidden(Graph& g, const ModelInputs& in) const {
+    const Weights& w = in.weights;
+    Tensor x = g.embed({in.ids, in.positions}, {w[tokens_], w[positions_]}, in.dropout);  // (B,T,C)
+    in.keep(g, "embd", x);
+    for (size_t l = 0; l < blocks_.size(); ++l) {
+        const Block& b = blocks_[l];
+        g.begin_block();
+        const Qkv qkv = project(g, w, b, g.norm(x, w[b.attn_norm]));
+        const Tensor mixed = self_attention(g, in, l, qkv, attention_options(config_, l));  // (B,T,C)
+        x = g.linear(mixed, w[b.attn_output], {.residual = x, .dropout = in.dropout});      // (B,T,C)
+        x = feed_forward(g, in, b.ffn, config_.act, g.norm(x, w[b.ffn_norm]), x);           // (B,T,C)
+        in.keep(g, block_name(l), x);
     }
+    return g.norm(x, w[output_norm_]);
+}
 
-private:
-    struct Block {
-        NormParameters attn_norm;
-        LinearParameters attn_qkv, attn_output;  // (3C,C), (C,C)
-        NormParameters ffn_norm;
-        LinearParameters ffn_up, ffn_down;  // (F,C), (C,F)
-    };
-    Parameter tokens_, positions_;  // (V,C), (S,C)
-    std::vector<Block> blocks_;
-    NormParameters output_norm_;
-};
+// Queries, keys and values (B,T,C) of h (B,T,C).
+Qkv Gpt2::project(Graph& g, const Weights& w, const Block& b, Tensor h) const {
+    if (b.attn_qkv.w) return g.split_qkv(g.linear(h, w[b.attn_qkv]), config_.heads, config_.heads);
+    return {g.linear(h, w[b.attn_q]), g.linear(h, w[b.attn_k]), g.linear(h, w[b.attn_v])};
+}
 
-std::unique_ptr<Model> make(const ModelConfig& config) { return std::make_unique<Gpt2>(config); }
-
-void set_defaults(ModelConfig& c) {
+void set_gpt_defaults(ModelConfig& c) {
     c.act = Act::GeluTanh;
     c.eps = 1e-5f;
     c.qkv_bias = c.output_bias = c.ffn_bias = true;
 }
 
-void complete(ModelConfig& c) {
+void complete_gpt(ModelConfig& c) {
     if (c.kv_heads != 0 && c.kv_heads != c.heads)
-        fail_usage("gpt2 has as many heads of keys and values as of queries: %lld", static_cast<long long>(c.heads));
+        fail_usage("%s has as many heads of keys and values as of queries: %lld", c.arch.c_str(),
+                   static_cast<long long>(c.heads));
     c.kv_heads = 0;
+    complete_attention(c);
 }
 
-void read_keys(const GgufFile& file, ModelConfig& c) {
-    c.eps = file.get<float>("gpt2.attention.layer_norm_epsilon");
-    const auto act = file.get_or<std::string>("nib.activation", "gelu_tanh");
-    if (act == "gelu_erf")
-        c.act = Act::GeluErf;
-    else if (act == "relu")
-        c.act = Act::Relu;
-    else if (act != "gelu_tanh")
-        fail("activation `%s` is not supported; nib knows gelu_tanh, gelu_erf and relu", printable(act).c_str());
+namespace {
+
+constexpr const char* kActivation = "nib.activation";  // llama.cpp's gpt2 is always gelu_tanh
+constexpr std::pair<const char*, Act> kActivations[] = {
+    {"gelu_tanh", Act::GeluTanh},
+    {"gelu_erf",  Act::GeluErf },
+    {"relu",      Act::Relu    },
+    {"silu",      Act::Silu    },
+};
+
+}  // namespace
+
+void read_gpt_keys(const GgufFile& file, ModelConfig& c) {
+    c.eps = file.get<float>(c.arch + ".attention.layer_norm_epsilon");
+    const auto name = file.get_or<std::string>(kActivation, "gelu_tanh");
+    const auto* const found =
+        std::find_if(std::begin(kActivations), std::end(kActivations), [&](const auto& act) { return name == act.first; });
+    if (found == std::end(kActivations))
+        fail("activation `%s` is not supported; nib knows gelu_tanh, gelu_erf, relu and silu", printable(name).c_str());
+    c.act = found->second;
+    read_attention(file, c);
 }
 
-void write_keys(GgufWriter& file, const ModelConfig& c) {
-    file.set("gpt2.attention.layer_norm_epsilon", c.eps);
-    // llama.cpp's gpt2 is always gelu_tanh; the key is written only where that would be wrong.
-    if (c.act == Act::GeluErf) file.set("nib.activation", std::string("gelu_erf"));
-    if (c.act == Act::Relu) file.set("nib.activation", std::string("relu"));
+void write_gpt_keys(GgufWriter& file, const ModelConfig& c) {
+    file.set(c.arch + ".attention.layer_norm_epsilon", c.eps);
+    for (const auto& [name, act] : kActivations)
+        if (act == c.act && act != Act::GeluTanh) file.set(kActivation, std::string(name));
+    write_attention(file, c);
 }
+
+namespace {
+
+std::unique_ptr<Model> make(const ModelConfig& config) { return std::make_unique<Gpt2>(config); }
 
 const char* beyond_llama_cpp(const ModelConfig& c) {
-    return c.act == Act::GeluTanh ? nullptr : "llama.cpp knows no other activation than gelu_new for GPT-2";
+    if (c.act != Act::GeluTanh) return "llama.cpp knows no other activation than gelu_new for GPT-2";
+    if (c.attention != AttentionConfig{}) return "llama.cpp knows no other attention scores for GPT-2 than the usual ones";
+    return nullptr;
 }
 
 }  // namespace
@@ -102,10 +118,10 @@ constinit const Architecture kGpt2 = {
     .name = "gpt2",
     .title = "GPT-2",
     .make = make,
-    .defaults = set_defaults,
-    .complete = complete,
-    .read = read_keys,
-    .write = write_keys,
+    .defaults = set_gpt_defaults,
+    .complete = complete_gpt,
+    .read = read_gpt_keys,
+    .write = write_gpt_keys,
     .beyond_llama_cpp = beyond_llama_cpp,
     .checkpoints = &kGpt2Checkpoints,
 };

@@ -2,6 +2,7 @@
 // Scratch)" save it.
 #include <nlohmann/json.hpp>
 
+#include "core/error.h"
 #include "model/families.h"
 #include "model/hf_config.h"
 
@@ -121,17 +122,28 @@ constexpr SizeKeys kSizes[] = {
 };
 
 // Not among the options: reorder_and_upcast_attn, which asks for attention in f32, as nib does it always.
-void read(const JsonValue& json, ModelConfig&) {
+void read(const JsonValue& json, ModelConfig& c) {
     require_options(json, {
-                              {"scale_attn_weights",              true },
-                              {"scale_attn_by_inverse_layer_idx", false},
-                              {"add_cross_attention",             false},
-                              {"is_encoder_decoder",              false},
+                              {"add_cross_attention", false},
+                              {"is_encoder_decoder",  false},
     });
+    if (!json.truth_or("scale_attn_weights", true)) c.attention.scale = 1;
+    c.attention.divide_by_layer = json.truth_or("scale_attn_by_inverse_layer_idx", false);
     if (const auto scaling = json.find("rope_scaling")) refuse_option(*scaling, "such a model");
 }
 
 void write(const ModelConfig& c, nlohmann::json& json) {
+    const AttentionConfig& a = c.attention;
+    if (a.window > 0)
+        fail("the model attends within a window of %lld, which transformers' GPT-2 has not",
+             static_cast<long long>(a.window));
+    if (a.scale != 0 && a.scale != 1)
+        fail(
+            "attention scores are scaled by %g; transformers' GPT-2 divides them by the root of the head size or not at "
+            "all",
+            static_cast<double>(a.scale));
+    json["scale_attn_weights"] = a.scale == 0;
+    json["scale_attn_by_inverse_layer_idx"] = a.divide_by_layer;
     json["n_ctx"] = c.context;
     json["n_inner"] = c.feed_forward();
 }

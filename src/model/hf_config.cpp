@@ -32,10 +32,14 @@ bool is_class_of(std::string_view name, std::string_view prefix) {
                        [&](std::string_view ending) { return name.starts_with(ending); });
 }
 
+std::span<const HfType> hf_types(const Architecture& family) {
+    return family.checkpoints != nullptr ? family.checkpoints->types : std::span<const HfType>{};
+}
+
 std::string convertible_names() {
     std::string names;
     for (const Architecture* architecture : architectures())
-        for (const HfType& type : architecture->checkpoints->types)
+        for (const HfType& type : hf_types(*architecture))
             names += (names.empty() ? "" : ", ") + std::string(type.model_type);
     return names;
 }
@@ -46,10 +50,10 @@ const Architecture* find_family(const JsonValue& json) {
     std::string name = type;
     if (const auto list = json.find("architectures"); type.empty() && list && list->items() > 0) name = list->at(0).text();
     for (const Architecture* architecture : architectures())
-        for (const HfType& hf : architecture->checkpoints->types)
+        for (const HfType& hf : hf_types(*architecture))
             if (type.empty() ? is_class_of(name, hf.class_prefix) : type == hf.model_type) return architecture;
     SavedConfig ignored;
-    if (name.empty() || (name != "openai-gpt" && take_preset(ignored, name))) return nullptr;
+    if (name.empty() || take_preset(ignored, name)) return nullptr;
     fail("%s architecture `%s` is not supported; nib converts %s", json.where().c_str(), printable(name, 60).c_str(),
          convertible_names().c_str());
 }
@@ -107,7 +111,11 @@ SavedConfig ConfigFile::read(const Architecture& family) const {
         if (!(*c.eps >= 0 && *c.eps < 1)) eps->wrong("a number from 0 to 1");
     }
     if (hugging_face) c.activation = activation_name(format.acts[0]);  // unless it says otherwise
-    if (const auto act = model.find(format.act_key)) c.activation = act->text();
+    if (const auto act = model.find(format.act_key)) {
+        c.activation = act->text();
+        for (const NamedAct& own : format.act_names)
+            if (*c.activation == own.name) c.activation = activation_name(own.act);
+    }
     if (const auto tied = model.find("tie_word_embeddings")) c.tied = tied->truth();
     const SavedSize* const vocab = c.find(&ModelConfig::vocab);
     c.begin = token_of(json, "bos_token_id", vocab);
@@ -131,17 +139,26 @@ void ConfigFile::read_rest(const Architecture& family, ModelConfig& config) cons
     family.checkpoints->read(architecture_ != nullptr ? json : model_part(json), config);
 }
 
+const CheckpointFormat& hf_format(const ModelConfig& config) {
+    const Architecture& family = architecture_of(config);
+    if (family.checkpoints == nullptr) fail("transformers has no class for a %s", family.title);
+    return *family.checkpoints;
+}
+
 std::string hf_config_text(const ModelConfig& c, const std::string& name, const std::string& dtype, int32_t begin,
                            int32_t end) {
     const auto token = [](int32_t id) { return id >= 0 ? nlohmann::json(id) : nlohmann::json(); };
-    const CheckpointFormat& format = *architecture_of(c).checkpoints;
+    const CheckpointFormat& format = hf_format(c);
+    const char* act_name = activation_name(c.act);
+    for (const NamedAct& own : format.act_names)
+        if (own.act == c.act) act_name = own.name;
     nlohmann::json json = {
         {"_name_or_path",       name                                       },
         {"architectures",       nlohmann::json::array({format.model_class})},
         {"bos_token_id",        token(begin)                               },
         {"eos_token_id",        token(end)                                 },
         {format.eps_keys[0],    shortest(c.eps)                            },
-        {format.act_key,        activation_name(c.act)                     },
+        {format.act_key,        act_name                                   },
         {"model_type",          format.types[0].model_type                 },
         {"tie_word_embeddings", c.tied                                     },
         {"torch_dtype",         dtype                                      },

@@ -42,6 +42,9 @@ private:
     const Architecture* architecture_ = nullptr;
 };
 
+/// How transformers saves models of this family. Error when it has no class for them.
+const CheckpointFormat& hf_format(const ModelConfig& config);
+
 /// The text of a config.json that `transformers` and ConfigFile read as this model. `dtype` is PyTorch's word for the type
 /// of the weights: "float32". begin, end: -1 for none. Error for what transformers' class of the family has not.
 std::string hf_config_text(const ModelConfig& config, const std::string& name, const std::string& dtype, int32_t begin,

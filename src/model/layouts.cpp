@@ -13,8 +13,6 @@ constexpr std::string_view kWildcards = "#*", kBias = ".bias";
 
 // Parts of names that only these have.
 constexpr std::pair<std::string_view, const char*> kForeign[] = {
-    {"tokens_embed.",                   "GPT-1 (openai-gpt)"          },
-    {".attn.attention.q_proj.",         "GPT-Neo"                     },
     {".attn.q_proj.",                   "GPT-J"                       },
     {".attn.qkv_proj.",                 "CodeGen"                     },
     {"gpt_neox.",                       "GPT-NeoX"                    },

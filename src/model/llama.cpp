@@ -49,9 +49,9 @@ public:
             g.begin_block();
             Tensor h = g.norm(x, w[b.attn_norm]);  // (B,T,C)
             const Tensor q = turned(g.linear(h, w[b.attn_q]), c.heads), k = turned(g.linear(h, w[b.attn_k]), c.kv());
-            const Tensor v = g.linear(h, w[b.attn_v]);                                                         // (B,T,G*D)
-            const Tensor mixed = self_attention(g, in, l, {q, k, v}, {.heads = c.heads, .kv_heads = c.kv()});  // (B,T,H*D)
-            x = g.linear(mixed, w[b.attn_output], {.residual = x, .dropout = in.dropout});                     // (B,T,C)
+            const Tensor v = g.linear(h, w[b.attn_v]);                                          // (B,T,G*D)
+            const Tensor mixed = self_attention(g, in, l, {q, k, v}, attention_options(c, l));  // (B,T,H*D)
+            x = g.linear(mixed, w[b.attn_output], {.residual = x, .dropout = in.dropout});      // (B,T,C)
             h = g.norm(x, w[b.ffn_norm]);
             const Tensor gated = g.glu(g.linear(h, w[b.ffn_gate]), g.linear(h, w[b.ffn_up]), c.act);  // (B,T,F)
             x = g.linear(gated, w[b.ffn_down], {.residual = x, .dropout = in.dropout});               // (B,T,C)

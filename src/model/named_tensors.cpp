@@ -86,7 +86,8 @@ void refuse_foreign(const std::string& path, const std::string& name) {
     for (const std::string& name : names) refuse_foreign(path, name);
     const std::string like = names.empty() ? "" : ", such as `" + printable(names.front()) + "`,";
     std::string titles;
-    for (const Architecture* family : architectures()) titles += (titles.empty() ? "" : ", ") + std::string(family->title);
+    for (const Architecture* family : architectures())
+        if (family->checkpoints != nullptr) titles += (titles.empty() ? "" : ", ") + std::string(family->title);
     fail("%s: its tensors%s have the names of no model that nib converts: %s", path.c_str(), like.c_str(), titles.c_str());
 }
 
@@ -148,6 +149,7 @@ std::vector<NamedTensors::Candidate> NamedTensors::candidates(const std::vector<
     const auto rank = [](const Candidate& c) { return std::pair(c.body, c.votes); };
     std::vector<Candidate> best;
     for (const Architecture* family : families) {
+        if (family->checkpoints == nullptr) continue;
         for (const Layout& layout : family->checkpoints->layouts) {
             std::vector<Candidate> found = candidates(names, *family, layout);
             const auto first = std::max_element(found.begin(), found.end(),

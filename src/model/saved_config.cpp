@@ -62,7 +62,8 @@ void SavedConfig::add(int64_t ModelConfig::*size, const char* key, int64_t value
 
 bool take_preset(SavedConfig& config, std::string_view name) {
     const auto all = presets();
-    const auto preset = std::find_if(all.begin(), all.end(), [&](const Preset& p) { return name == p.name; });
+    const auto preset =
+        std::find_if(all.begin(), all.end(), [&](const Preset& p) { return name == p.name && p.context == 0; });
     if (preset == all.end()) return false;
     config.add(&ModelConfig::layers, "n_layer", preset->layers);
     config.add(&ModelConfig::heads, "n_head", preset->heads);

@@ -44,9 +44,14 @@ Json config_json(int64_t context) {
     };
 }
 
-// The older files of byte-level BPE and WordPiece, where they say all.
+bool is_gpt1(const TokenizerSpec& spec) {
+    return spec.model.word_suffix == "</w>" && spec.model.continuing_prefix.empty() &&
+           spec.normalizers == bert_normalizers(true) && spec.pre_tokenizers == bert_pre_tokenizers();
+}
+
+// The older files of byte-level BPE, GPT-1's BPE and WordPiece, where they say all.
 void add_older_files(const TokenizerSpec& spec, Files& files) {
-    if (spec.model.kind == WordModelSpec::Kind::Bpe && spec.is_byte_level()) {
+    if (spec.model.kind == WordModelSpec::Kind::Bpe && (spec.is_byte_level() || is_gpt1(spec))) {
         Vocabulary tokens;
         for (size_t id = 0; id < spec.tokens.size(); ++id)
             if (spec.tokens[id].type != TokenType::Unused) tokens.add(spec.tokens[id].text, id);

@@ -163,7 +163,8 @@ void read_bpe_files(TokenizerFolder& folder, const std::optional<JsonValue>& con
         std::any_of(spec.merges.begin(), spec.merges.begin() + std::min<ptrdiff_t>(64, std::ssize(spec.merges)),
                     [](const std::string& merge) { return merge.ends_with("</w>"); });
     if (words_end) {
-        if (!name.empty() && name != "OpenAIGPTTokenizer") config->refuse(name + " without a tokenizer.json");
+        static const std::set<std::string> kKin = {"", "OpenAIGPTTokenizer", "PreTrainedTokenizer", "TokenizersBackend"};
+        if (!kKin.contains(name)) config->refuse(name + " without a tokenizer.json");
         spec.model.word_suffix = "</w>";
         spec.normalizers = bert_normalizers(true);
         spec.pre_tokenizers = bert_pre_tokenizers();

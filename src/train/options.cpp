@@ -21,6 +21,8 @@ const OptionField kFields[] = {
     {"embd",            Kind::Model, &O::embd,          "Model", "channels"},
     {"kv-heads",        Kind::Model, &O::kv_heads,      "Model", "llama: heads of keys and values; must divide the heads (default: as many)"},
     {"ffn",             Kind::Model, &O::ffn,           "Model", "width of the feed-forward layers (default: 4 x the channels; llama: 8/3 x, a multiple of 32)"},
+    {"attention",       Kind::Model, &O::attention,     "Model", "full, or alternate: every second layer attends within a window (default: gpt3 and gptneo alternate)"},
+    {"window",          Kind::Model, &O::window,        "Model", "alternate: characters in the window (default: 256)"},
     {"context",         Kind::Model, &O::context,       "Model", "characters that the model sees at once"},
     {"untied",          Kind::Model, &O::untied,        "Model", "an output head of its own, not the token embedding"},
 
@@ -89,6 +91,19 @@ void check_count(const char* option, int64_t value, int64_t low) {
                           static_cast<long long>(low), static_cast<long long>(kMost));
 }
 
+void set_attention(const TrainOptions& o, const Architecture& architecture, ModelConfig& c) {
+    if (!o.attention.empty() && o.attention != "full" && o.attention != "alternate")
+        fail_usage_option("attention", "is `%s`; choose full or alternate", printable(o.attention, 40).c_str());
+    if (o.window < 0) fail_usage_option("window", "is negative; it must be 1 or more");
+    const bool full = o.attention == "full" || (o.attention.empty() && c.attention.window == 0);
+    if (o.attention == "alternate" && !architecture.may_be_local)
+        fail_usage_option("attention", "is alternate, but all layers of %s see the whole text", architecture.name);
+    if (o.window > 0 && full)
+        fail_usage_option("window", "is %lld, but all layers see the whole text", static_cast<long long>(o.window));
+    if (full) c.attention.window = 0;
+    if (o.window > 0) c.attention.window = o.window;
+}
+
 }  // namespace
 
 std::span<const OptionField> option_fields() { return kFields; }
@@ -113,6 +128,7 @@ ModelConfig TrainOptions::config(int64_t vocab) const {
     c.kv_heads = kv_heads;
     c.ffn = ffn;
     if (kv_heads < 0 || ffn < 0) fail_usage_option(kv_heads < 0 ? "kv-heads" : "ffn", "is negative; it must be 1 or more");
+    set_attention(*this, *architecture, c);
     architecture->complete(c);
     return c;
 }
@@ -120,6 +136,17 @@ ModelConfig TrainOptions::config(int64_t vocab) const {
 Optimizer optimizer_of(const TrainOptions& o) {
     if (o.optimizer == "adamw") return Optimizer::AdamW;
     return o.momentum > 0 ? Optimizer::SgdMomentum : Optimizer::Sgd;
+}
+
+void take_preset(const Preset& preset, TrainOptions& o, GivenOptions& given) {
+    const auto set = [&](const char* option, auto& value, const auto& of_preset) {
+        if (given.insert(option).second) value = of_preset;
+    };
+    set("layers", o.layers, preset.layers);
+    set("heads", o.heads, preset.heads);
+    set("embd", o.embd, preset.embd);
+    if (preset.arch != nullptr) set("arch", o.arch, preset.arch);
+    if (preset.context > 0) set("context", o.context, preset.context);
 }
 
 void resolve_defaults(TrainOptions& o, const GivenOptions& given) {
@@ -173,6 +200,8 @@ TrainOptions read_options(const GgufFile& file, const ModelConfig& config) {
     options.layers = config.layers;
     options.kv_heads = config.kv_heads;
     options.ffn = config.ffn;
+    options.attention = config.attention.window > 0 ? "alternate" : "full";
+    options.window = config.attention.window;
     options.heads = config.heads;
     options.embd = config.embd;
     options.context = config.context;

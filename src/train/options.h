@@ -18,6 +18,8 @@ struct TrainOptions {
     std::string arch = "gpt2";
     int64_t layers = 4, heads = 4, embd = 128, context = 64;
     int64_t kv_heads = 0, ffn = 0;  // 0: as is usual for the architecture
+    std::string attention;          // full or alternate; empty: as is usual for the architecture
+    int64_t window = 0;             // of alternate; 0: as is usual
     bool untied = false;
 
     int64_t iters = 3500, batch = 16, accumulate = 1;
@@ -70,6 +72,9 @@ std::span<const OptionField> option_fields();
 
 /// Names of the options that the user gave, as opposed to defaults.
 using GivenOptions = std::set<std::string>;
+
+/// Takes over what a preset says, except for what is given; what it says is given then.
+void take_preset(const Preset& preset, TrainOptions& options, GivenOptions& given);
 
 /// Fills in the defaults that depend on other options.
 void resolve_defaults(TrainOptions& options, const GivenOptions& given);

@@ -96,7 +96,7 @@ def main():
     bounds = ", ".join(f"{kind} {bound:.0e}" for kind, bound in BOUNDS.items())
     table = Table(f"Beside llama.cpp; bounds: {bounds}", "nib - llama.cpp", "nib - exact", "llama.cpp - exact", "same ids")
     for family in FAMILIES:
-        if a.only in family.name and "activation_function" not in family.changes:  # llama.cpp's GPT-2 has one
+        if a.only in family.name and family.llamacpp:
             with tempfile.TemporaryDirectory() as work:
                 compare_family(family, nib, llama, hf, a.converter, table, pathlib.Path(work))
     if a.smollm2:

@@ -22,6 +22,7 @@ class Family:
     like: str  # the family of hf_family.py whose sizes and tokenizer it has
     model: str = ""  # transformers' class without ForCausalLM, where it is another one
     changes: dict = field(default_factory=dict)  # of config.json
+    llamacpp: bool = True  # whether it computes this as well
 
 
 def rope(kind, theta, **options):
@@ -30,13 +31,24 @@ def rope(kind, theta, **options):
 
 LLAMA3 = rope("llama3", 500.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
 
+NOT_IN_TRANSFORMERS = {"gpt3"}
+
 TEXT = pathlib.Path(__file__).resolve().parents[2] / "tools/demo/fables.txt"  # of the tokenizer
 
 FAMILIES = [
     Family("gpt2", "gpt2", "gpt2"),
-    Family("gpt2, untied, relu", "gpt2", "gpt2", changes=dict(tie_word_embeddings=False, activation_function="relu", n_inner=96)),
+    Family("gpt2, untied, relu", "gpt2", "gpt2", changes=dict(tie_word_embeddings=False, activation_function="relu", n_inner=96),
+           llamacpp=False),
     Family("gpt2, gelu, 3 heads", "gpt2", "gpt2",
-           changes=dict(activation_function="gelu", n_embd=96, n_head=3, layer_norm_epsilon=1e-3)),
+           changes=dict(activation_function="gelu", n_embd=96, n_head=3, layer_norm_epsilon=1e-3), llamacpp=False),
+    Family("gpt2, scores by layer", "gpt2", "gpt2", changes=dict(scale_attn_by_inverse_layer_idx=True), llamacpp=False),
+    Family("gpt2, scores as they are", "gpt2", "gpt2", changes=dict(scale_attn_weights=False), llamacpp=False),
+    Family("gpt1", "openai-gpt", "openai-gpt", llamacpp=False),
+    Family("gpt1, untied, silu", "openai-gpt", "openai-gpt", changes=dict(tie_word_embeddings=False, afn="silu"), llamacpp=False),
+    Family("gptneo", "gptneo", "gpt_neo", llamacpp=False),
+    Family("gptneo, local layers first", "gptneo", "gpt_neo",
+           changes=dict(attention_types=[[["local", "global"], 1]], attention_layers=["local", "global"], intermediate_size=128),
+           llamacpp=False),
     Family("llama", "llama", "llama"),
     Family("llama, tied", "llama", "llama", changes=dict(tie_word_embeddings=True, rms_norm_eps=1e-5)),
     Family("llama, grouped heads", "llama", "llama", changes=dict(num_key_value_heads=2, head_dim=24)),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes the golden files of tests/golden_test.cpp: tiny GPT-2, Llama and Qwen2 models in PyTorch (>= 2.0, CPU), in double.
+"""Makes the golden files of tests/golden_test.cpp: tiny models of every decoder family in PyTorch (>= 2.0, CPU), in double.
 
-    python3 tests/goldens/make_goldens.py        # writes gpt_*.gguf, llama_*.gguf and qwen2_*.gguf beside itself
+    python3 tests/goldens/make_goldens.py        # writes gpt*.gguf, llama_*.gguf and qwen2_*.gguf beside itself
 
 Each file is a GGUF model as nib and llama.cpp name things, and beside the weights it holds
     ids, targets (B,T) int32      the batch; target -1 does not count
@@ -20,11 +20,12 @@ STEPS, LR, BETAS, EPS, DECAY, CLIP = 10, 1e-2, (0.9, 0.95), 1e-8, 0.1, 1.0
 
 
 def write_gguf(path, metadata, tensors):
-    """GGUF v3: strings, uint32 and float32 metadata, float32 and int32 tensors, 32-byte aligned."""
+    """GGUF v3: strings, uint32, float32, bools and lists of them as metadata, float32 and int32 tensors, 32-byte aligned."""
     text = lambda s: struct.pack("<Q", len(s.encode())) + s.encode()
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata))
     for key, value in metadata.items():
-        kind, data = {str: (8, lambda v: text(v)), int: (4, lambda v: struct.pack("<I", v)),
+        kind, data = {str: (8, lambda v: text(v)), int: (4, lambda v: struct.pack("<I", v)), bool: (7, lambda v: struct.pack("<?", v)),
+                      list: (9, lambda v: struct.pack(f"<IQ{len(v)}?", 7, len(v), *v)),
                       float: (6, lambda v: struct.pack("<f", v))}[type(value)]
         head += text(key) + struct.pack("<I", kind) + data(value)
     body = b""
@@ -43,30 +44,54 @@ def random_weights(shapes):
     return {n: (gain(n) + 0.3 * torch.randn(s)).float().double().requires_grad_() for n, s in shapes.items()}
 
 
-def gpt2_shapes(layers, channels, vocab, context, tied):
+def gpt_shapes(arch, layers, channels, vocab, context, tied):
     shapes = {"token_embd.weight": (vocab, channels), "position_embd.weight": (context, channels)}
     for i in range(layers):
         norm = lambda name: {f"blk.{i}.{name}.weight": (channels,), f"blk.{i}.{name}.bias": (channels,)}
         linear = lambda name, n, c: {f"blk.{i}.{name}.weight": (n, c), f"blk.{i}.{name}.bias": (n,)}
-        shapes |= norm("attn_norm") | linear("attn_qkv", 3 * channels, channels) | linear("attn_output", channels, channels)
-        shapes |= norm("ffn_norm") | linear("ffn_up", 4 * channels, channels) | linear("ffn_down", channels, 4 * channels)
-    shapes |= {"output_norm.weight": (channels,), "output_norm.bias": (channels,)}
+        feed_forward = linear("ffn_up", 4 * channels, channels) | linear("ffn_down", channels, 4 * channels)
+        qkv = linear("attn_qkv", 3 * channels, channels)
+        if arch == "gptneo":
+            qkv = {f"blk.{i}.attn_{x}.weight": (channels, channels) for x in "qkv"}
+        attention = qkv | linear("attn_output", channels, channels)
+        if arch == "openai-gpt":
+            shapes |= attention | norm("attn_output_norm") | feed_forward | norm("layer_output_norm")
+        else:
+            shapes |= norm("attn_norm") | attention | norm("ffn_norm") | feed_forward
+    if arch != "openai-gpt":
+        shapes |= {"output_norm.weight": (channels,), "output_norm.bias": (channels,)}
     return shapes if tied else shapes | {"output.weight": (vocab, channels)}
 
 
-def gpt2(w, ids, layers, heads, gelu):
+def gpt(w, ids, arch, layers, heads, act, windows, scale, by_layer):
+    """`windows`: of each layer, 0 for none; `scale`: of scores, 0 for 1/sqrt(D); `by_layer`: they are divided by the layer's number, too."""
     (B, T), C = ids.shape, w["token_embd.weight"].shape[1]
-    linear = lambda x, name: F.linear(x, w[name + ".weight"], w[name + ".bias"])
+    linear = lambda x, name: F.linear(x, w[name + ".weight"], w.get(name + ".bias"))
     norm = lambda x, name: F.layer_norm(x, (C,), w[name + ".weight"], w[name + ".bias"], 1e-5)
+    split = lambda t: t.view(B, T, heads, C // heads).transpose(1, 2)
+    back = torch.arange(T)[:, None] - torch.arange(T)  # how far a key is behind a query
+
+    def attention(h, i):
+        qkv = [linear(h, f"blk.{i}.attn_{x}") for x in "qkv"] if arch == "gptneo" else linear(h, f"blk.{i}.attn_qkv").split(C, dim=2)
+        q, k, v = map(split, qkv)
+        divisor = (1 / scale if scale else math.sqrt(C // heads)) * (i + 1 if by_layer else 1)
+        scores = (q @ k.transpose(2, 3) / divisor).masked_fill((back < 0) | (back >= (windows[i] or T)), -math.inf)
+        return linear((scores.softmax(-1) @ v).transpose(1, 2).reshape(B, T, C), f"blk.{i}.attn_output")
+
+    def feed_forward(h, i):
+        return linear(act(linear(h, f"blk.{i}.ffn_up")), f"blk.{i}.ffn_down")
+
     x = w["token_embd.weight"][ids] + w["position_embd.weight"][:T]
     for i in range(layers):
-        split = lambda t: t.view(B, T, heads, C // heads).transpose(1, 2)
-        q, k, v = map(split, linear(norm(x, f"blk.{i}.attn_norm"), f"blk.{i}.attn_qkv").split(C, dim=2))
-        scores = (q @ k.transpose(2, 3) / math.sqrt(C // heads)).masked_fill(~torch.ones(T, T).tril().bool(), -math.inf)
-        x = x + linear((scores.softmax(-1) @ v).transpose(1, 2).reshape(B, T, C), f"blk.{i}.attn_output")
-        hidden = F.gelu(linear(norm(x, f"blk.{i}.ffn_norm"), f"blk.{i}.ffn_up"), approximate=gelu)
-        x = x + linear(hidden, f"blk.{i}.ffn_down")
-    return F.linear(norm(x, "output_norm"), w.get("output.weight", w["token_embd.weight"]))
+        if arch == "openai-gpt":
+            x = norm(x + attention(x, i), f"blk.{i}.attn_output_norm")
+            x = norm(x + feed_forward(x, i), f"blk.{i}.layer_output_norm")
+        else:
+            x = x + attention(norm(x, f"blk.{i}.attn_norm"), i)
+            x = x + feed_forward(norm(x, f"blk.{i}.ffn_norm"), i)
+    if arch != "openai-gpt":
+        x = norm(x, "output_norm")
+    return F.linear(x, w.get("output.weight", w["token_embd.weight"]))
 
 
 def llama_shapes(layers, channels, heads, kv_heads, ffn, vocab, tied, biases):
@@ -138,14 +163,24 @@ def make(name, w, forward, metadata, context, batch, ignored, extra={}):
     print(name, "loss", tensors["loss"].item(), "losses", [round(x.item(), 6) for x in losses])
 
 
-def make_gpt2(name, seed, layers, heads, channels, vocab, context, batch, tied, gelu, ignored):
+ACTS = {"gelu_tanh": lambda x: F.gelu(x, approximate="tanh"), "gelu_erf": F.gelu, "relu": F.relu, "silu": F.silu}
+
+
+def make_gpt(name, seed, arch, layers, heads, channels, vocab, context, batch, tied, act, ignored, windows=None, scale=0.0, by_layer=False):
     torch.manual_seed(seed)
-    metadata = {"general.architecture": "gpt2", "gpt2.feed_forward_length": 4 * channels, "gpt2.block_count": layers,
-                "gpt2.attention.head_count": heads, "gpt2.attention.layer_norm_epsilon": 1e-5}
-    if gelu == "none":
-        metadata["nib.activation"] = "gelu_erf"
-    w = random_weights(gpt2_shapes(layers, channels, vocab, context, tied))
-    make(name, w, lambda w, ids: gpt2(w, ids, layers, heads, gelu), metadata, context, batch, ignored)
+    metadata = {"general.architecture": arch, f"{arch}.feed_forward_length": 4 * channels, f"{arch}.block_count": layers,
+                f"{arch}.attention.head_count": heads, f"{arch}.attention.layer_norm_epsilon": 1e-5}
+    if act != "gelu_tanh":
+        metadata["nib.activation"] = act
+    if windows:
+        metadata |= {f"{arch}.attention.sliding_window": max(windows), f"{arch}.attention.sliding_window_pattern": [x > 0 for x in windows]}
+    if scale:
+        metadata[f"{arch}.attention.scale"] = scale
+    if by_layer:
+        metadata["nib.attention.divide_by_layer"] = True
+    w = random_weights(gpt_shapes(arch, layers, channels, vocab, context, tied))
+    forward = lambda w, ids: gpt(w, ids, arch, layers, heads, ACTS[act], windows or [0] * layers, scale, by_layer)
+    make(name, w, forward, metadata, context, batch, ignored)
 
 
 def llama3_scale(factor, low, high, original):
@@ -180,11 +215,19 @@ def make_llama(name, seed, arch, layers, heads, kv_heads, channels, ffn, vocab, 
 
 
 if __name__ == "__main__":
-    make_gpt2("gpt_tied", 1, layers=2, heads=2, channels=16, vocab=23, context=12, batch=3, tied=True, gelu="tanh", ignored=0)
-    make_gpt2("gpt_untied", 2, layers=2, heads=3, channels=15, vocab=19, context=7, batch=5, tied=False, gelu="none", ignored=0.2)
+    make_gpt("gpt_tied", 1, "gpt2", layers=2, heads=2, channels=16, vocab=23, context=12, batch=3, tied=True, act="gelu_tanh", ignored=0)
+    make_gpt("gpt_untied", 2, "gpt2", layers=2, heads=3, channels=15, vocab=19, context=7, batch=5, tied=False, act="gelu_erf", ignored=0.2)
     make_llama("llama_tied", 3, "llama", layers=2, heads=4, kv_heads=2, channels=24, ffn=40, vocab=23, context=11, batch=3, tied=True,
                biases=False, base=10000.0, scaling="linear", ignored=0.2)
     make_llama("llama_untied", 4, "llama", layers=2, heads=3, kv_heads=1, channels=24, ffn=28, vocab=19, context=13, batch=2, tied=False,
                biases=True, base=500.0, scaling="llama3", ignored=0)
     make_llama("qwen2_tied", 5, "qwen2", layers=2, heads=4, kv_heads=2, channels=24, ffn=28, vocab=17, context=9, batch=3, tied=True,
                biases=True, base=1000.0, scaling="none", ignored=0.1)
+    make_gpt("gpt_scaled", 6, "gpt2", layers=3, heads=2, channels=12, vocab=17, context=8, batch=3, tied=True, act="gelu_tanh", ignored=0.1,
+             scale=1.0, by_layer=True)
+    make_gpt("gpt1", 7, "openai-gpt", layers=2, heads=3, channels=18, vocab=21, context=11, batch=3, tied=True, act="gelu_tanh", ignored=0.1)
+    make_gpt("gpt1_untied", 8, "openai-gpt", layers=2, heads=2, channels=14, vocab=19, context=9, batch=2, tied=False, act="silu", ignored=0)
+    make_gpt("gpt3", 9, "gpt3", layers=3, heads=2, channels=16, vocab=23, context=13, batch=3, tied=True, act="gelu_tanh", ignored=0.1,
+             windows=[0, 4, 0])
+    make_gpt("gptneo", 10, "gptneo", layers=4, heads=2, channels=12, vocab=19, context=12, batch=3, tied=True, act="gelu_tanh", ignored=0.1,
+             windows=[5, 0, 0, 5], scale=1.0)

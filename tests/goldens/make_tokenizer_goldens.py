@@ -57,6 +57,17 @@ def decorated():
     return tokenizer
 
 
+def gpt1():
+    """As transformers' fast tokenizer of GPT-1."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.BPEDecoder("</w>")
+    trainer = trainers.BpeTrainer(vocab_size=360, special_tokens=["<unk>"], end_of_word_suffix="</w>", show_progress=False)
+    tokenizer.train_from_iterator([ENGLISH.lower(), "cafe naive angstrom 1 2 3 4 5 $ . , ! ? ' \" - ( ) 你 好 世 界 α σ ß"] * 3, trainer)
+    return tokenizer
+
+
 def wordpiece():
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
@@ -142,6 +153,9 @@ def variants():
     ], "decorated": [
         ("lower", [set_to(normalizer=n.BertNormalizer())]), ("whitespace", [set_to(pre_tokenizer=p.WhitespaceSplit()), model(fuse_unk=True)]), ("ignore merges", [model(ignore_merges=True)]),
         ("with bytes", [set_to(pre_tokenizer=p.ByteLevel(False))]),
+    ], "gpt1": [
+        ("fuse unk", [model(fuse_unk=True)]), ("no unk", [model(unk_token=None)]),
+        ("added", [added("<mask>", special=True), added("</w>"), added("ab", single_word=True, normalized=True)]),
     ], "wordpiece": [
         *[(f"bert {c}{h}{s}{l}", [set_to(normalizer=n.BertNormalizer(bool(c), bool(h), s, bool(l)))]) for c in (0, 1) for h in (0, 1) for s in (None, False, True) for l in (0, 1)],
         ("no normalizer", [set_to(normalizer=None)]), ("short words", [model(max_input_chars_per_word=4)]), ("long words", [model(max_input_chars_per_word=1 << 40)]), ("other prefix", [model(continuing_subword_prefix="")]),
@@ -152,7 +166,7 @@ def variants():
         ("lower", [set_to(normalizer=n.Lowercase())]), ("digits", [set_to(pre_tokenizer=p.Sequence([p.WhitespaceSplit(), p.Digits(True), p.Punctuation()]))]), ("no pre-tokenizer", [set_to(pre_tokenizer=None)]),
         ("added", [added("ab", rstrip=True), added("<mask>", lstrip=True)]),
     ]}
-    bases = {"byte": byte_level(), "characters": characters(), "decorated": decorated(), "wordpiece": wordpiece(), "wordlevel": wordlevel()}
+    bases = {"byte": byte_level(), "characters": characters(), "decorated": decorated(), "gpt1": gpt1(), "wordpiece": wordpiece(), "wordlevel": wordlevel()}
     return bases, cases
 
 
