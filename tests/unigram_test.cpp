@@ -286,7 +286,9 @@ TEST(Unigram, WhatHasNoToken) {
     spec.specials.unknown = -1;
     expect_contains(error_of([&] { PipelineTokenizer(spec).encode("az"); }), {"U+007A"});
     EXPECT_EQ(PipelineTokenizer(spec).encode("aza", {.skip_unknown = true}), (Ids{1, 1}));
-    spec.unlisted.push_back({"a", 0});
+    spec.unlisted.push_back({"bc", 0});
+    expect_contains(error_of([&] { PipelineTokenizer tokenizer(spec); }), {"\"bc\" is in it twice"});
+    spec.unlisted.back().text = "a";
     expect_contains(error_of([&] { PipelineTokenizer tokenizer(spec); }), {"\"a\""});
 }
 

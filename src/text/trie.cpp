@@ -12,6 +12,10 @@ Trie::Trie(std::vector<std::pair<std::string_view, int32_t>> entries) {
     for (const auto& [key, value] : entries) bytes += key.size();
     if (bytes >= kNone - 1) fail("the vocabulary is too large");
     std::sort(entries.begin(), entries.end());
+    const auto twice =
+        std::adjacent_find(entries.begin(), entries.end(), [](const auto& a, const auto& b) { return a.first == b.first; });
+    if (twice != entries.end())
+        fail("the vocabulary is damaged: \"%s\" is in it twice", printable(twice->first, 60).c_str());
     struct Range {  // of the entries below a node, which have its key in common
         size_t begin, end;
     };

@@ -15,8 +15,8 @@ public:
     static constexpr uint32_t kRoot = 0;
     static constexpr uint32_t kNone = UINT32_MAX;
 
-    /// Keys, none empty and no two alike, and their values, which are not negative. Takes time and memory in proportion
-    /// to the bytes of all keys, but for sorting them. Error when those are 4 GiB or more.
+    /// Keys and their values, which are not negative. Takes time and memory in proportion to the bytes of all keys, but for
+    /// sorting them. Error for two keys that are alike, and when all have 4 GiB or more.
     explicit Trie(std::vector<std::pair<std::string_view, int32_t>> entries);
 
     /// The node that a byte leads to; kNone if no key goes on with it.
