@@ -170,8 +170,10 @@ echo '["a"]' > list.json && works convert hf -o list.gguf --vocab list.json
 echo '{"a": ' > half.json && refuses "half.json: not valid JSON" convert hf -o x --vocab half.json
 { printf '{"<s>": 0' && for i in $(seq 200); do printf ', "word%030d": %s' $i $i; done && echo '}'; } > large.json
 refuses "the tokenizer has 201 tokens, but the embedding has only" convert hf -o x --vocab large.json
-printf '\n\x03\n\x01a' > unigram.model
-refuses "unigram.model: the tokenizer type Unigram is not supported; --vocab none converts" convert hf -o x --vocab unigram.model
+printf '\n\x03\n\x01a\x12\x02\x18\x03' > word.model
+refuses "word.model: the tokenizer type Word is not supported; --vocab none converts" convert hf -o x --vocab word.model
+printf '\n\x03\n\x01a\n\x05\n\x03\xe2\x96\x81' > unigram.model && works convert hf -o unigram.gguf --vocab unigram.model
+works tokenize unigram.gguf -p " a  a " && check "Unigram's ids" [ "$(cat "$out")" = "1 0 1 0" ]
 printf '\n\x03\n\x01a\x12\x02\x18' > half.model && refuses "half.model: damaged at byte" convert hf -o x --vocab half.model
 printf '\n\x03\n\x01a\n\x05\n\x03\xe2\x96\x81\x12\x02\x18\x02' > bpe.model && works convert hf -o bpe.gguf --vocab bpe.model
 works tokenize bpe.gguf -p " a  a " && check "SentencePiece's ids" [ "$(cat "$out")" = "1 0 1 0" ]

@@ -45,7 +45,11 @@ void try_model(const nib::GgufFile& file) {
     } catch (const nib::Error&) {
     }
     try {
-        if (const auto tokenizer = nib::read_tokenizer(file)) touch(tokenizer->decode(0));
+        for (const auto& tokenizer : {nib::read_tokenizer(file), nib::read_target_tokenizer(file)}) {
+            if (!tokenizer) continue;
+            touch(tokenizer->decode(0));
+            touch(tokenizer->encode(" a\u00e9\uff21<s>", {.skip_unknown = true}));
+        }
     } catch (const nib::Error&) {
     }
 }

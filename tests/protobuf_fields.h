@@ -8,6 +8,12 @@
 
 namespace nib::test {
 
+inline std::string from_hexadecimal(const std::string& digits) {
+    std::string bytes;
+    for (size_t i = 0; i < digits.size(); i += 2) bytes += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
+    return bytes;
+}
+
 inline std::string varint(uint64_t value) {
     std::string bytes;
     for (; value >= 0x80; value >>= 7) bytes += static_cast<char>(value | 0x80);

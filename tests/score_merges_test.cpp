@@ -116,7 +116,7 @@ TEST(ScoreMerges, RandomVocabularies) {
         spec.model.kind = Kind::SentencePiece;
         spec.decoders = sentencepiece_decoders(false);
         spec.scores.resize(spec.tokens.size());
-        for (float& score : spec.scores) score = -static_cast<float>(random() % (round % 2 == 0 ? 4 : 1000));
+        for (double& score : spec.scores) score = -static_cast<float>(random() % (round % 2 == 0 ? 4 : 1000));
         const TokenizerSpec by_merges = with_merges(spec);
         const auto by_scores = with_scores(by_merges);
         if (!by_scores) continue;

@@ -25,12 +25,6 @@ using namespace test;
 using namespace std::string_literals;
 using nlohmann::json;
 
-std::string from_hexadecimal(const std::string& digits) {
-    std::string bytes;
-    for (size_t i = 0; i < digits.size(); i += 2) bytes += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
-    return bytes;
-}
-
 std::unique_ptr<Tokenizer> parse_model(const std::string& file) {
     return parse_files({
         {"tokenizer.model", file}

@@ -166,6 +166,64 @@ Ids word_ids(const std::string& config, std::string_view text, const std::string
         ->encode(text);
 }
 
+// What stands around one text and around two, and the segments.
+TEST(TokenizerFiles, Pairs) {
+    const auto tokenizer = parse_files({
+        {"vocab.txt", kWords}
+    });
+    const MarkedText one = tokenizer->encode_marked("cafes!", {.begin = true});
+    EXPECT_EQ(one.ids, (Ids{2, 5, 8, 12, 3}));
+    EXPECT_EQ(one.types, (Ids{0, 0, 0, 0, 0}));
+    const auto expect_pair = [](const Tokenizer& made, const Ids& ids, const Ids& types) {
+        const MarkedText pair = made.encode_marked("cafe[MASK]", "!");
+        EXPECT_EQ(pair.ids, ids);
+        EXPECT_EQ(pair.types, types);
+    };
+    expect_pair(*tokenizer, {2, 5, 4, 3, 12, 3}, {0, 0, 0, 0, 1, 1});
+    const auto exported = tokenizer_files(*tokenizer, 16);
+    expect_pair(*parse_files({exported.begin(), exported.end()}), {2, 5, 4, 3, 12, 3}, {0, 0, 0, 0, 1, 1});
+    EXPECT_EQ(parse_files({exported.begin(), exported.end()})->mask_token(), 4);
+    // As other post-processors have it.
+    const json whole = json::parse(exported[0].second);
+    const auto with = [&](const json& post) {
+        json changed = whole;
+        changed["post_processor"] = post;
+        return parse_whole(changed);
+    };
+    const auto again = [](const Tokenizer& made) {
+        const auto files = tokenizer_files(made, 16);
+        return parse_files({files.begin(), files.end()});
+    };
+    const auto marks = [](const char* type) {
+        return json{
+            {"type", type        },
+            {"cls",  {"[CLS]", 2}},
+            {"sep",  {"[SEP]", 3}}
+        };
+    };
+    expect_pair(*with(marks("BertProcessing")), {2, 5, 4, 3, 12, 3}, {0, 0, 0, 0, 1, 1});
+    expect_pair(*with(marks("RobertaProcessing")), {2, 5, 4, 3, 3, 12, 3}, {0, 0, 0, 0, 0, 0, 0});
+    expect_pair(*again(*with(marks("RobertaProcessing"))), {2, 5, 4, 3, 3, 12, 3}, {0, 0, 0, 0, 0, 0, 0});
+    expect_pair(*with(nullptr), {5, 4, 12}, {0, 0, 1});
+    const auto part = [](const char* kind, const char* id, int type) {
+        return json{
+            {kind, {{"id", id}, {"type_id", type}}}
+        };
+    };
+    json post = {
+        {"type",   "TemplateProcessing"                                                     },
+        {"single", json::array({part("SpecialToken", "[CLS]", 0), part("Sequence", "A", 0)})},
+        {"pair",   json::array({part("SpecialToken", "[CLS]", 0), part("Sequence", "A", 0), part("SpecialToken", "[CLS]", 1),
+                              part("Sequence", "B", 1)})                    }
+    };
+    expect_pair(*with(post), {2, 5, 4, 2, 12}, {0, 0, 0, 1, 1});
+    expect_pair(*again(*with(post)), {2, 5, 4, 2, 12}, {0, 0, 0, 1, 1});
+    post["pair"].push_back(part("SpecialToken", "[MASK]", 1));
+    const auto other = with(post);
+    EXPECT_EQ(other->encode_marked("!").ids, (Ids{2, 12}));
+    expect_contains(error_of([&] { other->encode_marked("!", "!"); }), {"two texts together is not supported"});
+}
+
 TEST(TokenizerFiles, VocabTxt) {
     const std::string text = "Cafes caf\u00e9 \u4e2d\u56fd![MASK][UNK]x";
     EXPECT_EQ(word_ids("{}", text), (Ids{5, 8, 5, 9, 10, 12, 4, 1, 1}));
@@ -179,7 +237,7 @@ TEST(TokenizerFiles, VocabTxt) {
     });
     EXPECT_STREQ(tokenizer->kind(), "wordpiece");
     const SpecialTokens& specials = pipeline(tokenizer).specials();
-    EXPECT_EQ(specials, (SpecialTokens{2, 3, 1, 0, true, true}));
+    EXPECT_EQ(specials, (SpecialTokens{2, 3, 1, 0, true, true, 4, kBertPairs}));
     EXPECT_EQ(tokenizer->encode("cafe", {.begin = true}), (Ids{2, 5}));
     EXPECT_EQ(tokenizer->decode(Ids{5, 8, 12, 9, 10}), "cafes! \u4e2d \u56fd");
     EXPECT_EQ(tokenizer->decode(8), "s");
@@ -221,7 +279,7 @@ TEST(TokenizerFiles, WhatIsNotSupportedIsNamed) {
         return error_of([&] { parse_whole(changed); });
     };
     const std::map<std::string, std::vector<std::string>> cases = {
-        {R"({"model": {"type": "Unigram"}})",                                                                                                                     {"Unigram"}                    },
+        {R"({"model": {"type": "Unigram"}})",                                                                                                                     {"model.vocab", "list"}        },
         {R"({"model": {"type": 7}})",                                                                                                                             {"model.type"}                 },
         {R"({"model": {"dropout": 0.1}})",                                                                                                                        {"dropout"}                    },
         {R"({"model": {"vocab": null}})",                                                                                                                         {"vocab"}                      },
@@ -231,7 +289,8 @@ TEST(TokenizerFiles, WhatIsNotSupportedIsNamed) {
         {R"({"model": {"merges": [["a", 1]]}})",                                                                                                                  {"merges[0][1]", "text"}       },
         {R"({"model": {"merges": ["a zzz"]}})",                                                                                                                   {"merge 0", "zzz"}             },
         {R"({"model": null})",                                                                                                                                    {"model"}                      },
-        {R"({"normalizer": {"type": "Precompiled"}})",                                                                                                            {"Precompiled"}                },
+        {R"({"normalizer": {"type": "Precompiled"}})",                                                                                                            {"Precompiled", "charsmap"}    },
+        {R"({"normalizer": {"type": "SentencePiece"}})",                                                                                                          {"SentencePiece"}              },
         {R"({"pre_tokenizer": {"type": "UnicodeScripts"}})",                                                                                                      {"UnicodeScripts"}             },
         {R"({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits"}, {"type": "UnicodeScripts"}]}})",
          {"pretokenizers[1]", "UnicodeScripts"}                                                                                                                                                  },

@@ -131,7 +131,7 @@ TEST_F(BpeGguf, BertOfOthers) {
     const auto tokenizer = read({});
     EXPECT_EQ(tokenizer->encode("AB x \u00c9[SEP]", {.begin = true}), (Ids{101, 103, 104, 100, 107, 102}));
     EXPECT_EQ(tokenizer->decode(Ids{103, 104, 105}), "ab [unused1]");
-    EXPECT_EQ(pipeline(tokenizer).specials(), (SpecialTokens{101, 102, 100, 0, true, true}));
+    EXPECT_EQ(pipeline(tokenizer).specials(), (SpecialTokens{101, 102, 100, 0, true, true, -1, kBertPairs}));
     EXPECT_EQ(read({
                        {"tokenizer.ggml.normalizer.strip_accents", false}
     })

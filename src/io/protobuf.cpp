@@ -84,4 +84,26 @@ bool ProtobufReader::next(ProtobufField& field) {
     damaged("the field has a wire type that is not used any more");
 }
 
+void ProtobufWriter::varint(uint64_t value) {
+    for (; value >= 0x80; value >>= 7) message_ += static_cast<char>(value | 0x80);
+    message_ += static_cast<char>(value);
+}
+
+void ProtobufWriter::whole_number(uint64_t field, uint64_t value) {
+    varint(field << 3 | ProtobufField::kVarint);
+    varint(value);
+}
+
+void ProtobufWriter::real(uint64_t field, float value) {
+    varint(field << 3 | ProtobufField::kFixed32);
+    const auto bits = std::bit_cast<uint32_t>(value);
+    for (int shift = 0; shift < 32; shift += 8) message_ += static_cast<char>(bits >> shift);
+}
+
+void ProtobufWriter::bytes(uint64_t field, std::string_view value) {
+    varint(field << 3 | ProtobufField::kBytes);
+    varint(value.size());
+    message_ += value;
+}
+
 }  // namespace nib

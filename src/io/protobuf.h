@@ -1,4 +1,4 @@
-// Messages in Protocol Buffers' wire format, read field by field without a schema.
+// Messages in Protocol Buffers' wire format, read and written field by field without a schema.
 // https://protobuf.dev/programming-guides/encoding/
 #pragma once
 
@@ -25,6 +25,7 @@ public:
 
 private:
     friend class ProtobufReader;
+    friend class ProtobufWriter;
     enum WireType : uint8_t { kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5 };
 
     [[noreturn]] void wrong(const char* expected) const;
@@ -56,6 +57,22 @@ private:
     const std::string* name_;
     std::string_view rest_;
     size_t offset_ = 0;  // of the rest in the file
+};
+
+/// Puts a message together, field by field.
+class ProtobufWriter {
+public:
+    void whole_number(uint64_t field, uint64_t value);
+    void real(uint64_t field, float value);
+    /// Text, bytes or another message.
+    void bytes(uint64_t field, std::string_view value);
+
+    const std::string& message() const { return message_; }
+
+private:
+    void varint(uint64_t value);
+
+    std::string message_;
 };
 
 }  // namespace nib

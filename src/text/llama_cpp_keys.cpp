@@ -95,6 +95,16 @@ TokenizerSpec llama_cpp_llama(bool add_prefix, bool bytes) {
     return spec;
 }
 
+TokenizerSpec llama_cpp_t5(const SentencePieceSteps& steps, bool bytes) {
+    TokenizerSpec spec;
+    spec.model.kind = Kind::Unigram;
+    spec.model.as_sentencepiece = true;
+    spec.model.byte_fallback = bytes;
+    spec.normalizers = sentencepiece_step(steps);
+    spec.decoders = sentencepiece_decoders(steps.add_prefix, steps.collapse);
+    return spec;
+}
+
 TokenizerSpec llama_cpp_bert(bool lowercase, bool strip_accents) {
     TokenizerSpec spec;
     spec.model.kind = Kind::WordPiece;

@@ -23,9 +23,10 @@ std::string llama_cpp_split_names();
 /// The one that does what the spec says, or comes closest.
 const LlamaCppSplit& closest_llama_cpp_split(const TokenizerSpec& spec);
 
-/// What llama.cpp does for the models `gpt2`, `llama` and `bert`, without tokens.
+/// What llama.cpp does for the models `gpt2`, `llama`, `t5` and `bert`, without tokens.
 TokenizerSpec llama_cpp_gpt2(const LlamaCppSplit& split);
 TokenizerSpec llama_cpp_llama(bool add_prefix, bool bytes = true);
+TokenizerSpec llama_cpp_t5(const SentencePieceSteps& steps, bool bytes);
 TokenizerSpec llama_cpp_bert(bool lowercase, bool strip_accents);
 
 /// WordPiece's tokens: llama.cpp marks those that begin a word, with U+2581, and not those that go on, with "##".

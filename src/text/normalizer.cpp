@@ -5,7 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "io/base64.h"
 #include "text/byte_alphabet.h"
+#include "text/charsmap.h"
+#include "text/sentencepiece_normalizer.h"
 #include "text/step_pattern.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
@@ -80,6 +83,39 @@ std::string nmt_clean(std::string_view text) {
     });
 }
 
+// A grapheme cluster that begins with something in the table becomes that as a whole if it is short, which is not what
+// SentencePiece does but what `tokenizers` does.
+std::string normalize_by(const Charsmap& charsmap, std::string_view text) {
+    constexpr size_t kLongest = 5;
+    const size_t most = longest_result(text.size());
+    std::string result;
+    result.reserve(text.size());
+    for (size_t at = 0; at < text.size();) {
+        const std::string_view cluster = text.substr(at, grapheme_end(text, at) - at);
+        at += cluster.size();
+        if (const auto whole = cluster.size() <= kLongest ? charsmap.shortest(cluster) : std::nullopt) {
+            result += whole->text;
+        } else {
+            for (size_t begin = 0, end; begin < cluster.size(); begin = end) {
+                end = begin + static_cast<size_t>(decode_utf8(cluster, begin).length);
+                const std::string_view character = cluster.substr(begin, end - begin);
+                const auto one = charsmap.shortest(character);
+                result += one ? one->text : character;
+            }
+        }
+        if (result.size() > most) fail("normalizing makes the text more than 64 times as long");
+    }
+    if (find_invalid(result) != std::string::npos) fail("the charsmap makes text that is not UTF-8");
+    return result;
+}
+
+Step precompiled(const json& step) {
+    const auto bytes = from_base64(step["precompiled_charsmap"].get<std::string>());
+    if (!bytes) fail("the charsmap is not base64");
+    const auto charsmap = std::make_shared<const Charsmap>(*bytes);
+    return [charsmap](std::string_view text) { return normalize_by(*charsmap, text); };
+}
+
 std::string strip(std::string_view text, bool left, bool right) {
     size_t begin = text.size(), end = 0;
     for (size_t at = 0; at < text.size();) {
@@ -114,6 +150,7 @@ Step make_step(const json& step) {
     if (type == "NFKC") return form(NormalForm::Nfkc);
     if (type == "NFKD") return form(NormalForm::Nfkd);
     if (type == "Nmt") return nmt_clean;
+    if (type == "Precompiled") return precompiled(step);
     if (type == "Replace") return replace(step);
     if (type == "StripAccents") return [](std::string_view text) { return without(text, is_mark); };
     if (type == "Strip")
@@ -128,7 +165,12 @@ Step make_step(const json& step) {
 
 }  // namespace
 
-Normalizer::Normalizer(const std::string& steps) {
+Normalizer::Normalizer(const std::string& steps, const std::vector<std::string>& symbols) {
+    if (const auto own = read_sentencepiece_step(steps)) {
+        const auto step = std::make_shared<const SentencePieceNormalizer>(*own, symbols);
+        steps_.emplace_back([step](std::string_view text) { return (*step)(text); });
+        return;
+    }
     for (const json& step : json::parse(steps)) {
         try {
             steps_.push_back(make_step(step));

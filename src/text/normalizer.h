@@ -10,8 +10,9 @@ namespace nib {
 
 class Normalizer {
 public:
-    /// The steps of a TokenizerSpec. Error for an option that makes no sense.
-    explicit Normalizer(const std::string& steps);
+    /// The steps of a TokenizerSpec. `symbols`: texts that SentencePiece's step leaves as they are. Error for an option
+    /// that makes no sense.
+    explicit Normalizer(const std::string& steps, const std::vector<std::string>& symbols = {});
 
     /// Whether it leaves every text as it is.
     bool empty() const { return steps_.empty(); }

@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "text/bpe_model.h"
 #include "text/sentencepiece_bpe.h"
+#include "text/unigram.h"
 #include "text/utf8.h"
 
 namespace nib {
@@ -20,11 +21,20 @@ TokenizerSpec steps_of(const TokenizerSpec& spec) {
     return rest;
 }
 
+// What users defined and the model finds.
+std::vector<std::string> symbols_of(const TokenizerSpec& spec) {
+    std::vector<std::string> symbols;
+    for (const TokenSpec& token : spec.tokens)
+        if (spec.is_left_to_model(token) && !token.text.empty()) symbols.push_back(token.text);
+    return symbols;
+}
+
 std::unique_ptr<const WordModel> make_model(TokenTable& table, const TokenizerSpec& spec,
                                             std::span<const std::string> merges) {
     switch (spec.model.kind) {
         case WordModelSpec::Kind::Bpe: return std::make_unique<BpeModel>(table, spec, merges);
         case WordModelSpec::Kind::SentencePiece: return std::make_unique<SentencePieceBpe>(table, spec);
+        case WordModelSpec::Kind::Unigram: return std::make_unique<Unigram>(table, spec);
         case WordModelSpec::Kind::WordPiece: return std::make_unique<WordPiece>(table, spec.model, spec.specials.unknown);
         case WordModelSpec::Kind::WordLevel: break;
     }
@@ -32,12 +42,13 @@ std::unique_ptr<const WordModel> make_model(TokenTable& table, const TokenizerSp
 }
 
 // Those that are found before normalization, or after it as it makes them. Special ones come first.
-AddedTokens collect_added(const std::vector<TokenSpec>& tokens, bool after, const Normalizer& normalizer) {
+AddedTokens collect_added(const TokenizerSpec& spec, bool after, const Normalizer& normalizer) {
     std::vector<AddedToken> added;
     for (const bool special : {true, false}) {
-        for (size_t i = 0; i < tokens.size(); ++i) {
-            const TokenSpec& token = tokens[i];
-            if (!token.is_added() || token.normalized != after || (token.type != TokenType::UserDefined) != special)
+        for (size_t i = 0; i < spec.tokens.size(); ++i) {
+            const TokenSpec& token = spec.tokens[i];
+            if (!token.is_added() || spec.is_left_to_model(token) || token.normalized != after ||
+                (token.type != TokenType::UserDefined) != special)
                 continue;
             const bool changes = after && find_invalid(token.text) == std::string_view::npos;
             added.push_back({changes ? normalizer(token.text) : token.text, static_cast<int32_t>(i), special, token.lstrip,
@@ -55,16 +66,16 @@ PipelineTokenizer::PipelineTokenizer(const TokenizerSpec& spec, std::span<const 
       byte_level_(spec.is_byte_level()),
       table_(spec.tokens, byte_level_),
       model_(make_model(table_, spec, merges)),
-      normalizer_(spec.normalizers),
+      normalizer_(spec.normalizers, symbols_of(spec)),
       pre_tokenizer_(spec.pre_tokenizers, byte_level_),
       decoder_(spec.decoders, byte_level_),
-      added_(collect_added(spec.tokens, false, normalizer_)),
-      added_normalized_(collect_added(spec.tokens, true, normalizer_)) {
+      added_(collect_added(spec, false, normalizer_)),
+      added_normalized_(collect_added(spec, true, normalizer_)) {
     check_specials();
 }
 
 std::vector<int32_t> PipelineTokenizer::encode(std::string_view text, const EncodeOptions& options) const {
-    WordModel::Work work{options.skip_unknown, {}, {}, {}};
+    WordModel::Work work{options.skip_unknown, {}, {}, {}, {}};
     work.ids.reserve(text.size() / 3);
     if (options.begin && begins_texts()) work.ids.push_back(begin_token());
     added_.split(text, options.special, [&](std::string_view part, int32_t id) {
@@ -116,6 +127,7 @@ const char* PipelineTokenizer::kind() const {
     switch (rest_.model.kind) {
         case WordModelSpec::Kind::Bpe: return "bpe";
         case WordModelSpec::Kind::SentencePiece: return "sentencepiece";
+        case WordModelSpec::Kind::Unigram: return "unigram";
         case WordModelSpec::Kind::WordPiece: return "wordpiece";
         case WordModelSpec::Kind::WordLevel: break;
     }
@@ -129,6 +141,7 @@ TokenizerSpec PipelineTokenizer::spec() const {
     for (int32_t id = 0; id < vocab_size(); ++id) spec.tokens.push_back(table_.spec(id));
     spec.merges = model_->merges();
     spec.scores = model_->scores();
+    spec.unlisted = model_->unlisted();
     return spec;
 }
 

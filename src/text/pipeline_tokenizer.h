@@ -46,7 +46,7 @@ public:
 
     int32_t vocab_size() const override { return table_.size(); }
     bool has_token(int32_t id) const override { return table_.type(id) != TokenType::Unused; }
-    /// "bpe", "sentencepiece", "wordpiece" or "wordlevel".
+    /// "bpe", "sentencepiece", "unigram", "wordpiece" or "wordlevel".
     const char* kind() const override;
 
     TokenType type(int32_t id) const { return table_.type(id); }

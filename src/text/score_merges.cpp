@@ -109,14 +109,14 @@ public:
     bool exact() const { return exact_; }
 
     // As SentencePiece's training gives them: 0, -1, and so on, at last for tokens that nothing is merged to.
-    std::vector<float> scores(const MergeableTokens& tokens) const {
-        std::vector<float> scores(group_.size());
+    std::vector<double> scores(const MergeableTokens& tokens) const {
+        std::vector<double> scores(group_.size());
         int32_t next = groups_;
         for (size_t i = 0; i < scores.size(); ++i) {
             if (group_[i] >= 0)
-                scores[i] = -static_cast<float>(group_[i]);
+                scores[i] = -static_cast<double>(group_[i]);
             else if (tokens.find(spec_.tokens[i].text) == static_cast<int32_t>(i))
-                scores[i] = -static_cast<float>(next++);
+                scores[i] = -static_cast<double>(next++);
         }
         return scores;
     }
@@ -180,7 +180,7 @@ private:
 
 TokenizerSpec with_merges(const TokenizerSpec& spec) {
     struct Merge {
-        float score;
+        double score;
         SplitOrder order;
         int32_t id;  // of what it gives
         std::string text;
@@ -190,7 +190,7 @@ TokenizerSpec with_merges(const TokenizerSpec& spec) {
     size_t room = 1 << 20;  // for merges: more than any vocabulary for languages needs, but no endless text
     for (const auto& [text, id] : tokens.ids()) room += 64 * text.size();
     for (const auto& [text, id] : tokens.ids()) {
-        const float score = static_cast<size_t>(id) < spec.scores.size() ? spec.scores[static_cast<size_t>(id)] : 0.0f;
+        const double score = static_cast<size_t>(id) < spec.scores.size() ? spec.scores[static_cast<size_t>(id)] : 0.0;
         tokens.each_split(text, [&, id = id](int32_t a, int32_t b) {
             const std::string &left = spec.tokens[static_cast<size_t>(a)].text,
                               &right = spec.tokens[static_cast<size_t>(b)].text;

@@ -5,23 +5,10 @@
 #include <functional>
 
 #include "core/error.h"
+#include "text/marked_words.h"
 #include "text/utf8.h"
 
 namespace nib {
-namespace {
-
-constexpr std::string_view kMark = "\u2581";
-
-// Where a mark follows another character, from byte `from` on; npos if there is none.
-size_t find_word(std::string_view text, size_t from) {
-    size_t at = text.find(kMark, from);
-    while (at != std::string_view::npos && (at == 0 || text.substr(0, at).ends_with(kMark)))
-        at = text.find(kMark, at + kMark.size());
-    return at;
-}
-
-}  // namespace
-
 SentencePieceBpe::SentencePieceBpe(const TokenTable& table, const TokenizerSpec& spec)
     : table_(table),
       unknown_(table, spec),
@@ -33,7 +20,7 @@ SentencePieceBpe::SentencePieceBpe(const TokenTable& table, const TokenizerSpec&
     scores_.resize(ranks_.size());
     for (size_t i = 0; i < scores_.size(); ++i)
         if (std::isnan(scores_[i])) fail("the vocabulary is damaged: the score of token %zu is not a number", i);
-    std::vector<float> order = scores_;
+    std::vector<double> order = scores_;
     std::sort(order.begin(), order.end(), std::greater<>());
     order.erase(std::unique(order.begin(), order.end()), order.end());
     for (int32_t id = 0; id < table.size(); ++id) {
@@ -44,7 +31,7 @@ SentencePieceBpe::SentencePieceBpe(const TokenTable& table, const TokenizerSpec&
         const auto i = static_cast<size_t>(id);
         ranks_[i] = static_cast<uint32_t>(std::lower_bound(order.begin(), order.end(), scores_[i], std::greater<>()) -
                                           order.begin());
-        words_apart_ = words_apart_ && find_word(key, 0) == std::string_view::npos;
+        words_apart_ = words_apart_ && find_marked_word(key, 0) == std::string_view::npos;
     }
 }
 
@@ -58,7 +45,7 @@ int32_t SentencePieceBpe::find(std::string_view text) const {
 void SentencePieceBpe::encode(std::string_view word, Work& work) const {
     bool unknown_before = false;
     for (size_t begin = 0; begin < word.size();) {
-        const size_t end = words_apart_ ? std::min(find_word(word, begin + 1), word.size()) : word.size();
+        const size_t end = words_apart_ ? std::min(find_marked_word(word, begin + 1), word.size()) : word.size();
         encode_part(word.substr(begin, end - begin), unknown_before, work);
         begin = end;
     }

@@ -20,7 +20,7 @@ public:
 
     /// `word` is usually all of a text: the tokens decide what belongs together.
     void encode(std::string_view word, Work& work) const override;
-    std::vector<float> scores() const override { return scores_; }
+    std::vector<double> scores() const override { return scores_; }
 
 private:
     void encode_part(std::string_view part, bool& unknown_before, Work& work) const;
@@ -30,7 +30,7 @@ private:
     UnknownText unknown_;
     bool fuse_unknown_;
     bool words_apart_ = true;      // no token goes on with U+2581 after another character
-    std::vector<float> scores_;    // by id
+    std::vector<double> scores_;   // by id
     std::vector<uint32_t> ranks_;  // by id: 0 for the highest score, MergeRule::kNone for what is not merged to
 };
 

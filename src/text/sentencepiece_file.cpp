@@ -27,6 +27,7 @@ constexpr std::string_view kMark = "\u2581";
 
 constexpr const char* kModelTypes[] = {"0", "Unigram", "BPE", "Word", "Char"};
 constexpr int64_t kUnigram = 1, kBpe = 2;
+constexpr int64_t kByte = 6;  // a type of token
 
 class ModelReader {
 public:
@@ -42,15 +43,20 @@ public:
 
     TokenizerSpec finish(bool add_prefix) {
         if (spec_.tokens.empty()) fail("%s: there is no token in it", name_.c_str());
-        if (model_type_ != kBpe) refuse(std::string("the tokenizer type ") + kModelTypes[model_type_]);
-        if (suffix_) refuse("treat_whitespace_as_suffix");
-        if (!escape_) refuse("escape_whitespaces = false");
-        if (charsmap_) refuse("the normalization " + printable(normalization_, 40));
+        if (model_type_ != kBpe && model_type_ != kUnigram)
+            refuse(std::string("the tokenizer type ") + kModelTypes[model_type_]);
         const bool bytes = std::any_of(spec_.tokens.begin(), spec_.tokens.end(),
                                        [](const TokenSpec& token) { return fallback_byte(token.text).has_value(); });
-        TokenizerSpec spec = llama_cpp_llama(dummy_prefix_ && add_prefix, bytes);
-        spec.normalizers = sentencepiece_normalizers(dummy_prefix_ && add_prefix, collapse_);
+        steps_.add_prefix = steps_.add_prefix && add_prefix;
+        TokenizerSpec spec =
+            model_type_ == kUnigram ? llama_cpp_t5(steps_, bytes) : llama_cpp_llama(steps_.add_prefix, bytes);
+        if (model_type_ == kUnigram) names_.pairs.second_type = 0;
+        if (model_type_ == kBpe) spec.normalizers = sentencepiece_bpe_normalizers(steps_);
         spec.tokens = std::move(spec_.tokens);
+        // These are found in a text whose spaces are spaces.
+        for (TokenSpec& token : spec.tokens)
+            if (token.type == TokenType::UserDefined && !spec.is_left_to_model(token))
+                token.text = replaced(std::move(token.text), kMark, " ");
         spec.scores = std::move(spec_.scores);
         return spec;
     }
@@ -73,13 +79,10 @@ private:
         const size_t id = spec_.tokens.size();
         if (token.text.empty()) fail("%s: token %zu is empty", name_.c_str(), id);
         if (type == 0) fail("%s: token %zu has the type 0", name_.c_str(), id);
-        constexpr int64_t kByte = 6;
         if (type != kByte) token.type = static_cast<TokenType>(type);
         if (type == kByte && !fallback_byte(token.text))
             fail("%s: token %zu, \"%s\", stands for a byte, but not for which", name_.c_str(), id,
                  printable(token.text, 40).c_str());
-        // These are found in a text whose spaces are spaces.
-        if (token.type == TokenType::UserDefined) token.text = replaced(std::move(token.text), kMark, " ");
         spec_.tokens.push_back(std::move(token));
         spec_.scores.push_back(score);
     }
@@ -89,7 +92,7 @@ private:
         for (ProtobufField field; message.next(field);) {
             switch (field.number()) {
                 case 3: model_type_ = field.whole_number(std::ssize(kModelTypes) - 1); break;
-                case 24: suffix_ = field.truth(); break;
+                case 24: steps_.suffix = field.truth(); break;
                 case 45: names_.unknown = field.bytes(); break;
                 case 46: names_.begin = field.bytes(); break;
                 case 47: names_.end = field.bytes(); break;
@@ -103,11 +106,10 @@ private:
         ProtobufReader message(normalizer);
         for (ProtobufField field; message.next(field);) {
             switch (field.number()) {
-                case 1: normalization_ = field.bytes(); break;
-                case 2: charsmap_ = !field.bytes().empty(); break;
-                case 3: dummy_prefix_ = field.truth(); break;
-                case 4: collapse_ = field.truth(); break;
-                case 5: escape_ = field.truth(); break;
+                case 2: steps_.charsmap = field.bytes(); break;
+                case 3: steps_.add_prefix = field.truth(); break;
+                case 4: steps_.collapse = field.truth(); break;
+                case 5: steps_.escape = field.truth(); break;
                 default: break;
             }
         }
@@ -117,8 +119,58 @@ private:
     SpecialNames& names_;
     TokenizerSpec spec_;
     int64_t model_type_ = kUnigram;
-    std::string normalization_;
-    bool suffix_ = false, charsmap_ = false, dummy_prefix_ = true, collapse_ = true, escape_ = true;
+    SentencePieceSteps steps_;
+};
+
+class ModelWriter {
+public:
+    explicit ModelWriter(const TokenizerSpec& spec) {
+        const auto text_of = [&](int32_t id, const char* standard) {
+            return id < 0 ? std::string(standard) : spec.tokens[static_cast<size_t>(id)].text;
+        };
+        const std::string unknown = text_of(spec.specials.unknown, "<unk>"), end = text_of(spec.specials.end, "</s>"),
+                          begin = text_of(spec.specials.begin, "<s>");
+        add_piece(unknown, 0, TokenType::Unknown);
+        add_piece(begin, 0, TokenType::Control);
+        add_piece(end, 0, TokenType::Control);
+        for (size_t i = 0; i < spec.tokens.size(); ++i) {
+            const TokenSpec& token = spec.tokens[i];
+            const bool text = token.type == TokenType::Normal || spec.is_left_to_model(token);
+            if (text && !std::isinf(spec.scores[i])) add_piece(token.text, spec.scores[i], token.type);
+        }
+        for (const UnlistedPiece& piece : spec.unlisted) add_piece(piece.text, piece.score, TokenType::Normal);
+        const auto steps = read_sentencepiece_step(spec.normalizers);
+        if (!steps) fail("only a tokenizer that was SentencePiece's can be written as one");
+        ProtobufWriter trainer, normalizer;
+        trainer.whole_number(3, kUnigram);
+        if (steps->suffix) trainer.whole_number(24, 1);
+        if (bytes_) trainer.whole_number(35, 1);
+        trainer.bytes(45, unknown);
+        trainer.bytes(46, begin);
+        trainer.bytes(47, end);
+        normalizer.bytes(2, steps->charsmap);
+        normalizer.whole_number(3, steps->add_prefix);
+        normalizer.whole_number(4, steps->collapse);
+        normalizer.whole_number(5, steps->escape);
+        model_.bytes(2, trainer.message());
+        model_.bytes(3, normalizer.message());
+    }
+
+    const std::string& file() const { return model_.message(); }
+
+private:
+    void add_piece(const std::string& text, double score, TokenType type) {
+        const bool byte = type == TokenType::Normal && fallback_byte(text);
+        bytes_ = bytes_ || byte;
+        ProtobufWriter piece;
+        piece.bytes(1, text);
+        piece.real(2, static_cast<float>(score));
+        if (type != TokenType::Normal || byte) piece.whole_number(3, byte ? kByte : static_cast<uint64_t>(type));
+        model_.bytes(1, piece.message());
+    }
+
+    ProtobufWriter model_;
+    bool bytes_ = false;
 };
 
 // ---- llama2.c: the longest token's length (i32), and of each token a score (f32), a length (i32) and the bytes
@@ -141,6 +193,8 @@ TokenizerSpec read_sentencepiece_file(std::string_view file, const std::string& 
         fail("%s: not a model of SentencePiece; of tiktoken's vocabularies nib reads the tokenizer.json", name.c_str());
     return ModelReader(file, name, names).finish(add_prefix);
 }
+
+std::string sentencepiece_file(const TokenizerSpec& spec) { return ModelWriter(spec).file(); }
 
 bool is_llama2c_tokenizer(std::string_view file) {
     return file.size() > kHeader + kTokenHeader && file[2] == '\0' && file[3] == '\0';

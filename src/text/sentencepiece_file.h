@@ -15,6 +15,10 @@ namespace nib {
 /// what nib does not do.
 TokenizerSpec read_sentencepiece_file(std::string_view file, const std::string& name, bool add_prefix, SpecialNames& names);
 
+/// A tokenizer.model of Unigram that cuts texts as `spec` says. Its ids are its own: a spec whose vocabulary has tokens
+/// that the model does not find has others.
+std::string sentencepiece_file(const TokenizerSpec& spec);
+
 /// Whether a file may be llama2.c's tokenizer.bin, which has no mark of its own; and what it says.
 bool is_llama2c_tokenizer(std::string_view file);
 TokenizerSpec read_llama2c_tokenizer(std::string_view file, const std::string& name);

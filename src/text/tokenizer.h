@@ -19,10 +19,22 @@ enum class TokenType : int32_t {
     Unused = 5,       // an id without a token
 };
 
+/// What stands around two texts that are one to the model, beside the tokens that begin and end them.
+struct PairForm {
+    int32_t ends_between = 1;  // how many tokens that end a text stand between the two; -1: in a way that nib does not know
+    bool begins_second = true;  // the second has a token that begins it, too
+    int32_t second_type = 1;    // the segment of the second and its marks; that of the first is 0
+
+    bool operator==(const PairForm&) const = default;
+};
+inline constexpr PairForm kBertPairs = {1, false, 1};  // [CLS] A [SEP] B [SEP]
+
 /// Ids of tokens with a purpose, -1 where there is none, and what belongs around a text.
 struct SpecialTokens {
     int32_t begin = -1, end = -1, unknown = -1, padding = -1;
     bool add_begin = false, add_end = false;
+    int32_t mask = -1;
+    PairForm pairs = {};
 
     bool operator==(const SpecialTokens&) const = default;
 };
@@ -31,6 +43,12 @@ struct EncodeOptions {
     bool special = true;  // marks like "<|endoftext|>" are their tokens (as in Hugging Face); false: text like any other
     bool begin = false;   // first the token that begins a text, if the model wants one
     bool skip_unknown = false;  // leave out what has no token
+};
+
+/// Texts with what belongs around them, as BERT takes them.
+struct MarkedText {
+    std::vector<int32_t> ids;
+    std::vector<int32_t> types;  // the segment of each
 };
 
 /// What decoding a sequence token by token has to remember.
@@ -46,6 +64,11 @@ public:
 
     /// The tokens of a text; Error with Remedy::SkipUnknown for text that has none.
     virtual std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
+
+    /// One text, or two that belong together, with the tokens that the model wants around them; `begin` of the options does
+    /// not matter. Error if nib does not know how this tokenizer puts two together.
+    MarkedText encode_marked(std::string_view text, const EncodeOptions& options = {}) const;
+    MarkedText encode_marked(std::string_view first, std::string_view second, const EncodeOptions& options = {}) const;
 
     /// The bytes of one token amid others, which may be part of a character (Utf8Streamer puts them together); throws Error
     /// for an id outside the vocabulary.
@@ -82,9 +105,13 @@ public:
     virtual int32_t first_token() const;
     /// Whether the model wants that token before every text (EncodeOptions::begin).
     bool begins_texts() const { return specials_.add_begin && specials_.begin >= 0; }
+    /// Likewise the token after it, in encode_marked().
+    bool ends_texts() const { return specials_.add_end && specials_.end >= 0; }
     /// The token that begins a text, and the one that ends it; -1: none.
     int32_t begin_token() const { return specials_.begin; }
     int32_t end_token() const { return specials_.end; }
+    /// The token that stands for a hidden word.
+    int32_t mask_token() const { return specials_.mask; }
 
     /// Takes the token with this text for the one that ends a text, no token if `text` is empty. It also begins texts,
     /// unless the vocabulary has another token for that than for the end. Error when there is no such token.

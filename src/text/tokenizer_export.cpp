@@ -76,6 +76,7 @@ Files pipeline_files(const TokenizerSpec& spec, int64_t context) {
     config[wordpiece ? "sep_token" : "eos_token"] = text(specials.end);
     config["unk_token"] = text(specials.unknown);
     config["pad_token"] = text(specials.padding);
+    if (specials.mask >= 0) config["mask_token"] = text(specials.mask);
     config["add_bos_token"] = specials.add_begin;
     config["add_eos_token"] = specials.add_end;
     config["add_prefix_space"] = spec.pre_tokenizers == gpt2_pre_tokenizers(true);

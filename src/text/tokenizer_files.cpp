@@ -26,8 +26,8 @@ using Files = std::map<std::string, std::string_view>;
 using Kind = WordModelSpec::Kind;
 
 // Files that hold a vocabulary, or a part of it, and files beside them.
-constexpr const char* kVocabularyFiles[] = {"tokenizer.json", "tokenizer.model", "vocab.json", "merges.txt",
-                                            "encoder.json",   "vocab.bpe",       "vocab.txt"};
+constexpr const char* kVocabularyFiles[] = {"tokenizer.json", "tokenizer.model", "spiece.model", "vocab.json",
+                                            "merges.txt",     "encoder.json",    "vocab.bpe",    "vocab.txt"};
 constexpr const char* kSmallFiles[] = {"added_tokens.json", "special_tokens_map.json", "tokenizer_config.json",
                                        "config.json"};
 constexpr const char* kEndOfText = "<|endoftext|>";
@@ -141,7 +141,7 @@ std::string class_name(const std::optional<JsonValue>& config) {
 
 // The name of the file with the vocabulary, if it is there; else what it should be.
 const char* vocabulary_name(const TokenizerFolder& folder) {
-    for (const char* name : {"tokenizer.json", "tokenizer.model"})
+    for (const char* name : {"tokenizer.json", "tokenizer.model", "spiece.model"})
         if (folder.has(name)) return name;
     if (folder.has("merges.txt") || folder.has("vocab.bpe")) {
         const bool openai = folder.has("encoder.json") || !folder.has("merges.txt");
@@ -178,13 +178,21 @@ void read_bpe_files(TokenizerFolder& folder, const std::optional<JsonValue>& con
         qwen ? qwen2_pre_tokenizers() : gpt2_pre_tokenizers(config && config->truth_or("add_prefix_space", false));
 }
 
-// tokenizer.model, as transformers' Llama reads it. `own`: the names that it gives.
+// tokenizer.model, as transformers' Llama reads it, or spiece.model, as its T5 does; other classes change texts or ids
+// beforehand. `own`: the names that it gives.
 void read_sentencepiece(const TokenizerFolder& folder, const std::optional<JsonValue>& config, TokenizerSpec& spec,
                         TokenList& tokens, SpecialNames& own) {
+    const char* const file = vocabulary_name(folder);
     const bool add_prefix = !config || config->truth_or("add_prefix_space", true);
-    spec = read_sentencepiece_file(folder.text("tokenizer.model"), folder.path("tokenizer.model"), add_prefix, own);
+    const std::string name = class_name(config);
+    for (const char* other :
+         {"Albert", "Barthez", "BigBird", "Camembert", "FNet", "MBart", "RemBert", "XLMRoberta", "XLNet"})
+        if (name.starts_with(other)) config->refuse(name + " without a tokenizer.json");
+    spec = read_sentencepiece_file(folder.text(file), folder.path(file), add_prefix, own);
     for (size_t id = 0; id < spec.tokens.size(); ++id) tokens.add(std::move(spec.tokens[id]), static_cast<int32_t>(id));
-    own.add_begin = !config || config->truth_or("add_bos_token", true);
+    const bool unigram = spec.model.kind == Kind::Unigram;
+    own.add_begin = config ? config->truth_or("add_bos_token", !unigram) : !unigram;
+    own.add_end = unigram && name != "LlamaTokenizer";
 }
 
 // A token a line. Of a token that is there twice the last counts.
@@ -234,10 +242,12 @@ void name_if_missing(std::optional<std::string>& name, const char* text, std::se
 // The older files do not say what a class takes for granted. `own`: what a tokenizer.model says.
 void add_standard_names(const TokenizerSpec& spec, const SpecialNames& own, SpecialNames& names,
                         std::set<std::string>& specials) {
-    if (spec.model.kind == Kind::SentencePiece) {
+    if (spec.model.kind == Kind::SentencePiece || spec.model.kind == Kind::Unigram) {
         for (auto name : {&SpecialNames::begin, &SpecialNames::end, &SpecialNames::unknown, &SpecialNames::padding})
             name_if_missing(names.*name, (own.*name)->c_str(), specials);
         names.add_begin = own.add_begin;
+        names.add_end = names.add_end || own.add_end;
+        names.pairs = own.pairs;
     } else if (spec.model.kind == Kind::WordPiece) {
         name_if_missing(names.begin, "[CLS]", specials);
         name_if_missing(names.end, "[SEP]", specials);
@@ -245,6 +255,7 @@ void add_standard_names(const TokenizerSpec& spec, const SpecialNames& own, Spec
         name_if_missing(names.padding, "[PAD]", specials);
         name_if_missing(names.mask, "[MASK]", specials);
         names.add_begin = names.add_end = true;
+        names.pairs = kBertPairs;
     } else if (!spec.model.word_suffix.empty()) {
         name_if_missing(names.unknown, "<unk>", specials);
     } else {
@@ -281,6 +292,8 @@ void set_specials(const SpecialNames& named, const std::optional<JsonValue>& con
     to.end = id_of(named.end);
     to.unknown = id_of(named.unknown);
     to.padding = id_of(named.padding);
+    to.mask = id_of(named.mask);
+    to.pairs = named.pairs;
     const int32_t fallback = id_of(kEndOfText);
     const bool marked = fallback >= 0 && spec.tokens[static_cast<size_t>(fallback)].type == TokenType::Control;
     const auto fill = [&](int32_t& id, const char* key) {
@@ -294,7 +307,8 @@ void set_specials(const SpecialNames& named, const std::optional<JsonValue>& con
 }
 
 std::unique_ptr<Tokenizer> read_folder(TokenizerFolder& folder) {
-    const bool whole = folder.has("tokenizer.json"), sentencepiece = folder.has("tokenizer.model");
+    const bool whole = folder.has("tokenizer.json");
+    const bool sentencepiece = folder.has("tokenizer.model") || folder.has("spiece.model");
     const bool bpe = folder.has("merges.txt") || folder.has("vocab.bpe");
     if (!whole && !sentencepiece && !bpe && folder.has("encoder.json"))
         fail("%s is missing beside encoder.json", folder.path("vocab.bpe").c_str());

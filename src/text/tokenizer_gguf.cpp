@@ -8,11 +8,15 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "core/error.h"
+#include "io/base64.h"
+#include "text/char_tokenizer.h"
 #include "text/llama_cpp_keys.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/score_merges.h"
 #include "text/tokenizer_json.h"
 #include "text/unknown_text.h"
@@ -37,26 +41,89 @@ constexpr const char* kCollapseKey = "tokenizer.ggml.remove_extra_whitespaces";
 constexpr const char* kScoresKey = "tokenizer.ggml.scores";
 constexpr const char* kLowercaseKey = "tokenizer.ggml.normalizer.lowercase";
 constexpr const char* kStripAccentsKey = "tokenizer.ggml.normalizer.strip_accents";
+constexpr const char* kMaskKey = "tokenizer.ggml.mask_token_id";
+constexpr const char* kCharsmapKey = "tokenizer.ggml.precompiled_charsmap";
+
+// What llama.cpp has no key for. With one that begins so it may give other ids.
+constexpr std::string_view kOwnKeys = "nib.tokenizer.";
+constexpr const char* kStepsKey = "nib.tokenizer.sentencepiece_steps";  // SentencePiece's BPE, too, has all of its steps
+constexpr const char* kEscapeKey = "nib.tokenizer.escape_whitespaces";
+constexpr const char* kSuffixKey = "nib.tokenizer.whitespace_as_suffix";
+constexpr const char* kUnlistedKey = "nib.tokenizer.unlisted_pieces";
+constexpr const char* kUnlistedScoresKey = "nib.tokenizer.unlisted_scores";
+constexpr const char* kAddedKey = "nib.tokenizer.added";  // pairs of ids and flags
+constexpr const char* kPairsKey = "nib.tokenizer_pairs";
+
+// Before all keys of the tokenizer that a translation is in.
+constexpr const char* kTarget = "nib.target.";
+
+// The keys of one tokenizer in a file.
+class Keys {
+public:
+    Keys(const GgufFile& file, std::string prefix) : file_(file), prefix_(std::move(prefix)) {}
+
+    const std::string& name() const { return file_.name(); }
+    const GgufValue* value(std::string_view key) const { return file_.value(whole(key)); }
+    template <class T>
+    T get(std::string_view key) const {
+        return file_.get<T>(whole(key));
+    }
+    template <class T>
+    T get_or(std::string_view key, std::type_identity_t<T> fallback) const {
+        return file_.get_or<T>(whole(key), std::move(fallback));
+    }
+    template <class T>
+    const std::vector<T>& array(std::string_view key) const {
+        return file_.array<T>(whole(key));
+    }
+
+private:
+    std::string whole(std::string_view key) const { return prefix_ + std::string(key); }
+
+    const GgufFile& file_;
+    std::string prefix_;
+};
+
+class KeyWriter {
+public:
+    KeyWriter(GgufWriter& file, std::string prefix) : file_(file), prefix_(std::move(prefix)) {}
+
+    void set(const std::string& key, GgufValue value) {
+        own_ = own_ || key.starts_with(kOwnKeys);
+        file_.set(prefix_ + key, std::move(value));
+    }
+    /// Whether a key was set that llama.cpp does not know.
+    bool own() const { return own_; }
+
+private:
+    GgufWriter& file_;
+    std::string prefix_;
+    bool own_ = false;
+};
 
 // ---- reading -----------------------------------------------------------------------------------------------------------
 
 // Files from before there was such a key are split as GPT-2 does.
-const LlamaCppSplit& read_split(const GgufFile& file) {
+const LlamaCppSplit& read_split(const Keys& file) {
     const auto name = file.get_or<std::string>("tokenizer.ggml.pre", "gpt-2");
     if (const LlamaCppSplit* const split = find_llama_cpp_split(name)) return *split;
     fail("%s: the way of splitting text `%s` (tokenizer.ggml.pre) is not supported; nib knows %s", file.name().c_str(),
          printable(name, 40).c_str(), llama_cpp_split_names().c_str());
 }
 
+constexpr int32_t kMostEnds = 16;  // tokens between two texts
+constexpr PairForm kT5Pairs = {1, true, 0};
+
 constexpr std::pair<const char*, int32_t SpecialTokens::*> kSpecialKeys[] = {
     {kBeginKey,   &SpecialTokens::begin  },
     {kEndKey,     &SpecialTokens::end    },
     {kUnknownKey, &SpecialTokens::unknown},
     {kPaddingKey, &SpecialTokens::padding},
+    {kMaskKey,    &SpecialTokens::mask   },
 };
 
 // The id at `key`; `fallback` when there is none.
-int32_t read_id(const GgufFile& file, const char* key, int32_t fallback = -1) {
+int32_t read_id(const Keys& file, const char* key, int32_t fallback = -1) {
     const auto id = file.get_or<int64_t>(key, fallback);
     if (id == std::numeric_limits<uint32_t>::max()) return -1;
     if (id < -1 || id >= std::numeric_limits<int32_t>::max())
@@ -64,16 +131,25 @@ int32_t read_id(const GgufFile& file, const char* key, int32_t fallback = -1) {
     return static_cast<int32_t>(id);
 }
 
-SpecialTokens read_specials(const GgufFile& file, bool add_begin) {
+PairForm read_pairs(const Keys& file, const PairForm& standard) {
+    if (file.value(kPairsKey) == nullptr) return standard;
+    const auto& numbers = file.array<int32_t>(kPairsKey);
+    const bool good = numbers.size() == 3 && numbers[0] >= -1 && numbers[0] <= kMostEnds && numbers[2] >= 0;
+    if (!good) fail("%s: key `%s` does not say how two texts are put together", file.name().c_str(), kPairsKey);
+    return {numbers[0], numbers[1] != 0, numbers[2]};
+}
+
+SpecialTokens read_specials(const Keys& file, bool add_begin) {
     SpecialTokens specials;
     for (const auto& [key, member] : kSpecialKeys) specials.*member = read_id(file, key);
     specials.add_begin = file.get_or<bool>(kAddBeginKey, add_begin && specials.begin >= 0);
     specials.add_end = file.get_or<bool>(kAddEndKey, false);
+    specials.pairs = read_pairs(file, {});
     return specials;
 }
 
 // Without types all tokens are normal but those with a purpose.
-std::vector<TokenType> read_types(const GgufFile& file, const SpecialTokens& specials) {
+std::vector<TokenType> read_types(const Keys& file, const SpecialTokens& specials) {
     const auto& texts = file.array<std::string>("tokenizer.ggml.tokens");
     const bool typed = file.value("tokenizer.ggml.token_type") != nullptr;
     const std::vector<int32_t> none;
@@ -94,7 +170,7 @@ std::vector<TokenType> read_types(const GgufFile& file, const SpecialTokens& spe
     return read;
 }
 
-std::vector<TokenSpec> read_tokens(const GgufFile& file, const SpecialTokens& specials) {
+std::vector<TokenSpec> read_tokens(const Keys& file, const SpecialTokens& specials) {
     const auto& texts = file.array<std::string>("tokenizer.ggml.tokens");
     const std::vector<TokenType> types = read_types(file, specials);
     std::vector<TokenSpec> tokens(texts.size());
@@ -106,7 +182,7 @@ std::vector<TokenSpec> read_tokens(const GgufFile& file, const SpecialTokens& sp
     return tokens;
 }
 
-std::unique_ptr<Tokenizer> read_bpe(const GgufFile& file) {
+std::unique_ptr<Tokenizer> read_bpe(const Keys& file) {
     const LlamaCppSplit& split = read_split(file);
     TokenizerSpec spec = llama_cpp_gpt2(split);
     spec.specials = read_specials(file, split.add_begin);
@@ -118,16 +194,65 @@ std::unique_ptr<Tokenizer> read_bpe(const GgufFile& file) {
     return std::make_unique<PipelineTokenizer>(spec, file.array<std::string>("tokenizer.ggml.merges"));
 }
 
+void read_scores(const Keys& file, TokenizerSpec& spec) {
+    if (file.value(kScoresKey) == nullptr) return;
+    const auto& scores = file.array<float>(kScoresKey);
+    spec.scores.assign(scores.begin(), scores.end());
+}
+
+SentencePieceSteps read_steps(const Keys& file, bool add_prefix) {
+    SentencePieceSteps steps;
+    steps.add_prefix = file.get_or<bool>(kAddSpaceKey, add_prefix);
+    steps.collapse = file.get_or<bool>(kCollapseKey, false);
+    steps.escape = file.get_or<bool>(kEscapeKey, true);
+    steps.suffix = file.get_or<bool>(kSuffixKey, false);
+    const GgufValue* const charsmap = file.value(kCharsmapKey);
+    if (charsmap == nullptr) return steps;
+    if (const auto* bytes = std::get_if<std::vector<int8_t>>(charsmap))
+        steps.charsmap.assign(bytes->begin(), bytes->end());
+    else
+        steps.charsmap.assign(file.array<uint8_t>(kCharsmapKey).begin(), file.array<uint8_t>(kCharsmapKey).end());
+    return steps;
+}
+
+bool has_bytes(const Keys& file) {
+    const auto& texts = file.array<std::string>("tokenizer.ggml.tokens");
+    return std::any_of(texts.begin(), texts.end(), [](const auto& text) { return fallback_byte(text).has_value(); });
+}
+
+// How tokens are found in a text, where it is not as one that SentencePiece has by itself.
+enum AddedFlag : int32_t { kOutside = 1, kNormalized = 2, kLstrip = 4, kRstrip = 8, kSingleWord = 16 };
+
+int32_t added_flags(const TokenSpec& token) {
+    return (token.in_vocabulary ? 0 : kOutside) | (token.normalized ? kNormalized : 0) | (token.lstrip ? kLstrip : 0) |
+           (token.rstrip ? kRstrip : 0) | (token.single_word ? kSingleWord : 0);
+}
+
+void read_added_flags(const Keys& file, std::vector<TokenSpec>& tokens) {
+    if (file.value(kAddedKey) == nullptr) return;
+    const auto& numbers = file.array<int32_t>(kAddedKey);
+    for (size_t i = 0; i < numbers.size(); i += 2) {
+        const auto id = static_cast<size_t>(numbers[i]);
+        if (i + 1 == numbers.size() || id >= tokens.size())
+            fail("%s: key `%s` is not a list of ids and flags", file.name().c_str(), kAddedKey);
+        const int32_t flags = numbers[i + 1];
+        tokens[id].in_vocabulary = (flags & kOutside) == 0;
+        tokens[id].normalized = (flags & kNormalized) != 0;
+        tokens[id].lstrip = (flags & kLstrip) != 0;
+        tokens[id].rstrip = (flags & kRstrip) != 0;
+        tokens[id].single_word = (flags & kSingleWord) != 0;
+    }
+}
+
 // llama.cpp takes the ids of Llama's marks for granted, and that one of them begins texts. Bytes have a type of their own
 // there; here their tokens are known by their texts.
-std::unique_ptr<Tokenizer> read_sentencepiece(const GgufFile& file) {
-    const auto& texts = file.array<std::string>("tokenizer.ggml.tokens");
-    const bool bytes =
-        std::any_of(texts.begin(), texts.end(), [](const auto& text) { return fallback_byte(text).has_value(); });
-    const bool add_prefix = file.get_or<bool>(kAddSpaceKey, true);
-    TokenizerSpec spec = llama_cpp_llama(add_prefix, bytes);
-    spec.normalizers = sentencepiece_normalizers(add_prefix, file.get_or<bool>(kCollapseKey, false));
-    const auto standard = [&](int32_t id) { return static_cast<size_t>(id) < texts.size() ? id : -1; };
+std::unique_ptr<Tokenizer> read_sentencepiece(const Keys& file) {
+    SentencePieceSteps steps = read_steps(file, true);
+    if (!file.get_or<bool>(kStepsKey, false)) steps = {steps.add_prefix, steps.collapse};
+    TokenizerSpec spec = llama_cpp_llama(steps.add_prefix, has_bytes(file));
+    spec.normalizers = sentencepiece_bpe_normalizers(steps);
+    const auto size = file.array<std::string>("tokenizer.ggml.tokens").size();
+    const auto standard = [&](int32_t id) { return static_cast<size_t>(id) < size ? id : -1; };
     SpecialTokens& to = spec.specials;
     to.begin = read_id(file, kBeginKey, standard(1));
     to.end = read_id(file, kEndKey, standard(2));
@@ -136,22 +261,58 @@ std::unique_ptr<Tokenizer> read_sentencepiece(const GgufFile& file) {
     to.add_begin = file.get_or<bool>(kAddBeginKey, to.begin >= 0);
     to.add_end = file.get_or<bool>(kAddEndKey, false);
     spec.tokens = read_tokens(file, to);
+    to.mask = read_id(file, kMaskKey);
+    to.pairs = read_pairs(file, {});
     for (TokenSpec& token : spec.tokens) token.normalized = false;
-    if (file.value(kScoresKey) != nullptr) spec.scores = file.array<float>(kScoresKey);
+    read_added_flags(file, spec.tokens);
+    read_scores(file, spec);
+    return std::make_unique<PipelineTokenizer>(spec);
+}
+
+// llama.cpp takes the ids of T5's marks for granted, and that one of them ends texts.
+std::unique_ptr<Tokenizer> read_unigram(const Keys& file) {
+    TokenizerSpec spec = llama_cpp_t5(read_steps(file, false), has_bytes(file));
+    const auto size = file.array<std::string>("tokenizer.ggml.tokens").size();
+    const auto standard = [&](int32_t id) { return static_cast<size_t>(id) < size ? id : -1; };
+    SpecialTokens& to = spec.specials;
+    to.begin = read_id(file, kBeginKey);
+    to.end = read_id(file, kEndKey, standard(1));
+    to.unknown = read_id(file, kUnknownKey, standard(2));
+    to.padding = read_id(file, kPaddingKey, standard(0));
+    to.mask = read_id(file, kMaskKey);
+    to.add_begin = file.get_or<bool>(kAddBeginKey, false) && to.begin >= 0;
+    to.add_end = file.get_or<bool>(kAddEndKey, true) && to.end >= 0;
+    to.pairs = read_pairs(file, kT5Pairs);
+    spec.tokens = read_tokens(file, to);
+    for (TokenSpec& token : spec.tokens) token.normalized = false;
+    read_added_flags(file, spec.tokens);
+    read_scores(file, spec);
+    if (file.value(kUnlistedKey) != nullptr) {
+        const auto& texts = file.array<std::string>(kUnlistedKey);
+        const auto& scores = file.array<float>(kUnlistedScoresKey);
+        if (texts.size() != scores.size())
+            fail("%s: there are %zu pieces without a token, but %zu scores", file.name().c_str(), texts.size(),
+                 scores.size());
+        for (size_t i = 0; i < texts.size(); ++i) spec.unlisted.push_back({texts[i], scores[i]});
+    }
     return std::make_unique<PipelineTokenizer>(spec);
 }
 
 // llama.cpp takes BERT's token ids for granted, and one of them on each side of a text.
-std::unique_ptr<Tokenizer> read_wordpiece(const GgufFile& file) {
+std::unique_ptr<Tokenizer> read_wordpiece(const Keys& file) {
     const bool lowercase = file.get_or<bool>(kLowercaseKey, true);
     TokenizerSpec spec = llama_cpp_bert(lowercase, file.get_or<bool>(kStripAccentsKey, lowercase));
-    const size_t size = file.array<std::string>("tokenizer.ggml.tokens").size();
-    const auto standard = [&](int32_t id) { return static_cast<size_t>(id) < size ? id : -1; };
+    const auto& texts = file.array<std::string>("tokenizer.ggml.tokens");
+    const auto standard = [&](int32_t id) { return static_cast<size_t>(id) < texts.size() ? id : -1; };
+    constexpr int32_t kMask = 103;
+    const bool has_mask = standard(kMask) >= 0 && texts[kMask] == "[MASK]";
     SpecialTokens& to = spec.specials;
     to.begin = read_id(file, kBeginKey, read_id(file, kClsKey, standard(101)));
     to.end = read_id(file, kEndKey, read_id(file, kSepKey, standard(102)));
     to.unknown = read_id(file, kUnknownKey, standard(100));
     to.padding = read_id(file, kPaddingKey, standard(0));
+    to.mask = read_id(file, kMaskKey, has_mask ? kMask : -1);
+    to.pairs = read_pairs(file, kBertPairs);
     to.add_begin = to.begin >= 0 && file.get_or<bool>(kAddBeginKey, true);
     to.add_end = to.end >= 0 && file.get_or<bool>(kAddSepKey, true);
     spec.tokens = read_tokens(file, to);
@@ -160,7 +321,7 @@ std::unique_ptr<Tokenizer> read_wordpiece(const GgufFile& file) {
 }
 
 // The whole, with ids without tokens up to what the other keys have.
-std::unique_ptr<Tokenizer> read_whole(const GgufFile& file) {
+std::unique_ptr<Tokenizer> read_whole(const Keys& file) {
     const std::string where = file.name() + ": " + kWholeKey;
     const auto text = file.get<std::string>(kWholeKey);
     const nlohmann::json json = parse_json(text, where);
@@ -171,6 +332,7 @@ std::unique_ptr<Tokenizer> read_whole(const GgufFile& file) {
         fail("%s: there are %zu tokens, but `tokenizer.ggml.tokens` has %zu", where.c_str(), spec.tokens.size(), size);
     spec.tokens.resize(size, TokenSpec{"", TokenType::Unused});
     spec.specials = read_specials(file, false);
+    spec.specials.pairs = names.pairs;
     const auto unknown = std::find_if(spec.tokens.begin(), spec.tokens.end(), [&](const TokenSpec& token) {
         return names.unknown && token.type != TokenType::Unused && token.text == *names.unknown;
     });
@@ -178,7 +340,7 @@ std::unique_ptr<Tokenizer> read_whole(const GgufFile& file) {
     return std::make_unique<PipelineTokenizer>(spec);
 }
 
-std::unique_ptr<Tokenizer> read_characters(const GgufFile& file) {
+std::unique_ptr<Tokenizer> read_characters(const Keys& file) {
     const SpecialTokens specials = read_specials(file, false);
     const std::vector<TokenType> types = read_types(file, specials);
     return std::make_unique<CharTokenizer>(
@@ -187,11 +349,12 @@ std::unique_ptr<Tokenizer> read_characters(const GgufFile& file) {
 
 // ---- writing -----------------------------------------------------------------------------------------------------------
 
-void write_vocabulary(GgufWriter& file, const TokenizerSpec& spec, std::vector<std::string> spellings) {
+void write_vocabulary(KeyWriter& file, const TokenizerSpec& spec, std::vector<std::string> spellings) {
     constexpr int32_t kByte = 6;  // a type of llama.cpp's
     std::vector<int32_t> types;
     for (const TokenSpec& token : spec.tokens) types.push_back(static_cast<int32_t>(token.type));
-    for (size_t i = 0; i < types.size() && spec.model.kind == Kind::SentencePiece; ++i) {
+    const bool sentencepiece = spec.model.kind == Kind::SentencePiece || spec.model.kind == Kind::Unigram;
+    for (size_t i = 0; i < types.size() && sentencepiece; ++i) {
         const TokenSpec& token = spec.tokens[i];
         if (token.type == TokenType::Normal && fallback_byte(token.text)) types[i] = kByte;
         if (token.type == TokenType::Control && static_cast<int32_t>(i) == spec.specials.unknown)
@@ -201,7 +364,12 @@ void write_vocabulary(GgufWriter& file, const TokenizerSpec& spec, std::vector<s
     file.set("tokenizer.ggml.token_type", std::move(types));
 }
 
-void write_specials(GgufWriter& file, const SpecialTokens& specials) {
+void write_pairs(KeyWriter& file, const PairForm& pairs, const PairForm& standard) {
+    if (pairs == standard) return;
+    file.set(kPairsKey, std::vector<int32_t>{pairs.ends_between, pairs.begins_second ? 1 : 0, pairs.second_type});
+}
+
+void write_specials(KeyWriter& file, const SpecialTokens& specials) {
     for (const auto& [key, member] : kSpecialKeys)
         if (specials.*member >= 0) file.set(key, static_cast<uint32_t>(specials.*member));
     file.set(kAddBeginKey, specials.add_begin);
@@ -209,7 +377,7 @@ void write_specials(GgufWriter& file, const SpecialTokens& specials) {
 }
 
 // Whether the keys say all.
-bool write_bpe(GgufWriter& file, TokenizerSpec spec) {
+bool write_bpe(KeyWriter& file, TokenizerSpec spec) {
     const LlamaCppSplit& split = closest_llama_cpp_split(spec);
     std::vector<std::string> spellings = llama_cpp_tokens(spec);
     const bool all = llama_cpp_says_all(spec, llama_cpp_gpt2(split), spellings);
@@ -219,33 +387,100 @@ bool write_bpe(GgufWriter& file, TokenizerSpec spec) {
     write_vocabulary(file, spec, std::move(spellings));
     file.set("tokenizer.ggml.merges", std::move(spec.merges));
     write_specials(file, spec.specials);
+    write_pairs(file, spec.specials.pairs, {});
     file.set(kAddSpaceKey, false);
     return all;
 }
 
+void write_steps(KeyWriter& file, const SentencePieceSteps& steps) {
+    file.set(kAddSpaceKey, steps.add_prefix);
+    file.set(kCollapseKey, steps.collapse);
+    if (!steps.escape) file.set(kEscapeKey, false);
+    if (steps.suffix) file.set(kSuffixKey, true);
+    if (!steps.charsmap.empty()) file.set(kCharsmapKey, std::vector<uint8_t>(steps.charsmap.begin(), steps.charsmap.end()));
+}
+
+void write_added_flags(KeyWriter& file, const std::vector<TokenSpec>& tokens) {
+    std::vector<int32_t> added;
+    for (size_t id = 0; id < tokens.size(); ++id)
+        if (const int32_t flags = added_flags(tokens[id]); flags != 0)
+            added.insert(added.end(), {static_cast<int32_t>(id), flags});
+    if (!added.empty()) file.set(kAddedKey, std::move(added));
+}
+
+void write_scores(KeyWriter& file, TokenizerSpec spec) {
+    spec.scores.resize(spec.tokens.size());
+    file.set(kScoresKey, std::vector<float>(spec.scores.begin(), spec.scores.end()));
+}
+
 // Likewise, for BPE by merges as well, if it is like Llama's.
-bool write_sentencepiece(GgufWriter& file, const TokenizerSpec& given) {
+bool write_sentencepiece(KeyWriter& file, const TokenizerSpec& given) {
     const bool scored = given.model.kind == Kind::SentencePiece;
     const std::optional<TokenizerSpec> exact = scored ? given : with_scores(given);
     TokenizerSpec spec = exact ? *exact : *with_scores(given, true);
     const bool add_prefix = spec.adds_mark();
     std::vector<std::string> spellings = llama_cpp_tokens(spec);
-    const bool all = exact && llama_cpp_says_all(spec, llama_cpp_llama(add_prefix), spellings);
+    const auto steps = read_sentencepiece_step(spec.normalizers);
+    const bool all = steps || (exact && llama_cpp_says_all(spec, llama_cpp_llama(add_prefix), spellings));
     file.set("tokenizer.ggml.model", std::string("llama"));
     file.set("tokenizer.ggml.pre", std::string("default"));
     write_vocabulary(file, spec, std::move(spellings));
-    spec.scores.resize(spec.tokens.size());
-    file.set(kScoresKey, std::move(spec.scores));
+    write_scores(file, spec);
     write_specials(file, spec.specials);
+    write_pairs(file, spec.specials.pairs, {});
     for (const auto& [key, id] : {std::pair(kBeginKey, spec.specials.begin), std::pair(kEndKey, spec.specials.end),
                                   std::pair(kUnknownKey, spec.specials.unknown)})
         file.set(key, static_cast<uint32_t>(id));  // -1, too: it is no token, but not Llama's either
+    if (steps) {
+        file.set(kStepsKey, true);
+        write_steps(file, *steps);
+        write_added_flags(file, spec.tokens);
+        return all;
+    }
     file.set(kAddSpaceKey, add_prefix);
     if (spec.normalizers == sentencepiece_normalizers(add_prefix, true)) file.set(kCollapseKey, true);
     return all;
 }
 
-bool write_wordpiece(GgufWriter& file, const TokenizerSpec& spec) {
+// The step of SentencePiece's that comes closest to those of a tokenizer.json.
+SentencePieceSteps closest_steps(const TokenizerSpec& spec) {
+    if (const auto steps = read_sentencepiece_step(spec.normalizers)) return *steps;
+    SentencePieceSteps steps{.add_prefix = spec.adds_mark(), .collapse = false};
+    for (const nlohmann::json& step : nlohmann::json::parse(spec.normalizers)) {
+        if (step["type"] == "Precompiled")
+            steps.charsmap = from_base64(step["precompiled_charsmap"].get<std::string>()).value_or("");
+        if (step["type"] == "Replace" && step["pattern"].contains("Regex")) steps.collapse = true;  // of spaces
+    }
+    return steps;
+}
+
+bool write_unigram(KeyWriter& file, const TokenizerSpec& spec) {
+    file.set("tokenizer.ggml.model", std::string("t5"));
+    file.set("tokenizer.ggml.pre", std::string("default"));
+    write_vocabulary(file, spec, llama_cpp_tokens(spec));
+    write_scores(file, spec);
+    write_specials(file, spec.specials);
+    write_pairs(file, spec.specials.pairs, kT5Pairs);
+    for (const auto& [key, id] :
+         {std::pair(kBeginKey, spec.specials.begin), std::pair(kEndKey, spec.specials.end),
+          std::pair(kUnknownKey, spec.specials.unknown), std::pair(kPaddingKey, spec.specials.padding)})
+        file.set(key, static_cast<uint32_t>(id));  // -1, too: it is no token, but not T5's either
+    write_steps(file, closest_steps(spec));
+    if (!spec.model.as_sentencepiece) return false;
+    write_added_flags(file, spec.tokens);
+    if (spec.unlisted.empty()) return true;
+    std::vector<std::string> texts;
+    std::vector<float> scores;
+    for (const UnlistedPiece& piece : spec.unlisted) {
+        texts.push_back(piece.text);
+        scores.push_back(static_cast<float>(piece.score));
+    }
+    file.set(kUnlistedKey, std::move(texts));
+    file.set(kUnlistedScoresKey, std::move(scores));
+    return true;
+}
+
+bool write_wordpiece(KeyWriter& file, const TokenizerSpec& spec) {
     std::vector<std::string> spellings = llama_cpp_tokens(spec);
     const auto said = [&](bool lowercase, bool strip) {
         return llama_cpp_says_all(spec, llama_cpp_bert(lowercase, strip), spellings);
@@ -260,17 +495,17 @@ bool write_wordpiece(GgufWriter& file, const TokenizerSpec& spec) {
     const SpecialTokens& ids = spec.specials;
     for (const auto& [key, id] :
          {std::pair(kBeginKey, ids.begin), std::pair(kClsKey, ids.begin), std::pair(kEndKey, ids.end),
-          std::pair(kSepKey, ids.end), std::pair(kUnknownKey, ids.unknown), std::pair(kPaddingKey, ids.padding)})
+          std::pair(kSepKey, ids.end), std::pair(kUnknownKey, ids.unknown), std::pair(kPaddingKey, ids.padding),
+          std::pair(kMaskKey, ids.mask)})
         file.set(key, static_cast<uint32_t>(id));  // -1, too: it is no token, but not BERT's either
+    write_pairs(file, ids.pairs, kBertPairs);
     file.set(kAddSepKey, ids.add_end);
     file.set(kLowercaseKey, lowercase);
     file.set(kStripAccentsKey, strip_accents);
     return found < std::ssize(exact);
 }
 
-}  // namespace
-
-void write_tokenizer(GgufWriter& file, const CharTokenizer& tokenizer) {
+void write_characters(KeyWriter& file, const CharTokenizer& tokenizer) {
     std::vector<int32_t> types;
     for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) types.push_back(static_cast<int32_t>(tokenizer.token(id).type));
     file.set("tokenizer.ggml.model", std::string("llama"));
@@ -282,45 +517,67 @@ void write_tokenizer(GgufWriter& file, const CharTokenizer& tokenizer) {
     write_specials(file, tokenizer.specials());
 }
 
-bool write_tokenizer(GgufWriter& file, const PipelineTokenizer& tokenizer) {
+// Whether llama.cpp's keys say all.
+bool write_pipeline(KeyWriter& file, const PipelineTokenizer& tokenizer) {
     const TokenizerSpec spec = tokenizer.spec();
     const bool sentencepiece = spec.model.kind == Kind::SentencePiece || spec.model.byte_fallback;
     const bool all = spec.model.kind == Kind::WordPiece ? write_wordpiece(file, spec)
+                     : spec.model.kind == Kind::Unigram ? write_unigram(file, spec)
                      : sentencepiece                    ? write_sentencepiece(file, spec)
                                                         : write_bpe(file, spec);
     if (!all) file.set(kWholeKey, tokenizer_json(spec));
-    return all;
+    return all && !file.own();
 }
 
-bool write_tokenizer(GgufWriter& file, const Tokenizer& tokenizer) {
+bool write_any(KeyWriter file, const Tokenizer& tokenizer) {
     if (const auto* characters = dynamic_cast<const CharTokenizer*>(&tokenizer)) {
-        write_tokenizer(file, *characters);
+        write_characters(file, *characters);
         return true;
     }
-    if (const auto* other = dynamic_cast<const PipelineTokenizer*>(&tokenizer)) return write_tokenizer(file, *other);
+    if (const auto* other = dynamic_cast<const PipelineTokenizer*>(&tokenizer)) return write_pipeline(file, *other);
     fail("a tokenizer of the kind `%s` cannot be stored in a GGUF file", tokenizer.kind());
 }
 
-bool llama_cpp_differs(const GgufFile& file) { return file.value(kWholeKey) != nullptr; }
-
-std::unique_ptr<Tokenizer> read_tokenizer(const GgufFile& file) {
+std::unique_ptr<Tokenizer> read_any(const Keys& file) {
     const auto kind = file.get_or<std::string>("nib.tokenizer", "");
     const auto model = kind.empty() ? file.get_or<std::string>("tokenizer.ggml.model", "none") : kind;
+    const bool whole = file.value(kWholeKey) != nullptr;
     if (model == "none" || model == "no_vocab") return nullptr;
-    if (kind != "char" && model != "gpt2" && model != "llama" && model != "bert" && !llama_cpp_differs(file))
-        fail(
-            "%s: tokenizer `%s` is not supported; nib knows characters, byte-level BPE (`gpt2`), SentencePiece's BPE "
-            "(`llama`) and WordPiece (`bert`)",
-            file.name().c_str(), printable(model, 40).c_str());
+    if (kind == "char") return read_characters(file);
+    if (whole) return read_whole(file);
+    if (model == "gpt2") return read_bpe(file);
+    if (model == "llama") return read_sentencepiece(file);
+    if (model == "t5") return read_unigram(file);
+    if (model == "bert") return read_wordpiece(file);
+    fail(
+        "%s: tokenizer `%s` is not supported; nib knows characters, byte-level BPE (`gpt2`), SentencePiece's BPE "
+        "(`llama`) and Unigram (`t5`), and WordPiece (`bert`)",
+        file.name().c_str(), printable(model, 40).c_str());
+}
+
+std::unique_ptr<Tokenizer> read_named(const GgufFile& file, const char* prefix) {
     try {
-        if (kind == "char") return read_characters(file);
-        if (llama_cpp_differs(file)) return read_whole(file);
-        if (model == "gpt2") return read_bpe(file);
-        return model == "llama" ? read_sentencepiece(file) : read_wordpiece(file);
+        return read_any(Keys(file, prefix));
     } catch (const Error& error) {
         if (std::string_view(error.what()).starts_with(file.name())) throw;
         fail("%s: %s", file.name().c_str(), error.what());
     }
 }
+
+}  // namespace
+
+bool write_tokenizer(GgufWriter& file, const Tokenizer& tokenizer) { return write_any({file, ""}, tokenizer); }
+
+void write_target_tokenizer(GgufWriter& file, const Tokenizer& tokenizer) { write_any({file, kTarget}, tokenizer); }
+
+bool llama_cpp_differs(const GgufFile& file) {
+    const auto& keys = file.metadata();
+    return std::any_of(keys.begin(), keys.end(),
+                       [](const GgufEntry& entry) { return entry.key == kWholeKey || entry.key.starts_with(kOwnKeys); });
+}
+
+std::unique_ptr<Tokenizer> read_tokenizer(const GgufFile& file) { return read_named(file, ""); }
+
+std::unique_ptr<Tokenizer> read_target_tokenizer(const GgufFile& file) { return read_named(file, kTarget); }
 
 }  // namespace nib

@@ -1,6 +1,8 @@
 #include "text/tokenizer_json.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
@@ -65,10 +67,33 @@ void read_model(const JsonValue& model, TokenizerSpec& spec) {
         spec.model.continuing_prefix = model.text_or("continuing_subword_prefix", "##");
         if (const auto longest = model.find("max_input_chars_per_word"))
             spec.model.longest_word = longest->whole_number("a number of characters", INT64_MAX);
+    } else if (type == "Unigram") {
+        spec.model.kind = Kind::Unigram;
+        spec.model.fuse_unknown = true;
+        spec.model.byte_fallback = model.truth_or("byte_fallback", false);
     } else if (type == "WordLevel") {
         spec.model.kind = Kind::WordLevel;
     } else {
         model.refuse("the tokenizer type " + type);
+    }
+}
+
+// Unigram's list of tokens and scores, and the token for unknown text.
+void read_scored_tokens(const JsonValue& model, TokenizerSpec& spec, SpecialNames& names, TokenList& tokens) {
+    const JsonValue vocab = model.get("vocab");
+    const size_t count = vocab.items();
+    if (count > INT32_MAX) vocab.refuse("a vocabulary of that size");
+    spec.scores.reserve(count);
+    for (size_t i = 0; i < count; ++i) {
+        const JsonValue pair = vocab.at(i);
+        if (pair.items() != 2) pair.wrong("a token and its score");
+        tokens.add_normal(pair.at(0).text(), static_cast<int32_t>(i));
+        spec.scores.push_back(pair.at(1).number());
+    }
+    if (const auto unknown = model.find("unk_id")) {
+        const int64_t id = unknown->whole_number("a token id", INT32_MAX);
+        if (static_cast<size_t>(id) >= count) unknown->wrong("the id of a token");
+        names.unknown = vocab.at(static_cast<size_t>(id)).at(0).text();
     }
 }
 
@@ -79,19 +104,62 @@ std::optional<std::string> only_special(const std::vector<std::string>& names, c
     return names[0];
 }
 
+// One part of a template: a token by its name, or a text, "A" or "B".
+struct TemplatePart {
+    bool is_text;
+    std::string name;
+    int64_t type;
+};
+
+std::vector<TemplatePart> read_parts(const JsonValue& list) {
+    std::vector<TemplatePart> parts;
+    for (size_t i = 0; i < list.items(); ++i) {
+        const auto text = list.at(i).find("Sequence");
+        const JsonValue part = text ? *text : list.at(i).get("SpecialToken");
+        const auto type = part.find("type_id");
+        parts.push_back({text.has_value(), part.get("id").text(),
+                         type ? type->whole_number("a segment", std::numeric_limits<int32_t>::max()) : 0});
+    }
+    return parts;
+}
+
+// How a template puts two texts together, as far as PairForm can say it. `names`: what stands around one.
+PairForm read_pair(const std::vector<TemplatePart>& parts, const SpecialNames& names) {
+    constexpr PairForm kUnknown = {-1, true, 1};
+    constexpr int32_t kMostEnds = 16;
+    size_t at = 0;
+    const auto take = [&](bool is_text, const std::optional<std::string>& name, int64_t type) {
+        const bool found =
+            at < parts.size() && parts[at].is_text == is_text && parts[at].name == name && parts[at].type == type;
+        at += found;
+        return found;
+    };
+    if (names.add_begin && !take(false, names.begin, 0)) return kUnknown;
+    if (!take(true, "A", 0)) return kUnknown;
+    PairForm form;
+    form.second_type = parts.empty() ? 0 : static_cast<int32_t>(parts.back().type);
+    int32_t ends = 0;
+    while (names.add_end && ends < kMostEnds && take(false, names.end, 0)) ++ends;
+    if (names.add_end) form.ends_between = ends;
+    if (names.add_begin) form.begins_second = take(false, names.begin, form.second_type);
+    if (!take(true, "B", form.second_type)) return kUnknown;
+    if (names.add_end && !take(false, names.end, form.second_type)) return kUnknown;
+    return at == parts.size() ? form : kUnknown;
+}
+
 void read_template(const JsonValue& post, SpecialNames& names) {
     const JsonValue single = post.get("single");
     std::vector<std::string> before, after;
     bool text_seen = false;
-    for (size_t i = 0; i < single.items(); ++i) {
-        if (single.at(i).find("Sequence")) {
+    for (const TemplatePart& part : read_parts(single)) {
+        if (part.is_text)
             text_seen = true;
-        } else {
-            (text_seen ? after : before).push_back(single.at(i).get("SpecialToken").get("id").text());
-        }
+        else
+            (text_seen ? after : before).push_back(part.name);
     }
     if (!before.empty()) names.begin = only_special(before, single), names.add_begin = true;
     if (!after.empty()) names.end = only_special(after, single), names.add_end = true;
+    if (const auto pair = post.find("pair")) names.pairs = read_pair(read_parts(*pair), names);
 }
 
 void read_post_processor(const JsonValue& post, SpecialNames& names) {
@@ -113,6 +181,7 @@ void read_post_processor(const JsonValue& post, SpecialNames& names) {
         *name = token.at(0).text();
     }
     names.add_begin = names.add_end = true;
+    names.pairs = type == "BertProcessing" ? kBertPairs : PairForm{2, false, 0};
 }
 
 // ---- writing ------------------------------------------------------------------------------------------------------------
@@ -156,11 +225,51 @@ OrderedJson token_text(const TokenizerSpec& spec, int32_t id) {
     return id < 0 ? OrderedJson() : OrderedJson(spec.tokens[static_cast<size_t>(id)].text);
 }
 
+// A list of all tokens but those at the end that were added: `tokenizers` gives them the next ids. An id without a token
+// gets one that is in no text.
+OrderedJson scored_vocabulary(const TokenizerSpec& spec) {
+    const auto known = [](const TokenSpec& token) { return token.in_vocabulary && token.type != TokenType::Unused; };
+    const auto added = [](const TokenSpec& token) { return token.is_added(); };
+    const auto unused = [](const TokenSpec& token) { return token.type == TokenType::Unused; };
+    const auto begin = spec.tokens.begin();
+    auto end = std::find_if(spec.tokens.rbegin(), spec.tokens.rend(), known).base();
+    const auto last = std::find_if(spec.tokens.rbegin(), spec.tokens.rend(), added).base();
+    if (end < last && std::any_of(end, last, unused)) end = last;
+    const auto size = static_cast<size_t>(end - begin);
+    double lowest = 0;
+    for (const double score : spec.scores) lowest = std::isinf(score) ? lowest : std::min(lowest, score);
+    OrderedJson list = OrderedJson::array();
+    for (size_t id = 0; id < size; ++id) {
+        const TokenSpec& token = spec.tokens[id];
+        const bool is_unused = unused(token);
+        const double score = id < spec.scores.size() && !std::isinf(spec.scores[id]) ? spec.scores[id] : lowest;
+        list.push_back({is_unused ? strprintf("<unused %zu>", id) : token.text, is_unused ? lowest : score});
+    }
+    return list;
+}
+
+// A tokenizer of SentencePiece's as `tokenizers` can have it: what only SentencePiece can do is lost.
+TokenizerSpec as_tokenizers_can(TokenizerSpec spec) {
+    if (const auto steps = read_sentencepiece_step(spec.normalizers))
+        spec.normalizers = sentencepiece_step_as_others(*steps);
+    spec.model.as_sentencepiece = false;
+    spec.model.fuse_unknown = true;
+    spec.unlisted.clear();
+    return spec;
+}
+
 OrderedJson model_section(const TokenizerSpec& spec) {
     const OrderedJson unknown = token_text(spec, spec.specials.unknown);
     switch (spec.model.kind) {
         case Kind::Bpe:
         case Kind::SentencePiece: break;
+        case Kind::Unigram:
+            return {
+                {"type",          "Unigram"                                                                     },
+                {"unk_id",        spec.specials.unknown < 0 ? OrderedJson() : OrderedJson(spec.specials.unknown)},
+                {"vocab",         scored_vocabulary(spec)                                                       },
+                {"byte_fallback", spec.model.byte_fallback                                                      },
+            };
         case Kind::WordPiece:
             return {
                 {"type",                      "WordPiece"                 },
@@ -217,16 +326,17 @@ OrderedJson post_processor(const TokenizerSpec& spec) {
             {"tokens", OrderedJson::array({text})}
         };
     };
-    const auto add_text = [&](OrderedJson& list, const char* name, int type) {
-        if (ids.add_begin) add_token(list, ids.begin, type);
+    const auto add_text = [&](OrderedJson& list, const char* name, int type, bool begin, int ends) {
+        if (ids.add_begin && begin) add_token(list, ids.begin, type);
         list.push_back({
             {"Sequence", {{"id", name}, {"type_id", type}}}
         });
-        if (ids.add_end) add_token(list, ids.end, type);
+        for (int i = 0; ids.add_end && i < ends; ++i) add_token(list, ids.end, type);
     };
-    add_text(single, "A", 0);
-    add_text(pair, "A", 0);
-    add_text(pair, "B", 1);
+    const bool known = ids.pairs.ends_between >= 0;  // else what `tokenizers` takes for granted: both without marks
+    add_text(single, "A", 0, true, 1);
+    add_text(pair, "A", 0, known, known ? ids.pairs.ends_between : 0);
+    add_text(pair, "B", known ? ids.pairs.second_type : 1, known && ids.pairs.begins_second, known ? 1 : 0);
     return {
         {"type",           "TemplateProcessing"},
         {"single",         std::move(single)   },
@@ -268,7 +378,10 @@ TokenizerSpec read_tokenizer_json(const JsonValue& root, SpecialNames& names) {
     else if (spec.is_byte_level())
         spec.decoders = byte_level_decoders();
     TokenList tokens(root.where().substr(0, root.where().find_last_not_of(':') + 1));
-    tokens.add_normal(model.get("vocab"));
+    if (spec.model.kind == Kind::Unigram)
+        read_scored_tokens(model, spec, names, tokens);
+    else
+        tokens.add_normal(model.get("vocab"));
     if (const auto added = root.find("added_tokens")) {
         for (size_t i = 0; i < added->items(); ++i) tokens.add_added(added->at(i), read_token_id(added->at(i).get("id")));
     }
@@ -278,6 +391,7 @@ TokenizerSpec read_tokenizer_json(const JsonValue& root, SpecialNames& names) {
 
 std::string tokenizer_json(const TokenizerSpec& spec) {
     if (spec.model.kind == Kind::SentencePiece) return tokenizer_json(with_merges(spec));
+    if (read_sentencepiece_step(spec.normalizers)) return tokenizer_json(as_tokenizers_can(spec));
     const OrderedJson normalizer = section(spec.normalizers, "normalizers");
     const OrderedJson pre_tokenizer = section(spec.pre_tokenizers, "pretokenizers");
     const OrderedJson decoder = section(spec.decoders, "decoders");

@@ -13,6 +13,7 @@ namespace nib {
 struct SpecialNames {
     std::optional<std::string> begin, end, unknown, padding, mask;
     bool add_begin = false, add_end = false;
+    PairForm pairs = {};
 };
 
 /// What a tokenizer.json says, but for `specials`; for those the names that it gives. Error, naming the place, when it is

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "core/error.h"
+#include "io/base64.h"
 
 namespace nib {
 namespace {
@@ -13,6 +14,8 @@ using nlohmann::json;
 
 constexpr size_t kMostSteps = 64;
 constexpr const char* kMark = "\u2581";  // stands for a space
+constexpr const char* kSentencePiece = "SentencePiece";
+constexpr int64_t kMostCharacters = 1 << 30;  // that an option can count
 
 // As the models' tokenizer.json have them.
 constexpr const char* kLlama3Pattern =
@@ -41,6 +44,7 @@ const StepKinds& normalizer_kinds() {
         {"NFKC",           {}                                                                                   },
         {"NFKD",           {}                                                                                   },
         {"Nmt",            {}                                                                                   },
+        {"Precompiled",    {{"precompiled_charsmap", ""}}                                                       },
         {"Prepend",        {{"prepend", ""}}                                                                    },
         {"Replace",        {{"pattern", json::object()}, {"content", ""}}                                       },
         {"Strip",          {{"strip_left", true}, {"strip_right", true}}                                        },
@@ -91,7 +95,7 @@ json read_step(const JsonValue& step, const StepKinds& kinds, const char* what) 
             const auto given = step.find(option.key);
             if (given && option.standard.is_boolean()) given->truth();
             if (given && option.standard.is_string()) given->text();
-            if (given && option.standard.is_number()) given->whole_number("a number of characters", 1 << 30);
+            if (given && option.standard.is_number()) given->whole_number("a number of characters", kMostCharacters);
             if (given && option.standard.is_null()) given->truth();
             if (given && option.standard.is_object() && !given->raw().is_object()) given->wrong("a pattern");
             result[option.key] = given ? given->raw() : option.standard;
@@ -164,6 +168,7 @@ bool TokenizerSpec::adds_mark() const {
         const json list = json::parse(steps);
         return std::any_of(list.begin(), list.end(), [&](const json& step) { return step["type"] == type && adds(step); });
     };
+    if (const auto steps = read_sentencepiece_step(normalizers)) return steps->add_prefix && !steps->suffix;
     return is_there(normalizers, "Prepend", [](const json& step) { return step["prepend"] == kMark; }) ||
            is_there(pre_tokenizers, "Metaspace", [](const json& step) { return step["prepend_scheme"] != "never"; });
 }
@@ -249,16 +254,51 @@ std::string sentencepiece_normalizers(bool add_prefix, bool collapse) {
     return steps.dump();
 }
 
-std::string sentencepiece_decoders(bool add_prefix) {
+std::string sentencepiece_decoders(bool add_prefix, bool collapse) {
     json steps = {replace("String", kMark, " "), {{"type", "ByteFallback"}}, {{"type", "Fuse"}}};
-    if (add_prefix)
+    if (add_prefix || collapse)
         steps.push_back({
-            {"type",    "Strip"},
-            {"content", " "    },
-            {"start",   1      },
-            {"stop",    0      }
+            {"type",    "Strip"                       },
+            {"content", " "                           },
+            {"start",   collapse ? kMostCharacters : 1},
+            {"stop",    0                             }
         });
     return steps.dump();
+}
+
+std::string sentencepiece_step(const SentencePieceSteps& steps) {
+    return list({
+        {"type",       kSentencePiece           },
+        {"add_prefix", steps.add_prefix         },
+        {"collapse",   steps.collapse           },
+        {"escape",     steps.escape             },
+        {"suffix",     steps.suffix             },
+        {"charsmap",   to_base64(steps.charsmap)},
+    });
+}
+
+std::optional<SentencePieceSteps> read_sentencepiece_step(const std::string& normalizers) {
+    const json steps = json::parse(normalizers);
+    if (steps.size() != 1 || steps[0]["type"] != kSentencePiece) return std::nullopt;
+    const json& step = steps[0];
+    const auto charsmap = from_base64(step["charsmap"].get<std::string>());
+    CHECK(charsmap);
+    return SentencePieceSteps{step["add_prefix"], step["collapse"], step["escape"], step["suffix"], *charsmap};
+}
+
+std::string sentencepiece_bpe_normalizers(const SentencePieceSteps& steps) {
+    const bool others_say_all = steps.charsmap.empty() && steps.escape && !steps.suffix;
+    return others_say_all ? sentencepiece_normalizers(steps.add_prefix, steps.collapse) : sentencepiece_step(steps);
+}
+
+std::string sentencepiece_step_as_others(const SentencePieceSteps& steps) {
+    json others = json::parse(sentencepiece_normalizers(steps.add_prefix && !steps.suffix, steps.collapse));
+    const json table = {
+        {"type",                 "Precompiled"            },
+        {"precompiled_charsmap", to_base64(steps.charsmap)}
+    };
+    if (!steps.charsmap.empty()) others.insert(others.begin(), table);
+    return others.dump();
 }
 
 std::string bpe_decoders(const std::string& suffix) {

@@ -31,22 +31,35 @@ struct TokenSpec {
 
 /// How a word becomes tokens of the vocabulary.
 struct WordModelSpec {
-    enum class Kind { Bpe, SentencePiece, WordPiece, WordLevel };  // SentencePiece: its BPE, by scores
+    enum class Kind { Bpe, SentencePiece, Unigram, WordPiece, WordLevel };  // SentencePiece: its BPE, by scores
     Kind kind = Kind::Bpe;
     std::string continuing_prefix;  // BPE, WordPiece: before all of a word's tokens but the first
     std::string word_suffix;        // BPE: after a word's last token
     bool fuse_unknown = false;      // both BPE: neighbours that are unknown are one unknown token
-    bool byte_fallback = false;     // both BPE: what has no token becomes the tokens of its bytes, "<0x0A>"
+    bool byte_fallback = false;     // both BPE, Unigram: what has no token becomes the tokens of its bytes, "<0x0A>"
     bool ignore_merges = false;     // BPE: a word that is a token is that token, whether merges lead to it or not
     int64_t longest_word = 100;     // WordPiece: longer ones (in characters) are unknown
+    bool as_sentencepiece = false;  // Unigram: as SentencePiece does it, which finds tokens of users, but no marks and
+                                    // bytes, and adds in single precision; else as Hugging Face's `tokenizers`
 
     bool operator==(const WordModelSpec&) const = default;
+};
+
+/// What Unigram cuts out of a text, though the vocabulary has no token for it: it is unknown.
+struct UnlistedPiece {
+    std::string text;
+    double score;
+
+    bool operator==(const UnlistedPiece&) const = default;
 };
 
 struct TokenizerSpec {
     std::vector<TokenSpec> tokens;    // in the order of their ids
     std::vector<std::string> merges;  // of BPE, in the order of their ranks: see join_merge()
-    std::vector<float> scores;        // of SentencePiece, one for each token; those missing are 0
+    // Of SentencePiece and Unigram, one for each token; those missing are 0. -infinity (Unigram): the token is in the
+    // vocabulary, but found only as the text of what has no token.
+    std::vector<double> scores;
+    std::vector<UnlistedPiece> unlisted;  // of Unigram
     WordModelSpec model;
     // The steps around the model: JSON lists in canonical form, so that two that do the same are the same text.
     std::string normalizers = "[]", pre_tokenizers = "[]", decoders = "[]";
@@ -56,6 +69,10 @@ struct TokenizerSpec {
     bool is_byte_level() const;
     /// Whether a step puts SentencePiece's mark for a space, U+2581, before every text.
     bool adds_mark() const;
+    /// Whether the model finds this token by itself, although users defined it: nothing finds it in a text before.
+    bool is_left_to_model(const TokenSpec& token) const {
+        return model.as_sentencepiece && token.type == TokenType::UserDefined && token.in_vocabulary;
+    }
 };
 
 /// Two tokens to merge, with a space between them (or 0xFF, which is in no text, if one of them has a space in it), and
@@ -86,7 +103,26 @@ std::string wordpiece_decoders();
 /// SentencePiece's: spaces become U+2581, one of which is put before the text with `add_prefix`. `collapse`: first spaces
 /// at both ends are removed, and of several in a row all but one.
 std::string sentencepiece_normalizers(bool add_prefix, bool collapse);
-std::string sentencepiece_decoders(bool add_prefix);
+/// `collapse`: no spaces begin a text.
+std::string sentencepiece_decoders(bool add_prefix, bool collapse = false);
+
+/// All that a model of SentencePiece can say about what comes first.
+struct SentencePieceSteps {
+    bool add_prefix = true, collapse = true;
+    bool escape = true;         // spaces become U+2581
+    bool suffix = false;        // what add_prefix adds comes after the text
+    std::string charsmap = {};  // bytes of a Charsmap; empty: characters stay as they are
+
+    bool operator==(const SentencePieceSteps&) const = default;
+};
+
+/// These as one step of SentencePiece's own, which no tokenizer.json has; and back, nothing for other steps.
+std::string sentencepiece_step(const SentencePieceSteps& steps);
+std::optional<SentencePieceSteps> read_sentencepiece_step(const std::string& normalizers);
+/// The steps before SentencePiece's BPE: those that a tokenizer.json can have, too, if they say all.
+std::string sentencepiece_bpe_normalizers(const SentencePieceSteps& steps);
+/// What comes closest to it among the steps that a tokenizer.json can have.
+std::string sentencepiece_step_as_others(const SentencePieceSteps& steps);
 
 /// Of BPE whose words end in a suffix, as GPT-1's do.
 std::string bpe_decoders(const std::string& suffix);

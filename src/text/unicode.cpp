@@ -192,6 +192,20 @@ void append_lower(std::string& text, char32_t code) {
     append_utf8(text, static_cast<char32_t>(utf8proc_tolower(static_cast<int32_t>(code))));
 }
 
+size_t grapheme_end(std::string_view text, size_t at) {
+    Decoded here = decode_utf8(text, at);
+    for (utf8proc_int32_t state = 0;;) {
+        at += static_cast<size_t>(here.length);
+        if (at == text.size()) return at;
+        const Decoded next = decode_utf8(text, at);
+        const bool crlf = here.code == '\r' && next.code == '\n';
+        if (here.code < 0x80 && next.code < 0x80 && !crlf) return at;
+        if (utf8proc_grapheme_break_stateful(static_cast<int32_t>(here.code), static_cast<int32_t>(next.code), &state))
+            return at;
+        here = next;
+    }
+}
+
 std::string normalized(std::string_view text, NormalForm form) {
     if (all_ascii(text)) return std::string(text);
     std::vector<int32_t> codes;

@@ -21,6 +21,9 @@ bool is_chinese(char32_t code);  // in a block of Chinese characters, as BERT de
 /// Appends the character in lower case, without regard to its neighbours: "Σ" is always "σ".
 void append_lower(std::string& text, char32_t code);
 
+/// Where the grapheme cluster (UAX #29) that begins at byte `at` of a text, which is UTF-8, ends.
+size_t grapheme_end(std::string_view text, size_t at);
+
 /// Unicode's normalization forms (UAX #15).
 enum class NormalForm { Nfc, Nfd, Nfkc, Nfkd };
 /// The text, which is UTF-8, in that form. Takes time n log n even for a text of nothing but marks.

@@ -11,6 +11,16 @@
 
 namespace nib {
 
+/// The best way to a place in a word, for Unigram.
+struct PathEnd {
+    static constexpr uint32_t kNowhere = UINT32_MAX;
+
+    double sum;        // of the scores
+    uint32_t begin;    // of the token that ends there, kNowhere: none does
+    int32_t number;    // of that token
+    uint32_t end = 0;  // of the token that begins there, if it is on the best way to the word's end
+};
+
 class WordModel {
 public:
     /// What one call of encode() works with.
@@ -19,6 +29,7 @@ public:
         std::vector<int32_t> ids;
         std::vector<int32_t> symbols;
         MergeScratch scratch;
+        std::vector<PathEnd> best;
     };
 
     virtual ~WordModel() = default;
@@ -29,8 +40,10 @@ public:
 
     /// The merges of BPE, as TokenizerSpec has them; one that was given twice is there once.
     virtual std::vector<std::string> merges() const { return {}; }
-    /// The scores of SentencePiece's BPE, likewise.
-    virtual std::vector<float> scores() const { return {}; }
+    /// The scores of SentencePiece's BPE and of Unigram, likewise.
+    virtual std::vector<double> scores() const { return {}; }
+    /// Unigram's pieces without a token.
+    virtual std::vector<UnlistedPiece> unlisted() const { return {}; }
 };
 
 /// WordPiece (Schuster and Nakajima 2012, as BERT has it): the longest token that begins the word, and so on with the
