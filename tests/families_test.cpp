@@ -20,10 +20,30 @@ std::vector<ModelConfig> variants(const Architecture& family) {
     c.arch = family.name;
     family.defaults(c);
     c.layers = 2, c.heads = 4, c.embd = 16, c.context = 9, c.vocab = 11, c.ffn = 12;
+    if (!family.heads.empty())
+        c.task_heads = {
+            {"mlm", c.vocab, {}}
+        };
     family.complete(c);
     std::vector<ModelConfig> all{c};
     c.tied = false, c.eps = 1e-3f, c.act = family.checkpoints->acts.back();
     all.push_back(c);
+    for (const HeadTensor& head : family.heads) {
+        ModelConfig with = all[0];
+        const bool labelled = head.name == std::string_view("class") || head.name == std::string_view("tag");
+        const bool of_tokens = head.name == std::string_view("mlm");
+        with.task_heads = {
+            {head.name,
+             of_tokens  ? c.vocab
+             : labelled ? 3
+                        : 2,
+             {}}
+        };
+        if (labelled) with.task_heads[0].labels = {"good", "b\"ad", "\u4f60 \u597d"};
+        with.pooler = head.name == std::string_view("nsp") || head.name == std::string_view("class");
+        with.pooling = of_tokens ? Pooling::Max : Pooling::Cls, with.normalize = labelled;
+        all.push_back(with);
+    }
     if (c.rope.dimensions == 0) return all;
     c.kv_heads = 2, c.head_size = 6, c.rope.dimensions = 6, c.rope.base = 500;
     all.push_back(c);

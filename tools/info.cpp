@@ -94,13 +94,28 @@ const char* act_name(Act act) {
         case Act::GeluErf: return "gelu";
         case Act::Relu: return "relu";
         case Act::Silu: return "silu";
+        case Act::Tanh: return "tanh";
         case Act::None: break;
     }
     return "none";
 }
 
+// What a model is for beside or instead of writing.
+void describe_heads(const ModelConfig& c, Json& json) {
+    if (architecture_of(c).heads.empty() && c.pooling == Pooling::None) return;
+    json["segments"] = c.segments;
+    json["pooler"] = c.pooler;
+    json["pooling"] = pooling_name(c.pooling);
+    json["normalized"] = c.normalize;
+    json["task_heads"] = Json::object();
+    for (const HeadConfig& head : c.task_heads) {
+        json["task_heads"][head.name]["outputs"] = head.outputs;
+        if (!head.labels.empty()) json["task_heads"][head.name]["labels"] = head.labels;
+    }
+}
+
 Json json_model(const ModelConfig& c) {
-    return {
+    Json json = {
         {"layers",       c.layers        },
         {"heads",        c.heads         },
         {"kv_heads",     c.kv()          },
@@ -111,6 +126,8 @@ Json json_model(const ModelConfig& c) {
         {"activation",   act_name(c.act) },
         {"tied",         c.tied          },
     };
+    describe_heads(c, json);
+    return json;
 }
 
 // Which tokenizer there is; null without one.

@@ -6,7 +6,7 @@
 namespace nib {
 namespace {
 
-constexpr const Architecture* kArchitectures[] = {&kGpt2, &kLlama, &kQwen2};
+constexpr const Architecture* kArchitectures[] = {&kGpt2, &kLlama, &kQwen2, &kBert};
 
 }  // namespace
 

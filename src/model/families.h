@@ -5,10 +5,12 @@
 
 namespace nib {
 
+extern const Architecture kBert;   // bert.cpp
 extern const Architecture kGpt2;   // gpt2.cpp
 extern const Architecture kLlama;  // llama.cpp
 extern const Architecture kQwen2;  // llama.cpp
 
+extern const CheckpointFormat kBertCheckpoints;   // bert_files.cpp
 extern const CheckpointFormat kGpt2Checkpoints;   // gpt2_files.cpp
 extern const CheckpointFormat kLlamaCheckpoints;  // llama_files.cpp
 extern const CheckpointFormat kQwen2Checkpoints;  // llama_files.cpp

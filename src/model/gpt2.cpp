@@ -27,7 +27,7 @@ public:
             blocks_.push_back(b);
         }
         output_norm_ = list_.layer_norm("output_norm", C, c.eps);
-        head_.w = c.tied ? tokens_ : list_.matrix("output", c.vocab, C, kStd);
+        add_head("lm", HeadRows::Every, c.vocab, {c.tied ? tokens_ : list_.matrix("output", c.vocab, C, kStd), {}});
     }
 
     Tensor hidden(Graph& g, const ModelInputs& in) const override {
@@ -76,20 +76,12 @@ void complete(ModelConfig& c) {
 
 void read_keys(const GgufFile& file, ModelConfig& c) {
     c.eps = file.get<float>("gpt2.attention.layer_norm_epsilon");
-    const auto act = file.get_or<std::string>("nib.activation", "gelu_tanh");
-    if (act == "gelu_erf")
-        c.act = Act::GeluErf;
-    else if (act == "relu")
-        c.act = Act::Relu;
-    else if (act != "gelu_tanh")
-        fail("activation `%s` is not supported; nib knows gelu_tanh, gelu_erf and relu", printable(act).c_str());
+    c.act = read_activation(file, Act::GeluTanh);
 }
 
 void write_keys(GgufWriter& file, const ModelConfig& c) {
     file.set("gpt2.attention.layer_norm_epsilon", c.eps);
-    // llama.cpp's gpt2 is always gelu_tanh; the key is written only where that would be wrong.
-    if (c.act == Act::GeluErf) file.set("nib.activation", std::string("gelu_erf"));
-    if (c.act == Act::Relu) file.set("nib.activation", std::string("relu"));
+    write_activation(file, c.act, Act::GeluTanh);
 }
 
 const char* beyond_llama_cpp(const ModelConfig& c) {
