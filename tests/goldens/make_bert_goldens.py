@@ -46,7 +46,7 @@ def make(name, seed):
     double.load_state_dict(m.state_dict())
 
     lengths = torch.tensor([7, T, 4])
-    ids = torch.randint(config.vocab_size, (B, T))
+    ids = torch.randint(1, config.vocab_size, (B, T))  # PyTorch gives the row of the padding, 0, no gradient
     mask = torch.arange(T) < lengths[:, None]
     segments = (torch.arange(T) >= lengths[:, None] // 2).long() * mask
     out = double(input_ids=ids, token_type_ids=segments, attention_mask=mask.long())
