@@ -8,18 +8,27 @@
 namespace nib {
 namespace {
 
+// Cuts tokens that the context has no room for, if that is allowed.
+void fit(std::vector<int32_t>& ids, size_t room, const TextOptions& options, size_t context, const std::string& where) {
+    if (ids.size() > room && !options.truncate)
+        fail("%s has %zu tokens, but the model's context has room for %zu; cut it with --truncate", where.c_str(),
+             ids.size() + context - room, context);
+    if (ids.size() > room) ids.resize(room);
+}
+
 // The tokens of a text as the model was trained with them, the one that ends a text included. What does not fit the context
 // is left out before that.
 TextTokens encode(const std::string& text, const TextOptions& options, const LoadedModel& model, const std::string& where) {
     const Tokenizer& tokenizer = model.tokenizer();
     TextTokens tokens;
-    tokens.ids = tokenizer.encode(text, options.encode);
+    try {
+        tokens.ids = tokenizer.encode(text, options.encode);
+    } catch (const Error& error) {
+        throw error.within(where);
+    }
     const bool ends = tokenizer.specials().add_end && tokenizer.end_token() >= 0;
-    const auto context = static_cast<size_t>(model.config().context), room = context - (ends ? 1 : 0);
-    if (tokens.ids.size() > room && !options.truncate)
-        fail("%s has %zu tokens, but the model's context has room for %zu; cut it with --truncate", where.c_str(),
-             tokens.ids.size() + (ends ? 1 : 0), context);
-    if (tokens.ids.size() > room) tokens.ids.resize(room);
+    const auto context = static_cast<size_t>(model.config().context);
+    fit(tokens.ids, context - (ends ? 1 : 0), options, context, where);
     if (ends) tokens.ids.push_back(tokenizer.end_token());
     if (tokens.ids.empty()) fail("%s is empty", where.c_str());
     return tokens;
@@ -57,10 +66,10 @@ void add_text_options(CLI::App& app, TextOptions& o) {
 
 std::vector<EncodedText> read_texts(const TextOptions& o, const LoadedModel& model) {
     std::vector<EncodedText> all;
+    const auto context = static_cast<size_t>(model.config().context);
     for (const std::string& numbers : o.tokens) {
         TextTokens tokens{parse_token_numbers(numbers, model.config().vocab), {}};
-        if (static_cast<int64_t>(tokens.ids.size()) > model.config().context && o.truncate)
-            tokens.ids.resize(static_cast<size_t>(model.config().context));
+        fit(tokens.ids, context, o, context, strprintf("text %zu", all.size() + 1));
         all.push_back({numbers, std::move(tokens)});
     }
     std::vector<std::string> texts = o.file.empty() ? o.texts : lines_of(read_input(o.file));
@@ -84,7 +93,8 @@ void add_pooling_option(CLI::App& app, std::string& pooling) {
 Pooling embedding_pooling(const LoadedModel& model, const std::string& given) {
     if (!given.empty()) return find_pooling(given);
     if (model.config().pooling != Pooling::None) return model.config().pooling;
-    for (const Head& head : make_model(model.config())->heads())
+    const auto whole = make_model(model.config());
+    for (const Head& head : whole->heads())
         if (head.name == std::string_view("lm"))
             fail("%s is of a model that writes, trained for no embeddings; choose how to make one with --pooling",
                  printable(model.file().name(), 400).c_str());

@@ -63,7 +63,7 @@ struct ModelConfig {
     RopeConfig rope{};
     int64_t segments = 0;  // rows of the segment embedding (token types); 0: the model has none
     bool pooler = false;   // a dense layer with tanh over the first row, which heads for whole texts work on
-    std::vector<HeadConfig> task_heads;
+    std::vector<HeadConfig> task_heads{};
     Pooling pooling = Pooling::None;  // as the model was trained for embeddings; None: for something else
     bool normalize = false;           // such an embedding has length 1
 
