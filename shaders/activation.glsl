@@ -2,7 +2,7 @@
 // NaN.
 
 // Act
-const uint kNoAct = 0, kGeluTanh = 1, kGeluErf = 2, kRelu = 3, kSilu = 4;
+const uint kNoAct = 0, kGeluTanh = 1, kGeluErf = 2, kRelu = 3, kSilu = 4, kTanh = 5;
 
 /// exp(-2u), u = sqrt(2/pi) (c + 0.044715 c^3).
 float gelu_exp(float c) { return exp_within(c * fma(c * c, -1.59576912 * 0.044715, -1.59576912)); }
@@ -58,9 +58,25 @@ float silu_derivative(float x) {
     return fma(c * s, e * s, s);
 }
 
+/// With e = exp(-2x): (1 - e) / (1 + e).
+float tanh_within(float x) {
+    const float e = exp_within(clamp(x, -9.5, 9.5) * -2.0);
+    return (1.0 - e) / (1.0 + e);
+}
+
+/// 4 e / (1 + e)^2.
+float tanh_derivative(float x) {
+    const float e = exp_within(clamp(x, -9.5, 9.5) * -2.0), s = 2.0 / (1.0 + e);
+    return e * s * s;
+}
+
 float activate(uint act, float x) {
     if (act == kNoAct) return x;
-    const float y = act == kGeluTanh ? gelu_tanh(x) : act == kGeluErf ? gelu_erf(x) : act == kSilu ? silu(x) : max(x, 0.0);
+    const float y = act == kGeluTanh  ? gelu_tanh(x)
+                    : act == kGeluErf ? gelu_erf(x)
+                    : act == kSilu    ? silu(x)
+                    : act == kTanh    ? tanh_within(x)
+                                      : max(x, 0.0);
     return mix(y, x, is_nan(x));
 }
 
@@ -69,6 +85,7 @@ float activate_derivative(uint act, float x) {
     if (act == kRelu) return x > 0.0 && !is_nan(x) ? 1.0 : 0.0;
     const float y = act == kGeluTanh  ? gelu_tanh_derivative(x)
                     : act == kGeluErf ? gelu_erf_derivative(x)
+                    : act == kTanh    ? tanh_derivative(x)
                                       : silu_derivative(x);
     return mix(y, x, is_nan(x));
 }

@@ -28,6 +28,10 @@ std::vector<ModelConfig> variants(const Architecture& family) {
     family.defaults(c);
     c.layers = 3, c.heads = 4, c.embd = 16, c.context = 9, c.vocab = 11;
     if (has_size(family, &ModelConfig::ffn)) c.ffn = 12;
+    if (!family.heads.empty())
+        c.task_heads = {
+            {"mlm", c.vocab, {}}
+        };
     family.complete(c);
     c.ffn = c.feed_forward();
     std::vector<ModelConfig> all{c};
@@ -45,6 +49,22 @@ std::vector<ModelConfig> variants(const Architecture& family) {
         all.push_back(c);
         c.attention.scale = 0;
         all.push_back(c);
+    }
+    for (const HeadTensor& head : family.heads) {
+        ModelConfig with = all[0];
+        const bool labelled = head.name == std::string_view("class") || head.name == std::string_view("tag");
+        const bool of_tokens = head.name == std::string_view("mlm");
+        with.task_heads = {
+            {head.name,
+             of_tokens  ? c.vocab
+             : labelled ? 3
+                        : 2,
+             {}}
+        };
+        if (labelled) with.task_heads[0].labels = {"good", "b\"ad", "\u4f60 \u597d"};
+        with.pooler = head.name == std::string_view("nsp") || head.name == std::string_view("class");
+        with.pooling = of_tokens ? Pooling::Max : Pooling::Cls, with.normalize = labelled;
+        all.push_back(with);
     }
     if (c.rope.dimensions == 0) return all;
     c.kv_heads = 2, c.head_size = 6, c.rope.dimensions = 6, c.rope.base = 500;

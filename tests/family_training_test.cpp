@@ -22,6 +22,10 @@ ModelConfig small_config(const Architecture& family) {
     c.layers = 2, c.heads = 4, c.embd = 32, c.context = kLength, c.vocab = kVocab;
     if (c.rope.dimensions > 0 || c.act == Act::Silu) c.kv_heads = 2;
     if (family.may_be_local) c.attention.window = 4;
+    if (!family.heads.empty())
+        c.task_heads = {
+            {"mlm", c.vocab, {}}
+        };
     family.complete(c);
     return c;
 }
@@ -47,6 +51,7 @@ struct Learned {
 Learned learn(Backend& backend, const ModelConfig& config, bool recompute, int64_t steps) {
     TrainShape shape;
     shape.batch = kTexts, shape.time = kLength, shape.recompute = recompute;
+    shape.head = make_model(config)->heads()[0].name;
     TrainStep train(backend, config, shape);
     train.initialise(1);
     const Texts texts;

@@ -125,7 +125,8 @@ struct LogitsGraph {
         Graph graph(Mode::Infer);
         inputs = TokenInputs(graph, config, batch, time);
         const auto model = make_model(config);
-        logits = graph.output(graph.linear(model->hidden(graph, inputs.inputs(weights)), weights[model->head()]));
+        const Tensor hidden = model->hidden(graph, inputs.inputs(weights));
+        logits = graph.output(model->logits(graph, weights, model->heads()[0], hidden));
         plan = compile(std::move(graph), backend);
     }
     std::vector<float> run(std::span<const int32_t> ids) {
@@ -152,8 +153,10 @@ struct LossGraph {
         inputs = TokenInputs(graph, gpt_case.config, B, T);
         targets = graph.input("targets", {B, T}, DType::I32);
         const auto model = make_model(gpt_case.config);
-        const Tensor x = model->hidden(graph, inputs.inputs(gpt_case.weights, dropout));
-        scores = graph.cross_entropy(x, gpt_case.weights[model->head()], targets);
+        const Head& head = model->heads()[0];
+        const Tensor hidden = model->hidden(graph, inputs.inputs(gpt_case.weights, dropout));
+        const Tensor x = model->features(graph, gpt_case.weights, head, hidden);
+        scores = graph.cross_entropy(x, gpt_case.weights[head.output], targets);
         graph.output(scores.logp);
         if (mode == Mode::Train) graph.record_backward(recompute);
     }

@@ -307,7 +307,7 @@ struct Generator {
         const CacheInputs cache{caches, slots, spans};
         const auto gpt = make_model(model.config);
         const Tensor x = gpt->hidden(graph, inputs.inputs(model.weights, 0, &cache));
-        const Tensor logits = graph.output(graph.linear(graph.gather(x, rows), model.weights[gpt->head()]));
+        const Tensor logits = graph.output(gpt->logits(graph, model.weights, gpt->head("lm"), graph.gather(x, rows)));
         const Plan plan = compile(graph, backend);
         check_schedule(plan);
         int64_t at = 0;

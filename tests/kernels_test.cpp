@@ -131,7 +131,7 @@ TEST_P(Table, ActivationsOverTheirWholeRange) {
     using L = operand::Linear;
     using E = operand::LinearBackwardEpilogue;
     // Through a linear layer of one column: y = act(x).
-    for (const Act act : {Act::GeluTanh, Act::GeluErf, Act::Relu, Act::Silu}) {
+    for (const Act act : {Act::GeluTanh, Act::GeluErf, Act::Relu, Act::Silu, Act::Tanh}) {
         OpCase c = plain_case(Op::Linear, {.B = 1, .T = kCurve, .C = 1, .N = 1, .act = act});
         OpCase back = plain_case(Op::LinearBackwardEpilogue, c.p);
         back.absent = {};
@@ -154,7 +154,7 @@ TEST_P(Table, ActivationsOverTheirWholeRange) {
 TEST_P(Table, GatesOverTheirWholeRange) {
     using G = operand::Glu;
     using B = operand::GluBackward;
-    for (const Act act : {Act::GeluTanh, Act::GeluErf, Act::Relu, Act::Silu}) {
+    for (const Act act : {Act::GeluTanh, Act::GeluErf, Act::Relu, Act::Silu, Act::Tanh}) {
         const OpCase c = plain_case(Op::Glu, {.B = 1, .T = 1, .C = kCurve, .act = act});
         const OpCase back = plain_case(Op::GluBackward, c.p);
         Operands<float> got(c), expected(c), got_back(back), expected_back(back);

@@ -1,6 +1,7 @@
 // Numbers of golden files, and how near others come to them.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 #include <string>
@@ -26,6 +27,16 @@ inline double relative_error(std::span<const float> a, std::span<const float> b)
         squares += std::pow(static_cast<double>(b[i]), 2);
     }
     return std::sqrt(error / squares);
+}
+
+// The same of a gradient, which may be zero but for rounding: a bias of keys moves all scores of a query alike.
+inline double gradient_error(std::span<const float> a, std::span<const float> b) {
+    const auto largest = [](std::span<const float> values) {
+        double most = 0;
+        for (const float value : values) most = std::max(most, std::abs(static_cast<double>(value)));
+        return most;
+    };
+    return largest(b) < 1e-12 ? largest(a) : relative_error(a, b);
 }
 
 }  // namespace nib::test

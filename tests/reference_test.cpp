@@ -18,7 +18,7 @@ namespace {
 
 using namespace test;
 
-constexpr Act kActs[] = {Act::None, Act::GeluTanh, Act::GeluErf, Act::Relu, Act::Silu};
+constexpr Act kActs[] = {Act::None, Act::GeluTanh, Act::GeluErf, Act::Relu, Act::Silu, Act::Tanh};
 
 TEST(Reference, EmbedGradient) {
     using F = operand::Embed;

@@ -8,8 +8,8 @@
 #include <numbers>
 #include <set>
 
+#include "task/windows.h"
 #include "test_errors.h"
-#include "train/batches.h"
 #include "train/options.h"
 
 namespace nib {

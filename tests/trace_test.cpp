@@ -29,7 +29,7 @@ TEST(Trace, ShowsLayersAndAttentionOfEachFamily) {
         Trace trace({"embd", "blk.0", "blk.1", "blk.1.attn", "blk.2"});
         ModelInputs inputs = tokens.inputs(model.weights);
         inputs.trace = &trace;
-        const Tensor logits = g.output(g.linear(family->hidden(g, inputs), model.weights[family->head()]));
+        const Tensor logits = g.output(family->logits(g, model.weights, family->head("lm"), family->hidden(g, inputs)));
         const Plan plan = compile(std::move(g), backend);
         const std::vector<int32_t> ids = random_tokens(B * T, config.vocab, 5);
         std::vector<int32_t> positions;
@@ -68,7 +68,7 @@ TEST(Trace, ShowsLayersAndAttentionOfEachFamily) {
             };
             const bool rms = config.arch == "llama";
             const Tensor normed = rest.norm(x, {weight("output_norm.weight"), weight("output_norm.bias"), config.eps, rms});
-            const Tensor out = rest.output(rest.linear(normed, model.weights[family->head()]));
+            const Tensor out = rest.output(family->logits(rest, model.weights, family->head("lm"), normed));
             const Plan p = compile(std::move(rest), backend);
             p.set<float>(x, values(hidden));
             p.run({});

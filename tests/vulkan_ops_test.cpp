@@ -116,7 +116,7 @@ TEST_F(Vulkan, ActivationsOfExtremesAreThoseOfTheCpu) {
         x{-INFINITY, -3e38f, -1e10f, -100, -13.5f, -9.6f, 0, 9.6f, 13.5f, 100, 3e38f, INFINITY};
     const auto R = static_cast<int64_t>(x.size());
     CpuBackend cpu(kernel_table("auto"), 1);
-    for (const Act act : {Act::None, Act::GeluTanh, Act::GeluErf, Act::Relu, Act::Silu}) {
+    for (const Act act : {Act::None, Act::GeluTanh, Act::GeluErf, Act::Relu, Act::Silu, Act::Tanh}) {
         const auto run = [&](Backend& backend) {
             const int weights = backend.map_weights(std::as_bytes(std::span(one)));
             Graph g(Mode::Infer);

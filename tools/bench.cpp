@@ -100,7 +100,7 @@ double prefill_flops(const ModelConfig& config, const Weights& weights) {
     Graph g(Mode::Infer);
     const TokenInputs tokens(g, config, 1, kPrefill);
     const Tensor hidden = model->hidden(g, tokens.inputs(weights)), last = g.input("last", {1}, DType::I32);
-    g.linear(g.gather(hidden, last), weights[model->head()]);
+    model->logits(g, weights, model->head("lm"), g.gather(hidden, last));
     return g.flops();
 }
 

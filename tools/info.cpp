@@ -94,6 +94,7 @@ const char* act_name(Act act) {
         case Act::GeluErf: return "gelu";
         case Act::Relu: return "relu";
         case Act::Silu: return "silu";
+        case Act::Tanh: return "tanh";
         case Act::None: break;
     }
     return "none";
@@ -114,8 +115,22 @@ std::string attention_text(const ModelConfig& c) {
     return text;
 }
 
+// What a model is for beside or instead of writing.
+void describe_heads(const ModelConfig& c, Json& json) {
+    if (architecture_of(c).heads.empty() && c.pooling == Pooling::None) return;
+    json["segments"] = c.segments;
+    json["pooler"] = c.pooler;
+    json["pooling"] = pooling_name(c.pooling);
+    json["normalized"] = c.normalize;
+    json["task_heads"] = Json::object();
+    for (const HeadConfig& head : c.task_heads) {
+        json["task_heads"][head.name]["outputs"] = head.outputs;
+        if (!head.labels.empty()) json["task_heads"][head.name]["labels"] = head.labels;
+    }
+}
+
 Json json_model(const ModelConfig& c) {
-    return {
+    Json json = {
         {"layers",       c.layers         },
         {"heads",        c.heads          },
         {"kv_heads",     c.kv()           },
@@ -127,6 +142,8 @@ Json json_model(const ModelConfig& c) {
         {"attention",    attention_text(c)},
         {"tied",         c.tied           },
     };
+    describe_heads(c, json);
+    return json;
 }
 
 // The tokenizer; null if there is none.

@@ -17,6 +17,7 @@ TrainShape checked_shape(const Backend& backend, const TrainingSizes& sizes) {
     shape.batch = o.batch;
     shape.time = o.context;
     shape.dropout = static_cast<float>(o.dropout);
+    shape.head = o.task;
     shape.recompute = o.recompute;
     shape.activations = float_type(sizes.activations);
     check_memory(o.config(sizes.vocab), shape, backend, memory_limit());

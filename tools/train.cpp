@@ -142,12 +142,12 @@ void report_end(const TrainResult& result, const RunFiles& files, Progress& prog
     progress.line(text);
 }
 
-struct Task {
+struct Run {
     std::unique_ptr<Backend> backend;
     const RunFiles files;
     Progress progress;
     Trainer trainer;
-    Task(std::unique_ptr<Backend> device, TrainSetup setup, TrainHooks hooks)
+    Run(std::unique_ptr<Backend> device, TrainSetup setup, TrainHooks hooks)
         : backend(std::move(device)),
           files(setup.files),
           progress(stderr, stderr_is_terminal(), setup.options.log_every),
@@ -168,19 +168,19 @@ bool train(const Options& o) {
         }
     };
     std::optional<SignalGuard> guard;
-    std::unique_ptr<Task> task;
+    std::unique_ptr<Run> run;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
         TrainSetup setup = prepare_training(o.request, *backend);
         prompt = setup.options.sample_prompt;
         guard.emplace();
-        task = std::make_unique<Task>(std::move(backend), std::move(setup), hooks);
+        run = std::make_unique<Run>(std::move(backend), std::move(setup), hooks);
     });
-    const TrainResult result = task->trainer.run();
+    const TrainResult result = run->trainer.run();
     guard.reset();  // everything is saved: from here on, a signal just ends the process
     if (result.end == TrainEnd::NothingToDo) return false;
-    report_end(result, task->files, task->progress);
+    report_end(result, run->files, run->progress);
     if (result.end == TrainEnd::Interrupted) return true;
-    if (caught_signal == 0) task->trainer.sample();
+    if (caught_signal == 0) run->trainer.sample();
     return false;
 }
 

@@ -41,8 +41,8 @@ constexpr int64_t kSumBlock = 65536;
 constexpr int64_t kFewRows = 16;
 
 /// SwiGLU's gate (Shazeer 2020) is Silu; as an activation of Linear it is Swish-1.
-enum class Act : uint8_t { None, GeluTanh, GeluErf, Relu, Silu };
-constexpr int kActCount = 5;
+enum class Act : uint8_t { None, GeluTanh, GeluErf, Relu, Silu, Tanh };
+constexpr int kActCount = 6;
 
 /// A target that does not count: no loss, no gradient.
 constexpr int32_t kIgnore = -1;

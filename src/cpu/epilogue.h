@@ -38,6 +38,7 @@ inline void with_activation(Act act, Body&& body) {
         case Act::GeluErf: return body.template operator()<Act::GeluErf>();
         case Act::Relu: return body.template operator()<Act::Relu>();
         case Act::Silu: return body.template operator()<Act::Silu>();
+        case Act::Tanh: return body.template operator()<Act::Tanh>();
         default: return body.template operator()<Act::None>();
     }
 }

@@ -23,6 +23,7 @@ EngineOptions checked(EngineOptions o) {
 
 Engine::Engine(Backend& backend, const ModelConfig& config, const Weights& weights, const EngineOptions& options)
     : backend_(backend), config_(config), options_(checked(options)), model_(make_model(config)), weights_(weights) {
+    model_->head("lm");  // or there is nothing to run
     const int64_t N = options_.slots;
     if (const double bytes = cache_bytes(config, N, options_.cache_type); bytes > 0x1p62)
         fail("the keys and values of %lld sequences need %s of memory; use fewer", static_cast<long long>(N),
@@ -98,7 +99,7 @@ void Engine::compile_pass(Pass& pass) {
         pass.wanted = g.input("wanted", {L}, DType::I32);
         hidden = g.gather(hidden, pass.wanted, g.add_row_count());  // (1,L,C)
     }
-    pass.logits = g.output(g.linear(hidden, weights_[model_->head()]));  // (1,L,V)
+    pass.logits = g.output(model_->logits(g, weights_, model_->head("lm"), hidden));  // (1,L,V)
     pass.plan = compile(std::move(g), backend_);
 }
 

@@ -33,7 +33,7 @@ Evaluator::Evaluator(Backend& backend, const ModelConfig& config, const Weights&
     inputs_ = TokenInputs(g, config, batch_, time_);
     targets_ = g.input("targets", {batch_, time_}, DType::I32);
     const auto model = make_model(config);
-    scores_ = g.cross_entropy(model->hidden(g, inputs_.inputs(weights)), weights[model->head()], targets_);
+    scores_ = g.cross_entropy(model->hidden(g, inputs_.inputs(weights)), weights[model->head("lm").output], targets_);
     g.output(scores_.logp);
     g.output(scores_.predicted);
     if (const auto bytes = static_cast<double>(arena_bytes(g, backend)); bytes > options.memory)

@@ -12,6 +12,11 @@
 
 namespace nib {
 
+/// A head that a family may have, and the parameter that is there if a model has it, with a row for each output.
+struct HeadTensor {
+    const char *name, *tensor;
+};
+
 struct Architecture {
     const char* name;   // in GGUF, where it is also the prefix of its keys, and for the user
     const char* title;  // in messages, as people write it
@@ -25,8 +30,9 @@ struct Architecture {
     void (*write)(GgufWriter& file, const ModelConfig& config);
     /// Why llama.cpp does not run such a model; null: it does. A null pointer: it runs all of them.
     const char* (*beyond_llama_cpp)(const ModelConfig& config);
-    const CheckpointFormat* checkpoints;  // null: no other program saves such models
-    bool may_be_local = false;            // whether layers may attend within a window
+    const CheckpointFormat* checkpoints;     // null: no other program saves such models
+    bool may_be_local = false;               // whether layers may attend within a window
+    std::span<const HeadTensor> heads = {};  // those of ModelConfig::task_heads
 };
 
 std::span<const Architecture* const> architectures();

@@ -33,9 +33,16 @@ struct NamedAct {
     Act act;
 };
 
+/// A class of transformers for models with some heads, by their names in nib; null after the last.
+struct HfClass {
+    const char* name;
+    std::array<const char*, 2> heads;
+    bool pooler;  // it has one
+};
+
 struct CheckpointFormat {
     std::span<const HfType> types;          // all that are computed alike; nib writes the first
-    const char* model_class;                // that nib writes: "GPT2LMHeadModel"
+    const char* model_class;                // that nib writes: "GPT2LMHeadModel"; null: one of `classes`
     std::span<const SizeKeys> sizes;        // ModelConfig::heads among them
     std::array<const char*, 2> eps_keys;    // of the norms' epsilon, as SizeKeys::names
     const char* act_key;                    // of the activation's name
@@ -48,6 +55,7 @@ struct CheckpointFormat {
     void (*read)(const JsonValue& json, ModelConfig& config);
     /// The same back. Error for what transformers' class has not.
     void (*write)(const ModelConfig& config, nlohmann::json& json);
+    std::span<const HfClass> classes = {};  // where there are several, in place of model_class
 };
 
 }  // namespace nib

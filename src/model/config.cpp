@@ -1,6 +1,8 @@
 #include "model/config.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/error.h"
 #include "model/architecture.h"
@@ -30,6 +32,25 @@ constexpr Preset kPresets[] = {
     {"gpt3-175b",   96, 96, 12288, "gpt3",       2048},
 };
 
+constexpr std::pair<const char*, Act> kActs[] = {
+    {"gelu_tanh", Act::GeluTanh},
+    {"gelu_erf",  Act::GeluErf },
+    {"relu",      Act::Relu    },
+    {"silu",      Act::Silu    },
+};
+constexpr const char *kActKey = "nib.activation", *kPoolingKey = "nib.pooling", *kNormalizeKey = "nib.normalize";
+
+// llama.cpp's numbers for what it makes of a text's rows; the last is the head `class`.
+enum PoolingType : uint32_t { kNone, kMean, kCls, kLast, kRank };
+
+constexpr std::pair<const char*, Pooling> kPoolings[] = {
+    {"none", Pooling::None},
+    {"mean", Pooling::Mean},
+    {"cls",  Pooling::Cls },
+    {"last", Pooling::Last},
+    {"max",  Pooling::Max },
+};
+
 // Larger than any model that exists, small enough that products of two sizes and the layer count cannot overflow.
 constexpr int64_t kMaxSize = int64_t{1} << 24, kMaxLayers = int64_t{1} << 12;
 
@@ -51,7 +72,71 @@ void check_attention(const ModelConfig& c) {
         fail_usage("attention scores scaled by %g make no sense", static_cast<double>(a.scale));
 }
 
+Pooling read_pooling(const GgufFile& file, const std::string& key) {
+    if (file.value(kPoolingKey) != nullptr) return find_pooling(file.get<std::string>(kPoolingKey));
+    switch (const auto type = file.get_or<uint32_t>(key, kNone)) {
+        case kNone:
+        case kRank: return Pooling::None;
+        case kMean: return Pooling::Mean;
+        case kCls: return Pooling::Cls;
+        case kLast: return Pooling::Last;
+        default: fail("key `%s` is %u, a pooling that nib does not know", key.c_str(), type);
+    }
+}
+
+uint32_t pooling_type(const ModelConfig& c) {
+    if (c.find_head("class") != nullptr) return kRank;
+    return c.pooling == Pooling::Mean   ? kMean
+           : c.pooling == Pooling::Cls  ? kCls
+           : c.pooling == Pooling::Last ? kLast
+                                        : kNone;
+}
+
 }  // namespace
+
+std::vector<std::string> default_labels(int64_t count) {
+    std::vector<std::string> labels;
+    for (int64_t i = 0; i < count; ++i) labels.push_back("LABEL_" + std::to_string(i));
+    return labels;
+}
+
+Act read_activation(const GgufFile& file, Act usual) {
+    if (file.value(kActKey) == nullptr) return usual;
+    const auto name = file.get<std::string>(kActKey);
+    std::string names;
+    for (const auto& [known, act] : kActs) {
+        if (name == known) return act;
+        names += (names.empty() ? "" : ", ") + std::string(known);
+    }
+    fail("activation `%s` is not supported; nib knows %s", printable(name).c_str(), names.c_str());
+}
+
+void write_activation(GgufWriter& file, Act act, Act usual) {
+    const auto* found = kActs;
+    while (found->second != act) ++found;
+    if (act != usual) file.set(kActKey, std::string(found->first));
+}
+
+const char* pooling_name(Pooling pooling) {
+    const auto* found = kPoolings;
+    while (found->second != pooling) ++found;
+    return found->first;
+}
+
+Pooling find_pooling(const std::string& name) {
+    std::string names;
+    for (const auto& [known, pooling] : kPoolings) {
+        if (name == known) return pooling;
+        names += (names.empty() ? "" : ", ") + std::string(known);
+    }
+    fail("there is no pooling `%s`; nib knows %s", printable(name, 60).c_str(), names.c_str());
+}
+
+const HeadConfig* ModelConfig::find_head(std::string_view name) const {
+    const auto found =
+        std::find_if(task_heads.begin(), task_heads.end(), [&](const HeadConfig& head) { return head.name == name; });
+    return found != task_heads.end() ? &*found : nullptr;
+}
 
 std::span<const Preset> presets() { return kPresets; }
 
@@ -81,6 +166,14 @@ void check_config(const ModelConfig& c) {
         fail_usage("%lld heads do not divide %lld channels, which must be a multiple of them",
                    static_cast<long long>(c.heads), static_cast<long long>(c.embd));
     check("head size", c.head_dim(), kMaxSize / c.heads);
+    if (c.segments != 0) check("number of segments", c.segments, kMaxSize);
+    for (const HeadConfig& head : c.task_heads) {
+        check("number of classes", head.outputs, kMaxSize);
+        if (!head.labels.empty() && static_cast<int64_t>(head.labels.size()) != head.outputs)
+            fail_usage("there are %s, but the head `%s` has %lld classes",
+                       counted(static_cast<int64_t>(head.labels.size()), "label name").c_str(), head.name.c_str(),
+                       static_cast<long long>(head.outputs));
+    }
     if (c.heads % c.kv() != 0)
         fail_usage("%lld key/value heads do not divide %lld heads, which must be a multiple of them",
                    static_cast<long long>(c.kv()), static_cast<long long>(c.heads));
@@ -134,7 +227,11 @@ ModelConfig read_config(const GgufFile& file) {
     c.ffn = size("feed_forward_length");
     c.vocab = file.tensor("token_embd.weight").shape[0];
     c.tied = file.find("output.weight") == nullptr;
+    for (const HeadTensor& head : architecture->heads)
+        if (const GgufTensor* tensor = file.find(head.tensor)) c.task_heads.push_back({head.name, tensor->shape[0], {}});
     try {
+        c.pooling = read_pooling(file, c.arch + ".pooling_type");
+        c.normalize = file.get_or<bool>(kNormalizeKey, c.pooling != Pooling::None);
         architecture->read(file, c);
         if (!(c.eps >= 0 && c.eps < 1)) fail("an epsilon of %g for norms makes no sense", static_cast<double>(c.eps));
         check_config(c);
@@ -153,6 +250,11 @@ void write_config(GgufWriter& file, const ModelConfig& c, const std::string& nam
     size("feed_forward_length", c.feed_forward());
     size("block_count", c.layers);
     size("attention.head_count", c.heads);
+    if (const uint32_t type = pooling_type(c); type != kNone) file.set(c.arch + ".pooling_type", type);
+    if (c.pooling != Pooling::None) {
+        file.set(kPoolingKey, std::string(pooling_name(c.pooling)));
+        file.set(kNormalizeKey, c.normalize);
+    }
     architecture_of(c).write(file, c);
 }
 

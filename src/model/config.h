@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/op.h"
@@ -38,6 +39,22 @@ struct AttentionConfig {
     int64_t window_of(size_t layer) const { return window > 0 && local[layer] ? window : 0; }
     bool operator==(const AttentionConfig&) const = default;
 };
+/// How one vector is made of the hidden states of a text.
+enum class Pooling { None, Mean, Cls, Last, Max };
+/// "mean"; None: "none".
+const char* pooling_name(Pooling pooling);
+/// Error that lists the names when there is no such pooling.
+Pooling find_pooling(const std::string& name);
+
+/// A head that a model has beside or instead of that of a language model (Model::heads).
+struct HeadConfig {
+    std::string name;                 // "class"
+    int64_t outputs = 0;              // N, logits of a row
+    std::vector<std::string> labels;  // what they stand for, N of them; none where the name says it
+    bool operator==(const HeadConfig&) const = default;
+};
+/// transformers' names of classes that have none: "LABEL_0", ...
+std::vector<std::string> default_labels(int64_t count);
 
 /// A model's sizes and what its family lets vary. Sizes of 0 say: as is usual.
 struct ModelConfig {
@@ -56,10 +73,17 @@ struct ModelConfig {
     bool qkv_bias = true, output_bias = true, ffn_bias = true;
     RopeConfig rope{};
     AttentionConfig attention{};
+    int64_t segments = 0;  // rows of the segment embedding (token types); 0: the model has none
+    bool pooler = false;   // a dense layer with tanh over the first row, which heads for whole texts work on
+    std::vector<HeadConfig> task_heads{};
+    Pooling pooling = Pooling::None;  // as the model was trained for embeddings; None: for something else
+    bool normalize = false;           // such an embedding has length 1
 
     int64_t feed_forward() const { return ffn > 0 ? ffn : 4 * embd; }
     int64_t kv() const { return kv_heads > 0 ? kv_heads : heads; }
     int64_t head_dim() const { return head_size > 0 ? head_size : embd / heads; }
+    /// nullptr when there is no such head among task_heads.
+    const HeadConfig* find_head(std::string_view name) const;
     bool operator==(const ModelConfig&) const = default;
 };
 
@@ -82,6 +106,10 @@ void complete_attention(ModelConfig& config);
 
 /// Number of trained values.
 int64_t parameter_count(const ModelConfig& config);
+
+/// The activation in a key of nib's own, which is there where it is not that of llama.cpp's models of the family.
+Act read_activation(const GgufFile& file, Act usual);
+void write_activation(GgufWriter& file, Act act, Act usual);
 
 /// From and to the metadata keys that llama.cpp uses for the architecture. Reading throws Error for an architecture that is
 /// not known, a missing key or a size that makes no sense.

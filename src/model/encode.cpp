@@ -62,7 +62,7 @@ std::optional<DType> find_weight_type(const std::string& name) {
 std::string weight_type_names() { return names_for(0); }
 
 DType stored_type(DType type, const std::string& name, std::span<const int64_t> shape) {
-    if (shape.size() != 2 || name == "position_embd.weight") return DType::F32;
+    if (shape.size() != 2 || name == "position_embd.weight" || name == "token_types.weight") return DType::F32;
     const int64_t row = shape.back(), block = dtype_info(type)->block_size;
     if (row % block != 0)
         fail("tensor `%s` cannot be %s: its rows of %lld numbers are no whole number of blocks of %lld; choose one of: %s",

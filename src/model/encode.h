@@ -19,8 +19,8 @@ std::optional<DType> find_weight_type(const std::string& name);
 /// "f32, f16, ...", for messages.
 std::string weight_type_names();
 
-/// As what a file of type `type` stores this tensor: matrices as that type, vectors and position_embd.weight as f32. Error
-/// when the type's blocks do not fill a matrix's rows.
+/// As what a file of type `type` stores this tensor: matrices as that type, vectors and the embeddings of positions and
+/// segments as f32. Error when the type's blocks do not fill a matrix's rows.
 DType stored_type(DType type, const std::string& name, std::span<const int64_t> shape);
 
 /// Sets the keys by which llama.cpp knows the type of most tensors: general.file_type, general.quantization_version.

@@ -15,6 +15,7 @@
 #include "model/encode.h"
 #include "model/hf_config.h"
 #include "model/layouts.h"
+#include "model/sentence_transformers.h"
 #include "quant/quantize.h"
 #include "text/tokenizer_export.h"
 #include "text/tokenizer_gguf.h"
@@ -39,7 +40,10 @@ constexpr const char* kFiles[] = {kConfigFile,
                                   "added_tokens.json",
                                   "special_tokens_map.json",
                                   "generation_config.json",
-                                  "model.safetensors.index.json"};
+                                  "model.safetensors.index.json",
+                                  "modules.json",
+                                  "sentence_bert_config.json",
+                                  "1_Pooling/config.json"};
 
 // The output folder: made if it is not there, and gone again unless something was kept in it.
 class OutputFolder {
@@ -57,25 +61,36 @@ public:
     }
     ~OutputFolder() {
         std::error_code error;
+        for (const fs::path& inner : inner_) fs::remove(inner, error);
         if (made_) fs::remove(path_, error);  // only if it is empty
     }
     OutputFolder(const OutputFolder&) = delete;
     OutputFolder& operator=(const OutputFolder&) = delete;
 
     std::string file(const std::string& name) const { return (path_ / name).string(); }
+    // Makes the folder that a file such as "1_Pooling/config.json" lies in.
+    void make_room_for(const std::string& name) {
+        const fs::path inner = (path_ / name).parent_path();
+        std::error_code error;
+        if (inner == path_) return;
+        if (fs::create_directory(inner, error)) inner_.push_back(inner);
+        if (error) fail("%s: cannot make the folder: %s", printable(inner.string(), 400).c_str(), error.message().c_str());
+    }
 
 private:
     fs::path path_;
+    std::vector<fs::path> inner_;  // made here: like the folder, gone again if nothing was kept in them
     bool made_ = false;
 };
 
 // The files of one export, config.json the last: each complete under its temporary name before the first gets its own.
 class OutputFiles {
 public:
-    explicit OutputFiles(const OutputFolder& folder) : folder_(folder) {}
+    explicit OutputFiles(OutputFolder& folder) : folder_(folder) {}
 
     AtomicFile& add(const std::string& name) {
         names_.push_back(name);
+        folder_.make_room_for(name);
         return *files_.emplace_back(std::make_unique<AtomicFile>(folder_.file(name)));
     }
     void add(const std::string& name, const std::string& text) { add(name).write(std::as_bytes(std::span(text))); }
@@ -92,7 +107,7 @@ public:
     }
 
 private:
-    const OutputFolder& folder_;
+    OutputFolder& folder_;
     std::vector<std::string> names_;
     std::vector<std::unique_ptr<AtomicFile>> files_;
 };
@@ -116,7 +131,8 @@ const char* torch_name(DType type) { return type == DType::F16 ? "float16" : typ
 std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const ModelConfig& config, std::optional<DType> type) {
     const Layout& layout = hf_format(config).layouts[0];
     std::vector<ExportedTensor> tensors;
-    for (const ParameterSpec& spec : model_parameters(config)) {
+    const auto model = make_model(config);
+    for (const ParameterSpec& spec : model->parameters()) {
         const GgufTensor& from = file.tensor(spec.name);
         const std::vector<int64_t> expected(spec.shape.dims.begin(), spec.shape.dims.begin() + spec.shape.rank);
         if (from.shape != expected)
@@ -125,7 +141,8 @@ std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const ModelConfig
         if (!quant::can_unpack(from.type))
             fail("%s: tensor `%s` has type %s, which weights cannot have", printable(file.name()).c_str(),
                  spec.name.c_str(), dtype_info(from.type)->name);
-        ExportedTensor to{&from, hf_name(layout, spec.name), from.shape, Order::Same, type.value_or(from.type)};
+        ExportedTensor to{&from, hf_name(layout, spec.name, !model->heads().empty()), from.shape, Order::Same,
+                          type.value_or(from.type)};
         to.order = rows_of(layout, spec.name)[0].order;
         if (!is_plain(to.type)) to.type = DType::F32;
         if (to.order == Order::Conv1d) std::reverse(to.shape.begin(), to.shape.end());
@@ -207,13 +224,14 @@ ConvertResult export_model(const ExportRequest& request, const ConvertReports& r
 
     const std::string name = printable(file.get_or<std::string>("general.name", config.arch));
     const std::string json = hf_config_text(config, name, torch_name(type), begin, end);
-    const OutputFolder folder(request.output, request.overwrite);
+    OutputFolder folder(request.output, request.overwrite);
     OutputFiles files(folder);
     const int64_t parameters = parameter_count(config);
     Encoder encoder(request.threads, parameters, reports.progress);
     const uint64_t bytes = write_weights(files.add(kWeightsFile), file, config, tensors, encoder);
     if (tokenizer != nullptr)
         for (const auto& [name, text] : tokenizer_files(*tokenizer, config.context)) files.add(name, text);
+    for (const auto& [name, text] : sentence_transformers_files(config)) files.add(name, text);
     files.add(kConfigFile, json);
     files.publish();
     for (const std::string& finding : encoder.findings()) reports.warn(finding);

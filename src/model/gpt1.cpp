@@ -26,7 +26,7 @@ public:
             b.layer_output_norm = list_.layer_norm(name + "layer_output_norm", C, c.eps);
             blocks_.push_back(b);
         }
-        head_.w = c.tied ? tokens_ : list_.matrix("output", c.vocab, C, kStd);
+        add_head("lm", HeadRows::Every, c.vocab, {c.tied ? tokens_ : list_.matrix("output", c.vocab, C, kStd), {}});
     }
 
     Tensor hidden(Graph& g, const ModelInputs& in) const override {

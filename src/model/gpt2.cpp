@@ -33,7 +33,7 @@ Gpt2::Gpt2(const ModelConfig& c, Projections projections) : Model(c) {
         blocks_.push_back(b);
     }
     output_norm_ = list_.layer_norm("output_norm", C, c.eps);
-    head_.w = c.tied ? tokens_ : list_.matrix("output", c.vocab, C, kStd);
+    add_head("lm", HeadRows::Every, c.vocab, {c.tied ? tokens_ : list_.matrix("output", c.vocab, C, kStd), {}});
 }
 
 Tensor Gpt2::hidden(Graph& g, const ModelInputs& in) const {
@@ -72,33 +72,15 @@ void complete_gpt(ModelConfig& c) {
     complete_attention(c);
 }
 
-namespace {
-
-constexpr const char* kActivation = "nib.activation";  // llama.cpp's gpt2 is always gelu_tanh
-constexpr std::pair<const char*, Act> kActivations[] = {
-    {"gelu_tanh", Act::GeluTanh},
-    {"gelu_erf",  Act::GeluErf },
-    {"relu",      Act::Relu    },
-    {"silu",      Act::Silu    },
-};
-
-}  // namespace
-
 void read_gpt_keys(const GgufFile& file, ModelConfig& c) {
     c.eps = file.get<float>(c.arch + ".attention.layer_norm_epsilon");
-    const auto name = file.get_or<std::string>(kActivation, "gelu_tanh");
-    const auto* const found =
-        std::find_if(std::begin(kActivations), std::end(kActivations), [&](const auto& act) { return name == act.first; });
-    if (found == std::end(kActivations))
-        fail("activation `%s` is not supported; nib knows gelu_tanh, gelu_erf, relu and silu", printable(name).c_str());
-    c.act = found->second;
+    c.act = read_activation(file, Act::GeluTanh);
     read_attention(file, c);
 }
 
 void write_gpt_keys(GgufWriter& file, const ModelConfig& c) {
     file.set(c.arch + ".attention.layer_norm_epsilon", c.eps);
-    for (const auto& [name, act] : kActivations)
-        if (act == c.act && act != Act::GeluTanh) file.set(kActivation, std::string(name));
+    write_activation(file, c.act, Act::GeluTanh);
     write_attention(file, c);
 }
 

@@ -145,6 +145,32 @@ const CheckpointFormat& hf_format(const ModelConfig& config) {
     return *family.checkpoints;
 }
 
+const HfClass* ConfigFile::model_class(const Architecture& family) const {
+    const JsonValue json(json_, file_ + ":");
+    const auto list = json.find("architectures");
+    if (!list || list->items() == 0 || family.checkpoints->classes.empty()) return nullptr;
+    const std::string name = list->at(0).text();
+    for (const HfClass& known : family.checkpoints->classes)
+        if (name == known.name) return &known;
+    refuse_option(list->at(0), "the class " + name);
+}
+
+std::string hf_class(const ModelConfig& c) {
+    const CheckpointFormat& format = hf_format(c);
+    if (format.classes.empty()) return format.model_class;
+    std::string names;
+    for (const HeadConfig& head : c.task_heads) names += (names.empty() ? "" : ", ") + head.name;
+    for (const HfClass& known : format.classes) {
+        const auto has = [&](const char* name) { return c.find_head(name) != nullptr; };
+        const auto count =
+            std::count_if(known.heads.begin(), known.heads.end(), [](const char* name) { return name != nullptr; });
+        if (static_cast<size_t>(count) == c.task_heads.size() &&
+            std::all_of(known.heads.begin(), known.heads.begin() + count, has))
+            return known.name;
+    }
+    fail("transformers has no class of %s with the heads %s", architecture_of(c).title, names.c_str());
+}
+
 std::string hf_config_text(const ModelConfig& c, const std::string& name, const std::string& dtype, int32_t begin,
                            int32_t end) {
     const auto token = [](int32_t id) { return id >= 0 ? nlohmann::json(id) : nlohmann::json(); };
@@ -153,15 +179,15 @@ std::string hf_config_text(const ModelConfig& c, const std::string& name, const 
     for (const NamedAct& own : format.act_names)
         if (own.act == c.act) act_name = own.name;
     nlohmann::json json = {
-        {"_name_or_path",       name                                       },
-        {"architectures",       nlohmann::json::array({format.model_class})},
-        {"bos_token_id",        token(begin)                               },
-        {"eos_token_id",        token(end)                                 },
-        {format.eps_keys[0],    shortest(c.eps)                            },
-        {format.act_key,        act_name                                   },
-        {"model_type",          format.types[0].model_type                 },
-        {"tie_word_embeddings", c.tied                                     },
-        {"torch_dtype",         dtype                                      },
+        {"_name_or_path",       name                                },
+        {"architectures",       nlohmann::json::array({hf_class(c)})},
+        {"bos_token_id",        token(begin)                        },
+        {"eos_token_id",        token(end)                          },
+        {format.eps_keys[0],    shortest(c.eps)                     },
+        {format.act_key,        act_name                            },
+        {"model_type",          format.types[0].model_type          },
+        {"tie_word_embeddings", c.tied                              },
+        {"torch_dtype",         dtype                               },
     };
     for (const SizeKeys& keys : format.sizes)
         if (c.*keys.size > 0) json[keys.names[0]] = c.*keys.size;

@@ -29,6 +29,10 @@ public:
     /// Whose model it says it is of, nullptr when it says nothing (or names a preset of minGPT).
     const Architecture* architecture() const { return architecture_; }
 
+    /// Which of the family's classes it says it is of, nullptr when it names none. UnsupportedOption for one that nib does
+    /// not have.
+    const HfClass* model_class(const Architecture& architecture) const;
+
     /// All but what CheckpointFormat::read reads, as a model of `architecture`: transformers' keys, minGPT's or those of
     /// any program that the family's table has. Error, naming the file and the key, for what makes no sense;
     /// UnsupportedOption for whatever would make the model compute something that nib does not.
@@ -44,6 +48,8 @@ private:
 
 /// How transformers saves models of this family. Error when it has no class for them.
 const CheckpointFormat& hf_format(const ModelConfig& config);
+/// The name of transformers' class for such a model; Error when there is none with its heads.
+std::string hf_class(const ModelConfig& config);
 
 /// The text of a config.json that `transformers` and ConfigFile read as this model. `dtype` is PyTorch's word for the type
 /// of the weights: "float32". begin, end: -1 for none. Error for what transformers' class of the family has not.

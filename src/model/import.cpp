@@ -4,6 +4,7 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "model/head_bias.h"
 #include "model/hf_config.h"
 #include "model/named_tensors.h"
+#include "model/sentence_transformers.h"
 
 namespace nib {
 namespace {
@@ -166,15 +168,51 @@ bool same_values(const SourceTensor& a, const SourceTensor& b) {
     return true;
 }
 
+bool has_parameter(const ModelConfig& config, std::string_view name) {
+    const std::vector<ParameterSpec> specs = model_parameters(config);
+    return std::any_of(specs.begin(), specs.end(), [&](const ParameterSpec& spec) { return spec.name == name; });
+}
+
 bool has_values(const SourceTensor& vector) {
     std::vector<float> values(static_cast<size_t>(vector.elements()));
     vector.read(0, values);
     return std::any_of(values.begin(), values.end(), [](float value) { return value != 0; });
 }
 
+// Of heads that are saved under one name the one of the model's class; where no class is named that of the first with as
+// much of a pooler.
+void choose_heads(const NamedTensors& tensors, const HfClass* said, ModelConfig& c) {
+    const std::span<const HfClass> classes = tensors.architecture().checkpoints->classes;
+    const auto lists = [](const HfClass& one, const std::string& head) {
+        return std::any_of(one.heads.begin(), one.heads.end(),
+                           [&](const char* name) { return name != nullptr && head == name; });
+    };
+    const auto name_of = [&](const HeadConfig& head) {
+        for (const HeadTensor& row : tensors.architecture().heads)
+            if (head.name == row.name) return tensors.name_of(row.tensor);
+        return std::string();
+    };
+    std::map<std::string, std::vector<HeadConfig>> by_name;
+    for (const HeadConfig& head : c.task_heads) by_name[name_of(head)].push_back(head);
+    const auto keep = [&](const HeadConfig& head) {
+        const std::vector<HeadConfig>& rivals = by_name[name_of(head)];
+        if (rivals.size() == 1) return true;
+        const auto decides = [&](const HfClass& one) {
+            if (said != nullptr ? &one != said : one.pooler != c.pooler) return false;
+            return std::any_of(rivals.begin(), rivals.end(),
+                               [&](const HeadConfig& rival) { return lists(one, rival.name); });
+        };
+        const auto deciding = std::find_if(classes.begin(), classes.end(), decides);
+        return deciding != classes.end() && lists(*deciding, head.name);
+    };
+    std::erase_if(c.task_heads, [&](const HeadConfig& head) { return !keep(head); });
+}
+
 // Whether the head is the embedding: one of them is missing, or they are equal. A head that differs counts, whatever the
 // configuration says, as in transformers since version 5.
 bool is_tied(NamedTensors& tensors, const ModelConfig& c, const Saved& saved, std::vector<Note>& notes) {
+    const std::span<const HeadTensor> heads = tensors.architecture().heads;
+    if (!heads.empty() && c.find_head("mlm") == nullptr) return true;  // no head gives tokens
     const SavedConfig* config = saved.with(&SavedConfig::tied);
     const std::vector<int64_t> shape{c.vocab, c.embd};
     const bool says_untied = config != nullptr && !*config->tied, may_be_tied = tensors.layout().tied && !says_untied;
@@ -286,6 +324,7 @@ ImportedModel import_model(const CheckpointSource& source, const ImportHints& hi
         file.reset();
     }
     ModelConfig& c = model.config = tensors.sizes();
+    choose_heads(tensors, file ? file->model_class(family) : nullptr, c);
     Saved saved;
     if (file) saved.file = if_usable<SavedConfig>(hints, notes, [&] { return file->read(family); });
     if (source.root() != nullptr) saved.inside = pickled_config(*source.root(), *family.checkpoints, c.embd);
@@ -297,6 +336,7 @@ ImportedModel import_model(const CheckpointSource& source, const ImportHints& hi
     }
     std::error_code ignored;
     if (saved.file || fs::is_directory(source.path(), ignored)) model.folder = folder_of(source.path());
+    if (!model.folder.empty()) read_sentence_transformers(model.folder, c);
     add_sizes(tensors, saved, hints, notes, c);
     c.act = find_act(tensors, saved, hints, notes);
     if (saved.file) file->read_rest(family, c);
@@ -306,7 +346,7 @@ ImportedModel import_model(const CheckpointSource& source, const ImportHints& hi
     if (tensors.layout().note != nullptr) notes.push_back(tensors.layout().note);
     c.tied = is_tied(tensors, c, saved, notes);
     std::optional<SourceTensor> bias;
-    if (tensors.has(kHeadBias)) bias = tensors.get(kHeadBias, {c.vocab}, c)[0];
+    if (tensors.has(kHeadBias) && !has_parameter(c, kHeadBias)) bias = tensors.get(kHeadBias, {c.vocab}, c)[0];
     if (bias && has_values(*bias)) c.tied = false;
     model.name = model_name(source, saved.file);
     import_tensors(tensors, model);

@@ -21,7 +21,7 @@ constexpr std::pair<std::string_view, const char*> kForeign[] = {
     {".self_attn.qkv_proj.",            "Phi-3 or its kin"            },
     {".self_attn.in_proj_weight",       "PyTorch's own nn.Transformer"},
     {".SelfAttention.",                 "T5"                          },
-    {"embeddings.word_embeddings.",     "BERT or its kin"             },
+    {"embeddings.word_embeddings.",     "a relative of BERT"          },
     {".attn.W_Q",                       "TransformerLens"             },
 };
 
@@ -119,11 +119,11 @@ std::string stored_name(const StoredAs& row, std::string_view name, size_t part,
     return with_numbers(row.parts[part], numbers->block, head) + std::string(ending);
 }
 
-std::string hf_name(const Layout& layout, std::string_view name) {
+std::string hf_name(const Layout& layout, std::string_view name, bool with_head) {
     const auto rows = rows_of(layout, name);
     CHECK(!rows.empty());
     const bool in_body = rows.data() >= layout.body.data() && rows.data() < layout.body.data() + layout.body.size();
-    return (in_body ? layout.prefix : "") + stored_name(rows[0], name);
+    return (in_body && with_head ? layout.prefix : "") + stored_name(rows[0], name);
 }
 
 SourceTensor as_parameter(const SourceTensor& stored, Order order, const ModelConfig& c) {

@@ -66,8 +66,9 @@ std::span<const StoredAs> rows_of(const Layout& layout, std::string_view gguf_na
 /// Part `part` of that parameter as `row`, one of its rows, names it, for head number `head`. Empty: `row` has no bias.
 std::string stored_name(const StoredAs& row, std::string_view gguf_name, size_t part = 0, int64_t head = 0);
 
-/// What a parameter is called in a file that transformers saves: "transformer.h.3.attn.c_attn.weight". `layout` is its.
-std::string hf_name(const Layout& layout, std::string_view gguf_name);
+/// What a parameter is called in a file that transformers saves: "transformer.h.3.attn.c_attn.weight". `layout` is its;
+/// of a model without a head the names have no prefix.
+std::string hf_name(const Layout& layout, std::string_view gguf_name, bool with_head = true);
 
 /// A view of a stored tensor with the numbers in the model's order, and of a parameter in the order in which it is stored.
 /// Shapes of views may have more dimensions; one after the other their elements are those of the parameter. Conv1d swaps

@@ -33,7 +33,7 @@ public:
             blocks_.push_back(b);
         }
         output_norm_ = list_.rms_norm("output_norm", C, c.eps);
-        head_.w = c.tied ? tokens_ : list_.matrix("output", c.vocab, C, kStd);
+        add_head("lm", HeadRows::Every, c.vocab, {c.tied ? tokens_ : list_.matrix("output", c.vocab, C, kStd), {}});
     }
 
     Tensor hidden(Graph& g, const ModelInputs& in) const override {

@@ -6,6 +6,8 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "model/config.h"
 #include "model/parameters.h"
@@ -23,6 +25,7 @@ struct CacheInputs {
 struct ModelInputs {
     const Weights& weights;
     Tensor ids, positions;               // (B,T) int32
+    Tensor segments{};                   // (B,T) int32: of models with segments
     Tensor rotation{};                   // (B,T,n): of models with rotary positions, see Model::rope()
     Tensor spans{};                      // (B,T,2) int32 or none: which keys a row may see (AttentionOptions)
     float dropout = 0;                   // of embedding, attention and residual
@@ -34,6 +37,18 @@ struct ModelInputs {
     }
 };
 
+/// Which hidden states of a text a head works on.
+enum class HeadRows { Every, First, Last };
+
+/// What hidden states are used for: `lm` the next token, `mlm` masked tokens, `nsp` whether the second text follows the
+/// first, `class` the class of a text, `tag` that of each token, `span` where an answer begins and ends.
+struct Head {
+    const char* name;
+    HeadRows rows;
+    int64_t outputs;          // N, logits of a row
+    LinearParameters output;  // (N,C), (N): its last step
+};
+
 class Model {
 public:
     virtual ~Model() = default;
@@ -43,15 +58,28 @@ public:
     std::span<const ParameterSpec> parameters() const { return list_.specs(); }
     /// Hidden states after the last norm, (B,T,C).
     virtual Tensor hidden(Graph& g, const ModelInputs& in) const = 0;
-    /// The head of the language model: hidden states to logits (V).
-    const LinearParameters& head() const { return head_; }
+
+    std::span<const Head> heads() const { return heads_; }
+    /// Error that names those there are when the model has no such head.
+    const Head& head(std::string_view name) const;
+    /// What a head's last step works on: its rows of the hidden states, (B,T,C) -> (B,T,C).
+    virtual Tensor features(Graph& g, const Weights& w, const Head& head, Tensor rows) const;
+    /// The logits of a head for its rows of the hidden states, (B,T,C) -> (B,T,N).
+    Tensor logits(Graph& g, const Weights& w, const Head& head, Tensor rows) const {
+        return g.linear(features(g, w, head, rows), w[head.output]);
+    }
 
 protected:
     explicit Model(const ModelConfig& config) : config_(config) {}
+    void add_head(const char* name, HeadRows rows, int64_t outputs, const LinearParameters& output) {
+        heads_.push_back({name, rows, outputs, output});
+    }
 
     const ModelConfig config_;
     ParameterList list_;
-    LinearParameters head_;
+
+private:
+    std::vector<Head> heads_;
 };
 
 }  // namespace nib

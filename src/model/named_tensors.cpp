@@ -18,6 +18,8 @@ constexpr std::string_view kAdapters[] = {"lora_", "modules_to_save", "ia3_l", "
 
 constexpr const char* kEmbedding = "token_embd.weight";
 constexpr const char* kPositions = "position_embd.weight";
+constexpr const char* kSegments = "token_types.weight";
+constexpr const char* kPooler = "cls.weight";
 constexpr const char* kHead = "output.weight";
 constexpr const char* kQkv = "blk.0.attn_qkv.weight";
 constexpr const char* kUp = "blk.0.ffn_up.weight";
@@ -209,6 +211,11 @@ ModelConfig NamedTensors::sizes() const {
     c.embd = embedding[1];
     c.context = rows_of(*layout_, kPositions).empty() ? 0 : matrix_shape(kPositions)[0];
     c.ffn = matrix_shape(kUp)[conv1d(row_of(kUp)) ? 1 : 0];
+    const auto there = [&](const char* name) { return !rows_of(*layout_, name).empty() && has(name); };
+    if (!rows_of(*layout_, kSegments).empty()) c.segments = matrix_shape(kSegments)[0];
+    c.pooler = there(kPooler);
+    for (const HeadTensor& head : architecture_->heads)
+        if (there(head.tensor)) c.task_heads.push_back({head.name, tensor(name_of(head.tensor)).shape.at(0), {}});
     c.layers = 0;
     for (const auto& [name, tensor] : by_name_)
         if (const auto numbers = layout_->find_parameter(name)) c.layers = std::max(c.layers, int64_t{numbers->block} + 1);

@@ -33,7 +33,8 @@ public:
     /// As many as there are modules, where each head has its own; 0 where the names do not say it.
     int64_t heads() const { return heads_; }
 
-    /// A configuration with Architecture::defaults and the sizes that the shapes say; the others are 0.
+    /// A configuration with Architecture::defaults, the sizes that the shapes say and the heads that the names may be of;
+    /// the others are 0.
     ModelConfig sizes() const;
 
     /// Whether (the first part of) a parameter is there, by its name in GGUF.

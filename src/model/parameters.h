@@ -59,6 +59,11 @@ public:
         return {vector(name + ".weight", channels, ParameterSpec::Init::One), {}, eps, true};
     }
 
+    /// NAME.bias alone, of a linear layer whose matrix is another parameter.
+    Parameter bias(const std::string& name, int64_t rows) {
+        return vector(name + ".bias", rows, ParameterSpec::Init::Zero);
+    }
+
 private:
     Parameter vector(std::string name, int64_t size, ParameterSpec::Init init) {
         return add({std::move(name), {size}, init, 0, false});

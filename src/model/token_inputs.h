@@ -24,14 +24,17 @@ public:
     ModelInputs inputs(const Weights& weights, float dropout = 0, const CacheInputs* cache = nullptr) const;
     Tensor ids() const { return ids_; }
 
-    /// Sets tokens (B*T) and their positions. Error for those that the model does not have.
-    void set(const Plan& plan, std::span<const int32_t> ids, std::span<const int32_t> positions);
+    /// Sets tokens (B*T), their positions and, of models that have them, their segments; without these all are 0. Error
+    /// for those that the model does not have.
+    void set(const Plan& plan, std::span<const int32_t> ids, std::span<const int32_t> positions,
+             std::span<const int32_t> segments = {});
 
 private:
     Rope rope_;
-    int64_t vocab_ = 0, context_ = 0;
-    Tensor ids_, positions_, rotation_;  // (B,T), (B,T), (B,T,rope_.width()) or none
-    std::vector<int32_t> known_;         // the positions that angles_ are of
+    int64_t vocab_ = 0, context_ = 0, segment_count_ = 0;
+    Tensor ids_, positions_, segments_, rotation_;  // (B,T), (B,T), (B,T) or none, (B,T,rope_.width()) or none
+    std::vector<int32_t> zeros_;                    // (B*T): segments, unless they are given
+    std::vector<int32_t> known_;                    // the positions that angles_ are of
     std::vector<float> angles_;
 };
 

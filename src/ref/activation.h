@@ -19,6 +19,7 @@ inline double activate(Act act, double x) {
         case Act::GeluErf: return 0.5 * x * (1 + std::erf(x * kSqrtHalf));
         case Act::Relu: return x > 0 ? x : 0;
         case Act::Silu: return x / (1 + std::exp(-x));
+        case Act::Tanh: return std::tanh(x);
     }
     return x;
 }
@@ -36,6 +37,7 @@ inline double activate_derivative(Act act, double x) {
             const double s = 1 / (1 + std::exp(-x));
             return s * (1 + x * (1 - s));
         }
+        case Act::Tanh: return 1 - std::tanh(x) * std::tanh(x);
     }
     return 1;
 }

@@ -77,7 +77,9 @@ Graph::LogProbs record_training(Graph& g, const ModelConfig& config, const Weigh
     in.tokens = TokenInputs(g, config, shape.batch, shape.time);
     in.targets = g.input("targets", {shape.batch, shape.time}, DType::I32);
     const Tensor hidden = model->hidden(g, in.tokens.inputs(weights, shape.dropout));
-    const Graph::LogProbs scores = g.cross_entropy(hidden, weights[model->head()], in.targets);
+    const Head& head = model->head(shape.head);
+    const Tensor x = model->features(g, weights, head, hidden);
+    const Graph::LogProbs scores = g.cross_entropy(x, weights[head.output], in.targets);
     g.output(scores.logp);
     if (g.mode() == Mode::Train) g.record_backward(shape.recompute);
     return scores;

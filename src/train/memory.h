@@ -24,6 +24,7 @@ struct TrainShape {
     Optimizer optimizer = Optimizer::AdamW;
     bool recompute = false;          // each block's forward pass runs again in the backward pass: Graph::record_backward
     DType activations = DType::F32;  // F16: see Graph; evaluation keeps floats
+    std::string head = "lm";         // whose targets are tokens: Model::head
 };
 
 /// Where each parameter is in the flat buffers of weights, gradients and moments: at a multiple of 64 bytes, gaps are zero.

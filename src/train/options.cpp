@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "model/architecture.h"
+#include "task/task.h"
 
 namespace nib {
 namespace {
@@ -16,6 +17,7 @@ using Kind = OptionField::Kind;
 // clang-format off
 const OptionField kFields[] = {
     {"arch",            Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
+    {"task",            Kind::Fixed, &O::task,          "Model", "what is predicted: lm, the next character, or mlm, masked ones (default: mlm for bert, else lm)"},
     {"layers",          Kind::Model, &O::layers,        "Model", "transformer blocks"},
     {"heads",           Kind::Model, &O::heads,         "Model", "attention heads; must divide the channels"},
     {"embd",            Kind::Model, &O::embd,          "Model", "channels"},
@@ -77,6 +79,12 @@ std::string text_of(const TrainOptions& options, const OptionField::Member& memb
         member);
 }
 
+// What models of a family learn from a text.
+std::string usual_task(const Architecture& family) {
+    const auto masked = [](const HeadTensor& head) { return head.name == std::string_view(kMaskedTokens); };
+    return std::any_of(family.heads.begin(), family.heads.end(), masked) ? kMaskedTokens : kLanguageModel;
+}
+
 void check_range(const char* option, double value, double low, double high, bool open = false) {
     if (value >= low && (open ? value < high : value <= high)) return;
     if (high == std::numeric_limits<double>::max())
@@ -129,6 +137,11 @@ ModelConfig TrainOptions::config(int64_t vocab) const {
     c.ffn = ffn;
     if (kv_heads < 0 || ffn < 0) fail_usage_option(kv_heads < 0 ? "kv-heads" : "ffn", "is negative; it must be 1 or more");
     set_attention(*this, *architecture, c);
+    const std::string usual = usual_task(*architecture);
+    if (!task.empty() && task != usual)
+        fail_usage_option("task", "is `%s`; a %s learns %s", printable(task, 40).c_str(), architecture->title,
+                          usual.c_str());
+    if (usual == kMaskedTokens) c.task_heads.push_back({kMaskedTokens, vocab, {}});
     architecture->complete(c);
     return c;
 }
@@ -150,6 +163,8 @@ void take_preset(const Preset& preset, TrainOptions& o, GivenOptions& given) {
 }
 
 void resolve_defaults(TrainOptions& o, const GivenOptions& given) {
+    if (const Architecture* family = find_architecture(o.arch); family != nullptr && o.task.empty())
+        o.task = usual_task(*family);
     // Wider models want smaller steps: roughly what Brown et al. 2020 (table 2.1) used.
     if (!given.contains("lr") && o.lr == 0) o.lr = std::min(0.003, 0.4 / static_cast<double>(o.embd));
     if (!given.contains("min-lr")) o.min_lr = o.lr / 10;

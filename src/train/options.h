@@ -16,6 +16,7 @@ namespace nib {
 
 struct TrainOptions {
     std::string arch = "gpt2";
+    std::string task;  // default: what the architecture is for
     int64_t layers = 4, heads = 4, embd = 128, context = 64;
     int64_t kv_heads = 0, ffn = 0;  // 0: the default of the architecture
     std::string attention;          // full or alternate; empty: the default of the architecture

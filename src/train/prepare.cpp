@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "io/memory_limit.h"
+#include "task/task.h"
 #include "text/utf8.h"
 
 namespace nib {
@@ -84,7 +85,9 @@ void check_same_text(const char* what, const TextIdentity& saved, const TextIden
 }
 
 TrainShape shape_of(const TrainOptions& o) {
-    return {o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o), o.recompute};
+    TrainShape shape{o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o), o.recompute};
+    shape.head = o.task;  // tasks on tokens are called as their heads
+    return shape;
 }
 
 void prepare_new(TrainSetup& setup, const TrainRequest& request) {
@@ -95,7 +98,9 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request) {
     check_sizes(o.config(1), shape_of(o), memory_limit());  // before the text: it may be too short for an absurd context
     check_options(o);
     setup.data = open_dataset(request.inputs, request.validation, o.val_fraction, o.context);
-    setup.tokenizer = std::make_unique<CharTokenizer>(CharTokenizer::from_code_points(setup.data.characters()));
+    CharModel characters = CharTokenizer::from_code_points(setup.data.characters()).model();
+    if (o.task == kMaskedTokens) characters.tokens.push_back({kMaskToken, TokenType::Control});
+    setup.tokenizer = std::make_unique<CharTokenizer>(std::move(characters));
     setup.config = o.config(setup.tokenizer->vocab_size());
     setup.state.text = identify(*setup.data.text, *setup.tokenizer);
     if (setup.data.other) setup.state.val_text = identify(*setup.data.other, *setup.tokenizer);

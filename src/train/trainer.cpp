@@ -12,6 +12,12 @@ namespace {
 
 double seconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
+TaskTexts texts_of(const TrainSetup& setup) {
+    return {
+        *setup.data.text, setup.data.validation(), setup.data.train,          setup.data.val,
+        *setup.tokenizer, setup.options.context,   setup.options.eval_tokens, static_cast<uint64_t>(setup.options.seed)};
+}
+
 std::string base_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
 }  // namespace
@@ -23,6 +29,7 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       progress_(progress),
       hooks_(std::move(hooks)),
       schedule_(options_.learning_rate()),
+      task_(make_task(options_.task, texts_of(setup_))),
       train_(backend, setup_.config, setup_.shape),
       log_(setup_.files.log),
       ids_(static_cast<size_t>(train_.rows())),
@@ -89,20 +96,21 @@ TrainEnd Trainer::loop() {
 // Computes the gradients of the next step and updates the weights if asked to. Returns the loss before the update.
 double Trainer::gradients(int64_t micro_batches, bool update) {
     const int64_t B = options_.batch, T = options_.context;
+    const auto step = static_cast<uint32_t>(state_.step);
     double loss = 0, norm = 0;
+    int64_t counted = 0;
+    for (int64_t row = 0; row < micro_batches * B; ++row) counted += task_->counted(step, static_cast<uint32_t>(row));
     for (int64_t micro = 0; micro < micro_batches; ++micro) {
         for (int64_t b = 0; b < B; ++b) {
-            const int64_t start = window_start(static_cast<uint64_t>(options_.seed), static_cast<uint32_t>(state_.step),
-                                               static_cast<uint32_t>(micro * B + b), setup_.data.train, T);
             const auto part = [&](std::vector<int32_t>& of) {
                 return std::span(of).subspan(static_cast<size_t>(b * T), static_cast<size_t>(T));
             };
-            read_window(*setup_.data.text, *setup_.tokenizer, start, part(ids_), part(targets_));
+            task_->fill(step, static_cast<uint32_t>(micro * B + b), part(ids_), part(targets_));
         }
         TrainStep::MicroBatch which;
         which.seed = static_cast<uint64_t>(options_.seed);
         which.index = static_cast<uint32_t>(state_.step * options_.accumulate + micro);
-        which.counted = micro_batches * B * T;
+        which.counted = counted;
         which.first = micro == 0;
         if (update && micro == micro_batches - 1) {
             const TrainStep::Outcome all = train_.last_micro_step(ids_, targets_, which, options_.clip, next_update());
@@ -174,19 +182,19 @@ void Trainer::validate_if_due() {
 }
 
 std::optional<double> Trainer::validation_loss() {
-    const EvalWindows windows(setup_.data.val, options_.context, options_.eval_tokens);
+    const int64_t count = task_->validation_rows();
     const int64_t B = options_.batch, T = options_.context;
     double sum = 0;
     int64_t rows = 0;
-    for (int64_t first = 0; first < windows.count(); first += B) {
+    for (int64_t first = 0; first < count; first += B) {
         if (first > 0 && stopping()) return std::nullopt;
         std::fill(ids_.begin(), ids_.end(), 0);
         std::fill(targets_.begin(), targets_.end(), kIgnore);
-        for (int64_t i = first; i < std::min(first + B, windows.count()); ++i) {
+        for (int64_t i = first; i < std::min(first + B, count); ++i) {
             const auto part = [&](std::vector<int32_t>& of) {
-                return std::span(of).subspan(static_cast<size_t>((i - first) * T), static_cast<size_t>(windows.length(i)));
+                return std::span(of).subspan(static_cast<size_t>((i - first) * T), static_cast<size_t>(T));
             };
-            read_window(setup_.data.validation(), *setup_.tokenizer, windows.start(i), part(ids_), part(targets_));
+            task_->fill_validation(i, part(ids_), part(targets_));
         }
         const TrainStep::LossSum batch = train_.evaluate(ids_, targets_);
         sum += batch.sum;
@@ -194,7 +202,7 @@ std::optional<double> Trainer::validation_loss() {
         progress_.status(strprintf("step %lld/%lld  validating", static_cast<long long>(state_.step),
                                    static_cast<long long>(options_.iters)));
     }
-    return sum / static_cast<double>(rows);
+    return sum / static_cast<double>(std::max<int64_t>(rows, 1));
 }
 
 // NAME.best.gguf has its own loss: it may be from the end of a run, or from steps after the last checkpoint.
@@ -244,7 +252,7 @@ void Trainer::sample_if_due() {
 }
 
 void Trainer::sample() {
-    if (!hooks_.sample) return;
+    if (!hooks_.sample || task_->head() != std::string_view("lm")) return;  // others do not write
     progress_.clear();
     hooks_.sample(train_, *setup_.tokenizer, state_.step);
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "io/progress.h"
-#include "train/batches.h"
+#include "task/task.h"
 #include "train/prepare.h"
 #include "train/train_log.h"
 #include "train/train_step.h"
@@ -75,6 +75,7 @@ private:
     Progress& progress_;
     const TrainHooks hooks_;
     const Schedule schedule_;
+    const std::unique_ptr<Task> task_;
     TrainStep train_;
     TrainLog log_;
 

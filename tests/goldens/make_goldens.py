@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Makes the golden files of tests/golden_test.cpp: tiny models of every decoder family in PyTorch (>= 2.0, CPU), in double.
+"""Makes the golden files of tests/golden_test.cpp: tiny models of every family in PyTorch (>= 2.0, CPU), in double.
 
-    python3 tests/goldens/make_goldens.py        # writes gpt*.gguf, llama_*.gguf and qwen2_*.gguf beside itself
+    python3 tests/goldens/make_goldens.py        # writes gpt*.gguf, llama_*.gguf, qwen2_*.gguf and bert_*.gguf beside itself
 
 Each file is a GGUF model as nib and llama.cpp name things, and beside the weights it holds
     ids, targets (B,T) int32      the batch; target -1 does not count
@@ -133,6 +133,35 @@ def llama(w, ids, layers, heads, kv_heads, eps, base, scale, interleaved):
     return F.linear(norm(x, "output_norm"), w.get("output.weight", w["token_embd.weight"]))
 
 
+def bert_shapes(layers, channels, ffn, vocab, context, segments, tied):
+    norm = lambda name: {f"{name}.weight": (channels,), f"{name}.bias": (channels,)}
+    linear = lambda name, n, c: {f"{name}.weight": (n, c), f"{name}.bias": (n,)}
+    shapes = {"token_embd.weight": (vocab, channels), "position_embd.weight": (context, channels),
+              "token_types.weight": (segments, channels)} | norm("token_embd_norm")
+    for i in range(layers):
+        for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            shapes |= linear(f"blk.{i}.{name}", channels, channels)
+        shapes |= norm(f"blk.{i}.attn_output_norm") | linear(f"blk.{i}.ffn_up", ffn, channels)
+        shapes |= linear(f"blk.{i}.ffn_down", channels, ffn) | norm(f"blk.{i}.layer_output_norm")
+    shapes |= linear("mlm.dense", channels, channels) | norm("mlm.norm") | {"output.bias": (vocab,)}
+    return shapes if tied else shapes | {"output.weight": (vocab, channels)}
+
+
+def bert(w, ids, layers, heads, eps, act):
+    """The logits of the masked words' head, all tokens of the first segment."""
+    (B, T), C = ids.shape, w["token_embd.weight"].shape[1]
+    linear = lambda x, name: F.linear(x, w[name + ".weight"], w[name + ".bias"])
+    norm = lambda x, name: F.layer_norm(x, (C,), w[name + ".weight"], w[name + ".bias"], eps)
+    x = norm(w["token_embd.weight"][ids] + w["position_embd.weight"][:T] + w["token_types.weight"][0], "token_embd_norm")
+    for i in range(layers):
+        q, k, v = (linear(x, f"blk.{i}.attn_{n}").view(B, T, heads, C // heads).transpose(1, 2) for n in "qkv")
+        mixed = ((q @ k.transpose(2, 3) / math.sqrt(C // heads)).softmax(-1) @ v).transpose(1, 2).reshape(B, T, C)
+        x = norm(x + linear(mixed, f"blk.{i}.attn_output"), f"blk.{i}.attn_output_norm")
+        x = norm(x + linear(act(linear(x, f"blk.{i}.ffn_up")), f"blk.{i}.ffn_down"), f"blk.{i}.layer_output_norm")
+    x = norm(act(linear(x, "mlm.dense")), "mlm.norm")
+    return F.linear(x, w.get("output.weight", w["token_embd.weight"]), w["output.bias"])
+
+
 def make(name, w, forward, metadata, context, batch, ignored, extra={}):
     vocab = w["token_embd.weight"].shape[0]
     ids, targets = torch.randint(vocab, (batch, context)), torch.randint(vocab, (batch, context))
@@ -214,6 +243,16 @@ def make_llama(name, seed, arch, layers, heads, kv_heads, channels, ffn, vocab, 
     make(name, w, forward, metadata, context, batch, ignored, extra)
 
 
+def make_bert(name, seed, layers, heads, channels, ffn, vocab, context, batch, segments, tied, act, ignored):
+    torch.manual_seed(seed)
+    metadata = {"general.architecture": "bert", "bert.feed_forward_length": ffn, "bert.block_count": layers,
+                "bert.attention.head_count": heads, "bert.attention.layer_norm_epsilon": 1e-5}
+    if act == F.relu:
+        metadata["nib.activation"] = "relu"
+    w = random_weights(bert_shapes(layers, channels, ffn, vocab, context, segments, tied))
+    make(name, w, lambda w, ids: bert(w, ids, layers, heads, 1e-5, act), metadata, context, batch, ignored)
+
+
 if __name__ == "__main__":
     make_gpt("gpt_tied", 1, "gpt2", layers=2, heads=2, channels=16, vocab=23, context=12, batch=3, tied=True, act="gelu_tanh", ignored=0)
     make_gpt("gpt_untied", 2, "gpt2", layers=2, heads=3, channels=15, vocab=19, context=7, batch=5, tied=False, act="gelu_erf", ignored=0.2)
@@ -231,3 +270,7 @@ if __name__ == "__main__":
              windows=[0, 4, 0])
     make_gpt("gptneo", 10, "gptneo", layers=4, heads=2, channels=12, vocab=19, context=12, batch=3, tied=True, act="gelu_tanh", ignored=0.1,
              windows=[5, 0, 0, 5], scale=1.0)
+    make_bert("bert_tied", 6, layers=2, heads=4, channels=16, ffn=24, vocab=23, context=11, batch=3, segments=2, tied=True, act=F.gelu,
+              ignored=0.6)
+    make_bert("bert_untied", 7, layers=2, heads=3, channels=15, ffn=20, vocab=19, context=7, batch=4, segments=3, tied=False, act=F.relu,
+              ignored=0)

@@ -1,4 +1,4 @@
-#include "train/batches.h"
+#include "task/windows.h"
 
 #include <algorithm>
 #include <vector>

@@ -1,0 +1,152 @@
+// BERT as transformers saves it: the bare model, and with each of its heads.
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "model/families.h"
+#include "model/hf_config.h"
+
+namespace nib {
+namespace {
+
+constexpr Endings kWeightBias, kNoBias{".weight", ""}, kDecoder{".decoder.weight", ".bias"};
+constexpr Endings kGammaBeta{".gamma", ".beta"};  // of checkpoints made of TensorFlow's
+
+constexpr StoredAs kBody[] = {
+    {"token_embd",              {"embeddings.word_embeddings"},                 kNoBias    },
+    {"position_embd",           {"embeddings.position_embeddings"},             kNoBias    },
+    {"token_types",             {"embeddings.token_type_embeddings"},           kNoBias    },
+    {"token_embd_norm",         {"embeddings.LayerNorm"},                       kWeightBias},
+    {"token_embd_norm",         {"embeddings.LayerNorm"},                       kGammaBeta },
+    {"blk.#.attn_q",            {"encoder.layer.#.attention.self.query"},       kWeightBias},
+    {"blk.#.attn_k",            {"encoder.layer.#.attention.self.key"},         kWeightBias},
+    {"blk.#.attn_v",            {"encoder.layer.#.attention.self.value"},       kWeightBias},
+    {"blk.#.attn_output",       {"encoder.layer.#.attention.output.dense"},     kWeightBias},
+    {"blk.#.attn_output_norm",  {"encoder.layer.#.attention.output.LayerNorm"}, kWeightBias},
+    {"blk.#.attn_output_norm",  {"encoder.layer.#.attention.output.LayerNorm"}, kGammaBeta },
+    {"blk.#.ffn_up",            {"encoder.layer.#.intermediate.dense"},         kWeightBias},
+    {"blk.#.ffn_down",          {"encoder.layer.#.output.dense"},               kWeightBias},
+    {"blk.#.layer_output_norm", {"encoder.layer.#.output.LayerNorm"},           kWeightBias},
+    {"blk.#.layer_output_norm", {"encoder.layer.#.output.LayerNorm"},           kGammaBeta },
+    {"cls",                     {"pooler.dense"},                               kWeightBias},
+};
+// A classifier is one of texts or of tokens: the class of the model says which.
+constexpr StoredAs kHeads[] = {
+    {"mlm.dense",   {"cls.predictions.transform.dense"},     kWeightBias},
+    {"mlm.norm",    {"cls.predictions.transform.LayerNorm"}, kWeightBias},
+    {"mlm.norm",    {"cls.predictions.transform.LayerNorm"}, kGammaBeta },
+    {"output",      {"cls.predictions"},                     kDecoder   },
+    {"nsp.output",  {"cls.seq_relationship"},                kWeightBias},
+    {"cls.output",  {"classifier"},                          kWeightBias},
+    {"tag.output",  {"classifier"},                          kWeightBias},
+    {"span.output", {"qa_outputs"},                          kWeightBias},
+};
+// The bias of the masked words' head has two names and is saved under one or both.
+constexpr std::string_view kConstants[] = {"embeddings.position_ids", "embeddings.token_type_ids",
+                                           "cls.predictions.decoder.bias"};
+
+constexpr Layout kLayouts[] = {
+    {.name = "BERT",
+     .body = kBody,
+     .heads = kHeads,
+     .constants = kConstants,
+     .prefix = "bert.",
+     .act = Act::GeluErf,
+     .tied = true},
+};
+
+constexpr HfType kTypes[] = {
+    {"bert", "Bert"}
+};
+constexpr HfClass kClasses[] = {
+    {"BertModel",                     {},             true },
+    {"BertForPreTraining",            {"mlm", "nsp"}, true },
+    {"BertForMaskedLM",               {"mlm"},        false},
+    {"BertForNextSentencePrediction", {"nsp"},        true },
+    {"BertForSequenceClassification", {"class"},      true },
+    {"BertForTokenClassification",    {"tag"},        false},
+    {"BertForQuestionAnswering",      {"span"},       false},
+};
+constexpr Act kActs[] = {Act::GeluErf, Act::GeluTanh, Act::Relu, Act::Silu};
+constexpr SizeKeys kSizes[] = {
+    {&ModelConfig::layers,   {"num_hidden_layers"}      },
+    {&ModelConfig::heads,    {"num_attention_heads"}    },
+    {&ModelConfig::embd,     {"hidden_size"}            },
+    {&ModelConfig::context,  {"max_position_embeddings"}},
+    {&ModelConfig::vocab,    {"vocab_size"}             },
+    {&ModelConfig::ffn,      {"intermediate_size"}      },
+    {&ModelConfig::segments, {"type_vocab_size"}        },
+};
+
+HeadConfig* labelled_head(ModelConfig& c) {
+    for (HeadConfig& head : c.task_heads)
+        if (head.name == "class" || head.name == "tag") return &head;
+    return nullptr;
+}
+
+// The names of a head's classes: id2label. Names that transformers gives where there are none may be fewer.
+void read_labels(const JsonValue& json, HeadConfig& head) {
+    const auto map = json.find("id2label");
+    if (!map || !map->raw().is_object()) return;
+    std::vector<std::string> labels(static_cast<size_t>(head.outputs));
+    bool named = false;
+    for (const auto& [key, value] : map->raw().items()) {
+        const std::string text = map->get(key.c_str()).text();
+        size_t number = labels.size();
+        const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), number);
+        if (error != std::errc() || end != key.data() + key.size() || number >= labels.size())
+            fail("%s: there is no class `%s`: the weights have %lld", map->where().c_str(), printable(key, 40).c_str(),
+                 static_cast<long long>(head.outputs));
+        labels[number] = text;
+        named |= text != "LABEL_" + key;
+    }
+    if (!named) return;
+    const auto missing = std::find(labels.begin(), labels.end(), "");
+    if (missing != labels.end())
+        fail("%s: has %s, but the weights have %lld classes: class %lld has no name", map->where().c_str(),
+             counted(static_cast<int64_t>(map->raw().size()), "name").c_str(), static_cast<long long>(head.outputs),
+             static_cast<long long>(missing - labels.begin()));
+    head.labels = std::move(labels);
+}
+
+void read(const JsonValue& json, ModelConfig& c) {
+    require_options(json, {
+                              {"is_decoder",          false},
+                              {"add_cross_attention", false},
+    });
+    if (const auto kind = json.find("position_embedding_type"); kind && kind->text() != "absolute")
+        refuse_option(*kind, kind->text());
+    if (HeadConfig* head = labelled_head(c)) read_labels(json, *head);
+}
+
+void write(const ModelConfig& c, nlohmann::json& json) {
+    json["position_embedding_type"] = "absolute";
+    json["pad_token_id"] = 0;
+    ModelConfig copy = c;
+    const HeadConfig* head = labelled_head(copy);
+    if (head == nullptr) return;
+    nlohmann::json names = nlohmann::json::object(), numbers = nlohmann::json::object();
+    for (size_t i = 0; i < head->labels.size(); ++i) {
+        names[std::to_string(i)] = head->labels[i];
+        numbers[head->labels[i]] = i;
+    }
+    json["id2label"] = names;
+    json["label2id"] = numbers;
+}
+
+}  // namespace
+
+constinit const CheckpointFormat kBertCheckpoints = {
+    .types = kTypes,
+    .model_class = nullptr,
+    .sizes = kSizes,
+    .eps_keys = {"layer_norm_eps"},
+    .act_key = "hidden_act",
+    .acts = kActs,
+    .layouts = kLayouts,
+    .read = read,
+    .write = write,
+    .classes = kClasses,
+};
+
+}  // namespace nib

@@ -1,0 +1,18 @@
+#include "model/model.h"
+
+#include "core/error.h"
+
+namespace nib {
+
+const Head& Model::head(std::string_view name) const {
+    std::string names;
+    for (const Head& head : heads_) {
+        if (head.name == name) return head;
+        names += (names.empty() ? "" : ", ") + std::string(head.name);
+    }
+    fail("the model has no head `%s`; it has %s", printable(name, 60).c_str(), names.empty() ? "none" : names.c_str());
+}
+
+Tensor Model::features(Graph&, const Weights&, const Head&, Tensor rows) const { return rows; }
+
+}  // namespace nib

@@ -1,0 +1,33 @@
+// Logits as people read them.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <numeric>
+#include <span>
+#include <vector>
+
+namespace nib {
+
+struct Ranked {
+    size_t index;
+    double probability;
+};
+
+/// The `count` largest of the softmax of some logits, or all if there are fewer, the largest first.
+inline std::vector<Ranked> most_probable(std::span<const float> logits, size_t count) {
+    std::vector<size_t> order(logits.size());
+    std::iota(order.begin(), order.end(), size_t{0});
+    const auto middle = order.begin() + static_cast<std::ptrdiff_t>(std::min(count, order.size()));
+    std::partial_sort(order.begin(), middle, order.end(),
+                      [&](size_t a, size_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
+    double sum = 0;
+    for (const float logit : logits) sum += std::exp(static_cast<double>(logit - logits[order[0]]));
+    std::vector<Ranked> best;
+    for (auto i = order.begin(); i != middle; ++i)
+        best.push_back({*i, std::exp(static_cast<double>(logits[*i] - logits[order[0]])) / sum});
+    return best;
+}
+
+}  // namespace nib

@@ -1,0 +1,110 @@
+#include "texts.h"
+
+#include "core/error.h"
+#include "input.h"
+#include "options.h"
+#include "text/token_numbers.h"
+
+namespace nib {
+namespace {
+
+// Cuts tokens that the context has no room for, if that is allowed.
+void fit(std::vector<int32_t>& ids, size_t room, const TextOptions& options, size_t context, const std::string& where) {
+    if (ids.size() > room && !options.truncate)
+        fail("%s has %zu tokens, but the model's context has room for %zu; cut it with --truncate", where.c_str(),
+             ids.size() + context - room, context);
+    if (ids.size() > room) ids.resize(room);
+}
+
+// The tokens of a text as the model was trained with them, the one that ends a text included. What does not fit the context
+// is left out before that.
+TextTokens encode(const std::string& text, const TextOptions& options, const LoadedModel& model, const std::string& where) {
+    const Tokenizer& tokenizer = model.tokenizer();
+    TextTokens tokens;
+    try {
+        tokens.ids = tokenizer.encode(text, options.encode);
+    } catch (const Error& error) {
+        throw error.within(where);
+    }
+    const bool ends = tokenizer.specials().add_end && tokenizer.end_token() >= 0;
+    const auto context = static_cast<size_t>(model.config().context);
+    fit(tokens.ids, context - (ends ? 1 : 0), options, context, where);
+    if (ends) tokens.ids.push_back(tokenizer.end_token());
+    if (tokens.ids.empty()) fail("%s is empty", where.c_str());
+    return tokens;
+}
+
+}  // namespace
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> lines;
+    for (size_t at = 0; at < text.size();) {
+        const size_t end = std::min(text.find('\n', at), text.size());
+        std::string line = text.substr(at, end - at);
+        if (line.ends_with('\r')) line.pop_back();
+        lines.push_back(std::move(line));
+        at = end + 1;
+    }
+    return lines;
+}
+
+void add_text_options(CLI::App& app, TextOptions& o) {
+    auto* texts = app.add_option("TEXT", o.texts, "texts");
+    auto* file =
+        app.add_option("--file", o.file, "a file with a text on each line, - for standard input")->type_name("FILE");
+    auto* tokens =
+        app.add_option("--tokens", o.tokens, "a text as token numbers, as in \"1 2 3\"; for more texts give it again")
+            ->check(token_list())
+            ->type_name("IDS")
+            ->expected(1)
+            ->take_all();
+    texts->excludes(file)->excludes(tokens);
+    file->excludes(tokens);
+    app.add_flag("--truncate", o.truncate, "cut texts that are longer than the model's context (default: an error)");
+    add_special_option(app, o.encode);
+}
+
+std::vector<EncodedText> read_texts(const TextOptions& o, const LoadedModel& model) {
+    std::vector<EncodedText> all;
+    const auto context = static_cast<size_t>(model.config().context);
+    for (const std::string& numbers : o.tokens) {
+        TextTokens tokens{parse_token_numbers(numbers, model.config().vocab), {}};
+        fit(tokens.ids, context, o, context, strprintf("text %zu", all.size() + 1));
+        all.push_back({numbers, std::move(tokens)});
+    }
+    std::vector<std::string> texts = o.file.empty() ? o.texts : lines_of(read_input(o.file));
+    if (!texts.empty()) drop_mark(texts.front());
+    for (size_t i = 0; i < texts.size(); ++i) {
+        const std::string where = o.file.empty() ? strprintf("text %zu", i + 1)
+                                                 : strprintf("%s: line %zu", printable(o.file, 400).c_str(), i + 1);
+        TextTokens tokens = encode(texts[i], o, model, where);
+        all.push_back({std::move(texts[i]), std::move(tokens)});
+    }
+    if (all.empty()) (o.file.empty() ? fail_usage : fail)("there is no text; give one, or --file with one on each line");
+    return all;
+}
+
+void add_pooling_option(CLI::App& app, std::string& pooling) {
+    app.add_option("--pooling", pooling, "mean, max, cls or last (default: as the model was trained)")
+        ->check(one_of({"mean", "max", "cls", "last"}))
+        ->type_name("NAME");
+}
+
+Pooling embedding_pooling(const LoadedModel& model, const std::string& given) {
+    if (!given.empty()) return find_pooling(given);
+    if (model.config().pooling != Pooling::None) return model.config().pooling;
+    const auto whole = make_model(model.config());
+    for (const Head& head : whole->heads())
+        if (head.name == std::string_view("lm"))
+            fail("%s is of a model that writes, trained for no embeddings; choose how to make one with --pooling",
+                 printable(model.file().name(), 400).c_str());
+    return Pooling::Mean;
+}
+
+std::vector<TextTokens> tokens_of(const std::vector<EncodedText>& texts) {
+    std::vector<TextTokens> tokens;
+    for (const EncodedText& text : texts) tokens.push_back(text.tokens);
+    return tokens;
+}
+
+}  // namespace nib

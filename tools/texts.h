@@ -1,0 +1,47 @@
+// Texts that commands take whole: as arguments, as the lines of a file, or as token numbers.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "infer/encoder.h"
+#include "model/loaded_model.h"
+
+namespace nib {
+
+struct TextOptions {
+    std::vector<std::string> texts;   // arguments
+    std::string file;                 // with a text on each line; "-": standard input
+    std::vector<std::string> tokens;  // texts as token numbers
+    bool truncate = false;
+    EncodeOptions encode{.begin = true};
+};
+
+/// Declares TEXT..., --file, --tokens, --truncate and --no-special.
+void add_text_options(CLI::App& app, TextOptions& options);
+
+/// A text and its tokens.
+struct EncodedText {
+    std::string text;  // of token numbers: these
+    TextTokens tokens;
+};
+
+/// The texts that the options name. UsageError when they name none; Error for a text without tokens, and for one that is
+/// longer than the model's context unless it may be cut.
+std::vector<EncodedText> read_texts(const TextOptions& options, const LoadedModel& model);
+
+/// The lines of a text, without their ends.
+std::vector<std::string> lines_of(const std::string& text);
+
+/// Declares --pooling.
+void add_pooling_option(CLI::App& app, std::string& pooling);
+
+/// How a model makes a vector of a text: as given by name (mean, max, cls, last), as its file says, or by the mean. Error
+/// for a language model that was trained for none, and with none given.
+Pooling embedding_pooling(const LoadedModel& model, const std::string& given);
+
+/// The tokens alone.
+std::vector<TextTokens> tokens_of(const std::vector<EncodedText>& texts);
+
+}  // namespace nib
