@@ -211,8 +211,7 @@ TEST_F(ConvertGpt2, IncompleteFilesOfOtherPrograms) {
 TEST_F(ConvertGpt2, OtherModelsAreNamed) {
     for (const auto& [tensor, model] : std::map<std::string, std::string>{
              {"model.decoder.layers.0.self_attn.out_proj.weight",      "OPT"                                      },
-             {"bert.embeddings.word_embeddings.weight",                "BERT"                                     },
-             {"embeddings.word_embeddings.weight",                     "BERT"                                     },
+             {"distilbert.transformer.layer.0.attention.q_lin.weight", "DistilBERT"                               },
              {"transformer.h.0.attn.attention.q_proj.weight",          "of GPT-Neo, but config.json is of a GPT-2"},
              {"transformer.h.0.attn.q_proj.weight",                    "GPT-J"                                    },
              {"transformer.tokens_embed.weight",                       "of GPT-1, but config.json is of a GPT-2"  },

@@ -21,7 +21,7 @@ constexpr std::pair<std::string_view, const char*> kForeign[] = {
     {".self_attn.qkv_proj.",            "Phi-3 or its kin"            },
     {".self_attn.in_proj_weight",       "PyTorch's own nn.Transformer"},
     {".SelfAttention.",                 "T5"                          },
-    {"embeddings.word_embeddings.",     "a relative of BERT"          },
+    {".attention.q_lin.",               "DistilBERT"                  },
     {".attn.W_Q",                       "TransformerLens"             },
 };
 

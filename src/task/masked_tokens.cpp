@@ -23,9 +23,8 @@ std::array<uint32_t, 4> words_of(uint64_t seed, uint32_t step, uint32_t row, siz
 class MaskedTokensTask : public Task {
 public:
     explicit MaskedTokensTask(const TaskTexts& texts) : texts_(texts) {
-        const std::vector<int32_t> mask = texts.tokenizer.encode(kMaskToken);
-        if (mask.size() != 1) fail("the vocabulary has no token %s", kMaskToken);
-        mask_ = mask[0];
+        mask_ = texts.tokenizer.vocab_size() - 1;
+        if (texts.tokenizer.token(mask_).text != kMaskToken) fail("the last token of the vocabulary is not %s", kMaskToken);
         if (texts.validation_span.size() > 0)
             windows_.emplace(texts.validation_span, texts.context, texts.validation_tokens);
     }
@@ -51,11 +50,11 @@ public:
 
 private:
     void mask(uint32_t step, uint32_t row, std::span<int32_t> ids, std::span<int32_t> targets) const {
-        mask_tokens(texts_.seed, step, row, mask_, mask_, ids, targets);  // the mask is the last token
+        mask_tokens(texts_.seed, step, row, mask_, mask_, ids, targets);
     }
 
     const TaskTexts texts_;
-    int32_t mask_ = -1;
+    int32_t mask_ = -1;  // after all characters
     std::optional<EvalWindows> windows_;
 };
 

@@ -42,7 +42,7 @@ public:
 
 /// The names of tasks.
 inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm";
-/// The token that stands for a masked one in a vocabulary of characters.
+/// The last token of a vocabulary of characters stands for masked ones.
 inline constexpr const char* kMaskToken = "[MASK]";
 
 /// Error when there is no such task, or the vocabulary lacks the mask.
