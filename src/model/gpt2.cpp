@@ -90,7 +90,7 @@ void read_gpt_keys(const GgufFile& file, ModelConfig& c) {
     const auto* const found =
         std::find_if(std::begin(kActivations), std::end(kActivations), [&](const auto& act) { return name == act.first; });
     if (found == std::end(kActivations))
-        fail("activation `%s` is not supported; nib knows gelu_tanh, gelu_erf, relu and silu", printable(name).c_str());
+        file.wrong("activation `" + printable(name) + "` is not supported; nib knows gelu_tanh, gelu_erf, relu and silu");
     c.act = found->second;
     read_attention(file, c);
 }
