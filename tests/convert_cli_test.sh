@@ -302,7 +302,7 @@ for type in llama gptj; do
     check "an option gets past the file of a $type" grep -qi "warning: config.json is not used: .*$type" "$err"
 done
 edited "activation \`silu\` is not supported; nib knows gelu_new" 's/gelu_new/silu/'
-edited "layer_norm_epsilon is number where nib expects a number from 0 to 1" 's/1e-05/7/'
+edited "layer_norm_epsilon is 7; nib expects a number from 0 to 1" 's/1e-05/7/'
 edited "n_layer is 3, but the weights say 2" 's/"n_layer": 2/"n_layer": 3/'
 edited "vocab_size is 1000, but the weights say" 's/"vocab_size": [0-9]*/"vocab_size": 1000/'
 edited "n_head is -2; nib expects a size from 0" 's/"n_head": 2/"n_head": -2/'
@@ -314,7 +314,7 @@ edited "not valid JSON" 's/}//'
 for key in add_cross_attention is_encoder_decoder; do
     edited "$key: the value true is not supported" "s/{/{\"$key\": true,/"
 done
-edited "scale_attn_weights is number" 's/"scale_attn_weights": true/"scale_attn_weights": 1/'
+edited "scale_attn_weights is 1; nib expects true or false" 's/"scale_attn_weights": true/"scale_attn_weights": 1/'
 edited "quantization_config: such a model is not supported" 's/{/{"quantization_config": {"bits": 4},/'
 edited "tensor \`lm_head.weight\` is missing, and tie_word_embeddings is false" 's/"tie_word_embeddings": true/"tie_word_embeddings": false/'
 

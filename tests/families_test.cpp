@@ -221,7 +221,13 @@ TEST_F(Families, KeysOfLlama) {
     EXPECT_MENTIONS(error("rope.scaling.type", std::string("yarn")), "`yarn` is not supported; nib knows none, linear and");
     EXPECT_MENTIONS(error("rope.dimension_count", uint32_t{0}), "0 rotary dimensions make no sense for heads of 4 numbers");
     EXPECT_MENTIONS(error("rope.dimension_count", uint32_t{6}), "6 rotary dimensions make no sense");
-    EXPECT_MENTIONS(error("rope.freq_base", -1.0f), "base above 0");
+    for (const float base : {-1.0f, 0.0f, 1e-40f, INFINITY, NAN})  // of tiny ones angles are infinite
+        EXPECT_MENTIONS(error("rope.freq_base", base), "make no sense");
+    EXPECT_MENTIONS(error("rope.scaling.factor", 1e-40f), "make no sense");
+    EXPECT_EQ(with_key("attention.sliding_window", static_cast<uint32_t>(config.context)).rope, config.rope);
+    EXPECT_MENTIONS(error("attention.sliding_window", uint32_t{3}), "attention within 3 tokens of a context of ");
+    const std::string twice = error("attention.head_count_kv", 2.0f);
+    EXPECT_EQ(twice.find("keys.gguf"), twice.rfind("keys.gguf")) << twice;
     EXPECT_MENTIONS(error("expert_count", uint32_t{8}), "a mixture of experts is not supported");
     EXPECT_MENTIONS(error("attention.value_length", uint32_t{8}), "heads of keys and of values have different sizes");
 

@@ -4,8 +4,10 @@
 
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <numeric>
+#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -102,6 +104,44 @@ TEST(Graph, GradientsOfAWholeModel) {
         expect_gradients(tiny_llama(true, true), dropout);
         expect_gradients(tiny_llama(false), dropout);
     }
+}
+
+TEST(Graph, FrozenWeightsGetNoGradientAndChangeNoOther) {
+    constexpr int64_t B = 3, T = 8, R = B * T;
+    const std::function<bool(const std::string&)> choices[] = {
+        [](const std::string& name) { return name.ends_with(".bias"); },
+        [](const std::string& name) { return !name.ends_with(".bias"); },
+        [](const std::string& name) { return name.starts_with("blk.1.") || name.starts_with("output"); },
+        [](const std::string& name) { return name.find("attn") == name.npos; },
+        [](const std::string& name) { return name == "token_embd.weight"; },
+    };
+    for (const ModelConfig& config : {tiny_config(), tiny_config(false), tiny_llama(true, true)})
+        for (const auto& trained : choices) {
+            CpuBackend backend(ref::table, 2);
+            GptCase model(backend, config);
+            randomize(model, 1);
+            const auto train = [&] {
+                const LossGraph graph(model, Mode::Train, B, T);
+                const Plan plan = compile(graph.graph, backend);
+                graph.set(plan, random_tokens(R, config.vocab, 2), random_tokens(R, config.vocab, 3));
+                plan.run(training_step(R));
+            };
+            train();
+            std::vector<std::vector<float>> expected;
+            for (size_t i = 0; i < model.specs.size(); ++i) {
+                expected.push_back(model.gradient(i));
+                const std::vector<float> untouched(model.count(i), -5.0f);
+                backend.upload({model.gradients, model.offsets[i] * 4}, std::as_bytes(std::span(untouched)));
+            }
+            std::vector<Weight> weights = model.weights.all();
+            for (Weight& weight : weights) weight.trained = trained(weight.name);
+            model.weights = Weights(weights);
+            train();
+            for (size_t i = 0; i < model.specs.size(); ++i) {
+                if (!weights[i].trained) expected[i].assign(model.count(i), -5.0f);
+                EXPECT_TRUE(same_bits(model.gradient(i), expected[i])) << config.arch << " " << model.specs[i].name;
+            }
+        }
 }
 
 TEST(Graph, SameBitsForAnyNumberOfThreads) {

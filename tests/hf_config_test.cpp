@@ -37,13 +37,13 @@ TEST(HfConfig, IsReadStrictly) {
     EXPECT_EQ(error(R"({"model": {"model_type": "gpt-nano", "n_layer": null, "n_head": null, "n_embd": null}})"), "");
     EXPECT_EQ(error(R"({"model_type": "gpt-mini", "n_head": null})"), "");
     EXPECT_MENTIONS(error(R"({"model": {"model_type": "gpt-giant"}})"), "no number of heads");
-    EXPECT_MENTIONS(error(R"({"model": {"model_type": 7}})"), "model.model_type is number");
-    EXPECT_MENTIONS(error(R"({"model": {"n_head": 1.5}})"), "model.n_head is number where nib expects a size");
+    EXPECT_MENTIONS(error(R"({"model": {"model_type": 7}})"), "model.model_type is 7; nib expects text");
+    EXPECT_MENTIONS(error(R"({"model": {"n_head": 1.5}})"), "model.n_head is 1.5; nib expects a size");
     EXPECT_MENTIONS(error("[]"), "where nib expects an object");
     EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "add_cross_attention": true})"), "add_cross_attention: the value true");
     EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "pruned_heads": {"1": [0]}})"), "pruned_heads");
     EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "auto_map": {"AutoModel": "x.Y"}})"), "auto_map");
-    EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "n_layer": 1e3})"), "n_layer is number where nib expects a size");
+    EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "n_layer": 1e3})"), "n_layer is 1000.0; nib expects a size");
     EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "n_embd": 99999999999})"), "n_embd is 99999999999");
     EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "layer_norm_epsilon": 1})"), "layer_norm_epsilon");
     EXPECT_MENTIONS(error(R"({"model_type": "gpt2", "n_layer": 0})"), "n_layer is 0; nib expects a size of 1 or more");
@@ -135,13 +135,13 @@ TEST(HfConfig, LlamaPositions) {
                       "` is not supported; nib knows default, linear and llama3");
     EXPECT_MENTIONS(error(R"("rope_scaling": {"type": "linear"})"), "rope_scaling has no \"factor\"");
     EXPECT_MENTIONS(error(R"("rope_scaling": {"type": "linear", "factor": -1})"),
-                    "factor is number where nib expects a number");
+                    "factor is -1; nib expects a number above 0");
     EXPECT_MENTIONS(error(R"("rope_scaling": {"type": "linear", "factor": "2"})"), "rope_scaling.factor is string");
     EXPECT_MENTIONS(error(R"("rope_scaling": [1])"), "rope_scaling is array where nib expects an object");
     EXPECT_MENTIONS(error(R"("rope_parameters": {"full_attention": {"rope_type": "default"}})"),
                     "full_attention: positions by the kind of layer is not supported");
-    EXPECT_MENTIONS(error(R"("rope_theta": 0)"), "rope_theta is number where nib expects a number above 0");
-    EXPECT_MENTIONS(error(R"("rope_theta": 1e300)"), "rope_theta is number");
+    EXPECT_MENTIONS(error(R"("rope_theta": 0)"), "rope_theta is 0; nib expects a number above 0");
+    EXPECT_MENTIONS(error(R"("rope_theta": 1e300)"), "rope_theta is 1e+300");
     EXPECT_MENTIONS(error(R"("partial_rotary_factor": 0.5)"), "turning a part of each head is not supported");
 }
 
@@ -173,7 +173,8 @@ TEST(HfConfig, Gpt2Scores) {
     EXPECT_EQ(attention(R"(, "scale_attn_weights": true, "scale_attn_by_inverse_layer_idx": false)"), AttentionConfig{});
     EXPECT_EQ(attention(R"(, "scale_attn_weights": false)").scale, 1);
     EXPECT_TRUE(attention(R"(, "scale_attn_by_inverse_layer_idx": true)").divide_by_layer);
-    EXPECT_MENTIONS(error_of([&] { attention(R"(, "scale_attn_weights": 1)"); }), "scale_attn_weights is number");
+    EXPECT_MENTIONS(error_of([&] { attention(R"(, "scale_attn_weights": 1)"); }),
+                    "scale_attn_weights is 1; nib expects true or false");
 }
 
 TEST(HfConfig, Gpt1CallsGeluNewGelu) {
@@ -209,9 +210,9 @@ TEST(HfConfig, GptNeoLayers) {
     EXPECT_MENTIONS(error(R"(, "attention_types": [["global", 2]])"), "attention_types[0][0] is string");
     EXPECT_MENTIONS(error(R"(, "attention_types": [[["sparse"], 2]])"), "attention of the type `sparse` is not supported");
     EXPECT_MENTIONS(error(R"(, "attention_types": [[["global"]]])"), "attention_types[0] is array where nib expects types");
-    EXPECT_MENTIONS(error(R"(, "attention_layers": [1, 2])"), "attention_layers[0] is number");
-    EXPECT_MENTIONS(error(R"(, "window_size": 0)"), "window_size is number where nib expects a size of 1 or more");
-    EXPECT_MENTIONS(error(R"(, "window_size": 1.5)"), "window_size is number");
+    EXPECT_MENTIONS(error(R"(, "attention_layers": [1, 2])"), "attention_layers[0] is 1; nib expects text");
+    EXPECT_MENTIONS(error(R"(, "window_size": 0)"), "window_size is 0; nib expects a size of 1 or more");
+    EXPECT_MENTIONS(error(R"(, "window_size": 1.5)"), "window_size is 1.5; nib expects a size");
 }
 
 TEST(HfConfig, IsWrittenAsItIsRead) {

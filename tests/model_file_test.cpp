@@ -1,11 +1,14 @@
 // A model from its file, and what is wrong with damaged ones.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "core/error.h"
 #include "infer/engine.h"
+#include "model/convert.h"
+#include "model/export.h"
 #include "model/loaded_model.h"
 #include "test_errors.h"
 #include "test_files.h"
@@ -92,6 +95,33 @@ TEST_F(ModelFileTest, SaysWhatIsWrong) {
     has(error_of([](GgufWriter& w) { w.set("gpt2.block_count", int32_t{-1}); }), "`gpt2.block_count` is -1");
     has(error_of([](GgufWriter& w) { w.set("tokenizer.ggml.tokens", std::vector<std::string>{"a", "b"}); }), "2 tokens");
     has(error_of([](GgufWriter& w) { w.set("tokenizer.ggml.tokens", uint32_t{1}); }), "tokenizer.ggml.tokens");
+}
+
+// A tensor that the model would leave out makes other numbers than the file means: a layer too many, another bias.
+TEST_F(ModelFileTest, TensorsThatBelongToNothingAreRefused) {
+    static constexpr float kZeros[4] = {};
+    for (const char* name : {"blk.2.ffn_up.bias", "output.bias", "blk.0.attn_q_norm.weight", "rope_freqs.weight"}) {
+        const std::string message =
+            error_of([&](GgufWriter& w) { w.add(name, DType::F32, {4}, std::as_bytes(std::span(kZeros))); });
+        EXPECT_MENTIONS(message, std::string("tensor `") + name + "` belongs to no parameter of a GPT-2 of 2 layers");
+    }
+}
+
+TEST_F(ModelFileTest, DamagedModelsAreNeitherQuantizedNorExported) {
+    const std::string output = (folder_ / "output").string();
+    const auto refused = [&](const std::string& input, const std::string& why) {
+        ConvertRequest quantize;
+        quantize.input = input, quantize.output = output, quantize.type = DType::F16;
+        EXPECT_MENTIONS(test::error_of([&] { quantize_file(quantize, {}); }), why);
+        ExportRequest to_folder;
+        to_folder.input = input, to_folder.output = output;
+        EXPECT_MENTIONS(test::error_of([&] { export_model(to_folder, {}); }), why);
+        EXPECT_FALSE(std::filesystem::exists(output));
+    };
+    refused(file([](GgufWriter&) {}, "blk.1.ffn_up.bias"), "tensor `blk.1.ffn_up.bias` is missing");
+    refused(file([](GgufWriter& w) { w.set("gpt2.context_length", uint32_t{41}); }), "position_embd.weight` has shape");
+    refused(file([](GgufWriter& w) { w.set("gpt2.block_count", uint32_t{1}); }),
+            "belongs to no parameter of a GPT-2 of 1 layer");
 }
 
 }  // namespace

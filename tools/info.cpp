@@ -162,15 +162,22 @@ Json describe_tokenizer(const GgufFile& file) {
     };
 }
 
-// Names some of the tensors that the model needs and the file lacks; empty if there are none.
-std::string missing_tensors(const GgufFile& file) {
+// Names some of the tensors that the model needs and the file lacks, or one that does not fit; empty if all is well.
+std::string tensor_problem(const GgufFile& file) {
     const ModelConfig config = read_config(file);
     constexpr int kNamed = 4;
     std::string names;
     int missing = 0;
     for (const ParameterSpec& spec : model_parameters(config))
         if (file.find(spec.name) == nullptr && ++missing <= kNamed) names += (missing > 1 ? ", `" : "`") + spec.name + "`";
-    if (missing == 0) return "";
+    if (missing == 0) {
+        try {
+            check_tensors(config, file);
+        } catch (const Error& error) {
+            return error.what();
+        }
+        return "";
+    }
     return strprintf("%d tensor%s missing: ", missing, missing == 1 ? " is" : "s are") + names +
            (missing > kNamed ? ", ..." : "");
 }
@@ -196,8 +203,8 @@ Json describe_file(const GgufFile& file) {
     describe_weights(file, json);
     if (known) section("tokenizer", [&] { return describe_tokenizer(file); });
     if (json.contains("model")) {
-        const std::string missing = missing_tensors(file);
-        if (!missing.empty()) json["problems"].push_back(missing);
+        const std::string problem = tensor_problem(file);
+        if (!problem.empty()) json["problems"].push_back(problem);
         const Json rows = json["model"]["vocabulary"], tokens = json.value("/tokenizer/size"_json_pointer, rows);
         if (tokens != rows)
             json["problems"].push_back("the tokenizer has " + tokens.dump() + " tokens, but the embedding " + rows.dump() +

@@ -17,7 +17,7 @@ void embed_gradient(Graph& g, const Node& n) {
 void norm_gradient(Graph& g, const Node& n) {
     using N = operand::Norm;
     const Tensor dy = g.gradient(n[N::y]).tensor, x = n[N::x], mean = n[N::mean], rstd = n[N::rstd];
-    if (g.wants_gradient(n[N::gain])) {
+    if (g.wants_gradient(n[N::gain]) || g.wants_gradient(n[N::bias])) {
         const auto dgain = g.gradient(n[N::gain]), dbias = g.gradient_if_wanted(n[N::bias]);
         g.add(Op::NormBackwardWeight, n.p, {dy, x, mean, rstd}, {dgain.tensor, dbias.tensor});
         g.accumulate({dgain, dbias});
@@ -32,7 +32,7 @@ void norm_gradient(Graph& g, const Node& n) {
 void linear_gradient(Graph& g, const Node& n) {
     using L = operand::Linear;
     const Tensor dy = g.gradient(n[L::y]).tensor, x = n[L::x], w = n[L::w], residual = n[L::residual];
-    const bool wants_weight = g.wants_gradient(w);
+    const bool wants_weight = g.wants_gradient(w) || g.wants_gradient(n[L::b]);
     Tensor dpre = dy;
     if ((wants_weight || g.wants_gradient(x)) && (n.p.act != Act::None || n.p.dropout != 0 || residual)) {
         // With a residual, dy becomes the residual's gradient, which later nodes add to, so dpre needs memory of its own.

@@ -170,7 +170,7 @@ Tensor Graph::weight(const Weight& w) {
     if (trained && w.type != DType::F32)
         fail("weight `%s` is %s; only f32 is trained", w.name.c_str(), dtype_info(w.type)->name);
     const Tensor t = fixed(w.name, w.shape, w.type, w.value);
-    weight_gradients_[static_cast<size_t>(t.id)] = w.gradient;
+    weight_gradients_[static_cast<size_t>(t.id)] = trained ? w.gradient : Location{};
     wants_gradient_[static_cast<size_t>(t.id)] = trained;
     return t;
 }

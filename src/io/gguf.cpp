@@ -95,9 +95,11 @@ const GgufTensor* GgufFile::find(std::string_view name) const {
     return index < tensors_.size() ? &tensors_[index] : nullptr;
 }
 
+void GgufFile::wrong(const std::string& problem) const { fail("%s: %s", printable(name_).c_str(), problem.c_str()); }
+
 const GgufTensor& GgufFile::tensor(std::string_view name) const {
     const GgufTensor* found = find(name);
-    if (found == nullptr) fail("%s: tensor `%s` is missing", printable(name_).c_str(), printable(name).c_str());
+    if (found == nullptr) wrong("tensor `" + printable(name) + "` is missing");
     return *found;
 }
 
@@ -108,13 +110,12 @@ const GgufValue* GgufFile::value(std::string_view key) const {
 
 const GgufValue& GgufFile::require(std::string_view key) const {
     const GgufValue* found = value(key);
-    if (found == nullptr) fail("%s: key `%s` is missing", printable(name_).c_str(), printable(key).c_str());
+    if (found == nullptr) wrong("key `" + printable(key) + "` is missing");
     return *found;
 }
 
 void GgufFile::wrong_type(std::string_view key, const std::string& expected) const {
-    fail("%s: key `%s` has type %s, expected %s", printable(name_).c_str(), printable(key).c_str(),
-         gguf_type_name(require(key)).c_str(), expected.c_str());
+    wrong("key `" + printable(key) + "` has type " + gguf_type_name(require(key)) + ", expected " + expected);
 }
 
 int64_t GgufFile::signed_integer(std::string_view key, int64_t low, int64_t high) const {

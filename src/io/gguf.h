@@ -85,6 +85,9 @@ public:
     const GgufTensor* find(std::string_view name) const;
     const GgufTensor& tensor(std::string_view name) const;
 
+    /// Error about what is in the file: "NAME: PROBLEM".
+    [[noreturn]] void wrong(const std::string& problem) const;
+
     /// Releases the memory of a tensor that has been used; it is read from the file again if needed.
     void release(const GgufTensor& tensor) const {
         if (mapping_) mapping_->release(tensor.data);

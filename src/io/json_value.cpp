@@ -94,6 +94,7 @@ bool JsonValue::truth_or(const char* key, bool fallback) const {
 }
 
 void JsonValue::wrong(const char* expected) const {
+    if (value_->is_number()) fail("%s is %s; nib expects %s", where_.c_str(), value_->dump().c_str(), expected);
     fail("%s is %s where nib expects %s", where_.c_str(), value_->type_name(), expected);
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/checkpoint_format.h"
@@ -33,6 +34,8 @@ struct Architecture {
     const CheckpointFormat* checkpoints;     // null: no other program saves such models
     bool may_be_local = false;               // whether layers may attend within a window
     std::span<const HeadTensor> heads = {};  // those of ModelConfig::task_heads
+    /// Tensors of the file that are no parameters: `read` looks at them.
+    std::span<const std::string_view> other_tensors = {};
 };
 
 std::span<const Architecture* const> architectures();

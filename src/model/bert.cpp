@@ -150,14 +150,18 @@ void read_keys(const GgufFile& file, ModelConfig& c) {
     c.eps = file.get<float>("bert.attention.layer_norm_epsilon");
     c.act = read_activation(file, Act::GeluErf);
     if (file.get_or<bool>("bert.attention.causal", false))
-        fail("key `bert.attention.causal` is true: a decoder is not supported");
+        file.wrong("key `bert.attention.causal` is true: a decoder is not supported");
     c.segments = file.tensor("token_types.weight").shape[0];
     c.pooler = file.find("cls.weight") != nullptr;
     for (HeadConfig& head : c.task_heads) {
         if (head.name == "class") read_labels(file, kClassLabels, head);
         if (head.name == "tag") read_labels(file, kTagLabels, head);
     }
-    check_heads(c);
+    try {
+        check_heads(c);
+    } catch (const Error& error) {
+        file.wrong(error.what());
+    }
 }
 
 void write_keys(GgufWriter& file, const ModelConfig& c) {

@@ -54,6 +54,9 @@ constexpr std::pair<const char*, Pooling> kPoolings[] = {
 // Larger than any model that exists, small enough that products of two sizes and the layer count cannot overflow.
 constexpr int64_t kMaxSize = int64_t{1} << 24, kMaxLayers = int64_t{1} << 12;
 
+// Of the base and the factor of rotary positions: frequencies divide by both, and every angle must be a finite float.
+constexpr float kLeastRope = 1e-6f;
+
 // llama.cpp's keys, after the architecture's name, and one that it has not.
 constexpr const char* kWindow = ".attention.sliding_window";
 constexpr const char* kPattern = ".attention.sliding_window_pattern";  // whether each layer is local
@@ -73,14 +76,20 @@ void check_attention(const ModelConfig& c) {
 }
 
 Pooling read_pooling(const GgufFile& file, const std::string& key) {
-    if (file.value(kPoolingKey) != nullptr) return find_pooling(file.get<std::string>(kPoolingKey));
+    if (file.value(kPoolingKey) != nullptr) {
+        const auto name = file.get<std::string>(kPoolingKey);
+        for (const auto& [known, pooling] : kPoolings)
+            if (name == known) return pooling;
+        file.wrong("key `" + std::string(kPoolingKey) + "` is `" + printable(name, 60) +
+                   "`, a pooling that nib does not know");
+    }
     switch (const auto type = file.get_or<uint32_t>(key, kNone)) {
         case kNone:
         case kRank: return Pooling::None;
         case kMean: return Pooling::Mean;
         case kCls: return Pooling::Cls;
         case kLast: return Pooling::Last;
-        default: fail("key `%s` is %u, a pooling that nib does not know", key.c_str(), type);
+        default: file.wrong(strprintf("key `%s` is %u, a pooling that nib does not know", key.c_str(), type));
     }
 }
 
@@ -108,7 +117,7 @@ Act read_activation(const GgufFile& file, Act usual) {
         if (name == known) return act;
         names += (names.empty() ? "" : ", ") + std::string(known);
     }
-    fail("activation `%s` is not supported; nib knows %s", printable(name).c_str(), names.c_str());
+    file.wrong("activation `" + printable(name) + "` is not supported; nib knows " + names);
 }
 
 void write_activation(GgufWriter& file, Act act, Act usual) {
@@ -183,8 +192,9 @@ void check_config(const ModelConfig& c) {
                    static_cast<long long>(c.rope.dimensions), static_cast<long long>(c.head_dim()));
     const RopeConfig& rope = c.rope;
     const bool llama3 = rope.scaling == RopeConfig::Scaling::Llama3;
-    if (!(rope.base > 0 && std::isfinite(rope.base)) || !(rope.factor > 0 && std::isfinite(rope.factor)) ||
-        (llama3 && !(rope.original_context > 0 && rope.low_frequency < rope.high_frequency)))
+    const auto usable = [](float x) { return x >= kLeastRope && std::isfinite(x); };
+    if (!usable(rope.base) || !usable(rope.factor) ||
+        (llama3 && !(rope.original_context > 0 && rope.low_frequency > 0 && rope.low_frequency < rope.high_frequency)))
         fail_usage("rotary positions of base %g and factor %g, from %g to %g turns, make no sense",
                    static_cast<double>(rope.base), static_cast<double>(rope.factor),
                    static_cast<double>(rope.low_frequency), static_cast<double>(rope.high_frequency));
@@ -206,17 +216,15 @@ ModelConfig read_config(const GgufFile& file) {
     ModelConfig c;
     c.arch = file.get<std::string>("general.architecture");
     if (c.arch == "nib-state")
-        fail("%s: is what a training resumes from, not a model; the model has the same name without `.state`",
-             printable(file.name()).c_str());
+        file.wrong("is what a training resumes from, not a model; the model has the same name without `.state`");
     const Architecture* const architecture = find_architecture(c.arch);
     if (architecture == nullptr)
-        fail("%s: architecture `%s` is not supported; nib runs %s", file.name().c_str(), printable(c.arch).c_str(),
-             architecture_names().c_str());
+        file.wrong("architecture `" + printable(c.arch) + "` is not supported; nib runs " + architecture_names());
     const auto size = [&](const char* key) {
         const auto value = file.get<int64_t>(c.arch + "." + key);
         if (value < 1)  // 0 would mean what is usual
-            fail("%s: key `%s.%s` is %lld; it must be 1 or more", printable(file.name()).c_str(), c.arch.c_str(), key,
-                 static_cast<long long>(value));
+            file.wrong(
+                strprintf("key `%s.%s` is %lld; it must be 1 or more", c.arch.c_str(), key, static_cast<long long>(value)));
         return value;
     };
     architecture->defaults(c);
@@ -229,14 +237,15 @@ ModelConfig read_config(const GgufFile& file) {
     c.tied = file.find("output.weight") == nullptr;
     for (const HeadTensor& head : architecture->heads)
         if (const GgufTensor* tensor = file.find(head.tensor)) c.task_heads.push_back({head.name, tensor->shape[0], {}});
+    c.pooling = read_pooling(file, c.arch + ".pooling_type");
+    c.normalize = file.get_or<bool>(kNormalizeKey, c.pooling != Pooling::None);
+    architecture->read(file, c);
+    if (!(c.eps >= 0 && c.eps < 1))
+        file.wrong(strprintf("an epsilon of %g for norms makes no sense", static_cast<double>(c.eps)));
     try {
-        c.pooling = read_pooling(file, c.arch + ".pooling_type");
-        c.normalize = file.get_or<bool>(kNormalizeKey, c.pooling != Pooling::None);
-        architecture->read(file, c);
-        if (!(c.eps >= 0 && c.eps < 1)) fail("an epsilon of %g for norms makes no sense", static_cast<double>(c.eps));
         check_config(c);
     } catch (const Error& error) {
-        fail("%s: %s", file.name().c_str(), error.what());
+        file.wrong(error.what());
     }
     return c;
 }

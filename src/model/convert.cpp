@@ -12,6 +12,7 @@
 #include "io/gguf.h"
 #include "model/architecture.h"
 #include "model/encode.h"
+#include "model/loaded_model.h"
 #include "quant/quantize.h"
 #include "text/token_numbers.h"
 #include "text/tokenizer_files.h"
@@ -136,7 +137,7 @@ ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports&
     const GgufFile file = GgufFile::open(request.input);
     refuse_same_file(request.output, request.input);
     refuse_existing_output(request.output, request.overwrite);
-    read_config(file);
+    check_tensors(read_config(file), file);
     if (!request.type) fail("%s: to which type?", printable(request.input).c_str());
     const DType type = *request.type;
 

@@ -15,6 +15,7 @@
 #include "model/encode.h"
 #include "model/hf_config.h"
 #include "model/layouts.h"
+#include "model/loaded_model.h"
 #include "model/sentence_transformers.h"
 #include "quant/quantize.h"
 #include "text/tokenizer_export.h"
@@ -130,17 +131,14 @@ const char* torch_name(DType type) { return type == DType::F16 ? "float16" : typ
 
 std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const ModelConfig& config, std::optional<DType> type) {
     const Layout& layout = hf_format(config).layouts[0];
+    check_tensors(config, file);
     std::vector<ExportedTensor> tensors;
     const auto model = make_model(config);
     for (const ParameterSpec& spec : model->parameters()) {
         const GgufTensor& from = file.tensor(spec.name);
-        const std::vector<int64_t> expected(spec.shape.dims.begin(), spec.shape.dims.begin() + spec.shape.rank);
-        if (from.shape != expected)
-            fail("%s: tensor `%s` has another shape than the model's sizes ask for, %s", printable(file.name()).c_str(),
-                 spec.name.c_str(), spec.shape.text().c_str());
         if (!quant::can_unpack(from.type))
-            fail("%s: tensor `%s` has type %s, which weights cannot have", printable(file.name()).c_str(),
-                 spec.name.c_str(), dtype_info(from.type)->name);
+            file.wrong("tensor `" + spec.name + "` has type " + dtype_info(from.type)->name +
+                       ", which weights cannot have");
         ExportedTensor to{&from, hf_name(layout, spec.name, !model->heads().empty()), from.shape, Order::Same,
                           type.value_or(from.type)};
         to.order = rows_of(layout, spec.name)[0].order;
@@ -200,8 +198,8 @@ std::unique_ptr<Tokenizer> find_tokenizer(const GgufFile& file, const ModelConfi
     }
     std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(file);
     if (tokenizer->vocab_size() > config.vocab)
-        fail("%s: the tokenizer has %d tokens, but the embedding has only %lld rows", printable(file.name()).c_str(),
-             tokenizer->vocab_size(), static_cast<long long>(config.vocab));
+        file.wrong(strprintf("the tokenizer has %d tokens, but the embedding has only %lld rows", tokenizer->vocab_size(),
+                             static_cast<long long>(config.vocab)));
     begin = tokenizer->begin_token();
     end = tokenizer->end_token();
     return tokenizer;

@@ -97,13 +97,16 @@ void complete(ModelConfig& c) {
 }
 
 constexpr const char* kFactors = "rope_freqs.weight";  // by which llama.cpp divides the frequencies of the pairs
+constexpr std::string_view kOtherTensors[] = {kFactors};
 
 // llama.cpp has Llama 3's scaling as a tensor of factors; what they were made of is in keys of nib's own, if nib made them.
 void read_factors(const GgufFile& file, RopeConfig& rope) {
     const GgufTensor& tensor = file.tensor(kFactors);
     if (tensor.type != DType::F32 || tensor.shape != std::vector<int64_t>{rope.dimensions / 2})
-        fail("tensor `%s` should be %lld numbers of type f32", kFactors, static_cast<long long>(rope.dimensions / 2));
-    if (rope.scaling != RopeConfig::Scaling::None) fail("positions are scaled twice: by a key and by `%s`", kFactors);
+        file.wrong(strprintf("tensor `%s` should be %lld numbers of type f32", kFactors,
+                             static_cast<long long>(rope.dimensions / 2)));
+    if (rope.scaling != RopeConfig::Scaling::None)
+        file.wrong(strprintf("positions are scaled twice: by a key and by `%s`", kFactors));
     if (file.get_or<std::string>("nib.rope.scaling.type", "") == "llama3") {
         rope.scaling = RopeConfig::Scaling::Llama3;
         rope.factor = file.get<float>("nib.rope.scaling.factor");
@@ -114,7 +117,8 @@ void read_factors(const GgufFile& file, RopeConfig& rope) {
     }
     std::vector<float> factors(static_cast<size_t>(rope.dimensions / 2));
     std::memcpy(factors.data(), tensor.data.data(), tensor.data.size());
-    if (!set_llama3_factors(rope, factors)) fail("tensor `%s` scales positions in a way that nib does not know", kFactors);
+    if (!set_llama3_factors(rope, factors))
+        file.wrong(strprintf("tensor `%s` scales positions in a way that nib does not know", kFactors));
 }
 
 void read_rope(const GgufFile& file, const std::string& prefix, ModelConfig& c) {
@@ -123,16 +127,15 @@ void read_rope(const GgufFile& file, const std::string& prefix, ModelConfig& c) 
     rope.base = file.get_or<float>(prefix + "rope.freq_base", 10000.0f);
     const auto scaling = file.get_or<std::string>(prefix + "rope.scaling.type", "linear");
     if (scaling != "none" && scaling != "linear")
-        fail("scaling of rotary positions `%s` is not supported; nib knows none, linear and Llama 3's",
-             printable(scaling).c_str());
+        file.wrong("scaling of rotary positions `" + printable(scaling) +
+                   "` is not supported; nib knows none, linear and Llama 3's");
     const auto old = file.get_or<float>(prefix + "rope.scale_linear", 1.0f);
     rope.factor = scaling == "none" ? 1 : file.get_or<float>(prefix + "rope.scaling.factor", old);
     if (rope.factor == 0) rope.factor = 1;
     if (rope.factor != 1) rope.scaling = RopeConfig::Scaling::Linear;
-    if (!(rope.base > 0)) fail("rotary positions need a base above 0");
     if (rope.dimensions < 2 || rope.dimensions > c.head_dim())
-        fail("%lld rotary dimensions make no sense for heads of %lld numbers", static_cast<long long>(rope.dimensions),
-             static_cast<long long>(c.head_dim()));
+        file.wrong(strprintf("%lld rotary dimensions make no sense for heads of %lld numbers",
+                             static_cast<long long>(rope.dimensions), static_cast<long long>(c.head_dim())));
     if (file.find(kFactors) != nullptr) read_factors(file, rope);
 }
 
@@ -142,8 +145,12 @@ void read_keys(const GgufFile& file, ModelConfig& c) {
     c.kv_heads = file.get_or<int64_t>(prefix + "attention.head_count_kv", c.heads);
     c.head_size = file.get_or<int64_t>(prefix + "attention.key_length", 0);
     if (file.get_or<int64_t>(prefix + "attention.value_length", c.head_size) != c.head_size)
-        fail("heads of keys and of values have different sizes, which nib does not compute");
-    if (file.get_or<int64_t>(prefix + "expert_count", 0) > 0) fail("a mixture of experts is not supported");
+        file.wrong("heads of keys and of values have different sizes, which nib does not compute");
+    if (file.get_or<int64_t>(prefix + "expert_count", 0) > 0) file.wrong("a mixture of experts is not supported");
+    const auto window = file.get_or<int64_t>(prefix + "attention.sliding_window", 0);
+    if (window > 0 && window < c.context)
+        file.wrong(strprintf("attention within %lld tokens of a context of %lld is not supported",
+                             static_cast<long long>(window), static_cast<long long>(c.context)));
     const auto has = [&](const char* bias) { return file.find(bias) != nullptr; };
     c.qkv_bias = has("blk.0.attn_q.bias");
     c.output_bias = has("blk.0.attn_output.bias");
@@ -190,6 +197,7 @@ constinit const Architecture kLlama = {
     .write = write_keys,
     .beyond_llama_cpp = nullptr,
     .checkpoints = &kLlamaCheckpoints,
+    .other_tensors = kOtherTensors,
 };
 
 constinit const Architecture kQwen2 = {
@@ -202,6 +210,7 @@ constinit const Architecture kQwen2 = {
     .write = write_keys,
     .beyond_llama_cpp = nullptr,
     .checkpoints = &kQwen2Checkpoints,
+    .other_tensors = kOtherTensors,
 };
 
 }  // namespace nib

@@ -1,6 +1,8 @@
 #include "model/loaded_model.h"
 
 #include <algorithm>
+#include <unordered_set>
+#include <vector>
 
 #include "core/error.h"
 #include "quant/quantize.h"
@@ -20,19 +22,33 @@ std::unique_ptr<Tokenizer> tokenizer_of(const GgufFile& file, const ModelConfig&
 
 }  // namespace
 
+void check_tensors(const ModelConfig& config, const GgufFile& file) {
+    const Architecture& family = architecture_of(config);
+    const std::vector<ParameterSpec> specs = model_parameters(config);
+    std::unordered_set<std::string_view> known(family.other_tensors.begin(), family.other_tensors.end());
+    for (const ParameterSpec& spec : specs) {
+        known.insert(spec.name);
+        Shape shape;
+        for (const int64_t d : file.tensor(spec.name).shape) shape.dims[static_cast<size_t>(shape.rank++)] = d;
+        if (shape != spec.shape)
+            file.wrong("tensor `" + spec.name + "` has shape " + shape.text() + ", but the model's sizes ask for " +
+                       spec.shape.text());
+    }
+    for (const GgufTensor& tensor : file.tensors())
+        if (!known.contains(tensor.name))
+            file.wrong("tensor `" + printable(tensor.name) + "` belongs to no parameter of a " + family.title + " of " +
+                       counted(config.layers, "layer"));
+}
+
 Weights weights_in(const ModelConfig& config, const GgufFile& file, int buffer) {
+    check_tensors(config, file);
     return place_weights(config, [&](const ParameterSpec& spec) {
         const GgufTensor& tensor = file.tensor(spec.name);
-        Shape shape;
-        for (const int64_t d : tensor.shape) shape.dims[static_cast<size_t>(shape.rank++)] = d;
-        if (shape != spec.shape)
-            fail("%s: tensor `%s` has shape %s, but the model's sizes ask for %s", file.name().c_str(), spec.name.c_str(),
-                 shape.text().c_str(), spec.shape.text().c_str());
         const bool matrix = spec.shape.rank == 2;
         if (matrix ? !quant::can_unpack(tensor.type) : tensor.type != DType::F32)
-            fail("%s: tensor `%s` is stored as %s; nib runs %s", file.name().c_str(), spec.name.c_str(),
-                 dtype_info(tensor.type)->name,
-                 matrix ? "f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1 and q2_k to q6_k" : "norms and biases of f32 only");
+            file.wrong("tensor `" + spec.name + "` is stored as " + dtype_info(tensor.type)->name + "; nib runs " +
+                       (matrix ? "f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1 and q2_k to q6_k"
+                               : "norms and biases of f32 only"));
         const auto offset = static_cast<size_t>(tensor.data.data() - file.bytes().data());
         return Weight{
             spec.name, spec.shape, tensor.type, {buffer,           offset},
@@ -59,8 +75,10 @@ LoadedModel::LoadedModel(const std::string& path, Backend& backend)
       buffer_(map_weights(backend, file_)),
       weights_(weights_in(config_, file_, buffer_)) {
     if (tokenizer_->vocab_size() != config_.vocab)
-        fail("%s: the tokenizer has %d tokens, but the embedding `token_embd.weight` has %lld rows; the file is damaged",
-             file_.name().c_str(), tokenizer_->vocab_size(), static_cast<long long>(config_.vocab));
+        file_.wrong(
+            strprintf("the tokenizer has %d tokens, but the embedding `token_embd.weight` has %lld rows; the file "
+                      "is damaged",
+                      tokenizer_->vocab_size(), static_cast<long long>(config_.vocab)));
 }
 
 }  // namespace nib

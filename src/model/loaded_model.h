@@ -16,8 +16,12 @@ namespace nib {
 /// The file's bytes as a buffer of the backend. Error when one of its tensors is too large for that.
 int map_weights(Backend& backend, const GgufFile& file);
 
-/// Weights in place in a mapped file whose bytes are buffer `buffer`. Error when a tensor is missing or has another shape
-/// than the configuration says.
+/// Error, naming the file and a tensor, unless the file holds every parameter of the configuration in its shape, and
+/// nothing that such a model does not use: it would give other numbers than the file's author meant.
+void check_tensors(const ModelConfig& config, const GgufFile& file);
+
+/// Weights in place in a mapped file whose bytes are buffer `buffer`. Error as from check_tensors(), and for a type that
+/// nib does not run.
 Weights weights_in(const ModelConfig& config, const GgufFile& file, int buffer);
 
 /// The parts of a GGUF file with its weights on a backend, which must outlive it. On the CPU the weights are used where
