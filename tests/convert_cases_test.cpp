@@ -92,7 +92,7 @@ INSTANTIATE_TEST_SUITE_P(
              {},
              {{36, 1.9848f}, {56, 1.8871f}, {42, 1.6274f}},
              "differs from the embedding"},
-        Case{"inverse_layer_scale", "inverse-layer-scale", {}, {}, "scale_attn_by_inverse_layer_idx: the value true"},
+        Case{"inverse_layer_scale", "inverse-layer-scale", {}, {{29, 1.5429f}, {37, 1.4705f}, {12, 1.3694f}}},
         Case{"mingpt_2020",
              "mingpt-2020-names/model.pt",
              4,

@@ -31,7 +31,7 @@ TEST(HfConfig, IsReadStrictly) {
     EXPECT_EQ(error(R"({"model_type": "gpt2", "reorder_and_upcast_attn": true, "pruned_heads": {}})"), "");
     EXPECT_MENTIONS(error(R"({"model_type": "gptj"})"),
                     "architecture `gptj` is not supported; nib converts openai-gpt, gpt2, gpt_neo, llama, mistral, qwen2");
-    EXPECT_MENTIONS(error(R"({"architectures": ["BertModel"]})"), "architecture `BertModel`");
+    EXPECT_MENTIONS(error(R"({"architectures": ["RobertaModel"]})"), "architecture `RobertaModel`");
     EXPECT_MENTIONS(error("{}"), "names no model_type and no number of heads");
     EXPECT_EQ(error(R"({"n_head": 2})"), "");
     EXPECT_EQ(error(R"({"model": {"model_type": "gpt-nano", "n_layer": null, "n_head": null, "n_embd": null}})"), "");
