@@ -9,7 +9,7 @@
 #include "core/plan.h"
 #include "cpu/backend.h"
 #include "model/architecture.h"
-#include "model/token_inputs.h"
+#include "model/source_inputs.h"
 #include "op_cases.h"
 
 namespace nib::test {
@@ -116,22 +116,29 @@ inline Step training_step(int64_t rows) {
 /// The logits (B,T,V) of a graph without a cache, as a plan that has not run.
 struct LogitsGraph {
     TokenInputs inputs;
+    SourceInputs source;
     Tensor logits;
     Plan plan;
     int64_t T;
 
-    LogitsGraph(Backend& backend, const ModelConfig& config, const Weights& weights, int64_t batch, int64_t time)
+    /// `source_time`: of models with an encoder.
+    LogitsGraph(Backend& backend, const ModelConfig& config, const Weights& weights, int64_t batch, int64_t time,
+                int64_t source_time = 0)
         : T(time) {
         Graph graph(Mode::Infer);
         inputs = TokenInputs(graph, config, batch, time);
+        source = SourceInputs(graph, config, batch, source_time, time);
         const auto model = make_model(config);
-        logits = graph.output(graph.linear(model->hidden(graph, inputs.inputs(weights)), weights[model->head()]));
+        ModelInputs in = inputs.inputs(weights);
+        source.add_to(in);
+        logits = graph.output(graph.linear(model->hidden(graph, in), weights[model->head()]));
         plan = compile(std::move(graph), backend);
     }
-    std::vector<float> run(std::span<const int32_t> ids) {
+    std::vector<float> run(std::span<const int32_t> ids, const SourceBatch& sources = {}) {
         std::vector<int32_t> where(ids.size());
         for (size_t r = 0; r < where.size(); ++r) where[r] = static_cast<int32_t>(r % static_cast<size_t>(T));
         inputs.set(plan, ids, where);
+        source.set(plan, sources);
         plan.run({});
         std::vector<float> values(plan.tensors[static_cast<size_t>(logits.id)].bytes() / 4);
         plan.get(logits, std::span(values));
@@ -143,24 +150,31 @@ struct LogitsGraph {
 struct LossGraph {
     Graph graph;
     mutable TokenInputs inputs;
+    mutable SourceInputs source;
     Tensor targets;
     Graph::LogProbs scores;
     int64_t B, T;
 
-    LossGraph(const GptCase& gpt_case, Mode mode, int64_t batch, int64_t time, float dropout = 0, bool recompute = false)
+    LossGraph(const GptCase& gpt_case, Mode mode, int64_t batch, int64_t time, float dropout = 0, bool recompute = false,
+              int64_t source_time = 0)
         : graph(mode), B(batch), T(time) {
         inputs = TokenInputs(graph, gpt_case.config, B, T);
         targets = graph.input("targets", {B, T}, DType::I32);
         const auto model = make_model(gpt_case.config);
-        const Tensor x = model->hidden(graph, inputs.inputs(gpt_case.weights, dropout));
+        source = SourceInputs(graph, gpt_case.config, batch, source_time, time);
+        ModelInputs in = inputs.inputs(gpt_case.weights, dropout);
+        source.add_to(in);
+        const Tensor x = model->hidden(graph, in);
         scores = graph.cross_entropy(x, gpt_case.weights[model->head()], targets);
         graph.output(scores.logp);
         if (mode == Mode::Train) graph.record_backward(recompute);
     }
-    void set(const Plan& plan, std::span<const int32_t> tokens, std::span<const int32_t> goals) const {
+    void set(const Plan& plan, std::span<const int32_t> tokens, std::span<const int32_t> goals,
+             const SourceBatch& sources = {}) const {
         std::vector<int32_t> where(static_cast<size_t>(B * T));
         for (size_t r = 0; r < where.size(); ++r) where[r] = static_cast<int32_t>(r % static_cast<size_t>(T));
         inputs.set(plan, tokens, where);
+        source.set(plan, sources);
         plan.set(targets, goals);
     }
     /// Cross-entropy of each row in nats.

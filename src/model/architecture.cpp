@@ -6,7 +6,7 @@
 namespace nib {
 namespace {
 
-constexpr const Architecture* kArchitectures[] = {&kGpt1, &kGpt2, &kGpt3, &kGptNeo, &kLlama, &kQwen2};
+constexpr const Architecture* kArchitectures[] = {&kGpt1, &kGpt2, &kGpt3, &kGptNeo, &kLlama, &kQwen2, &kTransformer};
 
 }  // namespace
 

@@ -126,9 +126,10 @@ std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const ModelConfig
             fail("%s: tensor `%s` has type %s, which weights cannot have", printable(file.name()).c_str(),
                  spec.name.c_str(), dtype_info(from.type)->name);
         ExportedTensor to{&from, hf_name(layout, spec.name), from.shape, Order::Same, type.value_or(from.type)};
-        to.order = rows_of(layout, spec.name)[0].order;
+        to.order = first_row_of(layout, spec.name).order;
         if (!is_plain(to.type)) to.type = DType::F32;
         if (to.order == Order::Conv1d) std::reverse(to.shape.begin(), to.shape.end());
+        if (to.order == Order::OneRow) to.shape.insert(to.shape.begin(), 1);
         tensors.push_back(std::move(to));
     }
     return tensors;

@@ -49,7 +49,11 @@ public:
     /// NAME.weight and, with a bias, NAME.bias.
     LinearParameters linear(const std::string& name, int64_t rows, int64_t columns, float std, bool bias) {
         const Parameter w = matrix(name, rows, columns, std);
-        return {w, bias ? vector(name + ".bias", rows, ParameterSpec::Init::Zero) : Parameter{}};
+        return {w, bias ? this->bias(name, rows) : Parameter{}};
+    }
+    /// NAME.bias
+    Parameter bias(const std::string& name, int64_t size) {
+        return vector(name + ".bias", size, ParameterSpec::Init::Zero);
     }
     NormParameters layer_norm(const std::string& name, int64_t channels, float eps) {
         const Parameter gain = vector(name + ".weight", channels, ParameterSpec::Init::One);

@@ -16,6 +16,7 @@ TokenInputs::TokenInputs(Graph& g, const ModelConfig& config, int64_t batch, int
       context_(config.context),
       ids_(g.input("ids", {batch, time}, DType::I32, rows)),
       positions_(g.input("positions", {batch, time}, DType::I32, rows)) {
+    if (config.has_encoder()) sinusoids_ = Sinusoids(g, config, batch, time, rows);
     if (rope_.width() == 0) return;
     rotation_ = g.input("rotation", {batch, time, rope_.width()}, DType::F32, rows);
     known_.assign(static_cast<size_t>(batch * time), -1);
@@ -28,7 +29,9 @@ ModelInputs TokenInputs::inputs(const Weights& weights, float dropout, const Cac
             .positions = positions_,
             .rotation = rotation_,
             .dropout = dropout,
-            .cache = cache};
+            .cache = cache,
+            .sinusoids = sinusoids_.table(),
+            .sinusoid_rows = sinusoids_.rows()};
 }
 
 void TokenInputs::set(const Plan& plan, std::span<const int32_t> ids, std::span<const int32_t> positions) {
@@ -38,6 +41,7 @@ void TokenInputs::set(const Plan& plan, std::span<const int32_t> ids, std::span<
             fail("position %d is not within the model's context of %lld", position, static_cast<long long>(context_));
     plan.set(ids_, ids);
     plan.set(positions_, positions);
+    sinusoids_.set(plan, positions);
     if (!rotation_) return;
     const auto width = static_cast<size_t>(rope_.width());
     for (size_t r = 0; r < known_.size(); ++r) {

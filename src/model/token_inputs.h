@@ -8,6 +8,7 @@
 #include "core/plan.h"
 #include "model/model.h"
 #include "model/rope.h"
+#include "model/sinusoids.h"
 
 namespace nib {
 
@@ -20,6 +21,12 @@ public:
     /// B sequences of T tokens, of which `rows` are in use.
     TokenInputs(Graph& g, const ModelConfig& config, int64_t batch, int64_t time, RowCount rows = -1);
 
+    /// The same, of tokens that the encoder reads.
+    static TokenInputs of_source(Graph& g, ModelConfig config, int64_t batch, int64_t time, RowCount rows = -1) {
+        config.vocab = config.source_tokens();
+        return TokenInputs(g, config, batch, time, rows);
+    }
+
     /// To hand to Model::hidden.
     ModelInputs inputs(const Weights& weights, float dropout = 0, const CacheInputs* cache = nullptr) const;
     Tensor ids() const { return ids_; }
@@ -30,6 +37,7 @@ public:
 private:
     Rope rope_;
     int64_t vocab_ = 0, context_ = 0;
+    Sinusoids sinusoids_;
     Tensor ids_, positions_, rotation_;  // (B,T), (B,T), (B,T,rope_.width()) or none
     std::vector<int32_t> known_;         // the positions that angles_ are of
     std::vector<float> angles_;

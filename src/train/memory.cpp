@@ -16,7 +16,7 @@ int copies(const TrainShape& shape) { return 2 + optimizer_moments(shape.optimiz
 // Far below what is really needed, in floating point so that no size overflows it.
 double least_bytes(const ModelConfig& c, const TrainShape& shape) {
     const auto real = [](int64_t n) { return static_cast<double>(n); };
-    const double C = real(c.embd), F = c.ffn > 0 ? real(c.ffn) : 4 * C, L = real(c.layers),
+    const double C = real(c.embd), F = c.ffn > 0 ? real(c.ffn) : 4 * C, L = real(c.layers) + real(c.encoder_layers),
                  R = real(shape.batch) * real(shape.time);
     const double matrices = L * (2 * C * C + 2 * C * real(c.kv()) * real(c.heads > 0 ? c.head_dim() : 0) + 2 * C * F) +
                             (real(c.vocab) * (c.tied ? 1 : 2) + real(c.context)) * C;
@@ -75,7 +75,10 @@ Graph::LogProbs record_training(Graph& g, const ModelConfig& config, const Weigh
     const auto model = make_model(config);
     in.tokens = TokenInputs(g, config, shape.batch, shape.time);
     in.targets = g.input("targets", {shape.batch, shape.time}, DType::I32);
-    const Tensor hidden = model->hidden(g, in.tokens.inputs(weights, shape.dropout));
+    in.source = SourceInputs(g, config, shape.batch, shape.time, shape.time);
+    ModelInputs inputs = in.tokens.inputs(weights, shape.dropout);
+    in.source.add_to(inputs);
+    const Tensor hidden = model->hidden(g, inputs);
     const Graph::LogProbs scores = g.cross_entropy(hidden, weights[model->head()], in.targets);
     g.output(scores.logp);
     if (g.mode() == Mode::Train) g.record_backward(shape.recompute);

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "model/architecture.h"
-#include "model/token_inputs.h"
+#include "model/source_inputs.h"
 
 namespace nib {
 
@@ -19,7 +19,7 @@ int optimizer_moments(Optimizer optimizer);
 /// What the plans of a training run are compiled for.
 struct TrainShape {
     int64_t batch = 0;  // B, sequences in a micro-batch
-    int64_t time = 0;   // T
+    int64_t time = 0;   // T; sources, of models with an encoder, are no longer
     float dropout = 0;
     Optimizer optimizer = Optimizer::AdamW;
     bool recompute = false;          // each block's forward pass runs again in the backward pass: Graph::record_backward
@@ -48,6 +48,7 @@ Graph training_graph(Mode mode, const TrainShape& shape);
 /// Graph inputs of training and evaluation.
 struct TrainInputs {
     TokenInputs tokens;
+    SourceInputs source;
     Tensor targets;  // (B,T) int32
 };
 

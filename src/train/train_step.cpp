@@ -152,7 +152,7 @@ void TrainStep::begin_micro_step(std::span<const int32_t> ids, std::span<const i
     step_.index = micro.index;
     step_.accumulate = micro.first ? 0 : 1;
     step_.loss_scale = static_cast<float>(1.0 / static_cast<double>(std::max<int64_t>(counted_, 1)));
-    set_inputs(train_, ids, targets);
+    set_inputs(train_, ids, targets, micro.source);
 }
 
 double TrainStep::micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro) {
@@ -170,15 +170,18 @@ TrainStep::Outcome TrainStep::last_micro_step(std::span<const int32_t> ids, std:
     return {mean_loss(), norm()};
 }
 
-TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets) {
-    set_inputs(evaluate_, ids, targets);
+TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets,
+                                       const SourceBatch& source) {
+    set_inputs(evaluate_, ids, targets, source);
     evaluate_.plan.run({});
     return {loss_sum(evaluate_), count_targets(targets)};
 }
 
-void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, std::span<const int32_t> targets) const {
+void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, std::span<const int32_t> targets,
+                           const SourceBatch& source) const {
     check_tokens(targets, config_.vocab, true);
     what.inputs.tokens.set(what.plan, ids, positions_);
+    what.inputs.source.set(what.plan, source);
     what.plan.set(what.inputs.targets, targets);
 }
 
