@@ -27,6 +27,7 @@ struct Architecture {
     const char* (*beyond_llama_cpp)(const ModelConfig& config);
     const CheckpointFormat* checkpoints;  // null: no other program saves such models
     bool may_be_local = false;            // whether layers may attend within a window
+    bool has_encoder = false;             // which reads a source, beside the decoder
 };
 
 std::span<const Architecture* const> architectures();

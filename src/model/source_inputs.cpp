@@ -16,10 +16,11 @@ SourceInputs::SourceInputs(Graph& g, const ModelConfig& config, int64_t batch, i
 
 void SourceInputs::add_to(ModelInputs& inputs) {
     if (batch_ == 0) return;
-    inputs_.emplace(tokens_.inputs(inputs.weights, inputs.dropout));
-    inputs_->spans = own_spans_;
-    inputs_->trace = inputs.trace;
-    inputs.source = &*inputs_;
+    ModelInputs encoder = tokens_.inputs(inputs.weights, inputs.dropout);
+    encoder.spans = own_spans_;
+    encoder.trace = inputs.trace;
+    inputs_ = std::make_unique<const ModelInputs>(encoder);
+    inputs.source = inputs_.get();
     inputs.source_spans = spans_;
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -32,8 +32,8 @@ public:
 private:
     int64_t batch_ = 0, source_time_ = 0, time_ = 0;  // B, S, T
     TokenInputs tokens_;
-    Tensor own_spans_, spans_;           // (B,S,2), (B,T,2)
-    std::optional<ModelInputs> inputs_;  // of the encoder
+    Tensor own_spans_, spans_;                   // (B,S,2), (B,T,2)
+    std::unique_ptr<const ModelInputs> inputs_;  // of the encoder
 };
 
 }  // namespace nib

@@ -229,6 +229,7 @@ constinit const Architecture kTransformer = {
     .write = write,
     .beyond_llama_cpp = beyond_llama_cpp,
     .checkpoints = &kTransformerCheckpoints,
+    .has_encoder = true,
 };
 
 }  // namespace nib

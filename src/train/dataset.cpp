@@ -34,6 +34,14 @@ Dataset open_dataset(const std::vector<std::string>& inputs, const std::string& 
     return data;
 }
 
+void find_pairs(Dataset& data, const CharTokenizer& tokenizer, int64_t context) {
+    data.train_pairs = std::make_unique<Pairs>(*data.text, tokenizer, data.train, context);
+    data.val_pairs = std::make_unique<Pairs>(data.validation(), tokenizer, data.val, context);
+    if (data.train_pairs->count() == 0 || (data.val.size() > 0 && data.val_pairs->count() == 0))
+        fail("the text is too short: of its pairs %lld train and %lld validate",
+             static_cast<long long>(data.train_pairs->count()), static_cast<long long>(data.val_pairs->count()));
+}
+
 TextIdentity identify(const Corpus& corpus, const CharTokenizer& tokenizer) {
     constexpr int64_t kPiece = 4096, kPieces = 256;
     Hash64 hash;

@@ -17,9 +17,10 @@ namespace nib {
 struct TrainOptions {
     std::string arch = "gpt2";
     int64_t layers = 4, heads = 4, embd = 128, context = 64;
-    int64_t kv_heads = 0, ffn = 0;  // 0: as is usual for the architecture
-    std::string attention;          // full or alternate; empty: as is usual for the architecture
-    int64_t window = 0;             // of alternate; 0: as is usual
+    int64_t kv_heads = 0, ffn = 0, encoder_layers = 0;  // 0: as is usual for the architecture
+    bool norm_first = false;
+    std::string attention;  // full or alternate; empty: as is usual for the architecture
+    int64_t window = 0;     // of alternate; 0: as is usual
     bool untied = false;
 
     int64_t iters = 3500, batch = 16, accumulate = 1;

@@ -87,6 +87,22 @@ TrainShape shape_of(const TrainOptions& o) {
     return {o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o), o.recompute};
 }
 
+// The shortest text that each part needs, less one: pairs are lines, which may be of any length.
+int64_t window_of(const TrainOptions& o) {
+    const Architecture* const architecture = find_architecture(o.arch);
+    return architecture != nullptr && architecture->has_encoder ? 1 : o.context;
+}
+
+void prepare_pairs(TrainSetup& setup) {
+    CharTokenizer& tokenizer = *setup.tokenizer;
+    for (const char32_t code : {kPairTab, kPairEnd})
+        if (tokenizer.id_of(code) < 0)
+            fail("the text has no lines of a source, a tab and a target, as a model with an encoder needs them");
+    tokenizer.set_end_token("\n");
+    setup.config.encoder_decoder.start = tokenizer.id_of(kPairTab);
+    find_pairs(setup.data, tokenizer, setup.options.context);
+}
+
 void prepare_new(TrainSetup& setup, const TrainRequest& request) {
     TrainOptions& o = setup.options;
     if (!request.overwrite) refuse_existing(setup.files);
@@ -94,9 +110,10 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request) {
     resolve_defaults(o, request.given);
     check_sizes(o.config(1), shape_of(o), memory_limit());  // before the text: it may be too short for an absurd context
     check_options(o);
-    setup.data = open_dataset(request.inputs, request.validation, o.val_fraction, o.context);
+    setup.data = open_dataset(request.inputs, request.validation, o.val_fraction, window_of(o));
     setup.tokenizer = std::make_unique<CharTokenizer>(CharTokenizer::from_code_points(setup.data.characters()));
     setup.config = o.config(setup.tokenizer->vocab_size());
+    if (setup.config.has_encoder()) prepare_pairs(setup);
     setup.state.text = identify(*setup.data.text, *setup.tokenizer);
     if (setup.data.other) setup.state.val_text = identify(*setup.data.other, *setup.tokenizer);
 }
@@ -107,7 +124,7 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request) {
     Checkpoint& checkpoint = *setup.checkpoint;
     setup.options = merge_options(checkpoint.options, request.options, request.given, setup.files.state);
     check_options(setup.options);
-    setup.data = open_dataset(request.inputs, request.validation, setup.options.val_fraction, setup.options.context);
+    setup.data = open_dataset(request.inputs, request.validation, setup.options.val_fraction, window_of(setup.options));
     setup.tokenizer = std::move(checkpoint.tokenizer);
     setup.config = checkpoint.config;
     setup.state = checkpoint.state;
@@ -120,6 +137,7 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request) {
     if (setup.data.other)
         check_same_text("validation text", setup.state.val_text, identify(*setup.data.other, *setup.tokenizer),
                         setup.files);
+    if (setup.config.has_encoder()) find_pairs(setup.data, *setup.tokenizer, setup.options.context);
 }
 
 }  // namespace

@@ -27,6 +27,10 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       log_(setup_.files.log),
       ids_(static_cast<size_t>(train_.rows())),
       targets_(ids_.size()) {
+    if (setup_.config.has_encoder()) {
+        source_.resize(ids_.size());
+        source_lengths_.assign(static_cast<size_t>(options_.batch), 1);
+    }
     if (setup_.checkpoint) {
         restore(*setup_.checkpoint, train_);
         setup_.checkpoint.reset();
@@ -86,24 +90,49 @@ TrainEnd Trainer::loop() {
     }
 }
 
+std::span<int32_t> Trainer::part(std::vector<int32_t>& of, int64_t b) const {
+    const auto T = static_cast<size_t>(options_.context);
+    return std::span(of).subspan(static_cast<size_t>(b) * T, T);
+}
+
+void Trainer::read_pair(const Pairs& pairs, int64_t i, int64_t b) {
+    pairs.read(i, {part(source_, b), part(ids_, b), part(targets_, b), source_lengths_[static_cast<size_t>(b)]});
+}
+
+// What row `row` of the next step trains on: the pair, or where its window begins.
+int64_t Trainer::drawn(int64_t row) const {
+    const Dataset& data = setup_.data;
+    const Span all = data.train_pairs ? Span{0, data.train_pairs->count() + 1} : data.train;
+    return window_start(static_cast<uint64_t>(options_.seed), static_cast<uint32_t>(state_.step),
+                        static_cast<uint32_t>(row), all, data.train_pairs ? 1 : options_.context);
+}
+
+// How many tokens so many rows of the next step predict.
+int64_t Trainer::predicted(int64_t rows) const {
+    if (!setup_.data.train_pairs) return rows * options_.context;
+    int64_t count = 0;
+    for (int64_t row = 0; row < rows; ++row) count += setup_.data.train_pairs->targets(drawn(row));
+    return count;
+}
+
 // Fills the gradients of the next step, also updates the weights if asked to, and returns the loss before.
 double Trainer::gradients(int64_t micro_batches, bool update) {
-    const int64_t B = options_.batch, T = options_.context;
+    const int64_t B = options_.batch;
     double loss = 0, norm = 0;
     for (int64_t micro = 0; micro < micro_batches; ++micro) {
         for (int64_t b = 0; b < B; ++b) {
-            const int64_t start = window_start(static_cast<uint64_t>(options_.seed), static_cast<uint32_t>(state_.step),
-                                               static_cast<uint32_t>(micro * B + b), setup_.data.train, T);
-            const auto part = [&](std::vector<int32_t>& of) {
-                return std::span(of).subspan(static_cast<size_t>(b * T), static_cast<size_t>(T));
-            };
-            read_window(*setup_.data.text, *setup_.tokenizer, start, part(ids_), part(targets_));
+            const int64_t which = drawn(micro * B + b);
+            if (setup_.data.train_pairs)
+                read_pair(*setup_.data.train_pairs, which, b);
+            else
+                read_window(*setup_.data.text, *setup_.tokenizer, which, part(ids_, b), part(targets_, b));
         }
         TrainStep::MicroBatch which;
         which.seed = static_cast<uint64_t>(options_.seed);
         which.index = static_cast<uint32_t>(state_.step * options_.accumulate + micro);
-        which.counted = micro_batches * B * T;
+        which.counted = predicted(micro_batches * B);
         which.first = micro == 0;
+        which.source = source();
         if (update && micro == micro_batches - 1) {
             const TrainStep::Outcome all = train_.last_micro_step(ids_, targets_, which, options_.clip, next_update());
             loss += all.loss;
@@ -173,22 +202,40 @@ void Trainer::validate_if_due() {
     draw_curve();
 }
 
+// Of a validation: windows, or evenly spaced pairs.
+int64_t Trainer::validation_rows() const {
+    const int64_t tokens = options_.eval_tokens;
+    if (!setup_.data.train_pairs) return EvalWindows(setup_.data.val, options_.context, tokens).count();
+    const int64_t pairs = setup_.data.val_pairs->count();
+    return tokens == 0 ? pairs : std::clamp<int64_t>(tokens / options_.context, 1, pairs);
+}
+
+// Reads a batch of them, from row `first` on.
+void Trainer::read_validation(int64_t first) {
+    std::fill(ids_.begin(), ids_.end(), 0);
+    std::fill(targets_.begin(), targets_.end(), kIgnore);
+    const int64_t count = validation_rows();
+    for (int64_t b = 0; b < std::min(options_.batch, count - first); ++b) {
+        if (setup_.data.train_pairs) {
+            const auto share = static_cast<double>(first + b) / static_cast<double>(count);
+            const int64_t pairs = setup_.data.val_pairs->count();
+            read_pair(*setup_.data.val_pairs, static_cast<int64_t>(share * static_cast<double>(pairs)), b);
+            continue;
+        }
+        const EvalWindows windows(setup_.data.val, options_.context, options_.eval_tokens);
+        const auto length = static_cast<size_t>(windows.length(first + b));
+        read_window(setup_.data.validation(), *setup_.tokenizer, windows.start(first + b), part(ids_, b).first(length),
+                    part(targets_, b).first(length));
+    }
+}
+
 std::optional<double> Trainer::validation_loss() {
-    const EvalWindows windows(setup_.data.val, options_.context, options_.eval_tokens);
-    const int64_t B = options_.batch, T = options_.context;
     double sum = 0;
     int64_t rows = 0;
-    for (int64_t first = 0; first < windows.count(); first += B) {
+    for (int64_t first = 0; first < validation_rows(); first += options_.batch) {
         if (first > 0 && stopping()) return std::nullopt;
-        std::fill(ids_.begin(), ids_.end(), 0);
-        std::fill(targets_.begin(), targets_.end(), kIgnore);
-        for (int64_t i = first; i < std::min(first + B, windows.count()); ++i) {
-            const auto part = [&](std::vector<int32_t>& of) {
-                return std::span(of).subspan(static_cast<size_t>((i - first) * T), static_cast<size_t>(windows.length(i)));
-            };
-            read_window(setup_.data.validation(), *setup_.tokenizer, windows.start(i), part(ids_), part(targets_));
-        }
-        const TrainStep::LossSum batch = train_.evaluate(ids_, targets_);
+        read_validation(first);
+        const TrainStep::LossSum batch = train_.evaluate(ids_, targets_, source());
         sum += batch.sum;
         rows += batch.rows;
         progress_.status(strprintf("step %lld/%lld  validating", static_cast<long long>(state_.step),
@@ -264,8 +311,12 @@ void Trainer::introduce() const {
                   "parameters",
                   counted(c.layers, "layer").c_str(), counted(c.heads, "head").c_str(), counted(c.embd, "channel").c_str(),
                   integer(c.context), integer(c.vocab), static_cast<double>(parameter_count(c)) / 1e6));
-    progress_.line(strprintf("text   %lld characters train, %lld validate", integer(setup_.data.train.size()),
-                             integer(setup_.data.val.size())));
+    if (const auto& pairs = setup_.data.train_pairs)
+        progress_.line(strprintf("text   %s train, %lld validate", counted(pairs->count(), "pair").c_str(),
+                                 integer(setup_.data.val_pairs->count())));
+    else
+        progress_.line(strprintf("text   %lld characters train, %lld validate", integer(setup_.data.train.size()),
+                                 integer(setup_.data.val.size())));
     progress_.line(strprintf("run    %s, about %s of memory%s", train_.backend().name().c_str(),
                              human_bytes(setup_.memory.total()).c_str(),
                              saved_ >= 0 ? strprintf("; goes on after step %lld", integer(saved_)).c_str() : ""));

@@ -60,6 +60,13 @@ private:
     bool note_best(double val_loss, bool regular);
     void publish_best();
     double gradients(int64_t micro_batches, bool update);
+    int64_t drawn(int64_t row) const;
+    int64_t predicted(int64_t rows) const;
+    void read_pair(const Pairs& pairs, int64_t i, int64_t b);
+    std::span<int32_t> part(std::vector<int32_t>& of, int64_t b) const;
+    SourceBatch source() const { return {source_, source_lengths_}; }
+    void read_validation(int64_t first);
+    int64_t validation_rows() const;
     void check_finite(const char* what, double value) const;
     TrainStep::Update next_update() const;
     void report(double loss, Clock::duration time);
@@ -78,13 +85,14 @@ private:
     TrainStep train_;
     TrainLog log_;
 
-    std::optional<LogLine> line_;            // of the last step, until its validation is known
-    std::optional<double> val_loss_;         // the last one
-    std::optional<double> best_loss_;        // in NAME.best.gguf
-    std::unique_ptr<AtomicFile> best_file_;  // the same before the first checkpoint, complete but not published
-    int64_t validated_ = -1;                 // step at which that was done last
-    int64_t saved_ = -1;                     // step of the pair on the disk
-    std::vector<int32_t> ids_, targets_;     // (B*T)
+    std::optional<LogLine> line_;                   // of the last step, until its validation is known
+    std::optional<double> val_loss_;                // the last one
+    std::optional<double> best_loss_;               // in NAME.best.gguf
+    std::unique_ptr<AtomicFile> best_file_;         // the same before the first checkpoint, complete but not published
+    int64_t validated_ = -1;                        // step at which that was done last
+    int64_t saved_ = -1;                            // step of the pair on the disk
+    std::vector<int32_t> ids_, targets_;            // (B*T)
+    std::vector<int32_t> source_, source_lengths_;  // (B*T), (B), of models with an encoder
 
     Clock::time_point begin_;
     int64_t first_step_ = 0;  // of this run
