@@ -31,18 +31,19 @@ struct Command {
 };
 
 constexpr Command kCommands[] = {
-    {"train",    "train a character model on a text",                    train_command   },
-    {"run",      "let a model write",                                    run_command     },
-    {"eval",     "measure how well a model predicts a text",             eval_command    },
-    {"info",     "show what is in a model file",                         info_command    },
-    {"logits",   "write a model's logits for some tokens to a file",     logits_command  },
-    {"convert",  "make a model file of a Hugging Face or PyTorch model", convert_command },
-    {"quantize", "store a model file's weights as another type",         quantize_command},
-    {"export",   "write a model as a folder for Hugging Face",           export_command  },
-    {"tokenize", "show the tokens of a text, or the text of tokens",     tokenize_command},
-    {"bench",    "measure this machine's limits and how near nib comes", bench_command   },
-    {"selftest", "check this machine's kernels against the reference",   selftest_command},
-    {"devices",  "list what this machine can compute on",                devices_command },
+    {"train",     "train a character model on a text",                    train_command    },
+    {"run",       "let a model write",                                    run_command      },
+    {"translate", "let a model with an encoder translate",                translate_command},
+    {"eval",      "measure how well a model predicts a text",             eval_command     },
+    {"info",      "show what is in a model file",                         info_command     },
+    {"logits",    "write a model's logits for some tokens to a file",     logits_command   },
+    {"convert",   "make a model file of a Hugging Face or PyTorch model", convert_command  },
+    {"quantize",  "store a model file's weights as another type",         quantize_command },
+    {"export",    "write a model as a folder for Hugging Face",           export_command   },
+    {"tokenize",  "show the tokens of a text, or the text of tokens",     tokenize_command },
+    {"bench",     "measure this machine's limits and how near nib comes", bench_command    },
+    {"selftest",  "check this machine's kernels against the reference",   selftest_command },
+    {"devices",   "list what this machine can compute on",                devices_command  },
 };
 
 enum ExitCode { kDone = 0, kFailed = 1, kWrongUsage = 2 };

@@ -23,12 +23,16 @@ struct EngineRow {
 struct EngineOptions {
     int64_t slots = 1;              // texts that are in the cache side by side
     DType cache_type = DType::F32;  // of keys and values, F32 or F16
+    int64_t sources = 0;            // of models with an encoder: texts to attend to, side by side. 0: as many as slots
     int64_t logit_rows = 0;         // with logits in one pass; more take several. 0: as many as slots
 };
 
 /// A model with a cache of N slots, each with room for one text of context() tokens. step() takes rows of any slots: the
 /// prompt of one text, the newest tokens of others. Plans are compiled when they are first needed, or prepared for; after
 /// that a step of at most `slots` rows with logits allocates nothing.
+///
+/// A model with an encoder reads sources, too: each slot attends to one of them, slot i to source i unless attend() says
+/// otherwise, so that several slots can write from one source.
 ///
 /// Wrong rows, slots and positions throw Error, before anything has changed.
 class Engine {
@@ -39,7 +43,7 @@ public:
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
-    /// Bytes of keys and values in so many slots.
+    /// Bytes of keys and values in so many slots and, of models with an encoder, as many sources.
     static double cache_bytes(const ModelConfig& config, int64_t slots, DType cache_type = DType::F32);
 
     int64_t slots() const { return options_.slots; }
@@ -47,6 +51,12 @@ public:
     int64_t vocab() const { return config_.vocab; }
     /// Tokens in a slot.
     int64_t length(int64_t slot) const;
+
+    /// Reads a source (1 to context() tokens) as number `source`, and empties the slots that attend to it. Error for models
+    /// without an encoder.
+    void encode(int64_t source, std::span<const int32_t> tokens);
+    /// Empties a slot, which attends to source number `source` from now on.
+    void attend(int64_t slot, int64_t source);
 
     /// Compiles what a step of so many rows needs.
     void prepare(int64_t rows);
@@ -58,7 +68,7 @@ public:
     /// Appends tokens (one at least) to a slot; the logits (V) after the last of them.
     std::span<const float> append(int64_t slot, std::span<const int32_t> tokens);
 
-    /// Makes slot `to` the first `count` tokens of slot `from`.
+    /// Makes slot `to` the first `count` tokens of slot `from`, with its source.
     void copy(int64_t from, int64_t to, int64_t count);
     /// Forgets what a slot had from position `length` on.
     void truncate(int64_t slot, int64_t length);
@@ -71,12 +81,24 @@ private:
         int64_t rows = 0, logit_rows = 0;  // R, L
         Plan plan;
         TokenInputs tokens;
-        Tensor slots, spans;  // inputs (1,R), (1,R,2)
-        Tensor wanted;        // input (L): the numbers of the rows that want logits; of one row: none
-        Tensor logits;        // (1,L,V)
+        Tensor slots, spans;           // inputs (1,R), (1,R,2)
+        Tensor sources, source_spans;  // the same, of models with an encoder
+        Tensor wanted;                 // input (L): the numbers of the rows that want logits; of one row: none
+        Tensor logits;                 // (1,L,V)
+    };
+
+    // What reads a source.
+    struct SourcePass {
+        Plan plan;
+        TokenInputs tokens;
+        Tensor sources, spans;  // inputs (1,S), (1,S,2)
     };
 
     Location cache(int64_t layer, bool values) const;
+    std::vector<KvCache> caches(int64_t first, int64_t count) const;
+    std::vector<KvCache> source_caches() const { return caches(config_.layers, options_.sources); }
+    void compile_source_pass();
+    void check_source(int64_t source) const;
     void check_slot(int64_t slot) const;
     void check_rows(std::span<const EngineRow> rows);
     void compile_pass(Pass& pass);
@@ -88,15 +110,20 @@ private:
     const EngineOptions options_;
     const std::unique_ptr<Model> model_;
     const Weights& weights_;
-    std::vector<size_t> cache_offsets_;  // of the keys (N,G,S,D) of layer 0, its values, the keys of layer 1 ...
+    std::vector<size_t>
+        cache_offsets_;  // of the keys (N,G,S,D) of layer 0, its values, the keys of layer 1 ... and so for sources
     int cache_buffer_ = -1;
-    std::vector<Pass> passes_;         // by number of rows
-    std::vector<int64_t> lengths_;     // by slot
-    std::vector<int64_t> next_;        // by slot, within a step: the position of its next row; -1: it had none
-    std::vector<EngineRow> appended_;  // by append()
-    std::vector<Copy> copies_;         // by copy()
-    std::vector<float> logits_;        // (n,V), for the caller
+    std::vector<Pass> passes_;  // by number of rows
+    SourcePass source_pass_;
+    std::vector<int64_t> source_lengths_;  // by source; 0: nothing was read
+    std::vector<int64_t> source_of_;       // by slot
+    std::vector<int64_t> lengths_;         // by slot
+    std::vector<int64_t> next_;            // by slot, within a step: the position of its next row; -1: it had none
+    std::vector<EngineRow> appended_;      // by append()
+    std::vector<Copy> copies_;             // by copy()
+    std::vector<float> logits_;            // (n,V), for the caller
     std::vector<int32_t> ids_, slots_, positions_, spans_, wanted_;  // inputs of a pass
+    std::vector<int32_t> sources_, source_spans_;
 };
 
 }  // namespace nib
