@@ -1,6 +1,7 @@
 // Numbers of golden files, and how near others come to them.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <span>
 #include <string>
@@ -26,6 +27,16 @@ inline double relative_error(std::span<const float> a, std::span<const float> b)
         squares += std::pow(static_cast<double>(b[i]), 2);
     }
     return std::sqrt(error / squares);
+}
+
+// The same of a gradient. One that is zero but for rounding, as that of a bias which all keys of a softmax share, has no
+// relative error: then |a|.
+inline double gradient_error(std::span<const float> a, std::span<const float> b) {
+    double largest = 0, size = 0;
+    for (const float x : b) largest = std::max(largest, std::abs(static_cast<double>(x)));
+    if (largest > 1e-12) return relative_error(a, b);
+    for (const float x : a) size += std::pow(static_cast<double>(x), 2);
+    return std::sqrt(size);
 }
 
 }  // namespace nib::test

@@ -59,12 +59,14 @@ TEST_F(PairsTest, WhatTheyBecome) {
 }
 
 TEST_F(PairsTest, WhatIsNone) {
+    std::string more;
+    for (int i = 0; i < 20; ++i) more += "c\td\n";
     EXPECT_MENTIONS(error_of_pairs("abc def\nghi"), "no lines of a source, a tab and a target");
-    EXPECT_MENTIONS(error_of_pairs("a\tb\nab\n"), "line 2 is not a source, a tab and a target: it has 0 tabs");
-    EXPECT_MENTIONS(error_of_pairs("a\tb\tc\n"), "line 1 is not a source, a tab and a target: it has 2 tabs");
-    EXPECT_MENTIONS(error_of_pairs("12345678\tb\n"),
+    EXPECT_MENTIONS(error_of_pairs("a\tb\nab\n" + more), "line 2 is not a source, a tab and a target: it has 0 tabs");
+    EXPECT_MENTIONS(error_of_pairs("a\tb\tc\n" + more), "line 1 is not a source, a tab and a target: it has 2 tabs");
+    EXPECT_MENTIONS(error_of_pairs("12345678\tb\n" + more),
                     "the source of line 1 has 8 characters, but a context of 8 has room for 7");
-    EXPECT_MENTIONS(error_of_pairs("b\t12345678\n"), "the target of line 1 has 8 characters");
+    EXPECT_MENTIONS(error_of_pairs("b\t12345678\n" + more), "the target of line 1 has 8 characters");
     EXPECT_MENTIONS(error_of_pairs("a\tb\n"), "the text is too short");
     EXPECT_FALSE(has("m.gguf"));
 }

@@ -29,7 +29,7 @@ def main(seed=48):
     with torch.no_grad():
         for name, p in list(model.named_parameters()) + [("final_logits_bias", model.final_logits_bias)]:
             if "embed_positions" not in name:  # sinusoids
-                p.copy_((0.2 if "shared" in name else 0.6) * torch.randn_like(p) + (p == 1))
+                p.copy_((0.2 if "shared" in name else 0.4) * torch.randn_like(p) + (p == 1))
     model.save_pretrained(OUT / "marian")
     (OUT / "marian" / "generation_config.json").unlink()
     double = MarianMTModel(config).eval().double()
