@@ -20,7 +20,7 @@ OUT = pathlib.Path(__file__).resolve().parent / "transformers"
 END, START, BEAMS, PENALTY = 0, 18, 4, 0.8
 
 
-def main(seed=48):
+def main(seed=66):
     torch.manual_seed(seed)
     config = MarianConfig(vocab_size=19, d_model=12, encoder_layers=2, decoder_layers=3, encoder_attention_heads=3, decoder_attention_heads=3,
                           encoder_ffn_dim=20, decoder_ffn_dim=20, max_position_embeddings=14, activation_function="swish", scale_embedding=True,
