@@ -15,13 +15,14 @@
 #include "numbers.h"
 #include "test_errors.h"
 #include "test_files.h"
+#include "vulkan_device.h"
 
 namespace nib {
 namespace {
 
 using namespace test;
 
-struct Marian : testing::Test {
+struct MarianCase {
     TempFolder folder;
     const GgufFile expected = GgufFile::open(golden("transformers/marian.gguf"));
     const int64_t B = expected.tensor("ids").shape[0], T = expected.tensor("ids").shape[1],
@@ -30,23 +31,14 @@ struct Marian : testing::Test {
     const SourceBatch source{numbers<int32_t>(expected, "source_ids"), numbers<int32_t>(expected, "source_lengths")};
     const std::string path = (folder / "m.gguf").string();
 
-    Marian() {
+    MarianCase() {
         ConvertRequest request;
         request.input = golden("transformers/marian");
         request.output = path;
         convert_checkpoint(request, {[](const Note&) {}, [](double) {}});
     }
-    std::vector<int32_t> source_of(int64_t b) const {
-        const auto first = source.ids.begin() + b * S;
-        return {first, first + source.lengths[static_cast<size_t>(b)]};
-    }
-};
-
-TEST_F(Marian, LogitsAndGradients) {
-    const Layout& layout = kTransformerCheckpoints.layouts[0];
-    for (const KernelTable* table : kernel_tables()) {
-        SCOPED_TRACE(table->name);
-        CpuBackend backend(*table, 2);
+    void check_logits_and_gradients(Backend& backend) const {
+        const Layout& layout = kTransformerCheckpoints.layouts[0];
         const LoadedModel loaded(path, backend);
         EXPECT_LE(relative_error(LogitsGraph(backend, loaded.config(), loaded.weights(), B, T, S).run(ids, source),
                                  numbers<float>(expected, "logits")),
@@ -71,13 +63,13 @@ TEST_F(Marian, LogitsAndGradients) {
         }
         EXPECT_LE(relative_error(all, all_expected), 1e-5);
     }
-}
-
-// Row by row and all at once, of all sources side by side, each slot with another source than the one of its own number.
-TEST_F(Marian, EngineGivesTheSameLogits) {
-    for (const KernelTable* table : kernel_tables()) {
-        SCOPED_TRACE(table->name);
-        CpuBackend backend(*table, 2);
+    std::vector<int32_t> source_of(int64_t b) const {
+        const auto first = source.ids.begin() + b * S;
+        return {first, first + source.lengths[static_cast<size_t>(b)]};
+    }
+    // Row by row and all at once, of all sources side by side, each slot with another source than the one of its own
+    // number.
+    void check_engine(Backend& backend) const {
         const LoadedModel model(path, backend);
         const std::span<const float> all = numbers<float>(expected, "logits");
         Engine engine(backend, model.config(), model.weights(), {.slots = B, .logit_rows = B * T});
@@ -100,7 +92,30 @@ TEST_F(Marian, EngineGivesTheSameLogits) {
                       1e-5);
         }
     }
+};
+
+struct Marian : testing::Test, MarianCase {};
+struct VulkanMarian : Vulkan, MarianCase {};
+
+TEST_F(Marian, LogitsAndGradients) {
+    for (const KernelTable* table : kernel_tables()) {
+        SCOPED_TRACE(table->name);
+        CpuBackend backend(*table, 2);
+        check_logits_and_gradients(backend);
+    }
 }
+
+TEST_F(VulkanMarian, LogitsAndGradients) { check_logits_and_gradients(backend()); }
+
+TEST_F(Marian, EngineGivesTheSameLogits) {
+    for (const KernelTable* table : kernel_tables()) {
+        SCOPED_TRACE(table->name);
+        CpuBackend backend(*table, 2);
+        check_engine(backend);
+    }
+}
+
+TEST_F(VulkanMarian, EngineGivesTheSameLogits) { check_engine(backend()); }
 
 TEST_F(Marian, BeamSearchFindsWhatTransformersFinds) {
     CpuBackend backend(kernel_table("auto"), 2);
