@@ -267,7 +267,7 @@ TEST_F(Families, KeysOfAttention) {
     EXPECT_MENTIONS(error(window, uint32_t{1} << 31), "an attention window of 2147483648 is out of range");
     EXPECT_MENTIONS(error(window, std::string("all")), "`gpt3.attention.sliding_window`");
     EXPECT_MENTIONS(error(pattern, std::vector<bool>{true, true}),
-                    "it is said of 2 layers whether they have an attention window, but the model has 3");
+                    "attention windows are given for 2 layers, but the model has 3");
     EXPECT_MENTIONS(error(pattern, std::vector<uint32_t>{0, 1, 0}), "`gpt3.attention.sliding_window_pattern`");
     EXPECT_MENTIONS(error(scale, NAN), "attention scores scaled by nan make no sense");
     EXPECT_MENTIONS(error(scale, -1.0f), "attention scores scaled by -1 make no sense");
@@ -275,7 +275,7 @@ TEST_F(Families, KeysOfAttention) {
                     "activation `mish` is not supported; nib knows gelu_tanh");
 }
 
-// What a GGUF file may say, but transformers' class has not.
+// What a GGUF file may say, but transformers' class cannot.
 TEST_F(Families, WhatIsNotExported) {
     const auto error = [&](const ModelConfig& config) {
         return error_of([&] { export_to(write_gguf(config, "m.gguf"), "x"); });
@@ -286,15 +286,15 @@ TEST_F(Families, WhatIsNotExported) {
     c.attention = {
         .window = 4, .local = {true, true, true}
     };
-    EXPECT_MENTIONS(error(c), "a window of 4, which transformers' GPT-2 has not");
+    EXPECT_MENTIONS(error(c), "a window of 4, which transformers' GPT-2 cannot");
     c = variants(*find_architecture("openai-gpt"))[0];
     c.attention.divide_by_layer = true;
-    EXPECT_MENTIONS(error(c), "transformers' GPT-1 has no other attention scores");
+    EXPECT_MENTIONS(error(c), "transformers' GPT-1 has full attention");
     c.attention = {}, c.ffn = 8;
     EXPECT_MENTIONS(error(c), "the feed-forward layers are 8 wide, but transformers' GPT-1 has 4 times the channels: 64");
     c = variants(*find_architecture("gptneo"))[0];
     c.attention.scale = 2;
-    EXPECT_MENTIONS(error(c), "transformers' GPT-Neo has attention scores as they are");
+    EXPECT_MENTIONS(error(c), "the model scales attention scores, which transformers' GPT-Neo does not");
     EXPECT_MENTIONS(error(variants(*find_architecture("gpt3"))[0]), "transformers has no class for a GPT-3");
     EXPECT_FALSE(fs::exists(folder / "x"));
 }

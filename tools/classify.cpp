@@ -19,8 +19,7 @@ namespace {
 
 constexpr const char* kFooter =
     "Prints a line of JSON for each text: {\"text\":...,\"label\":...,\"probability\":...}, and with --top more than one "
-    "label "
-    "of each, the most probable first.\n\n"
+    "label of each, the most probable first.\n\n"
     "Examples:\n"
     "  nib classify mood.gguf \"what a film\"\n"
     "  nib classify mood.gguf --file lines.txt --top 3";

@@ -37,8 +37,7 @@ int32_t mask_of(const Options& o, const LoadedModel& model) {
         fail("--mask-id %lld is not among the %lld tokens of the model", static_cast<long long>(o.mask),
              static_cast<long long>(model.config().vocab));
     if (o.mask >= 0) return static_cast<int32_t>(o.mask);
-    const int32_t mask = model.file().get_or<int32_t>("tokenizer.ggml.mask_token_id", -1);
-    if (mask >= 0 && mask < model.config().vocab) return mask;
+    if (const int32_t mask = model.tokenizer().mask_token(); mask >= 0) return mask;
     const bool has_text = model.tokenizer().kind() != std::string_view("none");
     if (const auto ids = has_text ? model.tokenizer().encode("[MASK]", {.skip_unknown = true}) : std::vector<int32_t>();
         ids.size() == 1)

@@ -24,7 +24,7 @@ struct Architecture {
     std::unique_ptr<Model> (*make)(const ModelConfig& config);
     /// Sets all but the sizes: what the family has where nothing else is said.
     void (*defaults)(ModelConfig& config);
-    /// Fills in the sizes that are 0 and follow from others. UsageError for what the family has not.
+    /// Fills in the sizes that are 0 and follow from others. UsageError for what the family does not have.
     void (*complete)(ModelConfig& config);
     /// The metadata keys beside those that all families share (model/config.cpp).
     void (*read)(const GgufFile& file, ModelConfig& config);
@@ -34,7 +34,7 @@ struct Architecture {
     const CheckpointFormat* checkpoints;     // null: no other program saves such models
     bool may_be_local = false;               // whether layers may attend within a window
     std::span<const HeadTensor> heads = {};  // those of ModelConfig::task_heads
-    /// Tensors of the file that are no parameters: `read` looks at them.
+    /// Tensors of a file that are not parameters, such as factors that `read` looks at.
     std::span<const std::string_view> other_tensors = {};
 };
 

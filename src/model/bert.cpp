@@ -133,7 +133,7 @@ void check_heads(const ModelConfig& c) {
     expect("mlm", c.vocab), expect("nsp", 2), expect("span", 2);
     for (const char* name : {"nsp", "class"})
         if (c.find_head(name) != nullptr && !c.pooler)
-            fail("the head `%s` works on a pooler, which the model has not", name);
+            fail("the head `%s` needs a pooler, which the model does not have", name);
 }
 
 void complete(ModelConfig& c) {

@@ -53,7 +53,7 @@ struct CheckpointFormat {
     /// are there already, the rest is Architecture::defaults. UnsupportedOption (model/hf_config.h) for what makes the
     /// model compute something that nib does not.
     void (*read)(const JsonValue& json, ModelConfig& config);
-    /// The same back. Error for what transformers' class has not.
+    /// The same back. Error for what transformers' class does not have.
     void (*write)(const ModelConfig& config, nlohmann::json& json);
     std::span<const HfClass> classes = {};  // where there are several, in place of model_class
 };

@@ -57,7 +57,7 @@ constexpr int64_t kMaxSize = int64_t{1} << 24, kMaxLayers = int64_t{1} << 12;
 // Of the base and the factor of rotary positions: frequencies divide by both, and every angle must be a finite float.
 constexpr float kLeastRope = 1e-6f;
 
-// llama.cpp's keys, after the architecture's name, and one that it has not.
+// llama.cpp's keys, which follow the architecture's name, and one of nib's own.
 constexpr const char* kWindow = ".attention.sliding_window";
 constexpr const char* kPattern = ".attention.sliding_window_pattern";  // whether each layer is local
 constexpr const char* kScale = ".attention.scale";
@@ -69,7 +69,7 @@ void check_attention(const ModelConfig& c) {
         fail_usage("an attention window of %lld is out of range; it must be between 1 and %lld",
                    static_cast<long long>(a.window), static_cast<long long>(kMaxSize));
     if (std::ssize(a.local) != (a.window > 0 ? c.layers : 0))
-        fail_usage("it is said of %zu layers whether they have an attention window, but the model has %lld", a.local.size(),
+        fail_usage("attention windows are given for %zu layers, but the model has %lld", a.local.size(),
                    static_cast<long long>(c.layers));
     if (!(a.scale >= 0 && std::isfinite(a.scale)))
         fail_usage("attention scores scaled by %g make no sense", static_cast<double>(a.scale));

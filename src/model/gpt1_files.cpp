@@ -55,7 +55,7 @@ void write(const ModelConfig& c, nlohmann::json& json) {
     if (c.feed_forward() != 4 * c.embd)
         fail("the feed-forward layers are %lld wide, but transformers' GPT-1 has 4 times the channels: %lld",
              static_cast<long long>(c.feed_forward()), static_cast<long long>(4 * c.embd));
-    if (c.attention != AttentionConfig{}) fail("transformers' GPT-1 has no other attention scores than the usual ones");
+    if (c.attention != AttentionConfig{}) fail("transformers' GPT-1 has full attention with the usual scale only");
     json["n_ctx"] = c.context;
 }
 

@@ -90,7 +90,7 @@ std::unique_ptr<Model> make(const ModelConfig& config) { return std::make_unique
 
 const char* beyond_llama_cpp(const ModelConfig& c) {
     if (c.act != Act::GeluTanh) return "llama.cpp knows no other activation than gelu_new for GPT-2";
-    if (c.attention != AttentionConfig{}) return "llama.cpp knows no other attention scores for GPT-2 than the usual ones";
+    if (c.attention != AttentionConfig{}) return "llama.cpp scales GPT-2's attention scores by the head size only";
     return nullptr;
 }
 

@@ -135,7 +135,7 @@ void read(const JsonValue& json, ModelConfig& c) {
 void write(const ModelConfig& c, nlohmann::json& json) {
     const AttentionConfig& a = c.attention;
     if (a.window > 0)
-        fail("the model attends within a window of %lld, which transformers' GPT-2 has not",
+        fail("the model attends within a window of %lld, which transformers' GPT-2 cannot",
              static_cast<long long>(a.window));
     if (a.scale != 0 && a.scale != 1)
         fail(

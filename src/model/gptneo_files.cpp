@@ -94,7 +94,7 @@ void read(const JsonValue& json, ModelConfig& c) {
 
 void write(const ModelConfig& c, nlohmann::json& json) {
     const AttentionConfig& a = c.attention;
-    if (a.scale != 1 || a.divide_by_layer) fail("transformers' GPT-Neo has attention scores as they are, unlike the model");
+    if (a.scale != 1 || a.divide_by_layer) fail("the model scales attention scores, which transformers' GPT-Neo does not");
     json["window_size"] = a.window > 0 ? a.window : kWindow;
     nlohmann::json layers = nlohmann::json::array();
     for (size_t l = 0; l < static_cast<size_t>(c.layers); ++l) layers.push_back(a.window_of(l) > 0 ? "local" : "global");

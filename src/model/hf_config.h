@@ -52,7 +52,7 @@ const CheckpointFormat& hf_format(const ModelConfig& config);
 std::string hf_class(const ModelConfig& config);
 
 /// The text of a config.json that `transformers` and ConfigFile read as this model. `dtype` is PyTorch's word for the type
-/// of the weights: "float32". begin, end: -1 for none. Error for what transformers' class of the family has not.
+/// of the weights: "float32". begin, end: -1 for none. Error for what transformers' class does not have.
 std::string hf_config_text(const ModelConfig& config, const std::string& name, const std::string& dtype, int32_t begin,
                            int32_t end);
 

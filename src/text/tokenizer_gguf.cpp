@@ -2,106 +2,26 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
-#include <utility>
 #include <vector>
 
 #include "core/error.h"
-#include "io/base64.h"
 #include "text/char_tokenizer.h"
 #include "text/llama_cpp_keys.h"
 #include "text/pipeline_tokenizer.h"
 #include "text/score_merges.h"
+#include "text/tokenizer_gguf_keys.h"
 #include "text/tokenizer_json.h"
 #include "text/unknown_text.h"
 
 namespace nib {
 namespace {
 
+using namespace tokenizer_keys;
 using Kind = WordModelSpec::Kind;
-
-constexpr const char* kWholeKey = "tokenizer.huggingface.json";
-constexpr const char* kBeginKey = "tokenizer.ggml.bos_token_id";
-constexpr const char* kEndKey = "tokenizer.ggml.eos_token_id";
-constexpr const char* kUnknownKey = "tokenizer.ggml.unknown_token_id";
-constexpr const char* kPaddingKey = "tokenizer.ggml.padding_token_id";
-constexpr const char* kClsKey = "tokenizer.ggml.cls_token_id";
-constexpr const char* kSepKey = "tokenizer.ggml.seperator_token_id";  // spelled so
-constexpr const char* kAddBeginKey = "tokenizer.ggml.add_bos_token";
-constexpr const char* kAddEndKey = "tokenizer.ggml.add_eos_token";
-constexpr const char* kAddSepKey = "tokenizer.ggml.add_sep_token";
-constexpr const char* kAddSpaceKey = "tokenizer.ggml.add_space_prefix";
-constexpr const char* kCollapseKey = "tokenizer.ggml.remove_extra_whitespaces";
-constexpr const char* kScoresKey = "tokenizer.ggml.scores";
-constexpr const char* kLowercaseKey = "tokenizer.ggml.normalizer.lowercase";
-constexpr const char* kStripAccentsKey = "tokenizer.ggml.normalizer.strip_accents";
-constexpr const char* kMaskKey = "tokenizer.ggml.mask_token_id";
-constexpr const char* kCharsmapKey = "tokenizer.ggml.precompiled_charsmap";
-
-// What llama.cpp has no key for. With one that begins so it may give other ids.
-constexpr std::string_view kOwnKeys = "nib.tokenizer.";
-constexpr const char* kStepsKey = "nib.tokenizer.sentencepiece_steps";  // SentencePiece's BPE, too, has all of its steps
-constexpr const char* kEscapeKey = "nib.tokenizer.escape_whitespaces";
-constexpr const char* kSuffixKey = "nib.tokenizer.whitespace_as_suffix";
-constexpr const char* kUnlistedKey = "nib.tokenizer.unlisted_pieces";
-constexpr const char* kUnlistedScoresKey = "nib.tokenizer.unlisted_scores";
-constexpr const char* kAddedKey = "nib.tokenizer.added";  // pairs of ids and flags
-constexpr const char* kPairsKey = "nib.tokenizer_pairs";
-
-// Before all keys of the tokenizer that a translation is in.
-constexpr const char* kTarget = "nib.target.";
-
-// The keys of one tokenizer in a file.
-class Keys {
-public:
-    Keys(const GgufFile& file, std::string prefix) : file_(file), prefix_(std::move(prefix)) {}
-
-    const std::string& name() const { return file_.name(); }
-    const GgufValue* value(std::string_view key) const { return file_.value(whole(key)); }
-    template <class T>
-    T get(std::string_view key) const {
-        return file_.get<T>(whole(key));
-    }
-    template <class T>
-    T get_or(std::string_view key, std::type_identity_t<T> fallback) const {
-        return file_.get_or<T>(whole(key), std::move(fallback));
-    }
-    template <class T>
-    const std::vector<T>& array(std::string_view key) const {
-        return file_.array<T>(whole(key));
-    }
-
-private:
-    std::string whole(std::string_view key) const { return prefix_ + std::string(key); }
-
-    const GgufFile& file_;
-    std::string prefix_;
-};
-
-class KeyWriter {
-public:
-    KeyWriter(GgufWriter& file, std::string prefix) : file_(file), prefix_(std::move(prefix)) {}
-
-    void set(const std::string& key, GgufValue value) {
-        own_ = own_ || key.starts_with(kOwnKeys);
-        file_.set(prefix_ + key, std::move(value));
-    }
-    /// Whether a key was set that llama.cpp does not know.
-    bool own() const { return own_; }
-
-private:
-    GgufWriter& file_;
-    std::string prefix_;
-    bool own_ = false;
-};
-
-// ---- reading -----------------------------------------------------------------------------------------------------------
 
 // Files from before there was such a key are split as GPT-2 does.
 const LlamaCppSplit& read_split(const Keys& file) {
@@ -110,17 +30,6 @@ const LlamaCppSplit& read_split(const Keys& file) {
     fail("%s: the way of splitting text `%s` (tokenizer.ggml.pre) is not supported; nib knows %s", file.name().c_str(),
          printable(name, 40).c_str(), llama_cpp_split_names().c_str());
 }
-
-constexpr int32_t kMostEnds = 16;  // tokens between two texts
-constexpr PairForm kT5Pairs = {1, true, 0};
-
-constexpr std::pair<const char*, int32_t SpecialTokens::*> kSpecialKeys[] = {
-    {kBeginKey,   &SpecialTokens::begin  },
-    {kEndKey,     &SpecialTokens::end    },
-    {kUnknownKey, &SpecialTokens::unknown},
-    {kPaddingKey, &SpecialTokens::padding},
-    {kMaskKey,    &SpecialTokens::mask   },
-};
 
 // The id at `key`; `fallback` when there is none.
 int32_t read_id(const Keys& file, const char* key, int32_t fallback = -1) {
@@ -218,14 +127,6 @@ SentencePieceSteps read_steps(const Keys& file, bool add_prefix) {
 bool has_bytes(const Keys& file) {
     const auto& texts = file.array<std::string>("tokenizer.ggml.tokens");
     return std::any_of(texts.begin(), texts.end(), [](const auto& text) { return fallback_byte(text).has_value(); });
-}
-
-// How tokens are found in a text, where it is not as one that SentencePiece has by itself.
-enum AddedFlag : int32_t { kOutside = 1, kNormalized = 2, kLstrip = 4, kRstrip = 8, kSingleWord = 16 };
-
-int32_t added_flags(const TokenSpec& token) {
-    return (token.in_vocabulary ? 0 : kOutside) | (token.normalized ? kNormalized : 0) | (token.lstrip ? kLstrip : 0) |
-           (token.rstrip ? kRstrip : 0) | (token.single_word ? kSingleWord : 0);
 }
 
 void read_added_flags(const Keys& file, std::vector<TokenSpec>& tokens) {
@@ -347,197 +248,6 @@ std::unique_ptr<Tokenizer> read_characters(const Keys& file) {
         CharTokenizer::from_token_strings(file.array<std::string>("tokenizer.ggml.tokens"), types, specials));
 }
 
-// ---- writing -----------------------------------------------------------------------------------------------------------
-
-void write_vocabulary(KeyWriter& file, const TokenizerSpec& spec, std::vector<std::string> spellings) {
-    constexpr int32_t kByte = 6;  // a type of llama.cpp's
-    std::vector<int32_t> types;
-    for (const TokenSpec& token : spec.tokens) types.push_back(static_cast<int32_t>(token.type));
-    const bool sentencepiece = spec.model.kind == Kind::SentencePiece || spec.model.kind == Kind::Unigram;
-    for (size_t i = 0; i < types.size() && sentencepiece; ++i) {
-        const TokenSpec& token = spec.tokens[i];
-        if (token.type == TokenType::Normal && fallback_byte(token.text)) types[i] = kByte;
-        if (token.type == TokenType::Control && static_cast<int32_t>(i) == spec.specials.unknown)
-            types[i] = static_cast<int32_t>(TokenType::Unknown);
-    }
-    file.set("tokenizer.ggml.tokens", std::move(spellings));
-    file.set("tokenizer.ggml.token_type", std::move(types));
-}
-
-void write_pairs(KeyWriter& file, const PairForm& pairs, const PairForm& standard) {
-    if (pairs == standard) return;
-    file.set(kPairsKey, std::vector<int32_t>{pairs.ends_between, pairs.begins_second ? 1 : 0, pairs.second_type});
-}
-
-void write_specials(KeyWriter& file, const SpecialTokens& specials) {
-    for (const auto& [key, member] : kSpecialKeys)
-        if (specials.*member >= 0) file.set(key, static_cast<uint32_t>(specials.*member));
-    file.set(kAddBeginKey, specials.add_begin);
-    file.set(kAddEndKey, specials.add_end);
-}
-
-// Whether the keys say all.
-bool write_bpe(KeyWriter& file, TokenizerSpec spec) {
-    const LlamaCppSplit& split = closest_llama_cpp_split(spec);
-    std::vector<std::string> spellings = llama_cpp_tokens(spec);
-    const bool all = llama_cpp_says_all(spec, llama_cpp_gpt2(split), spellings);
-    for (std::string& merge : spec.merges) merge[find_merge_separator(merge)] = ' ';
-    file.set("tokenizer.ggml.model", std::string("gpt2"));
-    file.set("tokenizer.ggml.pre", std::string(split.name));
-    write_vocabulary(file, spec, std::move(spellings));
-    file.set("tokenizer.ggml.merges", std::move(spec.merges));
-    write_specials(file, spec.specials);
-    write_pairs(file, spec.specials.pairs, {});
-    file.set(kAddSpaceKey, false);
-    return all;
-}
-
-void write_steps(KeyWriter& file, const SentencePieceSteps& steps) {
-    file.set(kAddSpaceKey, steps.add_prefix);
-    file.set(kCollapseKey, steps.collapse);
-    if (!steps.escape) file.set(kEscapeKey, false);
-    if (steps.suffix) file.set(kSuffixKey, true);
-    if (!steps.charsmap.empty()) file.set(kCharsmapKey, std::vector<uint8_t>(steps.charsmap.begin(), steps.charsmap.end()));
-}
-
-void write_added_flags(KeyWriter& file, const std::vector<TokenSpec>& tokens) {
-    std::vector<int32_t> added;
-    for (size_t id = 0; id < tokens.size(); ++id)
-        if (const int32_t flags = added_flags(tokens[id]); flags != 0)
-            added.insert(added.end(), {static_cast<int32_t>(id), flags});
-    if (!added.empty()) file.set(kAddedKey, std::move(added));
-}
-
-void write_scores(KeyWriter& file, TokenizerSpec spec) {
-    spec.scores.resize(spec.tokens.size());
-    file.set(kScoresKey, std::vector<float>(spec.scores.begin(), spec.scores.end()));
-}
-
-// Likewise, for BPE by merges as well, if it is like Llama's.
-bool write_sentencepiece(KeyWriter& file, const TokenizerSpec& given) {
-    const bool scored = given.model.kind == Kind::SentencePiece;
-    const std::optional<TokenizerSpec> exact = scored ? given : with_scores(given);
-    TokenizerSpec spec = exact ? *exact : *with_scores(given, true);
-    const bool add_prefix = spec.adds_mark();
-    std::vector<std::string> spellings = llama_cpp_tokens(spec);
-    const auto steps = read_sentencepiece_step(spec.normalizers);
-    const bool all = steps || (exact && llama_cpp_says_all(spec, llama_cpp_llama(add_prefix), spellings));
-    file.set("tokenizer.ggml.model", std::string("llama"));
-    file.set("tokenizer.ggml.pre", std::string("default"));
-    write_vocabulary(file, spec, std::move(spellings));
-    write_scores(file, spec);
-    write_specials(file, spec.specials);
-    write_pairs(file, spec.specials.pairs, {});
-    for (const auto& [key, id] : {std::pair(kBeginKey, spec.specials.begin), std::pair(kEndKey, spec.specials.end),
-                                  std::pair(kUnknownKey, spec.specials.unknown)})
-        file.set(key, static_cast<uint32_t>(id));  // -1, too: it is no token, but not Llama's either
-    if (steps) {
-        file.set(kStepsKey, true);
-        write_steps(file, *steps);
-        write_added_flags(file, spec.tokens);
-        return all;
-    }
-    file.set(kAddSpaceKey, add_prefix);
-    if (spec.normalizers == sentencepiece_normalizers(add_prefix, true)) file.set(kCollapseKey, true);
-    return all;
-}
-
-// The step of SentencePiece's that comes closest to those of a tokenizer.json.
-SentencePieceSteps closest_steps(const TokenizerSpec& spec) {
-    if (const auto steps = read_sentencepiece_step(spec.normalizers)) return *steps;
-    SentencePieceSteps steps{.add_prefix = spec.adds_mark(), .collapse = false};
-    for (const nlohmann::json& step : nlohmann::json::parse(spec.normalizers)) {
-        if (step["type"] == "Precompiled")
-            steps.charsmap = from_base64(step["precompiled_charsmap"].get<std::string>()).value_or("");
-        if (step["type"] == "Replace" && step["pattern"].contains("Regex")) steps.collapse = true;  // of spaces
-    }
-    return steps;
-}
-
-bool write_unigram(KeyWriter& file, const TokenizerSpec& spec) {
-    file.set("tokenizer.ggml.model", std::string("t5"));
-    file.set("tokenizer.ggml.pre", std::string("default"));
-    write_vocabulary(file, spec, llama_cpp_tokens(spec));
-    write_scores(file, spec);
-    write_specials(file, spec.specials);
-    write_pairs(file, spec.specials.pairs, kT5Pairs);
-    for (const auto& [key, id] :
-         {std::pair(kBeginKey, spec.specials.begin), std::pair(kEndKey, spec.specials.end),
-          std::pair(kUnknownKey, spec.specials.unknown), std::pair(kPaddingKey, spec.specials.padding)})
-        file.set(key, static_cast<uint32_t>(id));  // -1, too: it is no token, but not T5's either
-    write_steps(file, closest_steps(spec));
-    if (!spec.model.as_sentencepiece) return false;
-    write_added_flags(file, spec.tokens);
-    if (spec.unlisted.empty()) return true;
-    std::vector<std::string> texts;
-    std::vector<float> scores;
-    for (const UnlistedPiece& piece : spec.unlisted) {
-        texts.push_back(piece.text);
-        scores.push_back(static_cast<float>(piece.score));
-    }
-    file.set(kUnlistedKey, std::move(texts));
-    file.set(kUnlistedScoresKey, std::move(scores));
-    return true;
-}
-
-bool write_wordpiece(KeyWriter& file, const TokenizerSpec& spec) {
-    std::vector<std::string> spellings = llama_cpp_tokens(spec);
-    const auto said = [&](bool lowercase, bool strip) {
-        return llama_cpp_says_all(spec, llama_cpp_bert(lowercase, strip), spellings);
-    };
-    const bool exact[] = {said(false, false), said(false, true), said(true, false), said(true, true)};
-    const auto found = std::find(std::begin(exact), std::end(exact), true) - std::begin(exact);
-    const bool lowercase = found >= 2, strip_accents = found != 0 && found != 2;
-    file.set("tokenizer.ggml.model", std::string("bert"));
-    file.set("tokenizer.ggml.pre", std::string("default"));
-    write_vocabulary(file, spec, std::move(spellings));
-    write_specials(file, spec.specials);
-    const SpecialTokens& ids = spec.specials;
-    for (const auto& [key, id] :
-         {std::pair(kBeginKey, ids.begin), std::pair(kClsKey, ids.begin), std::pair(kEndKey, ids.end),
-          std::pair(kSepKey, ids.end), std::pair(kUnknownKey, ids.unknown), std::pair(kPaddingKey, ids.padding),
-          std::pair(kMaskKey, ids.mask)})
-        file.set(key, static_cast<uint32_t>(id));  // -1, too: it is no token, but not BERT's either
-    write_pairs(file, ids.pairs, kBertPairs);
-    file.set(kAddSepKey, ids.add_end);
-    file.set(kLowercaseKey, lowercase);
-    file.set(kStripAccentsKey, strip_accents);
-    return found < std::ssize(exact);
-}
-
-void write_characters(KeyWriter& file, const CharTokenizer& tokenizer) {
-    std::vector<int32_t> types;
-    for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) types.push_back(static_cast<int32_t>(tokenizer.token(id).type));
-    file.set("tokenizer.ggml.model", std::string("llama"));
-    file.set("nib.tokenizer", std::string("char"));
-    file.set("tokenizer.ggml.tokens", tokenizer.token_strings());
-    file.set(kScoresKey, std::vector<float>(types.size(), 0.0f));
-    file.set("tokenizer.ggml.token_type", std::move(types));
-    file.set(kAddSpaceKey, false);
-    write_specials(file, tokenizer.specials());
-}
-
-// Whether llama.cpp's keys say all.
-bool write_pipeline(KeyWriter& file, const PipelineTokenizer& tokenizer) {
-    const TokenizerSpec spec = tokenizer.spec();
-    const bool sentencepiece = spec.model.kind == Kind::SentencePiece || spec.model.byte_fallback;
-    const bool all = spec.model.kind == Kind::WordPiece ? write_wordpiece(file, spec)
-                     : spec.model.kind == Kind::Unigram ? write_unigram(file, spec)
-                     : sentencepiece                    ? write_sentencepiece(file, spec)
-                                                        : write_bpe(file, spec);
-    if (!all) file.set(kWholeKey, tokenizer_json(spec));
-    return all && !file.own();
-}
-
-bool write_any(KeyWriter file, const Tokenizer& tokenizer) {
-    if (const auto* characters = dynamic_cast<const CharTokenizer*>(&tokenizer)) {
-        write_characters(file, *characters);
-        return true;
-    }
-    if (const auto* other = dynamic_cast<const PipelineTokenizer*>(&tokenizer)) return write_pipeline(file, *other);
-    fail("a tokenizer of the kind `%s` cannot be stored in a GGUF file", tokenizer.kind());
-}
-
 std::unique_ptr<Tokenizer> read_any(const Keys& file) {
     const auto kind = file.get_or<std::string>("nib.tokenizer", "");
     const auto model = kind.empty() ? file.get_or<std::string>("tokenizer.ggml.model", "none") : kind;
@@ -565,10 +275,6 @@ std::unique_ptr<Tokenizer> read_named(const GgufFile& file, const char* prefix) 
 }
 
 }  // namespace
-
-bool write_tokenizer(GgufWriter& file, const Tokenizer& tokenizer) { return write_any({file, ""}, tokenizer); }
-
-void write_target_tokenizer(GgufWriter& file, const Tokenizer& tokenizer) { write_any({file, kTarget}, tokenizer); }
 
 bool llama_cpp_differs(const GgufFile& file) {
     const auto& keys = file.metadata();

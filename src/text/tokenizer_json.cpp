@@ -164,7 +164,7 @@ void read_template(const JsonValue& post, SpecialNames& names) {
 
 void read_post_processor(const JsonValue& post, SpecialNames& names) {
     const std::string type = post.get("type").text();
-    if (type == "ByteLevel") return;  // concerns offsets, which nib has not
+    if (type == "ByteLevel") return;  // concerns offsets, which nib does not keep
     if (type == "Sequence") {
         const JsonValue list = post.get("processors");
         for (size_t i = 0; i < list.items(); ++i) {
