@@ -96,7 +96,7 @@ Pooling embedding_pooling(const LoadedModel& model, const std::string& given) {
     const auto whole = make_model(model.config());
     for (const Head& head : whole->heads())
         if (head.name == std::string_view("lm"))
-            fail("%s is of a model that writes, trained for no embeddings; choose how to make one with --pooling",
+            fail("%s holds a decoder that was not trained for embeddings; choose how to pool its tokens with --pooling",
                  printable(model.file().name(), 400).c_str());
     return Pooling::Mean;
 }
