@@ -75,7 +75,7 @@ refuses "cannot open" embed whole --file none.txt
 : > empty.txt
 refuses "there is no text" embed whole --file empty.txt
 works train text.txt -o gpt $small --iters 2
-refuses "choose how to make one with --pooling" embed gpt "The fox"
+refuses "choose how to pool its tokens with --pooling" embed gpt "The fox"
 works embed gpt "The fox" --pooling last
 
 # ---- search ------------------------------------------------------------------------------------------------------------
