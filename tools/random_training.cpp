@@ -1,8 +1,11 @@
 #include "random_training.h"
 
+#include <algorithm>
+
 #include "core/philox.h"
 #include "io/memory_limit.h"
 #include "options.h"
+#include "task/task.h"
 
 namespace nib {
 namespace {
@@ -18,6 +21,7 @@ TrainShape checked_shape(const Backend& backend, const TrainingSizes& sizes) {
     shape.time = o.context;
     shape.dropout = static_cast<float>(o.dropout);
     shape.head = o.task;
+    if (o.task == kMaskedTokens) shape.counted_share = kMaskedShare;
     shape.recompute = o.recompute;
     shape.activations = float_type(sizes.activations);
     check_memory(o.config(sizes.vocab), shape, backend, memory_limit());
@@ -90,6 +94,10 @@ void RandomTraining::draw() {
         ids_[r] = static_cast<int32_t>(random[0] % vocab);
         targets_[r] = static_cast<int32_t>(random[1] % vocab);
     }
+    if (train_.shape().sparse_targets()) {
+        const int32_t mask = static_cast<int32_t>(vocab) - 1;
+        mask_tokens(1, batches_, 0, mask, mask, ids_, targets_);
+    }
     ++batches_;
 }
 
@@ -100,6 +108,9 @@ double RandomTraining::step() {
     return train_.last_micro_step(ids_, targets_, {.seed = 1, .index = index}, clip_, update).loss;
 }
 
-double RandomTraining::evaluate() { return train_.evaluate(ids_, targets_).sum / static_cast<double>(rows()); }
+double RandomTraining::evaluate() {
+    const TrainStep::LossSum loss = train_.evaluate(ids_, targets_);
+    return loss.sum / static_cast<double>(std::max<int64_t>(loss.rows, 1));
+}
 
 }  // namespace nib

@@ -11,7 +11,7 @@ namespace {
 
 constexpr uint32_t kMaskStream = 0xFFFFFFF3;      // after those of core/philox.h
 constexpr uint32_t kValidationStep = 0xFFFFFFFF;  // no training has so many
-constexpr double kChosen = 0.15, kMasked = 0.8, kReplaced = 0.1;
+constexpr double kMasked = 0.8, kReplaced = 0.1;
 
 uint32_t threshold(double probability) { return static_cast<uint32_t>(probability * 0x1p32); }
 
@@ -65,7 +65,7 @@ void mask_tokens(uint64_t seed, uint32_t step, uint32_t row, int32_t mask, int32
     if (ids.size() != targets.size()) fail("there are %zu tokens, but %zu targets", ids.size(), targets.size());
     for (size_t t = 0; t < ids.size(); ++t) {
         const auto words = words_of(seed, step, row, t);
-        targets[t] = words[0] < threshold(kChosen) ? ids[t] : kIgnore;
+        targets[t] = words[0] < threshold(kMaskedShare) ? ids[t] : kIgnore;
         if (targets[t] == kIgnore) continue;
         if (words[1] < threshold(kMasked))
             ids[t] = mask;
@@ -76,7 +76,8 @@ void mask_tokens(uint64_t seed, uint32_t step, uint32_t row, int32_t mask, int32
 
 int64_t count_masked(uint64_t seed, uint32_t step, uint32_t row, int64_t tokens) {
     int64_t count = 0;
-    for (size_t t = 0; t < static_cast<size_t>(tokens); ++t) count += words_of(seed, step, row, t)[0] < threshold(kChosen);
+    for (size_t t = 0; t < static_cast<size_t>(tokens); ++t)
+        count += words_of(seed, step, row, t)[0] < threshold(kMaskedShare);
     return count;
 }
 

@@ -44,6 +44,8 @@ public:
 inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm";
 /// The last token of a vocabulary of characters stands for masked ones.
 inline constexpr const char* kMaskToken = "[MASK]";
+/// How many tokens become targets of masked training.
+inline constexpr double kMaskedShare = 0.15;
 
 /// Error when there is no such task, or the vocabulary lacks the mask.
 std::unique_ptr<Task> make_task(const std::string& name, const TaskTexts& texts);

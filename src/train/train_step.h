@@ -77,6 +77,7 @@ private:
         Plan plan;
         TrainInputs inputs;
         Graph::LogProbs scores;
+        int64_t rows = 0;  // that have targets
     };
 
     void compile_plans();
@@ -84,7 +85,8 @@ private:
     Graph update_graph() const;
     Tensor gradient_of(Graph& g, const ParameterLayout::Run& run) const;
     std::vector<int64_t> sum_blocks() const;
-    void set_inputs(LossPlan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets) const;
+    void set_inputs(LossPlan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets, Step& step);
+    void set_sparse_targets(LossPlan& plan, std::span<const int32_t> targets, Step& step);
     void begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
     double loss_sum(const LossPlan& plan);
     double mean_loss();
@@ -103,10 +105,11 @@ private:
     Weights weights_;
     LossPlan train_, evaluate_;
     Plan norm_, update_;
-    std::vector<int32_t> positions_;  // (B*T)
-    Step step_;                       // of the last micro_step
-    int64_t counted_ = 0;             // counted targets of its whole step
-    std::vector<float> logp_;         // (B*T)
+    std::vector<int32_t> positions_;                       // (B*T)
+    std::vector<int32_t> counted_rows_, counted_targets_;  // (B*T) or, unless targets are sparse, none
+    Step step_;                                            // of the last micro_step
+    int64_t counted_ = 0;                                  // counted targets of its whole step
+    std::vector<float> logp_;                              // (B*T)
 };
 
 }  // namespace nib
