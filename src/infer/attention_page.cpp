@@ -18,6 +18,7 @@ constexpr std::string_view kPage =
 #include "src/infer/attention_page.html.inc"
     ;
 constexpr std::string_view kData = "@DATA@";
+static_assert(kPage.find(kData) != kPage.npos && kPage.find(kData) == kPage.rfind(kData));
 
 // A weight from 0 to 1 takes two digits of base 64, which are enough for three decimals.
 std::string packed(std::span<const float> weights) {
