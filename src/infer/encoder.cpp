@@ -101,6 +101,8 @@ void SequenceEncoder::set(Pass& pass, std::span<const TextTokens> texts, const G
         }
     }
     const auto R = static_cast<size_t>(pass.rows);
+    for (auto row = static_cast<size_t>(group.rows); row < R; ++row)  // not in use, but spans must not decrease
+        spans_[2 * row] = spans_[2 * row + 1] = static_cast<int32_t>(group.rows);
     const std::span<const int32_t> segments(segments_);
     pass.tokens.set(pass.plan, std::span(ids_).first(R), std::span(positions_).first(R),
                     config_.segments > 0 ? segments.first(R) : segments.first(0));
