@@ -13,6 +13,7 @@ void embed_command(CLI::App& app);
 void fill_command(CLI::App& app);
 void classify_command(CLI::App& app);
 void search_command(CLI::App& app);
+void attention_command(CLI::App& app);
 void info_command(CLI::App& app);
 void logits_command(CLI::App& app);
 void convert_command(CLI::App& app);

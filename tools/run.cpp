@@ -58,11 +58,6 @@ struct Options {
     BackendOptions backend;
 };
 
-void drop_line_end(std::string& text) {
-    if (text.ends_with('\n')) text.pop_back();
-    if (text.ends_with('\r')) text.pop_back();
-}
-
 // Standard input is read once.
 const std::string& prompt_text(Options& o) {
     drop_mark(o.prompt);

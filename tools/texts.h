@@ -27,6 +27,20 @@ struct EncodedText {
     TextTokens tokens;
 };
 
+/// How many tokens fit, and into what.
+struct Room {
+    size_t tokens;
+    std::string where = "the model's context";
+};
+
+/// The tokens of a text, called `name` in messages, as the model was trained with them, the one that ends a text included.
+/// Error for a text without tokens, and for more than there is room for unless it may be cut.
+TextTokens encode_text(const std::string& text, const TextOptions& options, const LoadedModel& model,
+                       const std::string& name, const Room& room);
+/// The same of token numbers.
+TextTokens parse_text(const std::string& numbers, const TextOptions& options, const LoadedModel& model,
+                      const std::string& name, const Room& room);
+
 /// The texts that the options name. UsageError when they name none; Error for a text without tokens, and for one that is
 /// longer than the model's context unless it may be cut.
 std::vector<EncodedText> read_texts(const TextOptions& options, const LoadedModel& model);

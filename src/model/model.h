@@ -58,6 +58,8 @@ public:
     std::span<const ParameterSpec> parameters() const { return list_.specs(); }
     /// Hidden states after the last norm, (B,T,C).
     virtual Tensor hidden(Graph& g, const ModelInputs& in) const = 0;
+    /// What hidden() makes of the last block's output x (B,T,C): the last norm, in families that have one.
+    virtual Tensor last_norm(Graph&, const Weights&, Tensor x) const { return x; }
 
     std::span<const Head> heads() const { return heads_; }
     /// Error that names those there are when the model has no such head.
