@@ -30,11 +30,17 @@ TextTokens encode(const std::string& text, const TextOptions& options, const Loa
     const auto context = static_cast<size_t>(model.config().context);
     fit(tokens.ids, context - (ends ? 1 : 0), options, context, where);
     if (ends) tokens.ids.push_back(tokenizer.end_token());
-    if (tokens.ids.empty()) fail("%s is empty", where.c_str());
+    if (tokens.ids.empty() && !options.keep_empty) fail("%s is empty", where.c_str());
     return tokens;
 }
 
 }  // namespace
+
+void refuse_encoder_decoder(const LoadedModel& model) {
+    if (model.config().has_encoder())
+        fail("%s holds a model that reads a text before it writes another; use nib translate",
+             printable(model.file().name(), 400).c_str());
+}
 
 std::vector<std::string> lines_of(const std::string& text) {
     std::vector<std::string> lines;
@@ -68,7 +74,7 @@ std::vector<EncodedText> read_texts(const TextOptions& o, const LoadedModel& mod
     std::vector<EncodedText> all;
     const auto context = static_cast<size_t>(model.config().context);
     for (const std::string& numbers : o.tokens) {
-        TextTokens tokens{parse_token_numbers(numbers, model.config().vocab), {}};
+        TextTokens tokens{parse_token_numbers(numbers, model.config().source_tokens()), {}};
         fit(tokens.ids, context, o, context, strprintf("text %zu", all.size() + 1));
         all.push_back({numbers, std::move(tokens)});
     }
@@ -91,6 +97,7 @@ void add_pooling_option(CLI::App& app, std::string& pooling) {
 }
 
 Pooling embedding_pooling(const LoadedModel& model, const std::string& given) {
+    refuse_encoder_decoder(model);
     if (!given.empty()) return find_pooling(given);
     if (model.config().pooling != Pooling::None) return model.config().pooling;
     const auto whole = make_model(model.config());

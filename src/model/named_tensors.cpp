@@ -218,7 +218,10 @@ ModelConfig NamedTensors::sizes() const {
         if (there(head.tensor)) c.task_heads.push_back({head.name, tensor(name_of(head.tensor)).shape.at(0), {}});
     c.layers = 0;
     for (const auto& [name, tensor] : by_name_)
-        if (const auto numbers = layout_->find_parameter(name)) c.layers = std::max(c.layers, int64_t{numbers->block} + 1);
+        if (const auto numbers = layout_->find_parameter(name)) {
+            int64_t& layers = numbers->encoder ? c.encoder_layers : c.layers;
+            layers = std::max(layers, int64_t{numbers->block} + 1);
+        }
     return c;
 }
 
@@ -295,6 +298,18 @@ std::vector<SourceTensor> NamedTensors::get(std::string_view gguf_name, const st
         used_.insert(name);
     }
     return parts;
+}
+
+std::vector<const SourceTensor*> NamedTensors::copies(std::string_view gguf_name) {
+    const StoredAs& taken = row_of(gguf_name);
+    std::vector<const SourceTensor*> found;
+    for (const StoredAs& row : rows_of(*layout_, gguf_name)) {
+        const auto other = by_name_.find(stored_name(row, gguf_name));
+        if (&row == &taken || other == by_name_.end()) continue;
+        used_.insert(other->first);
+        found.push_back(other->second);
+    }
+    return found;
 }
 
 void NamedTensors::refuse_others(const ModelConfig& config) const {

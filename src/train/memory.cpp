@@ -16,7 +16,7 @@ int copies(const TrainShape& shape) { return 2 + optimizer_moments(shape.optimiz
 // A rough lower bound, in floating point so that no size overflows.
 double least_bytes(const ModelConfig& c, const TrainShape& shape) {
     const auto real = [](int64_t n) { return static_cast<double>(n); };
-    const double C = real(c.embd), F = c.ffn > 0 ? real(c.ffn) : 4 * C, L = real(c.layers),
+    const double C = real(c.embd), F = c.ffn > 0 ? real(c.ffn) : 4 * C, L = real(c.layers) + real(c.encoder_layers),
                  R = real(shape.batch) * real(shape.time);
     const double matrices = L * (2 * C * C + 2 * C * real(c.kv()) * real(c.heads > 0 ? c.head_dim() : 0) + 2 * C * F) +
                             (real(c.vocab) * (c.tied ? 1 : 2) + real(c.context)) * C;
@@ -74,9 +74,16 @@ Graph training_graph(Mode mode, const TrainShape& shape) {
 Graph::LogProbs record_training(Graph& g, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
                                 TrainInputs& in) {
     const auto model = make_model(config);
-    in.tokens = TokenInputs(g, config, shape.batch, shape.time);
-    in.targets = g.input("targets", {shape.batch, shape.time}, DType::I32);
-    const Tensor hidden = model->hidden(g, in.tokens.inputs(weights, shape.dropout));
+    Tensor hidden;
+    if (config.has_encoder()) {
+        in.pairs = PairInputs(g, config, shape.batch, shape.time, shape.time);
+        in.targets = in.pairs.targets();
+        hidden = model->hidden(g, in.pairs.inputs(weights, shape.dropout));
+    } else {
+        in.tokens = TokenInputs(g, config, shape.batch, shape.time);
+        in.targets = g.input("targets", {shape.batch, shape.time}, DType::I32);
+        hidden = model->hidden(g, in.tokens.inputs(weights, shape.dropout));
+    }
     const Head& head = model->head(shape.head);
     const Tensor x = model->features(g, weights, head, hidden);
     const Graph::LogProbs scores = g.cross_entropy(x, weights[head.output], in.targets);

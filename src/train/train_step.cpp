@@ -152,7 +152,7 @@ void TrainStep::begin_micro_step(std::span<const int32_t> ids, std::span<const i
     step_.index = micro.index;
     step_.accumulate = micro.first ? 0 : 1;
     step_.loss_scale = static_cast<float>(1.0 / static_cast<double>(std::max<int64_t>(counted_, 1)));
-    set_inputs(train_, ids, targets);
+    set_inputs(train_, ids, targets, micro.source, step_);
 }
 
 double TrainStep::micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro) {
@@ -170,13 +170,21 @@ TrainStep::Outcome TrainStep::last_micro_step(std::span<const int32_t> ids, std:
     return {mean_loss(), norm()};
 }
 
-TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets) {
-    set_inputs(evaluate_, ids, targets);
-    evaluate_.plan.run({});
+TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets,
+                                       const SourceBatch& source) {
+    Step step;
+    set_inputs(evaluate_, ids, targets, source, step);
+    evaluate_.plan.run(step);
     return {loss_sum(evaluate_), count_targets(targets)};
 }
 
-void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, std::span<const int32_t> targets) const {
+void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, std::span<const int32_t> targets,
+                           const SourceBatch& source, Step& step) const {
+    if (config_.has_encoder()) {
+        what.rows = what.inputs.pairs.set(what.plan, ids, targets, source, step);
+        return;
+    }
+    what.rows = rows();
     check_tokens(targets, config_.vocab, true);
     what.inputs.tokens.set(what.plan, ids, positions_);
     what.plan.set(what.inputs.targets, targets);
@@ -185,7 +193,7 @@ void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, std::sp
 double TrainStep::loss_sum(const LossPlan& what) {
     what.plan.get(what.scores.logp, std::span<float>(logp_));
     double sum = 0;
-    for (const float logp : logp_) sum -= logp;
+    for (const float logp : std::span(logp_).first(static_cast<size_t>(what.rows))) sum -= logp;
     return sum;
 }
 
