@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -10,11 +11,13 @@
 #include "gpt_case.h"
 #include "infer/beam.h"
 #include "model/convert.h"
+#include "model/export.h"
 #include "model/families.h"
 #include "model/loaded_model.h"
 #include "numbers.h"
 #include "test_errors.h"
 #include "test_files.h"
+#include "text/marian_files.h"
 #include "vulkan_device.h"
 
 namespace nib {
@@ -138,6 +141,52 @@ TEST_F(Marian, BeamSearchFindsWhatTransformersFinds) {
         });
         EXPECT_EQ(texts, sources.size());
     }
+}
+
+// A folder as on the hub: the file has the tokenizers of both languages, and an export gives them back.
+TEST_F(Marian, TokenizersOfBothLanguages) {
+    const fs::path hub = folder / "hub";
+    fs::create_directory(hub);
+    for (const char* name : {"config.json", "model.safetensors"})
+        fs::copy(golden("transformers/marian") + "/" + name, hub / name);
+    for (const char* name : {"source.spm", "target.spm"}) fs::copy(golden("unigram.model"), hub / name);
+    const auto vocabulary = [](const std::string& letters) {
+        nlohmann::json json = {
+            {"</s>",   0 },
+            {"<unk>",  1 },
+            {"\u2581", 2 },
+            {"<pad>",  18}
+        };
+        for (size_t i = 0; i < letters.size(); ++i) json[letters.substr(i, 1)] = 3 + i;
+        return json.dump();
+    };
+    write_file(hub / "vocab.json", vocabulary("abcdefghijklmno"));
+    write_file(hub / "target_vocab.json", vocabulary("omnlkjihgfedcba"));
+    write_file(hub / "tokenizer_config.json", R"({"separate_vocabs": true})");
+    const auto convert = [&](const fs::path& from, const char* to) {
+        ConvertRequest request;
+        request.input = from.string(), request.output = (folder / to).string();
+        convert_checkpoint(request, {[](const Note&) {}, [](double) {}});
+        return request.output;
+    };
+    const std::string file = convert(hub, "both.gguf");
+    CpuBackend backend(kernel_table("auto"), 2);
+    const LoadedModel model(file, backend);
+    const auto both = load_translation_tokenizers(hub.string());
+    for (const char* text : {"a cab", "beef", "xyz"}) {
+        EXPECT_EQ(model.tokenizer().encode(text), both->source->encode(text));
+        EXPECT_EQ(model.target_tokenizer().encode(text), both->target->encode(text));
+    }
+    EXPECT_NE(model.tokenizer().encode("a cab"), model.target_tokenizer().encode("a cab"));
+    EXPECT_TRUE(model.tokenizer().ends_texts());
+
+    ExportRequest request;
+    request.input = file, request.output = (folder / "exported").string();
+    export_model(request, {[](const Note&) {}, [](double) {}});
+    EXPECT_TRUE(fs::exists(folder / "exported/source.spm"));
+    EXPECT_EQ(read_file(convert(folder / "exported", "again.gguf")), read_file(file));
+    fs::remove(hub / "target.spm");
+    EXPECT_MENTIONS(error_of([&] { convert(hub, "x.gguf"); }), "target.spm is missing");
 }
 
 TEST_F(Marian, WrongUse) {

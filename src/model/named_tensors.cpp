@@ -119,7 +119,7 @@ struct NamedTensors::Candidate {
     std::string prefix;
     size_t votes = 0;
     bool body = false;  // blocks or the embedding: a head alone may be anybody's
-    bool embedding = false;
+    bool embedding = false, encoder = false;
 };
 
 NamedTensors::NamedTensors(const CheckpointSource& source, const Architecture* said)
@@ -177,12 +177,16 @@ std::vector<NamedTensors::Candidate> NamedTensors::candidates(const std::vector<
             Candidate& c = found.try_emplace(prefix, Candidate{&family, &layout, std::string(prefix)}).first->second;
             ++c.votes;
             c.embedding |= rest == embedding;
+            c.encoder |= numbers->encoder;
             c.body |= c.embedding || numbers->block >= 0;
             break;
         }
     }
     std::vector<Candidate> all;
-    for (auto& [prefix, candidate] : found) all.push_back(std::move(candidate));
+    for (auto& [prefix, candidate] : found) {
+        if (family.has_encoder && !candidate.encoder) candidate.body = false;  // OPT's decoder has the same names
+        all.push_back(std::move(candidate));
+    }
     return all;
 }
 
