@@ -28,7 +28,7 @@ constexpr const char* kFooter =
     "  nib translate m.gguf --file - < names.txt";
 
 struct Options {
-    std::string model, cache = "f32";
+    std::string model, cache = "f16";
     BeamOptions beam;
     int64_t best = 1;
     bool numbered = false;  // whether each line has a score
@@ -86,9 +86,14 @@ void translate_texts(const Options& o, Backend& backend) {
         sources.push_back(texts[i].tokens.ids);
     }
     if (sources.empty()) return;
+    size_t longest = 0;
+    for (const auto& source : sources) longest = std::max(longest, source.size());
     const int64_t places = std::clamp<int64_t>(kRows / beam.beams, 1, std::ssize(sources));
     Engine engine(backend, config, model.weights(),
-                  {.slots = places * beam.beams, .cache_type = float_type(o.cache), .sources = places});
+                  {.slots = places * beam.beams,
+                   .cache_type = float_type(o.cache),
+                   .sources = places,
+                   .source_context = static_cast<int64_t>(longest)});
     translate(engine, sources, beam, [&](size_t source, const std::vector<Hypothesis>& found) {
         lines.add(numbers[source], shown(o, model.target_tokenizer(), found));
     });

@@ -11,37 +11,44 @@ namespace {
 // Rows of the plans besides the one for one token of each slot: for short prompts, and for pieces of long ones.
 constexpr int64_t kShort = 16, kLong = 512;
 
-EngineOptions checked(EngineOptions o) {
+EngineOptions checked(EngineOptions o, const ModelConfig& config) {
     if (o.slots < 1) fail("an engine needs one slot at least");
     if (o.cache_type != DType::F32 && o.cache_type != DType::F16) fail("keys and values are kept as f32 or f16");
     if (o.logit_rows < 0) fail("%lld rows with logits make no sense", static_cast<long long>(o.logit_rows));
     if (o.logit_rows == 0) o.logit_rows = o.slots;
     if (o.sources < 0) fail("%lld sources make no sense", static_cast<long long>(o.sources));
     if (o.sources == 0) o.sources = o.slots;
+    if (o.source_context < 0 || o.source_context > config.context)
+        fail("sources of %lld tokens do not fit the model's context of %lld", static_cast<long long>(o.source_context),
+             static_cast<long long>(config.context));
+    if (o.source_context == 0) o.source_context = config.context;
     return o;
 }
 
 }  // namespace
 
 Engine::Engine(Backend& backend, const ModelConfig& config, const Weights& weights, const EngineOptions& options)
-    : backend_(backend), config_(config), options_(checked(options)), model_(make_model(config)), weights_(weights) {
+    : backend_(backend),
+      config_(config),
+      options_(checked(options, config)),
+      model_(make_model(config)),
+      weights_(weights) {
     model_->head("lm");  // or there is nothing to run
     const int64_t N = options_.slots;
     if (const double bytes = cache_bytes(config, N, options_.cache_type); bytes > 0x1p62)
         fail("the keys and values of %lld sequences need %s of memory; use fewer", static_cast<long long>(N),
              human_bytes(bytes).c_str());
     size_t end = 0;
-    const auto place = [&](int64_t texts) {
-        const size_t bytes =
-            align_up(dtype_bytes(options_.cache_type, texts * config.context * config.kv() * config.head_dim()));
+    const auto place = [&](int64_t texts, int64_t rows) {
+        const size_t bytes = align_up(dtype_bytes(options_.cache_type, texts * rows * config.kv() * config.head_dim()));
         for (int64_t part = 0; part < 2 * config.layers; ++part) {
             cache_offsets_.push_back(fit_segment(end, bytes, backend.segment(), "keys and values of a layer"));
             end = cache_offsets_.back() + bytes;
         }
     };
-    place(N);
+    place(N, config.context);
     if (config.has_encoder()) {
-        place(options_.sources);
+        place(options_.sources, source_context());
         source_lengths_.assign(static_cast<size_t>(options_.sources), 0);
         for (int64_t slot = 0; slot < N; ++slot) source_of_.push_back(std::min(slot, options_.sources - 1));
     }
@@ -109,8 +116,8 @@ void Engine::attend(int64_t slot, int64_t source) {
 void Engine::encode(std::span<const EngineSource> sources) {
     for (const EngineSource& s : sources) {
         check_source(s.source);
-        if (s.tokens.empty() || std::ssize(s.tokens) > context())
-            fail("a source has 1 to %lld tokens, not %zu", static_cast<long long>(context()), s.tokens.size());
+        if (s.tokens.empty() || std::ssize(s.tokens) > source_context())
+            fail("a source has 1 to %lld tokens, not %zu", static_cast<long long>(source_context()), s.tokens.size());
         check_tokens(s.tokens, config_.source_tokens());
     }
     if (!sources.empty() && !source_pass_.plan.backend) compile_source_pass();
@@ -143,18 +150,18 @@ size_t Engine::encode_some(std::span<const EngineSource> all) {
 }
 
 // Of the model's layers: of their own keys and values, or, from number `layers` on, of those of sources.
-std::vector<KvCache> Engine::caches(int64_t first, int64_t count) const {
+std::vector<KvCache> Engine::caches(int64_t first, int64_t count, int64_t rows) const {
     std::vector<KvCache> layers;
     for (int64_t l = first; l < first + config_.layers && 2 * l < std::ssize(cache_offsets_); ++l)
-        layers.push_back({cache(l, false), cache(l, true), options_.cache_type, count, config_.kv(), config_.context,
-                          config_.head_dim()});
+        layers.push_back(
+            {cache(l, false), cache(l, true), options_.cache_type, count, config_.kv(), rows, config_.head_dim()});
     return layers;
 }
 
 void Engine::compile_source_pass() {
     Graph g(Mode::Infer);
     const RowCount rows = g.add_row_count();
-    const int64_t R = std::max(context(), std::min(kLong, options_.sources * context()));
+    const int64_t R = std::max(source_context(), std::min(kLong, options_.sources * source_context()));
     source_pass_.rows = R;
     source_pass_.tokens = TokenInputs::of_source(g, config_, 1, R, rows);
     source_pass_.sources = g.input("sources", {1, R}, DType::I32, rows);
@@ -168,7 +175,7 @@ void Engine::compile_source_pass() {
 
 void Engine::compile_pass(Pass& pass) {
     const int64_t R = pass.rows, L = pass.logit_rows;
-    const std::vector<KvCache> layers = caches(0, slots()), of_sources = source_caches();
+    const std::vector<KvCache> layers = caches(0, slots(), context()), of_sources = source_caches();
     Graph g(Mode::Infer);
     const RowCount rows = g.add_row_count();
     pass.tokens = TokenInputs(g, config_, 1, R, rows);

@@ -20,7 +20,7 @@ struct EngineRow {
     bool logits = false;
 };
 
-/// A text for an encoder to read, 1 to context() tokens.
+/// A text for an encoder to read, 1 to source_context() tokens.
 struct EngineSource {
     int64_t source = 0;  // number, below EngineOptions::sources
     std::span<const int32_t> tokens;
@@ -30,6 +30,7 @@ struct EngineOptions {
     int64_t slots = 1;              // texts in the cache at the same time
     DType cache_type = DType::F32;  // of keys and values, F32 or F16
     int64_t sources = 0;            // of models with an encoder: texts to attend to at the same time. 0: as many as slots
+    int64_t source_context = 0;     // tokens of each at most; 0: as many as the model's context
     int64_t logit_rows = 0;         // rows with logits in one pass; more take several passes. 0: as many as slots
 };
 
@@ -54,6 +55,8 @@ public:
 
     int64_t slots() const { return options_.slots; }
     int64_t context() const { return config_.context; }
+    /// Tokens that a source may have.
+    int64_t source_context() const { return options_.source_context; }
     int64_t vocab() const { return config_.vocab; }
     /// Tokens in a slot.
     int64_t length(int64_t slot) const;
@@ -106,8 +109,8 @@ private:
     };
 
     Location cache(int64_t layer, bool values) const;
-    std::vector<KvCache> caches(int64_t first, int64_t count) const;
-    std::vector<KvCache> source_caches() const { return caches(config_.layers, options_.sources); }
+    std::vector<KvCache> caches(int64_t first, int64_t count, int64_t rows) const;
+    std::vector<KvCache> source_caches() const { return caches(config_.layers, options_.sources, source_context()); }
     void compile_source_pass();
     void check_source(int64_t source) const;
     size_t encode_some(std::span<const EngineSource> sources);
