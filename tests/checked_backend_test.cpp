@@ -96,8 +96,8 @@ public:
         const Plan plan = compile(std::move(g), backend_);
         const auto set = [&]<class T>(Tensor t, std::vector<T> values) { plan.set<T>(t, values); };
         set(ids, std::vector<int32_t>{3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 0, 0, 0});
-        set(spans,
-            std::vector<int32_t>{0, 4, 0, 4, 0, 4, 0, 4, 4, 5, 5, 11, 5, 11, 5, 11, 5, 11, 5, 11, 5, 11, 0, 0, 0, 0, 0, 0});
+        set(spans, std::vector<int32_t>{0, 4,  0, 4,  0, 4,  0, 4,  4,  5,  5,  11, 5,  11,
+                                        5, 11, 5, 11, 5, 11, 5, 11, 11, 11, 11, 11, 11, 11});
         set(rotation, random(R * D));
         set(which, std::vector<int32_t>{7, 0, 7, 10, 3, 9});
         set(targets, std::vector<int32_t>{1, 18, kIgnore, 0, 4, 0});

@@ -627,5 +627,59 @@ TEST(Plan, WrongValuesAreRefused) {
     plan.get(y, std::span(values).first(3));
 }
 
+// Kernels trust the numbers in their inputs.
+TEST(Plan, NumbersOutsideTheirTensorsAreRefused) {
+    CpuBackend backend(ref::table, 1);
+    Graph g(Mode::Infer);
+    const Arena arena(backend, 1 << 16);
+    const auto weight = [&](const char* name, Shape shape) {
+        const size_t at = std::string_view(name) == "positions" ? 1024 : 0;
+        return Weight{
+            name, shape, DType::F32, {arena.buffer(),   at},
+               {                }
+        };
+    };
+    const Tensor ids = g.input("ids", {2, 3}, DType::I32), positions = g.input("positions", {2, 3}, DType::I32);
+    const Tensor targets = g.input("targets", {2, 3}, DType::I32), rows = g.input("rows", {4}, DType::I32);
+    const Tensor spans = g.input("spans", {2, 3, 2}, DType::I32), slots = g.input("slots", {1, 4}, DType::I32);
+    const Tensor cached = g.input("cached", {1, 4, 2}, DType::I32);
+    Tensor x = g.embed({ids, positions}, {weight("tokens", {7, 4}), weight("positions", {5, 4}), {}});
+    x = g.attention({x, x, x}, {.heads = 2, .causal = false, .spans = spans});
+    g.output(g.cross_entropy(x, {weight("tokens", {7, 4}), {}}, targets).logp);
+    const Tensor some = g.gather(x, rows);
+    const KvCache cache{
+        {arena.buffer(), 2048},
+        {arena.buffer(), 4096},
+        DType::F32, 2, 2, 5, 2
+    };
+    AttentionOptions options{.heads = 2};
+    options.spans = cached;
+    g.output(g.attention_cached(some, cache, slots, options));
+    const Plan plan = compile(g, backend);
+    const auto error = [&](Tensor t, std::vector<int32_t> values) {
+        return error_of([&] { plan.set<int32_t>(t, values); });
+    };
+    EXPECT_EQ(error(ids, {0, 1, 2, 3, 4, 6}), "");
+    EXPECT_MENTIONS(error(ids, {0, 1, 2, 3, 4, 7}), "input `ids`: number 5 is 7, and not one of 7");
+    EXPECT_MENTIONS(error(ids, {0, -1, 2, 3, 4, 6}), "number 1 is -1");
+    EXPECT_MENTIONS(error(positions, {0, 1, 2, 0, 1, 5}), "input `positions`: number 5 is 5, and not one of 5");
+    EXPECT_EQ(error(targets, {0, kIgnore, 2, 3, 4, 6}), "");
+    EXPECT_MENTIONS(error(targets, {0, -2, 2, 3, 4, 6}), "number 1 is -2");
+    EXPECT_MENTIONS(error(targets, {0, 7, 2, 3, 4, 6}), "number 1 is 7");
+    EXPECT_EQ(error(rows, {5, 0, 5, 1}), "");
+    EXPECT_MENTIONS(error(rows, {5, 0, 6, 1}), "input `rows`: number 2 is 6, and not one of 6");
+    EXPECT_EQ(error(spans, {0, 2, 0, 2, 2, 3, 0, 1, 1, 1, 1, 3}), "");
+    EXPECT_MENTIONS(error(spans, {0, 2, 0, 2, 2, 4, 0, 1, 1, 1, 1, 3}), "row 2 has the keys from 2 to 4 of 3");
+    EXPECT_MENTIONS(error(spans, {0, 2, 0, 2, -1, 3, 0, 1, 1, 1, 1, 3}), "row 2 has the keys from -1 to 3 of 3");
+    EXPECT_MENTIONS(error(spans, {0, 2, 2, 1, 2, 3, 0, 1, 1, 1, 1, 3}), "row 1 has the keys from 2 to 1 of 3");
+    EXPECT_MENTIONS(error(spans, {1, 2, 0, 2, 2, 3, 0, 1, 1, 1, 1, 3}),
+                    "row 1 begin or end before those of the row before");
+    EXPECT_MENTIONS(error(spans, {0, 2, 0, 2, 2, 3, 1, 2, 1, 1, 1, 3}),
+                    "row 4 begin or end before those of the row before");
+    EXPECT_EQ(error(cached, {0, 5, 0, 2, 1, 1, 0, 1}), "");  // each row has a slot of its own, so the order is free
+    EXPECT_MENTIONS(error(cached, {0, 6, 0, 2, 1, 1, 0, 1}), "row 0 has the keys from 0 to 6 of 5");
+    EXPECT_MENTIONS(error(slots, {0, 1, 2, 0}), "input `slots`: number 2 is 2, and not one of 2");
+}
+
 }  // namespace
 }  // namespace nib

@@ -208,13 +208,83 @@ TEST(TrainStep, GradientsThatAreNotFiniteChangeNothing) {
             }
 }
 
+// All that is frozen lies elsewhere, as f16: it must stay, and the others get the gradients that they get without freezing.
+TEST(TrainStep, FrozenWeightsStayAndTakeNoMemory) {
+    CpuBackend backend(kernel_table("auto"), 2);
+    const std::vector<int32_t> ids = {1, 2, 3, 4, 5, 6, 7, 8, 2, 4, 6, 8, 10, 1, 3, 5}, targets(ids.rbegin(), ids.rend());
+    TrainStep all(backend, tiny_config(), {2, 8, 0, Optimizer::AdamW});
+    all.initialise(3);
+    const auto is_frozen = [](const ParameterSpec& spec) { return !spec.name.starts_with("blk.1."); };
+    size_t half_bytes = 0;
+    for (const ParameterSpec& spec : all.parameters())
+        if (spec.shape.rank == 2) half_bytes += static_cast<size_t>(spec.shape.elements()) * sizeof(_Float16);
+    Arena half(backend, half_bytes);
+    std::vector<Weight> frozen;
+    size_t at = 0, i = 0;
+    for (const ParameterSpec& spec : all.parameters()) {
+        const size_t parameter = i++;
+        std::vector<float> values(static_cast<size_t>(spec.shape.elements()));
+        backend.download(all.locate(parameter, 0), std::as_writable_bytes(std::span(values)));
+        std::vector<_Float16> rounded(values.begin(), values.end());
+        values.assign(rounded.begin(), rounded.end());
+        backend.upload(all.locate(parameter, 0), std::as_bytes(std::span(values)));
+        Weight w;
+        if (is_frozen(spec)) w = {spec.name, spec.shape, DType::F32, all.locate(parameter, 0), {}};
+        if (is_frozen(spec) && spec.shape.rank == 2) {
+            w.type = DType::F16;
+            w.value = {half.buffer(), at};
+            backend.upload(w.value, std::as_bytes(std::span(rounded)));
+            at += rounded.size() * sizeof(_Float16);
+        }
+        frozen.push_back(w);
+    }
+    TrainShape shape{2, 8, 0, Optimizer::AdamW};
+    shape.frozen = Weights(frozen);
+    TrainStep some(backend, tiny_config(), shape);
+    some.initialise(3);
+    for (size_t p = 0; p < frozen.size(); ++p)
+        if (!frozen[p]) {
+            std::vector<float> values(static_cast<size_t>(all.parameters()[p].shape.elements()));
+            backend.download(all.locate(p, 0), std::as_writable_bytes(std::span(values)));
+            backend.upload(some.locate(p, 0), std::as_bytes(std::span(values)));
+        }
+    EXPECT_NEAR(some.micro_step(ids, targets, {}), all.micro_step(ids, targets, {}), 1e-6);
+    double squares = 0;
+    for (size_t p = 0; p < frozen.size(); ++p) {
+        std::vector<float> expected(static_cast<size_t>(all.parameters()[p].shape.elements())), given(expected.size());
+        if (frozen[p]) {
+            EXPECT_MENTIONS(error_of([&] { some.gradient(p); }), "has no gradient");
+            EXPECT_MENTIONS(error_of([&] { some.locate(p, 1); }), "has no moments");
+            continue;
+        }
+        backend.download(all.gradient(p), std::as_writable_bytes(std::span(expected)));
+        backend.download(some.gradient(p), std::as_writable_bytes(std::span(given)));
+        for (size_t e = 0; e < given.size(); ++e) {
+            ASSERT_NEAR(given[e], expected[e], 1e-6) << all.parameters()[p].name << " " << e;
+            squares += static_cast<double>(given[e]) * given[e];
+        }
+    }
+    EXPECT_NEAR(some.gradient_norm(0), std::sqrt(squares), 1e-6);
+    const std::vector<float> before = weights(all);
+    some.update({.step = 0, .lr = 1e-2, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .momentum = 0});
+    EXPECT_EQ(weights(all), before);  // whose memory frozen f32 weights are in
+    const TrainingMemory few = training_memory(tiny_config(), shape, backend),
+                         whole = training_memory(tiny_config(), {2, 8, 0, Optimizer::AdamW}, backend);
+    EXPECT_LT(few.parameters, 0.5 * whole.parameters);
+    EXPECT_LT(few.activations, whole.activations);
+    for (size_t p = 0; p < frozen.size(); ++p)
+        if (!frozen[p]) frozen[p] = {all.parameters()[p].name, all.parameters()[p].shape, DType::F32, all.locate(p, 0), {}};
+    shape.frozen = Weights(frozen);
+    EXPECT_MENTIONS(error_of([&] { TrainStep(backend, tiny_config(), shape); }), "there is nothing to train");
+}
+
 TEST(ParameterLayout, RunsHoldAllThatIsUpdatedAlike) {
-    const ParameterLayout together(tiny_config());
+    const ParameterLayout together(tiny_config(), {});
     ASSERT_EQ(together.runs.size(), 2u);
     EXPECT_TRUE(together.runs[0].decay);
     EXPECT_FALSE(together.runs[1].decay);
     for (const size_t segment : {SIZE_MAX, size_t{8192}}) {
-        const ParameterLayout layout(tiny_config(), segment);
+        const ParameterLayout layout(tiny_config(), {}, segment);
         EXPECT_EQ(layout.runs.size() > 2, segment == 8192);
         for (size_t i = 0; i < layout.specs.size(); ++i) {
             const size_t begin = layout.offsets[i], end = begin + static_cast<size_t>(layout.specs[i].shape.elements()) * 4;
@@ -231,7 +301,7 @@ TEST(ParameterLayout, RunsHoldAllThatIsUpdatedAlike) {
 
 TEST(TrainingMemory, EstimateIsWhatIsAllocated) {
     CpuBackend backend(kernel_table("auto"), 2);
-    const ParameterLayout layout(tiny_config());
+    const ParameterLayout layout(tiny_config(), {});
     const TrainingMemory memory = training_memory(tiny_config(), {4, 8, 0.1f, Optimizer::AdamW}, backend);
     EXPECT_EQ(memory.parameters, 16.0 * static_cast<double>(layout.total));
     EXPECT_GE(layout.total, parameter_count(tiny_config()));

@@ -114,7 +114,8 @@ struct Model {
     Arena memory;
     Weights weights;
 
-    explicit Model(Backend& b) : backend(b), layout(config, b.segment()), memory(b, static_cast<size_t>(layout.total) * 4) {
+    explicit Model(Backend& b)
+        : backend(b), layout(config, {}, b.segment()), memory(b, static_cast<size_t>(layout.total) * 4) {
         size_t next = 0;
         Random random(7);
         weights = place_weights(config, [&](const ParameterSpec& spec) {

@@ -113,7 +113,7 @@ Inference measure_inference(Backend& backend) {
     config.embd = preset.embd;
     config.context = 1024;
     config.vocab = 50257;
-    const ParameterLayout layout(config);
+    const ParameterLayout layout(config, {});
     const int buffer = backend.allocate(static_cast<size_t>(layout.total) * 4);
     std::vector<float> noise(1 << 16);
     for (size_t i = 0; i < noise.size(); ++i)

@@ -137,8 +137,9 @@ uint32_t Random::bits() {
 }
 
 DType OpCase::type(int operand) const {
-    switch (op_info(op).operands[operand].types) {
-        case Types::Index: return DType::I32;
+    const Types allowed = op_info(op).operands[operand].types;
+    if (is_index(allowed)) return DType::I32;
+    switch (allowed) {
         case Types::F64: return DType::F64;
         case Types::F32: return DType::F32;
         default: return types[static_cast<size_t>(operand)];
@@ -186,7 +187,7 @@ std::string OpCase::text() const {
         const Operand& operand = info.operands[i];
         if (!operand) continue;
         if (!has(i)) s += std::string(" no ") + operand.name;
-        if (type(i) != DType::F32 && operand.types != Types::Index && operand.types != Types::F64)
+        if (type(i) != DType::F32 && !is_index(operand.types) && operand.types != Types::F64)
             s += std::string(" ") + operand.name + " " + dtype_info(type(i))->name;
         if (i >= kMaxIn && (accumulate >> (i - kMaxIn) & 1) != 0) s += std::string(" ") + operand.name + " +=";
     }

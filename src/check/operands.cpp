@@ -113,7 +113,7 @@ void Operands<Real>::fill_operand(int operand) {
     const Operand& about = op_info(case_.op).operands[operand];
     GuardedTensor& t = (*this)[operand];
     const auto [low, high] = interval(case_.op, operand);
-    if (about.types == Types::Index) {
+    if (is_index(about.types)) {
         const int64_t below = about.counts() == 'R' ? call_.rows() : dimension(case_.p, about.counts());
         for (size_t i = 0; i < t.count(); ++i) t.template at<int32_t>(i) = static_cast<int32_t>(random_.below(below));
     } else if (about.types == Types::F64) {

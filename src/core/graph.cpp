@@ -29,7 +29,10 @@ bool allows(Types types, DType type) {
     switch (types) {
         case Types::F32: return type == DType::F32;
         case Types::F64: return type == DType::F64;
-        case Types::Index: return type == DType::I32;
+        case Types::Index:
+        case Types::Target:
+        case Types::Spans:
+        case Types::AnySpans: return type == DType::I32;
         case Types::Activation:
         case Types::Cache: return type == DType::F32 || type == DType::F16;
         case Types::Weight: return type != DType::I32 && type != DType::F64;

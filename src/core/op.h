@@ -138,6 +138,7 @@ struct KernelTable {
     void (*prepare)(const Call&, void* scratch) = nullptr;  // null: nothing; else before a thread's first piece of a call
     size_t (*packed_bytes)(const Call&) = nullptr;          // size of Call::packed; 0 or null: the call is not packed
     int64_t (*pack_units)(const Call&) = nullptr;           // packing is split into this many units
+    bool (*same_packing)(const Call&, const Call&) = nullptr;  // null: never; else whether one may use the other's
     void (*pack)(const Call&, Range units, void* packed) = nullptr;
     /// For benchmarks: runs `rounds` of independent multiply-adds and returns how many operations that were.
     double (*peak_flops)(int64_t rounds, float* sink) = nullptr;

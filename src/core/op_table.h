@@ -15,11 +15,19 @@ struct Node;
 enum class Types : uint8_t {
     F32,
     F64,
-    Index,       // I32
+    Index,       // I32: places in a dimension
+    Target,      // the same, or kIgnore
+    Spans,       // I32: the first and the last + 1 place of each row, neither ever decreasing in a sequence
+    AnySpans,    // the same in any order
     Activation,  // F32, or F16 where the backend can
     Weight,      // any that quant/quantize.h unpacks
     Cache,       // F32 or F16
 };
+
+/// Whether they are numbers of places: I32.
+constexpr bool is_index(Types types) {
+    return types == Types::Index || types == Types::Target || types == Types::Spans || types == Types::AnySpans;
+}
 
 /// What happens to an output. All but Overwrites may read the old values, Adds and AddsWeight only when told to.
 enum class Writes : uint8_t {

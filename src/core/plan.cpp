@@ -195,6 +195,7 @@ Plan schedule(const Graph& graph, const Backend& backend) {
     Plan plan;
     plan.tensors = graph.tensors();
     plan.nodes = graph.nodes();
+    plan.index_rules = index_rules(plan.tensors, plan.nodes);
     Scheduler(plan, backend.division()).run();
     return plan;
 }
@@ -260,6 +261,9 @@ const TensorInfo& Plan::info(Tensor t) const {
 void Plan::set_bytes(Tensor t, std::span<const std::byte> bytes) const {
     if (bytes.size() != info(t).bytes())
         fail("input `%s` takes %zu bytes, not %zu", info(t).name.c_str(), info(t).bytes(), bytes.size());
+    for (const IndexRule& rule : index_rules)
+        if (rule.tensor == t)
+            check_indices(rule, info(t), {reinterpret_cast<const int32_t*>(bytes.data()), bytes.size() / sizeof(int32_t)});
     backend->upload(locate(t), bytes);
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/backend.h"
 #include "core/graph.h"
+#include "core/index_rules.h"
 
 namespace nib {
 
@@ -38,6 +39,7 @@ struct Plan {
     std::vector<TensorInfo> tensors;
     std::vector<Node> nodes;
     std::vector<Stage> stages;
+    std::vector<IndexRule> index_rules;
     std::shared_ptr<const Arena> arena;
     size_t arena_bytes = 0;
     std::unique_ptr<Executable> executable;
@@ -46,7 +48,8 @@ struct Plan {
     const TensorInfo& info(Tensor t) const;
     Location locate(Tensor t) const { return info(t).where; }
     void run(const Step& step) const { backend->run(*this, step); }
-    /// Fills an input. Error unless there is a value for each of its elements.
+    /// Fills an input. Error unless there is a value for each of its elements and, of indices, each is within what it
+    /// counts; that of rows not in use, too.
     template <class T>
     void set(Tensor t, std::span<const T> values) const {
         set_bytes(t, std::as_bytes(values));

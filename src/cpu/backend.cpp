@@ -221,6 +221,13 @@ void CpuBackend::prepare(Plan& plan) {
             const Call& call = made->calls[static_cast<size_t>(index)];
             const size_t bytes = kernels_.packed_bytes ? kernels_.packed_bytes(call) : 0;
             if (bytes == 0) continue;
+            const auto same = std::find_if(compiled.packs.begin(), compiled.packs.end(), [&](const Packing& other) {
+                return kernels_.same_packing && kernels_.same_packing(call, made->calls[static_cast<size_t>(other.call)]);
+            });
+            if (same != compiled.packs.end()) {
+                packed_at[static_cast<size_t>(index)] = packed_at[static_cast<size_t>(same->call)];
+                continue;
+            }
             packed_at[static_cast<size_t>(index)] = at;
             at += align_up(bytes);
             compiled.packs.push_back({index, kernels_.pack_units(call)});

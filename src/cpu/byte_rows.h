@@ -36,51 +36,53 @@ struct Layout {
     }
 };
 
-/// Quantizes `count` values with one scale, bit for bit as quant::quantize_activations. `group`, 16 or 32: values in a
-/// group; `level`: the zero level.
-inline void quantize_run(const float* __restrict x, int64_t count, int64_t group, int32_t level, int8_t* __restrict q,
-                         float* __restrict scale, float* __restrict sum, int32_t* __restrict start) {
-    int32_t most = 0;  // magnitudes compare like their bits
-    for (int64_t i = 0; i < count; ++i) {
-        int32_t bits;
-        __builtin_memcpy(&bits, x + i, 4);
-        bits &= 0x7FFFFFFF;
-        most = bits > most ? bits : most;
-    }
-    float amax;
-    __builtin_memcpy(&amax, &most, 4);
-    const bool finite = most < 0x7F800000, zero = amax < 0x1p-100f;
-    const float unit = finite ? zero ? 0.0f : amax / 127 : __builtin_nanf("");
-    const float inverse = zero || !finite ? 0.0f : 127 / amax;
-    constexpr float kRound = 0x1.8p23f;  // adding it rounds to an integer
-    if (finite)
-        for (int64_t i = 0; i < count; ++i) q[i] = static_cast<int8_t>((x[i] * inverse + kRound) - kRound);
-    else
-        __builtin_memset(q, 0, static_cast<size_t>(count));
-    for (int64_t i = 0; i < count; i += kGroup) {
-        int32_t total = 0;
-        for (int64_t k = 0; k < kGroup; ++k) total += q[i + k];
-        start[i / kGroup] = total;
-    }
-    for (int64_t g = 0; g < count / kGroup; ++g) {
-        if (group == 32) start[g] = g % 2 ? 0 : start[g] + start[g + 1];
-        scale[g] = unit;
-        sum[g] = unit * static_cast<float>(start[g]);
-        start[g] *= -level;
-    }
-}
-
-/// Quantizes a row of K values for products with weights of format F.
+/// Quantizes a row of K values for products with weights of format F, bit for bit as quant::quantize_activations.
 template <class F>
-[[gnu::noinline]] void quantize_row(const float* x, int64_t K, const Layout& layout, const Row& out) {
-    constexpr int64_t run = F::kBlock;  // values quantized with one scale
+[[gnu::noinline]] void quantize_row(const float* __restrict x, int64_t K, const Layout& layout, const Row& out) {
+    constexpr int64_t run = F::kBlock, groups = run / kGroup;  // values quantized with one scale
     constexpr int32_t zero = kZeroLevel<F>;
-    for (int64_t k = 0, g = 0; k < K; k += run, g = k / kGroup)
-        quantize_run(x + k, run, F::kGroup, zero, out.q + k, out.scale + g, out.sum + g, out.group_start + g);
-    __builtin_memset(out.q + K, 0, static_cast<size_t>(layout.K - K));
-    for (int64_t g = K / kGroup; g < layout.K / kGroup; ++g) out.scale[g] = out.sum[g] = 0, out.group_start[g] = 0;
-    for (int64_t k = 0; zero != 0 && k < layout.K / 4; ++k)
-        out.word_start[k] = -zero * (out.q[4 * k] + out.q[4 * k + 1] + out.q[4 * k + 2] + out.q[4 * k + 3]);
+    int8_t* __restrict q = out.q;
+    for (int64_t k = 0; k < K; k += run) {
+        int32_t most = 0;  // magnitudes compare like their bits
+        for (int64_t i = 0; i < run; ++i) {
+            int32_t bits;
+            __builtin_memcpy(&bits, x + k + i, 4);
+            bits &= 0x7FFFFFFF;
+            most = bits > most ? bits : most;
+        }
+        float amax;
+        __builtin_memcpy(&amax, &most, 4);
+        const bool finite = most < 0x7F800000, none = amax < 0x1p-100f;
+        const float unit = finite ? none ? 0.0f : amax / 127 : __builtin_nanf("");
+        const float inverse = none || !finite ? 0.0f : 127 / amax;
+        constexpr float kRound = 0x1.8p23f;  // adding it rounds to an integer, which is in the low bits then
+        if (finite)
+            for (int64_t i = 0; i < run; ++i) {
+                const float rounded = x[k + i] * inverse + kRound;
+                int32_t bits;
+                __builtin_memcpy(&bits, &rounded, 4);
+                q[k + i] = static_cast<int8_t>(bits);
+            }
+        else
+            __builtin_memset(q + k, 0, static_cast<size_t>(run));
+        for (int64_t g = 0; g < groups; ++g) out.scale[k / kGroup + g] = unit;
+    }
+    __builtin_memset(q + K, 0, static_cast<size_t>(layout.K - K));
+    for (int64_t g = K / kGroup; g < layout.K / kGroup; ++g) out.scale[g] = 0;
+    int32_t* __restrict words = out.word_start;
+    for (int64_t k = 0; k < layout.K; k += kBytes) {  // sums of four
+        const vi four = add_products<false>(broadcast_word(0), broadcast_word(0x01010101), load_words(q + k));
+        __builtin_memcpy(words + k / 4, &four, sizeof four);
+    }
+    constexpr int64_t step = F::kGroup / kGroup;
+    for (int64_t g = 0; g < layout.K / kGroup; g += step) {
+        int32_t total = 0;
+        for (int64_t i = 0; i < 4 * step; ++i) total += words[4 * g + i];
+        out.group_start[g] = -zero * total;
+        out.sum[g] = out.scale[g] * static_cast<float>(total);
+        if (step == 2) out.group_start[g + 1] = 0, out.sum[g + 1] = out.scale[g] * 0;
+    }
+    for (int64_t k = 0; zero != 0 && k < layout.K / 4; ++k) words[k] *= -zero;
 }
 
 /// Interleaves two rows for matrix instructions: of every 16 bytes, `first` gets the first eight of both rows, `second` the

@@ -43,6 +43,7 @@ size_t linear_blocks_scratch_bytes(const Call&);
 void linear_blocks_prepare(const Call&, void* scratch);
 size_t linear_blocks_packed_bytes(const Call&);
 int64_t linear_blocks_pack_units(const Call&);
+bool linear_blocks_same_packing(const Call&, const Call&);
 void linear_blocks_pack(const Call&, Range, void*);
 
 }  // namespace nib::cpu::NIB_ISA

@@ -98,8 +98,11 @@ void few_rows(const Product& p, int64_t M, Range columns, void* x_rows) {
 
 // ---- many rows -------------------------------------------------------------------------------------------------------
 
-#if defined(__AVX512BW__) || defined(__aarch64__)
-constexpr int kTileRows = 6, kTileVectors = 2;  // 12 integer and 12 float sums, in 32 registers
+// 12 integer and 12 float sums, where there are 32 registers.
+#if defined(__AVX512BW__)
+constexpr int kTileRows = 4, kTileVectors = 3;
+#elif defined(__aarch64__)
+constexpr int kTileRows = 6, kTileVectors = 2;
 #else
 constexpr int kTileRows = 4, kTileVectors = 1;
 #endif
@@ -179,7 +182,7 @@ template <class F, int MR>
     }
 #pragma GCC unroll 8
     for (int i = 0; i < MR; ++i)
-#pragma GCC unroll 2
+#pragma GCC unroll 3
         for (int j = 0; j < kTileVectors; ++j) total[i][j] = matrix_row(i % 2, sum[i / 2][2 * j], sum[i / 2][2 * j + 1]);
 }
 #else
@@ -189,12 +192,12 @@ template <class F, int MR>
     constexpr int NV = kTileVectors;
 #pragma GCC unroll 8
     for (int i = 0; i < MR; ++i)
-#pragma GCC unroll 2
+#pragma GCC unroll 3
         for (int j = 0; j < NV; ++j) total[i][j] = broadcast_word(kZeroLevel<F> != 0 ? x[i].group_start[k / kGroup] : 0);
 #pragma GCC unroll kUnroll
     for (int64_t step = 0; step < F::kGroup / 4; ++step) {
         vi w[NV];
-#pragma GCC unroll 2
+#pragma GCC unroll 3
         for (int j = 0; j < NV; ++j) w[j] = load_words(words + j * kWidth);
         words += NV * kWidth;
 #pragma GCC unroll 8
@@ -202,7 +205,7 @@ template <class F, int MR>
             int32_t word;
             __builtin_memcpy(&word, x[i].q + k + 4 * step, 4);
             const vi values = broadcast_word(word);
-#pragma GCC unroll 2
+#pragma GCC unroll 3
             for (int j = 0; j < NV; ++j) total[i][j] = add_products<F::kSigned>(total[i][j], w[j], values);
         }
     }
@@ -220,14 +223,14 @@ template <class F, int MR>
     vf sum[MR][NV];
 #pragma GCC unroll 8
     for (int i = 0; i < MR; ++i)
-#pragma GCC unroll 2
+#pragma GCC unroll 3
         for (int j = 0; j < NV; ++j) sum[i][j] = vf(0.0f);
     const float *scale = panel.scale, *offset = panel.offset;
-    for (int64_t k = 0; k < p.layout.K; k += F::kGroup) {
+    for (int64_t k = 0; k < p.K; k += F::kGroup) {
         const int64_t g = k / kGroup;
         vi total[MR][NV];
         multiply_group<F>(x, k, p.layout.bytes(), panel.words + k / 4 * columns, total);
-#pragma GCC unroll 2
+#pragma GCC unroll 3
         for (int j = 0; j < NV; ++j) {
             const vf unit = load(scale + g * columns + j * kWidth);
 #pragma GCC unroll 8
@@ -241,7 +244,7 @@ template <class F, int MR>
     vf result[MR][NV];  // a copy, since an array that is indexed by a variable is not kept in registers
 #pragma GCC unroll 8
     for (int i = 0; i < MR; ++i)
-#pragma GCC unroll 2
+#pragma GCC unroll 3
         for (int j = 0; j < NV; ++j) result[i][j] = sum[i][j];
     for (int i = 0; i < MR; ++i)
         for (int j = 0; j < nv; ++j) {
@@ -316,6 +319,13 @@ size_t linear_blocks_packed_bytes(const Call& call) {
 
 int64_t linear_blocks_pack_units(const Call& call) {
     return packs(call) ? round_up(call.p.B * call.p.T, kRowsPerUnit) / kRowsPerUnit : 0;
+}
+
+// Queries, keys and values are products with the same x.
+bool linear_blocks_same_packing(const Call& a, const Call& b) {
+    constexpr int x = operand::Linear::x, w = operand::Linear::w;
+    return has_blocks(a) && has_blocks(b) && packs(a) && packs(b) && a.data[x] == b.data[x] && a.type[w] == b.type[w] &&
+           a.p.C == b.p.C && a.p.B * a.p.T == b.p.B * b.p.T && a.row_count == b.row_count && a.p.first_row == b.p.first_row;
 }
 
 void linear_blocks_prepare(const Call& call, void* scratch) {

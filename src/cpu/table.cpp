@@ -65,6 +65,7 @@ constexpr KernelTable make_table() {
     t.packed_bytes = packed_bytes;
     t.pack_units = pack_units;
     t.pack = pack;
+    t.same_packing = linear_blocks_same_packing;
     t.peak_flops = peak_flops;
     t.read_memory = read_memory;
     return t;

@@ -9,7 +9,10 @@
 namespace nib {
 namespace {
 
-constexpr int64_t kRows = 1024, kSmallest = 16;         // of passes: each has four times the rows of the one before
+// Rows of the largest pass. Weights in blocks are unpacked as fast as they are read, and fewer rows stay in the cache;
+// others are read once for as many rows as possible.
+constexpr int64_t kRows = 2048, kRowsOnBlocks = 1024;
+constexpr int64_t kSmallest = 16;                       // of passes: each has four times the rows of the one before
 constexpr int64_t kMostLogits = 1 << 22, kFewest = 16;  // in memory at a time, and at least those of so many rows
 
 std::vector<size_t> longest_first(std::span<const TextTokens> texts) {
@@ -18,6 +21,11 @@ std::vector<size_t> longest_first(std::span<const TextTokens> texts) {
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return texts[a].ids.size() > texts[b].ids.size(); });
     return order;
+}
+
+int64_t best_rows(const Weights& weights) {
+    const auto in_blocks = [](const Weight& w) { return dtype_info(w.type)->block_size > 1; };
+    return std::any_of(weights.all().begin(), weights.all().end(), in_blocks) ? kRowsOnBlocks : kRows;
 }
 
 void check_text(const TextTokens& text, int64_t context) {
@@ -37,7 +45,7 @@ SequenceEncoder::SequenceEncoder(Backend& backend, const ModelConfig& config, co
       config_(config),
       weights_(weights),
       model_(make_model(config)),
-      rows_(std::max(rows > 0 ? rows : kRows, config.context)) {
+      rows_(std::max(rows > 0 ? rows : best_rows(weights), config.context)) {
     if (rows < 0) fail("a pass of %lld rows makes no sense", static_cast<long long>(rows));
     const auto R = static_cast<size_t>(rows_);
     for (auto* values : {&ids_, &positions_, &segments_}) values->resize(R);
@@ -101,6 +109,8 @@ void SequenceEncoder::set(Pass& pass, std::span<const TextTokens> texts, const G
         }
     }
     const auto R = static_cast<size_t>(pass.rows);
+    for (auto row = static_cast<size_t>(group.rows); row < R; ++row)  // not in use, but spans must not decrease
+        spans_[2 * row] = spans_[2 * row + 1] = static_cast<int32_t>(group.rows);
     const std::span<const int32_t> segments(segments_);
     pass.tokens.set(pass.plan, std::span(ids_).first(R), std::span(positions_).first(R),
                     config_.segments > 0 ? segments.first(R) : segments.first(0));

@@ -245,7 +245,7 @@ size_t Engine::run(Pass& pass, std::span<const EngineRow> rows, std::span<float>
         }
         ++count;
     }
-    if (wanted == 0) wanted_[0] = 0;  // a plan computes one row at least
+    std::fill(wanted_.begin() + static_cast<ptrdiff_t>(wanted), wanted_.end(), 0);  // a plan computes one row at least
     const Plan& plan = pass.plan;
     const auto R = static_cast<size_t>(pass.rows);
     pass.tokens.set(plan, std::span(ids_).first(R), std::span(positions_).first(R));

@@ -21,13 +21,15 @@ double least_bytes(const ModelConfig& c, const TrainShape& shape) {
     const double matrices = L * (2 * C * C + 2 * C * real(c.kv()) * real(c.heads > 0 ? c.head_dim() : 0) + 2 * C * F) +
                             (real(c.vocab) * (c.tied ? 1 : 2) + real(c.context)) * C;
     const double each = real(static_cast<int64_t>(dtype_bytes(shape.activations, 1)));
-    return 4 * copies(shape) * matrices + (shape.recompute ? 4 * R * L * C : each * R * L * (6 * C + 2 * F));
+    const double trained = shape.frozen.all().empty() ? matrices : 0;
+    return 4 * copies(shape) * trained + (shape.recompute ? 4 * R * L * C : each * R * L * (6 * C + 2 * F));
 }
 
 // Weights for graphs that are only measured, never run.
-Weights placeholder_weights(const ParameterLayout& layout, const ModelConfig& config) {
+Weights placeholder_weights(const ParameterLayout& layout, const ModelConfig& config, const TrainShape& shape) {
     size_t i = 0;
     return place_weights(config, [&](const ParameterSpec& spec) {
+        if (!shape.trains(i)) return shape.frozen_weight(i++);
         Weight w;
         w.name = spec.name;
         w.shape = spec.shape;
@@ -51,12 +53,18 @@ int optimizer_moments(Optimizer optimizer) {
     return optimizer == Optimizer::AdamW ? 2 : optimizer == Optimizer::SgdMomentum ? 1 : 0;
 }
 
-ParameterLayout::ParameterLayout(const ModelConfig& config, size_t segment)
-    : specs(model_parameters(config)), offsets(specs.size()) {
+Weight TrainShape::frozen_weight(size_t parameter) const {
+    Weight w = frozen.all()[parameter];
+    w.trained = false;
+    return w;
+}
+
+ParameterLayout::ParameterLayout(const ModelConfig& config, const TrainShape& shape, size_t segment)
+    : specs(model_parameters(config)), offsets(specs.size(), kNowhere) {
     size_t at = 0;
     for (const bool decay : {true, false})
         for (size_t i = 0; i < specs.size(); ++i) {
-            if (specs[i].decay != decay) continue;
+            if (specs[i].decay != decay || !shape.trains(i)) continue;
             const size_t bytes = align_up(dtype_bytes(DType::F32, specs[i].shape.elements()));
             offsets[i] = fit_segment(at, bytes, segment, specs[i].name);
             at = offsets[i] + bytes;
@@ -65,6 +73,7 @@ ParameterLayout::ParameterLayout(const ModelConfig& config, size_t segment)
             runs.back().elements = static_cast<int64_t>((at - runs.back().offset) / 4);
         }
     total = static_cast<int64_t>(at / 4);
+    if (total == 0) fail("all weights are frozen; there is nothing to train");
 }
 
 Graph training_graph(Mode mode, const TrainShape& shape) {
@@ -93,10 +102,10 @@ Graph::LogProbs record_training(Graph& g, const ModelConfig& config, const Weigh
 }
 
 TrainingMemory training_memory(const ModelConfig& config, const TrainShape& shape, const Backend& backend) {
-    const ParameterLayout layout(config);
+    const ParameterLayout layout(config, shape);
     TrainingMemory memory;
     memory.parameters = 4.0 * static_cast<double>(layout.total) * copies(shape);
-    const Weights weights = placeholder_weights(layout, config);
+    const Weights weights = placeholder_weights(layout, config, shape);
     for (const Mode mode : {Mode::Train, Mode::Infer}) {
         Graph graph = training_graph(mode, shape);
         TrainInputs inputs;
@@ -111,7 +120,7 @@ double training_flops(const ModelConfig& config, const TrainShape& shape) {
     once.recompute = false;
     Graph graph = training_graph(Mode::Train, once);
     TrainInputs inputs;
-    record_training(graph, config, placeholder_weights(ParameterLayout(config), config), once, inputs);
+    record_training(graph, config, placeholder_weights(ParameterLayout(config, once), config, once), once, inputs);
     return graph.flops();
 }
 

@@ -25,10 +25,17 @@ struct TrainShape {
     bool recompute = false;          // each block's forward pass runs again in the backward pass: Graph::record_backward
     DType activations = DType::F32;  // F16: see Graph; evaluation keeps floats
     std::string head = "lm";         // whose targets are tokens: Model::head
+    /// Weights that stay as they are: of any type, wherever they lie, and without gradients and moments. By parameter,
+    /// those to be trained absent; empty: all are trained.
+    Weights frozen{};
+
+    bool trains(size_t parameter) const { return parameter >= frozen.all().size() || !frozen.all()[parameter]; }
+    /// A frozen parameter for a graph.
+    Weight frozen_weight(size_t parameter) const;
 };
 
-/// Where each parameter is in the flat buffers of weights, gradients and moments: at a multiple of 64 bytes, gaps are zero.
-/// Those with weight decay come first, then the others, so that one update covers many of them.
+/// Where each trained parameter is in the flat buffers of weights, gradients and moments: at a multiple of 64 bytes, gaps
+/// are zero. Those with weight decay come first, then the others, so that one update covers many of them.
 struct ParameterLayout {
     /// Adjacent parameters in one segment that have the same update, with the gaps between them.
     struct Run {
@@ -37,11 +44,12 @@ struct ParameterLayout {
         bool decay = false;
     };
     std::vector<ParameterSpec> specs;  // in file order
-    std::vector<size_t> offsets;       // bytes, by parameter
+    std::vector<size_t> offsets;       // bytes, by parameter; kNowhere: it is frozen
     std::vector<Run> runs;
     int64_t total = 0;  // floats, gaps included
-    /// segment: see Backend::segment().
-    explicit ParameterLayout(const ModelConfig& config, size_t segment = SIZE_MAX);
+    static constexpr size_t kNowhere = SIZE_MAX;
+    /// segment: see Backend::segment(). Error when nothing is trained.
+    ParameterLayout(const ModelConfig& config, const TrainShape& shape, size_t segment = SIZE_MAX);
 };
 
 /// A graph for record_training().
@@ -58,7 +66,7 @@ struct TrainInputs {
 Graph::LogProbs record_training(Graph& graph, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
                                 TrainInputs& inputs);
 
-/// Bytes on a backend, without the scratch memory of kernels.
+/// Bytes on a backend, without the scratch memory of kernels and frozen weights.
 struct TrainingMemory {
     double parameters = 0;   // weights, gradients, moments
     double activations = 0;  // the arena that training and evaluation share

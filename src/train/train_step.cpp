@@ -49,7 +49,7 @@ TrainStep::TrainStep(Backend& backend, const ModelConfig& config, const TrainSha
     : backend_(backend),
       config_(config),
       shape_(shape),
-      layout_(config, backend.segment()),
+      layout_(config, shape, backend.segment()),
       first_block_(sum_blocks()),
       gradients_(backend, static_cast<size_t>(layout_.total) * sizeof(float)),
       partials_(backend, static_cast<size_t>(first_block_.back()) * sizeof(double)),
@@ -61,6 +61,7 @@ TrainStep::TrainStep(Backend& backend, const ModelConfig& config, const TrainSha
     size_t i = 0;
     weights_ = place_weights(config, [&](const ParameterSpec& spec) {
         const size_t parameter = i++;
+        if (!shape.trains(parameter)) return shape.frozen_weight(parameter);
         return Weight{spec.name, spec.shape, DType::F32, locate(parameter, 0), gradient(parameter)};
     });
     compile_plans();
@@ -129,6 +130,7 @@ void TrainStep::initialise(uint64_t seed) {
     constexpr int64_t kChunk = 1 << 14;
     std::vector<float> chunk(kChunk);
     for (size_t i = 0; i < parameters().size(); ++i) {
+        if (!shape_.trains(i)) continue;
         const int64_t elements = parameters()[i].shape.elements();
         for (int64_t begin = 0; begin < elements; begin += kChunk) {
             const auto values = std::span(chunk).first(static_cast<size_t>(std::min(kChunk, elements - begin)));
@@ -231,9 +233,17 @@ void TrainStep::update(const Update& u) {
 Location TrainStep::locate(size_t parameter, int part) const {
     if (parameter >= layout_.offsets.size() || part < 0 || part >= parts())
         fail("there is no part %d of a parameter %zu", part, parameter);
+    if (!shape_.trains(parameter)) {
+        if (part > 0) fail("a frozen weight has no moments");
+        return shape_.frozen.all()[parameter].value;
+    }
     return {parts_[static_cast<size_t>(part)]->buffer(), layout_.offsets[parameter]};
 }
 
-Location TrainStep::gradient(size_t parameter) const { return {gradients_.buffer(), locate(parameter, 0).offset}; }
+Location TrainStep::gradient(size_t parameter) const {
+    const Location weight = locate(parameter, 0);
+    if (!shape_.trains(parameter)) fail("a frozen weight has no gradient");
+    return {gradients_.buffer(), weight.offset};
+}
 
 }  // namespace nib

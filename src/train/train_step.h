@@ -18,7 +18,7 @@ public:
     /// Allocates and compiles. Error when the backend lacks memory or an op. `backend` must outlive it.
     TrainStep(Backend& backend, const ModelConfig& config, const TrainShape& shape);
 
-    /// Random weights as the model's parameters specify, from the seed alone; moments are zero.
+    /// Random weights as the model's parameters specify, from the seed alone; moments are zero. Frozen ones stay.
     void initialise(uint64_t seed);
 
     /// One micro-batch of a step. Loss and gradients are means over the counted targets of all micro-batches.
@@ -68,8 +68,9 @@ public:
     /// Parameters in file order, and where their values are stored: part 0 is the weights, the others are the moments.
     const std::vector<ParameterSpec>& parameters() const { return layout_.specs; }
     int parts() const { return 1 + optimizer_moments(shape_.optimizer); }
+    /// Error when a frozen weight is asked for its moments.
     Location locate(size_t parameter, int part) const;
-    /// Where the gradient is stored.
+    /// Where the gradient is stored. Error of a frozen weight.
     Location gradient(size_t parameter) const;
 
 private:
