@@ -34,6 +34,22 @@ double decode_bytes(const ModelConfig& config, const GgufFile& file) {
     return bytes;
 }
 
+// A prompt in slot 0, or a source that it attends to.
+void read_prompt(Engine& engine, std::span<const int32_t> prompt, bool is_source) {
+    if (is_source)
+        engine.encode(0, prompt);
+    else
+        engine.append(0, prompt);
+}
+
+// The same for another slot.
+void share_prompt(Engine& engine, int64_t slot, bool is_source) {
+    if (is_source)
+        engine.attend(slot, 0);
+    else
+        engine.copy(0, slot, engine.length(0));
+}
+
 // Texts of one length, one at a time and many at once.
 void bench_encoder(Backend& backend, const ModelBenchOptions& o, const ModelConfig& config, const Weights& weights) {
     const int64_t T = o.prefill.value_or(std::min<int64_t>(24, config.context));
@@ -75,8 +91,9 @@ void bench_decoder(Backend& backend, const ModelBenchOptions& o, const ModelConf
         fail("--prefill %lld and --decode %lld are more than the model's context of %lld tokens",
              static_cast<long long>(prompt_wanted), static_cast<long long>(steps_wanted),
              static_cast<long long>(config.context));
-    const std::vector<int32_t> prompt = random_tokens(prompt_wanted, config.vocab),
+    const std::vector<int32_t> prompt = random_tokens(prompt_wanted, config.source_tokens()),
                                next = random_tokens(steps_wanted, config.vocab);
+    const int64_t decoded_from = config.has_encoder() ? 0 : prompt_wanted;  // a source is no part of what is written
     std::vector<double> prefill, decode;
     double memory = 0;
     {
@@ -85,13 +102,13 @@ void bench_decoder(Backend& backend, const ModelBenchOptions& o, const ModelConf
         for (int i = 0; i <= kRepeats; ++i) {
             engine.reset();
             const double begin = now();
-            engine.append(0, prompt);
+            read_prompt(engine, prompt, config.has_encoder());
             const double end = now();
-            for (int32_t s = 1; s < samples; ++s) engine.copy(0, s, prompt_wanted);
+            for (int32_t s = 1; s < samples; ++s) share_prompt(engine, s, config.has_encoder());
             const double middle = now();
             for (size_t t = 0; t < next.size(); ++t) {
                 for (size_t s = 0; s < rows.size(); ++s)
-                    rows[s] = {next[t], static_cast<int32_t>(s), prompt_wanted + static_cast<int64_t>(t), true};
+                    rows[s] = {next[t], static_cast<int32_t>(s), decoded_from + static_cast<int64_t>(t), true};
                 engine.step(rows);
             }
             if (i == 0) continue;  // plans are compiled, pages are read

@@ -32,16 +32,22 @@ TextTokens encode_text(const std::string& text, const TextOptions& options, cons
     const bool ends = tokenizer.ends_texts();
     fit(tokens.ids, room, ends ? 1 : 0, options, name);
     if (ends) tokens.ids.push_back(tokenizer.end_token());
-    if (tokens.ids.empty()) fail("%s is empty", name.c_str());
+    if (tokens.ids.empty() && !options.keep_empty) fail("%s is empty", name.c_str());
     return tokens;
 }
 
 TextTokens parse_text(const std::string& numbers, const TextOptions& options, const LoadedModel& model,
                       const std::string& name, const Room& room) {
-    TextTokens tokens{parse_token_numbers(numbers, model.config().vocab), {}};
-    if (tokens.ids.empty()) fail("%s is empty", name.c_str());
+    TextTokens tokens{parse_token_numbers(numbers, model.config().source_tokens()), {}};
+    if (tokens.ids.empty() && !options.keep_empty) fail("%s is empty", name.c_str());
     fit(tokens.ids, room, 0, options, name);
     return tokens;
+}
+
+void refuse_encoder_decoder(const LoadedModel& model) {
+    if (model.config().has_encoder())
+        fail("%s holds a model that reads a text before it writes another; use nib translate",
+             printable(model.file().name(), 400).c_str());
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -98,6 +104,7 @@ void add_pooling_option(CLI::App& app, std::string& pooling) {
 }
 
 Pooling embedding_pooling(const LoadedModel& model, const std::string& given) {
+    refuse_encoder_decoder(model);
     if (!given.empty()) return find_pooling(given);
     if (model.config().pooling != Pooling::None) return model.config().pooling;
     const auto whole = make_model(model.config());

@@ -29,11 +29,12 @@ public:
             windows_.emplace(texts.validation_span, texts.context, texts.validation_tokens);
     }
 
-    const char* head() const override { return "mlm"; }
+    TaskExtent extent() const override { return texts_.characters(); }
 
-    void fill(uint32_t step, uint32_t row, std::span<int32_t> ids, std::span<int32_t> targets) const override {
-        texts_.train.read(window_start(texts_.seed, step, row, texts_.train_span, texts_.context), ids, texts_.tokenizer);
-        mask(step, row, ids, targets);
+    void fill(uint32_t step, uint32_t row, TaskRow& to) const override {
+        const int64_t start = window_start(texts_.seed, step, row, texts_.train_span, texts_.context);
+        texts_.train.read(start, to.ids, texts_.tokenizer);
+        mask(step, row, to);
     }
     int64_t counted(uint32_t step, uint32_t row) const override {
         return count_masked(texts_.seed, step, row, texts_.context);
@@ -42,15 +43,15 @@ public:
     int64_t validation_rows() const override { return windows_ ? windows_->count() : 0; }
 
     // Always whole windows: what fills up a shorter one would be seen, too.
-    void fill_validation(int64_t row, std::span<int32_t> ids, std::span<int32_t> targets) const override {
+    void fill_validation(int64_t row, TaskRow& to) const override {
         const int64_t start = std::min(windows_->start(row), texts_.validation_span.end - texts_.context);
-        texts_.validation.read(start, ids, texts_.tokenizer);
-        mask(kValidationStep, static_cast<uint32_t>(row), ids, targets);
+        texts_.validation.read(start, to.ids, texts_.tokenizer);
+        mask(kValidationStep, static_cast<uint32_t>(row), to);
     }
 
 private:
-    void mask(uint32_t step, uint32_t row, std::span<int32_t> ids, std::span<int32_t> targets) const {
-        mask_tokens(texts_.seed, step, row, mask_, mask_, ids, targets);
+    void mask(uint32_t step, uint32_t row, TaskRow& to) const {
+        mask_tokens(texts_.seed, step, row, mask_, mask_, to.ids, to.targets);
     }
 
     const TaskTexts texts_;

@@ -17,7 +17,7 @@ int copies(const TrainShape& shape) { return 2 + optimizer_moments(shape.optimiz
 // A rough lower bound, in floating point so that no size overflows.
 double least_bytes(const ModelConfig& c, const TrainShape& shape) {
     const auto real = [](int64_t n) { return static_cast<double>(n); };
-    const double C = real(c.embd), F = c.ffn > 0 ? real(c.ffn) : 4 * C, L = real(c.layers),
+    const double C = real(c.embd), F = c.ffn > 0 ? real(c.ffn) : 4 * C, L = real(c.layers) + real(c.encoder_layers),
                  R = real(shape.batch) * real(shape.time);
     const double matrices = L * (2 * C * C + 2 * C * real(c.kv()) * real(c.heads > 0 ? c.head_dim() : 0) + 2 * C * F) +
                             (real(c.vocab) * (c.tied ? 1 : 2) + real(c.context)) * C;
@@ -87,14 +87,21 @@ namespace {
 Graph::LogProbs record(Graph& g, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
                        TrainInputs& in, int64_t most) {
     const auto model = make_model(config);
-    in.tokens = TokenInputs(g, config, shape.batch, shape.time);
-    Tensor hidden = model->hidden(g, in.tokens.inputs(weights, shape.dropout));
-    if (shape.sparse_targets()) {
+    Tensor hidden;
+    if (config.has_encoder()) {
+        in.pairs = PairInputs(g, config, shape.batch, shape.time, shape.time);
+        in.targets = in.pairs.targets();
+        hidden = model->hidden(g, in.pairs.inputs(weights, shape.dropout));
+    } else {
+        in.tokens = TokenInputs(g, config, shape.batch, shape.time);
+        hidden = model->hidden(g, in.tokens.inputs(weights, shape.dropout));
+    }
+    if (!config.has_encoder() && shape.sparse_targets()) {
         in.counted_rows = g.add_row_count();
         in.counted = g.input("counted", {most}, DType::I32);
         in.targets = g.input("targets", {1, most}, DType::I32, in.counted_rows);
         hidden = g.gather(hidden, in.counted, in.counted_rows);
-    } else {
+    } else if (!config.has_encoder()) {
         in.targets = g.input("targets", {shape.batch, shape.time}, DType::I32);
     }
     const Head& head = model->head(shape.head);

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "model/architecture.h"
-#include "model/token_inputs.h"
+#include "model/pair_inputs.h"
 
 namespace nib {
 
@@ -19,7 +19,7 @@ int optimizer_moments(Optimizer optimizer);
 /// Sizes and options that the plans of a training run are compiled for.
 struct TrainShape {
     int64_t batch = 0;  // B, sequences in a micro-batch
-    int64_t time = 0;   // T
+    int64_t time = 0;   // T; sources, of models with an encoder, are no longer
     float dropout = 0;
     Optimizer optimizer = Optimizer::AdamW;
     bool recompute = false;          // each block's forward pass runs again in the backward pass: Graph::record_backward
@@ -59,8 +59,9 @@ Graph training_graph(Mode mode, const TrainShape& shape);
 
 /// Graph inputs of training and evaluation.
 struct TrainInputs {
-    TokenInputs tokens;
-    Tensor targets;              // (B,T) int32, or with sparse targets (1,B*T)
+    TokenInputs tokens;          // of models without an encoder
+    PairInputs pairs;            // of those with one
+    Tensor targets;              // (B,T) or, with sparse targets or an encoder, (1,B*T) int32
     Tensor counted{};            // (B*T) int32: the rows that sparse targets are of
     RowCount counted_rows = -1;  // and how many they are
 };
