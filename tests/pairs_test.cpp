@@ -8,6 +8,7 @@
 
 #include "core/philox.h"
 #include "infer/beam.h"
+#include "model/families.h"
 #include "model/loaded_model.h"
 #include "task/pairs.h"
 #include "tiny_training.h"
@@ -90,6 +91,78 @@ TEST_F(PairsTest, OptionsOfAnEncoder) {
     EXPECT_MENTIONS(error_of(r), "is 2, but gpt2 has no encoder");
     r.options.encoder_layers = 0, r.options.norm_first = true;
     EXPECT_MENTIONS(error_of(r), "cannot be chosen for gpt2");
+}
+
+// Pairs of a batch lie one behind the other: none sees another, and what comes after a pair's last target is not computed.
+TEST(PackedPairs, EachIsByItself) {
+    constexpr int64_t B = 3, T = 6;
+    ModelConfig c;
+    c.arch = "transformer";
+    kTransformer.defaults(c);
+    c.layers = 2, c.heads = 2, c.embd = 16, c.context = T, c.vocab = 11;
+    kTransformer.complete(c);
+    CpuBackend backend(kernel_table("auto"), 2);
+    TrainShape shape;
+    shape.batch = B, shape.time = T;
+    TrainStep train(backend, c, shape);
+    train.initialise(3);
+    std::vector<int32_t> ids(B * T), source(B * T), targets(B * T, kIgnore);
+    const std::vector<int32_t> lengths = {6, 1, 4}, counts = {2, 6, 3};
+    for (size_t i = 0; i < ids.size(); ++i) {
+        ids[i] = static_cast<int32_t>(i * i % 11), source[i] = static_cast<int32_t>(i * 7 % 11);
+        if (static_cast<int32_t>(i % T) < counts[i / T]) targets[i] = static_cast<int32_t>(i * 5 % 11);
+    }
+    const TrainStep::LossSum together = train.evaluate(ids, targets, {source, lengths});
+    EXPECT_EQ(together.rows, 2 + 6 + 3);
+    double sum = 0;
+    for (size_t b = 0; b < B; ++b) {
+        const auto thrice = [&](const std::vector<int32_t>& of) {
+            std::vector<int32_t> all;
+            for (int64_t i = 0; i < B; ++i) all.insert(all.end(), &of[b * T], &of[b * T] + T);
+            return all;
+        };
+        const std::vector<int32_t> source_of = thrice(source), lengths_of(B, lengths[b]);
+        sum += train.evaluate(thrice(ids), thrice(targets), {source_of, lengths_of}).sum / B;
+    }
+    EXPECT_NEAR(together.sum, sum, 1e-4);
+    const double loss = train.micro_step(ids, targets,
+                                         {
+                                             .source = {source, lengths}
+    }),
+                 norm = train.gradient_norm(0);
+    EXPECT_NEAR(loss, sum / 11, 1e-5);
+    for (size_t i = 0; i < ids.size(); ++i) {
+        const auto b = i / T, t = i % T;
+        if (static_cast<int32_t>(t) >= counts[b]) ids[i] = 1;
+        if (static_cast<int32_t>(t) >= lengths[b]) source[i] = 1;
+    }
+    EXPECT_EQ(train.micro_step(ids, targets,
+                               {
+                                   .source = {source, lengths}
+    }),
+              loss);
+    EXPECT_EQ(train.gradient_norm(0), norm);
+}
+
+TEST(PackedPairs, WhatDoesNotFit) {
+    ModelConfig c;
+    c.arch = "transformer";
+    kTransformer.defaults(c);
+    c.layers = 1, c.heads = 2, c.embd = 16, c.context = 4, c.vocab = 11;
+    kTransformer.complete(c);
+    CpuBackend backend(kernel_table("auto"), 1);
+    TrainShape shape;
+    shape.batch = 1, shape.time = 4;
+    TrainStep train(backend, c, shape);
+    train.initialise(3);
+    const std::vector<int32_t> ids(4), outside(4, 11), none{0}, long_one{5}, two{1, 1};
+    const auto error = [&](std::span<const int32_t> source, std::span<const int32_t> lengths) {
+        return test::error_of([&] { train.evaluate(ids, ids, {source, lengths}); });
+    };
+    EXPECT_MENTIONS(error(ids, none), "a source of 0 tokens is not one of 1 to 4");
+    EXPECT_MENTIONS(error(ids, long_one), "a source of 5 tokens is not one of 1 to 4");
+    EXPECT_MENTIONS(error(ids, two), "2 sources of 4 tokens in all");
+    EXPECT_MENTIONS(error(outside, std::vector<int32_t>{4}), "token 11 is not among the 11");
 }
 
 std::string reversed(std::string text) {

@@ -141,6 +141,8 @@ size_t Engine::encode_some(std::span<const EngineSource> all) {
         for (size_t slot = 0; slot < lengths_.size(); ++slot)
             if (source_of_[slot] == s.source) lengths_[slot] = 0;
     }
+    // Spans never decrease, not even those of rows that are not in use.
+    std::fill(spans.begin() + static_cast<std::ptrdiff_t>(2 * used), spans.end(), static_cast<int32_t>(used));
     const Plan& plan = source_pass_.plan;
     source_pass_.tokens.set(plan, ids, positions);
     plan.set<int32_t>(source_pass_.sources, sources);

@@ -43,6 +43,10 @@ void PairInputs::Rows::add(std::span<const int32_t> text) {
     }
 }
 
+void PairInputs::Rows::close() {
+    std::fill(spans.begin() + static_cast<std::ptrdiff_t>(2 * used), spans.end(), static_cast<int32_t>(used));
+}
+
 int64_t PairInputs::set(const Plan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets,
                         const SourceBatch& source, Step& step) {
     const auto B = static_cast<size_t>(batch_), S = static_cast<size_t>(source_time_), T = static_cast<size_t>(time_);
@@ -66,6 +70,9 @@ int64_t PairInputs::set(const Plan& plan, std::span<const int32_t> ids, std::spa
             cross[2 * r] = static_cast<int32_t>(first), cross[2 * r + 1] = static_cast<int32_t>(sources.used);
         rows.add(ids.subspan(b * T, count));
     }
+    // Spans never decrease, not even those of rows that are not in use.
+    sources.close(), rows.close();
+    std::fill(cross.begin() + static_cast<std::ptrdiff_t>(2 * rows.used), cross.end(), static_cast<int32_t>(sources.used));
     source_tokens_.set(plan, sources.ids, sources.positions);
     tokens_.set(plan, rows.ids, rows.positions);
     plan.set<int32_t>(source_spans_, sources.spans);

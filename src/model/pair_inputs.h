@@ -41,6 +41,7 @@ private:
         std::vector<int32_t> ids, positions, spans;  // (R), (R), (R,2)
         explicit Rows(int64_t count);
         void add(std::span<const int32_t> text);
+        void close();  // when all are there
         size_t used = 0;
     };
 
