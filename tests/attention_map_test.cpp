@@ -41,16 +41,24 @@ struct AttentionMaps : Vulkan, testing::WithParamInterface<const char*> {
             const auto segments = numbers<int32_t>(expected, "segments");
             text.segments.assign(segments.begin(), segments.end());
         }
-        const TextView view = view_text(backend, c, model.weights(), text, 4);
-        ASSERT_EQ(view.maps.size(), 1u);
-        const AttentionMap& map = view.maps[0];
-        EXPECT_EQ(map.queries, text.ids);
-        EXPECT_EQ(map.keys, text.ids);
-        EXPECT_EQ(map.layers, c.layers);
-        EXPECT_EQ(map.heads, c.heads);
-        const auto weights = numbers<float>(expected, "weights");
-        ASSERT_EQ(map.weights.size(), weights.size());
-        for (size_t i = 0; i < weights.size(); ++i) ASSERT_NEAR(map.weights[i], weights[i], 1e-5) << i;
+        std::vector<int32_t> source;
+        if (c.has_encoder()) {
+            const auto numbers_of = numbers<int32_t>(expected, "source_ids");
+            source.assign(numbers_of.begin(), numbers_of.end());
+        }
+        const TextView view = view_text(backend, c, model.weights(), text, 4, source);
+        ASSERT_EQ(view.maps.size(), c.has_encoder() ? 3u : 1u);
+        for (const AttentionMap& map : view.maps) {
+            SCOPED_TRACE(map.name);
+            EXPECT_EQ(map.queries, map.source_queries ? source : text.ids);
+            EXPECT_EQ(map.keys, map.source_keys ? source : text.ids);
+            EXPECT_EQ(map.layers, map.source_queries ? c.encoder_layers : c.layers);
+            EXPECT_EQ(map.heads, c.heads);
+            const auto weights = numbers<float>(
+                expected, map.within_one_text() ? (map.source_keys ? "encoder_weights" : "weights") : "cross_weights");
+            ASSERT_EQ(map.weights.size(), weights.size());
+            for (size_t i = 0; i < weights.size(); ++i) ASSERT_NEAR(map.weights[i], weights[i], 1e-5) << i;
+        }
         expect_predictions(view.predictions, static_cast<size_t>(c.vocab));
     }
 
@@ -88,7 +96,7 @@ TEST_P(AttentionMaps, AreThoseOfTransformers) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, AttentionMaps,
-                         testing::Values("gpt1", "gpt2_inverse", "gptneo_local", "llama", "qwen2", "bert_mlm"),
+                         testing::Values("gpt1", "gpt2_inverse", "gptneo_local", "llama", "qwen2", "bert_mlm", "marian"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST(ViewText, TakesWhatItCanShow) {
@@ -116,6 +124,41 @@ TEST(ViewText, TakesWhatItCanShow) {
     EXPECT_EQ(longest_view(config), 64);
     config.layers = int64_t{1} << 30, config.heads = int64_t{1} << 30;
     EXPECT_EQ(longest_view(config), 1);
+}
+
+// With norms before each part, layers leave their sums without one; the model puts its last norm behind them.
+TEST(ViewText, ReadsAPairAsTheModelDoes) {
+    CpuBackend backend(kernel_table("auto"), 1);
+    ModelConfig config = tiny_config();
+    config.arch = "transformer", config.encoder_layers = 3, config.source_vocab = 11;
+    config.encoder_decoder.pre_norm = true;
+    const GptCase model(backend, config);
+    randomize(model, 10);
+    const std::vector<int32_t> source = random_tokens(5, 11, 2), ids = random_tokens(4, config.vocab, 3);
+    const TextView view = view_text(backend, config, model.weights, {ids, {}}, 1, source);
+    ASSERT_EQ(view.maps.size(), 3u);
+    EXPECT_EQ(view.maps[0].weights.size(), static_cast<size_t>(3 * config.heads * 5 * 5));
+    EXPECT_EQ(view.maps[1].weights.size(), static_cast<size_t>(config.layers * config.heads * 4 * 4));
+    EXPECT_EQ(view.maps[2].weights.size(), static_cast<size_t>(config.layers * config.heads * 4 * 5));
+    const std::vector<int32_t> lengths = {5};
+    const std::vector<float> logits =
+        LogitsGraph(backend, config, model.weights, 1, 4, 5).run(ids, SourceBatch{source, lengths});
+    const std::span<const Ranked> last = std::span(view.predictions.best).last(4);
+    for (size_t t = 0; t < 4; ++t) {
+        const auto V = static_cast<size_t>(config.vocab);
+        const Ranked right = most_probable(std::span(logits).subspan(t * V, V), 1)[0];
+        EXPECT_EQ(last[t].index, right.index);
+        EXPECT_NEAR(last[t].probability, right.probability, 1e-6);
+    }
+
+    const auto error = [&](std::vector<int32_t> from) {
+        return error_of([&] { view_text(backend, config, model.weights, {ids, {}}, 1, from); });
+    };
+    EXPECT_MENTIONS(error({}), "a source without tokens");
+    EXPECT_MENTIONS(error({11}), "token 11 is not among the 11");
+    EXPECT_MENTIONS(error(std::vector<int32_t>(33)), "a source has 33 tokens");
+    config = tiny_config();
+    EXPECT_MENTIONS(error({1}), "reads no source");
 }
 
 TEST(ViewText, ModelsWithoutAHeadForTokensPredictNothing) {

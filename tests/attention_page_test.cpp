@@ -37,10 +37,10 @@ const Tokens& hostile() {
 TextView three_maps() {
     const std::vector<int32_t> source = {0, 1, 2}, target = {3, 4};
     TextView view;
-    view.maps.emplace_back(AttentionMap{"encoder", source, source, 1, 2, std::vector<float>(18, 1 / 3.0f)});
-    view.maps.emplace_back(AttentionMap{"decoder", target, target, 2, 1, {}});
+    view.maps.emplace_back(AttentionMap{"encoder", source, source, 1, 2, std::vector<float>(18, 1 / 3.0f), true, true});
+    view.maps.emplace_back(AttentionMap{"decoder", target, target, 2, 1, {}, false, false});
     view.maps.back().weights = {1, 0, 0.25f, 0.75f, 1, 0, 0.5f, 0.5f};
-    view.maps.emplace_back(AttentionMap{"cross", target, source, 1, 1, {}});
+    view.maps.emplace_back(AttentionMap{"cross", target, source, 1, 1, {}, false, true});
     view.maps.back().weights = {0.1f, 0.2f, 0.7f, 0, 1, 0};
     LayerPredictions& p = view.predictions;
     p.head = "lm", p.ids = target, p.layers = 2, p.top = 2;
@@ -50,6 +50,10 @@ TextView three_maps() {
     return view;
 }
 
+std::string page_of(const TextView& view, const std::string& title = "m") {
+    return attention_page(title, view, hostile(), Tokens({"a", "b", "</script>"}));
+}
+
 std::string data_of(const std::string& page) {
     const std::string begin = "<script type=\"application/json\" id=\"data\">";
     const size_t at = page.find(begin) + begin.size();
@@ -57,7 +61,7 @@ std::string data_of(const std::string& page) {
 }
 
 TEST(AttentionPage, HoldsTheNumbers) {
-    const std::string page = attention_page("model.gguf", three_maps(), hostile());
+    const std::string page = page_of(three_maps(), "model.gguf");
     EXPECT_TRUE(page.starts_with("<!doctype html>"));
     EXPECT_TRUE(page.ends_with("</html>\n"));
     EXPECT_EQ(page.find("://"), std::string::npos) << "needs nothing from outside";
@@ -67,6 +71,8 @@ TEST(AttentionPage, HoldsTheNumbers) {
     EXPECT_EQ(json["maps"][1]["name"], "decoder");
     EXPECT_EQ(json["maps"][1]["queries"], nlohmann::json({3, 4}));
     EXPECT_EQ(json["maps"][2]["keys"], nlohmann::json({0, 1, 2}));
+    EXPECT_EQ(json["maps"][2]["keys_of"], "source_tokens");
+    EXPECT_EQ(json["maps"][2]["queries_of"], "tokens");
     // Two digits of base 64 each: 4095 is "//", and 0.25, 0.75, 0.5 of it are 1024, 3071 and 2048.
     EXPECT_EQ(json["maps"][1]["layers"], nlohmann::json({"//AAQAv/", "//AAgAgA"}));
     EXPECT_EQ(json["maps"][0]["layers"][0].get<std::string>().size(), 36u);
@@ -77,28 +83,34 @@ TEST(AttentionPage, HoldsTheNumbers) {
 TEST(AttentionPage, WeightsBeyondOneStayWithinTwoDigits) {
     TextView view = three_maps();
     view.maps[1].weights[0] = 1.0000002f, view.maps[1].weights[1] = -1e-9f;
-    const auto json = nlohmann::json::parse(data_of(attention_page("m", view, hostile())));
+    const auto json = nlohmann::json::parse(data_of(page_of(view)));
     EXPECT_EQ(json["maps"][1]["layers"][0], "//AAQAv/");
 }
 
 TEST(AttentionPage, TextsStayTexts) {
-    const std::string page = attention_page("<b>&\xFF</script>", three_maps(), hostile());
+    const std::string page = page_of(three_maps(), "<b>&\xFF</script>");
     const std::string data = data_of(page);
     EXPECT_EQ(data.find('<'), std::string::npos);
     for (const char c : data) EXPECT_GE(static_cast<unsigned char>(c), 0x20) << "control characters are escaped";
     const auto json = nlohmann::json::parse(data);
     EXPECT_EQ(json["title"], "<b>&\\xFF</script>");
     const auto& tokens = json["tokens"];
-    for (const int id : {0, 1, 2, 3, 5, 7, 8}) EXPECT_EQ(tokens[std::to_string(id)], hostile().decode(id));
+    for (const int id : {0, 1, 3, 5, 7, 8}) EXPECT_EQ(tokens[std::to_string(id)], hostile().decode(id));
     EXPECT_EQ(tokens["4"], "\\xE2") << "half a character";
     EXPECT_EQ(tokens["6"], "#6") << "a token without a text";
+    EXPECT_EQ(json["source_tokens"], nlohmann::json({
+                                         {"0", "a"        },
+                                         {"1", "b"        },
+                                         {"2", "</script>"}
+    }))
+        << "of another vocabulary";
     EXPECT_EQ(tokens["99"], "#99") << "an id without a token";
 }
 
 TEST(AttentionPage, LeavesOutPredictionsThatThereAreNot) {
     TextView view = three_maps();
     view.predictions = {};
-    EXPECT_FALSE(nlohmann::json::parse(data_of(attention_page("m", view, hostile()))).contains("predictions"));
+    EXPECT_FALSE(nlohmann::json::parse(data_of(page_of(view))).contains("predictions"));
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 goldens=$(realpath "$(dirname "$0")")/goldens/transformers
 source "$(dirname "$0")/cli_helpers.bash"
 
-mentions attention --prompt --file --tokens --output --json --top --truncate --no-special --device --threads --isa
+mentions attention --prompt --file --tokens --target --output --json --top --truncate --no-special --device --threads --isa
 wrong_usage "MODEL is required" attention
 wrong_usage "--output or --json is required" attention m.gguf -p x
 wrong_usage "--prompt, --file or --tokens is required" attention m.gguf -o x.html
@@ -42,6 +42,31 @@ check "a token sees itself and those before" grep -q '"weights":\[\[\[\[1.0,0.0,
 check "two predictions of 4 tokens in 2 layers" test "$(grep -o '"probability":' "$out" | wc -l)" = 16
 works attention m -p "Thew" --json --top 0 && is_json
 check "no predictions" test "$(grep -c predictions "$out")" = 0
+
+# ---- a model with an encoder -------------------------------------------------------------------------------------------
+
+for i in $(seq 60); do printf '%s\t%s\n' "$((i * 7919))" "$(rev <<< "$((i * 7919))")"; done > pairs.tsv
+works train pairs.tsv -o pair --arch transformer --layers 2 --encoder-layers 1 --heads 2 --embd 16 --context 12 --batch 4 --iters 3
+works attention pair -p 123 --target 3214 -o pair.html
+check "three maps" test "$(grep -o '"name":"[a-z-]*"' pair.html | tr '\n' ' ')" = '"name":"encoder" "name":"decoder" "name":"cross-attention" '
+works translate pair 123 -n 11 && cp "$out" written
+works attention pair -p 123 --target "$(cat written)" --json && cp "$out" given && is_json
+works attention pair -p 123 --json
+check "without --target what the model writes" same given "$out"
+works attention pair -p 123 --target "" --json && is_json
+works attention pair --tokens "0 1 2" --target "" --json && is_json
+works attention pair --tokens "0 1 2" --target "3 4" --json && is_json
+wrong_usage "--target is for models with an encoder" attention m -p The --target x -o x.html
+refuses "the target has 14 tokens, but the model's context has room for 11; cut it with --truncate" \
+    attention pair -p 1 --target 12345678901234 -o x.html
+works attention pair -p 1 --target 12345678901234 --truncate --json
+refuses "the text has 15 tokens, but the model's context has room for 12; cut it with --truncate" \
+    attention pair -p 12345678901234 -o x.html
+works attention pair -p 12345678901234 --truncate --json
+refuses "the target: the model does not know the character" attention pair -p 1 --target xyz -o x.html
+refuses "99" attention pair --tokens "1" --target "99" -o x.html
+works convert "$goldens/marian" -o marian
+works attention marian --tokens "3 4 0" -o marian.html
 
 # ---- bad input ---------------------------------------------------------------------------------------------------------
 

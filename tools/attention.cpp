@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "infer/attention_map.h"
 #include "infer/attention_page.h"
+#include "infer/beam.h"
 #include "input.h"
 #include "io/atomic_file.h"
 #include "model/loaded_model.h"
@@ -25,27 +26,36 @@ constexpr size_t kMostText = size_t{1} << 24;  // bytes
 constexpr const char* kFooter =
     "The page opens in any browser and needs nothing else. It shows the attention of every head in every layer, with the "
     "text's tokens as rows (those that look) and columns (those that are looked at), and, for models that predict tokens, "
-    "what each layer would predict at each of them: the model's last norm and head applied to that layer's output.\n\n"
+    "what each layer would predict at each of them: the model's last norm and head applied to that layer's output. Of a "
+    "model with an encoder it has three parts: how the encoder's and the decoder's tokens look at their own text, and how "
+    "the decoder's look at the encoder's. The decoder reads --target or, without it, what the model itself writes, "
+    "taking the most probable token at each step.\n\n"
     "--json prints the same numbers as one line of JSON: {\"attention\": [{\"name\", \"queries\", \"keys\", \"weights\"}], "
     "\"predictions\": {\"head\", \"layers\"}}. Queries and keys are tokens, weights lists by layer, head, query and key, "
     "predictions lists by layer and token.\n\n"
     "Examples:\n"
     "  nib attention model.gguf -p \"The fox that ate the crow slept\" -o look.html\n"
-    "  nib attention bert.gguf --tokens \"101 1996 4419 102\" --json";
+    "  nib attention bert.gguf --tokens \"101 1996 4419 102\" --json\n"
+    "  nib attention en-de.gguf -p \"It is late.\" --target \"Es ist spät.\" -o look.html";
 
 struct Options {
-    std::string model, prompt, file, tokens, out;
-    bool has_prompt = false, has_tokens = false, json = false;
+    std::string model, prompt, file, tokens, target, out;
+    bool has_prompt = false, has_tokens = false, has_target = false, json = false;
     int64_t top = 5;
     TextOptions text;
     BackendOptions backend;
 };
 
-TextTokens read_tokens(Options& o, const LoadedModel& model) {
-    const ModelConfig& c = model.config();
-    const int64_t longest = longest_view(c);
+Room room_of(const ModelConfig& config) {
+    const int64_t longest = longest_view(config);
     Room room{static_cast<size_t>(longest)};
-    if (longest < c.context) room.where = strprintf("a page of %lld heads", static_cast<long long>(c.layers * c.heads));
+    if (longest < config.context)
+        room.where = strprintf("a page of %lld heads", static_cast<long long>(viewed_heads(config)));
+    return room;
+}
+
+TextTokens read_tokens(Options& o, const LoadedModel& model) {
+    const Room room = room_of(model.config());
     if (o.has_tokens) return parse_text(o.tokens, o.text, model, "the text", room);
     if (!o.has_prompt) {  // standard input is read once
         o.prompt = read_input(o.file, kMostText);
@@ -54,6 +64,26 @@ TextTokens read_tokens(Options& o, const LoadedModel& model) {
     }
     if (o.prompt.empty()) fail("the text is empty");
     return encode_text(o.prompt, o.text, model, "the text", room);
+}
+
+// What the decoder reads: the token that it starts with, and the target or what the model writes of the source.
+TextTokens decoder_tokens(const Options& o, const LoadedModel& model, Backend& backend, const TextTokens& source) {
+    const ModelConfig& c = model.config();
+    Room room = room_of(c);
+    room.tokens -= 1;
+    std::vector<int32_t> ids = {static_cast<int32_t>(c.encoder_decoder.start)};
+    const auto add = [&](const std::vector<int32_t>& more) { ids.insert(ids.end(), more.begin(), more.end()); };
+    if (o.has_target) {
+        add(read_target(o.target, o.has_tokens, o.text, model, "the target", room));
+    } else if (room.tokens > 0) {
+        BeamOptions greedy;
+        set_ends(greedy, model);
+        greedy.count = static_cast<int64_t>(room.tokens);
+        Engine engine(backend, c, model.weights(), {.source_context = std::ssize(source.ids)});
+        translate(engine, std::vector<std::vector<int32_t>>{source.ids}, greedy,
+                  [&](size_t, const std::vector<Hypothesis>& found) { add(found[0].ids); });
+    }
+    return {std::move(ids), {}};
 }
 
 // Seven decimals, which is what floats have.
@@ -103,19 +133,20 @@ nlohmann::ordered_json predictions_json(const LayerPredictions& p, const Tokeniz
     };
 }
 
-nlohmann::ordered_json view_json(const TextView& view, const Tokenizer& tokenizer) {
+nlohmann::ordered_json view_json(const TextView& view, const LoadedModel& model) {
+    const Tokenizer &text = model.target_tokenizer(), &source = model.tokenizer();
     nlohmann::ordered_json json;
     for (const AttentionMap& map : view.maps) {
         const size_t sizes[] = {static_cast<size_t>(map.layers), static_cast<size_t>(map.heads), map.queries.size(),
                                 map.keys.size()};
         json["attention"].push_back({
-            {"name",                   map.name  },
-            { "queries", tokens_json(map.queries, tokenizer)},
-            { "keys",    tokens_json(map.keys, tokenizer)},
-            { "weights",      nested(map.weights,     sizes)}
+            {"name",                   map.name                           },
+            { "queries", tokens_json(map.queries, map.source_queries ? source : text)},
+            { "keys",    tokens_json(map.keys,    map.source_keys ? source : text)},
+            { "weights",      nested(map.weights,                              sizes)}
         });
     }
-    if (!view.predictions.head.empty()) json["predictions"] = predictions_json(view.predictions, tokenizer);
+    if (!view.predictions.head.empty()) json["predictions"] = predictions_json(view.predictions, text);
     return json;
 }
 
@@ -123,11 +154,17 @@ void attention(Options& o, Backend& backend) {
     const LoadedModel model(model_file(o.model), backend);
     if (std::error_code error; !o.json && std::filesystem::equivalent(o.out, model.file().name(), error))
         fail("--output %s is the model itself; choose another file", printable(o.out).c_str());
-    const TextTokens text = read_tokens(o, model);
-    const TextView view = view_text(backend, model.config(), model.weights(), text, static_cast<size_t>(o.top));
-    if (o.json) return print_json(view_json(view, model.tokenizer()));
+    const ModelConfig& config = model.config();
+    if (o.has_target && !config.has_encoder()) fail_usage("--target is for models with an encoder");
+    TextTokens text = read_tokens(o, model), source;
+    if (config.has_encoder()) {
+        source = std::move(text);
+        text = decoder_tokens(o, model, backend, source);
+    }
+    const TextView view = view_text(backend, config, model.weights(), text, static_cast<size_t>(o.top), source.ids);
+    if (o.json) return print_json(view_json(view, model));
     const std::string name = std::filesystem::path(model.file().name()).filename().string();
-    write_file_atomically(o.out, attention_page(name, view, model.tokenizer()));
+    write_file_atomically(o.out, attention_page(name, view, model.target_tokenizer(), model.tokenizer()));
 }
 
 }  // namespace
@@ -143,6 +180,11 @@ void attention_command(CLI::App& app) {
                        ->check(token_list())
                        ->type_name("IDS")
                        ->excludes(prompt, file);
+    auto* target =
+        app.add_option("--target", o->target,
+                       "what a model with an encoder writes of the text, with --tokens as token numbers (default: its "
+                       "own translation)")
+            ->type_name("TEXT");
     auto* out = app.add_option("-o,--output", o->out, "the page to write")->type_name("FILE");
     auto* json = app.add_flag("--json", o->json, "print the numbers as JSON instead")->excludes(out);
     app.add_option("--top", o->top, "predictions for each layer and token; 0: none")
@@ -156,7 +198,9 @@ void attention_command(CLI::App& app) {
     app.footer(kFooter);
     app.callback([=] {
         o->has_prompt = prompt->count() > 0, o->has_tokens = tokens->count() > 0;
+        o->has_target = target->count() > 0;
         drop_mark(o->prompt);
+        drop_mark(o->target);
         if (out->count() == 0 && json->count() == 0) throw CLI::RequiredError("--output or --json");
         if (!o->has_prompt && !o->has_tokens && o->file.empty()) {
             if (!stdin_has_text()) throw CLI::RequiredError("--prompt, --file or --tokens");

@@ -36,6 +36,19 @@ TextTokens encode_text(const std::string& text, const TextOptions& options, cons
     return tokens;
 }
 
+std::vector<int32_t> read_target(const std::string& text, bool numbers, const TextOptions& options,
+                                 const LoadedModel& model, const std::string& name, const Room& room) {
+    std::vector<int32_t> ids;
+    try {
+        ids = numbers ? parse_token_numbers(text, model.config().vocab)
+                      : model.target_tokenizer().encode(text, {.special = options.encode.special});
+    } catch (const Error& error) {
+        throw error.within(name);
+    }
+    fit(ids, room, 0, options, name);
+    return ids;
+}
+
 TextTokens parse_text(const std::string& numbers, const TextOptions& options, const LoadedModel& model,
                       const std::string& name, const Room& room) {
     TextTokens tokens{parse_token_numbers(numbers, model.config().source_tokens()), {}};

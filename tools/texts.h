@@ -38,6 +38,10 @@ struct Room {
 /// Error for a text without tokens, and for more than there is room for unless it may be cut.
 TextTokens encode_text(const std::string& text, const TextOptions& options, const LoadedModel& model,
                        const std::string& name, const Room& room);
+/// What a model with an encoder writes, a text or its token numbers, `name` in messages: the tokens without the one it
+/// starts with and the one that ends it. Error for more than there is room for unless it may be cut.
+std::vector<int32_t> read_target(const std::string& text, bool numbers, const TextOptions& options,
+                                 const LoadedModel& model, const std::string& name, const Room& room);
 /// The same of token numbers.
 TextTokens parse_text(const std::string& numbers, const TextOptions& options, const LoadedModel& model,
                       const std::string& name, const Room& room);

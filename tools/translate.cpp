@@ -64,13 +64,8 @@ private:
 void translate_texts(const Options& o, Backend& backend) {
     const LoadedModel model(model_file(o.model), backend);
     const ModelConfig& config = model.config();
-    if (!config.has_encoder())
-        fail("%s: translating needs a model with an encoder and a decoder, and a %s has not both",
-             model.file().name().c_str(), architecture_of(config).title);
     BeamOptions beam = o.beam;
-    beam.start = static_cast<int32_t>(config.encoder_decoder.start);
-    beam.end = model.target_tokenizer().end_token();
-    if (beam.end < 0) fail("%s: the model has no token that ends a text", model.file().name().c_str());
+    set_ends(beam, model);
 
     const std::vector<EncodedText> texts = read_texts(o.texts, model);
     InOrder lines;

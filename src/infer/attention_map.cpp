@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 #include <string_view>
 
 #include "core/error.h"
@@ -14,14 +15,34 @@ namespace {
 constexpr int64_t kMostWeights = int64_t{1} << 24;  // 64 MiB of floats
 constexpr int64_t kMostLogits = int64_t{1} << 22;   // in memory at a time
 
-std::string attention_name(int64_t layer) { return block_name(static_cast<size_t>(layer)) + ".attn"; }
+// One of a model's attentions: how a trace names its weights in each layer, and between which tokens it is.
+struct Kind {
+    const char* name;
+    std::string before, after;  // around "blk.N"
+    int64_t layers;
+    bool source_queries, source_keys;
 
-std::vector<std::string> traced(int64_t layers, bool outputs) {
+    std::string weights_of(int64_t layer) const { return before + block_name(static_cast<size_t>(layer)) + after; }
+};
+
+std::vector<Kind> attentions(const ModelConfig& c) {
+    if (!c.has_encoder())
+        return {
+            {"self-attention", "", ".attn", c.layers, false, false}
+        };
+    return {
+        {"encoder",         "enc.", ".attn",       c.encoder_layers, true,  true },
+        {"decoder",         "",     ".attn",       c.layers,         false, false},
+        {"cross-attention", "",     ".cross_attn", c.layers,         false, true }
+    };
+}
+
+std::vector<std::string> traced(const ModelConfig& config, bool outputs) {
     std::vector<std::string> names;
-    for (int64_t l = 0; l < layers; ++l) {
-        names.push_back(attention_name(l));
-        if (outputs) names.push_back(block_name(static_cast<size_t>(l)));
-    }
+    for (const Kind& kind : attentions(config))
+        for (int64_t l = 0; l < kind.layers; ++l) names.push_back(kind.weights_of(l));
+    if (outputs)
+        for (int64_t l = 0; l < config.layers; ++l) names.push_back(block_name(static_cast<size_t>(l)));
     return names;
 }
 
@@ -69,51 +90,99 @@ private:
     std::vector<float> logits_, padded_;  // (R,V), (R,C)
 };
 
-void check_length(const ModelConfig& config, int64_t T) {
-    if (T == 0) fail("a text without tokens shows nothing");
-    if (T > longest_view(config))
-        fail("a text has %lld tokens; what %lld heads see of it can be shown of %lld", static_cast<long long>(T),
-             static_cast<long long>(config.layers * config.heads), static_cast<long long>(longest_view(config)));
+void check_length(const ModelConfig& config, const char* name, size_t tokens) {
+    if (tokens == 0) fail("a %s without tokens shows nothing", name);
+    if (static_cast<int64_t>(tokens) > longest_view(config))
+        fail("a %s has %zu tokens; what %lld heads see of it can be shown of %lld", name, tokens,
+             static_cast<long long>(viewed_heads(config)), static_cast<long long>(longest_view(config)));
+}
+
+// A plan that runs a model over a text, with a source if it has an encoder, and keeps what a trace wants.
+class TracedRun {
+public:
+    TracedRun(Backend& backend, const Model& model, const Weights& weights, std::span<const int32_t> text,
+              std::span<const int32_t> segments, std::span<const int32_t> source, bool outputs)
+        : trace_(traced(model.config(), outputs)) {
+        Graph g(Mode::Infer);
+        TokenInputs tokens(g, model.config(), 1, std::ssize(text)), source_tokens;
+        ModelInputs inputs = tokens.inputs(weights);
+        inputs.trace = &trace_;
+        std::optional<ModelInputs> encoder;
+        if (!source.empty()) {
+            source_tokens = TokenInputs::of_source(g, model.config(), 1, std::ssize(source));
+            encoder.emplace(source_tokens.inputs(weights)).trace = &trace_;
+            inputs.source = &*encoder;
+        }
+        model.hidden(g, inputs);
+        plan_ = compile(std::move(g), backend);
+        tokens.set(plan_, text, counted(text.size()), segments);
+        if (!source.empty()) source_tokens.set(plan_, source, counted(source.size()));
+        plan_.run({});
+    }
+    void get(const std::string& name, std::span<float> values) const { plan_.get(trace_[name], values); }
+
+private:
+    static std::vector<int32_t> counted(size_t count) {
+        std::vector<int32_t> positions(count);
+        std::iota(positions.begin(), positions.end(), 0);
+        return positions;
+    }
+
+    Trace trace_;
+    Plan plan_;
+};
+
+AttentionMap read_map(const TracedRun& run, const Kind& kind, int64_t heads, std::vector<int32_t> queries,
+                      std::vector<int32_t> keys) {
+    const size_t size = static_cast<size_t>(heads) * queries.size() * keys.size();
+    AttentionMap map{kind.name,
+                     std::move(queries),
+                     std::move(keys),
+                     kind.layers,
+                     heads,
+                     std::vector<float>(static_cast<size_t>(kind.layers) * size),
+                     kind.source_queries,
+                     kind.source_keys};
+    for (int64_t l = 0; l < kind.layers; ++l)
+        run.get(kind.weights_of(l), std::span(map.weights).subspan(static_cast<size_t>(l) * size, size));
+    return map;
 }
 
 }  // namespace
 
+int64_t viewed_heads(const ModelConfig& config) {
+    int64_t layers = 0;
+    for (const Kind& kind : attentions(config)) layers += kind.layers;
+    return layers * config.heads;
+}
+
 int64_t longest_view(const ModelConfig& config) {
-    const auto side = std::sqrt(static_cast<double>(kMostWeights) / static_cast<double>(config.layers * config.heads));
+    const auto side = std::sqrt(static_cast<double>(kMostWeights) / static_cast<double>(viewed_heads(config)));
     return std::clamp<int64_t>(static_cast<int64_t>(side), 1, config.context);
 }
 
-TextView view_text(Backend& backend, const ModelConfig& config, const Weights& weights, const TextTokens& text,
-                   size_t top) {
-    const auto T = static_cast<int64_t>(text.ids.size()), L = config.layers, H = config.heads;
-    check_length(config, T);
+TextView view_text(Backend& backend, const ModelConfig& config, const Weights& weights, const TextTokens& text, size_t top,
+                   std::span<const int32_t> source) {
+    check_length(config, "text", text.ids.size());
+    if (config.has_encoder()) check_length(config, "source", source.size());
+    if (!config.has_encoder() && !source.empty()) fail("a model without an encoder reads no source");
     const auto model = make_model(config);
     const Head* head = top > 0 ? token_head(*model) : nullptr;
+    const TracedRun run(backend, *model, weights, text.ids, text.segments, source, head != nullptr);
 
-    Graph g(Mode::Infer);
-    TokenInputs tokens(g, config, 1, T);
-    Trace trace(traced(L, head != nullptr));
-    ModelInputs inputs = tokens.inputs(weights);
-    inputs.trace = &trace;
-    model->hidden(g, inputs);
-    const Plan plan = compile(std::move(g), backend);
-    std::vector<int32_t> positions(text.ids.size());
-    std::iota(positions.begin(), positions.end(), 0);
-    tokens.set(plan, text.ids, positions, text.segments);
-    plan.run({});
-
-    const auto map_size = static_cast<size_t>(H * T * T);
-    AttentionMap map{"self-attention", text.ids, text.ids, L, H, std::vector<float>(static_cast<size_t>(L) * map_size)};
-    for (int64_t l = 0; l < L; ++l)
-        plan.get(trace[attention_name(l)], std::span(map.weights).subspan(static_cast<size_t>(l) * map_size, map_size));
-    TextView view{{std::move(map)}, {}};
+    TextView view;
+    const std::vector<int32_t> of_source(source.begin(), source.end());
+    for (const Kind& kind : attentions(config))
+        view.maps.push_back(read_map(run, kind, config.heads, kind.source_queries ? of_source : text.ids,
+                                     kind.source_keys ? of_source : text.ids));
     if (head == nullptr) return view;
 
+    const auto T = static_cast<int64_t>(text.ids.size()), L = config.layers;
     view.predictions = {head->name, text.ids, L, std::min(top, static_cast<size_t>(head->outputs)), {}};
     Lens lens(backend, *model, weights, *head, T);
     std::vector<float> hidden(static_cast<size_t>(T * config.embd));
     for (int64_t l = 0; l < L; ++l) {
-        plan.get(trace[block_name(static_cast<size_t>(l))], std::span(hidden));
+        run.get(block_name(static_cast<size_t>(l)), std::span(hidden));
         lens.predict(hidden, view.predictions.top, view.predictions.best);
     }
     return view;

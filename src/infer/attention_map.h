@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,10 @@ struct AttentionMap {
     std::vector<int32_t> queries, keys;  // (T), (S): the tokens that attend, and those they attend to
     int64_t layers = 0, heads = 0;       // L, H
     std::vector<float> weights;          // (L,H,T,S); each row is a distribution over the keys
+    // Whether these tokens are of the source, which may have a vocabulary of its own.
+    bool source_queries = false, source_keys = false;
+
+    bool within_one_text() const { return source_queries == source_keys; }
 };
 
 /// What the model would predict if it ended after a layer: its last norm and its head applied to that layer's output
@@ -31,16 +36,21 @@ struct LayerPredictions {
 };
 
 struct TextView {
-    std::vector<AttentionMap> maps;
+    std::vector<AttentionMap> maps;  // of a model with an encoder three: of the encoder, of the decoder, from this to that
     LayerPredictions predictions;
 };
 
-/// The longest text that view_text() takes: what the context has room for and whose weights are few enough to hold and look
-/// at.
+/// How many heads a view shows, those of all layers and maps.
+int64_t viewed_heads(const ModelConfig& config);
+
+/// The longest text and source that view_text() takes: what the context has room for and whose weights are few enough to
+/// hold and look at.
 int64_t longest_view(const ModelConfig& config);
 
-/// Runs the model over a text of 1 to longest_view() tokens. `top`: how many predictions for each layer and token. Error
-/// for wrong tokens and lengths.
-TextView view_text(Backend& backend, const ModelConfig& config, const Weights& weights, const TextTokens& text, size_t top);
+/// Runs the model over a text of 1 to longest_view() tokens. `top`: how many predictions for each layer and token.
+/// `source`, as long: what the encoder of a model that has one reads; the text is what its decoder reads then, from the
+/// token it starts with. Error for wrong tokens and lengths.
+TextView view_text(Backend& backend, const ModelConfig& config, const Weights& weights, const TextTokens& text, size_t top,
+                   std::span<const int32_t> source = {});
 
 }  // namespace nib

@@ -20,6 +20,8 @@ constexpr std::string_view kPage =
 constexpr std::string_view kData = "@DATA@";
 static_assert(kPage.find(kData) != kPage.npos && kPage.find(kData) == kPage.rfind(kData));
 
+constexpr const char *kTextTokens = "tokens", *kSourceTokens = "source_tokens";
+
 // A weight from 0 to 1 takes two digits of base 64, which are enough for three decimals.
 std::string packed(std::span<const float> weights) {
     constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -33,13 +35,16 @@ std::string packed(std::span<const float> weights) {
     return text;
 }
 
+// "queries_of", "keys_of": the dictionary that has their texts.
 nlohmann::ordered_json map_json(const AttentionMap& map) {
     nlohmann::ordered_json json = {
-        {"name",    map.name                       },
-        {"queries", map.queries                    },
-        {"keys",    map.keys                       },
-        {"heads",   map.heads                      },
-        {"layers",  nlohmann::ordered_json::array()}
+        {"name",       map.name                                        },
+        {"queries",    map.queries                                     },
+        {"queries_of", map.source_queries ? kSourceTokens : kTextTokens},
+        {"keys",       map.keys                                        },
+        {"keys_of",    map.source_keys ? kSourceTokens : kTextTokens   },
+        {"heads",      map.heads                                       },
+        {"layers",     nlohmann::ordered_json::array()                 }
     };
     const size_t layer = map.weights.size() / static_cast<size_t>(std::max<int64_t>(map.layers, 1));
     for (size_t l = 0; l < static_cast<size_t>(map.layers); ++l)
@@ -67,14 +72,23 @@ nlohmann::ordered_json predictions_json(const LayerPredictions& p) {
     return json;
 }
 
-std::set<int32_t> tokens_in(const TextView& view) {
-    std::set<int32_t> ids(view.predictions.ids.begin(), view.predictions.ids.end());
+// The tokens of the source, or all others.
+std::set<int32_t> tokens_in(const TextView& view, bool source) {
+    std::set<int32_t> ids;
     for (const AttentionMap& map : view.maps) {
-        ids.insert(map.queries.begin(), map.queries.end());
-        ids.insert(map.keys.begin(), map.keys.end());
+        if (map.source_queries == source) ids.insert(map.queries.begin(), map.queries.end());
+        if (map.source_keys == source) ids.insert(map.keys.begin(), map.keys.end());
     }
+    if (source) return ids;
+    ids.insert(view.predictions.ids.begin(), view.predictions.ids.end());
     for (const Ranked& one : view.predictions.best) ids.insert(static_cast<int32_t>(one.index));
     return ids;
+}
+
+nlohmann::ordered_json labels(const std::set<int32_t>& ids, const Tokenizer& tokenizer) {
+    nlohmann::ordered_json json = nlohmann::ordered_json::object();
+    for (const int32_t id : ids) json[std::to_string(id)] = token_label(tokenizer, id);
+    return json;
 }
 
 }  // namespace
@@ -86,13 +100,14 @@ std::string token_label(const Tokenizer& tokenizer, int32_t id) {
     return find_invalid(text) == std::string_view::npos ? text : printable(text);
 }
 
-std::string attention_page(const std::string& title, const TextView& view, const Tokenizer& tokenizer) {
+std::string attention_page(const std::string& title, const TextView& view, const Tokenizer& tokenizer,
+                           const Tokenizer& source_tokenizer) {
     nlohmann::ordered_json json = {
-        {"title",  printable(title)                },
-        {"tokens", nlohmann::ordered_json::object()},
-        {"maps",   nlohmann::ordered_json::array() }
+        {"title",                printable(title)     },
+        {kTextTokens,            labels(tokens_in(view, false), tokenizer)},
+        {kSourceTokens,            labels(tokens_in(view,                                 true), source_tokenizer)},
+        {"maps",nlohmann::ordered_json::array()}
     };
-    for (const int32_t id : tokens_in(view)) json["tokens"][std::to_string(id)] = token_label(tokenizer, id);
     for (const AttentionMap& map : view.maps) json["maps"].push_back(map_json(map));
     if (!view.predictions.head.empty()) json["predictions"] = predictions_json(view.predictions);
 

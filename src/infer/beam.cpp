@@ -59,6 +59,16 @@ void check_options(const BeamOptions& o) {
     if (o.count < 0) fail_usage_option("count", "is %lld; it must be 1 or more", static_cast<long long>(o.count));
 }
 
+void set_ends(BeamOptions& options, const LoadedModel& model) {
+    const ModelConfig& config = model.config();
+    if (!config.has_encoder())
+        fail("%s: translating needs a model with an encoder and a decoder, and a %s has not both",
+             model.file().name().c_str(), architecture_of(config).title);
+    options.start = static_cast<int32_t>(config.encoder_decoder.start);
+    options.end = model.target_tokenizer().end_token();
+    if (options.end < 0) fail("%s: the model has no token that ends a text", model.file().name().c_str());
+}
+
 BeamSearch::BeamSearch(const BeamOptions& options)
     : options_(options),
       beams_{

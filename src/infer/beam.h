@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "infer/engine.h"
+#include "model/loaded_model.h"
 
 namespace nib {
 
@@ -19,6 +20,10 @@ struct BeamOptions {
 
 /// UsageError that names the option which makes no sense.
 void check_options(const BeamOptions& options);
+
+/// Sets the tokens with which a model's texts start and end. Error for a model without an encoder, and for one without a
+/// token that ends a text.
+void set_ends(BeamOptions& options, const LoadedModel& model);
 
 struct Hypothesis {
     std::vector<int32_t> ids;  // without start and end

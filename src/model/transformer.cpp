@@ -48,7 +48,11 @@ public:
             x = part(g, in, b.ffn_norm, x, [&](Tensor h) { return feed_forward(g, in, b.ffn, config_.act, h, x); });
             in.keep(g, block_name(l), x);
         }
-        return output_norm_.gain ? g.norm(x, in.weights[output_norm_]) : x;
+        return last_norm(g, in.weights, x);
+    }
+
+    Tensor last_norm(Graph& g, const Weights& w, Tensor x) const override {
+        return output_norm_.gain ? g.norm(x, w[output_norm_]) : x;
     }
 
     void store_source(Graph& g, const ModelInputs& source, const CacheInputs& cache) const override {

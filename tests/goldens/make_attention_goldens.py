@@ -7,11 +7,12 @@ NAME.gguf holds, computed in double,
     ids (T) int32, and of BERT segments (T) int32
     weights (L,H,T,T)   of attention
     logits (L,T,V)      the last norm and the head applied to the output of each layer
+and of an encoder-decoder also source_ids (S) int32, encoder_weights (L,H,S,S) and cross_weights (L,H,T,S)
 """
 import pathlib
 
 import torch
-from transformers import AutoModelForCausalLM, BertForMaskedLM
+from transformers import AutoModelForCausalLM, BertForMaskedLM, MarianMTModel
 
 from make_goldens import write_gguf
 
@@ -19,9 +20,16 @@ HERE = pathlib.Path(__file__).resolve().parent
 LAST_NORM = {"gpt2": "transformer.ln_f", "gpt_neo": "transformer.ln_f", "llama": "model.norm", "qwen2": "model.norm"}
 
 
+def load(make, name):
+    return make.from_pretrained(HERE / "transformers" / name, attn_implementation="eager", dtype=torch.float64).eval()
+
+
+def write(name, tensors):
+    write_gguf(HERE / "attention" / (name + ".gguf"), {"general.architecture": "golden"}, tensors)
+
+
 def save(name, seed, length, encoder=False):
-    make = BertForMaskedLM if encoder else AutoModelForCausalLM
-    m = make.from_pretrained(HERE / "transformers" / name, attn_implementation="eager", dtype=torch.float64).eval()
+    m = load(BertForMaskedLM if encoder else AutoModelForCausalLM, name)
     torch.manual_seed(seed)
     ids = torch.randint(1, m.config.vocab_size, (length,))
     tensors, more = {"ids": ids}, {}
@@ -34,8 +42,20 @@ def save(name, seed, length, encoder=False):
         normed = m.get_submodule(norm) if norm else (lambda x: x)
         head = m.cls if encoder else m.get_output_embeddings()
         layers = [head(normed(x)) for x in out.hidden_states[1:-1]] + [out.logits]  # the last is normed already
-    tensors |= {"weights": torch.cat(out.attentions), "logits": torch.cat(layers)}
-    write_gguf(HERE / "attention" / (name + ".gguf"), {"general.architecture": "golden"}, tensors)
+    write(name, tensors | {"weights": torch.cat(out.attentions), "logits": torch.cat(layers)})
+
+
+def save_pair(name, seed, source_length, length):
+    m = load(MarianMTModel, name)
+    torch.manual_seed(seed)
+    source, ids = torch.randint(1, m.config.vocab_size - 1, (source_length,)), torch.randint(1, m.config.vocab_size - 1, (length,))
+    ids[0] = m.config.decoder_start_token_id
+    with torch.no_grad():
+        out = m(source[None], decoder_input_ids=ids[None], output_attentions=True, output_hidden_states=True)
+        layers = torch.cat([m.lm_head(x) + m.final_logits_bias for x in out.decoder_hidden_states[1:]])
+    assert torch.allclose(layers[-1], out.logits[0])
+    write(name, {"ids": ids, "source_ids": source, "weights": torch.cat(out.decoder_attentions), "logits": layers,
+                 "encoder_weights": torch.cat(out.encoder_attentions), "cross_weights": torch.cat(out.cross_attentions)})
 
 
 def main():
@@ -46,6 +66,7 @@ def main():
     save("llama", 64, 17)  # grouped queries
     save("qwen2", 65, 9)
     save("bert_mlm", 66, 12, encoder=True)
+    save_pair("marian", 67, 9, 6)
 
 
 if __name__ == "__main__":
