@@ -106,6 +106,7 @@ misused "--window is negative" --arch gpt3 --window -1
 misused "an attention window of 99999999999 is out of range" --arch gpt3 --window 99999999999
 misused "openai-gpt has as many heads of keys and values as of queries: 4" --arch openai-gpt --kv-heads 2
 size "training this model needs at least 4.5 TiB of memory, but this machine has" --preset gpt3-175b
+misused "--arch is \`gpt5\`; choose one of: " --arch gpt5
 misused "there is no preset \`gpt-huge\`; choose one of: gpt-nano, " --preset gpt-huge
 
 wrong_usage "3 heads do not divide" bench --train --heads 3

@@ -81,6 +81,13 @@ std::string text_of(const TrainOptions& options, const OptionField::Member& memb
         member);
 }
 
+const Architecture& family_of(const TrainOptions& o) {
+    const Architecture* const family = find_architecture(o.arch);
+    if (family == nullptr)
+        fail_usage_option("arch", "is `%s`; choose one of: %s", printable(o.arch).c_str(), architecture_names().c_str());
+    return *family;
+}
+
 // What models of a family learn from a text.
 std::string usual_task(const Architecture& family) {
     const auto masked = [](const HeadTensor& head) { return head.name == std::string_view(kMaskedTokens); };
@@ -135,12 +142,10 @@ Schedule TrainOptions::learning_rate() const {
 }
 
 ModelConfig TrainOptions::config(int64_t vocab) const {
-    const Architecture* const architecture = find_architecture(arch);
-    if (architecture == nullptr)
-        fail_usage_option("arch", "is `%s`; choose one of: %s", printable(arch).c_str(), architecture_names().c_str());
+    const Architecture& architecture = family_of(*this);
     ModelConfig c;
     c.arch = arch;
-    architecture->defaults(c);
+    architecture.defaults(c);
     c.layers = layers;
     c.heads = heads;
     c.embd = embd;
@@ -150,14 +155,14 @@ ModelConfig TrainOptions::config(int64_t vocab) const {
     c.kv_heads = kv_heads;
     c.ffn = ffn;
     if (kv_heads < 0 || ffn < 0) fail_usage_option(kv_heads < 0 ? "kv-heads" : "ffn", "is negative; it must be 1 or more");
-    set_attention(*this, *architecture, c);
-    set_encoder(*this, *architecture, c);
-    const std::string usual = usual_task(*architecture);
+    set_attention(*this, architecture, c);
+    set_encoder(*this, architecture, c);
+    const std::string usual = usual_task(architecture);
     if (!task.empty() && task != usual)
-        fail_usage_option("task", "is `%s`; a %s learns %s", printable(task, 40).c_str(), architecture->title,
+        fail_usage_option("task", "is `%s`; a %s learns %s", printable(task, 40).c_str(), architecture.title,
                           usual.c_str());
     if (usual == kMaskedTokens) c.task_heads.push_back({kMaskedTokens, vocab, {}});
-    architecture->complete(c);
+    architecture.complete(c);
     return c;
 }
 
@@ -178,8 +183,8 @@ void take_preset(const Preset& preset, TrainOptions& o, GivenOptions& given) {
 }
 
 void resolve_defaults(TrainOptions& o, const GivenOptions& given) {
-    if (const Architecture* family = find_architecture(o.arch); family != nullptr && o.task.empty())
-        o.task = usual_task(*family);
+    const Architecture& family = family_of(o);
+    if (o.task.empty()) o.task = usual_task(family);
     // Wider models want smaller steps: roughly what Brown et al. 2020 (table 2.1) used.
     if (!given.contains("lr") && o.lr == 0) o.lr = std::min(0.003, 0.4 / static_cast<double>(o.embd));
     if (!given.contains("min-lr")) o.min_lr = o.lr / 10;

@@ -79,7 +79,7 @@ using GivenOptions = std::set<std::string>;
 /// Takes over what a preset says, except for what is given; what it says is given then.
 void take_preset(const Preset& preset, TrainOptions& options, GivenOptions& given);
 
-/// Fills in the defaults that depend on other options.
+/// Fills in the defaults that depend on other options. UsageError for an unknown architecture.
 void resolve_defaults(TrainOptions& options, const GivenOptions& given);
 
 /// UsageError that names the first option whose value is impossible. Sizes of the model are checked elsewhere

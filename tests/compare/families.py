@@ -20,9 +20,10 @@ class Family:
     name: str
     arch: str  # in nib's table
     like: str  # the family of hf_family.py whose sizes and tokenizer it has
-    model: str = ""  # transformers' class without ForCausalLM, where it is another one
+    model: str = ""  # transformers' class without ForCausalLM or MTModel, where it is another one
     changes: dict = field(default_factory=dict)  # of config.json
     llamacpp: bool = True  # whether it computes this as well
+    encoder: bool = False  # whether it reads a source; transformers' class for that has a bias of the logits that is not trained
 
 
 def rope(kind, theta, **options):
@@ -31,7 +32,8 @@ def rope(kind, theta, **options):
 
 LLAMA3 = rope("llama3", 500.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
 
-NOT_IN_TRANSFORMERS = {"gpt3"}
+# GPT-3 is not in transformers; BERT's outputs are in compare_bert.py, its gradients in tests/bert_test.cpp.
+ELSEWHERE = {"gpt3", "bert"}
 
 TEXT = pathlib.Path(__file__).resolve().parents[2] / "tools/demo/fables.txt"  # of the tokenizer
 
@@ -57,6 +59,10 @@ FAMILIES = [
     Family("llama, Llama 3's scaling", "llama", "llama", changes=LLAMA3 | dict(tie_word_embeddings=True)),
     Family("mistral", "llama", "llama", "Mistral", dict(num_key_value_heads=2, sliding_window=None)),
     Family("qwen2", "qwen2", "llama", "Qwen2", dict(num_key_value_heads=2)),
+    Family("transformer", "transformer", "transformer", llamacpp=False, encoder=True),
+    Family("transformer, silu, deep encoder", "transformer", "transformer",
+           changes=dict(activation_function="swish", encoder_layers=3, decoder_layers=1, scale_embedding=False), llamacpp=False,
+           encoder=True),
     Family("qwen2, tied", "qwen2", "llama", "Qwen2", dict(tie_word_embeddings=True) | rope("default", 1000000.0)),
 ]
 
@@ -80,17 +86,24 @@ class HfFamily:
 
 
 def make_folder(family, folder, hf, seed=0):
-    """A random model of the family in `folder`, as transformers saves it, with a small tokenizer."""
+    """A random model of the family in `folder`, as transformers saves it, with a small tokenizer unless it has an encoder."""
     hf("--family", family.like, "--seed", seed, "--text", TEXT, "-d", folder)
     config = json.loads((folder / "config.json").read_text())
-    name = family.model or config["architectures"][0].removesuffix("ForCausalLM").removesuffix("LMHeadModel")
-    for key in ("architectures", "model_type", "pad_token_id"):  # PyTorch does not train the embedding of a padding token
+    name = config["architectures"][0]
+    for suffix in ("ForCausalLM", "LMHeadModel", "MTModel"):
+        name = name.removesuffix(suffix)
+    for key in ("architectures", "model_type"):
         del config[key]
-    config = getattr(transformers, name + "Config")(**config | family.changes)
+    config["pad_token_id"] = None  # PyTorch does not train the embedding of a padding token
+    config = getattr(transformers, (family.model or name) + "Config")(**config | family.changes)
     torch.manual_seed(seed)
-    model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    make = transformers.AutoModelForSeq2SeqLM if family.encoder else transformers.AutoModelForCausalLM
+    model = make.from_config(config, dtype=torch.float32)
+    trained = [(n, p) for n, p in model.named_parameters() if "embed_positions" not in n or not family.encoder]  # else sinusoids
     with torch.no_grad():
-        for parameter, values in model.named_parameters():  # norms and biases too: at 1 and 0 they would hide errors
+        if family.encoder:
+            model.final_logits_bias.normal_(0.0, 0.1)
+        for parameter, values in trained:  # norms and biases too: at 1 and 0 they would hide errors
             matrix = values.dim() > 1
             norm = not matrix and parameter.endswith("weight")
             values.normal_(1.0 if norm else 0.0, 0.8 * config.hidden_size**-0.5 if matrix else 0.1)

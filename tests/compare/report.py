@@ -22,9 +22,10 @@ class Nib:
         refused = subprocess.run([self.path, "train", "x", "-o", "x", "--arch", "?"], capture_output=True, text=True)
         return refused.stderr.split("choose one of: ")[1].split(" (see")[0].split(", ")
 
-    def logits(self, model, ids, out, isa="auto"):
-        """(T,V), in float32"""
-        self("logits", model, "--tokens", " ".join(map(str, ids)), "-o", out, "--isa", isa)
+    def logits(self, model, ids, out, isa="auto", source=()):
+        """(T,V), in float32; `source`: what an encoder reads."""
+        reads = ["--source", " ".join(map(str, source))] if source else []
+        self("logits", model, "--tokens", " ".join(map(str, ids)), "-o", out, "--isa", isa, *reads)
         return np.load(out)
 
     def tokens(self, model, text):
