@@ -9,6 +9,7 @@ source "$(dirname "$0")/cli_helpers.bash"
 texts="--file --tokens --truncate --no-special --device --threads --isa"
 mentions embed $texts --output --pooling --raw --similar
 mentions fill $texts --top --mask-id
+works fill --help && check "fill --help has the default of --top" grep -q -e "--top N  *\[5\]" "$out"
 mentions classify $texts --top --logits
 mentions search --question --top --pooling --no-cache --no-special --device --threads --isa
 wrong_usage "MODEL is required" embed
@@ -46,10 +47,34 @@ refuses "no head \`lm\`; it has mlm" logits mlm --tokens "1 2" -o l.npy
 refuses "has no" fill mlm --tokens "1 2" --mask-id 9
 refuses "give its number with --mask-id" fill mlm --tokens "1 2"
 refuses "--mask-id 29 is not among the 29 tokens" fill mlm --tokens "1 2" --mask-id 29
-long=$(seq -s " " 1 13)
-refuses "13 tokens, but the model's context has room for 12; cut it with --truncate" embed model --tokens "$long"
-works embed model --tokens "$long" --truncate
+long=$(seq -s " " 1 12)
+for command in "embed model" "classify class" "fill mlm --mask-id 9"; do
+    refuses "13 tokens, but the model's context has room for 12; cut it with --truncate" $command --tokens "9 $long"
+    works $command --tokens "9 $long" --truncate
+done
 refuses "is the model itself" embed model --tokens "1 2" -o model.gguf
+
+# ---- sentence-transformers: a longest text of its own --------------------------------------------------------------------
+
+cp -r "$goldens/bert_model" sentences && mkdir sentences/1_Pooling
+echo '[{"path": "", "type": "m.Transformer"}, {"path": "1_Pooling", "type": "m.Pooling"}]' > sentences/modules.json
+echo '{"pooling_mode_mean_tokens": true}' > sentences/1_Pooling/config.json
+echo '{"max_seq_length": 5, "do_lower_case": false}' > sentences/sentence_bert_config.json
+works convert sentences -o sentences.gguf
+works info sentences --json && check "info has it" grep -q '"longest_text":5' "$out"
+works embed sentences --tokens "1 2 3 4 5" && cp "$out" five
+refuses "text 1 has 6 tokens, but an embedding by this model has room for 5; cut it with --truncate" embed sentences --tokens "1 2 3 4 5 6"
+works embed sentences --tokens "1 2 3 4 5 6" --truncate
+check "it is cut there" test "$(sed 's/.*"embedding"//' five)" = "$(sed 's/.*"embedding"//' "$out")"
+works export sentences -o exported && works convert exported -o again
+check "exported and converted it is the same" same sentences.gguf again.gguf
+works quantize sentences.gguf q.gguf f16 && refuses "room for 5" embed q --tokens "1 2 3 4 5 6"
+for bad in 0 -1 1.5 '"5"'; do
+    echo "{\"max_seq_length\": $bad}" > sentences/sentence_bert_config.json
+    refuses "max_seq_length" convert sentences -o bad
+done
+echo '{"max_seq_length": null}' > sentences/sentence_bert_config.json
+works convert sentences -o all.gguf && works embed all --tokens "1 2 3 4 5 6"
 
 # ---- trained here: masked characters -----------------------------------------------------------------------------------
 

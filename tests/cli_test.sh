@@ -325,6 +325,7 @@ works bench good.gguf --prefill 6 --threads 1
 works bench good.gguf --prefill 6 --threads 1 --json && is_json
 refuses "are more than the model's context of 8 tokens" bench good.gguf --prefill 6 --decode 3 --threads 1
 works selftest --train "${tiny[@]:0:10}" --isa ref
+for arch in bert transformer; do works selftest --train "${tiny[@]:0:10}" --arch $arch --isa ref; done
 check "checks nodes" grep -q '^ref .* nodes checked, .* 0.0e+00  ok$' "$out"
 works info good
 check "names tensors" grep -q 'blk.0.attn_qkv.weight  *f32  *(24,8)' "$out"

@@ -50,9 +50,9 @@ struct Learned {
     std::vector<float> weights;
 };
 
-Learned learn(Backend& backend, const ModelConfig& config, bool recompute, int64_t steps) {
+Learned learn(Backend& backend, const ModelConfig& config, bool recompute, int64_t steps, DType activations = DType::F32) {
     TrainShape shape;
-    shape.batch = kTexts, shape.time = kLength, shape.recompute = recompute;
+    shape.batch = kTexts, shape.time = kLength, shape.recompute = recompute, shape.activations = activations;
     shape.head = make_model(config)->heads()[0].name;
     TrainStep train(backend, config, shape);
     train.initialise(1);
@@ -97,6 +97,18 @@ TEST_F(VulkanFamilyTraining, LearnsByHeart) {
         const Learned kept = learn(backend(), config, false, 5), again = learn(backend(), config, true, 5);
         EXPECT_EQ(kept.weights, again.weights) << "recomputed";
         EXPECT_LT(relative_error(kept.weights, learn(cpu, config, false, 5).weights), 1e-3);
+    }
+}
+
+// Where norms come after the sums, what goes on as the residual stream stays in floats.
+TEST_F(VulkanFamilyTraining, ActivationsOfHalfFloatsWhereNormsComeAfterTheSums) {
+    for (const char* name : {"openai-gpt", "bert", "transformer"}) {
+        SCOPED_TRACE(name);
+        const ModelConfig config = small_config(*find_architecture(name));
+        EXPECT_LT(learn(backend(), config, false, kSteps, DType::F16).loss, 0.06);
+        const Learned halves = learn(backend(), config, false, 5, DType::F16);
+        EXPECT_LT(relative_error(halves.weights, learn(backend(), config, false, 5).weights), 0.05);
+        EXPECT_EQ(halves.weights, learn(backend(), config, true, 5, DType::F16).weights) << "recomputed";
     }
 }
 

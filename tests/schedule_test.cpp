@@ -83,6 +83,25 @@ TEST(TrainOptions, DefaultsArePossible) {
     EXPECT_EQ(given.min_lr, 0);
 }
 
+TEST(TrainOptions, WideModelsAndNormsAfterSumsHaveSmallerRates) {
+    const auto rate = [](const char* arch, int64_t embd) {
+        TrainOptions o;
+        o.arch = arch, o.embd = embd;
+        resolve_defaults(o, {});
+        return o.lr;
+    };
+    EXPECT_DOUBLE_EQ(rate("gpt2", 64), 0.003);
+    EXPECT_DOUBLE_EQ(rate("gpt2", 400), 0.001);
+    for (const char* arch : {"openai-gpt", "bert", "transformer"}) {
+        EXPECT_DOUBLE_EQ(rate(arch, 64), 0.001);
+        EXPECT_DOUBLE_EQ(rate(arch, 400), 0.001 / 3);
+    }
+    TrainOptions given;
+    given.arch = "bert", given.lr = 0.002;
+    resolve_defaults(given, {"lr"});
+    EXPECT_EQ(given.lr, 0.002);
+}
+
 TEST(TrainOptions, EachBadValueIsNamed) {
     const auto refused = [](auto change) {
         TrainOptions o;

@@ -37,7 +37,7 @@ void classify(const Options& o, Backend& backend) {
     SequenceEncoder encoder(backend, model.config(), model.weights());
     const Head& head = encoder.model().head("class");
     const std::vector<std::string>& labels = model.config().find_head("class")->labels;
-    const std::vector<EncodedText> texts = read_texts(o.texts, model);
+    const std::vector<EncodedText> texts = read_texts(o.texts, model, context_room(model));
     const std::vector<TextTokens> tokens = tokens_of(texts);
     const auto N = static_cast<size_t>(head.outputs);
     const std::vector<float> logits = encoder.logits("class", tokens, SequenceEncoder::places_of(head, tokens));

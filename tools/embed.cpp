@@ -79,7 +79,7 @@ void embed(const Options& o, Backend& backend) {
     if (std::error_code error; !o.out.empty() && std::filesystem::equivalent(o.out, model.file().name(), error))
         fail("--output %s is the model itself; choose another file", printable(o.out).c_str());
     const Pooling pooling = embedding_pooling(model, o.pooling);
-    const std::vector<EncodedText> texts = read_texts(o.texts, model);
+    const std::vector<EncodedText> texts = read_texts(o.texts, model, embedding_room(model));
     SequenceEncoder encoder(backend, model.config(), model.weights());
     const bool normalize = !o.raw && (o.similar > 0 || model.config().normalize || model.config().pooling == Pooling::None);
     const std::vector<float> vectors = encoder.embed(tokens_of(texts), pooling, normalize);

@@ -50,7 +50,7 @@ void fill(const Options& o, Backend& backend) {
     SequenceEncoder encoder(backend, model.config(), model.weights());
     const auto N = static_cast<size_t>(encoder.model().head("mlm").outputs);
     const int32_t mask = mask_of(o, model);
-    const std::vector<EncodedText> texts = read_texts(o.texts, model);
+    const std::vector<EncodedText> texts = read_texts(o.texts, model, context_room(model));
     std::vector<TokenPlace> places;
     for (size_t i = 0; i < texts.size(); ++i) {
         const size_t before = places.size();
@@ -84,7 +84,10 @@ void fill_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     add_model_argument(app, o->model);
     add_text_options(app, o->texts);
-    app.add_option("--top", o->top, "tokens for each mask")->transform(whole_number(1, 1 << 24))->type_name("N");
+    app.add_option("--top", o->top, "tokens for each mask")
+        ->capture_default_str()
+        ->transform(whole_number(1, 1 << 24))
+        ->type_name("N");
     app.add_option("--mask-id", o->mask, "number of the mask token (default: as the model names it)")
         ->transform(whole_number(0, INT32_MAX))
         ->type_name("ID");

@@ -122,6 +122,7 @@ void describe_heads(const ModelConfig& c, Json& json) {
     json["pooler"] = c.pooler;
     json["pooling"] = pooling_name(c.pooling);
     json["normalized"] = c.normalize;
+    if (c.longest_text > 0) json["longest_text"] = c.longest_text;
     json["task_heads"] = Json::object();
     for (const HeadConfig& head : c.task_heads) {
         json["task_heads"][head.name]["outputs"] = head.outputs;

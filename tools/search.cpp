@@ -29,8 +29,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kFooter =
     "PATH is a text file or a folder of .txt files; a paragraph ends at a blank line. What does not fit the model's "
-    "context "
-    "is left out of a paragraph's vector. Vectors are kept beside PATH, in PATH.search.gguf, and made again for texts that "
+    "context, or is longer than the texts that it was trained to embed, is left out of a paragraph's vector. Vectors are "
+    "kept beside PATH, in PATH.search.gguf, and made again for texts that "
     "are new or for another model.\n\n"
     "Prints a line of JSON for each paragraph, the best first: {\"score\":...,\"file\":...,\"line\":...,\"text\":...}. The "
     "score "
@@ -184,7 +184,8 @@ void search(const Options& o, Backend& backend) {
         wanted.texts.push_back(paragraph.text);
     }
     wanted.texts.push_back(o.question);
-    const std::vector<float> vectors = encoder.embed(tokens_of(read_texts(wanted, model)), pooling, true);
+    const std::vector<float> vectors =
+        encoder.embed(tokens_of(read_texts(wanted, model, embedding_room(model))), pooling, true);
     const auto vector = [&](size_t i) { return std::vector<float>(&vectors[i * C], &vectors[i * C] + C); };
     for (size_t i = 0; i < missing.size(); ++i) cache.put(missing[i], vector(i));
     if (!o.no_cache && !missing.empty()) {
@@ -217,7 +218,10 @@ void search_command(CLI::App& app) {
     add_model_argument(app, o->model);
     app.add_option("PATH", o->path, "text file, or folder of .txt files")->required();
     app.add_option("-q,--question", o->question, "what to search for")->required()->type_name("TEXT");
-    app.add_option("--top", o->top, "paragraphs to print")->transform(whole_number(1, 1 << 24))->type_name("N");
+    app.add_option("--top", o->top, "paragraphs to print")
+        ->capture_default_str()
+        ->transform(whole_number(1, 1 << 24))
+        ->type_name("N");
     add_pooling_option(app, o->pooling);
     app.add_flag("--no-cache", o->no_cache, "neither use nor write the file with the vectors");
     add_special_option(app, o->texts.encode);

@@ -17,6 +17,7 @@
 #include "core/error.h"
 #include "core/op_table.h"
 #include "cpu/isa.h"
+#include "infer/encoder.h"
 #include "infer/engine.h"
 #include "options.h"
 #include "random_training.h"
@@ -89,6 +90,29 @@ int check_ops(const char* name, const std::vector<std::string>& ops, const Check
     return failures;
 }
 
+// Logits at the end of a text of up to 21 tokens.
+std::vector<float> infer(Backend& backend, const RandomTraining& training) {
+    const ModelConfig& config = training.config();
+    const std::vector<int32_t> prompt(static_cast<size_t>(std::min<int64_t>(20, config.context - 1)), 1);
+    std::vector<int32_t> text = prompt;
+    text.push_back(0);
+    if (training.shape().head != "lm") {
+        SequenceEncoder encoder(backend, config, training.weights());
+        const std::vector<TextTokens> texts = {
+            {text, {}}
+        };
+        return encoder.logits(training.shape().head, texts,
+                              std::vector<TokenPlace>{
+                                  {0, std::ssize(prompt)}
+        });
+    }
+    Engine engine(backend, config, training.weights());
+    if (config.has_encoder()) engine.encode(0, text);
+    if (!prompt.empty()) engine.append(0, prompt);
+    const std::span<const float> logits = engine.append(0, std::vector<int32_t>{0});
+    return {logits.begin(), logits.end()};
+}
+
 // Losses and logits of training steps, an evaluation and some tokens of inference.
 std::vector<double> train_and_run(Backend& backend, const TrainingSizes& sizes) {
     std::vector<double> results;
@@ -99,10 +123,7 @@ std::vector<double> train_and_run(Backend& backend, const TrainingSizes& sizes) 
         results.push_back(training.step());
     }
     results.push_back(training.evaluate());
-    Engine engine(backend, training.config(), training.weights());
-    const std::vector<int32_t> prompt(static_cast<size_t>(std::min<int64_t>(20, engine.context() - 1)), 1);
-    if (!prompt.empty()) engine.append(0, prompt);
-    const std::span<const float> logits = engine.append(0, std::vector<int32_t>{0});
+    const std::vector<float> logits = infer(backend, training);
     results.insert(results.end(), logits.begin(), logits.end());
     return results;
 }

@@ -91,9 +91,15 @@ void add_text_options(CLI::App& app, TextOptions& o) {
     add_special_option(app, o.encode);
 }
 
-std::vector<EncodedText> read_texts(const TextOptions& o, const LoadedModel& model) {
+Room context_room(const LoadedModel& model) { return {static_cast<size_t>(model.config().context)}; }
+
+Room embedding_room(const LoadedModel& model) {
+    const int64_t longest = model.config().longest_text;
+    return longest > 0 ? Room{static_cast<size_t>(longest), "an embedding by this model"} : context_room(model);
+}
+
+std::vector<EncodedText> read_texts(const TextOptions& o, const LoadedModel& model, const Room& room) {
     std::vector<EncodedText> all;
-    const Room room{static_cast<size_t>(model.config().context)};
     for (const std::string& numbers : o.tokens) {
         TextTokens tokens = parse_text(numbers, o, model, strprintf("text %zu", all.size() + 1), room);
         all.push_back({numbers, std::move(tokens)});

@@ -46,9 +46,13 @@ std::vector<int32_t> read_target(const std::string& text, bool numbers, const Te
 TextTokens parse_text(const std::string& numbers, const TextOptions& options, const LoadedModel& model,
                       const std::string& name, const Room& room);
 
+/// The room in a model's context, and in an embedding by it.
+Room context_room(const LoadedModel& model);
+Room embedding_room(const LoadedModel& model);
+
 /// The texts that the options name. UsageError when they name none; Error for a text without tokens, and for one that is
-/// longer than the model's context unless it may be cut.
-std::vector<EncodedText> read_texts(const TextOptions& options, const LoadedModel& model);
+/// longer than there is room for unless it may be cut.
+std::vector<EncodedText> read_texts(const TextOptions& options, const LoadedModel& model, const Room& room);
 
 /// Error, naming the command that is meant, for a model that reads a text before it writes another.
 void refuse_encoder_decoder(const LoadedModel& model);

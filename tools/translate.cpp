@@ -67,7 +67,7 @@ void translate_texts(const Options& o, Backend& backend) {
     BeamOptions beam = o.beam;
     set_ends(beam, model);
 
-    const std::vector<EncodedText> texts = read_texts(o.texts, model);
+    const std::vector<EncodedText> texts = read_texts(o.texts, model, context_room(model));
     InOrder lines;
     std::vector<size_t> numbers;  // of texts that are not empty
     std::vector<std::vector<int32_t>> sources;

@@ -82,6 +82,16 @@ public:
         Region& region = of(info);
         return region.host.data() + (info.where.offset - region.where.offset) * (region.widened ? 2 : 1);
     }
+    // The root mean square of an F32 tensor's first `rows` rows.
+    double rms(Tensor t, int64_t rows) {
+        const Numbers all = numbers(part_.tensors[static_cast<size_t>(t.id)], host(t));
+        const auto width = static_cast<size_t>(part_.tensors[static_cast<size_t>(t.id)].shape[-1]);
+        const auto* const values = static_cast<const float*>(all.data);
+        double sum = 0;
+        for (size_t r = 0; r < static_cast<size_t>(rows); ++r)
+            for (size_t c = 0; c < width; ++c) sum += std::pow(static_cast<double>(values[r * width + c]), 2);
+        return std::sqrt(sum / std::max(1.0, static_cast<double>(rows) * static_cast<double>(width)));
+    }
     // The device's result against the reference's.
     Difference compare(Tensor t, double scale) {
         const TensorInfo& info = part_.tensors[static_cast<size_t>(t.id)];
@@ -116,6 +126,20 @@ private:
     Backend& backend_;
     std::vector<Region> regions_;
 };
+
+// How large a result is without luck: a bias's gradient is a sum over rows that may cancel, as that of a key's bias always
+// does, and what is left then is rounding.
+double usual_size(Copies& copies, const Plan& part, int output, const Step& step) {
+    const Node& node = part.nodes[0];
+    const TensorInfo &result = part.tensors[static_cast<size_t>(node[output].id)],
+                     &first = part.tensors[static_cast<size_t>(node[0].id)];
+    const Operand& operand = op_info(node.op).operands[output];
+    if (operand.writes != Writes::AddsWeight || result.shape.rank != 1 || first.type != DType::F32) return 0;
+    const int64_t all = first.shape.elements() / first.shape[-1];
+    const int64_t used = node.row_count < 0 ? 0 : step.rows[static_cast<size_t>(node.row_count)];
+    const int64_t rows = used == 0 ? all : used;
+    return copies.rms(node[0], rows) * std::sqrt(static_cast<double>(rows));
+}
 
 }  // namespace
 
@@ -162,7 +186,7 @@ void CheckedBackend::check(const Plan& plan, const Node& whole, int64_t sequence
         if (!node[i]) continue;
         const bool is_f16 = std::find(widened.begin(), widened.end(), node[i]) != widened.end();
         const Tolerance& tolerance = is_f16 ? kToleranceOfF16 : kTolerance;
-        const Difference d = copies.compare(node[i], tolerance.scale);
+        const Difference d = copies.compare(node[i], std::max(tolerance.scale, usual_size(copies, part, i, step)));
         const double error = d.untouched_differ ? INFINITY : d.l2;
         if (error > summary_.error) summary_.error = error, summary_.op = node.op;
         if (d.within(tolerance)) continue;

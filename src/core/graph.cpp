@@ -247,12 +247,13 @@ Tensor Graph::embed(const EmbedInputs& in, const EmbedWeights& w, float dropout,
     return y;
 }
 
-Tensor Graph::norm(Tensor x, const NormWeights& w) {
+Tensor Graph::norm(Tensor x, const NormWeights& w, bool floats) {
     Params p;
     p.eps = w.eps;
     p.rms = w.rms;
     const TensorInfo about = info(x);
-    const Tensor gain = weight(w.gain), bias = weight(w.bias), y = make(about.shape, activations_, about.row_count);
+    const Tensor gain = weight(w.gain), bias = weight(w.bias);
+    const Tensor y = make(about.shape, floats ? DType::F32 : activations_, about.row_count);
     const bool statistics = wants_gradient(x) || wants_gradient(gain) || wants_gradient(bias);
     const auto rows = [&](bool there) {
         return there ? make({about.shape[0], about.shape[1]}, DType::F32, about.row_count) : Tensor{};
@@ -271,7 +272,7 @@ Tensor Graph::linear(Tensor x, const LinearWeights& w, const Epilogue& epilogue)
     const Tensor weights = weight(w.w), bias = weight(w.b);
     const bool wanted = wants_gradient(x) || wants_gradient(weights) || wants_gradient(bias);
     const Shape shape{about.shape[0], about.shape[1], w.w.shape[0]};
-    const Tensor y = make(shape, epilogue.residual ? DType::F32 : activations_, about.row_count);
+    const Tensor y = make(shape, epilogue.residual || epilogue.floats ? DType::F32 : activations_, about.row_count);
     const Tensor pre = wanted && p.act != Act::None ? make(shape, activations_, about.row_count) : Tensor{};
     add(Op::Linear, p, {x, weights, bias, epilogue.residual}, {y, pre});
     return y;

@@ -42,6 +42,7 @@ struct Epilogue {
     Act act = Act::None;
     Tensor residual{};
     float dropout = 0;
+    bool floats = false;  // see Graph::norm
 };
 
 /// Row numbers of the embedding tables: tokens, and positions and segments where the model has them.
@@ -139,7 +140,8 @@ public:
     /// dropout(scale tokens[ids] + positions[positions] + segments[segments]) (B,T,C).
     Tensor embed(const EmbedInputs& inputs, const EmbedWeights& weights, float dropout = 0, float scale = 1);
     /// Layer norm (Ba, Kiros, Hinton 2016) or RMS norm (Zhang, Sennrich 2019) over the last dimension: (B,T,C) -> (B,T,C).
-    Tensor norm(Tensor x, const NormWeights& w);
+    /// `floats`: F32 even if other activations are F16, for what is added to later or goes into another norm.
+    Tensor norm(Tensor x, const NormWeights& w, bool floats = false);
     /// residual + dropout(act(x w^T + b)): (B,T,C) -> (B,T,N).
     Tensor linear(Tensor x, const LinearWeights& w, const Epilogue& epilogue = {});
     /// act(gate) up (Shazeer 2020): (B,T,C), (B,T,C) -> (B,T,C).

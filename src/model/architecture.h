@@ -37,6 +37,8 @@ struct Architecture {
     std::span<const HeadTensor> heads = {};  // those of ModelConfig::task_heads
     /// Tensors of a file that are not parameters, such as factors that `read` looks at.
     std::span<const std::string_view> other_tensors = {};
+    /// Of the default learning rate: smaller where norms come after the sums, which large steps upset.
+    double lr_scale = 1;
 };
 
 std::span<const Architecture* const> architectures();

@@ -37,7 +37,7 @@ public:
         const Weights& w = in.weights;
         const int64_t H = config_.heads;
         Tensor x = g.embed({in.ids, in.positions, in.segments}, {w[tokens_], w[positions_], w[segments_]}, in.dropout);
-        x = g.norm(x, w[embd_norm_]);  // (B,T,C)
+        x = g.norm(x, w[embd_norm_], true);  // (B,T,C)
         in.keep(g, "embd", x);
         for (size_t l = 0; l < blocks_.size(); ++l) {
             const Block& b = blocks_[l];
@@ -45,17 +45,18 @@ public:
             const Qkv qkv{g.linear(x, w[b.attn_q]), g.linear(x, w[b.attn_k]), g.linear(x, w[b.attn_v])};  // (B,T,C) each
             const Tensor mixed = self_attention(g, in, l, qkv, {.heads = H, .causal = false});            // (B,T,C)
             x = g.linear(mixed, w[b.attn_output], {.residual = x, .dropout = in.dropout});                // (B,T,C)
-            x = g.norm(x, w[b.attn_output_norm]);
+            x = g.norm(x, w[b.attn_output_norm], true);
             const Tensor up = g.linear(x, w[b.ffn_up], {.act = config_.act});         // (B,T,F)
             x = g.linear(up, w[b.ffn_down], {.residual = x, .dropout = in.dropout});  // (B,T,C)
-            x = g.norm(x, w[b.layer_output_norm]);
+            x = g.norm(x, w[b.layer_output_norm], true);
             in.keep(g, block_name(l), x);
         }
         return x;
     }
 
     Tensor features(Graph& g, const Weights& w, const Head& head, Tensor rows) const override {
-        if (head.name == kMlm) return g.norm(g.linear(rows, w[mlm_dense_], {.act = config_.act}), w[mlm_norm_]);
+        if (head.name == kMlm)
+            return g.norm(g.linear(rows, w[mlm_dense_], {.act = config_.act, .floats = true}), w[mlm_norm_]);
         if (head.rows == HeadRows::First) return g.linear(rows, w[pooler_], {.act = Act::Tanh});
         return rows;
     }
@@ -193,6 +194,7 @@ constinit const Architecture kBert = {
     .beyond_llama_cpp = beyond_llama_cpp,
     .checkpoints = &kBertCheckpoints,
     .heads = kHeads,
+    .lr_scale = kPostNormLr,
 };
 
 }  // namespace nib

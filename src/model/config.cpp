@@ -38,7 +38,8 @@ constexpr std::pair<const char*, Act> kActs[] = {
     {"relu",      Act::Relu    },
     {"silu",      Act::Silu    },
 };
-constexpr const char *kActKey = "nib.activation", *kPoolingKey = "nib.pooling", *kNormalizeKey = "nib.normalize";
+constexpr const char *kActKey = "nib.activation", *kPoolingKey = "nib.pooling", *kNormalizeKey = "nib.normalize",
+                     *kLongestKey = "nib.max_seq_length";
 
 // llama.cpp's numbers for what it makes of a text's rows; the last is the head `class`.
 enum PoolingType : uint32_t { kNone, kMean, kCls, kLast, kRank };
@@ -241,6 +242,10 @@ ModelConfig read_config(const GgufFile& file) {
         if (const GgufTensor* tensor = file.find(head.tensor)) c.task_heads.push_back({head.name, tensor->shape[0], {}});
     c.pooling = read_pooling(file, c.arch + ".pooling_type");
     c.normalize = file.get_or<bool>(kNormalizeKey, c.pooling != Pooling::None);
+    c.longest_text = file.get_or<int64_t>(kLongestKey, 0);
+    if (c.longest_text < 0 || c.longest_text > c.context)
+        file.wrong(strprintf("key `%s` is %lld; the context is %lld", kLongestKey, static_cast<long long>(c.longest_text),
+                             static_cast<long long>(c.context)));
     architecture->read(file, c);
     if (!(c.eps >= 0 && c.eps < 1))
         file.wrong(strprintf("an epsilon of %g for norms makes no sense", static_cast<double>(c.eps)));
@@ -266,6 +271,7 @@ void write_config(GgufWriter& file, const ModelConfig& c, const std::string& nam
         file.set(kPoolingKey, std::string(pooling_name(c.pooling)));
         file.set(kNormalizeKey, c.normalize);
     }
+    if (c.longest_text > 0) file.set(kLongestKey, static_cast<uint32_t>(c.longest_text));
     architecture_of(c).write(file, c);
 }
 

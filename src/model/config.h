@@ -92,6 +92,7 @@ struct ModelConfig {
     std::vector<HeadConfig> task_heads{};
     Pooling pooling = Pooling::None;  // as the model was trained for embeddings; None: for something else
     bool normalize = false;           // such an embedding has length 1
+    int64_t longest_text = 0;         // tokens of a text to embed, with those around it; 0: as many as the context
     EncoderDecoderConfig encoder_decoder{};
 
     int64_t feed_forward() const { return ffn > 0 ? ffn : 4 * embd; }

@@ -14,6 +14,9 @@ extern const Architecture kLlama;        // llama.cpp
 extern const Architecture kQwen2;        // llama.cpp
 extern const Architecture kTransformer;  // transformer.cpp
 
+/// Architecture::lr_scale of families whose norms come after the sums; measured on GPT-1, BERT and the Transformer.
+inline constexpr double kPostNormLr = 1 / 3.0;
+
 extern const CheckpointFormat kBertCheckpoints;         // bert_files.cpp
 extern const CheckpointFormat kGpt1Checkpoints;         // gpt1_files.cpp
 extern const CheckpointFormat kGpt2Checkpoints;         // gpt2_files.cpp

@@ -40,8 +40,8 @@ public:
             const Qkv qkv = g.split_qkv(g.linear(x, w[b.attn_qkv]), H, H);
             const Tensor mixed = self_attention(g, in, l, qkv, attention_options(config_, l));  // (B,T,C)
             x = g.linear(mixed, w[b.attn_output], {.residual = x, .dropout = in.dropout});      // (B,T,C)
-            x = g.norm(x, w[b.attn_output_norm]);
-            x = g.norm(feed_forward(g, in, b.ffn, config_.act, x, x), w[b.layer_output_norm]);  // (B,T,C)
+            x = g.norm(x, w[b.attn_output_norm], true);
+            x = g.norm(feed_forward(g, in, b.ffn, config_.act, x, x), w[b.layer_output_norm], true);  // (B,T,C)
             in.keep(g, block_name(l), x);
         }
         return x;
@@ -74,6 +74,7 @@ constinit const Architecture kGpt1 = {
     .write = write_gpt_keys,
     .beyond_llama_cpp = beyond_llama_cpp,
     .checkpoints = &kGpt1Checkpoints,
+    .lr_scale = kPostNormLr,
 };
 
 }  // namespace nib

@@ -14,6 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kModules = "modules.json";
+constexpr const char *kTransformerConfig = "sentence_bert_config.json", *kLongest = "max_seq_length";
 constexpr size_t kMostBytes = 1 << 20;
 
 // Keys of the pooling's config.json; without a pooling: nib does not compute it.
@@ -48,6 +49,19 @@ Pooling read_pooling(const fs::path& file) {
     return pooling;
 }
 
+// As many tokens as the context has need no limit of their own: 0.
+int64_t read_longest_text(const fs::path& file, int64_t context) {
+    std::error_code error;
+    if (!fs::exists(file, error)) return 0;
+    const nlohmann::json raw = read_json(file);
+    const JsonValue json(raw, printable(file.string(), 400) + ":");
+    const auto longest = json.find(kLongest);
+    if (!longest || longest->raw().is_null()) return 0;
+    const int64_t tokens = longest->whole_number("a number of tokens", INT32_MAX);
+    if (tokens < 1) longest->wrong("a number of tokens");
+    return tokens < context ? tokens : 0;
+}
+
 }  // namespace
 
 void read_sentence_transformers(const std::string& folder, ModelConfig& config) {
@@ -64,7 +78,10 @@ void read_sentence_transformers(const std::string& folder, ModelConfig& config) 
             config.pooling = read_pooling(fs::path(folder) / module.get("path").text() / "config.json");
         else if (name == "Normalize")
             config.normalize = true;
-        else if (name != "Transformer")
+        else if (name == "Transformer")
+            config.longest_text =
+                read_longest_text(fs::path(folder) / module.get("path").text() / kTransformerConfig, config.context);
+        else
             fail("%s: module `%s` is not supported; nib computes Transformer, Pooling and Normalize",
                  module.where().c_str(), printable(type, 100).c_str());
     }
@@ -90,10 +107,18 @@ std::vector<std::pair<std::string, std::string>> sentence_transformers_files(con
         {"word_embedding_dimension", c.embd}
     };
     for (const auto& [key, mode] : kModes) pooling[key] = mode == c.pooling && mode != Pooling::None;
-    return {
+    std::vector<std::pair<std::string, std::string>> files = {
         {"1_Pooling/config.json", pooling.dump(2) + "\n"},
         {kModules,                modules.dump(2) + "\n"},
     };
+    if (c.longest_text > 0) {
+        const nlohmann::json transformer = {
+            {kLongest,        c.longest_text},
+            {"do_lower_case", false         }
+        };
+        files.emplace_back(kTransformerConfig, transformer.dump(2) + "\n");
+    }
+    return files;
 }
 
 }  // namespace nib

@@ -9,8 +9,8 @@
 
 namespace nib {
 
-/// Takes pooling and normalization from modules.json and the pooling's config.json in a folder, if they are there. Error
-/// for a module that nib does not compute.
+/// Takes pooling, normalization and the longest text from modules.json, the pooling's config.json and
+/// sentence_bert_config.json in a folder, if they are there. Error for a module that nib does not compute.
 void read_sentence_transformers(const std::string& folder, ModelConfig& config);
 
 /// The same files of a model: names in the folder and texts. None without a pooling.

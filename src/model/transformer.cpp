@@ -118,7 +118,7 @@ private:
     template <class Apply>
     Tensor part(Graph& g, const ModelInputs& in, const NormParameters& norm, Tensor x, const Apply& apply) const {
         if (config_.encoder_decoder.pre_norm) return apply(g.norm(x, in.weights[norm]));
-        return g.norm(apply(x), in.weights[norm]);
+        return g.norm(apply(x), in.weights[norm], true);
     }
 
     // Queries of h (B,T,C), keys and values of `from` (B,S,C).
@@ -245,6 +245,7 @@ constinit const Architecture kTransformer = {
     .beyond_llama_cpp = beyond_llama_cpp,
     .checkpoints = &kTransformerCheckpoints,
     .has_encoder = true,
+    .lr_scale = kPostNormLr,
 };
 
 }  // namespace nib

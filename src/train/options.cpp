@@ -39,7 +39,7 @@ const OptionField kFields[] = {
     {"val-fraction",    Kind::Fixed, &O::val_fraction,  "Training", "part of the text, at its end, that only validates"},
 
     {"schedule",        Kind::Fixed, &O::schedule,      "Learning rate", "constant, linear, step or cosine"},
-    {"lr",              Kind::Fixed, &O::lr,            "Learning rate", "learning rate after warm-up (default: 0.4 / channels, at most 0.003)"},
+    {"lr",              Kind::Fixed, &O::lr,            "Learning rate", "learning rate after warm-up (default: 0.4 / channels, at most 0.003; a third of it for openai-gpt, bert, transformer)"},
     {"min-lr",          Kind::Fixed, &O::min_lr,        "Learning rate", "where linear and cosine end (default: a tenth of the learning rate)"},
     {"decay-iters",     Kind::Fixed, &O::decay_iters,   "Learning rate", "step at which they end (default: the steps of the first run)"},
     {"warmup",          Kind::Fixed, &O::warmup,        "Learning rate", "steps of warm-up (default: a tenth of those steps, at most 100)"},
@@ -186,7 +186,7 @@ void resolve_defaults(TrainOptions& o, const GivenOptions& given) {
     const Architecture& family = family_of(o);
     if (o.task.empty()) o.task = usual_task(family);
     // Wider models want smaller steps: roughly what Brown et al. 2020 (table 2.1) used.
-    if (!given.contains("lr") && o.lr == 0) o.lr = std::min(0.003, 0.4 / static_cast<double>(o.embd));
+    if (!given.contains("lr") && o.lr == 0) o.lr = family.lr_scale * std::min(0.003, 0.4 / static_cast<double>(o.embd));
     if (!given.contains("min-lr")) o.min_lr = o.lr / 10;
     if (!given.contains("decay-iters")) o.decay_iters = o.iters;
     if (!given.contains("warmup")) o.warmup = std::clamp<int64_t>(o.decay_iters / 10, 0, 100);

@@ -31,7 +31,7 @@ struct TrainOptions {
     double val_fraction = 0.1;
 
     std::string schedule = "cosine";
-    double lr = 0;            // default: 0.4 / embd, at most 0.003
+    double lr = 0;            // default: 0.4 / embd, at most 0.003, times Architecture::lr_scale
     double min_lr = 0;        // default: lr / 10
     int64_t decay_iters = 0;  // default: iters
     int64_t warmup = 0;       // default: a tenth of decay_iters, at most 100

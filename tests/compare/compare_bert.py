@@ -8,7 +8,7 @@ models/rxnfp-golden.json and pairs/stsb/en-test.csv. The golden files hold token
     vectors     pooled embeddings of MiniLM; the first token's hidden state of rxnfp-ft; as published, too, where that is rounded
     masked      the most probable token of a masked one, and the log-probability of the true one, to 1e-4
     logits      of rxnfp's 50 classes
-    cosine      of embeddings with q8_0 weights to those in f32
+    cosine      of embeddings with q8_0 weights to those in f32, the mean
     Spearman    of the cosines of STS-B's English test with its scores
 """
 import argparse
@@ -49,7 +49,7 @@ def compare_minilm(nib, table, folder, data, isas, work):
     for isa in isas:
         got, packed = (embed(nib, m, out, *tokens, "--isa", isa) for m in (f32, q8_0))
         table.line(f"MiniLM, {isa}", {"vectors": (relative_error(got, expected), BOUND),
-                                      "cosine": bool((got * packed).sum(1).min() > Q8_0_COSINE)})
+                                      "cosine": bool((got * packed).sum(1).mean() > Q8_0_COSINE)})
     texts = embed(nib, f32, out, *golden["sentences"])
     table.line("MiniLM, of texts", {"vectors": (relative_error(texts, expected), BOUND)})
     published = golden["published"]
