@@ -20,7 +20,7 @@ void linear_few_rows(const Call&, Range, void*);
 // Up to so many rows it is faster, since it packs nothing. But it converts f16 anew for every few rows, which costs SSE
 // much.
 #if defined(__AVX512BW__)
-constexpr int64_t kFewFloatRows = 32;
+constexpr int64_t kFewFloatRows = 48;
 #elif defined(__AVX2__) || defined(__aarch64__)
 constexpr int64_t kFewFloatRows = 24;
 #else
