@@ -80,8 +80,8 @@ std::string option_text(const CLI::Option& option) {
 }
 
 std::string usage_line(const CLI::App& app) {
-    std::string line = (app.get_parent() != nullptr ? "nib " : "") + app.get_name();
-    if (app.get_parent() == nullptr) line += " COMMAND";
+    std::string line = full_name(app);
+    if (!app.get_subcommands({}).empty()) line += " COMMAND";
     for (const CLI::Option* o : app.get_options())
         if (o->get_positional()) {
             const std::string name = o->get_name(true) + (is_list(*o) ? "..." : "");
@@ -141,6 +141,10 @@ std::string HelpFormatter::make_help(const CLI::App* app, std::string, CLI::AppF
     }
     if (!app->get_footer().empty()) help += "\n" + paragraphs(app->get_footer());
     return help;
+}
+
+std::string full_name(const CLI::App& command) {
+    return (command.get_parent() != nullptr ? full_name(*command.get_parent()) + " " : "") + command.get_name();
 }
 
 std::string usage_message(const CLI::App& command, const CLI::ParseError& error) {

@@ -66,10 +66,6 @@ private:
     int64_t size_ = 0;
 };
 
-/// The text files of a folder and the folders below it, sorted by path: every regular file called .txt (or .TXT). Names
-/// that begin with a dot are passed over, and links to folders are not followed. Throws Error if there are none.
-std::vector<std::string> text_files(const std::string& folder);
-
 /// A range of characters [begin, end) of a corpus.
 struct Span {
     int64_t begin, end;
