@@ -11,6 +11,7 @@
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
+#include "interrupt.h"
 #include "io/atomic_file.h"
 #include "io/progress.h"
 #include "options.h"
@@ -25,13 +26,13 @@ constexpr const char* kFooter =
     "JSON object on each line, whose `text` is a document; other files are one document each. All may be packed with gzip "
     "(.txt.gz). They may be larger than memory, which only has to hold the different words.\n\n"
     "Types:\n"
-    "  bpe        byte-pair encoding. With --split gpt2 or llama3 over bytes: any text has\n"
-    "             tokens, and the merges are those of Hugging Face's tokenizers. With\n"
-    "             --split gpt1 over characters, words end in </w>, and characters that\n"
-    "             are not in the alphabet are <unk>; GPT-1's own was made with --lowercase\n"
-    "  wordpiece  BERT's: words are cut at white space and punctuation, Chinese\n"
-    "             characters are words, and what has no tokens is [UNK]\n"
-    "  char       every character of the texts is a token; --size is what they have\n\n"
+    "  bpe        byte-pair encoding. With --split gpt2 or llama3 of bytes: all texts\n"
+    "             have tokens, and merges are those of Hugging Face's tokenizers.\n"
+    "             With --split gpt1 of characters: words end in </w>, what is not in\n"
+    "             the alphabet is <unk>, and GPT-1's own was made with --lowercase\n"
+    "  wordpiece  BERT's: words end at white space and punctuation, every Chinese\n"
+    "             character is a word, and a word without tokens is [UNK]\n"
+    "  char       every character of the texts is a token, however many there are\n\n"
     "Without --special, wordpiece has [PAD] [UNK] [CLS] [SEP] [MASK], gpt1 has <unk>, others have no special tokens. Those "
     "that "
     "are given take their place; wordpiece needs [UNK] among them and gpt1 <unk>. They have the first ids, and are found "
@@ -77,12 +78,15 @@ void check(const CLI::App& app, const Options& o) {
     if (!characters && app.count("--size") == 0) fail_usage("--size is required");
 }
 
-void check_output(const Options& o) {
+void check_output(const Options& o, const TextSource& source) {
     std::error_code error;
     const std::string shown = printable(o.output, 400);
     if (std::filesystem::is_directory(o.output, error)) fail("%s: is a folder; give the name of a file", shown.c_str());
     if (std::filesystem::exists(o.output, error) && !o.overwrite)
         fail_with(Remedy::ReplaceOutput, "%s: already exists", shown.c_str());
+    for (const std::string& file : source.files())
+        if (std::filesystem::equivalent(o.output, file, error))
+            fail("%s: is both read and written; choose another name for the output", shown.c_str());
 }
 
 void train(const CLI::App& app, Options& o) {
@@ -91,11 +95,13 @@ void train(const CLI::App& app, Options& o) {
     training.split = kSplits.at(o.split);
     check(app, o);
     if (app.count("--special") == 0) training.specials = default_specials(training.type, training.split);
-    check_output(o);
     TextSource source(o.inputs);
+    check_output(o, source);
+    catch_interrupts();
     AtomicFile output(o.output);  // before the work, which would be lost where nothing can be written
     Progress progress(stderr, stderr_is_terminal(), 1);
     const auto tokenizer = train_tokenizer(source, training, [&](const char* stage, uint64_t done, uint64_t total) {
+        stop_if_interrupted(o.output);
         const double share = total == 0 ? 0 : static_cast<double>(done) / static_cast<double>(total);
         progress.status(strprintf("%s  %.0f %%", stage, std::floor(100 * share)));
     });

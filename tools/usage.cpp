@@ -158,7 +158,11 @@ std::string usage_message(const CLI::App& command, const CLI::ParseError& error)
     if (kind == "ConversionError") return until(rest, ' ') + " takes no value";  // numbers have validators
     if (kind == "ArgumentMismatch" && contains("missing")) return until(text, ':') + " needs a value";
     if (kind == "ArgumentMismatch" && contains("At Most")) return until(text, ':') + " is given more than once";
-    if (kind == "RequiredError" && contains("subcommand")) return "a command is missing";
+    if (kind == "RequiredError" && contains("subcommand")) {
+        if (command.remaining().empty()) return "a command is missing";
+        return "there is no command `" + printable(full_name(command).substr(4) + " " + command.remaining().front(), 60) +
+               "`";
+    }
     if (kind == "RequiresError") return until(text, ' ') + " works only with " + last;
     if (kind == "ExcludesError") return until(text, ' ') + " and " + last + " exclude each other";
     return text;

@@ -32,14 +32,14 @@
 namespace nib {
 
 struct BpeTraining {
-    int64_t size;                   // tokens in all
-    uint64_t least_count = 1;       // of a pair to be merged
-    int64_t max_token_length = 0;   // in characters or bytes, not counting prefix and suffix; 0: any
-    int64_t largest_alphabet = 0;   // not for bytes; 0: any
-    bool byte_level = false;        // words are bytes, tokens are spelled in GPT-2's alphabet
-    std::string continuing_prefix;  // before all symbols of a word but the first
-    std::string word_suffix;        // after its last symbol
-    std::vector<std::string> specials;
+    int64_t size;                        // tokens in all
+    uint64_t least_count = 1;            // of a pair to be merged
+    int64_t max_token_length = 0;        // in characters or bytes, not counting prefix and suffix; 0: any
+    int64_t largest_alphabet = 0;        // not for bytes; 0: any
+    bool byte_level = false;             // words are bytes, tokens are spelled in GPT-2's alphabet
+    std::string continuing_prefix = {};  // before all symbols of a word but the first
+    std::string word_suffix = {};        // after its last symbol
+    std::vector<std::string> specials = {};
 };
 
 struct TrainedBpe {

@@ -46,7 +46,9 @@ public:
     uint64_t total_bytes() const { return total_bytes_; }
     uint64_t bytes_read() const { return bytes_done_ + (file_ ? file_->bytes_read() : 0); }
 
-    /// The files' names, for messages: the first, and whether there are others.
+    /// The files, in order.
+    const std::vector<std::string>& files() const { return paths_; }
+    /// Their names for messages: the first, and whether there are others.
     std::string description() const;
 
 private:

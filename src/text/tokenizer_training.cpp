@@ -25,9 +25,9 @@ void check_options(const TokenizerTraining& options) {
         fail_usage_option("min-frequency", "is %lld; it must be at least 1", static_cast<long long>(options.min_frequency));
     std::set<std::string_view> seen;
     for (const std::string& special : options.specials) {
-        if (special.empty()) fail_usage_option("special", "is empty");
-        if (find_invalid(special) != std::string_view::npos) fail_usage_option("special", "is not UTF-8 text");
-        if (!seen.insert(special).second) fail_usage_option("special", "names `%s` twice", printable(special, 60).c_str());
+        if (special.empty()) fail_option("special", "is empty");
+        if (find_invalid(special) != std::string_view::npos) fail_option("special", "is not UTF-8 text");
+        if (!seen.insert(special).second) fail_option("special", "names `%s` twice", printable(special, 60).c_str());
     }
 }
 
@@ -66,7 +66,7 @@ void set_purposes(TokenizerSpec& spec, const std::vector<std::string>& names) {
     if (!spec.is_byte_level()) {
         specials.unknown = id_of(unknown);
         if (specials.unknown < 0)
-            fail_usage_option("special", "does not name %s, which stands for characters that have no token", unknown);
+            fail_option("special", "does not name %s, which stands for characters that have no token", unknown);
         spec.tokens[static_cast<size_t>(specials.unknown)].type = TokenType::Unknown;
     }
     if (!wordpiece) return;

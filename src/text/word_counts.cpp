@@ -52,12 +52,12 @@ private:
                 ended_ = !source_.next(pieces[used]);
                 if (!ended_) bytes += pieces[used++].text.size() + 1;
             }
+            progress_(source_.bytes_read(), source_.total_bytes());
         } catch (...) {
             keep_error(number);
             return false;
         }
         pieces.resize(used);
-        progress_(source_.bytes_read(), source_.total_bytes());
         return used > 0;
     }
 
