@@ -159,9 +159,9 @@ std::string usage_message(const CLI::App& command, const CLI::ParseError& error)
     if (kind == "ArgumentMismatch" && contains("missing")) return until(text, ':') + " needs a value";
     if (kind == "ArgumentMismatch" && contains("At Most")) return until(text, ':') + " is given more than once";
     if (kind == "RequiredError" && contains("subcommand")) {
-        if (command.remaining().empty()) return "a command is missing";
-        return "there is no command `" + printable(full_name(command).substr(4) + " " + command.remaining().front(), 60) +
-               "`";
+        const auto rest = command.remaining();
+        if (command.get_parent() == nullptr || rest.empty() || rest.front().starts_with('-')) return "a command is missing";
+        return "there is no command `" + command.get_name() + " " + printable(rest.front(), 40) + "`";
     }
     if (kind == "RequiresError") return until(text, ' ') + " works only with " + last;
     if (kind == "ExcludesError") return until(text, ' ') + " and " + last + " exclude each other";
