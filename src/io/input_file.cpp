@@ -1,7 +1,5 @@
 #include "io/input_file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -11,22 +9,12 @@
 #include <new>
 
 #include "core/error.h"
+#include "io/read_file.h"
 
 namespace nib {
 namespace {
 
 constexpr size_t kBuffer = size_t{64} << 10;
-
-int open_file(const std::string& path) {
-    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) fail("%s: cannot open: %s", printable(path).c_str(), std::strerror(errno));
-    struct stat status;
-    if (fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode)) {
-        close(descriptor);
-        fail("%s: is a folder, not a file", printable(path).c_str());
-    }
-    return descriptor;
-}
 
 }  // namespace
 
@@ -43,7 +31,7 @@ struct InputFile::Gzip {
     Gzip& operator=(const Gzip&) = delete;
 };
 
-InputFile::InputFile(std::string path) : path_(std::move(path)), descriptor_(open_file(path_)), buffer_(kBuffer) {
+InputFile::InputFile(std::string path) : path_(std::move(path)), descriptor_(open_to_read(path_)), buffer_(kBuffer) {
     try {
         while (end_ < 2 && fill()) {
         }
