@@ -1,4 +1,4 @@
-# nib's build. What the goals are: `make help`. The parts are in mk/: kernels, shaders, packages, sanitizers, fuzzers, comparisons.
+# nib's build. What the goals are: `make help`. The parts are in mk/: kernels, shaders, pages, packages, sanitizers, fuzzers, comparisons.
 #:
 #: make                   build/nib
 #: make test              build and run all tests (FILTER='Gguf*' runs some); full output in build/test.log
@@ -49,7 +49,7 @@ LINK_MODE   := -static-libstdc++ -static-libgcc -Wl,--gc-sections
 RELEASE     := -s
 MAX_BYTES   := 8388608
 
-include mk/packages.mk mk/sanitizers.mk $(if $(CROSS),mk/sysroot.mk) mk/kernels.mk mk/shaders.mk
+include mk/packages.mk mk/sanitizers.mk $(if $(CROSS),mk/sysroot.mk) mk/kernels.mk mk/shaders.mk mk/pages.mk
 
 # ---- sources -------------------------------------------------------------------------------------------------------
 NIB_SRC  := $(filter-out $(KERNEL_SRC),$(shell find src -name '*.cpp' | LC_ALL=C sort))

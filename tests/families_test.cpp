@@ -35,9 +35,15 @@ std::vector<ModelConfig> variants(const Architecture& family) {
     family.complete(c);
     c.ffn = c.feed_forward();
     std::vector<ModelConfig> all{c};
-    c.tied = false, c.eps = 1e-3f;
+    c.tied = false;
+    if (family.checkpoints == nullptr || family.checkpoints->eps_keys[0] != nullptr) c.eps = 1e-3f;
     if (family.checkpoints != nullptr) c.act = family.checkpoints->acts.back();
     all.push_back(c);
+    if (c.has_encoder()) {
+        c.tied = true, c.encoder_layers = 2;
+        c.encoder_decoder = {.scale_embedding = false, .head_bias = true, .start = 3};
+        all.push_back(c);
+    }
     if (family.may_be_local) {
         c.attention.window = 3, c.attention.local = {true, true, false};
         all.push_back(c);

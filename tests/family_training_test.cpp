@@ -33,6 +33,7 @@ ModelConfig small_config(const Architecture& family) {
 // Ten short texts, each of which begins with a token of its own, so that all that follows can be known.
 struct Texts {
     std::vector<int32_t> ids, targets;
+    std::vector<int32_t> lengths;  // of the texts as their own sources, where a model reads some
     Texts() {
         for (int64_t i = 0; i < kTexts; ++i)
             for (int64_t t = 0; t < kLength; ++t) {
@@ -40,6 +41,7 @@ struct Texts {
                 ids.push_back(static_cast<int32_t>(token(t)));
                 targets.push_back(static_cast<int32_t>(token(t + 1)));
             }
+        for (int64_t i = 0; i < kTexts; ++i) lengths.push_back(static_cast<int32_t>(1 + i));
     }
 };
 
@@ -55,11 +57,12 @@ Learned learn(Backend& backend, const ModelConfig& config, bool recompute, int64
     TrainStep train(backend, config, shape);
     train.initialise(1);
     const Texts texts;
+    const SourceBatch source = config.has_encoder() ? SourceBatch{texts.ids, texts.lengths} : SourceBatch{};
     for (int64_t step = 0; step < steps; ++step)
-        train.last_micro_step(texts.ids, texts.targets, {1, static_cast<uint32_t>(step), train.rows(), true}, 1,
+        train.last_micro_step(texts.ids, texts.targets, {1, static_cast<uint32_t>(step), train.rows(), true, source}, 1,
                               {.step = step, .lr = 1e-2, .weight_decay = 0, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8});
     Learned result;
-    result.loss = train.evaluate(texts.ids, texts.targets).sum / static_cast<double>(train.rows());
+    result.loss = train.evaluate(texts.ids, texts.targets, source).sum / static_cast<double>(train.rows());
     for (size_t i = 0; i < train.parameters().size(); ++i) {
         std::vector<float> values(static_cast<size_t>(train.parameters()[i].shape.elements()));
         backend.download(train.locate(i, 0), std::as_writable_bytes(std::span(values)));
@@ -97,13 +100,22 @@ TEST_F(VulkanFamilyTraining, LearnsByHeart) {
     }
 }
 
-struct FamilyResume : TinyTraining {};
+struct FamilyResume : TinyTraining {
+    // Lines of a source, a tab and a target.
+    std::string pairs() const {
+        std::string text;
+        for (int i = 0; i < 60; ++i) text += std::to_string(7 * i) + "\t" + std::to_string(i * i) + "\n";
+        put("pairs.tsv", text);
+        return (folder_ / "pairs.tsv").string();
+    }
+};
 
 TEST_F(FamilyResume, GoesOnExactly) {
     for (const Architecture* family : architectures()) {
         const std::string name = family->name;
         TrainRequest whole = request(name + "_whole");
         whole.options.arch = name;
+        if (family->has_encoder) whole.inputs = {pairs()};
         whole.options.window = family->may_be_local ? 3 : 0;
         whole.options.iters = whole.options.decay_iters = 12;
         whole.options.save_every = whole.options.eval_every = 4;

@@ -25,6 +25,10 @@ struct Golden : testing::TestWithParam<std::tuple<const KernelTable*, const char
     GptCase model{backend, read_config(file)};
     const std::span<const int32_t> ids = numbers<int32_t>(file, "ids"), targets = numbers<int32_t>(file, "targets");
     const int64_t B = file.tensor("ids").shape[0], T = file.tensor("ids").shape[1];
+    // Of models with an encoder.
+    const int64_t S = model.config.has_encoder() ? file.tensor("source_ids").shape[1] : 0;
+    const SourceBatch source =
+        S > 0 ? SourceBatch{numbers<int32_t>(file, "source_ids"), numbers<int32_t>(file, "source_lengths")} : SourceBatch{};
 
     void SetUp() override {
         for (size_t i = 0; i < model.specs.size(); ++i) {
@@ -47,15 +51,15 @@ struct Golden : testing::TestWithParam<std::tuple<const KernelTable*, const char
 };
 
 TEST_P(Golden, Logits) {
-    const std::vector<float> got = LogitsGraph(backend, model.config, model.weights, B, T).run(ids);
+    const std::vector<float> got = LogitsGraph(backend, model.config, model.weights, B, T, S).run(ids, source);
     EXPECT_LE(relative_error(got, numbers<float>(file, "logits")), 1e-5);
 }
 
 TEST_P(Golden, LossAndGradients) {
-    const LossGraph graph(model, Mode::Train, B, T);
+    const LossGraph graph(model, Mode::Train, B, T, 0, false, S);
     const Plan plan = compile(graph.graph, backend);
-    graph.set(plan, ids, targets);
-    plan.run(step());
+    const Step whole_step = graph.set(plan, ids, targets, source, step());
+    plan.run(whole_step);
     EXPECT_NEAR(mean_loss(graph, plan), numbers<float>(file, "loss")[0], 1e-5);
     for (size_t i = 0; i < model.specs.size(); ++i)
         EXPECT_LE(gradient_error(model.gradient(i), numbers<float>(file, "grad." + model.specs[i].name)), 1e-5)
@@ -63,7 +67,7 @@ TEST_P(Golden, LossAndGradients) {
 
     // The same in two micro-batches: the second adds to the first.
     const std::vector<float> whole = model.all_gradients();
-    Step half = step();
+    Step half = whole_step;
     half.loss_scale /= 2;
     plan.run(half);
     half.accumulate = 1;
@@ -72,9 +76,9 @@ TEST_P(Golden, LossAndGradients) {
 }
 
 TEST_P(Golden, TenStepsOfAdamW) {
-    const LossGraph graph(model, Mode::Train, B, T);
+    const LossGraph graph(model, Mode::Train, B, T, 0, false, S);
     const Plan plan = compile(graph.graph, backend);
-    graph.set(plan, ids, targets);
+    Step s = graph.set(plan, ids, targets, source, step());
 
     // Norm of all gradients, then one update per parameter.
     Graph updates(Mode::Infer);
@@ -99,7 +103,6 @@ TEST_P(Golden, TenStepsOfAdamW) {
     const Plan update = compile(updates, backend);
 
     const std::span<const float> expected = numbers<float>(file, "losses");
-    Step s = step();
     s.lr = 1e-2f, s.beta1 = 0.9f, s.beta2 = 0.95f, s.eps = 1e-8f, s.weight_decay = 0.1f, s.clip = 1;
     for (size_t t = 0; t < expected.size(); ++t) {
         plan.run(s);
@@ -115,7 +118,8 @@ INSTANTIATE_TEST_SUITE_P(
     PyTorch, Golden,
     testing::Combine(testing::ValuesIn(kernel_tables()),
                      testing::Values("gpt_tied", "gpt_untied", "gpt_scaled", "gpt1", "gpt1_untied", "gpt3", "gptneo",
-                                     "llama_tied", "llama_untied", "qwen2_tied", "bert_tied", "bert_untied")),
+                                     "llama_tied", "llama_untied", "qwen2_tied", "bert_tied", "bert_untied", "transformer",
+                                     "transformer_pre_norm")),
     [](const auto& info) { return std::string(std::get<0>(info.param)->name) + "_" + std::get<1>(info.param); });
 
 }  // namespace

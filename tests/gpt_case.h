@@ -9,7 +9,7 @@
 #include "core/plan.h"
 #include "cpu/backend.h"
 #include "model/architecture.h"
-#include "model/token_inputs.h"
+#include "model/pair_inputs.h"
 #include "op_cases.h"
 
 namespace nib::test {
@@ -116,24 +116,36 @@ inline Step training_step(int64_t rows) {
 /// The logits (B,T,V) of a graph without a cache, as a plan that has not run.
 struct LogitsGraph {
     TokenInputs inputs;
+    PairInputs pairs;  // of models with an encoder
     Tensor logits;
     Plan plan;
     int64_t T;
 
-    LogitsGraph(Backend& backend, const ModelConfig& config, const Weights& weights, int64_t batch, int64_t time)
+    /// `source_time`: of models with an encoder.
+    LogitsGraph(Backend& backend, const ModelConfig& config, const Weights& weights, int64_t batch, int64_t time,
+                int64_t source_time = 0)
         : T(time) {
         Graph graph(Mode::Infer);
-        inputs = TokenInputs(graph, config, batch, time);
+        if (config.has_encoder())
+            pairs = PairInputs(graph, config, batch, source_time, time);
+        else
+            inputs = TokenInputs(graph, config, batch, time);
         const auto model = make_model(config);
-        const Tensor hidden = model->hidden(graph, inputs.inputs(weights));
+        const Tensor hidden = model->hidden(graph, config.has_encoder() ? pairs.inputs(weights) : inputs.inputs(weights));
         logits = graph.output(model->logits(graph, weights, model->heads()[0], hidden));
         plan = compile(std::move(graph), backend);
     }
-    std::vector<float> run(std::span<const int32_t> ids) {
-        std::vector<int32_t> where(ids.size());
-        for (size_t r = 0; r < where.size(); ++r) where[r] = static_cast<int32_t>(r % static_cast<size_t>(T));
-        inputs.set(plan, ids, where);
-        plan.run({});
+    std::vector<float> run(std::span<const int32_t> ids, const SourceBatch& sources = {}) {
+        Step step;
+        if (!sources.ids.empty()) {
+            const std::vector<int32_t> targets(ids.size());
+            pairs.set(plan, ids, targets, sources, step);
+        } else {
+            std::vector<int32_t> where(ids.size());
+            for (size_t r = 0; r < where.size(); ++r) where[r] = static_cast<int32_t>(r % static_cast<size_t>(T));
+            inputs.set(plan, ids, where);
+        }
+        plan.run(step);
         std::vector<float> values(plan.tensors[static_cast<size_t>(logits.id)].bytes() / 4);
         plan.get(logits, std::span(values));
         return values;
@@ -144,32 +156,51 @@ struct LogitsGraph {
 struct LossGraph {
     Graph graph;
     mutable TokenInputs inputs;
+    mutable PairInputs pairs;  // of models with an encoder
     Tensor targets;
     Graph::LogProbs scores;
     int64_t B, T;
+    mutable int64_t rows = 0;  // in use
 
-    LossGraph(const GptCase& gpt_case, Mode mode, int64_t batch, int64_t time, float dropout = 0, bool recompute = false)
+    LossGraph(const GptCase& gpt_case, Mode mode, int64_t batch, int64_t time, float dropout = 0, bool recompute = false,
+              int64_t source_time = 0)
         : graph(mode), B(batch), T(time) {
-        inputs = TokenInputs(graph, gpt_case.config, B, T);
-        targets = graph.input("targets", {B, T}, DType::I32);
+        const bool paired = gpt_case.config.has_encoder();
+        if (paired) {
+            pairs = PairInputs(graph, gpt_case.config, B, source_time, T);
+            targets = pairs.targets();
+        } else {
+            inputs = TokenInputs(graph, gpt_case.config, B, T);
+            targets = graph.input("targets", {B, T}, DType::I32);
+        }
         const auto model = make_model(gpt_case.config);
         const Head& head = model->heads()[0];
-        const Tensor hidden = model->hidden(graph, inputs.inputs(gpt_case.weights, dropout));
+        const Tensor hidden = model->hidden(
+            graph, paired ? pairs.inputs(gpt_case.weights, dropout) : inputs.inputs(gpt_case.weights, dropout));
         const Tensor x = model->features(graph, gpt_case.weights, head, hidden);
         scores = graph.cross_entropy(x, gpt_case.weights[head.output], targets);
         graph.output(scores.logp);
         if (mode == Mode::Train) graph.record_backward(recompute);
     }
-    void set(const Plan& plan, std::span<const int32_t> tokens, std::span<const int32_t> goals) const {
+    /// Sets the inputs; `step` with the rows in use.
+    Step set(const Plan& plan, std::span<const int32_t> tokens, std::span<const int32_t> goals,
+             const SourceBatch& sources = {}, Step step = {}) const {
+        if (!sources.ids.empty()) {
+            rows = pairs.set(plan, tokens, goals, sources, step);
+            return step;
+        }
         std::vector<int32_t> where(static_cast<size_t>(B * T));
         for (size_t r = 0; r < where.size(); ++r) where[r] = static_cast<int32_t>(r % static_cast<size_t>(T));
         inputs.set(plan, tokens, where);
         plan.set(targets, goals);
+        rows = B * T;
+        return step;
     }
-    /// Cross-entropy of each row in nats.
+    /// Cross-entropy of each row in use in nats.
     std::vector<float> losses(const Plan& plan) const {
         std::vector<float> v(static_cast<size_t>(B * T));
         plan.get(scores.logp, std::span(v));
+        v.resize(static_cast<size_t>(rows));
         for (float& x : v) x = 0.0f - x;
         return v;
     }

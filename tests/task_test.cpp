@@ -74,12 +74,13 @@ TEST_F(Tasks, MaskedCharactersAreThoseOfTheText) {
     const Corpus corpus({(folder / "text.txt").string()});
     const CharTokenizer tokenizer = tokenizer_of(corpus, true);
     const auto task = make_task("mlm", texts(tokenizer, corpus)), plain = make_task("lm", texts(tokenizer, corpus));
-    EXPECT_EQ(task->head(), std::string("mlm"));
+    EXPECT_EQ(task_head("mlm"), std::string("mlm"));
     std::vector<int32_t> ids(9), targets(9), original(9), next(9);
+    TaskRow masked{ids, targets}, whole{original, next};
     int64_t counted = 0, said = 0;
     for (uint32_t row = 0; row < 50; ++row) {
-        task->fill(2, row, ids, targets);
-        plain->fill(2, row, original, next);
+        task->fill(2, row, masked);
+        plain->fill(2, row, whole);
         said += task->counted(2, row);
         for (size_t t = 0; t < ids.size(); ++t) {
             counted += targets[t] != kIgnore;
@@ -90,7 +91,7 @@ TEST_F(Tasks, MaskedCharactersAreThoseOfTheText) {
     EXPECT_GT(counted, 30);
     ASSERT_EQ(task->validation_rows(), 2);
     std::vector<int32_t> expected(9);
-    task->fill_validation(1, ids, targets);
+    task->fill_validation(1, masked);
     corpus.read(corpus.size() - 9, expected, tokenizer);
     for (size_t t = 0; t < ids.size(); ++t) EXPECT_EQ(targets[t] != kIgnore ? targets[t] : ids[t], expected[t]);
 }
@@ -99,7 +100,7 @@ TEST_F(Tasks, WhatCannotBe) {
     const Corpus corpus({(folder / "text.txt").string()});
     const CharTokenizer tokenizer = tokenizer_of(corpus, false);
     EXPECT_MENTIONS(error_of([&] { make_task("mlm", texts(tokenizer, corpus)); }), "[MASK]");
-    EXPECT_MENTIONS(error_of([&] { make_task("x", texts(tokenizer, corpus)); }), "no task `x`; nib knows lm and mlm");
+    EXPECT_MENTIONS(error_of([&] { make_task("x", texts(tokenizer, corpus)); }), "no task `x`; nib knows lm, mlm, pairs");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// `nib bench MODEL`: prefill and decoding of a model file.
+// `nib bench MODEL`: prefill and decoding of a model file, or encoding.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -12,8 +12,7 @@ namespace nib {
 
 struct ModelBenchOptions {
     std::string path;
-    std::optional<int64_t> prefill, decode;  // none: 512 and 64, or what the context has room for
-    int64_t samples = 1;
+    std::optional<int64_t> prefill, decode, samples;
     std::string cache = "f16";
     bool json = false;
 };

@@ -9,9 +9,9 @@
 #include "command.h"
 #include "console.h"
 #include "infer/encoder.h"
+#include "infer/probabilities.h"
 #include "model/loaded_model.h"
 #include "options.h"
-#include "probabilities.h"
 #include "texts.h"
 
 namespace nib {

@@ -8,11 +8,13 @@ namespace nib {
 
 void train_command(CLI::App& app);
 void run_command(CLI::App& app);
+void translate_command(CLI::App& app);
 void eval_command(CLI::App& app);
 void embed_command(CLI::App& app);
 void fill_command(CLI::App& app);
 void classify_command(CLI::App& app);
 void search_command(CLI::App& app);
+void attention_command(CLI::App& app);
 void info_command(CLI::App& app);
 void logits_command(CLI::App& app);
 void convert_command(CLI::App& app);

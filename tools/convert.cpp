@@ -16,8 +16,8 @@ namespace {
 constexpr const char* kFooter =
     "SOURCE is a folder as on the Hugging Face hub (config.json, weights, tokenizer), or a file of weights: safetensors, "
     "with its config.json and tokenizer beside it, what torch.save has written (.bin, .pt, .pth, .ckpt), or a file of "
-    "llama2.c in f32. It holds a GPT-1, GPT-2, GPT-Neo, Llama, Mistral (without a window), Qwen2 or BERT of transformers "
-    "or sentence-transformers, or a checkpoint of "
+    "llama2.c in f32. It holds a GPT-1, GPT-2, GPT-Neo, Llama, Mistral (without a window), Qwen2, BERT or Marian of "
+    "transformers or sentence-transformers, or a checkpoint of "
     "nanoGPT, minGPT (the first one, too), makemore, the lecture gpt.py, the book \"Build a Large Language Model (From "
     "Scratch)\" or llama2.c. Nothing in it is executed.\n\n"
     "Norms, biases and position embeddings are stored as f32 whatever the type. Types in blocks need rows of whole blocks: "

@@ -29,6 +29,8 @@
 namespace nib {
 namespace {
 
+constexpr int64_t kLogitRows = 128;  // of a model with an encoder, in one pass
+
 constexpr const char* kFooter =
     "The text is cut into windows of the model's context, end to end; in each window every token is predicted from those "
     "before it, so every token but the first counts once. With --stride N windows overlap and tokens are predicted from "
@@ -39,6 +41,7 @@ constexpr const char* kFooter =
     "each is encoded by itself.\n\n"
     "With --lines each line is a text of its own, such as a name: it begins after the model's token for the beginning of a "
     "text and is predicted up to its token for the end, which --end-token may name. Empty lines do not count.\n\n"
+    "A model with an encoder takes lines of a source, a tab and a target, and predicts the targets up to their ends.\n\n"
     "Examples:\n"
     "  nib eval shakespeare.gguf input.txt\n"
     "  nib eval shakespeare.gguf input.txt --val-fraction 0.1     # what nib train keeps for validation\n"
@@ -215,16 +218,49 @@ void print_result(bool json, const Evaluation& result, const Text& text, double 
     print(lines);
 }
 
+// A source or target as a model with an encoder has learned it, with what ends it.
+std::vector<int32_t> half_of(const Tokenizer& tokenizer, std::string_view text, const EncodeOptions& options) {
+    std::vector<int32_t> ids = tokenizer.encode(text, options);
+    if (tokenizer.ends_texts()) ids.push_back(tokenizer.end_token());
+    return ids;
+}
+
+// Prints how well a model with an encoder predicts the second half of each line from the first.
+void eval_pairs(const Options& o, Backend& backend, const LoadedModel& model) {
+    if (o.lines || o.tokens || o.val_fraction > 0 || o.evaluation.stride > 0)
+        fail_usage("a model with an encoder is measured on all lines of a text, each by itself");
+    Engine engine(backend, model.config(), model.weights(), {.logit_rows = kLogitRows});
+    const auto start_token = static_cast<int32_t>(model.config().encoder_decoder.start);
+    const double start = seconds_since_start();
+    Evaluation sums;
+    Text text;
+    for_each_file(o.paths, [&](std::string_view file) {
+        for_each_line(file, [&](std::string_view line) {
+            const auto tabs = std::count(line.begin(), line.end(), '\t');
+            if (tabs != 1) fail("is not a source, a tab and a target: it has %s", counted(tabs, "tab").c_str());
+            const size_t tab = line.find('\t');
+            const std::string_view target = line.substr(tab + 1);
+            evaluate_pair(engine, half_of(model.tokenizer(), line.substr(0, tab), o.encode), start_token,
+                          half_of(model.target_tokenizer(), target, o.encode), sums);
+            text.bytes += static_cast<double>(target.size() + 1);
+        });
+    });
+    if (sums.tokens == 0) fail("there is no line to measure");
+    text.given = true;
+    text.ends = {sums.tokens + 1};
+    print_result(o.json, sums, text, static_cast<double>(sums.tokens) / (seconds_since_start() - start));
+}
+
 struct Task {
     std::unique_ptr<Backend> backend;
-    LoadedModel model;
+    std::unique_ptr<LoadedModel> model;
     const Text text;
     Evaluator evaluator;
-    Task(const Options& o, std::unique_ptr<Backend> device)
+    Task(const Options& o, std::unique_ptr<Backend> device, std::unique_ptr<LoadedModel> opened)
         : backend(std::move(device)),
-          model(model_file(o.model), *backend),
-          text(open_text(o, model)),
-          evaluator(*backend, model.config(), model.weights(), text.ends, o.evaluation) {}
+          model(std::move(opened)),
+          text(open_text(o, *model)),
+          evaluator(*backend, model->config(), model->weights(), text.ends, o.evaluation) {}
 };
 
 void eval(Options& o) {
@@ -232,7 +268,16 @@ void eval(Options& o) {
         fail_usage("--val-fraction is %g; it must be at least 0 and below 1", o.val_fraction);
     o.evaluation.memory = memory_limit();
     std::unique_ptr<Task> task;
-    on_device(o.backend, [&](std::unique_ptr<Backend> backend) { task = std::make_unique<Task>(o, std::move(backend)); });
+    bool paired = false;
+    on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
+        auto model = std::make_unique<LoadedModel>(model_file(o.model), *backend);
+        paired = model->config().has_encoder();
+        if (paired)
+            eval_pairs(o, *backend, *model);
+        else
+            task = std::make_unique<Task>(o, std::move(backend), std::move(model));
+    });
+    if (paired) return;
     const Text& text = task->text;
     const double start = seconds_since_start();
     Progress progress(stderr, stderr_is_terminal(), 1);
@@ -245,7 +290,7 @@ void eval(Options& o) {
     progress.clear();
     if (!std::isfinite(result.loss()))
         fail("%s: the loss is not a number; the weights are damaged or the training diverged",
-             task->model.file().name().c_str());
+             task->model->file().name().c_str());
     print_result(o.json, result, text, speed(result));
 }
 

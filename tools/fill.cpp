@@ -8,9 +8,9 @@
 #include "console.h"
 #include "core/error.h"
 #include "infer/encoder.h"
+#include "infer/probabilities.h"
 #include "model/loaded_model.h"
 #include "options.h"
-#include "probabilities.h"
 #include "texts.h"
 
 namespace nib {

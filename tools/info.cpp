@@ -129,6 +129,14 @@ void describe_heads(const ModelConfig& c, Json& json) {
     }
 }
 
+void describe_encoder(const ModelConfig& c, Json& json) {
+    if (!c.has_encoder()) return;
+    json["encoder_layers"] = c.encoder_layers;
+    json["source_tokens"] = c.source_tokens();
+    json["norm_first"] = c.encoder_decoder.pre_norm;
+    json["start_token"] = c.encoder_decoder.start;
+}
+
 Json json_model(const ModelConfig& c) {
     Json json = {
         {"layers",       c.layers         },
@@ -142,6 +150,7 @@ Json json_model(const ModelConfig& c) {
         {"attention",    attention_text(c)},
         {"tied",         c.tied           },
     };
+    describe_encoder(c, json);
     describe_heads(c, json);
     return json;
 }
@@ -227,7 +236,7 @@ std::string text_of(const Json& value) { return value.is_string() ? printable(va
 std::string text_of_file(const GgufFile& file, const Json& json) {
     std::string text;
     const auto line = [&](const std::string& key, const std::string& value) {
-        text += strprintf("%-16s", key.c_str()) + value + "\n";
+        text += strprintf("%-15s ", key.c_str()) + value + "\n";
     };
     line("file", printable(file.name()) + ", " + human_bytes(static_cast<double>(file.bytes().size())));
     line("architecture", text_of(json["architecture"]));
@@ -273,6 +282,7 @@ void dump_plans(const std::string& path) {
     const LoadedModel model(model_file(path), printer);
     Engine engine(printer, model.config(), model.weights());
     const std::vector<int32_t> tokens(2, 0);
+    if (model.config().has_encoder()) engine.encode(0, std::span(tokens).first(1));
     engine.append(0, std::span(tokens).first(std::min<size_t>(2, static_cast<size_t>(engine.context()))));
     engine.reset();
     engine.append(0, std::span(tokens).first(1));

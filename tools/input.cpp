@@ -23,6 +23,11 @@ void drop_mark(std::string& text) {
     if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
 }
 
+void drop_line_end(std::string& text) {
+    if (text.ends_with('\n')) text.pop_back();
+    if (text.ends_with('\r')) text.pop_back();
+}
+
 CLI::Option* add_end_token_option(CLI::App& app, std::optional<std::string>& token) {
     return app
         .add_option("--end-token", token,

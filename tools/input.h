@@ -19,6 +19,9 @@ std::string read_input(const std::string& path, size_t limit = size_t{1} << 32);
 /// Removes the byte order mark of an argument, which it has if a shell took it from a file.
 void drop_mark(std::string& text);
 
+/// Removes the line end that a text from a file or pipe ends with.
+void drop_line_end(std::string& text);
+
 /// Declares --end-token.
 CLI::Option* add_end_token_option(CLI::App& app, std::optional<std::string>& token);
 

@@ -33,11 +33,13 @@ struct Command {
 constexpr Command kCommands[] = {
     {"train",     "train a character model on a text",                    train_command    },
     {"run",       "let a model write",                                    run_command      },
+    {"translate", "let a model with an encoder translate",                translate_command},
     {"eval",      "measure how well a model predicts a text",             eval_command     },
     {"embed",     "make vectors of texts",                                embed_command    },
     {"search",    "find the paragraphs nearest to a question",            search_command   },
     {"fill",      "fill in the masked words of a text",                   fill_command     },
     {"classify",  "tell the classes of texts",                            classify_command },
+    {"attention", "show which words a model looks at, on a page",         attention_command},
     {"info",      "show what is in a model file",                         info_command     },
     {"logits",    "write a model's logits for some tokens to a file",     logits_command   },
     {"convert",   "make a model file of a Hugging Face or PyTorch model", convert_command  },

@@ -1,8 +1,11 @@
 #include "random_training.h"
 
+#include <algorithm>
+
 #include "core/philox.h"
 #include "io/memory_limit.h"
 #include "options.h"
+#include "task/task.h"
 
 namespace nib {
 namespace {
@@ -17,7 +20,8 @@ TrainShape checked_shape(const Backend& backend, const TrainingSizes& sizes) {
     shape.batch = o.batch;
     shape.time = o.context;
     shape.dropout = static_cast<float>(o.dropout);
-    shape.head = o.task;
+    shape.head = task_head(o.task);
+    if (o.task == kMaskedTokens) shape.counted_share = kMaskedShare;
     shape.recompute = o.recompute;
     shape.activations = float_type(sizes.activations);
     check_memory(o.config(sizes.vocab), shape, backend, memory_limit());
@@ -81,7 +85,11 @@ RandomTraining::RandomTraining(Backend& backend, const TrainingSizes& sizes)
     : train_(backend, sizes.options.config(sizes.vocab), checked_shape(backend, sizes)),
       clip_(sizes.options.clip),
       ids_(static_cast<size_t>(train_.rows())),
-      targets_(ids_.size()) {}
+      targets_(ids_.size()) {
+    if (!config().has_encoder()) return;
+    source_.resize(ids_.size());
+    source_lengths_.assign(static_cast<size_t>(train_.shape().batch), static_cast<int32_t>(train_.shape().time));
+}
 
 void RandomTraining::draw() {
     const auto vocab = static_cast<uint32_t>(config().vocab);
@@ -89,6 +97,11 @@ void RandomTraining::draw() {
         const auto random = philox({r, batches_, 0, 0}, 1);
         ids_[r] = static_cast<int32_t>(random[0] % vocab);
         targets_[r] = static_cast<int32_t>(random[1] % vocab);
+        if (!source_.empty()) source_[r] = static_cast<int32_t>(random[2] % vocab);
+    }
+    if (train_.shape().sparse_targets()) {
+        const int32_t mask = static_cast<int32_t>(vocab) - 1;
+        mask_tokens(1, batches_, 0, mask, mask, ids_, targets_);
     }
     ++batches_;
 }
@@ -97,9 +110,12 @@ double RandomTraining::step() {
     const uint32_t index = batches_ - 1;
     const TrainStep::Update update{
         .step = index, .lr = 5e-4, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8};
-    return train_.last_micro_step(ids_, targets_, {.seed = 1, .index = index}, clip_, update).loss;
+    return train_.last_micro_step(ids_, targets_, {.seed = 1, .index = index, .source = source()}, clip_, update).loss;
 }
 
-double RandomTraining::evaluate() { return train_.evaluate(ids_, targets_).sum / static_cast<double>(rows()); }
+double RandomTraining::evaluate() {
+    const TrainStep::LossSum loss = train_.evaluate(ids_, targets_, source());
+    return loss.sum / static_cast<double>(std::max<int64_t>(loss.rows, 1));
+}
 
 }  // namespace nib

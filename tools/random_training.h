@@ -39,10 +39,13 @@ public:
     int64_t rows() const { return train_.rows(); }
 
 private:
+    SourceBatch source() const { return {source_, source_lengths_}; }
+
     TrainStep train_;
     const double clip_;
     uint32_t batches_ = 0;
-    std::vector<int32_t> ids_, targets_;  // (B*T)
+    std::vector<int32_t> ids_, targets_;            // (B*T)
+    std::vector<int32_t> source_, source_lengths_;  // (B*T), (B), of models with an encoder
 };
 
 }  // namespace nib

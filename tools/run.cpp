@@ -18,6 +18,7 @@
 #include "options.h"
 #include "text/token_numbers.h"
 #include "text/utf8.h"
+#include "texts.h"
 
 namespace nib {
 namespace {
@@ -57,11 +58,6 @@ struct Options {
     std::string cache = "f16", overflow = "half";
     BackendOptions backend;
 };
-
-void drop_line_end(std::string& text) {
-    if (text.ends_with('\n')) text.pop_back();
-    if (text.ends_with('\r')) text.pop_back();
-}
 
 // Standard input is read once.
 const std::string& prompt_text(Options& o) {
@@ -123,6 +119,7 @@ struct Writer {
 
 Writer prepare(Options& o, std::unique_ptr<Backend> backend) {
     auto model = std::make_unique<LoadedModel>(model_file(o.model), *backend);
+    refuse_encoder_decoder(*model);
     if (o.end_token) model->set_end_token(*o.end_token);
     const Tokenizer& tokenizer = model->tokenizer();
     std::vector<int32_t> prompt =

@@ -8,33 +8,47 @@
 namespace nib {
 namespace {
 
-// Cuts tokens that the context has no room for, if that is allowed.
-void fit(std::vector<int32_t>& ids, size_t room, const TextOptions& options, size_t context, const std::string& where) {
-    if (ids.size() > room && !options.truncate)
-        fail("%s has %zu tokens, but the model's context has room for %zu; cut it with --truncate", where.c_str(),
-             ids.size() + context - room, context);
-    if (ids.size() > room) ids.resize(room);
+// Cuts tokens that there is no room for beside `more` that come behind them, if that is allowed.
+void fit(std::vector<int32_t>& ids, const Room& room, size_t more, const TextOptions& options, const std::string& name) {
+    if (ids.size() + more <= room.tokens) return;
+    if (!options.truncate)
+        fail("%s has %zu tokens, but %s has room for %zu; cut it with --truncate", name.c_str(), ids.size() + more,
+             room.where.c_str(), room.tokens);
+    ids.resize(room.tokens - std::min(room.tokens, more));
 }
 
-// The tokens of a text as the model was trained with them, the one that ends a text included. What does not fit the context
-// is left out before that.
-TextTokens encode(const std::string& text, const TextOptions& options, const LoadedModel& model, const std::string& where) {
+}  // namespace
+
+// What there is no room for is left out before the token that ends a text.
+TextTokens encode_text(const std::string& text, const TextOptions& options, const LoadedModel& model,
+                       const std::string& name, const Room& room) {
     const Tokenizer& tokenizer = model.tokenizer();
     TextTokens tokens;
     try {
         tokens.ids = tokenizer.encode(text, options.encode);
     } catch (const Error& error) {
-        throw error.within(where);
+        throw error.within(name);
     }
-    const bool ends = tokenizer.specials().add_end && tokenizer.end_token() >= 0;
-    const auto context = static_cast<size_t>(model.config().context);
-    fit(tokens.ids, context - (ends ? 1 : 0), options, context, where);
+    const bool ends = tokenizer.ends_texts();
+    fit(tokens.ids, room, ends ? 1 : 0, options, name);
     if (ends) tokens.ids.push_back(tokenizer.end_token());
-    if (tokens.ids.empty()) fail("%s is empty", where.c_str());
+    if (tokens.ids.empty() && !options.keep_empty) fail("%s is empty", name.c_str());
     return tokens;
 }
 
-}  // namespace
+TextTokens parse_text(const std::string& numbers, const TextOptions& options, const LoadedModel& model,
+                      const std::string& name, const Room& room) {
+    TextTokens tokens{parse_token_numbers(numbers, model.config().source_tokens()), {}};
+    if (tokens.ids.empty() && !options.keep_empty) fail("%s is empty", name.c_str());
+    fit(tokens.ids, room, 0, options, name);
+    return tokens;
+}
+
+void refuse_encoder_decoder(const LoadedModel& model) {
+    if (model.config().has_encoder())
+        fail("%s holds a model that reads a text before it writes another; use nib translate",
+             printable(model.file().name(), 400).c_str());
+}
 
 std::vector<std::string> lines_of(const std::string& text) {
     std::vector<std::string> lines;
@@ -66,10 +80,9 @@ void add_text_options(CLI::App& app, TextOptions& o) {
 
 std::vector<EncodedText> read_texts(const TextOptions& o, const LoadedModel& model) {
     std::vector<EncodedText> all;
-    const auto context = static_cast<size_t>(model.config().context);
+    const Room room{static_cast<size_t>(model.config().context)};
     for (const std::string& numbers : o.tokens) {
-        TextTokens tokens{parse_token_numbers(numbers, model.config().vocab), {}};
-        fit(tokens.ids, context, o, context, strprintf("text %zu", all.size() + 1));
+        TextTokens tokens = parse_text(numbers, o, model, strprintf("text %zu", all.size() + 1), room);
         all.push_back({numbers, std::move(tokens)});
     }
     std::vector<std::string> texts = o.file.empty() ? o.texts : lines_of(read_input(o.file));
@@ -77,7 +90,7 @@ std::vector<EncodedText> read_texts(const TextOptions& o, const LoadedModel& mod
     for (size_t i = 0; i < texts.size(); ++i) {
         const std::string where = o.file.empty() ? strprintf("text %zu", i + 1)
                                                  : strprintf("%s: line %zu", printable(o.file, 400).c_str(), i + 1);
-        TextTokens tokens = encode(texts[i], o, model, where);
+        TextTokens tokens = encode_text(texts[i], o, model, where, room);
         all.push_back({std::move(texts[i]), std::move(tokens)});
     }
     if (all.empty()) (o.file.empty() ? fail_usage : fail)("there is no text; give one, or --file with one on each line");
@@ -91,6 +104,7 @@ void add_pooling_option(CLI::App& app, std::string& pooling) {
 }
 
 Pooling embedding_pooling(const LoadedModel& model, const std::string& given) {
+    refuse_encoder_decoder(model);
     if (!given.empty()) return find_pooling(given);
     if (model.config().pooling != Pooling::None) return model.config().pooling;
     const auto whole = make_model(model.config());

@@ -15,6 +15,7 @@ struct TextOptions {
     std::string file;                 // with a text on each line; "-": standard input
     std::vector<std::string> tokens;  // texts as token numbers
     bool truncate = false;
+    bool keep_empty = false;  // a text without tokens is no error
     EncodeOptions encode{.begin = true};
 };
 
@@ -27,9 +28,26 @@ struct EncodedText {
     TextTokens tokens;
 };
 
+/// How many tokens fit, and into what.
+struct Room {
+    size_t tokens;
+    std::string where = "the model's context";
+};
+
+/// The tokens of a text, called `name` in messages, as the model was trained with them, the one that ends a text included.
+/// Error for a text without tokens, and for more than there is room for unless it may be cut.
+TextTokens encode_text(const std::string& text, const TextOptions& options, const LoadedModel& model,
+                       const std::string& name, const Room& room);
+/// The same of token numbers.
+TextTokens parse_text(const std::string& numbers, const TextOptions& options, const LoadedModel& model,
+                      const std::string& name, const Room& room);
+
 /// The texts that the options name. UsageError when they name none; Error for a text without tokens, and for one that is
 /// longer than the model's context unless it may be cut.
 std::vector<EncodedText> read_texts(const TextOptions& options, const LoadedModel& model);
+
+/// Error, naming the command that is meant, for a model that reads a text before it writes another.
+void refuse_encoder_decoder(const LoadedModel& model);
 
 /// The lines of a text, without their ends.
 std::vector<std::string> lines_of(const std::string& text);

@@ -17,6 +17,7 @@
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
+#include "infer/beam.h"
 #include "infer/generate.h"
 #include "options.h"
 #include "train/trainer.h"
@@ -120,10 +121,23 @@ std::string resume_command(const CLI::App& app, const Options& o) {
 
 // ---- Running ----
 
+// Of a prompt, if there is one.
+void write_translation(Engine& engine, const ModelConfig& config, const CharTokenizer& tokenizer, std::vector<int32_t> ids,
+                       int64_t step) {
+    if (ids.empty()) return;
+    ids.push_back(tokenizer.end_token());
+    const BeamOptions greedy{.start = static_cast<int32_t>(config.encoder_decoder.start), .end = tokenizer.end_token()};
+    translate(engine, {&ids, 1}, greedy, [&](size_t, const std::vector<Hypothesis>& found) {
+        print(strprintf("--- sample after step %lld ---\n%s\n---\n", static_cast<long long>(step),
+                        tokenizer.decode(found.at(0).ids).c_str()));
+    });
+}
+
 void write_sample(const TrainStep& train, const CharTokenizer& tokenizer, const std::string& prompt, int64_t step) {
     std::vector<int32_t> ids = tokenizer.encode(prompt);
-    if (ids.empty()) ids.push_back(tokenizer.first_token());
     Engine engine(train.backend(), train.config(), train.weights());
+    if (train.config().has_encoder()) return write_translation(engine, train.config(), tokenizer, ids, step);
+    if (ids.empty()) ids.push_back(tokenizer.first_token());
     GenerateOptions options;
     options.count = kSampleTokens;
     options.sampler.seed = 1;

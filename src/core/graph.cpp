@@ -239,9 +239,10 @@ Tensor Graph::embed(const EmbedInputs& in, const EmbedWeights& w, float dropout,
     p.stream = streams_++;
     const Shape& ids = info(in.ids).shape;
     const Tensor y = make({ids[0], ids[1], w.tokens.shape[1]}, DType::F32, info(in.ids).row_count);
+    const Tensor table = in.position_table ? in.position_table : weight(w.positions);
     add(Op::Embed, p,
-        {in.ids, w.positions ? in.positions : Tensor{}, w.segments ? in.segments : Tensor{}, weight(w.tokens),
-         weight(w.positions), weight(w.segments)},
+        {in.ids, table ? in.positions : Tensor{}, w.segments ? in.segments : Tensor{}, weight(w.tokens), table,
+         weight(w.segments)},
         {y});
     return y;
 }

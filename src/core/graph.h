@@ -47,6 +47,7 @@ struct Epilogue {
 /// Row numbers of the embedding tables: tokens, and positions and segments where the model has them.
 struct EmbedInputs {
     Tensor ids, positions{}, segments{};  // (B,T) int32
+    Tensor position_table{};              // (S,C), of positions that are computed; none: those of EmbedWeights
 };
 struct EmbedWeights {
     Weight tokens, positions{}, segments{};  // (V,C), (S,C), (L,C)

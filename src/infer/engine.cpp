@@ -11,28 +11,46 @@ namespace {
 // Rows of the plans besides the one for one token of each slot: for short prompts, and for pieces of long ones.
 constexpr int64_t kShort = 16, kLong = 512;
 
-EngineOptions checked(EngineOptions o) {
+EngineOptions checked(EngineOptions o, const ModelConfig& config) {
     if (o.slots < 1) fail("an engine needs one slot at least");
     if (o.cache_type != DType::F32 && o.cache_type != DType::F16) fail("keys and values are kept as f32 or f16");
     if (o.logit_rows < 0) fail("%lld rows with logits make no sense", static_cast<long long>(o.logit_rows));
     if (o.logit_rows == 0) o.logit_rows = o.slots;
+    if (o.sources < 0) fail("%lld sources make no sense", static_cast<long long>(o.sources));
+    if (o.sources == 0) o.sources = o.slots;
+    if (o.source_context < 0 || o.source_context > config.context)
+        fail("sources of %lld tokens do not fit the model's context of %lld", static_cast<long long>(o.source_context),
+             static_cast<long long>(config.context));
+    if (o.source_context == 0) o.source_context = config.context;
     return o;
 }
 
 }  // namespace
 
 Engine::Engine(Backend& backend, const ModelConfig& config, const Weights& weights, const EngineOptions& options)
-    : backend_(backend), config_(config), options_(checked(options)), model_(make_model(config)), weights_(weights) {
+    : backend_(backend),
+      config_(config),
+      options_(checked(options, config)),
+      model_(make_model(config)),
+      weights_(weights) {
     model_->head("lm");  // or there is nothing to run
     const int64_t N = options_.slots;
     if (const double bytes = cache_bytes(config, N, options_.cache_type); bytes > 0x1p62)
         fail("the keys and values of %lld sequences need %s of memory; use fewer", static_cast<long long>(N),
              human_bytes(bytes).c_str());
-    const size_t bytes = align_up(dtype_bytes(options_.cache_type, N * config.context * config.kv() * config.head_dim()));
     size_t end = 0;
-    for (int64_t part = 0; part < 2 * config.layers; ++part) {
-        cache_offsets_.push_back(fit_segment(end, bytes, backend.segment(), "keys and values of a layer"));
-        end = cache_offsets_.back() + bytes;
+    const auto place = [&](int64_t texts, int64_t rows) {
+        const size_t bytes = align_up(dtype_bytes(options_.cache_type, texts * rows * config.kv() * config.head_dim()));
+        for (int64_t part = 0; part < 2 * config.layers; ++part) {
+            cache_offsets_.push_back(fit_segment(end, bytes, backend.segment(), "keys and values of a layer"));
+            end = cache_offsets_.back() + bytes;
+        }
+    };
+    place(N, config.context);
+    if (config.has_encoder()) {
+        place(options_.sources, source_context());
+        source_lengths_.assign(static_cast<size_t>(options_.sources), 0);
+        for (int64_t slot = 0; slot < N; ++slot) source_of_.push_back(std::min(slot, options_.sources - 1));
     }
     cache_buffer_ = backend.allocate(end);
     lengths_.assign(static_cast<size_t>(N), 0);
@@ -46,8 +64,8 @@ Engine::Engine(Backend& backend, const ModelConfig& config, const Weights& weigh
         passes_.back().rows = size, passes_.back().logit_rows = std::min(size, options_.logit_rows);
     }
     const auto rows = static_cast<size_t>(passes_.back().rows);
-    for (auto* values : {&ids_, &slots_, &positions_, &wanted_}) values->resize(rows);
-    spans_.resize(2 * rows);
+    for (auto* values : {&ids_, &slots_, &positions_, &wanted_, &sources_}) values->resize(rows);
+    for (auto* values : {&spans_, &source_spans_}) values->resize(2 * rows);
     appended_.reserve(rows);
     copies_.reserve(static_cast<size_t>(2 * config.layers * config.kv()));
 }
@@ -57,7 +75,7 @@ Engine::~Engine() {
 }
 
 double Engine::cache_bytes(const ModelConfig& c, int64_t slots, DType cache_type) {
-    return 2.0 * static_cast<double>(dtype_bytes(cache_type, 1)) * static_cast<double>(c.layers) *
+    return (c.has_encoder() ? 4.0 : 2.0) * static_cast<double>(dtype_bytes(cache_type, 1)) * static_cast<double>(c.layers) *
            static_cast<double>(c.context) * static_cast<double>(c.kv() * c.head_dim()) * static_cast<double>(slots);
 }
 
@@ -82,20 +100,99 @@ void Engine::truncate(int64_t slot, int64_t length) {
     lengths_[static_cast<size_t>(slot)] = length;
 }
 
+void Engine::check_source(int64_t source) const {
+    if (!config_.has_encoder()) fail("the model has no encoder that could read a source");
+    if (source < 0 || source >= options_.sources)
+        fail("there is no source %lld of %lld", static_cast<long long>(source), static_cast<long long>(options_.sources));
+}
+
+void Engine::attend(int64_t slot, int64_t source) {
+    check_slot(slot);
+    check_source(source);
+    source_of_[static_cast<size_t>(slot)] = source;
+    lengths_[static_cast<size_t>(slot)] = 0;
+}
+
+void Engine::encode(std::span<const EngineSource> sources) {
+    for (const EngineSource& s : sources) {
+        check_source(s.source);
+        if (s.tokens.empty() || std::ssize(s.tokens) > source_context())
+            fail("a source has 1 to %lld tokens, not %zu", static_cast<long long>(source_context()), s.tokens.size());
+        check_tokens(s.tokens, config_.source_tokens());
+    }
+    if (!sources.empty() && !source_pass_.plan.backend) compile_source_pass();
+    while (!sources.empty()) sources = sources.subspan(encode_some(sources));
+}
+
+// Reads as many of the first sources as fit into a pass; how many.
+size_t Engine::encode_some(std::span<const EngineSource> all) {
+    const auto R = static_cast<size_t>(source_pass_.rows);
+    std::vector<int32_t> ids(R), positions(R), sources(R), spans(2 * R);
+    size_t used = 0, count = 0;
+    for (; count < all.size() && used + all[count].tokens.size() <= R; ++count) {
+        const EngineSource& s = all[count];
+        const size_t begin = used, end = begin + s.tokens.size();
+        for (; used < end; ++used) {
+            ids[used] = s.tokens[used - begin], positions[used] = static_cast<int32_t>(used - begin);
+            sources[used] = static_cast<int32_t>(s.source);
+            spans[2 * used] = static_cast<int32_t>(begin), spans[2 * used + 1] = static_cast<int32_t>(end);
+        }
+        source_lengths_[static_cast<size_t>(s.source)] = std::ssize(s.tokens);
+        for (size_t slot = 0; slot < lengths_.size(); ++slot)
+            if (source_of_[slot] == s.source) lengths_[slot] = 0;
+    }
+    // Spans never decrease, not even those of rows that are not in use.
+    std::fill(spans.begin() + static_cast<std::ptrdiff_t>(2 * used), spans.end(), static_cast<int32_t>(used));
+    const Plan& plan = source_pass_.plan;
+    source_pass_.tokens.set(plan, ids, positions);
+    plan.set<int32_t>(source_pass_.sources, sources);
+    plan.set<int32_t>(source_pass_.spans, spans);
+    plan.run({.rows = {static_cast<int64_t>(used)}});
+    return count;
+}
+
+// Of the model's layers: of their own keys and values, or, from number `layers` on, of those of sources.
+std::vector<KvCache> Engine::caches(int64_t first, int64_t count, int64_t rows) const {
+    std::vector<KvCache> layers;
+    for (int64_t l = first; l < first + config_.layers && 2 * l < std::ssize(cache_offsets_); ++l)
+        layers.push_back(
+            {cache(l, false), cache(l, true), options_.cache_type, count, config_.kv(), rows, config_.head_dim()});
+    return layers;
+}
+
+void Engine::compile_source_pass() {
+    Graph g(Mode::Infer);
+    const RowCount rows = g.add_row_count();
+    const int64_t R = std::max(source_context(), std::min(kLong, options_.sources * source_context()));
+    source_pass_.rows = R;
+    source_pass_.tokens = TokenInputs::of_source(g, config_, 1, R, rows);
+    source_pass_.sources = g.input("sources", {1, R}, DType::I32, rows);
+    source_pass_.spans = g.input("spans", {1, R, 2}, DType::I32, rows);
+    ModelInputs inputs = source_pass_.tokens.inputs(weights_);
+    inputs.spans = source_pass_.spans;
+    const std::vector<KvCache> layers = source_caches();
+    model_->store_source(g, inputs, {layers, source_pass_.sources, {}});
+    source_pass_.plan = compile(std::move(g), backend_);
+}
+
 void Engine::compile_pass(Pass& pass) {
     const int64_t R = pass.rows, L = pass.logit_rows;
-    std::vector<KvCache> layers;
-    for (int64_t l = 0; l < config_.layers; ++l)
-        layers.push_back({cache(l, false), cache(l, true), options_.cache_type, slots(), config_.kv(), config_.context,
-                          config_.head_dim()});
+    const std::vector<KvCache> layers = caches(0, slots(), context()), of_sources = source_caches();
     Graph g(Mode::Infer);
     const RowCount rows = g.add_row_count();
     pass.tokens = TokenInputs(g, config_, 1, R, rows);
     pass.slots = g.input("slots", {1, R}, DType::I32, rows);
     pass.spans = g.input("spans", {1, R, 2}, DType::I32, rows);
     const CacheInputs cache{layers, pass.slots, pass.spans};
-    Tensor hidden = model_->hidden(g, pass.tokens.inputs(weights_, 0, &cache));  // (1,R,C)
-    if (R > 1) {  // a single row is the one that wants logits
+    ModelInputs inputs = pass.tokens.inputs(weights_, 0, &cache);
+    CacheInputs source_cache{of_sources, {}, {}};
+    if (config_.has_encoder()) {
+        pass.sources = source_cache.slots = g.input("sources", {1, R}, DType::I32, rows);
+        pass.source_spans = source_cache.spans = g.input("source spans", {1, R, 2}, DType::I32, rows);
+        inputs.source_cache = &source_cache;
+    }
+    Tensor hidden = model_->hidden(g, inputs);  // (1,R,C)
+    if (R > 1) {                                // a single row is the one that wants logits
         pass.wanted = g.input("wanted", {L}, DType::I32);
         hidden = g.gather(hidden, pass.wanted, g.add_row_count());  // (1,L,C)
     }
@@ -121,6 +218,8 @@ void Engine::check_rows(std::span<const EngineRow> rows) {
     std::fill(next_.begin(), next_.end(), -1);
     for (const EngineRow& row : rows) {
         check_slot(row.slot);
+        if (config_.has_encoder() && source_lengths_[static_cast<size_t>(source_of_[static_cast<size_t>(row.slot)])] == 0)
+            fail("slot %d has no source to attend to", row.slot);
         int64_t& next = next_[static_cast<size_t>(row.slot)];
         if (row.token < 0 || row.token >= vocab())
             fail("token %d is not among the %lld of the model", row.token, static_cast<long long>(vocab()));
@@ -141,6 +240,11 @@ size_t Engine::run(Pass& pass, std::span<const EngineRow> rows, std::span<float>
         if (row.logits) wanted_[wanted++] = static_cast<int32_t>(count);
         ids_[count] = row.token, slots_[count] = row.slot, positions_[count] = static_cast<int32_t>(row.position);
         spans_[2 * count] = 0, spans_[2 * count + 1] = static_cast<int32_t>(row.position + 1);
+        if (config_.has_encoder()) {
+            const int64_t source = source_of_[static_cast<size_t>(row.slot)];
+            sources_[count] = static_cast<int32_t>(source);
+            source_spans_[2 * count + 1] = static_cast<int32_t>(source_lengths_[static_cast<size_t>(source)]);
+        }
         ++count;
     }
     std::fill(wanted_.begin() + static_cast<ptrdiff_t>(wanted), wanted_.end(), 0);  // a plan computes one row at least
@@ -149,6 +253,10 @@ size_t Engine::run(Pass& pass, std::span<const EngineRow> rows, std::span<float>
     pass.tokens.set(plan, std::span(ids_).first(R), std::span(positions_).first(R));
     plan.set<int32_t>(pass.slots, std::span(slots_).first(R));
     plan.set<int32_t>(pass.spans, std::span(spans_).first(2 * R));
+    if (pass.sources) {
+        plan.set<int32_t>(pass.sources, std::span(sources_).first(R));
+        plan.set<int32_t>(pass.source_spans, std::span(source_spans_).first(2 * R));
+    }
     if (pass.wanted) plan.set<int32_t>(pass.wanted, std::span(wanted_).first(static_cast<size_t>(pass.logit_rows)));
     plan.run({
         .rows = {static_cast<int64_t>(count), static_cast<int64_t>(std::max<size_t>(wanted, 1))}
@@ -185,6 +293,7 @@ void Engine::copy(int64_t from, int64_t to, int64_t count) {
         fail("slot %lld has %s, not %lld", static_cast<long long>(from), counted(length(from), "token").c_str(),
              static_cast<long long>(count));
     if (from == to) return truncate(to, count);
+    if (config_.has_encoder()) source_of_[static_cast<size_t>(to)] = source_of_[static_cast<size_t>(from)];
     const size_t row = dtype_bytes(options_.cache_type, config_.head_dim());
     copies_.clear();
     for (int64_t part = 0; part < 2 * config_.layers; ++part)

@@ -1,6 +1,7 @@
 #include "infer/evaluate.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "core/error.h"
@@ -101,6 +102,30 @@ Evaluation Evaluator::run(const Reader& read, const Progress& progress) {
         if (progress) progress(sums);
     }
     return sums;
+}
+
+void evaluate_pair(Engine& engine, std::span<const int32_t> source, int32_t start, std::span<const int32_t> target,
+                   Evaluation& sums, std::vector<double>* logp) {
+    if (target.empty()) fail("a text without tokens cannot be predicted");
+    check_tokens(target, engine.vocab(), false);
+    engine.encode(0, source);
+    engine.attend(0, 0);
+    std::vector<EngineRow> rows;
+    for (size_t t = 0; t < target.size(); ++t)
+        rows.push_back({t == 0 ? start : target[t - 1], 0, static_cast<int64_t>(t), true});
+    const std::span<const float> all = engine.step(rows);
+    const auto V = static_cast<size_t>(engine.vocab());
+    for (size_t t = 0; t < target.size(); ++t) {
+        const std::span<const float> logits = all.subspan(t * V, V);
+        const auto best = std::max_element(logits.begin(), logits.end());
+        double sum = 0;
+        for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - *best);
+        const double of_target = static_cast<double>(logits[static_cast<size_t>(target[t])]) - *best - std::log(sum);
+        sums.loss_sum -= of_target;
+        sums.correct += best - logits.begin() == target[t];
+        ++sums.tokens;
+        if (logp != nullptr) logp->push_back(of_target);
+    }
 }
 
 }  // namespace nib

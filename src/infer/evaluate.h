@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/plan.h"
+#include "infer/engine.h"
 #include "model/architecture.h"
 #include "model/token_inputs.h"
 
@@ -21,6 +22,12 @@ struct Evaluation {
     double loss() const { return loss_sum / static_cast<double>(tokens); }
     double accuracy() const { return static_cast<double>(correct) / static_cast<double>(tokens); }
 };
+
+/// How well a model with an encoder predicts `target` (its end included) after reading `source`, with `start` before it:
+/// adds to `sums` and, where it is given, writes each token's log-probability. Uses source and slot 0 of the engine. Error
+/// for texts that are longer than its context, and for an empty one.
+void evaluate_pair(Engine& engine, std::span<const int32_t> source, int32_t start, std::span<const int32_t> target,
+                   Evaluation& sums, std::vector<double>* logp = nullptr);
 
 struct EvaluationOptions {
     int64_t batch = 0;   // windows at a time; 0: chosen

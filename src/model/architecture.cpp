@@ -6,7 +6,8 @@
 namespace nib {
 namespace {
 
-constexpr const Architecture* kArchitectures[] = {&kGpt1, &kGpt2, &kGpt3, &kGptNeo, &kLlama, &kQwen2, &kBert};
+constexpr const Architecture* kArchitectures[] = {&kGpt1,  &kGpt2,  &kGpt3, &kGptNeo,
+                                                  &kLlama, &kQwen2, &kBert, &kTransformer};
 
 }  // namespace
 

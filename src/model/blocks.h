@@ -21,16 +21,21 @@ inline AttentionOptions attention_options(const ModelConfig& c, size_t layer) {
     return options;
 }
 
+/// Attention within a graph, whose weights a trace may want by `name`: (B,T,H*D).
+inline Tensor attend(Graph& g, const ModelInputs& in, const std::string& name, const Qkv& qkv,
+                     const AttentionOptions& options) {
+    if (in.trace == nullptr || !in.trace->wants(name)) return g.attention(qkv, options);
+    const Graph::Attended attended = g.attention_with_weights(qkv, options);
+    in.trace->keep(g, name, attended.weights);
+    return attended.y;
+}
+
 /// Self-attention of a layer, within each sequence or with what its cache holds: (B,T,H*D).
 inline Tensor self_attention(Graph& g, const ModelInputs& in, size_t layer, const Qkv& qkv, AttentionOptions options) {
     options.dropout = in.dropout;
     if (in.cache == nullptr) {
         options.spans = in.spans;
-        const std::string name = block_name(layer) + ".attn";
-        if (in.trace == nullptr || !in.trace->wants(name)) return g.attention(qkv, options);
-        const Graph::Attended attended = g.attention_with_weights(qkv, options);
-        in.trace->keep(g, name, attended.weights);
-        return attended.y;
+        return attend(g, in, block_name(layer) + ".attn", qkv, options);
     }
     if (layer >= in.cache->layers.size()) fail("there is no cache for layer %zu", layer);
     const KvCache& cache = in.cache->layers[layer];

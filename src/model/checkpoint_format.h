@@ -44,7 +44,7 @@ struct CheckpointFormat {
     std::span<const HfType> types;          // all that are computed alike; nib writes the first
     const char* model_class;                // that nib writes: "GPT2LMHeadModel"; null: one of `classes`
     std::span<const SizeKeys> sizes;        // ModelConfig::heads among them
-    std::array<const char*, 2> eps_keys;    // of the norms' epsilon, as SizeKeys::names
+    std::array<const char*, 2> eps_keys;    // of the norms' epsilon, as SizeKeys::names; none: it is the usual one
     const char* act_key;                    // of the activation's name
     std::span<const Act> acts;              // that such a model may have; the first is transformers' own
     std::span<const NamedAct> act_names{};  // names of the family's own, which nib writes

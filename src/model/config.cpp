@@ -165,6 +165,8 @@ void check_config(const ModelConfig& c) {
                        static_cast<long long>(limit));
     };
     check("number of layers", c.layers, kMaxLayers);
+    if (c.encoder_layers != 0) check("number of encoder layers", c.encoder_layers, kMaxLayers);
+    if (c.source_vocab != 0) check("source vocabulary", c.source_vocab, kMaxSize);
     check("number of heads", c.heads, kMaxSize);
     check("number of channels", c.embd, kMaxSize);
     check("context", c.context, kMaxSize);

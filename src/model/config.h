@@ -56,18 +56,32 @@ struct HeadConfig {
 /// transformers' names of classes that have none: "LABEL_0", ...
 std::vector<std::string> default_labels(int64_t count);
 
+/// What a model with an encoder beside its decoder lets vary (Vaswani et al. 2017).
+struct EncoderDecoderConfig {
+    bool pre_norm = false;        // norms before each layer's parts and at the end, not after each sum
+    bool scale_embedding = true;  // token embeddings times sqrt(C)
+    bool head_bias = false;       // added to the logits
+    int64_t start = 0;            // the token that the decoder begins with
+    int64_t first_position = 0;   // whose sinusoid the first token has
+    bool slowest_is_base =
+        false;  // the slowest sinusoid turns by 1/10000 a position (tensor2tensor), not 10000^(2/C) times that
+    bool operator==(const EncoderDecoderConfig&) const = default;
+};
+
 /// A model's sizes and what its family lets vary. Sizes of 0 say: as is usual.
 struct ModelConfig {
-    std::string arch = "gpt2";  // of model/architecture.h
-    int64_t layers = 6;         // L
-    int64_t heads = 6;          // H
-    int64_t kv_heads = 0;       // G, divides H; 0: H
-    int64_t embd = 192;         // C, channels
-    int64_t head_size = 0;      // D; 0: C/H, which H then divides
-    int64_t context = 128;      // the longest sequence
-    int64_t vocab = 0;          // V
-    int64_t ffn = 0;            // F, feed-forward width; 0: 4 C
-    float eps = 1e-5f;          // of the norms
+    std::string arch = "gpt2";   // of model/architecture.h
+    int64_t layers = 6;          // L, of the decoder where there is an encoder
+    int64_t encoder_layers = 0;  // 0: the model has no encoder
+    int64_t heads = 6;           // H
+    int64_t kv_heads = 0;        // G, divides H; 0: H
+    int64_t embd = 192;          // C, channels
+    int64_t head_size = 0;       // D; 0: C/H, which H then divides
+    int64_t context = 128;       // the longest sequence
+    int64_t vocab = 0;           // V
+    int64_t source_vocab = 0;    // of an embedding of the encoder's own; 0: it has the decoder's
+    int64_t ffn = 0;             // F, feed-forward width; 0: 4 C
+    float eps = 1e-5f;           // of the norms
     Act act = Act::GeluTanh;
     bool tied = true;  // the output head is the token embedding
     bool qkv_bias = true, output_bias = true, ffn_bias = true;
@@ -78,8 +92,11 @@ struct ModelConfig {
     std::vector<HeadConfig> task_heads{};
     Pooling pooling = Pooling::None;  // as the model was trained for embeddings; None: for something else
     bool normalize = false;           // such an embedding has length 1
+    EncoderDecoderConfig encoder_decoder{};
 
     int64_t feed_forward() const { return ffn > 0 ? ffn : 4 * embd; }
+    bool has_encoder() const { return encoder_layers > 0; }
+    int64_t source_tokens() const { return source_vocab > 0 ? source_vocab : vocab; }
     int64_t kv() const { return kv_heads > 0 ? kv_heads : heads; }
     int64_t head_dim() const { return head_size > 0 ? head_size : embd / heads; }
     /// nullptr when there is no such head among task_heads.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "model/encode.h"
 #include "model/loaded_model.h"
 #include "quant/quantize.h"
+#include "text/marian_files.h"
 #include "text/token_numbers.h"
 #include "text/tokenizer_files.h"
 #include "text/tokenizer_gguf.h"
@@ -66,8 +68,26 @@ void warn_of_missing_tokens(int64_t tokens, int64_t rows, const ConvertReports& 
                                static_cast<long long>(tokens), static_cast<long long>(rows)));
 }
 
+// The two tokenizers of a translation model; whether there are any.
+bool write_translation_vocabularies(GgufWriter& writer, const ConvertRequest& request, const ImportedModel& model,
+                                    const ConvertReports& reports) {
+    const std::string folder = request.vocab.empty() ? model.folder : request.vocab;
+    if (!model.config.has_encoder() || folder.empty() || folder == "none") return false;
+    std::optional<TranslationTokenizers> both = load_translation_tokenizers(folder);
+    if (!both) return false;
+    const auto fit = [&](std::unique_ptr<Tokenizer> one, int64_t rows) {
+        if (request.end_token) one->set_end_token(*request.end_token);
+        warn_of_missing_tokens(one->token_count(), rows, reports);
+        return padded(std::move(one), rows);
+    };
+    write_tokenizer(writer, *fit(std::move(both->source), model.config.source_tokens()));
+    write_target_tokenizer(writer, *fit(std::move(both->target), model.config.vocab));
+    return true;
+}
+
 void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const ImportedModel& model,
                       const ConvertReports& reports) {
+    if (write_translation_vocabularies(writer, request, model, reports)) return;
     std::unique_ptr<Tokenizer> tokenizer;
     std::vector<std::string> notes;
     if (request.vocab == "none")

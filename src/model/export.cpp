@@ -18,6 +18,7 @@
 #include "model/loaded_model.h"
 #include "model/sentence_transformers.h"
 #include "quant/quantize.h"
+#include "text/marian_files.h"
 #include "text/tokenizer_export.h"
 #include "text/tokenizer_gguf.h"
 
@@ -34,6 +35,9 @@ constexpr const char* kFiles[] = {kConfigFile,
                                   "tokenizer.json",
                                   "tokenizer_config.json",
                                   "vocab.json",
+                                  "source.spm",
+                                  "target.spm",
+                                  "target_vocab.json",
                                   "merges.txt",
                                   "encoder.json",
                                   "vocab.bpe",
@@ -132,6 +136,7 @@ const char* torch_name(DType type) { return type == DType::F16 ? "float16" : typ
 std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const ModelConfig& config, std::optional<DType> type) {
     const Layout& layout = hf_format(config).layouts[0];
     check_tensors(config, file);
+    hf_config_text(config, "", "", -1, -1);  // or Error for what transformers' class does not have
     std::vector<ExportedTensor> tensors;
     const auto model = make_model(config);
     for (const ParameterSpec& spec : model->parameters()) {
@@ -141,9 +146,10 @@ std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const ModelConfig
                        ", which weights cannot have");
         ExportedTensor to{&from, hf_name(layout, spec.name, !model->heads().empty()), from.shape, Order::Same,
                           type.value_or(from.type)};
-        to.order = rows_of(layout, spec.name)[0].order;
+        to.order = first_row_of(layout, spec.name).order;
         if (!is_plain(to.type)) to.type = DType::F32;
         if (to.order == Order::Conv1d) std::reverse(to.shape.begin(), to.shape.end());
+        if (to.order == Order::OneRow) to.shape.insert(to.shape.begin(), 1);
         tensors.push_back(std::move(to));
     }
     return tensors;
@@ -197,9 +203,9 @@ std::unique_ptr<Tokenizer> find_tokenizer(const GgufFile& file, const ModelConfi
         return nullptr;
     }
     std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(file);
-    if (tokenizer->vocab_size() > config.vocab)
+    if (tokenizer->vocab_size() > config.source_tokens())
         file.wrong(strprintf("the tokenizer has %d tokens, but the embedding has only %lld rows", tokenizer->vocab_size(),
-                             static_cast<long long>(config.vocab)));
+                             static_cast<long long>(config.source_tokens())));
     begin = tokenizer->begin_token();
     end = tokenizer->end_token();
     return tokenizer;
@@ -227,8 +233,11 @@ ConvertResult export_model(const ExportRequest& request, const ConvertReports& r
     const int64_t parameters = parameter_count(config);
     Encoder encoder(request.threads, parameters, reports.progress);
     const uint64_t bytes = write_weights(files.add(kWeightsFile), file, config, tensors, encoder);
-    if (tokenizer != nullptr)
-        for (const auto& [name, text] : tokenizer_files(*tokenizer, config.context)) files.add(name, text);
+    const std::unique_ptr<Tokenizer> target = read_target_tokenizer(file);
+    const auto vocabulary = tokenizer == nullptr ? std::vector<std::pair<std::string, std::string>>()
+                            : target != nullptr  ? translation_tokenizer_files(*tokenizer, *target, config.context)
+                                                 : tokenizer_files(*tokenizer, config.context);
+    for (const auto& [name, text] : vocabulary) files.add(name, text);
     for (const auto& [name, text] : sentence_transformers_files(config)) files.add(name, text);
     files.add(kConfigFile, json);
     files.publish();

@@ -49,8 +49,10 @@ Tensor Gpt2::hidden(Graph& g, const ModelInputs& in) const {
         x = feed_forward(g, in, b.ffn, config_.act, g.norm(x, w[b.ffn_norm]), x);           // (B,T,C)
         in.keep(g, block_name(l), x);
     }
-    return g.norm(x, w[output_norm_]);
+    return last_norm(g, w, x);
 }
+
+Tensor Gpt2::last_norm(Graph& g, const Weights& w, Tensor x) const { return g.norm(x, w[output_norm_]); }
 
 // Queries, keys and values (B,T,C) of h (B,T,C).
 Qkv Gpt2::project(Graph& g, const Weights& w, const Block& b, Tensor h) const {

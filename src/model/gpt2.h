@@ -15,6 +15,7 @@ public:
     explicit Gpt2(const ModelConfig& config, Projections projections = Projections::Fused);
 
     Tensor hidden(Graph& g, const ModelInputs& in) const override;
+    Tensor last_norm(Graph& g, const Weights& w, Tensor x) const override;
 
 private:
     struct Block {

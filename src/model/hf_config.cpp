@@ -183,12 +183,12 @@ std::string hf_config_text(const ModelConfig& c, const std::string& name, const 
         {"architectures",       nlohmann::json::array({hf_class(c)})},
         {"bos_token_id",        token(begin)                        },
         {"eos_token_id",        token(end)                          },
-        {format.eps_keys[0],    shortest(c.eps)                     },
         {format.act_key,        act_name                            },
         {"model_type",          format.types[0].model_type          },
         {"tie_word_embeddings", c.tied                              },
         {"torch_dtype",         dtype                               },
     };
+    if (format.eps_keys[0] != nullptr) json[format.eps_keys[0]] = shortest(c.eps);
     for (const SizeKeys& keys : format.sizes)
         if (c.*keys.size > 0) json[keys.names[0]] = c.*keys.size;
     format.write(c, json);

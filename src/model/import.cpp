@@ -26,6 +26,7 @@ constexpr const char* kConfigFile = "config.json";
 constexpr const char* kEmbedding = "token_embd.weight";
 constexpr const char* kHead = "output.weight";
 constexpr const char* kHeadBias = "output.bias";
+constexpr const char* kSourceEmbedding = "enc.token_embd.weight";
 constexpr std::string_view kBias = ".bias";
 
 std::string folder_of(const std::string& path) {
@@ -234,6 +235,21 @@ bool is_tied(NamedTensors& tensors, const ModelConfig& c, const Saved& saved, st
     return false;
 }
 
+// Whether the encoder has an embedding of its own, and of how many tokens. Files may have the shared one several times.
+void find_source_embedding(NamedTensors& tensors, ModelConfig& c) {
+    const std::vector<int64_t> shape{c.vocab, c.embd};
+    const auto is_shared = [&](const SourceTensor& tensor) {
+        return tensor.shape == shape && same_values(tensor, tensors.get(kEmbedding, shape, c)[0]);
+    };
+    for (const SourceTensor* copy : tensors.copies(kEmbedding))
+        if (!is_shared(*copy))
+            fail("%s: tensor `%s` should be the same as `%s`", tensors.path().c_str(), printable(copy->name).c_str(),
+                 tensors.name_of(kEmbedding).c_str());
+    if (!tensors.has(kSourceEmbedding)) return;
+    const int64_t tokens = tensors.rows(kSourceEmbedding);
+    if (!is_shared(tensors.get(kSourceEmbedding, {tokens, c.embd}, c)[0])) c.source_vocab = tokens;
+}
+
 // Without a name in the configuration, that of the folder or of the file that stands alone.
 std::string model_name(const CheckpointSource& source, const std::optional<SavedConfig>& config) {
     std::error_code error;
@@ -345,6 +361,10 @@ ImportedModel import_model(const CheckpointSource& source, const ImportHints& hi
     check_model_config(c, tensors, hints);
     if (tensors.layout().note != nullptr) notes.push_back(tensors.layout().note);
     c.tied = is_tied(tensors, c, saved, notes);
+    if (c.has_encoder()) {
+        find_source_embedding(tensors, c);
+        c.encoder_decoder.head_bias = tensors.has(kHeadBias);
+    }
     std::optional<SourceTensor> bias;
     if (tensors.has(kHeadBias) && !has_parameter(c, kHeadBias)) bias = tensors.get(kHeadBias, {c.vocab}, c)[0];
     if (bias && has_values(*bias)) c.tied = false;

@@ -9,7 +9,7 @@
 namespace nib {
 namespace {
 
-constexpr std::string_view kWildcards = "#*", kBias = ".bias";
+constexpr std::string_view kWildcards = "#*", kBias = ".bias", kEncoder = "enc.";
 
 // Parts of names that only these have.
 constexpr std::pair<std::string_view, const char*> kForeign[] = {
@@ -68,8 +68,12 @@ std::optional<NameNumbers> find_in(const StoredAs& row, std::string_view name) {
     const auto find = [&](std::string_view ending) -> std::optional<NameNumbers> {
         if (!name.ends_with(ending)) return std::nullopt;
         const std::string_view stem = name.substr(0, name.size() - ending.size());
-        for (const std::string_view part : row.parts)
-            if (const auto numbers = part.empty() ? std::nullopt : match_name(part, stem)) return numbers;
+        for (const std::string_view part : row.parts) {
+            auto numbers = part.empty() ? std::nullopt : match_name(part, stem);
+            if (!numbers) continue;
+            numbers->encoder = row.parameter.starts_with(kEncoder);
+            return numbers;
+        }
         return std::nullopt;
     };
     const auto weight = find(row.endings.weight);
@@ -111,6 +115,14 @@ std::span<const StoredAs> rows_of(const Layout& layout, std::string_view name) {
     return {};
 }
 
+const StoredAs& first_row_of(const Layout& layout, std::string_view name) {
+    const auto rows = rows_of(layout, name);
+    const auto named =
+        std::find_if(rows.begin(), rows.end(), [&](const StoredAs& row) { return !stored_name(row, name).empty(); });
+    CHECK(named != rows.end());
+    return *named;
+}
+
 std::string stored_name(const StoredAs& row, std::string_view name, size_t part, int64_t head) {
     const std::string_view ending = name.ends_with(kBias) ? row.endings.bias : row.endings.weight;
     if (name.ends_with(kBias) && ending.empty()) return "";
@@ -120,10 +132,9 @@ std::string stored_name(const StoredAs& row, std::string_view name, size_t part,
 }
 
 std::string hf_name(const Layout& layout, std::string_view name, bool with_head) {
-    const auto rows = rows_of(layout, name);
-    CHECK(!rows.empty());
-    const bool in_body = rows.data() >= layout.body.data() && rows.data() < layout.body.data() + layout.body.size();
-    return (in_body && with_head ? layout.prefix : "") + stored_name(rows[0], name);
+    const StoredAs* const row = &first_row_of(layout, name);
+    const bool in_body = row >= layout.body.data() && row < layout.body.data() + layout.body.size();
+    return (in_body && with_head ? layout.prefix : "") + stored_name(*row, name);
 }
 
 SourceTensor as_parameter(const SourceTensor& stored, Order order, const ModelConfig& c) {

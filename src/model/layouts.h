@@ -24,6 +24,7 @@ struct Endings {
 enum class Order : uint8_t {
     Same,
     Conv1d,  // matrices inputs by outputs, as transformers' Conv1D; programs that took over the names have them as usual
+    OneRow,  // vectors as a matrix of one row
     Halves,  // in the rows of each head the first numbers of all rotary pairs, then the second ones ("rotate half")
 };
 
@@ -40,6 +41,7 @@ struct StoredAs {
 /// The numbers that stand for `#` and `*` in a name; -1: it has none.
 struct NameNumbers {
     int32_t block = -1, head = -1;
+    bool encoder = false;  // the block is one of an encoder beside a decoder: "enc.blk.#" in GGUF
 };
 
 struct Layout {
@@ -62,6 +64,9 @@ struct Layout {
 /// The rows of `layout` for the parameter that GGUF calls `gguf_name` ("blk.3.attn_qkv.weight"): none, one, or one for each
 /// name that it may have.
 std::span<const StoredAs> rows_of(const Layout& layout, std::string_view gguf_name);
+
+/// Of them the first that has a name for it. It must be there.
+const StoredAs& first_row_of(const Layout& layout, std::string_view gguf_name);
 
 /// Part `part` of that parameter as `row`, one of its rows, names it, for head number `head`. Empty: `row` has no bias.
 std::string stored_name(const StoredAs& row, std::string_view gguf_name, size_t part = 0, int64_t head = 0);

@@ -57,8 +57,10 @@ public:
             x = g.linear(gated, w[b.ffn_down], {.residual = x, .dropout = in.dropout});               // (B,T,C)
             in.keep(g, block_name(l), x);
         }
-        return g.norm(x, w[output_norm_]);
+        return last_norm(g, w, x);
     }
+
+    Tensor last_norm(Graph& g, const Weights& w, Tensor x) const override { return g.norm(x, w[output_norm_]); }
 
 private:
     struct Block {

@@ -12,12 +12,28 @@
 namespace nib {
 namespace {
 
+constexpr const char* kEndKey = "tokenizer.ggml.eos_token_id";
+
 std::unique_ptr<Tokenizer> tokenizer_of(const GgufFile& file, const ModelConfig& config) {
     std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(file);
     if (!tokenizer)
-        tokenizer = std::make_unique<TokenNumbers>(static_cast<int32_t>(config.vocab),
-                                                   file.get_or<int32_t>("tokenizer.ggml.eos_token_id", -1));
+        tokenizer =
+            std::make_unique<TokenNumbers>(static_cast<int32_t>(config.source_tokens()), file.get_or<int32_t>(kEndKey, -1));
     return tokenizer;
+}
+
+// None where the model writes what it reads.
+std::unique_ptr<Tokenizer> target_tokenizer_of(const GgufFile& file, const ModelConfig& config) {
+    std::unique_ptr<Tokenizer> tokenizer = read_target_tokenizer(file);
+    if (!tokenizer && config.source_vocab > 0)
+        tokenizer = std::make_unique<TokenNumbers>(static_cast<int32_t>(config.vocab), file.get_or<int32_t>(kEndKey, -1));
+    return tokenizer;
+}
+
+void check_vocabulary(const GgufFile& file, const Tokenizer& tokenizer, int64_t rows, const char* embedding) {
+    if (tokenizer.vocab_size() != rows)
+        file.wrong(strprintf("the tokenizer has %d tokens, but the embedding `%s` has %lld rows; the file is damaged",
+                             tokenizer.vocab_size(), embedding, static_cast<long long>(rows)));
 }
 
 }  // namespace
@@ -72,13 +88,12 @@ LoadedModel::LoadedModel(const std::string& path, Backend& backend)
       file_(GgufFile::open(path)),
       config_(read_config(file_)),
       tokenizer_(tokenizer_of(file_, config_)),
+      target_tokenizer_(target_tokenizer_of(file_, config_)),
       buffer_(map_weights(backend, file_)),
       weights_(weights_in(config_, file_, buffer_)) {
-    if (tokenizer_->vocab_size() != config_.vocab)
-        file_.wrong(
-            strprintf("the tokenizer has %d tokens, but the embedding `token_embd.weight` has %lld rows; the file "
-                      "is damaged",
-                      tokenizer_->vocab_size(), static_cast<long long>(config_.vocab)));
+    constexpr const char *kEmbedding = "token_embd.weight", *kSourceEmbedding = "enc.token_embd.weight";
+    check_vocabulary(file_, *tokenizer_, config_.source_tokens(), config_.source_vocab > 0 ? kSourceEmbedding : kEmbedding);
+    check_vocabulary(file_, target_tokenizer(), config_.vocab, kEmbedding);
 }
 
 }  // namespace nib

@@ -37,8 +37,10 @@ public:
 
     const GgufFile& file() const { return file_; }
     const ModelConfig& config() const { return config_; }
-    /// TokenNumbers when the file has none.
+    /// Of what the model reads, of models with an encoder the sources. TokenNumbers when the file has none.
     const Tokenizer& tokenizer() const { return *tokenizer_; }
+    /// Of what it writes: the same one, unless a model with an encoder has two.
+    const Tokenizer& target_tokenizer() const { return target_tokenizer_ ? *target_tokenizer_ : *tokenizer_; }
     /// Tokenizer::set_end_token().
     void set_end_token(std::string_view text) { tokenizer_->set_end_token(text); }
     const Weights& weights() const { return weights_; }
@@ -47,8 +49,8 @@ private:
     Backend& backend_;
     GgufFile file_;
     ModelConfig config_;
-    std::unique_ptr<Tokenizer> tokenizer_;
-    int buffer_;  // of the backend: the file's bytes
+    std::unique_ptr<Tokenizer> tokenizer_, target_tokenizer_;  // the latter may be null
+    int buffer_;                                               // of the backend: the file's bytes
     Weights weights_;
 };
 

@@ -15,4 +15,8 @@ const Head& Model::head(std::string_view name) const {
 
 Tensor Model::features(Graph&, const Weights&, const Head&, Tensor rows) const { return rows; }
 
+void Model::store_source(Graph&, const ModelInputs&, const CacheInputs&) const {
+    fail("the model has no encoder that could read a source");
+}
+
 }  // namespace nib

@@ -119,7 +119,7 @@ struct NamedTensors::Candidate {
     std::string prefix;
     size_t votes = 0;
     bool body = false;  // blocks or the embedding: a head alone may be anybody's
-    bool embedding = false;
+    bool embedding = false, encoder = false;
 };
 
 NamedTensors::NamedTensors(const CheckpointSource& source, const Architecture* said)
@@ -177,12 +177,16 @@ std::vector<NamedTensors::Candidate> NamedTensors::candidates(const std::vector<
             Candidate& c = found.try_emplace(prefix, Candidate{&family, &layout, std::string(prefix)}).first->second;
             ++c.votes;
             c.embedding |= rest == embedding;
+            c.encoder |= numbers->encoder;
             c.body |= c.embedding || numbers->block >= 0;
             break;
         }
     }
     std::vector<Candidate> all;
-    for (auto& [prefix, candidate] : found) all.push_back(std::move(candidate));
+    for (auto& [prefix, candidate] : found) {
+        if (family.has_encoder && !candidate.encoder) candidate.body = false;  // OPT's decoder has the same names
+        all.push_back(std::move(candidate));
+    }
     return all;
 }
 
@@ -218,7 +222,10 @@ ModelConfig NamedTensors::sizes() const {
         if (there(head.tensor)) c.task_heads.push_back({head.name, tensor(name_of(head.tensor)).shape.at(0), {}});
     c.layers = 0;
     for (const auto& [name, tensor] : by_name_)
-        if (const auto numbers = layout_->find_parameter(name)) c.layers = std::max(c.layers, int64_t{numbers->block} + 1);
+        if (const auto numbers = layout_->find_parameter(name)) {
+            int64_t& layers = numbers->encoder ? c.encoder_layers : c.layers;
+            layers = std::max(layers, int64_t{numbers->block} + 1);
+        }
     return c;
 }
 
@@ -295,6 +302,18 @@ std::vector<SourceTensor> NamedTensors::get(std::string_view gguf_name, const st
         used_.insert(name);
     }
     return parts;
+}
+
+std::vector<const SourceTensor*> NamedTensors::copies(std::string_view gguf_name) {
+    const StoredAs& taken = row_of(gguf_name);
+    std::vector<const SourceTensor*> found;
+    for (const StoredAs& row : rows_of(*layout_, gguf_name)) {
+        const auto other = by_name_.find(stored_name(row, gguf_name));
+        if (&row == &taken || other == by_name_.end()) continue;
+        used_.insert(other->first);
+        found.push_back(other->second);
+    }
+    return found;
 }
 
 void NamedTensors::refuse_others(const ModelConfig& config) const {

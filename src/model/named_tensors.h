@@ -45,7 +45,13 @@ public:
     /// shape. Error when a part is missing, has another shape or cannot be read.
     std::vector<SourceTensor> get(std::string_view gguf_name, const std::vector<int64_t>& shape, const ModelConfig& config);
 
-    /// Error when there is a tensor that get() has not given, or a head that is left out has the shape of the embedding.
+    /// Rows of a matrix.
+    int64_t rows(std::string_view gguf_name) const { return matrix_shape(gguf_name)[0]; }
+    /// What the file has under the other names of a parameter, as copies of it.
+    std::vector<const SourceTensor*> copies(std::string_view gguf_name);
+
+    /// Error when there is a tensor that get() or copies() has not given, or a head that is left out has the shape of the
+    /// embedding.
     void refuse_others(const ModelConfig& config) const;
 
 private:

@@ -21,6 +21,7 @@ TokenInputs::TokenInputs(Graph& g, const ModelConfig& config, int64_t batch, int
         segments_ = g.input("segments", {batch, time}, DType::I32, rows);
         zeros_.assign(static_cast<size_t>(batch * time), 0);
     }
+    if (config.has_encoder()) sinusoids_ = Sinusoids(g, config, batch, time, rows);
     if (rope_.width() == 0) return;
     rotation_ = g.input("rotation", {batch, time, rope_.width()}, DType::F32, rows);
     known_.assign(static_cast<size_t>(batch * time), -1);
@@ -33,6 +34,8 @@ ModelInputs TokenInputs::inputs(const Weights& weights, float dropout, const Cac
             .positions = positions_,
             .segments = segments_,
             .rotation = rotation_,
+            .sinusoids = sinusoids_.table(),
+            .sinusoid_rows = sinusoids_.rows(),
             .dropout = dropout,
             .cache = cache};
 }
@@ -49,6 +52,7 @@ void TokenInputs::set(const Plan& plan, std::span<const int32_t> ids, std::span<
     plan.set(ids_, ids);
     plan.set(positions_, positions);
     if (segments_) plan.set(segments_, segments.empty() ? std::span<const int32_t>(zeros_) : segments);
+    sinusoids_.set(plan, positions);
     if (!rotation_) return;
     const auto width = static_cast<size_t>(rope_.width());
     for (size_t r = 0; r < known_.size(); ++r) {

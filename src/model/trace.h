@@ -14,6 +14,8 @@ namespace nib {
 ///   embd         what goes into the first block, (B,T,C)
 ///   blk.N        what block N gives, (B,T,C)
 ///   blk.N.attn   the weights of its attention, (B,H,T,S); not with a cache, nor with dropout
+/// and of a model with an encoder blk.N.cross_attn, the weights of its attention to the source, and enc.embd, enc.blk.N and
+/// enc.blk.N.attn, the encoder's, from the trace of ModelInputs::source.
 class Trace {
 public:
     explicit Trace(const std::vector<std::string>& names) {

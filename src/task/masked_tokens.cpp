@@ -11,7 +11,7 @@ namespace {
 
 constexpr uint32_t kMaskStream = 0xFFFFFFF3;      // after those of core/philox.h
 constexpr uint32_t kValidationStep = 0xFFFFFFFF;  // no training has so many
-constexpr double kChosen = 0.15, kMasked = 0.8, kReplaced = 0.1;
+constexpr double kMasked = 0.8, kReplaced = 0.1;
 
 uint32_t threshold(double probability) { return static_cast<uint32_t>(probability * 0x1p32); }
 
@@ -29,11 +29,12 @@ public:
             windows_.emplace(texts.validation_span, texts.context, texts.validation_tokens);
     }
 
-    const char* head() const override { return "mlm"; }
+    TaskExtent extent() const override { return texts_.characters(); }
 
-    void fill(uint32_t step, uint32_t row, std::span<int32_t> ids, std::span<int32_t> targets) const override {
-        texts_.train.read(window_start(texts_.seed, step, row, texts_.train_span, texts_.context), ids, texts_.tokenizer);
-        mask(step, row, ids, targets);
+    void fill(uint32_t step, uint32_t row, TaskRow& to) const override {
+        const int64_t start = window_start(texts_.seed, step, row, texts_.train_span, texts_.context);
+        texts_.train.read(start, to.ids, texts_.tokenizer);
+        mask(step, row, to);
     }
     int64_t counted(uint32_t step, uint32_t row) const override {
         return count_masked(texts_.seed, step, row, texts_.context);
@@ -42,15 +43,15 @@ public:
     int64_t validation_rows() const override { return windows_ ? windows_->count() : 0; }
 
     // Always whole windows: what fills up a shorter one would be seen, too.
-    void fill_validation(int64_t row, std::span<int32_t> ids, std::span<int32_t> targets) const override {
+    void fill_validation(int64_t row, TaskRow& to) const override {
         const int64_t start = std::min(windows_->start(row), texts_.validation_span.end - texts_.context);
-        texts_.validation.read(start, ids, texts_.tokenizer);
-        mask(kValidationStep, static_cast<uint32_t>(row), ids, targets);
+        texts_.validation.read(start, to.ids, texts_.tokenizer);
+        mask(kValidationStep, static_cast<uint32_t>(row), to);
     }
 
 private:
-    void mask(uint32_t step, uint32_t row, std::span<int32_t> ids, std::span<int32_t> targets) const {
-        mask_tokens(texts_.seed, step, row, mask_, mask_, ids, targets);
+    void mask(uint32_t step, uint32_t row, TaskRow& to) const {
+        mask_tokens(texts_.seed, step, row, mask_, mask_, to.ids, to.targets);
     }
 
     const TaskTexts texts_;
@@ -65,7 +66,7 @@ void mask_tokens(uint64_t seed, uint32_t step, uint32_t row, int32_t mask, int32
     if (ids.size() != targets.size()) fail("there are %zu tokens, but %zu targets", ids.size(), targets.size());
     for (size_t t = 0; t < ids.size(); ++t) {
         const auto words = words_of(seed, step, row, t);
-        targets[t] = words[0] < threshold(kChosen) ? ids[t] : kIgnore;
+        targets[t] = words[0] < threshold(kMaskedShare) ? ids[t] : kIgnore;
         if (targets[t] == kIgnore) continue;
         if (words[1] < threshold(kMasked))
             ids[t] = mask;
@@ -76,7 +77,8 @@ void mask_tokens(uint64_t seed, uint32_t step, uint32_t row, int32_t mask, int32
 
 int64_t count_masked(uint64_t seed, uint32_t step, uint32_t row, int64_t tokens) {
     int64_t count = 0;
-    for (size_t t = 0; t < static_cast<size_t>(tokens); ++t) count += words_of(seed, step, row, t)[0] < threshold(kChosen);
+    for (size_t t = 0; t < static_cast<size_t>(tokens); ++t)
+        count += words_of(seed, step, row, t)[0] < threshold(kMaskedShare);
     return count;
 }
 

@@ -3,11 +3,31 @@
 #include "core/error.h"
 
 namespace nib {
+namespace {
 
-std::unique_ptr<Task> make_task(const std::string& name, const TaskTexts& texts) {
-    if (name == kLanguageModel) return make_language_model_task(texts);
-    if (name == kMaskedTokens) return make_masked_tokens_task(texts);
-    fail("there is no task `%s`; nib knows %s and %s", printable(name, 40).c_str(), kLanguageModel, kMaskedTokens);
+struct TaskKind {
+    const char *name, *head;
+    std::unique_ptr<Task> (*make)(const TaskTexts& texts);
+};
+constexpr TaskKind kTasks[] = {
+    {kLanguageModel, "lm",  make_language_model_task},
+    {kMaskedTokens,  "mlm", make_masked_tokens_task },
+    {kPairs,         "lm",  make_pairs_task         },
+};
+
+const TaskKind& find_task(const std::string& name) {
+    std::string names;
+    for (const TaskKind& kind : kTasks) {
+        if (name == kind.name) return kind;
+        names += (names.empty() ? "" : ", ") + std::string(kind.name);
+    }
+    fail("there is no task `%s`; nib knows %s", printable(name, 40).c_str(), names.c_str());
 }
+
+}  // namespace
+
+std::unique_ptr<Task> make_task(const std::string& name, const TaskTexts& texts) { return find_task(name).make(texts); }
+
+const char* task_head(const std::string& name) { return find_task(name).head; }
 
 }  // namespace nib

@@ -11,6 +11,12 @@
 
 namespace nib {
 
+/// How much there is to train on and to validate with: "character" or "pair", and how many of them.
+struct TaskExtent {
+    const char* unit;
+    int64_t train, validation;
+};
+
 /// The texts of a training, which outlive the task.
 struct TaskTexts {
     const Corpus &train, &validation;
@@ -19,6 +25,15 @@ struct TaskTexts {
     int64_t context = 0;            // T, tokens of a row
     int64_t validation_tokens = 0;  // about as many are predicted in a validation; 0: all
     uint64_t seed = 0;
+
+    TaskExtent characters() const { return {"character", train_span.size(), validation_span.size()}; }
+};
+
+/// A row to fill in, of T tokens each.
+struct TaskRow {
+    std::span<int32_t> ids, targets;  // targets are kIgnore where there is none
+    std::span<int32_t> source{};      // of models with an encoder: what that reads, then anything
+    int32_t source_length = 0;        // how many of `source` it reads
 };
 
 /// Rows are chosen by seed, step and row alone: there is nothing to save, and accumulating 2 batches of B rows sees those
@@ -27,26 +42,28 @@ class Task {
 public:
     virtual ~Task() = default;
 
-    /// The name of the head whose targets these are (Model::head).
-    virtual const char* head() const = 0;
-    /// Fills in the tokens (T) of a row, counted over all micro-batches of a step, and their targets, kIgnore where there
-    /// is none.
-    virtual void fill(uint32_t step, uint32_t row, std::span<int32_t> ids, std::span<int32_t> targets) const = 0;
+    virtual TaskExtent extent() const = 0;
+    /// Fills in a row, counted over all micro-batches of a step.
+    virtual void fill(uint32_t step, uint32_t row, TaskRow& to) const = 0;
     /// How many of that row's targets count.
     virtual int64_t counted(uint32_t step, uint32_t row) const = 0;
 
     /// The same for the rows of a validation.
     virtual int64_t validation_rows() const = 0;
-    virtual void fill_validation(int64_t row, std::span<int32_t> ids, std::span<int32_t> targets) const = 0;
+    virtual void fill_validation(int64_t row, TaskRow& to) const = 0;
 };
 
 /// The names of tasks.
-inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm";
+inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kPairs = "pairs";
 /// The last token of a vocabulary of characters stands for masked ones.
 inline constexpr const char* kMaskToken = "[MASK]";
+/// How many tokens become targets of masked training.
+inline constexpr double kMaskedShare = 0.15;
 
-/// Error when there is no such task, or the vocabulary lacks the mask.
+/// Error when there is no such task, the vocabulary lacks what it needs, or the texts are not what it trains on.
 std::unique_ptr<Task> make_task(const std::string& name, const TaskTexts& texts);
+/// The name of the head (Model::head) whose targets those of a task are. Error when there is no such task.
+const char* task_head(const std::string& name);
 
 /// What masked training makes of a row (Devlin et al. 2018): each token is chosen with probability 15 %; of those chosen,
 /// which are the targets, 80 % become the mask, 10 % any of the first `tokens` ids and 10 % stay.
@@ -62,5 +79,6 @@ int64_t count_masked(uint64_t seed, uint32_t step, uint32_t row, int64_t tokens)
 // Made by make_task.
 std::unique_ptr<Task> make_language_model_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_masked_tokens_task(const TaskTexts& texts);
+std::unique_ptr<Task> make_pairs_task(const TaskTexts& texts);
 
 }  // namespace nib

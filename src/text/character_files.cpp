@@ -27,26 +27,37 @@ constexpr std::pair<const char*, int32_t SpecialTokens::*> kPurposes[] = {
 
 // ---- writing -----------------------------------------------------------------------------------------------------------
 
-// The token that begins texts, if one does, before the text.
+// The tokens that begin and end texts, where some do, around the text.
 Json post_processor(const CharTokenizer& tokenizer) {
-    if (!tokenizer.begins_texts()) return nullptr;
-    const int32_t id = tokenizer.specials().begin;
-    const std::string text = tokenizer.decode(id);
-    const auto special = [&](int type) {
-        return Json{
+    const SpecialTokens& ids = tokenizer.specials();
+    Json tokens = Json::object();
+    const auto add_special = [&](Json& list, int32_t id, int type) {
+        const std::string text = tokenizer.decode(id);
+        list.push_back({
             {"SpecialToken", {{"id", text}, {"type_id", type}}}
+        });
+        tokens[text] = {
+            {"id",     text               },
+            {"ids",    Json::array({id})  },
+            {"tokens", Json::array({text})}
         };
     };
-    const auto sequence = [](const char* name, int type) {
-        return Json{
+    const auto add_text = [&](Json& list, const char* name, int type) {
+        if (tokenizer.begins_texts()) add_special(list, ids.begin, type);
+        list.push_back({
             {"Sequence", {{"id", name}, {"type_id", type}}}
-        };
+        });
+        if (tokenizer.ends_texts()) add_special(list, ids.end, type);
     };
+    Json single = Json::array(), pair = Json::array();
+    add_text(single, "A", 0);
+    add_text(pair, "A", 0), add_text(pair, "B", 1);
+    if (tokens.empty()) return nullptr;
     return {
-        {"type",           "TemplateProcessing"                                                                 },
-        {"single",         Json::array({special(0), sequence("A", 0)})                                          },
-        {"pair",           Json::array({special(0), sequence("A", 0), special(1), sequence("B", 1)})            },
-        {"special_tokens", {{text, {{"id", text}, {"ids", Json::array({id})}, {"tokens", Json::array({text})}}}}},
+        {"type",           "TemplateProcessing"},
+        {"single",         single              },
+        {"pair",           pair                },
+        {"special_tokens", tokens              },
     };
 }
 
@@ -104,7 +115,19 @@ bool cuts_into_characters(const JsonValue& root) {
     return true;
 }
 
-// Whether there is no more to it than tokens that are found as they stand and one that begins a text.
+// Where in a template the text stands: after one token at most, and with one at most after it. -1: in another one.
+int64_t place_of_text(const JsonValue& single) {
+    const size_t count = single.items();
+    int64_t place = -1;
+    for (size_t i = 0; i < count; ++i) {
+        if (single.at(i).find("SpecialToken")) continue;
+        if (place >= 0 || !single.at(i).find("Sequence")) return -1;
+        place = static_cast<int64_t>(i);
+    }
+    return place <= 1 && static_cast<int64_t>(count) - place <= 2 ? place : -1;
+}
+
+// Whether there is no more to it than tokens that are found as they stand and those that begin and end a text.
 bool adds_whole_tokens(const JsonValue& root) {
     if (const auto added = root.find("added_tokens"))
         for (size_t i = 0; i < added->items(); ++i)
@@ -113,8 +136,7 @@ bool adds_whole_tokens(const JsonValue& root) {
     const auto post = root.find("post_processor");
     if (!post) return true;
     if (post->get("type").text() != "TemplateProcessing") return false;
-    const JsonValue single = post->get("single");
-    return single.items() == 2 && single.at(0).find("SpecialToken") && single.at(1).find("Sequence");
+    return place_of_text(post->get("single")) >= 0;
 }
 
 // A token of several characters that is not found as it stands.
@@ -162,8 +184,11 @@ private:
     }
 
     void read_post_processor(const JsonValue& post) {
-        model_.specials.begin = id_of(post.get("single").at(0).get("SpecialToken").get("id"));
-        model_.specials.add_begin = true;
+        const JsonValue single = post.get("single");
+        const auto text = static_cast<size_t>(place_of_text(single));
+        const auto special = [&](size_t i) { return id_of(single.at(i).get("SpecialToken").get("id")); };
+        if (text > 0) model_.specials.begin = special(0), model_.specials.add_begin = true;
+        if (text + 1 < single.items()) model_.specials.end = special(text + 1), model_.specials.add_end = true;
     }
 
     const JsonValue& root_;

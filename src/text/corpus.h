@@ -19,6 +19,12 @@
 
 namespace nib {
 
+/// A range of characters [begin, end) of a corpus.
+struct Span {
+    int64_t begin, end;
+    int64_t size() const { return end - begin; }
+};
+
 /// A text in UTF-8 made of one file or many, in order. It may be larger than memory: files are mapped, and what is kept
 /// besides is the set of characters and the byte offset of every `kStride`-th character (nothing for ASCII files). Files up
 /// to `kSmall` bytes are read instead, since a system has only some ten thousands of mappings for a process.
@@ -37,6 +43,11 @@ public:
 
     /// The distinct characters, ascending: what CharTokenizer::from_code_points takes.
     const std::vector<char32_t>& characters() const { return characters_; }
+
+    /// The files that it is made of, without empty ones: the characters of each, and its path.
+    size_t files() const { return files_.size(); }
+    Span file_span(size_t i) const { return {files_[i].begin, files_[i].begin + files_[i].size}; }
+    const std::string& file_path(size_t i) const { return files_[i].path; }
 
     /// The ids of the characters [begin, begin + ids.size()), which must be inside the corpus. Throws Error at a character
     /// that the tokenizer does not know. May be called from several threads at once.
@@ -64,12 +75,6 @@ private:
     std::vector<File> files_;  // none of them empty
     std::vector<char32_t> characters_;
     int64_t size_ = 0;
-};
-
-/// A range of characters [begin, end) of a corpus.
-struct Span {
-    int64_t begin, end;
-    int64_t size() const { return end - begin; }
 };
 
 /// Where the last `val_fraction` of `size` characters begins.

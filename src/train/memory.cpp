@@ -1,6 +1,7 @@
 #include "train/memory.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 
 #include "core/align.h"
@@ -16,7 +17,7 @@ int copies(const TrainShape& shape) { return 2 + optimizer_moments(shape.optimiz
 // A rough lower bound, in floating point so that no size overflows.
 double least_bytes(const ModelConfig& c, const TrainShape& shape) {
     const auto real = [](int64_t n) { return static_cast<double>(n); };
-    const double C = real(c.embd), F = c.ffn > 0 ? real(c.ffn) : 4 * C, L = real(c.layers),
+    const double C = real(c.embd), F = c.ffn > 0 ? real(c.ffn) : 4 * C, L = real(c.layers) + real(c.encoder_layers),
                  R = real(shape.batch) * real(shape.time);
     const double matrices = L * (2 * C * C + 2 * C * real(c.kv()) * real(c.heads > 0 ? c.head_dim() : 0) + 2 * C * F) +
                             (real(c.vocab) * (c.tied ? 1 : 2) + real(c.context)) * C;
@@ -80,18 +81,42 @@ Graph training_graph(Mode mode, const TrainShape& shape) {
     return Graph(mode, mode == Mode::Train ? shape.activations : DType::F32);
 }
 
-Graph::LogProbs record_training(Graph& g, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
-                                TrainInputs& in) {
+namespace {
+
+// `most`: sparse targets that there is room for.
+Graph::LogProbs record(Graph& g, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
+                       TrainInputs& in, int64_t most) {
     const auto model = make_model(config);
-    in.tokens = TokenInputs(g, config, shape.batch, shape.time);
-    in.targets = g.input("targets", {shape.batch, shape.time}, DType::I32);
-    const Tensor hidden = model->hidden(g, in.tokens.inputs(weights, shape.dropout));
+    Tensor hidden;
+    if (config.has_encoder()) {
+        in.pairs = PairInputs(g, config, shape.batch, shape.time, shape.time);
+        in.targets = in.pairs.targets();
+        hidden = model->hidden(g, in.pairs.inputs(weights, shape.dropout));
+    } else {
+        in.tokens = TokenInputs(g, config, shape.batch, shape.time);
+        hidden = model->hidden(g, in.tokens.inputs(weights, shape.dropout));
+    }
+    if (!config.has_encoder() && shape.sparse_targets()) {
+        in.counted_rows = g.add_row_count();
+        in.counted = g.input("counted", {most}, DType::I32);
+        in.targets = g.input("targets", {1, most}, DType::I32, in.counted_rows);
+        hidden = g.gather(hidden, in.counted, in.counted_rows);
+    } else if (!config.has_encoder()) {
+        in.targets = g.input("targets", {shape.batch, shape.time}, DType::I32);
+    }
     const Head& head = model->head(shape.head);
     const Tensor x = model->features(g, weights, head, hidden);
     const Graph::LogProbs scores = g.cross_entropy(x, weights[head.output], in.targets);
     g.output(scores.logp);
     if (g.mode() == Mode::Train) g.record_backward(shape.recompute);
     return scores;
+}
+
+}  // namespace
+
+Graph::LogProbs record_training(Graph& g, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
+                                TrainInputs& in) {
+    return record(g, config, weights, shape, in, shape.batch * shape.time);
 }
 
 TrainingMemory training_memory(const ModelConfig& config, const TrainShape& shape, const Backend& backend) {
@@ -113,7 +138,9 @@ double training_flops(const ModelConfig& config, const TrainShape& shape) {
     once.recompute = false;
     Graph graph = training_graph(Mode::Train, once);
     TrainInputs inputs;
-    record_training(graph, config, placeholder_weights(ParameterLayout(config, once), config, once), once, inputs);
+    const auto counted =
+        static_cast<int64_t>(std::ceil(static_cast<double>(shape.batch * shape.time) * shape.counted_share));
+    record(graph, config, placeholder_weights(ParameterLayout(config, once), config, once), once, inputs, counted);
     return graph.flops();
 }
 

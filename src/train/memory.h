@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "model/architecture.h"
-#include "model/token_inputs.h"
+#include "model/pair_inputs.h"
 
 namespace nib {
 
@@ -19,16 +19,18 @@ int optimizer_moments(Optimizer optimizer);
 /// Sizes and options that the plans of a training run are compiled for.
 struct TrainShape {
     int64_t batch = 0;  // B, sequences in a micro-batch
-    int64_t time = 0;   // T
+    int64_t time = 0;   // T; sources, of models with an encoder, are no longer
     float dropout = 0;
     Optimizer optimizer = Optimizer::AdamW;
     bool recompute = false;          // each block's forward pass runs again in the backward pass: Graph::record_backward
     DType activations = DType::F32;  // F16: see Graph; evaluation keeps floats
     std::string head = "lm";         // whose targets are tokens: Model::head
+    double counted_share = 1;        // of the targets, about; below 1 the head is computed for those that count alone
     /// Weights that stay as they are: of any type, wherever they lie, and without gradients and moments. By parameter,
     /// those to be trained absent; empty: all are trained.
     Weights frozen{};
 
+    bool sparse_targets() const { return counted_share < 1; }
     bool trains(size_t parameter) const { return parameter >= frozen.all().size() || !frozen.all()[parameter]; }
     /// A frozen parameter for a graph.
     Weight frozen_weight(size_t parameter) const;
@@ -57,8 +59,11 @@ Graph training_graph(Mode mode, const TrainShape& shape);
 
 /// Graph inputs of training and evaluation.
 struct TrainInputs {
-    TokenInputs tokens;
-    Tensor targets;  // (B,T) int32
+    TokenInputs tokens;          // of models without an encoder
+    PairInputs pairs;            // of those with one
+    Tensor targets;              // (B,T) or, with sparse targets or an encoder, (1,B*T) int32
+    Tensor counted{};            // (B*T) int32: the rows that sparse targets are of
+    RowCount counted_rows = -1;  // and how many they are
 };
 
 /// Records the model and its loss; in Mode::Train also the backward pass.

@@ -17,7 +17,7 @@ using Kind = OptionField::Kind;
 // clang-format off
 const OptionField kFields[] = {
     {"arch",            Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
-    {"task",            Kind::Fixed, &O::task,          "Model", "what is predicted: lm, the next character, or mlm, masked ones (default: mlm for bert, else lm)"},
+    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next character; mlm, masked ones; pairs, the second half of each line from the first (default: mlm for bert, pairs for transformer, else lm)"},
     {"layers",          Kind::Model, &O::layers,        "Model", "transformer blocks"},
     {"heads",           Kind::Model, &O::heads,         "Model", "attention heads; must divide the channels"},
     {"embd",            Kind::Model, &O::embd,          "Model", "channels"},
@@ -25,6 +25,8 @@ const OptionField kFields[] = {
     {"ffn",             Kind::Model, &O::ffn,           "Model", "width of the feed-forward layers (default: 4 x the channels; llama: 8/3 x, a multiple of 32)"},
     {"attention",       Kind::Model, &O::attention,     "Model", "full, or alternate: every second layer attends within a window (default: gpt3 and gptneo alternate)"},
     {"window",          Kind::Model, &O::window,        "Model", "alternate: characters in the window (default: 256)"},
+    {"encoder-layers",  Kind::Model, &O::encoder_layers, "Model", "transformer: blocks of the encoder (default: as many as of the decoder)"},
+    {"norm-first",      Kind::Model, &O::norm_first,    "Model", "transformer: norms before each part of a block, not after each sum"},
     {"context",         Kind::Model, &O::context,       "Model", "characters that the model sees at once"},
     {"untied",          Kind::Model, &O::untied,        "Model", "an output head of its own, not the token embedding"},
 
@@ -82,6 +84,7 @@ std::string text_of(const TrainOptions& options, const OptionField::Member& memb
 // What models of a family learn from a text.
 std::string usual_task(const Architecture& family) {
     const auto masked = [](const HeadTensor& head) { return head.name == std::string_view(kMaskedTokens); };
+    if (family.has_encoder) return kPairs;
     return std::any_of(family.heads.begin(), family.heads.end(), masked) ? kMaskedTokens : kLanguageModel;
 }
 
@@ -112,6 +115,17 @@ void set_attention(const TrainOptions& o, const Architecture& architecture, Mode
     if (o.window > 0) c.attention.window = o.window;
 }
 
+void set_encoder(const TrainOptions& o, const Architecture& architecture, ModelConfig& c) {
+    if (o.encoder_layers < 0) fail_usage_option("encoder-layers", "is negative; it must be 1 or more");
+    if (!architecture.has_encoder && o.encoder_layers > 0)
+        fail_usage_option("encoder-layers", "is %lld, but %s has no encoder", static_cast<long long>(o.encoder_layers),
+                          architecture.name);
+    if (!architecture.has_encoder && o.norm_first)
+        fail_usage_option("norm-first", "cannot be chosen for %s", architecture.name);
+    c.encoder_layers = o.encoder_layers;
+    c.encoder_decoder.pre_norm = o.norm_first;
+}
+
 }  // namespace
 
 std::span<const OptionField> option_fields() { return kFields; }
@@ -137,6 +151,7 @@ ModelConfig TrainOptions::config(int64_t vocab) const {
     c.ffn = ffn;
     if (kv_heads < 0 || ffn < 0) fail_usage_option(kv_heads < 0 ? "kv-heads" : "ffn", "is negative; it must be 1 or more");
     set_attention(*this, *architecture, c);
+    set_encoder(*this, *architecture, c);
     const std::string usual = usual_task(*architecture);
     if (!task.empty() && task != usual)
         fail_usage_option("task", "is `%s`; a %s learns %s", printable(task, 40).c_str(), architecture->title,
@@ -215,6 +230,8 @@ TrainOptions read_options(const GgufFile& file, const ModelConfig& config) {
     options.layers = config.layers;
     options.kv_heads = config.kv_heads;
     options.ffn = config.ffn;
+    options.encoder_layers = config.encoder_layers;
+    options.norm_first = config.encoder_decoder.pre_norm;
     options.attention = config.attention.window > 0 ? "alternate" : "full";
     options.window = config.attention.window;
     options.heads = config.heads;

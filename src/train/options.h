@@ -18,9 +18,10 @@ struct TrainOptions {
     std::string arch = "gpt2";
     std::string task;  // default: what the architecture is for
     int64_t layers = 4, heads = 4, embd = 128, context = 64;
-    int64_t kv_heads = 0, ffn = 0;  // 0: the default of the architecture
-    std::string attention;          // full or alternate; empty: the default of the architecture
-    int64_t window = 0;             // of alternate; 0: the default
+    int64_t kv_heads = 0, ffn = 0, encoder_layers = 0;  // 0: the default of the architecture
+    bool norm_first = false;
+    std::string attention;  // full or alternate; empty: the default of the architecture
+    int64_t window = 0;     // of alternate; 0: the default
     bool untied = false;
 
     int64_t iters = 3500, batch = 16, accumulate = 1;

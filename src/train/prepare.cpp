@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 #include "io/memory_limit.h"
-#include "task/task.h"
+#include "task/pairs.h"
 #include "text/utf8.h"
 
 namespace nib {
@@ -86,8 +86,26 @@ void check_same_text(const char* what, const TextIdentity& saved, const TextIden
 
 TrainShape shape_of(const TrainOptions& o) {
     TrainShape shape{o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o), o.recompute};
-    shape.head = o.task;  // tasks on tokens are called as their heads
+    shape.head = task_head(o.task);
+    if (o.task == kMaskedTokens) shape.counted_share = kMaskedShare;
     return shape;
+}
+
+// The shortest text that each part needs, less one: pairs are lines, which may be of any length.
+int64_t window_of(const TrainOptions& o) { return o.task == kPairs ? 1 : o.context; }
+
+// The vocabulary of a new training: the characters of its texts, and what the task needs beside them.
+CharTokenizer make_tokenizer(const Dataset& data, const std::string& task) {
+    const CharTokenizer characters = CharTokenizer::from_code_points(data.characters());
+    CharModel model = characters.model();
+    if (task == kMaskedTokens) model.tokens.push_back({kMaskToken, TokenType::Control});
+    if (task == kPairs) {
+        if (characters.id_of(kPairTab) < 0 || characters.id_of(kPairEnd) < 0)
+            fail("the text has no lines of a source, a tab and a target, as a model with an encoder needs them");
+        model.specials.end = characters.id_of(kPairEnd);
+        model.specials.add_end = true;
+    }
+    return CharTokenizer(std::move(model));
 }
 
 void prepare_new(TrainSetup& setup, const TrainRequest& request) {
@@ -97,11 +115,10 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request) {
     resolve_defaults(o, request.given);
     check_sizes(o.config(1), shape_of(o), memory_limit());  // before the text: it may be too short for an absurd context
     check_options(o);
-    setup.data = open_dataset(request.inputs, request.validation, o.val_fraction, o.context);
-    CharModel characters = CharTokenizer::from_code_points(setup.data.characters()).model();
-    if (o.task == kMaskedTokens) characters.tokens.push_back({kMaskToken, TokenType::Control});
-    setup.tokenizer = std::make_unique<CharTokenizer>(std::move(characters));
+    setup.data = open_dataset(request.inputs, request.validation, o.val_fraction, window_of(o));
+    setup.tokenizer = std::make_unique<CharTokenizer>(make_tokenizer(setup.data, o.task));
     setup.config = o.config(setup.tokenizer->vocab_size());
+    if (o.task == kPairs) setup.config.encoder_decoder.start = setup.tokenizer->id_of(kPairTab);
     setup.state.text = identify(*setup.data.text, *setup.tokenizer);
     if (setup.data.other) setup.state.val_text = identify(*setup.data.other, *setup.tokenizer);
 }
@@ -112,7 +129,7 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request) {
     Checkpoint& checkpoint = *setup.checkpoint;
     setup.options = merge_options(checkpoint.options, request.options, request.given, setup.files.state);
     check_options(setup.options);
-    setup.data = open_dataset(request.inputs, request.validation, setup.options.val_fraction, setup.options.context);
+    setup.data = open_dataset(request.inputs, request.validation, setup.options.val_fraction, window_of(setup.options));
     setup.tokenizer = std::move(checkpoint.tokenizer);
     setup.config = checkpoint.config;
     setup.state = checkpoint.state;

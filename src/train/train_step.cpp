@@ -68,6 +68,7 @@ TrainStep::TrainStep(Backend& backend, const ModelConfig& config, const TrainSha
     const auto count = static_cast<size_t>(rows());
     for (size_t r = 0; r < count; ++r) positions_.push_back(static_cast<int32_t>(r % static_cast<size_t>(shape.time)));
     logp_.resize(count);
+    if (shape.sparse_targets()) counted_rows_.resize(count), counted_targets_.resize(count);
 }
 
 std::vector<int64_t> TrainStep::sum_blocks() const {
@@ -154,7 +155,7 @@ void TrainStep::begin_micro_step(std::span<const int32_t> ids, std::span<const i
     step_.index = micro.index;
     step_.accumulate = micro.first ? 0 : 1;
     step_.loss_scale = static_cast<float>(1.0 / static_cast<double>(std::max<int64_t>(counted_, 1)));
-    set_inputs(train_, ids, targets);
+    set_inputs(train_, ids, targets, micro.source, step_);
 }
 
 double TrainStep::micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro) {
@@ -172,22 +173,45 @@ TrainStep::Outcome TrainStep::last_micro_step(std::span<const int32_t> ids, std:
     return {mean_loss(), norm()};
 }
 
-TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets) {
-    set_inputs(evaluate_, ids, targets);
-    evaluate_.plan.run({});
+TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets,
+                                       const SourceBatch& source) {
+    Step step;
+    set_inputs(evaluate_, ids, targets, source, step);
+    evaluate_.plan.run(step);
     return {loss_sum(evaluate_), count_targets(targets)};
 }
 
-void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, std::span<const int32_t> targets) const {
+void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, std::span<const int32_t> targets,
+                           const SourceBatch& source, Step& step) {
+    if (config_.has_encoder()) {
+        what.rows = what.inputs.pairs.set(what.plan, ids, targets, source, step);
+        return;
+    }
     check_tokens(targets, config_.vocab, true);
     what.inputs.tokens.set(what.plan, ids, positions_);
+    if (shape_.sparse_targets()) return set_sparse_targets(what, targets, step);
     what.plan.set(what.inputs.targets, targets);
+    what.rows = rows();
+}
+
+void TrainStep::set_sparse_targets(LossPlan& what, std::span<const int32_t> targets, Step& step) {
+    if (targets.size() != counted_targets_.size())
+        fail("there are %zu targets for %zu tokens", targets.size(), counted_targets_.size());
+    std::fill(counted_rows_.begin(), counted_rows_.end(), 0);
+    std::fill(counted_targets_.begin(), counted_targets_.end(), kIgnore);
+    size_t count = 0;
+    for (size_t r = 0; r < targets.size(); ++r)
+        if (targets[r] != kIgnore) counted_rows_[count] = static_cast<int32_t>(r), counted_targets_[count++] = targets[r];
+    what.plan.set<int32_t>(what.inputs.counted, counted_rows_);
+    what.plan.set<int32_t>(what.inputs.targets, counted_targets_);
+    what.rows = static_cast<int64_t>(std::max<size_t>(count, 1));  // a plan computes one row at least
+    step.rows[what.inputs.counted_rows] = what.rows;
 }
 
 double TrainStep::loss_sum(const LossPlan& what) {
     what.plan.get(what.scores.logp, std::span<float>(logp_));
     double sum = 0;
-    for (const float logp : logp_) sum -= logp;
+    for (const float logp : std::span(logp_).first(static_cast<size_t>(what.rows))) sum -= logp;
     return sum;
 }
 

@@ -23,10 +23,11 @@ public:
 
     /// One micro-batch of a step. Loss and gradients are means over the counted targets of all micro-batches.
     struct MicroBatch {
-        uint64_t seed = 0;    // of dropout
-        uint32_t index = 0;   // number of the micro-batch in the whole training
-        int64_t counted = 0;  // targets that count (are not kIgnore) in the whole step; 0: this is all of it
-        bool first = true;    // gradients are set, not added to
+        uint64_t seed = 0;     // of dropout
+        uint32_t index = 0;    // number of the micro-batch in the whole training
+        int64_t counted = 0;   // targets that count (are not kIgnore) in the whole step; 0: this is all of it
+        bool first = true;     // gradients are set, not added to
+        SourceBatch source{};  // (B*T), of models with an encoder, which compute each pair up to its last target only
     };
     /// Forward and backward pass of B sequences: inputs and targets (B*T). Returns its part of the step's mean loss in
     /// nats, before any update; the same for any number of threads.
@@ -56,7 +57,7 @@ public:
         int64_t rows = 0;  // counted targets
     };
     /// Losses of B sequences without dropout; rows whose target is kIgnore do not count.
-    LossSum evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets);
+    LossSum evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets, const SourceBatch& source = {});
 
     const ModelConfig& config() const { return config_; }
     const Weights& weights() const { return weights_; }
@@ -77,6 +78,7 @@ private:
         Plan plan;
         TrainInputs inputs;
         Graph::LogProbs scores;
+        int64_t rows = 0;  // that have targets
     };
 
     void compile_plans();
@@ -84,7 +86,9 @@ private:
     Graph update_graph() const;
     Tensor gradient_of(Graph& g, const ParameterLayout::Run& run) const;
     std::vector<int64_t> sum_blocks() const;
-    void set_inputs(LossPlan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets) const;
+    void set_inputs(LossPlan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets,
+                    const SourceBatch& source, Step& step);
+    void set_sparse_targets(LossPlan& plan, std::span<const int32_t> targets, Step& step);
     void begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
     double loss_sum(const LossPlan& plan);
     double mean_loss();
@@ -103,10 +107,11 @@ private:
     Weights weights_;
     LossPlan train_, evaluate_;
     Plan norm_, update_;
-    std::vector<int32_t> positions_;  // (B*T)
-    Step step_;                       // of the last micro_step
-    int64_t counted_ = 0;             // counted targets of its whole step
-    std::vector<float> logp_;         // (B*T)
+    std::vector<int32_t> positions_;                       // (B*T)
+    std::vector<int32_t> counted_rows_, counted_targets_;  // (B*T) or, unless targets are sparse, none
+    Step step_;                                            // of the last micro_step
+    int64_t counted_ = 0;                                  // counted targets of its whole step
+    std::vector<float> logp_;                              // (B*T)
 };
 
 }  // namespace nib

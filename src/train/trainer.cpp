@@ -33,7 +33,9 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       train_(backend, setup_.config, setup_.shape),
       log_(setup_.files.log),
       ids_(static_cast<size_t>(train_.rows())),
-      targets_(ids_.size()) {
+      targets_(ids_.size()),
+      source_(setup_.config.has_encoder() ? ids_.size() : 0),
+      source_lengths_(setup_.config.has_encoder() ? static_cast<size_t>(options_.batch) : 0) {
     if (setup_.checkpoint) {
         restore(*setup_.checkpoint, train_);
         setup_.checkpoint.reset();
@@ -93,25 +95,36 @@ TrainEnd Trainer::loop() {
     }
 }
 
+// Row b of the batch.
+TaskRow Trainer::row(int64_t b) {
+    const auto T = static_cast<size_t>(options_.context);
+    const auto part = [&](std::vector<int32_t>& of) {
+        return of.empty() ? std::span<int32_t>() : std::span(of).subspan(static_cast<size_t>(b) * T, T);
+    };
+    return {part(ids_), part(targets_), part(source_)};
+}
+
 // Computes the gradients of the next step and updates the weights if asked to. Returns the loss before the update.
 double Trainer::gradients(int64_t micro_batches, bool update) {
-    const int64_t B = options_.batch, T = options_.context;
+    const int64_t B = options_.batch;
     const auto step = static_cast<uint32_t>(state_.step);
     double loss = 0, norm = 0;
     int64_t counted = 0;
     for (int64_t row = 0; row < micro_batches * B; ++row) counted += task_->counted(step, static_cast<uint32_t>(row));
+    // Padding is not computed, and counts for nothing.
+    tokens_ = setup_.config.has_encoder() ? counted : train_.rows() * micro_batches;
     for (int64_t micro = 0; micro < micro_batches; ++micro) {
         for (int64_t b = 0; b < B; ++b) {
-            const auto part = [&](std::vector<int32_t>& of) {
-                return std::span(of).subspan(static_cast<size_t>(b * T), static_cast<size_t>(T));
-            };
-            task_->fill(step, static_cast<uint32_t>(micro * B + b), part(ids_), part(targets_));
+            TaskRow to = row(b);
+            task_->fill(step, static_cast<uint32_t>(micro * B + b), to);
+            if (!source_.empty()) source_lengths_[static_cast<size_t>(b)] = to.source_length;
         }
         TrainStep::MicroBatch which;
         which.seed = static_cast<uint64_t>(options_.seed);
         which.index = static_cast<uint32_t>(state_.step * options_.accumulate + micro);
         which.counted = counted;
         which.first = micro == 0;
+        which.source = source();
         if (update && micro == micro_batches - 1) {
             const TrainStep::Outcome all = train_.last_micro_step(ids_, targets_, which, options_.clip, next_update());
             loss += all.loss;
@@ -151,7 +164,7 @@ TrainStep::Update Trainer::next_update() const {
 
 // Reports a step that took `time`.
 void Trainer::report(double loss, Clock::duration time) {
-    const double tok_s = static_cast<double>(train_.rows() * options_.accumulate) / std::max(1e-9, seconds(time));
+    const double tok_s = static_cast<double>(tokens_) / std::max(1e-9, seconds(time));
     line_->lr = schedule_.at(state_.step);
     ++state_.step;
     line_->tok_s = tok_s;
@@ -183,7 +196,7 @@ void Trainer::validate_if_due() {
 
 std::optional<double> Trainer::validation_loss() {
     const int64_t count = task_->validation_rows();
-    const int64_t B = options_.batch, T = options_.context;
+    const int64_t B = options_.batch;
     double sum = 0;
     int64_t rows = 0;
     for (int64_t first = 0; first < count; first += B) {
@@ -191,12 +204,11 @@ std::optional<double> Trainer::validation_loss() {
         std::fill(ids_.begin(), ids_.end(), 0);
         std::fill(targets_.begin(), targets_.end(), kIgnore);
         for (int64_t i = first; i < std::min(first + B, count); ++i) {
-            const auto part = [&](std::vector<int32_t>& of) {
-                return std::span(of).subspan(static_cast<size_t>((i - first) * T), static_cast<size_t>(T));
-            };
-            task_->fill_validation(i, part(ids_), part(targets_));
+            TaskRow to = row(i - first);
+            task_->fill_validation(i, to);
+            if (!source_.empty()) source_lengths_[static_cast<size_t>(i - first)] = to.source_length;
         }
-        const TrainStep::LossSum batch = train_.evaluate(ids_, targets_);
+        const TrainStep::LossSum batch = train_.evaluate(ids_, targets_, source());
         sum += batch.sum;
         rows += batch.rows;
         progress_.status(strprintf("step %lld/%lld  validating", static_cast<long long>(state_.step),
@@ -252,7 +264,7 @@ void Trainer::sample_if_due() {
 }
 
 void Trainer::sample() {
-    if (!hooks_.sample || task_->head() != std::string_view("lm")) return;  // others do not write
+    if (!hooks_.sample || setup_.shape.head != "lm") return;  // others do not write
     progress_.clear();
     hooks_.sample(train_, *setup_.tokenizer, state_.step);
 }
@@ -272,8 +284,9 @@ void Trainer::introduce() const {
                   "parameters",
                   counted(c.layers, "layer").c_str(), counted(c.heads, "head").c_str(), counted(c.embd, "channel").c_str(),
                   integer(c.context), integer(c.vocab), static_cast<double>(parameter_count(c)) / 1e6));
-    progress_.line(strprintf("text   %lld characters train, %lld validate", integer(setup_.data.train.size()),
-                             integer(setup_.data.val.size())));
+    const TaskExtent text = task_->extent();
+    progress_.line(
+        strprintf("text   %s train, %lld validate", nib::counted(text.train, text.unit).c_str(), integer(text.validation)));
     progress_.line(strprintf("run    %s, about %s of memory%s", train_.backend().name().c_str(),
                              human_bytes(setup_.memory.total()).c_str(),
                              saved_ >= 0 ? strprintf("; goes on after step %lld", integer(saved_)).c_str() : ""));

@@ -60,6 +60,8 @@ private:
     bool note_best(double val_loss, bool regular);
     void publish_best();
     double gradients(int64_t micro_batches, bool update);
+    TaskRow row(int64_t b);
+    SourceBatch source() const { return {source_, source_lengths_}; }
     void check_finite(const char* what, double value) const;
     TrainStep::Update next_update() const;
     void report(double loss, Clock::duration time);
@@ -86,9 +88,12 @@ private:
     int64_t validated_ = -1;                 // step of the last validation
     int64_t saved_ = -1;                     // step of the checkpoint on disk; -1: none
     std::vector<int32_t> ids_, targets_;     // (B*T)
+    std::vector<int32_t> source_;            // (B*T) or, without an encoder, none
+    std::vector<int32_t> source_lengths_;    // (B), likewise
 
     Clock::time_point begin_;
     int64_t first_step_ = 0;  // of this run
+    int64_t tokens_ = 0;      // of the last step: those the decoder reads
     double tok_s_ = 0;        // smoothed
 };
 

@@ -7,6 +7,7 @@ Each file is a GGUF model as nib and llama.cpp name things, and beside the weigh
     ids, targets (B,T) int32      the batch; target -1 does not count
     logits (B,T,V), loss (1)      of the forward pass
     grad.NAME                     gradient of the loss by every weight
+    source_ids (B,S), source_lengths (B) int32   what the encoder reads, where there is one
     losses (11)                   the loss before each of 10 AdamW steps on that batch, and after the last
 """
 import math
@@ -162,6 +163,61 @@ def bert(w, ids, layers, heads, eps, act):
     return F.linear(x, w.get("output.weight", w["token_embd.weight"]), w["output.bias"])
 
 
+def transformer_shapes(encoder_layers, layers, channels, ffn, vocab, source_vocab, tied, head_bias, pre_norm):
+    linear = lambda name, n, c: {name + ".weight": (n, c), name + ".bias": (n,)}
+    norm = lambda name: {name + ".weight": (channels,), name + ".bias": (channels,)}
+    shapes = {"token_embd.weight": (vocab, channels)} | ({"enc.token_embd.weight": (source_vocab, channels)} if source_vocab else {})
+    for block, attentions in [(f"enc.blk.{i}.", ["attn"]) for i in range(encoder_layers)] + [(f"blk.{i}.", ["attn", "cross_attn"]) for i in range(layers)]:
+        for attention in attentions:
+            for part in ("q", "k", "v", "output"):
+                shapes |= linear(block + attention + "_" + part, channels, channels)
+            shapes |= norm(block + attention + ("_norm" if pre_norm else "_output_norm"))
+        shapes |= linear(block + "ffn_up", ffn, channels) | linear(block + "ffn_down", channels, ffn)
+        shapes |= norm(block + ("ffn_norm" if pre_norm else "layer_output_norm"))
+    if pre_norm:
+        shapes |= norm("enc.output_norm") | norm("output_norm")
+    shapes |= {} if tied else {"output.weight": (vocab, channels)}
+    return shapes | ({"output.bias": (vocab,)} if head_bias else {})
+
+
+def transformer(w, ids, source, lengths, encoder_layers, layers, heads, act, scale, pre_norm):
+    C = w["token_embd.weight"].shape[1]
+    linear = lambda x, name: F.linear(x, w[name + ".weight"], w[name + ".bias"])
+    norm = lambda x, name: F.layer_norm(x, (C,), w[name + ".weight"], w[name + ".bias"], 1e-5)
+    split = lambda t: t.view(*t.shape[:2], heads, C // heads).transpose(1, 2)
+
+    def embed(tokens, table):
+        angle = torch.arange(tokens.shape[1]).double()[:, None] / 10000 ** (2 * torch.arange(C // 2).double() / C)
+        return table[tokens] * (math.sqrt(C) if scale else 1) + torch.cat([angle.sin(), angle.cos()], 1)
+
+    def attention(h, keys, hidden, name):
+        q, k, v = split(linear(h, name + "_q")), split(linear(keys, name + "_k")), split(linear(keys, name + "_v"))
+        scores = (q @ k.transpose(2, 3) / math.sqrt(C // heads)).masked_fill(hidden, -math.inf)
+        return linear((scores.softmax(-1) @ v).transpose(1, 2).reshape(h.shape), name + "_output")
+
+    def part(x, before, after, f):
+        return x + f(norm(x, before)) if pre_norm else norm(x + f(x), after)
+
+    def block(x, name, parts):
+        for kind, f in parts.items():
+            x = part(x, name + kind + "_norm", name + kind + "_output_norm", f)
+        feed_forward = lambda h: linear(act(linear(h, name + "ffn_up")), name + "ffn_down")
+        return part(x, name + "ffn_norm", name + "layer_output_norm", feed_forward)
+
+    padding = (torch.arange(source.shape[1]) >= lengths[:, None])[:, None, None]
+    future = torch.ones(ids.shape[1], ids.shape[1]).triu(1).bool()
+    y = embed(source, w.get("enc.token_embd.weight", w["token_embd.weight"]))
+    for i in range(encoder_layers):
+        y = block(y, f"enc.blk.{i}.", {"attn": lambda h: attention(h, h, padding, f"enc.blk.{i}.attn")})
+    y = norm(y, "enc.output_norm") if pre_norm else y
+    x = embed(ids, w["token_embd.weight"])
+    for i in range(layers):
+        x = block(x, f"blk.{i}.", {"attn": lambda h: attention(h, h, future, f"blk.{i}.attn"),
+                                   "cross_attn": lambda h: attention(h, y, padding, f"blk.{i}.cross_attn")})
+    x = norm(x, "output_norm") if pre_norm else x
+    return F.linear(x, w.get("output.weight", w["token_embd.weight"]), w.get("output.bias"))
+
+
 def make(name, w, forward, metadata, context, batch, ignored, extra={}):
     vocab = w["token_embd.weight"].shape[0]
     ids, targets = torch.randint(vocab, (batch, context)), torch.randint(vocab, (batch, context))
@@ -253,6 +309,23 @@ def make_bert(name, seed, layers, heads, channels, ffn, vocab, context, batch, s
     make(name, w, lambda w, ids: bert(w, ids, layers, heads, 1e-5, act), metadata, context, batch, ignored)
 
 
+def make_transformer(name, seed, encoder_layers, layers, heads, channels, ffn, vocab, source_vocab, context, batch, tied, act, ignored,
+                     scale, head_bias, pre_norm):
+    torch.manual_seed(seed)
+    arch = "transformer"
+    metadata = {"general.architecture": arch, f"{arch}.feed_forward_length": ffn, f"{arch}.block_count": layers,
+                f"{arch}.encoder_block_count": encoder_layers, f"{arch}.attention.head_count": heads,
+                f"{arch}.attention.layer_norm_epsilon": 1e-5, f"{arch}.decoder_start_token_id": 1}
+    metadata |= {"nib.activation": act} if act != "gelu_tanh" else {}
+    metadata |= {f"{arch}.norm_first": True} if pre_norm else {}
+    metadata |= {} if scale else {f"{arch}.embedding_scale": False}
+    w = random_weights(transformer_shapes(encoder_layers, layers, channels, ffn, vocab, source_vocab, tied, head_bias, pre_norm))
+    size = context - 2
+    source, lengths = torch.randint(source_vocab or vocab, (batch, size)), torch.randint(size // 2, size + 1, (batch,))
+    forward = lambda w, ids: transformer(w, ids, source, lengths, encoder_layers, layers, heads, ACTS[act], scale, pre_norm)
+    make(name, w, forward, metadata, context, batch, ignored, {"source_ids": source, "source_lengths": lengths})
+
+
 if __name__ == "__main__":
     make_gpt("gpt_tied", 1, "gpt2", layers=2, heads=2, channels=16, vocab=23, context=12, batch=3, tied=True, act="gelu_tanh", ignored=0)
     make_gpt("gpt_untied", 2, "gpt2", layers=2, heads=3, channels=15, vocab=19, context=7, batch=5, tied=False, act="gelu_erf", ignored=0.2)
@@ -274,3 +347,7 @@ if __name__ == "__main__":
               ignored=0.6)
     make_bert("bert_untied", 7, layers=2, heads=3, channels=15, ffn=20, vocab=19, context=7, batch=4, segments=3, tied=False, act=F.relu,
               ignored=0)
+    make_transformer("transformer", 11, encoder_layers=3, layers=2, heads=3, channels=18, ffn=28, vocab=23, source_vocab=0, context=11, batch=3,
+                     tied=True, act="relu", ignored=0.2, scale=True, head_bias=True, pre_norm=False)
+    make_transformer("transformer_pre_norm", 12, encoder_layers=1, layers=2, heads=2, channels=16, ffn=24, vocab=19, source_vocab=26, context=13,
+                     batch=2, tied=False, act="silu", ignored=0, scale=False, head_bias=False, pre_norm=True)

@@ -1,0 +1,114 @@
+#include "task/pairs.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace nib {
+
+Pairs::Pairs(const Corpus& corpus, const CharTokenizer& tokenizer, Span span, int64_t context)
+    : corpus_(corpus), tokenizer_(tokenizer), context_(context) {
+    for (size_t file = 0; file < corpus.files(); ++file) read_file(file, span);
+}
+
+// Lines end at a line feed, with a carriage return before it or not, and at the end of the file.
+void Pairs::read_file(size_t file, Span span) {
+    constexpr int64_t kPiece = 1 << 14;
+    const Span all = corpus_.file_span(file);
+    if (span.begin >= all.end || span.end <= all.begin) return;
+    const int32_t tab = tokenizer_.id_of(kPairTab), end = tokenizer_.id_of(kPairEnd), carriage = tokenizer_.id_of(U'\r');
+    std::vector<int32_t> ids(kPiece);
+    Line line{file, 1, all.begin, all.begin, -1, 0};
+    int32_t last = -1;
+    const auto finish = [&](int64_t at) {
+        line.end = carriage >= 0 && last == carriage && at > line.begin ? at - 1 : at;
+        if (line.begin >= span.begin && line.end > line.begin) add(line);
+        line = {file, line.number + 1, at + 1, at + 1, -1, 0};
+    };
+    for (int64_t at = all.begin; at < all.end && line.begin < span.end; at += kPiece) {
+        const auto piece = std::span(ids).first(static_cast<size_t>(std::min(kPiece, all.end - at)));
+        corpus_.read(at, piece, tokenizer_);
+        for (size_t i = 0; i < piece.size() && line.begin < span.end; ++i) {
+            const int64_t here = at + static_cast<int64_t>(i);
+            if (piece[i] == tab && line.tabs++ == 0) line.tab = here;
+            if (piece[i] == end) finish(here);
+            last = piece[i];
+        }
+    }
+    if (line.begin < std::min(span.end, all.end)) finish(all.end);
+}
+
+void Pairs::add(const Line& line) {
+    const std::string where =
+        strprintf("%s: line %lld", printable(corpus_.file_path(line.file)).c_str(), static_cast<long long>(line.number));
+    if (line.tabs != 1)
+        fail("%s is not a source, a tab and a target: it has %s", where.c_str(), counted(line.tabs, "tab").c_str());
+    for (const auto& [what, size] : {
+             std::pair("source", line.tab - line.begin), {"target", line.end - line.tab - 1}
+    })
+        if (size >= context_)
+            fail("%s has a %s of %s, but a context of %lld has room for %lld", where.c_str(), what,
+                 counted(size, "character").c_str(), static_cast<long long>(context_),
+                 static_cast<long long>(context_ - 1));
+    pairs_.push_back({line.begin, line.tab, line.end});
+}
+
+int64_t Pairs::targets(int64_t i) const {
+    const Pair& pair = pairs_[static_cast<size_t>(i)];
+    return pair.end - pair.tab;
+}
+
+void Pairs::read(int64_t i, TaskRow& row) const {
+    const Pair& pair = pairs_[static_cast<size_t>(i)];
+    const int32_t end = tokenizer_.id_of(kPairEnd);
+    const auto length = static_cast<size_t>(pair.tab - pair.begin), count = static_cast<size_t>(targets(i));
+    corpus_.read(pair.begin, row.source.first(length), tokenizer_);
+    std::fill(row.source.begin() + static_cast<std::ptrdiff_t>(length), row.source.end(), end);
+    row.source_length = static_cast<int32_t>(length + 1);
+    corpus_.read(pair.tab, row.ids.first(count), tokenizer_);
+    std::fill(row.ids.begin() + static_cast<std::ptrdiff_t>(count), row.ids.end(), end);
+    std::copy_n(row.ids.begin() + 1, count - 1, row.targets.begin());
+    row.targets[count - 1] = end;
+    std::fill(row.targets.begin() + static_cast<std::ptrdiff_t>(count), row.targets.end(), kIgnore);
+}
+
+namespace {
+
+class PairsTask : public Task {
+public:
+    explicit PairsTask(const TaskTexts& texts)
+        : seed_(texts.seed),
+          train_(texts.train, texts.tokenizer, texts.train_span, texts.context),
+          validation_(texts.validation, texts.tokenizer, texts.validation_span, texts.context) {
+        if (train_.count() == 0 || (texts.validation_span.size() > 0 && validation_.count() == 0))
+            fail("the text is too short: of its pairs %lld train and %lld validate", static_cast<long long>(train_.count()),
+                 static_cast<long long>(validation_.count()));
+        const int64_t about = texts.validation_tokens / texts.context;
+        validated_ = std::min(validation_.count(), texts.validation_tokens == 0 ? INT64_MAX : std::max<int64_t>(about, 1));
+    }
+
+    TaskExtent extent() const override { return {"pair", train_.count(), validation_.count()}; }
+    void fill(uint32_t step, uint32_t row, TaskRow& to) const override { train_.read(drawn(step, row), to); }
+    int64_t counted(uint32_t step, uint32_t row) const override { return train_.targets(drawn(step, row)); }
+
+    // Evenly spaced ones.
+    int64_t validation_rows() const override { return validated_; }
+    void fill_validation(int64_t row, TaskRow& to) const override {
+        const double share = static_cast<double>(row) / static_cast<double>(validated_);
+        validation_.read(static_cast<int64_t>(share * static_cast<double>(validation_.count())), to);
+    }
+
+private:
+    // The number of a random pair.
+    int64_t drawn(uint32_t step, uint32_t row) const { return window_start(seed_, step, row, {0, train_.count() + 1}, 1); }
+
+    const uint64_t seed_;
+    const Pairs train_, validation_;
+    int64_t validated_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Task> make_pairs_task(const TaskTexts& texts) { return std::make_unique<PairsTask>(texts); }
+
+}  // namespace nib

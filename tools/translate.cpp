@@ -1,0 +1,137 @@
+// nib translate: a model with an encoder reads a text and writes another.
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "command.h"
+#include "console.h"
+#include "core/error.h"
+#include "infer/beam.h"
+#include "model/loaded_model.h"
+#include "options.h"
+#include "texts.h"
+
+namespace nib {
+namespace {
+
+constexpr int64_t kRows = 64;  // of all texts that are written side by side, each with its beam
+
+constexpr const char* kFooter =
+    "Each text gives a line, an empty line of a file an empty one. With --n-best each gives as many lines, the best first: "
+    "score, tab, text. The score is log p / n^A, where p is the probability of the n tokens with the one that ends them "
+    "and A the length penalty; 0 prefers short texts. A beam of 1 takes the most probable token at each step.\n\n"
+    "Examples:\n"
+    "  nib translate reverse.gguf \"stressed\"\n"
+    "  nib translate m.gguf --file names.txt --beam 4 --n-best 2\n"
+    "  nib translate m.gguf --file - < names.txt";
+
+struct Options {
+    std::string model, cache = "f16";
+    BeamOptions beam;
+    int64_t best = 1;
+    bool numbered = false;  // whether each line has a score
+    TextOptions texts;
+    BackendOptions backend;
+};
+
+std::string shown(const Options& o, const Tokenizer& tokenizer, const std::vector<Hypothesis>& found) {
+    std::string text;
+    for (size_t i = 0; i < std::min(found.size(), static_cast<size_t>(o.best)); ++i) {
+        if (o.numbered) text += strprintf("%.6f\t", found[i].score);
+        text += tokenizer.decode(found[i].ids) + "\n";
+    }
+    return text;
+}
+
+// Prints what is known, as far as nothing before it is missing.
+class InOrder {
+public:
+    void add(size_t number, std::string text) {
+        waiting_[number] = std::move(text);
+        for (auto first = waiting_.begin(); first != waiting_.end() && first->first == next_; ++next_) {
+            print(first->second);
+            first = waiting_.erase(first);
+        }
+    }
+
+private:
+    std::map<size_t, std::string> waiting_;
+    size_t next_ = 0;
+};
+
+void translate_texts(const Options& o, Backend& backend) {
+    const LoadedModel model(model_file(o.model), backend);
+    const ModelConfig& config = model.config();
+    if (!config.has_encoder())
+        fail("%s: translating needs a model with an encoder and a decoder, and a %s has not both",
+             model.file().name().c_str(), architecture_of(config).title);
+    BeamOptions beam = o.beam;
+    beam.start = static_cast<int32_t>(config.encoder_decoder.start);
+    beam.end = model.target_tokenizer().end_token();
+    if (beam.end < 0) fail("%s: the model has no token that ends a text", model.file().name().c_str());
+
+    const std::vector<EncodedText> texts = read_texts(o.texts, model);
+    InOrder lines;
+    std::vector<size_t> numbers;  // of texts that are not empty
+    std::vector<std::vector<int32_t>> sources;
+    for (size_t i = 0; i < texts.size(); ++i) {
+        if (texts[i].text.empty()) {
+            if (o.texts.file.empty()) fail("text %zu is empty", i + 1);
+            lines.add(i, "\n");
+            continue;
+        }
+        numbers.push_back(i);
+        sources.push_back(texts[i].tokens.ids);
+    }
+    if (sources.empty()) return;
+    size_t longest = 0;
+    for (const auto& source : sources) longest = std::max(longest, source.size());
+    const int64_t places = std::clamp<int64_t>(kRows / beam.beams, 1, std::ssize(sources));
+    Engine engine(backend, config, model.weights(),
+                  {.slots = places * beam.beams,
+                   .cache_type = float_type(o.cache),
+                   .sources = places,
+                   .source_context = static_cast<int64_t>(longest)});
+    translate(engine, sources, beam, [&](size_t source, const std::vector<Hypothesis>& found) {
+        lines.add(numbers[source], shown(o, model.target_tokenizer(), found));
+    });
+}
+
+}  // namespace
+
+void translate_command(CLI::App& app) {
+    const auto o = std::make_shared<Options>();
+    o->texts.keep_empty = true;
+    add_model_argument(app, o->model);
+    add_text_options(app, o->texts);
+    app.add_option("--beam", o->beam.beams, "texts that are kept at each step; 1: greedy")
+        ->transform(whole_number())
+        ->type_name("N")
+        ->capture_default_str();
+    app.add_option("--length-penalty", o->beam.length_penalty, "exponent of the length in the score")
+        ->transform(real_number())
+        ->type_name("A")
+        ->capture_default_str();
+    auto* best = app.add_option("--n-best", o->best, "results of each text, with their scores; at most --beam")
+                     ->transform(whole_number())
+                     ->type_name("N");
+    app.add_option("-n,--count", o->beam.count, "tokens at most (default: the model's context)")
+        ->transform(whole_number(1))
+        ->type_name("N");
+    add_cache_option(app, o->cache);
+    add_device_option(app, o->backend.device);
+    add_backend_options(app, o->backend);
+    app.footer(kFooter);
+    app.callback([o, best] {
+        o->numbered = best->count() > 0;
+        check_options(o->beam);
+        if (o->best < 1 || o->best > o->beam.beams)
+            fail_usage("--n-best is %lld; it must be between 1 and --beam, %lld", static_cast<long long>(o->best),
+                       static_cast<long long>(o->beam.beams));
+        on_device(o->backend, [&](std::unique_ptr<Backend> backend) { translate_texts(*o, *backend); });
+    });
+}
+
+}  // namespace nib
