@@ -58,7 +58,7 @@ TOOL_OBJ := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard tools/*.cpp))
 TEST_OBJ := $(patsubst %.cpp,$(OBJ)/%.o,$(wildcard tests/*_test.cpp))
 # The full path of a static library, for the target; looked up when it is needed, since it may have to be installed first.
 static_lib = $(if $(CROSS),$(SYSROOT)/usr/lib/$(CROSS)/$1,$(shell $(CXX) -print-file-name=$1))
-NIB_LIBS   = $(call static_lib,libutf8proc.a) $(call static_lib,libpcre2-8.a)
+NIB_LIBS   = $(call static_lib,libutf8proc.a) $(call static_lib,libpcre2-8.a) $(call static_lib,libz.a)
 TEST_LIBS  = $(call static_lib,libgtest_main.a) $(call static_lib,libgtest.a)
 
 .PHONY: all test probe demo bench compare asan tsan fuzz format install deps clean help FORCE

@@ -4,7 +4,7 @@ CXX_PACKAGE := $(if $(findstring clang,$(CXX)),clang-14,$(subst _,-,g++$(CROSS:%
 ifneq ($(filter-out clean help format,$(GOALS)),)
 NEED := $(CXX_PACKAGE)=$(CXX) glslc=glslc spirv-tools=spirv-val
 LIBS := libxsimd-dev=xsimd/xsimd.hpp libcli11-dev=CLI/CLI.hpp nlohmann-json3-dev=nlohmann/json.hpp \
-        libutf8proc-dev=utf8proc.h libpcre2-dev=pcre2.h libvulkan-dev=vulkan/vulkan.h \
+        libutf8proc-dev=utf8proc.h libpcre2-dev=pcre2.h zlib1g-dev=zlib.h libvulkan-dev=vulkan/vulkan.h \
         $(if $(TESTING)$(CROSS),libgtest-dev=gtest/gtest.h)
 NEED += $(if $(CROSS),$(if $(TESTING),qemu-user=qemu-$(ARCH)),$(LIBS))
 endif

@@ -71,8 +71,8 @@ is_json() { # The output is one JSON object on one line: strings become s, value
 field() { sed -E "s/.*\"$1\":([^,}]*).*/\1/" "$out"; } # KEY: of JSON in the output
 same() { cmp "$1" "$2" > "$err" 2>&1; }
 ends_with_text() { [ -s "$out" ] && iconv -f UTF-8 -t UTF-8 "$out" > /dev/null; }
-mentions() { # COMMAND OPTION...
-    works "$1" --help
+mentions() { # COMMAND OPTION...: COMMAND may be several words
+    works $1 --help
     for option in "${@:2}" --help; do check "$1 --help mentions $option" grep -q -e "^  \(-., \)\?$option\b" "$out"; done
     check "$1 --help fits 80 columns" test -z "$(grep -v '^  \(nib\|echo\) ' "$out" | grep '.\{81\}')"
 }

@@ -11,6 +11,7 @@
 #include "test_errors.h"
 #include "test_files.h"
 #include "text/corpus.h"
+#include "text/text_files.h"
 
 namespace nib {
 namespace {

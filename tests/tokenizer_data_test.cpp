@@ -13,9 +13,11 @@
 #include "io/gguf.h"
 #include "test_errors.h"
 #include "test_files.h"
+#include "text/pipeline_tokenizer.h"
 #include "text/tokenizer_export.h"
 #include "text/tokenizer_files.h"
 #include "text/tokenizer_gguf.h"
+#include "text/tokenizer_training.h"
 #include "text/vocabulary.h"
 
 namespace nib {
@@ -148,6 +150,44 @@ TEST_F(TokenizerData, Cases) {
     for (const char* file : {"encoder.json", "vocab.bpe"})
         EXPECT_EQ(open_vocabulary(kData / "cases/encoder-json" / file, -1, -1, notes)->encode("the old miller walked"),
                   (Ids{296, 316, 286, 297}));
+}
+
+// FNV-1a.
+uint64_t hash_of(const std::string& text) {
+    uint64_t hash = 0xCBF29CE484222325;
+    for (const char byte : text) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001B3;
+    return hash;
+}
+
+// The hashes are those of the merges that tokenizers 0.23.3 makes of each text as a whole: a BpeTrainer of 3000 tokens,
+// none special, with min_frequency 2; each merge is its two tokens with a space between, and a line feed divides them.
+TEST(TokenizerTrainingData, MergesAreThoseOfTokenizers) {
+    using Split = TokenizerTraining::Split;
+    struct Case {
+        const char* name;
+        Split split;
+        uint64_t hash;
+    };
+    constexpr Case kCases[] = {
+        {"tinyshakespeare.txt", Split::Gpt2,   0x22A856E4F30BB243},
+        {"tinyshakespeare.txt", Split::Llama3, 0x9EB97823CEBD7BBF},
+        {"wikitext2-valid.txt", Split::Gpt2,   0xCA42F637453B0F1A},
+        {"wikitext2-valid.txt", Split::Llama3, 0x4D5CECBF035E231E},
+        {"hongloumeng.txt",     Split::Gpt2,   0xA1061FABE83F8D7F},
+        {"hongloumeng.txt",     Split::Llama3, 0x53737F8050B4F390},
+    };
+    for (const auto& [name, split, hash] : kCases) {
+        if (!fs::exists(kData / name)) GTEST_SKIP() << kData / name << " is not there";
+        TokenizerTraining options;
+        options.split = split;
+        options.size = 3000;
+        TextSource source({(kData / name).string()});
+        const auto tokenizer = train_tokenizer(source, options, [](const char*, uint64_t, uint64_t) {});
+        std::string merges;
+        for (const std::string& merge : dynamic_cast<const PipelineTokenizer&>(*tokenizer).spec().merges)
+            merges += (merges.empty() ? "" : "\n") + merge;
+        EXPECT_EQ(hash_of(merges), hash) << name;
+    }
 }
 
 }  // namespace

@@ -233,13 +233,15 @@ std::unique_ptr<Tokenizer> parse_changed(const std::string& patch) {
 TEST(CharacterFiles, WithOtherStepsTheyAreNoCharacterVocabulary) {
     EXPECT_STREQ(parse_changed("{}")->kind(), "char");
     EXPECT_EQ(parse_changed("{}")->encode(" bca"), (Ids{3, 2, 1}));
+    const char* const text_alone = R"({"post_processor": {"single": [{"Sequence": {"id": "A", "type_id": 0}}]}})";
+    EXPECT_STREQ(parse_changed(text_alone)->kind(), "char");
+    EXPECT_FALSE(parse_changed(text_alone)->begins_texts());
     for (const auto& [patch, ids] : std::map<std::string, Ids>{
              {R"({"normalizer": {"type": "Lowercase"}})",                                                         {3, 2, 1}},
              {R"({"model": {"vocab": {"ad": 4}}})",                                                               {3, 2, 1}},
              {R"({"model": {"ignore_merges": true, "vocab": {" ": 4}}})",                                         {4, 2, 1}},
              {R"({"model": {"vocab": {" ": 4}}, "pre_tokenizer": {"type": "WhitespaceSplit"}})",                  {2, 1}   },
              {R"({"post_processor": {"type": "ByteLevel"}})",                                                     {3, 2, 1}},
-             {R"({"post_processor": {"single": [{"Sequence": {"id": "A", "type_id": 0}}]}})",                     {3, 2, 1}},
              {R"({"added_tokens": [{"id": 2, "content": "bc", "lstrip": true}, {"id": 3, "content": "[UNK]"}]})", {2, 1}   },
     }) {
         const auto tokenizer = parse_changed(patch);

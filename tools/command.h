@@ -21,6 +21,7 @@ void convert_command(CLI::App& app);
 void quantize_command(CLI::App& app);
 void export_command(CLI::App& app);
 void tokenize_command(CLI::App& app);
+void tokenizer_command(CLI::App& app);
 void bench_command(CLI::App& app);
 void selftest_command(CLI::App& app);
 void devices_command(CLI::App& app);

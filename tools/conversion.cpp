@@ -1,11 +1,10 @@
 #include "conversion.h"
 
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 
 #include "console.h"
 #include "core/error.h"
+#include "interrupt.h"
 #include "io/progress.h"
 #include "model/encode.h"
 #include "options.h"
@@ -13,19 +12,6 @@
 
 namespace nib {
 namespace {
-
-std::atomic<bool> interrupted{false};
-static_assert(std::atomic<bool>::is_always_lock_free);
-
-extern "C" void on_interrupt(int) { interrupted = true; }
-
-// After Ctrl-C the next progress report throws Error, which removes the output; a second Ctrl-C ends the process at once.
-void catch_interrupts() {
-    struct sigaction action = {};
-    action.sa_handler = on_interrupt;
-    action.sa_flags = SA_RESTART | static_cast<int>(SA_RESETHAND);
-    for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
-}
 
 std::string count_text(int64_t parameters) {
     const auto count = static_cast<double>(parameters);
@@ -54,7 +40,7 @@ void report_conversion(const CLI::App& command, const std::string& output,
     const ConvertResult result = convert(
         {[&](const Note& note) { progress.line("nib: warning: " + note.text + advice(note.remedy, command)); },
          [&](double share) {
-             if (interrupted) fail("%s: interrupted; nothing is written", printable(output).c_str());
+             stop_if_interrupted(output);  // removes it
              const double seconds = seconds_since_start() - start;
              progress.status(strprintf("%.0f %%  %s left", 100 * share, clock_text(seconds * (1 - share) / share).c_str()));
          }});

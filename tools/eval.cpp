@@ -23,6 +23,7 @@
 #include "options.h"
 #include "text/corpus.h"
 #include "text/text_encoding.h"
+#include "text/text_files.h"
 #include "text/token_numbers.h"
 
 namespace nib {

@@ -46,6 +46,7 @@ constexpr Command kCommands[] = {
     {"quantize",  "store a model file's weights as another type",         quantize_command },
     {"export",    "write a model as a folder for Hugging Face",           export_command   },
     {"tokenize",  "show the tokens of a text, or the text of tokens",     tokenize_command },
+    {"tokenizer", "train a tokenizer on texts",                           tokenizer_command},
     {"bench",     "measure this machine's limits and how near nib comes", bench_command    },
     {"selftest",  "check this machine's kernels against the reference",   selftest_command },
     {"devices",   "list what this machine can compute on",                devices_command  },
@@ -66,14 +67,14 @@ int report(const std::string& message) {
 
 // The command that was named, or nib itself.
 const CLI::App& named_command(const CLI::App& app) {
-    return app.get_subcommands().empty() || !app.remaining().empty() ? app : *app.get_subcommands().front();
+    if (app.get_subcommands().empty() || !app.remaining().empty()) return app;
+    return named_command(*app.get_subcommands().front());
 }
 
 // Prints one line and where to read more.
 int report_usage(const CLI::App& command, const std::string& message) {
-    const std::string path = (command.get_parent() != nullptr ? "nib " : "") + command.get_name();
     std::fflush(stdout);
-    std::fprintf(stderr, "nib: error: %s (see `%s --help`)\n", message.c_str(), path.c_str());
+    std::fprintf(stderr, "nib: error: %s (see `%s --help`)\n", message.c_str(), full_name(command).c_str());
     return kWrongUsage;
 }
 
@@ -87,12 +88,13 @@ int report_parsing(const CLI::App& app, const CLI::ParseError& error) {
     return report_usage(command, usage_message(command, error));
 }
 
-// The arguments after the program's name, last first as CLI11 takes them. `nib help run` is `nib run --help`.
+// The arguments after the program's name, last first as CLI11 takes them. `nib help run` is `nib run --help`, and `nib help
+// tokenizer train` is `nib tokenizer train --help`.
 std::vector<std::string> arguments(int argc, char** argv) {
     std::vector<std::string> all(argv + 1, argv + argc);
     if (all.front() == "help") {
         all.erase(all.begin());
-        all.resize(std::min<size_t>(all.size(), 1));
+        all.resize(std::min<size_t>(all.size(), 2));
         all.push_back("--help");
     }
     std::reverse(all.begin(), all.end());

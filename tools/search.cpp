@@ -19,7 +19,7 @@
 #include "io/gguf.h"
 #include "model/loaded_model.h"
 #include "options.h"
-#include "text/corpus.h"
+#include "text/text_files.h"
 #include "texts.h"
 
 namespace nib {

@@ -12,6 +12,7 @@
 #include "text/token_numbers.h"
 #include "text/tokenizer_gguf.h"
 #include "text/utf8.h"
+#include "text/vocabulary.h"
 
 namespace nib {
 namespace {
@@ -24,6 +25,7 @@ constexpr const char* kFooter =
     "Examples:\n"
     "  nib tokenize gpt2.gguf -p \"Hello world\"\n"
     "  nib tokenize gpt2.gguf --file input.txt --json\n"
+    "  nib tokenize tok.json -p \"Hello world\"\n"
     "  nib tokenize gpt2.gguf --decode \"15496 995\"";
 
 struct Options {
@@ -38,10 +40,18 @@ nlohmann::ordered_json piece(const std::string& bytes) {
     return std::vector<uint8_t>(bytes.begin(), bytes.end());
 }
 
-void tokenize(const Options& o) {
-    const GgufFile file = GgufFile::open(model_file(o.model));
-    const std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(file);
+// Of a model file, or of a tokenizer.json whatever its name.
+std::unique_ptr<Tokenizer> open_tokenizer(const std::string& path) {
+    std::vector<std::string> notes;  // about lists of characters that leave something open
+    if (path.ends_with(".json")) return open_vocabulary(path, -1, -1, notes);
+    const GgufFile file = GgufFile::open(model_file(path));
+    std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(file);
     if (!tokenizer) fail("%s: the model has no tokenizer", printable(file.name()).c_str());
+    return tokenizer;
+}
+
+void tokenize(const Options& o) {
+    const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(o.model);
     const std::vector<int32_t> ids =
         o.has_tokens ? parse_token_numbers(o.tokens == "-" ? read_input("-") : o.tokens, tokenizer->vocab_size())
                      : tokenizer->encode(o.has_text ? o.text : read_input(o.file), o.encode);
@@ -60,7 +70,8 @@ void tokenize(const Options& o) {
 
 void tokenize_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
-    add_model_argument(app, o->model);
+    app.add_option("MODEL", o->model, "model file (GGUF), or a tokenizer.json under any name that ends in .json")
+        ->required();
     auto* text = app.add_option("-p,--prompt", o->text, "the text")->type_name("TEXT");
     auto* file = app.add_option("--file", o->file, "file with the text; - is standard input")
                      ->type_name("FILE")

@@ -80,8 +80,8 @@ std::string option_text(const CLI::Option& option) {
 }
 
 std::string usage_line(const CLI::App& app) {
-    std::string line = (app.get_parent() != nullptr ? "nib " : "") + app.get_name();
-    if (app.get_parent() == nullptr) line += " COMMAND";
+    std::string line = full_name(app);
+    if (!app.get_subcommands({}).empty()) line += " COMMAND";
     for (const CLI::Option* o : app.get_options())
         if (o->get_positional()) {
             const std::string name = o->get_name(true) + (is_list(*o) ? "..." : "");
@@ -143,6 +143,10 @@ std::string HelpFormatter::make_help(const CLI::App* app, std::string, CLI::AppF
     return help;
 }
 
+std::string full_name(const CLI::App& command) {
+    return (command.get_parent() != nullptr ? full_name(*command.get_parent()) + " " : "") + command.get_name();
+}
+
 std::string usage_message(const CLI::App& command, const CLI::ParseError& error) {
     const std::string text = error.what(), kind = error.get_name();
     const auto contains = [&](const char* part) { return text.find(part) != std::string::npos; };
@@ -154,7 +158,11 @@ std::string usage_message(const CLI::App& command, const CLI::ParseError& error)
     if (kind == "ConversionError") return until(rest, ' ') + " takes no value";  // numbers have validators
     if (kind == "ArgumentMismatch" && contains("missing")) return until(text, ':') + " needs a value";
     if (kind == "ArgumentMismatch" && contains("At Most")) return until(text, ':') + " is given more than once";
-    if (kind == "RequiredError" && contains("subcommand")) return "a command is missing";
+    if (kind == "RequiredError" && contains("subcommand")) {
+        const auto rest = command.remaining();
+        if (command.get_parent() == nullptr || rest.empty() || rest.front().starts_with('-')) return "a command is missing";
+        return "there is no command `" + command.get_name() + " " + printable(rest.front(), 40) + "`";
+    }
     if (kind == "RequiresError") return until(text, ' ') + " works only with " + last;
     if (kind == "ExcludesError") return until(text, ' ') + " and " + last + " exclude each other";
     return text;

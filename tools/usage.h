@@ -15,6 +15,9 @@ public:
     std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override;
 };
 
+/// The words that call a command: "nib", "nib run", "nib tokenizer train".
+std::string full_name(const CLI::App& command);
+
 /// What is wrong with the arguments of `command` ("nib" or one of its commands), on one line; for an unknown option, with
 /// the most similar one.
 std::string usage_message(const CLI::App& command, const CLI::ParseError& error);

@@ -295,6 +295,7 @@ struct CachedHead {
         const Cell *k = keys + from * D, *v = values + from * D;
         for (int64_t s = 0; s < n; ++s) {
             prefetch(k + (s + kPrefetchRows) * D);
+            prefetch(v + s * D);
             vf sum(0.0f);
             for_each_vector(D, [&](int64_t i, auto get, auto) { sum = madd(get(query + i), get(k + s * D + i), sum); });
             scores[s] = reduce_add(sum);
@@ -306,7 +307,6 @@ struct CachedHead {
         for (; d + kStep <= D; d += kStep) {
             vf sum[4] = {vf(0.0f), vf(0.0f), vf(0.0f), vf(0.0f)};
             for (int64_t s = 0; s < n; ++s) {
-                prefetch(v + (s + kPrefetchRows) * D);
                 for (int64_t i = 0; i < 4; ++i) sum[i] = madd(vf(scores[s]), load(v + s * D + d + i * kWidth), sum[i]);
             }
             for (int64_t i = 0; i < 4; ++i) store(out + d + i * kWidth, sum[i]);

@@ -292,8 +292,8 @@ bool packs(const Call& call) { return has_blocks(call) && call.p.B * call.p.T > 
 void linear(const Call& call, Range units, void* scratch) {
     const int64_t M = call.rows();
     if (!has_blocks(call))
-        return (call.p.by_columns && M <= kFewRows ? NIB_BASE::linear_few_rows : NIB_BASE::linear_many_rows)(call, units,
-                                                                                                             scratch);
+        return (call.p.by_columns && M <= NIB_BASE::kFewFloatRows ? NIB_BASE::linear_few_rows : NIB_BASE::linear_many_rows)(
+            call, units, scratch);
     const Product p(call);
     void* const x_rows = packs(call) ? const_cast<void*>(call.packed) : scratch;
     void* const rest = packs(call) ? scratch : static_cast<char*>(scratch) + M * p.layout.bytes();

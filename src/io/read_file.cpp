@@ -12,9 +12,27 @@
 
 namespace nib {
 
-std::string read_file(const std::string& path, size_t limit) {
+namespace {
+
+bool is_folder(int descriptor) {
+    struct stat status;
+    return fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+[[noreturn]] void refuse_folder(const std::string& name) { fail("%s: is a folder, not a file", printable(name).c_str()); }
+
+}  // namespace
+
+int open_to_read(const std::string& path) {
     const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (descriptor < 0) fail("%s: cannot open: %s", printable(path).c_str(), std::strerror(errno));
+    if (!is_folder(descriptor)) return descriptor;
+    close(descriptor);
+    refuse_folder(path);
+}
+
+std::string read_file(const std::string& path, size_t limit) {
+    const int descriptor = open_to_read(path);
     try {
         std::string text = read_descriptor(descriptor, path, limit);
         close(descriptor);
@@ -27,9 +45,7 @@ std::string read_file(const std::string& path, size_t limit) {
 
 std::string read_descriptor(int descriptor, const std::string& name, size_t limit) {
     constexpr size_t kPiece = size_t{64} << 10;
-    struct stat status;
-    if (fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode))
-        fail("%s: is a folder, not a file", printable(name).c_str());
+    if (is_folder(descriptor)) refuse_folder(name);
     std::string text;
     for (size_t size = 0;;) {
         text.resize(std::min(size + kPiece, limit + 1));

@@ -6,6 +6,9 @@
 
 namespace nib {
 
+/// A descriptor that reads the file at `path`, for the caller to close. Error when it is missing, unreadable or a folder.
+int open_to_read(const std::string& path);
+
 /// Everything that can be read from the file at `path`, which may be a pipe. Error when it is missing, unreadable or longer
 /// than `limit` bytes.
 std::string read_file(const std::string& path, size_t limit);

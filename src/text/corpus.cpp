@@ -8,27 +8,13 @@
 #include "core/error.h"
 #include "io/read_file.h"
 #include "text/text_encoding.h"
+#include "text/text_files.h"
 #include "text/utf8.h"
 
 namespace nib {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_text_name(const fs::path& path) {
-    std::string extension = path.extension().string();
-    for (char& c : extension) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    return extension == ".txt";
-}
-
-std::vector<std::string> files_at(const std::string& path) {
-    std::error_code error;
-    const fs::file_status status = fs::status(path, error);
-    if (status.type() == fs::file_type::not_found) fail("%s: no such file or folder", printable(path).c_str());
-    if (error) fail("%s: cannot be opened: %s", printable(path).c_str(), error.message().c_str());
-    if (fs::is_directory(status)) return text_files(path);
-    return {path};
-}
 
 std::variant<std::string, MappedFile> content_of(const std::string& path) {
     std::error_code error;
@@ -51,7 +37,8 @@ public:
             const size_t begin = at;
             const bool had_nul = std::exchange(ascii_[0], false);
             const int64_t count = stride(file, text, at);
-            if (ascii_[0] && !std::exchange(has_nul, true)) refuse_appended(file, text.find('\0', begin));
+            if (ascii_[0] && !std::exchange(has_nul, true))
+                refuse_appended(file.bytes(), file.mark + text.find('\0', begin), file.path);
             ascii_[0] = ascii_[0] || had_nul;
             file.size += count;
             if (!file.index.empty()) {
@@ -84,27 +71,12 @@ private:
                 continue;
             }
             const Decoded next = decode_utf8(text, at);
-            if (next.length == 0) {
-                refuse_wide_encoding(file.bytes(), file.mark + at, file.path);
-                fail(
-                    "%s: not UTF-8 text: malformed at byte offset %zu (byte 0x%02X); convert it to UTF-8 first, for "
-                    "example "
-                    "with iconv -f ENCODING -t UTF-8",
-                    printable(file.path).c_str(), file.mark + at,
-                    static_cast<unsigned>(static_cast<unsigned char>(text[at])));
-            }
+            if (next.length == 0) refuse_malformed(file.bytes(), file.mark + at, file.path);
             note(next.code);
             at += static_cast<size_t>(next.length);
             ++count;
         }
         return count;
-    }
-
-    // A program may have appended UTF-16 to a text in UTF-8. Its first NUL is the second byte of a letter, or the first.
-    static void refuse_appended(const File& file, size_t first_nul) {
-        const size_t at = file.mark + first_nul;
-        if (at > 0) refuse_wide_encoding(file.bytes(), at - 1, file.path);
-        refuse_wide_encoding(file.bytes(), at, file.path);
     }
 
     void note(char32_t code) {
@@ -189,22 +161,6 @@ void Corpus::require_known(const CharTokenizer& tokenizer) const {
     for (int64_t begin = 0; begin < size_; begin += kStride) {
         read(begin, std::span(ids).first(static_cast<size_t>(std::min(kStride, size_ - begin))), tokenizer);
     }
-}
-
-std::vector<std::string> text_files(const std::string& folder) {
-    std::vector<std::string> found;
-    std::error_code error;
-    for (fs::recursive_directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-        if (entry->path().filename().string().starts_with('.')) {
-            entry.disable_recursion_pending();
-        } else if (std::error_code broken_link; is_text_name(entry->path()) && entry->is_regular_file(broken_link)) {
-            found.push_back(entry->path().string());
-        }
-    }
-    if (error) fail("%s: this folder cannot be searched: %s", printable(folder).c_str(), error.message().c_str());
-    if (found.empty()) fail("%s: no .txt files in this folder; name the files themselves", printable(folder).c_str());
-    std::sort(found.begin(), found.end());
-    return found;
 }
 
 int64_t validation_start(int64_t size, double val_fraction) {

@@ -77,10 +77,6 @@ private:
     int64_t size_ = 0;
 };
 
-/// The text files of a folder and the folders below it, sorted by path: every regular file called .txt (or .TXT). Names
-/// that begin with a dot are passed over, and links to folders are not followed. Throws Error if there are none.
-std::vector<std::string> text_files(const std::string& folder);
-
 /// Where the last `val_fraction` of `size` characters begins.
 int64_t validation_start(int64_t size, double val_fraction);
 

@@ -51,10 +51,25 @@ const char* find_wide_encoding(std::string_view bytes) {
     return nullptr;
 }
 
-void refuse_wide_encoding(std::string_view text, size_t at, const std::string& name) {
+void refuse_wide_encoding(std::string_view text, size_t at, const std::string& name, uint64_t before) {
     if (const char* encoding = find_wide_encoding(text.substr(at)))
-        fail("%s: is %s from byte offset %zu on, not UTF-8; convert it with iconv -f %s -t UTF-8", printable(name).c_str(),
-             encoding, at, encoding);
+        fail("%s: is %s from byte offset %llu on, not UTF-8; convert it with iconv -f %s -t UTF-8", printable(name).c_str(),
+             encoding, static_cast<unsigned long long>(before + at), encoding);
+}
+
+void refuse_appended(std::string_view text, size_t at, const std::string& name, uint64_t before) {
+    if (at > 0) refuse_wide_encoding(text, at - 1, name, before);
+    refuse_wide_encoding(text, at, name, before);
+}
+
+void refuse_malformed(std::string_view text, size_t at, const std::string& name, uint64_t before) {
+    refuse_wide_encoding(text, at, name, before);
+    fail(
+        "%s: not UTF-8 text: malformed at byte offset %llu (byte 0x%02X); convert it to UTF-8 first, for example with "
+        "iconv "
+        "-f ENCODING -t UTF-8",
+        printable(name).c_str(), static_cast<unsigned long long>(before + at),
+        static_cast<unsigned>(static_cast<unsigned char>(text[at])));
 }
 
 std::string_view without_mark(std::string_view text, const std::string& name) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -15,8 +16,16 @@ inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 /// byte order mark; nullptr otherwise. Looks at the first few thousand bytes.
 const char* find_wide_encoding(std::string_view bytes);
 
-/// Error when find_wide_encoding() finds one at byte `at` of the text called `name`.
-void refuse_wide_encoding(std::string_view text, size_t at, const std::string& name);
+/// Error when find_wide_encoding() finds one at byte `at` of the text called `name`; `before`: bytes of it that come before
+/// `text`.
+void refuse_wide_encoding(std::string_view text, size_t at, const std::string& name, uint64_t before = 0);
+
+/// The same for a text whose first NUL is at byte `at`: a program may have appended UTF-16 to a text in UTF-8, and the NUL
+/// is then the second byte of a letter, or the first.
+void refuse_appended(std::string_view text, size_t at, const std::string& name, uint64_t before = 0);
+
+/// Error about the text called `name`, which at byte `at` is not UTF-8.
+[[noreturn]] void refuse_malformed(std::string_view text, size_t at, const std::string& name, uint64_t before = 0);
 
 /// A text as it comes from a file or a pipe called `name`, without its byte order mark. Error when it is not UTF-8 by
 /// find_wide_encoding(); it may have other bytes that are not.

@@ -215,6 +215,12 @@ std::string qwen2_pre_tokenizers() { return split_bytes(kQwen2Pattern); }
 
 std::string byte_level_decoders() { return list(byte_level(true, true)); }
 
+std::string lowercase_normalizers() {
+    return list({
+        {"type", "Lowercase"}
+    });
+}
+
 std::string bert_normalizers(bool lowercase, std::optional<bool> strip_accents, bool chinese) {
     return list({
         {"type",                 "BertNormalizer"                                                                 },

@@ -95,6 +95,9 @@ std::string llama3_pre_tokenizers();
 std::string qwen2_pre_tokenizers();
 std::string byte_level_decoders();
 
+/// Lower case, and nothing else.
+std::string lowercase_normalizers();
+
 /// BERT's. Without `strip_accents` it depends on `lowercase`.
 std::string bert_normalizers(bool lowercase, std::optional<bool> strip_accents = std::nullopt, bool chinese = true);
 std::string bert_pre_tokenizers();
