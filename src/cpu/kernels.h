@@ -17,8 +17,8 @@ namespace nib::cpu::NIB_BASE {
 #include "core/op_table.inc"
 void linear_many_rows(const Call&, Range, void*);  // `linear` for weights that are not in blocks
 void linear_few_rows(const Call&, Range, void*);
-// Up to so many rows it is faster, since it packs nothing. But it converts f16 anew for every few rows, which costs SSE
-// much.
+// Up to so many rows it is faster, since it packs nothing; it sums in another order. But it converts f16 anew for every few
+// rows, which costs SSE much.
 #if defined(__AVX512BW__)
 constexpr int64_t kFewFloatRows = 48;
 #elif defined(__AVX2__) || defined(__aarch64__)

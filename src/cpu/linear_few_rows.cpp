@@ -109,9 +109,11 @@ void few_rows(const Product& p, int64_t M, Range columns) {
         const Range block{n, min(n + kBlockRows, columns.end)};
         const auto* ahead = reinterpret_cast<const char*>(static_cast<const T*>(p.w) + (n + kBlockRows) * p.K);
         int64_t r = 0;
-        for (; r + kRows <= M && M - r != 4; r += kRows) dot_rows<T, kRows>(p, r, block, ahead);
-        if (r + 4 <= M) dot_rows<T, 4>(p, r, block, ahead), r += 4;
-        if (r + 2 <= M) dot_rows<T, 2>(p, r, block, ahead), r += 2;
+        if (M >= 4) {  // two or three sequences side by side give the bits that each gives alone
+            for (; r + kRows <= M && M - r != 4; r += kRows) dot_rows<T, kRows>(p, r, block, ahead);
+            if (r + 4 <= M) dot_rows<T, 4>(p, r, block, ahead), r += 4;
+            if (r + 2 <= M) dot_rows<T, 2>(p, r, block, ahead), r += 2;
+        }
         for (; r < M; ++r) dot_row<T>(p, r, block);
     }
 }
