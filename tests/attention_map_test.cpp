@@ -3,12 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 #include <vector>
 
 #include "cpu/backend.h"
 #include "cpu/isa.h"
 #include "gpt_case.h"
+#include "infer/encoder.h"
 #include "model/convert.h"
 #include "model/loaded_model.h"
 #include "numbers.h"
@@ -159,6 +161,33 @@ TEST(ViewText, ReadsAPairAsTheModelDoes) {
     EXPECT_MENTIONS(error(std::vector<int32_t>(33)), "a source has 33 tokens");
     config = tiny_config();
     EXPECT_MENTIONS(error({1}), "reads no source");
+}
+
+// Damaged weights give an error, not a page of nonsense.
+TEST(ViewText, ResultsThatAreNoNumbersAreRefused) {
+    CpuBackend backend(kernel_table("auto"), 1);
+    const ModelConfig config = tiny_config();
+    const GptCase model(backend, config);
+    for (const float damaged : {NAN, INFINITY}) {
+        randomize(model, 8);
+        const std::vector<float> values(static_cast<size_t>(config.embd), damaged);
+        for (const Weight& w : model.weights.all())
+            if (w.name == "output_norm.weight") backend.upload(w.value, std::as_bytes(std::span(values)));
+        EXPECT_MENTIONS(error_of([&] {
+                            view_text(backend, config, model.weights,
+                                      {
+                                          {1,                                           2},
+                                          {                                           }
+                            },
+                                      1);
+                        }),
+                        "is not a number");
+        SequenceEncoder encoder(backend, config, model.weights);
+        const std::vector<TextTokens> texts = {
+            {{1, 2}, {}}
+        };
+        EXPECT_MENTIONS(error_of([&] { encoder.embed(texts, Pooling::Mean, true); }), "is not a number");
+    }
 }
 
 TEST(ViewText, ModelsWithoutAHeadForTokensPredictNothing) {

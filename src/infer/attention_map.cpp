@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/error.h"
+#include "infer/probabilities.h"
 #include "model/blocks.h"
 
 namespace nib {
@@ -77,6 +78,7 @@ public:
             plan_.run({});
             const size_t rows = some.size() / static_cast<size_t>(channels_);
             plan_.get(out_, std::span(logits_).first(rows * V));
+            require_numbers(std::span(logits_).first(rows * V));
             for (size_t r = 0; r < rows; ++r)
                 for (const Ranked& one : most_probable(std::span<const float>(logits_).subspan(r * V, V), top))
                     best.push_back(one);
@@ -145,6 +147,7 @@ AttentionMap read_map(const TracedRun& run, const Kind& kind, int64_t heads, std
                      kind.source_keys};
     for (int64_t l = 0; l < kind.layers; ++l)
         run.get(kind.weights_of(l), std::span(map.weights).subspan(static_cast<size_t>(l) * size, size));
+    require_numbers(map.weights);
     return map;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "infer/probabilities.h"
 
 namespace nib {
 namespace {
@@ -110,6 +111,7 @@ std::vector<BeamSearch::Branch> BeamSearch::assign_slots(std::vector<Beam>& beam
 }
 
 std::vector<BeamSearch::Branch> BeamSearch::advance(std::span<const float> logits) {
+    require_numbers(logits);
     const size_t vocab = logits.size() / beams_.size();
     const auto most = static_cast<size_t>(2 * options_.beams);
     const int32_t left_out = options_.start == options_.end ? -1 : options_.start;

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "infer/probabilities.h"
 
 namespace nib {
 namespace {
@@ -132,6 +133,7 @@ void SequenceEncoder::hidden(std::span<const TextTokens> texts, const Sink& sink
         run(pass, group.rows, 0);
         values.resize(static_cast<size_t>(group.rows) * C);
         pass.plan.get(pass.out, std::span(values));
+        require_numbers(values);
         for (size_t i = 0; i < group.texts.size(); ++i)
             sink(group.texts[i], std::span<const float>(values).subspan(static_cast<size_t>(group.begin[i]) * C,
                                                                         texts[group.texts[i]].ids.size() * C));
@@ -176,6 +178,7 @@ std::vector<float> SequenceEncoder::logits(std::string_view name, std::span<cons
             run(pass, group.rows, static_cast<int64_t>(count));
             some.resize(count * N);
             pass.plan.get(pass.out, std::span(some));
+            require_numbers(some);
             for (size_t i = 0; i < count; ++i) std::copy_n(&some[i * N], N, &all[wanted[first + i].first * N]);
         }
     }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "infer/probabilities.h"
 
 namespace nib {
 namespace {
@@ -114,6 +115,7 @@ void evaluate_pair(Engine& engine, std::span<const int32_t> source, int32_t star
     for (size_t t = 0; t < target.size(); ++t)
         rows.push_back({t == 0 ? start : target[t - 1], 0, static_cast<int64_t>(t), true});
     const std::span<const float> all = engine.step(rows);
+    require_numbers(all);
     const auto V = static_cast<size_t>(engine.vocab());
     for (size_t t = 0; t < target.size(); ++t) {
         const std::span<const float> logits = all.subspan(t * V, V);

@@ -8,7 +8,16 @@
 #include <span>
 #include <vector>
 
+#include "core/error.h"
+
 namespace nib {
+
+/// Error if one of a model's results is infinite or not a number.
+inline void require_numbers(std::span<const float> results) {
+    for (const float value : results)
+        if (!(value < INFINITY))
+            fail("the model's output is not a number; its weights are damaged or its training diverged");
+}
 
 struct Ranked {
     size_t index;
