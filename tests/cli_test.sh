@@ -441,7 +441,8 @@ cp good.best.gguf alone.gguf && resume "holds no training" text.txt -o alone
 
 odd="it's a \"model\"" # a name that needs quoting
 interrupted() { # SIGNAL EXIT-CODE OUTPUT COMMAND...: also sees that nobody else trains under this name meanwhile
-    "${nib[@]}" "${@:4}" -o "$3" > out 2> err < /dev/null &
+    # Under nohup this script ignores SIGHUP, which nib would respect.
+    env --default-signal=HUP "${nib[@]}" "${@:4}" -o "$3" > out 2> err < /dev/null &
     pid=$!
     for _ in $(seq 200); do grep -q 'step 1/' err && break || sleep 0.05; done
     checks=$((checks + 1))

@@ -59,7 +59,7 @@ void fill(const Options& o, Backend& backend) {
             if (ids[t] == mask) places.push_back({i, static_cast<int64_t>(t)});
         if (places.size() == before)
             fail("text %zu has no %s to fill; write it where a word is missing", i + 1,
-                 printable(model.tokenizer().decode(mask), 40).c_str());
+                 printable(model.tokenizer().decode(std::span(&mask, 1)), 40).c_str());
     }
     const std::vector<float> logits = encoder.logits("mlm", tokens_of(texts), places);
     for (size_t i = 0; i < places.size(); ++i) {

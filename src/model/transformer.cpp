@@ -171,17 +171,13 @@ private:
 std::unique_ptr<Model> make(const ModelConfig& config) { return std::make_unique<Transformer>(config); }
 
 void defaults(ModelConfig& c) {
+    set_gpt_defaults(c);
     c.act = Act::Relu;
-    c.eps = 1e-5f;
-    c.qkv_bias = c.output_bias = c.ffn_bias = true;
 }
 
 // The encoder has as many layers as the decoder where nothing else is said.
 void complete(ModelConfig& c) {
-    if (c.kv_heads != 0 && c.kv_heads != c.heads)
-        fail_usage("%s has as many heads of keys and values as of queries: %lld", c.arch.c_str(),
-                   static_cast<long long>(c.heads));
-    c.kv_heads = 0;
+    complete_gpt(c);
     if (c.encoder_layers == 0) c.encoder_layers = c.layers;
 }
 

@@ -17,7 +17,7 @@ using Kind = OptionField::Kind;
 // clang-format off
 const OptionField kFields[] = {
     {"arch",            Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
-    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next character; mlm, masked ones; pairs, the second half of each line from the first (default: mlm for bert, pairs for transformer, else lm)"},
+    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next character; mlm, masked ones; pairs, the second half of each line from the first (default: mlm for encoders, pairs for models with an encoder and a decoder, else lm)"},
     {"layers",          Kind::Model, &O::layers,        "Model", "transformer blocks"},
     {"heads",           Kind::Model, &O::heads,         "Model", "attention heads; must divide the channels"},
     {"embd",            Kind::Model, &O::embd,          "Model", "channels"},
@@ -25,8 +25,8 @@ const OptionField kFields[] = {
     {"ffn",             Kind::Model, &O::ffn,           "Model", "width of the feed-forward layers (default: 4 x the channels; llama: 8/3 x, a multiple of 32)"},
     {"attention",       Kind::Model, &O::attention,     "Model", "full, or alternate: every second layer attends within a window (default: gpt3 and gptneo alternate)"},
     {"window",          Kind::Model, &O::window,        "Model", "alternate: characters in the window (default: 256)"},
-    {"encoder-layers",  Kind::Model, &O::encoder_layers, "Model", "transformer: blocks of the encoder (default: as many as of the decoder)"},
-    {"norm-first",      Kind::Model, &O::norm_first,    "Model", "transformer: norms before each part of a block, not after each sum"},
+    {"encoder-layers",  Kind::Model, &O::encoder_layers, "Model", "of models with an encoder and a decoder: blocks of the encoder (default: as many as of the decoder)"},
+    {"norm-first",      Kind::Model, &O::norm_first,    "Model", "of the same: norms before each part of a block, not after each sum"},
     {"context",         Kind::Model, &O::context,       "Model", "characters that the model sees at once"},
     {"untied",          Kind::Model, &O::untied,        "Model", "an output head of its own, not the token embedding"},
 
@@ -39,7 +39,7 @@ const OptionField kFields[] = {
     {"val-fraction",    Kind::Fixed, &O::val_fraction,  "Training", "part of the text, at its end, that only validates"},
 
     {"schedule",        Kind::Fixed, &O::schedule,      "Learning rate", "constant, linear, step or cosine"},
-    {"lr",              Kind::Fixed, &O::lr,            "Learning rate", "learning rate after warm-up (default: 0.4 / channels, at most 0.003; a third of it for openai-gpt, bert, transformer)"},
+    {"lr",              Kind::Fixed, &O::lr,            "Learning rate", "learning rate after warm-up (default: 0.4 / channels, at most 0.003; a third of it where norms come after sums, as in GPT-1 and BERT)"},
     {"min-lr",          Kind::Fixed, &O::min_lr,        "Learning rate", "where linear and cosine end (default: a tenth of the learning rate)"},
     {"decay-iters",     Kind::Fixed, &O::decay_iters,   "Learning rate", "step at which they end (default: the steps of the first run)"},
     {"warmup",          Kind::Fixed, &O::warmup,        "Learning rate", "steps of warm-up (default: a tenth of those steps, at most 100)"},
