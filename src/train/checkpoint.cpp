@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/hash.h"
 #include "text/tokenizer_gguf.h"
-#include "train/hash.h"
 
 namespace nib {
 namespace {

@@ -4,7 +4,7 @@
 #include <iterator>
 
 #include "core/error.h"
-#include "train/hash.h"
+#include "core/hash.h"
 
 namespace nib {
 
