@@ -49,14 +49,14 @@ TEST_F(PairsTest, WhatTheyBecome) {
     put("pairs.tsv", "abc\txy\n\n\tz\nabcd\twxyz");
     const Corpus corpus({(folder_ / "pairs.tsv").string()});
     const CharTokenizer tokenizer = CharTokenizer::from_code_points(corpus.characters());
-    const Pairs pairs(corpus, tokenizer, {0, corpus.size()}, 5);
+    const Pairs pairs({corpus, tokenizer}, {0, corpus.size()}, 5);
     ASSERT_EQ(pairs.count(), 3);
     EXPECT_EQ(row(pairs, tokenizer, 0), (Row{"abc\n\n", "\txy\n\n", "xy\n--", 4}));
     EXPECT_EQ(row(pairs, tokenizer, 1), (Row{"\n\n\n\n\n", "\tz\n\n\n", "z\n---", 1}));
     EXPECT_EQ(row(pairs, tokenizer, 2), (Row{"abcd\n", "\twxyz", "wxyz\n", 5}));
     EXPECT_EQ(pairs.targets(0), 3);
-    EXPECT_EQ(Pairs(corpus, tokenizer, {0, 7}, 5).count(), 1) << "a line belongs to where it begins";
-    EXPECT_EQ(Pairs(corpus, tokenizer, {3, corpus.size()}, 5).count(), 2);
+    EXPECT_EQ(Pairs({corpus, tokenizer}, {0, 7}, 5).count(), 1) << "a line belongs to where it begins";
+    EXPECT_EQ(Pairs({corpus, tokenizer}, {3, corpus.size()}, 5).count(), 2);
 }
 
 TEST_F(PairsTest, LinesOfSeveralFilesAndOfWindows) {
@@ -64,12 +64,15 @@ TEST_F(PairsTest, LinesOfSeveralFilesAndOfWindows) {
     put("b.tsv", "\r\nab\tb\r\n");
     const Corpus corpus({(folder_ / "a.tsv").string(), (folder_ / "b.tsv").string()});
     const CharTokenizer tokenizer = CharTokenizer::from_code_points(corpus.characters());
-    const Pairs pairs(corpus, tokenizer, {0, corpus.size()}, 5);
+    const Pairs pairs({corpus, tokenizer}, {0, corpus.size()}, 5);
     ASSERT_EQ(pairs.count(), 3);
     EXPECT_EQ(row(pairs, tokenizer, 0), (Row{"a\n\n\n\n", "\tb\n\n\n", "b\n---", 2}));
     EXPECT_EQ(row(pairs, tokenizer, 1), (Row{"b\n\n\n\n", "\ta\n\n\n", "a\n---", 2}));
     EXPECT_EQ(row(pairs, tokenizer, 2), (Row{"ab\n\n\n", "\tb\n\n\n", "b\n---", 3}));
-    EXPECT_MENTIONS(test::error_of([&] { Pairs(corpus, tokenizer, {0, corpus.size()}, 2); }), "b.tsv: line 2 has a source");
+    EXPECT_MENTIONS(test::error_of([&] {
+                        Pairs({corpus, tokenizer}, {0, corpus.size()}, 2);
+                    }),
+                    "b.tsv: line 2 has a source");
 }
 
 TEST_F(PairsTest, WhatIsNone) {

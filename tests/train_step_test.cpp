@@ -71,6 +71,46 @@ TEST(TrainStep, AccumulationEqualsALargerBatch) {
     EXPECT_NEAR(whole.gradient_norm(0), std::sqrt(squares), 1e-5);
 }
 
+// Rows of several texts, and shorter ones, are the texts by themselves, each a sequence of its own.
+TEST(TrainStep, RaggedRowsAreTheTextsByThemselves) {
+    CpuBackend backend(kernel_table("auto"), 2);
+    const int64_t B = 2, T = 8;
+    for (const bool sparse : {false, true}) {
+        TrainShape shape{B, T, 0, Optimizer::AdamW};
+        if (sparse) shape.counted_share = 0.5;
+        TrainStep apart(backend, tiny_config(), {4, 4, 0, Optimizer::AdamW});
+        shape.ragged = true;
+        TrainStep packed(backend, tiny_config(), shape);
+        apart.initialise(3);
+        packed.initialise(3);
+        // Texts of 3, 4, 1 and 4 tokens; "." is padding.
+        const std::vector<int32_t> ids = {1, 2, 3, 4, 5, 6, 7, 0, 8, 9, 10, 1, 2, 0, 0, 0};
+        const std::vector<int32_t> positions = {0, 1, 2, 0, 1, 2, 3, 7, 0, 0, 1, 2, 3, 4, 5, 6};
+        std::vector<int32_t> targets = {2, 3, 4, 5, 6, kIgnore, 7, 1, 8, 9, kIgnore, 10, 1, 1, 1, 1};
+        const std::vector<int32_t> lengths = {7, 5};
+        const TrainStep::MicroBatch micro{
+            .ragged = {positions, lengths}
+        };
+        TrainStep::MicroBatch counted = micro;
+        counted.counted = 10;
+        const double loss = packed.micro_step(ids, targets, counted);
+        const std::vector<int32_t> ids_apart = {1, 2, 3, 0, 4, 5, 6, 7, 8, 0, 0, 0, 9, 10, 1, 2};
+        const std::vector<int32_t> targets_apart = {2, 3,       4,       kIgnore, 5, 6,       kIgnore, 7,
+                                                    8, kIgnore, kIgnore, kIgnore, 9, kIgnore, 10,      1};
+        EXPECT_NEAR(loss, apart.micro_step(ids_apart, targets_apart, {}), 1e-6);
+        const std::vector<float> a = gradients(packed), b = gradients(apart);
+        for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-6) << i;
+        for (const size_t padding : {7U, 13U, 14U, 15U}) targets[padding] = kIgnore;
+        const TrainStep::LossSum sum = packed.evaluate(ids, targets, {}, {positions, lengths});
+        EXPECT_EQ(sum.rows, 10);
+        EXPECT_NEAR(sum.sum, loss * 10, 1e-5);
+        const std::vector<int32_t> none = {0, 0}, long_one = {9, 0};
+        EXPECT_EQ(packed.evaluate(ids, std::vector<int32_t>(16, kIgnore), {}, {positions, none}).sum, 0);
+        EXPECT_MENTIONS(error_of([&] { packed.evaluate(ids, targets, {}, {positions, long_one}); }), "a row of 9 tokens");
+        EXPECT_MENTIONS(error_of([&] { packed.evaluate(ids, targets); }), "0 positions");
+    }
+}
+
 // Values of all weights.
 std::vector<float> weights(const TrainStep& train) {
     std::vector<float> all;

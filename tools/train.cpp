@@ -1,4 +1,4 @@
-// nib train: a character model from a text.
+// nib train: a model from a text.
 #include <unistd.h>
 
 #include <algorithm>
@@ -122,7 +122,7 @@ std::string resume_command(const CLI::App& app, const Options& o) {
 // ---- Running ----
 
 // Of a prompt, if there is one.
-void write_translation(Engine& engine, const ModelConfig& config, const CharTokenizer& tokenizer, std::vector<int32_t> ids,
+void write_translation(Engine& engine, const ModelConfig& config, const Tokenizer& tokenizer, std::vector<int32_t> ids,
                        int64_t step) {
     if (ids.empty()) return;
     ids.push_back(tokenizer.end_token());
@@ -133,7 +133,7 @@ void write_translation(Engine& engine, const ModelConfig& config, const CharToke
     });
 }
 
-void write_sample(const TrainStep& train, const CharTokenizer& tokenizer, const std::string& prompt, int64_t step) {
+void write_sample(const TrainStep& train, const Tokenizer& tokenizer, const std::string& prompt, int64_t step) {
     std::vector<int32_t> ids = tokenizer.encode(prompt);
     Engine engine(train.backend(), train.config(), train.weights());
     if (train.config().has_encoder()) return write_translation(engine, train.config(), tokenizer, ids, step);
@@ -173,9 +173,9 @@ bool train(const Options& o) {
     std::string prompt;
     TrainHooks hooks;
     hooks.stop = [] { return caught_signal != 0; };
-    hooks.sample = [&](const TrainStep& step, const CharTokenizer& characters, int64_t number) {
+    hooks.sample = [&](const TrainStep& step, const Tokenizer& tokenizer, int64_t number) {
         try {
-            write_sample(step, characters, prompt, number);
+            write_sample(step, tokenizer, prompt, number);
         } catch (const OutputClosed&) {  // nobody reads the samples; the training goes on
         } catch (const Error& error) {   // the disk of a redirected output is full, for example
             std::fprintf(stderr, "nib: no sample after step %lld: %s\n", static_cast<long long>(number), error.what());
@@ -244,6 +244,7 @@ void train_command(CLI::App& app) {
     app.callback([&app, o] {
         complete_request(app, *o);
         o->request.activations = float_type(o->activations);
+        o->request.threads = o->backend.threads;
         if (!train(*o)) return;
         std::fprintf(stderr, "go on with:\n  %s\n", resume_command(app, *o).c_str());
         std::exit(128 + caught_signal);

@@ -30,23 +30,6 @@ ModelInputs PairInputs::inputs(const Weights& weights, float dropout, Trace* tra
     return decoder;
 }
 
-PairInputs::Rows::Rows(int64_t count)
-    : ids(static_cast<size_t>(count)), positions(static_cast<size_t>(count)), spans(static_cast<size_t>(2 * count)) {}
-
-void PairInputs::Rows::add(std::span<const int32_t> text) {
-    const size_t begin = used;
-    for (const int32_t id : text) {
-        ids[used] = id;
-        positions[used] = static_cast<int32_t>(used - begin);
-        spans[2 * used] = static_cast<int32_t>(begin), spans[2 * used + 1] = static_cast<int32_t>(begin + text.size());
-        ++used;
-    }
-}
-
-void PairInputs::Rows::close() {
-    std::fill(spans.begin() + static_cast<std::ptrdiff_t>(2 * used), spans.end(), static_cast<int32_t>(used));
-}
-
 int64_t PairInputs::set(const Plan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets,
                         const SourceBatch& source, Step& step) {
     const auto B = static_cast<size_t>(batch_), S = static_cast<size_t>(source_time_), T = static_cast<size_t>(time_);
@@ -54,7 +37,7 @@ int64_t PairInputs::set(const Plan& plan, std::span<const int32_t> ids, std::spa
         fail("%zu sources of %zu tokens in all, with %zu tokens and %zu targets, are not %zu of up to %zu and %zu",
              source.lengths.size(), source.ids.size(), ids.size(), targets.size(), B, S, T);
     check_tokens(targets, vocab_, true);
-    Rows sources(batch_ * source_time_), rows(batch_ * time_);
+    PackedRows sources(batch_ * source_time_), rows(batch_ * time_);
     std::vector<int32_t> cross(2 * B * T), wanted(B * T, kIgnore);
     for (size_t b = 0; b < B; ++b) {
         const int32_t length = source.lengths[b];
@@ -70,7 +53,6 @@ int64_t PairInputs::set(const Plan& plan, std::span<const int32_t> ids, std::spa
             cross[2 * r] = static_cast<int32_t>(first), cross[2 * r + 1] = static_cast<int32_t>(sources.used);
         rows.add(ids.subspan(b * T, count));
     }
-    // Spans never decrease, not even those of rows that are not in use.
     sources.close(), rows.close();
     std::fill(cross.begin() + static_cast<std::ptrdiff_t>(2 * rows.used), cross.end(), static_cast<int32_t>(sources.used));
     source_tokens_.set(plan, sources.ids, sources.positions);

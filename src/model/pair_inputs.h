@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "model/token_inputs.h"
+#include "model/packed_inputs.h"
 
 namespace nib {
 
@@ -36,15 +36,6 @@ public:
                 Step& step);
 
 private:
-    // Rows that follow one another.
-    struct Rows {
-        std::vector<int32_t> ids, positions, spans;  // (R), (R), (R,2)
-        explicit Rows(int64_t count);
-        void add(std::span<const int32_t> text);
-        void close();  // when all are there
-        size_t used = 0;
-    };
-
     int64_t batch_ = 0, source_time_ = 0, time_ = 0, vocab_ = 0;  // B, S, T, V
     RowCount source_rows_ = -1, rows_ = -1;
     TokenInputs source_tokens_, tokens_;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "task/task.h"
+#include "text/corpus.h"
 
 namespace nib {
 
@@ -15,8 +16,8 @@ inline constexpr char32_t kPairTab = U'\t', kPairEnd = U'\n';
 class Pairs {
 public:
     /// The pairs in the lines that begin within `span`; empty lines are none. Error, naming file and line, for one that is
-    /// no pair, or longer than a context has room for. `corpus` and `tokenizer` must outlive it.
-    Pairs(const Corpus& corpus, const CharTokenizer& tokenizer, Span span, int64_t context);
+    /// no pair, or longer than a context has room for. What `text` is of must outlive it.
+    Pairs(const CharacterText& text, Span span, int64_t context);
 
     int64_t count() const { return static_cast<int64_t>(pairs_.size()); }
     /// Tokens that pair i predicts.
@@ -39,8 +40,7 @@ private:
     void read_file(size_t file, Span span);
     void add(const Line& line);
 
-    const Corpus& corpus_;
-    const CharTokenizer& tokenizer_;
+    const CharacterText text_;
     const int64_t context_;
     std::vector<Pair> pairs_;
 };

@@ -10,6 +10,9 @@
 
 namespace nib {
 
+/// GPT-2's token that ends a text, and so usually that of byte-pair encoding which has it.
+inline constexpr const char* kEndOfText = "<|endoftext|>";
+
 /// What a token is for; the numbers are llama.cpp's.
 enum class TokenType : int32_t {
     Normal = 1,       // from the vocabulary that was trained

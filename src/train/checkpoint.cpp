@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/hash.h"
+#include "text/char_tokenizer.h"
 #include "text/tokenizer_gguf.h"
-#include "train/hash.h"
 
 namespace nib {
 namespace {
@@ -15,7 +16,7 @@ constexpr size_t kPiece = size_t{1} << 20;
 constexpr const char* kId = "nib.checkpoint";
 constexpr const char* kMoments = "nib.state.checksum";
 constexpr const char* kBestLoss = "nib.val_loss";
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 
 // Calls take(bytes) with the values of one parameter, front to back in pieces.
 template <class Take>
@@ -63,9 +64,10 @@ void add_tensors(GgufWriter& writer, const TrainStep& train, int part, const std
 }
 
 // general.name does not depend on the output's name, so that equal runs give equal files.
-GgufWriter model_writer(const TrainStep& train, const CharTokenizer& tokenizer, int64_t step) {
+GgufWriter model_writer(const TrainStep& train, const Tokenizer& tokenizer, int64_t step) {
     GgufWriter writer;
-    write_config(writer, train.config(), "nib character model");
+    write_config(writer, train.config(),
+                 dynamic_cast<const CharTokenizer*>(&tokenizer) ? "nib character model" : "nib model");
     write_tokenizer(writer, tokenizer);
     writer.set("nib.step", step);
     add_tensors(writer, train, 0, "");
@@ -82,7 +84,7 @@ void write_state(GgufWriter& file, const TrainState& s) {
     file.set("nib.state.best_loss", s.best_loss);
     file.set("nib.state.worse", s.worse);
     const auto text = [&](const std::string& key, const TextIdentity& identity) {
-        file.set("nib.state." + key + ".characters", identity.characters);
+        file.set("nib.state." + key + ".tokens", identity.tokens);
         file.set("nib.state." + key + ".fingerprint", identity.fingerprint);
     };
     text("text", s.text);
@@ -99,7 +101,7 @@ TrainState read_state(const GgufFile& file) {
         return value;
     };
     const auto text = [&](const std::string& key) {
-        return TextIdentity{count(key + ".characters"), file.get<uint64_t>("nib.state." + key + ".fingerprint")};
+        return TextIdentity{count(key + ".tokens"), file.get<uint64_t>("nib.state." + key + ".fingerprint")};
     };
     TrainState s;
     s.step = count("step");
@@ -123,14 +125,11 @@ std::span<const std::byte> checked(const GgufFile& file, const std::string& name
     return tensor.data;
 }
 
-std::unique_ptr<CharTokenizer> character_tokenizer(const GgufFile& model, const ModelConfig& config) {
+std::unique_ptr<Tokenizer> tokenizer_of(const GgufFile& model, const ModelConfig& config) {
     std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(model);
-    std::unique_ptr<CharTokenizer> characters(dynamic_cast<CharTokenizer*>(tokenizer.get()));
-    if (characters) tokenizer.release();
-    if (!characters || characters->vocab_size() != config.vocab)
-        fail("%s: has no character vocabulary that fits its embedding; it is no training to resume",
-             printable(model.name()).c_str());
-    return characters;
+    if (!tokenizer || tokenizer->vocab_size() != config.vocab)
+        fail("%s: has no vocabulary that fits its embedding; it is no training to resume", printable(model.name()).c_str());
+    return tokenizer;
 }
 
 }  // namespace
@@ -151,8 +150,8 @@ RunFiles::RunFiles(const std::string& output) {
     lock = model + ".lock";
 }
 
-void save_checkpoint(const RunFiles& files, const TrainStep& train, const CharTokenizer& tokenizer,
-                     const TrainOptions& options, const TrainState& state, bool first) {
+void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer, const TrainOptions& options,
+                     const TrainState& state, bool first) {
     const uint64_t id = pair_id(train, state.step);
     GgufWriter model = model_writer(train, tokenizer, state.step);
     model.set(kId, id);
@@ -174,7 +173,7 @@ void save_checkpoint(const RunFiles& files, const TrainStep& train, const CharTo
     AtomicFile::publish_pair(model_file, state_file);
 }
 
-std::unique_ptr<AtomicFile> write_best(const RunFiles& files, const TrainStep& train, const CharTokenizer& tokenizer,
+std::unique_ptr<AtomicFile> write_best(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer,
                                        int64_t step, double val_loss) {
     GgufWriter writer = model_writer(train, tokenizer, step);
     writer.set(kBestLoss, val_loss);
@@ -195,7 +194,7 @@ std::optional<double> read_best_loss(const RunFiles& files) {
 Checkpoint open_checkpoint(const RunFiles& files) {
     GgufFile model = GgufFile::open(files.model), state = GgufFile::open(files.state);
     const ModelConfig config = read_config(model);
-    std::unique_ptr<CharTokenizer> tokenizer = character_tokenizer(model, config);
+    std::unique_ptr<Tokenizer> tokenizer = tokenizer_of(model, config);
     const TrainOptions options = read_options(state, config);
     const TrainState progress = read_state(state);
     for (const ParameterSpec& spec : model_parameters(config)) {

@@ -25,6 +25,7 @@ struct TrainShape {
     bool recompute = false;          // each block's forward pass runs again in the backward pass: Graph::record_backward
     DType activations = DType::F32;  // F16: see Graph; evaluation keeps floats
     std::string head = "lm";         // whose targets are tokens: Model::head
+    bool ragged = false;             // rows are as RaggedRows says; of models with an encoder they always are
     double counted_share = 1;        // of the targets, about; below 1 the head is computed for those that count alone
     /// Weights that stay as they are: of any type, wherever they lie, and without gradients and moments. By parameter,
     /// those to be trained absent; empty: all are trained.
@@ -60,8 +61,9 @@ Graph training_graph(Mode mode, const TrainShape& shape);
 /// Graph inputs of training and evaluation.
 struct TrainInputs {
     TokenInputs tokens;          // of models without an encoder
-    PairInputs pairs;            // of those with one
-    Tensor targets;              // (B,T) or, with sparse targets or an encoder, (1,B*T) int32
+    PackedInputs packed;         // of the same with ragged rows
+    PairInputs pairs;            // of models with an encoder
+    Tensor targets;              // (B,T) or, with sparse targets, ragged rows or an encoder, (1,B*T) int32
     Tensor counted{};            // (B*T) int32: the rows that sparse targets are of
     RowCount counted_rows = -1;  // and how many they are
 };

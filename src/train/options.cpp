@@ -17,17 +17,18 @@ using Kind = OptionField::Kind;
 // clang-format off
 const OptionField kFields[] = {
     {"arch",            Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
-    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next character; mlm, masked ones; pairs, the second half of each line from the first (default: mlm for encoders, pairs for models with an encoder and a decoder, else lm)"},
+    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; pairs, the second half of each line from the first (default: mlm for encoders, pairs for models with an encoder and a decoder, else lm)"},
+    {"tokenizer",       Kind::Fixed, &O::tokenizer,     "Model", "what the model reads: a tokenizer.json or a model that has one, or one to be learned from the texts, bpe:8000 or wordpiece:8000 (default: their characters)"},
     {"layers",          Kind::Model, &O::layers,        "Model", "transformer blocks"},
     {"heads",           Kind::Model, &O::heads,         "Model", "attention heads; must divide the channels"},
     {"embd",            Kind::Model, &O::embd,          "Model", "channels"},
     {"kv-heads",        Kind::Model, &O::kv_heads,      "Model", "llama: heads of keys and values; must divide the heads (default: as many)"},
     {"ffn",             Kind::Model, &O::ffn,           "Model", "width of the feed-forward layers (default: 4 x the channels; llama: 8/3 x, a multiple of 32)"},
     {"attention",       Kind::Model, &O::attention,     "Model", "full, or alternate: every second layer attends within a window (default: gpt3 and gptneo alternate)"},
-    {"window",          Kind::Model, &O::window,        "Model", "alternate: characters in the window (default: 256)"},
+    {"window",          Kind::Model, &O::window,        "Model", "alternate: tokens in the window (default: 256)"},
     {"encoder-layers",  Kind::Model, &O::encoder_layers, "Model", "of models with an encoder and a decoder: blocks of the encoder (default: as many as of the decoder)"},
     {"norm-first",      Kind::Model, &O::norm_first,    "Model", "of the same: norms before each part of a block, not after each sum"},
-    {"context",         Kind::Model, &O::context,       "Model", "characters that the model sees at once"},
+    {"context",         Kind::Model, &O::context,       "Model", "tokens that the model sees at once"},
     {"untied",          Kind::Model, &O::untied,        "Model", "an output head of its own, not the token embedding"},
 
     {"iters",           Kind::Free,  &O::iters,         "Training", "steps in all; a resumed training may take more"},
@@ -36,6 +37,8 @@ const OptionField kFields[] = {
     {"recompute",       Kind::Free,  &O::recompute,     "Training", "keep less for the backward pass, which computes each block again: slower, same bits"},
     {"dropout",         Kind::Fixed, &O::dropout,       "Training", "probability of dropout, 0 to below 1"},
     {"seed",            Kind::Fixed, &O::seed,          "Training", "seed of weights, batches and dropout"},
+    {"documents",       Kind::Fixed, &O::documents,     "Training", "with --tokenizer, where texts end and the next begin: files (and records of .jsonl), or blank-lines, too"},
+    {"isolate",         Kind::Fixed, &O::isolate,       "Training", "tokens do not see other texts that happen to stand before them"},
     {"val-fraction",    Kind::Fixed, &O::val_fraction,  "Training", "part of the text, at its end, that only validates"},
 
     {"schedule",        Kind::Fixed, &O::schedule,      "Learning rate", "constant, linear, step or cosine"},
@@ -55,7 +58,7 @@ const OptionField kFields[] = {
     {"clip",            Kind::Fixed, &O::clip,          "Optimizer", "largest norm of all gradients together, 0 for no limit"},
 
     {"eval-every",      Kind::Free,  &O::eval_every,    "Reports", "steps between validations"},
-    {"eval-tokens",     Kind::Free,  &O::eval_tokens,   "Reports", "characters of a validation, evenly spaced; 0: all"},
+    {"eval-tokens",     Kind::Free,  &O::eval_tokens,   "Reports", "tokens of a validation, evenly spaced; 0: all"},
     {"patience",        Kind::Free,  &O::patience,      "Reports", "stop after so many validations without a new best; 0: never"},
     {"save-every",      Kind::Free,  &O::save_every,    "Reports", "steps between checkpoints (default: as many as between validations)"},
     {"sample-every",    Kind::Free,  &O::sample_every,  "Reports", "steps between samples; 0: only one at the end"},
@@ -166,6 +169,10 @@ ModelConfig TrainOptions::config(int64_t vocab) const {
     return c;
 }
 
+DocumentEnds document_ends(const TrainOptions& o) {
+    return o.documents == "files" ? DocumentEnds::Files : DocumentEnds::BlankLines;
+}
+
 Optimizer optimizer_of(const TrainOptions& o) {
     if (o.optimizer == "adamw") return Optimizer::AdamW;
     return o.momentum > 0 ? Optimizer::SgdMomentum : Optimizer::Sgd;
@@ -205,6 +212,10 @@ void check_options(const TrainOptions& o) {
     if (o.batch < 1) fail_usage_option("batch", "is %lld; it must be 1 or more", static_cast<long long>(o.batch));
     check_range("seed", static_cast<double>(o.seed), 0, kAny);
     check_range("val-fraction", o.val_fraction, 0, 1, true);
+    if (o.documents != "files" && o.documents != "blank-lines")
+        fail_usage_option("documents", "is `%s`; choose files or blank-lines", printable(o.documents, 40).c_str());
+    if (o.isolate && o.task != kLanguageModel)
+        fail_usage_option("isolate", "is for the task %s; this is %s", kLanguageModel, printable(o.task, 40).c_str());
     check_schedule(o.learning_rate());
     if (o.optimizer != "adamw" && o.optimizer != "sgd")
         fail_usage_option("optimizer", "is `%s`; choose adamw or sgd", printable(o.optimizer).c_str());

@@ -9,6 +9,7 @@
 
 #include "io/gguf.h"
 #include "model/config.h"
+#include "text/tokenized_text.h"
 #include "train/memory.h"
 #include "train/schedule.h"
 
@@ -16,7 +17,10 @@ namespace nib {
 
 struct TrainOptions {
     std::string arch = "gpt2";
-    std::string task;  // default: what the architecture is for
+    std::string task;       // default: what the architecture is for
+    std::string tokenizer;  // as of choose_tokenizer(); empty: the characters of the text
+    std::string documents = "files";
+    bool isolate = false;
     int64_t layers = 4, heads = 4, embd = 128, context = 64;
     int64_t kv_heads = 0, ffn = 0, encoder_layers = 0;  // 0: the default of the architecture
     bool norm_first = false;
@@ -52,6 +56,9 @@ struct TrainOptions {
     ModelConfig config(int64_t vocab) const;
     bool operator==(const TrainOptions&) const = default;
 };
+
+/// Where the documents of texts end, from the (checked) options.
+DocumentEnds document_ends(const TrainOptions& options);
 
 /// The optimizer that the (checked) options ask for.
 Optimizer optimizer_of(const TrainOptions& options);

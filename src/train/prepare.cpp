@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "io/memory_limit.h"
 #include "task/pairs.h"
+#include "text/chosen_tokenizer.h"
 #include "text/utf8.h"
 
 namespace nib {
@@ -52,20 +53,15 @@ void check_together(const TrainOptions& o, const TrainSetup& setup) {
     if (static_cast<double>(o.batch) * static_cast<double>(o.accumulate) > 4294967295.0)
         fail_usage_option("batch", "%lld is too large when %lld are accumulated", static_cast<long long>(o.batch),
                           static_cast<long long>(o.accumulate));
-    for (size_t at = 0; at < o.sample_prompt.size();) {
-        const Decoded next = decode_utf8(o.sample_prompt, at);
-        if (next.length == 0) fail_usage_option("sample-prompt", "is not UTF-8 text: malformed at byte offset %zu", at);
-        if (setup.tokenizer->id_of(next.code) < 0)
-            fail_option("sample-prompt", "has the character %s (byte offset %zu), which is not in the training text",
-                        describe(next.code).c_str(), at);
-        at += static_cast<size_t>(next.length);
+    try {
+        setup.tokenizer->encode(o.sample_prompt);
+    } catch (const Error& error) {
+        fail_option("sample-prompt", "cannot be read: %s", error.what());
     }
 }
 
-void check_same_characters(const Dataset& data, const CharTokenizer& tokenizer, const RunFiles& files) {
-    data.text->require_known(tokenizer);
-    if (data.other) data.other->require_known(tokenizer);
-    const std::vector<char32_t> characters = data.characters();
+void check_same_characters(const Corpora& corpora, const CharTokenizer& tokenizer, const RunFiles& files) {
+    const std::vector<char32_t> characters = corpora.characters();
     for (const char32_t code : tokenizer.code_points())
         if (!std::binary_search(characters.begin(), characters.end(), code))
             fail(
@@ -74,12 +70,13 @@ void check_same_characters(const Dataset& data, const CharTokenizer& tokenizer, 
                 printable(files.model).c_str(), describe(code).c_str());
 }
 
-void check_same_text(const char* what, const TextIdentity& saved, const TextIdentity& now, const RunFiles& files) {
+void check_same_text(const char* what, const TextIdentity& saved, const TokenText& text, const RunFiles& files) {
+    const TextIdentity now = identify(text);
+    const char* const unit = text.unit();
     if (saved == now) return;
-    if (saved.characters != now.characters)
-        fail("%s: was trained with a %s of %lld characters, but this one has %lld; resuming needs the same text",
-             printable(files.state).c_str(), what, static_cast<long long>(saved.characters),
-             static_cast<long long>(now.characters));
+    if (saved.tokens != now.tokens)
+        fail("%s: was trained with a %s of %s, but this one has %lld; resuming needs the same text",
+             printable(files.state).c_str(), what, counted(saved.tokens, unit).c_str(), static_cast<long long>(now.tokens));
     fail("%s: was trained with another %s of the same length; resuming needs the same text", printable(files.state).c_str(),
          what);
 }
@@ -88,6 +85,7 @@ TrainShape shape_of(const TrainOptions& o) {
     TrainShape shape{o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o), o.recompute};
     shape.head = task_head(o.task);
     if (o.task == kMaskedTokens) shape.counted_share = kMaskedShare;
+    shape.ragged = o.isolate;
     return shape;
 }
 
@@ -95,10 +93,13 @@ TrainShape shape_of(const TrainOptions& o) {
 int64_t window_of(const TrainOptions& o) { return o.task == kPairs ? 1 : o.context; }
 
 // The vocabulary of a new training: the characters of its texts, and what the task needs beside them.
-CharTokenizer make_tokenizer(const Dataset& data, const std::string& task) {
-    const CharTokenizer characters = CharTokenizer::from_code_points(data.characters());
+CharTokenizer make_tokenizer(const Corpora& corpora, const std::string& task) {
+    const CharTokenizer characters = CharTokenizer::from_code_points(corpora.characters());
     CharModel model = characters.model();
-    if (task == kMaskedTokens) model.tokens.push_back({kMaskToken, TokenType::Control});
+    if (task == kMaskedTokens) {
+        model.specials.mask = static_cast<int32_t>(model.tokens.size());
+        model.tokens.push_back({kMaskToken, TokenType::Control});
+    }
     if (task == kPairs) {
         if (characters.id_of(kPairTab) < 0 || characters.id_of(kPairEnd) < 0)
             fail("the text has no lines of a source, a tab and a target, as a model with an encoder needs them");
@@ -108,6 +109,13 @@ CharTokenizer make_tokenizer(const Dataset& data, const std::string& task) {
     return CharTokenizer(std::move(model));
 }
 
+DatasetOptions dataset_options(const TrainOptions& o, const TrainRequest& request, const RunFiles& files) {
+    DatasetOptions options{o.val_fraction, window_of(o), document_ends(o), request.threads, {}, {}};
+    options.folder = fs::path(files.model).parent_path().string();
+    options.progress = [&request](uint64_t done, uint64_t total) { request.progress("tokenizing", done, total); };
+    return options;
+}
+
 void prepare_new(TrainSetup& setup, const TrainRequest& request) {
     TrainOptions& o = setup.options;
     if (!request.overwrite) refuse_existing(setup.files);
@@ -115,12 +123,22 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request) {
     resolve_defaults(o, request.given);
     check_sizes(o.config(1), shape_of(o), memory_limit());  // before the text: it may be too short for an absurd context
     check_options(o);
-    setup.data = open_dataset(request.inputs, request.validation, o.val_fraction, window_of(o));
-    setup.tokenizer = std::make_unique<CharTokenizer>(make_tokenizer(setup.data, o.task));
+    const DatasetOptions options = dataset_options(o, request, setup.files);
+    if (o.tokenizer.empty()) {
+        Corpora corpora(request.inputs, request.validation);
+        auto characters = std::make_unique<CharTokenizer>(make_tokenizer(corpora, o.task));
+        setup.data = character_dataset(std::move(corpora), *characters, options);
+        if (o.task == kPairs) setup.config.encoder_decoder.start = characters->id_of(kPairTab);
+        setup.tokenizer = std::move(characters);
+    } else {
+        setup.tokenizer = choose_tokenizer(o.tokenizer, request.inputs, request.threads, request.progress);
+        setup.data = token_dataset(request.inputs, request.validation, *setup.tokenizer, options);
+    }
+    const int64_t start = setup.config.encoder_decoder.start;
     setup.config = o.config(setup.tokenizer->vocab_size());
-    if (o.task == kPairs) setup.config.encoder_decoder.start = setup.tokenizer->id_of(kPairTab);
-    setup.state.text = identify(*setup.data.text, *setup.tokenizer);
-    if (setup.data.other) setup.state.val_text = identify(*setup.data.other, *setup.tokenizer);
+    setup.config.encoder_decoder.start = start;
+    setup.state.text = identify(*setup.data.text);
+    if (setup.data.other) setup.state.val_text = identify(*setup.data.other);
 }
 
 void prepare_resumed(TrainSetup& setup, const TrainRequest& request) {
@@ -129,19 +147,26 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request) {
     Checkpoint& checkpoint = *setup.checkpoint;
     setup.options = merge_options(checkpoint.options, request.options, request.given, setup.files.state);
     check_options(setup.options);
-    setup.data = open_dataset(request.inputs, request.validation, setup.options.val_fraction, window_of(setup.options));
     setup.tokenizer = std::move(checkpoint.tokenizer);
     setup.config = checkpoint.config;
     setup.state = checkpoint.state;
-    if (setup.state.val_text.characters > 0 && !setup.data.other)
+    if (setup.state.val_text.tokens > 0 && request.validation.empty())
         fail("%s: was trained with a validation text; give it again", printable(setup.files.state).c_str());
-    if (setup.state.val_text.characters == 0 && setup.data.other)
+    if (setup.state.val_text.tokens == 0 && !request.validation.empty())
         fail("%s: was trained without a validation text; give none", printable(setup.files.state).c_str());
-    check_same_characters(setup.data, *setup.tokenizer, setup.files);
-    check_same_text("text", setup.state.text, identify(*setup.data.text, *setup.tokenizer), setup.files);
-    if (setup.data.other)
-        check_same_text("validation text", setup.state.val_text, identify(*setup.data.other, *setup.tokenizer),
-                        setup.files);
+    const DatasetOptions options = dataset_options(setup.options, request, setup.files);
+    if (setup.options.tokenizer.empty()) {
+        const auto* characters = dynamic_cast<const CharTokenizer*>(setup.tokenizer.get());
+        if (characters == nullptr)
+            fail("%s: has no character vocabulary, which it was trained with; it was changed or is damaged",
+                 printable(setup.files.model).c_str());
+        setup.data = character_dataset(Corpora(request.inputs, request.validation), *characters, options);
+        check_same_characters(*setup.data.corpora, *characters, setup.files);
+    } else {
+        setup.data = token_dataset(request.inputs, request.validation, *setup.tokenizer, options);
+    }
+    check_same_text("text", setup.state.text, *setup.data.text, setup.files);
+    if (setup.data.other) check_same_text("validation text", setup.state.val_text, *setup.data.other, setup.files);
 }
 
 }  // namespace

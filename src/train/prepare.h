@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "text/tokenizer_training.h"
 #include "train/checkpoint.h"
 
 namespace nib {
@@ -20,6 +21,9 @@ struct TrainRequest {
     TrainOptions options;
     GivenOptions given;              // options that are not defaults
     DType activations = DType::F32;  // TrainShape
+    int threads = 1;                 // that tokenize
+    /// Of learning a tokenizer and of tokenizing.
+    TrainingProgress progress = [](const char*, uint64_t, uint64_t) {};
 };
 
 /// A run that is ready to start.
@@ -28,7 +32,7 @@ struct TrainSetup {
     std::unique_ptr<FileLock> lock;  // keeps other processes from these files
     TrainOptions options;
     Dataset data;
-    std::unique_ptr<CharTokenizer> tokenizer;
+    std::unique_ptr<Tokenizer> tokenizer;
     ModelConfig config;
     TrainShape shape;
     TrainState state;
@@ -38,7 +42,7 @@ struct TrainSetup {
 
 /// Checks the request, locks the output, completes a checkpoint that was left half renamed, opens the texts and, to resume,
 /// the checkpoint, and checks that the output can be written. Error for anything that is wrong, also when another process
-/// trains under this name, before anything large is allocated and without writing anything.
+/// trains under this name, before anything large is allocated and without writing anything but files of tokens.
 TrainSetup prepare_training(const TrainRequest& request, const Backend& backend);
 
 }  // namespace nib

@@ -155,7 +155,7 @@ void TrainStep::begin_micro_step(std::span<const int32_t> ids, std::span<const i
     step_.index = micro.index;
     step_.accumulate = micro.first ? 0 : 1;
     step_.loss_scale = static_cast<float>(1.0 / static_cast<double>(std::max<int64_t>(counted_, 1)));
-    set_inputs(train_, ids, targets, micro.source, step_);
+    set_inputs(train_, ids, targets, micro.source, micro.ragged, step_);
 }
 
 double TrainStep::micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro) {
@@ -174,24 +174,29 @@ TrainStep::Outcome TrainStep::last_micro_step(std::span<const int32_t> ids, std:
 }
 
 TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets,
-                                       const SourceBatch& source) {
+                                       const SourceBatch& source, const RaggedRows& ragged) {
     Step step;
-    set_inputs(evaluate_, ids, targets, source, step);
+    set_inputs(evaluate_, ids, targets, source, ragged, step);
     evaluate_.plan.run(step);
     return {loss_sum(evaluate_), count_targets(targets)};
 }
 
 void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, std::span<const int32_t> targets,
-                           const SourceBatch& source, Step& step) {
+                           const SourceBatch& source, const RaggedRows& ragged, Step& step) {
     if (config_.has_encoder()) {
         what.rows = what.inputs.pairs.set(what.plan, ids, targets, source, step);
         return;
     }
     check_tokens(targets, config_.vocab, true);
-    what.inputs.tokens.set(what.plan, ids, positions_);
+    what.rows = rows();
+    if (shape_.ragged) {
+        targets = what.inputs.packed.set(what.plan, ids, targets, ragged, step);
+        what.rows = step.rows[what.inputs.packed.row_count()];
+    } else {
+        what.inputs.tokens.set(what.plan, ids, positions_);
+    }
     if (shape_.sparse_targets()) return set_sparse_targets(what, targets, step);
     what.plan.set(what.inputs.targets, targets);
-    what.rows = rows();
 }
 
 void TrainStep::set_sparse_targets(LossPlan& what, std::span<const int32_t> targets, Step& step) {

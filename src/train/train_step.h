@@ -28,6 +28,7 @@ public:
         int64_t counted = 0;   // targets that count (are not kIgnore) in the whole step; 0: this is all of it
         bool first = true;     // gradients are set, not added to
         SourceBatch source{};  // (B*T), of models with an encoder, which compute each pair up to its last target only
+        RaggedRows ragged{};   // of TrainShape::ragged
     };
     /// Forward and backward pass of B sequences: inputs and targets (B*T). Returns its part of the step's mean loss in
     /// nats, before any update; the same for any number of threads.
@@ -57,7 +58,8 @@ public:
         int64_t rows = 0;  // counted targets
     };
     /// Losses of B sequences without dropout; rows whose target is kIgnore do not count.
-    LossSum evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets, const SourceBatch& source = {});
+    LossSum evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets, const SourceBatch& source = {},
+                     const RaggedRows& ragged = {});
 
     const ModelConfig& config() const { return config_; }
     const Weights& weights() const { return weights_; }
@@ -87,7 +89,7 @@ private:
     Tensor gradient_of(Graph& g, const ParameterLayout::Run& run) const;
     std::vector<int64_t> sum_blocks() const;
     void set_inputs(LossPlan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets,
-                    const SourceBatch& source, Step& step);
+                    const SourceBatch& source, const RaggedRows& ragged, Step& step);
     void set_sparse_targets(LossPlan& plan, std::span<const int32_t> targets, Step& step);
     void begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
     double loss_sum(const LossPlan& plan);

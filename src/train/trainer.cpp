@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <numeric>
 
 #include "core/error.h"
 #include "io/atomic_file.h"
@@ -13,9 +14,16 @@ namespace {
 double seconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
 TaskTexts texts_of(const TrainSetup& setup) {
-    return {
-        *setup.data.text, setup.data.validation(), setup.data.train,          setup.data.val,
-        *setup.tokenizer, setup.options.context,   setup.options.eval_tokens, static_cast<uint64_t>(setup.options.seed)};
+    const TrainOptions& o = setup.options;
+    return {.train = *setup.data.text,
+            .validation = setup.data.validation(),
+            .train_span = setup.data.train,
+            .validation_span = setup.data.val,
+            .tokenizer = *setup.tokenizer,
+            .context = o.context,
+            .validation_tokens = o.eval_tokens,
+            .seed = static_cast<uint64_t>(o.seed),
+            .isolate = o.isolate};
 }
 
 std::string base_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
@@ -35,7 +43,9 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       ids_(static_cast<size_t>(train_.rows())),
       targets_(ids_.size()),
       source_(setup_.config.has_encoder() ? ids_.size() : 0),
-      source_lengths_(setup_.config.has_encoder() ? static_cast<size_t>(options_.batch) : 0) {
+      source_lengths_(setup_.config.has_encoder() ? static_cast<size_t>(options_.batch) : 0),
+      positions_(task_->ragged() ? ids_.size() : 0),
+      lengths_(task_->ragged() ? static_cast<size_t>(options_.batch) : 0) {
     if (setup_.checkpoint) {
         restore(*setup_.checkpoint, train_);
         setup_.checkpoint.reset();
@@ -95,13 +105,25 @@ TrainEnd Trainer::loop() {
     }
 }
 
-// Row b of the batch.
+// Row b of the batch, for the task to fill in.
 TaskRow Trainer::row(int64_t b) {
     const auto T = static_cast<size_t>(options_.context);
     const auto part = [&](std::vector<int32_t>& of) {
         return of.empty() ? std::span<int32_t>() : std::span(of).subspan(static_cast<size_t>(b) * T, T);
     };
-    return {part(ids_), part(targets_), part(source_)};
+    const std::span<int32_t> positions = part(positions_);
+    std::iota(positions.begin(), positions.end(), 0);
+    return {.ids = part(ids_),
+            .targets = part(targets_),
+            .source = part(source_),
+            .positions = positions,
+            .length = static_cast<int32_t>(T)};
+}
+
+// Keeps what the task has said of row b beside its tokens.
+void Trainer::note_row(int64_t b, const TaskRow& row) {
+    if (!source_lengths_.empty()) source_lengths_[static_cast<size_t>(b)] = row.source_length;
+    if (!lengths_.empty()) lengths_[static_cast<size_t>(b)] = row.length;
 }
 
 // Computes the gradients of the next step and updates the weights if asked to. Returns the loss before the update.
@@ -117,7 +139,7 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
         for (int64_t b = 0; b < B; ++b) {
             TaskRow to = row(b);
             task_->fill(step, static_cast<uint32_t>(micro * B + b), to);
-            if (!source_.empty()) source_lengths_[static_cast<size_t>(b)] = to.source_length;
+            note_row(b, to);
         }
         TrainStep::MicroBatch which;
         which.seed = static_cast<uint64_t>(options_.seed);
@@ -125,6 +147,7 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
         which.counted = counted;
         which.first = micro == 0;
         which.source = source();
+        which.ragged = ragged();
         if (update && micro == micro_batches - 1) {
             const TrainStep::Outcome all = train_.last_micro_step(ids_, targets_, which, options_.clip, next_update());
             loss += all.loss;
@@ -203,12 +226,13 @@ std::optional<double> Trainer::validation_loss() {
         if (first > 0 && stopping()) return std::nullopt;
         std::fill(ids_.begin(), ids_.end(), 0);
         std::fill(targets_.begin(), targets_.end(), kIgnore);
+        std::fill(lengths_.begin(), lengths_.end(), 0);
         for (int64_t i = first; i < std::min(first + B, count); ++i) {
             TaskRow to = row(i - first);
             task_->fill_validation(i, to);
-            if (!source_.empty()) source_lengths_[static_cast<size_t>(i - first)] = to.source_length;
+            note_row(i - first, to);
         }
-        const TrainStep::LossSum batch = train_.evaluate(ids_, targets_, source());
+        const TrainStep::LossSum batch = train_.evaluate(ids_, targets_, source(), ragged());
         sum += batch.sum;
         rows += batch.rows;
         progress_.status(strprintf("step %lld/%lld  validating", static_cast<long long>(state_.step),
