@@ -64,6 +64,8 @@ check "no more than 2" test "$(wc -m < "$out")" -le 3
 : > empty.txt
 refuses "there is no text" translate whole --file empty.txt
 refuses "text 2 is empty" translate whole 1 ""
+refuses "text 1 is empty" translate whole --tokens " "
+works translate --help && check "help says that numbers are all of a text" grep -q "begin and end it" "$out"
 refuses "text 1 has 9 tokens, but the model's context has room for 8; cut it with --truncate" translate whole 12345678
 works translate whole 12345678 --truncate
 printf '1\n12345678\n' > lines8.txt
