@@ -26,6 +26,7 @@ check "two vectors of 16 floats" test "$(wc -c < e.npy)" = $((128 + 2 * 16 * 4))
 check "their shape" grep -q "(2, 16)" e.npy
 works embed model --tokens "1 2 3" --tokens "4 5" --tokens "1 2 3 4" --similar 2
 check "two pairs" test "$(wc -l < "$out")" = 2
+refuses "--similar compares texts with each other; give two at least" embed model --tokens "1 2 3" --similar 5
 for pooling in mean max cls last; do works embed model --tokens "1 2 3" --pooling $pooling --raw; done
 works classify class --tokens "1 2 3" && is_json
 check "label names stay" grep -q '"label":"kind [012]"' "$out"

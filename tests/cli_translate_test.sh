@@ -88,6 +88,16 @@ refuses "no head \`mlm\`; it has lm" fill whole 123 --mask-id 1
 wrong_usage "give it with --source" logits whole --tokens "1 2" -o l.npy
 works logits whole --tokens "0 2" --source "3 4 1" -o l.npy
 check "logits" grep -q "(2, 12)" l.npy
+works logits whole --tokens "0 4 5" --source "3 4 1" -o numbers.npy
+text=$(nib tokenize whole --decode "3 4" && cat "$out") target=$(nib tokenize whole --decode "4 5" && cat "$out")
+works logits whole --prompt "$target" --source "$text" -o text.npy
+check "text gives the same as its numbers" same numbers.npy text.npy
+refuses "the source is empty" logits whole --prompt 1 --source "" -o l2.npy
+refuses "the source is empty" logits whole --tokens 0 --source " " -o l2.npy
+refuses "the source has 9 tokens, but the model's context has room for 8; cut it with --truncate" logits whole -p 1 --source 12345678 -o l2.npy
+refuses "there are 9 tokens, but the model's context has room for 8; cut them with --truncate" logits whole -p 12345678 --source 1 -o l2.npy
+works logits whole -p 12345678 --source 12345678 -o l2.npy --truncate
+refuses "\`x\` is not a token" logits whole --tokens 0 --source x -o l3.npy
 works bench whole --decode 2 --prefill 3 --samples 2
 works quantize other.gguf other-f16.gguf f16
 works translate other-f16 12
