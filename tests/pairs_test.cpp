@@ -69,19 +69,19 @@ TEST_F(PairsTest, LinesOfSeveralFilesAndOfWindows) {
     EXPECT_EQ(row(pairs, tokenizer, 0), (Row{"a\n\n\n\n", "\tb\n\n\n", "b\n---", 2}));
     EXPECT_EQ(row(pairs, tokenizer, 1), (Row{"b\n\n\n\n", "\ta\n\n\n", "a\n---", 2}));
     EXPECT_EQ(row(pairs, tokenizer, 2), (Row{"ab\n\n\n", "\tb\n\n\n", "b\n---", 3}));
-    EXPECT_MENTIONS(test::error_of([&] { Pairs(corpus, tokenizer, {0, corpus.size()}, 2); }), "b.tsv: line 2 has a source");
+    EXPECT_MENTIONS(test::error_of([&] { Pairs(corpus, tokenizer, {0, corpus.size()}, 2); }), "b.tsv: line 2: a source");
 }
 
 TEST_F(PairsTest, WhatIsNone) {
     std::string more;
     for (int i = 0; i < 20; ++i) more += "c\td\n";
     EXPECT_MENTIONS(error_of_pairs("abc def\nghi"), "no lines of a source, a tab and a target");
-    EXPECT_MENTIONS(error_of_pairs("a\tb\nab\n" + more), "line 2 is not a source, a tab and a target: it has 0 tabs");
-    EXPECT_MENTIONS(error_of_pairs("a\tb\tc\n" + more), "line 1 is not a source, a tab and a target: it has 2 tabs");
+    EXPECT_MENTIONS(error_of_pairs("a\tb\nab\n" + more), "line 2: not a source, a tab and a target: it has 0 tabs");
+    EXPECT_MENTIONS(error_of_pairs("a\tb\tc\n" + more), "line 1: not a source, a tab and a target: it has 2 tabs");
     EXPECT_MENTIONS(error_of_pairs("12345678\tb\n" + more),
-                    "pairs.tsv: line 1 has a source of 8 characters, but a context of 8 has room for 7");
-    EXPECT_MENTIONS(error_of_pairs("b\t12345678\n" + more), "line 1 has a target of 8 characters");
-    EXPECT_MENTIONS(error_of_pairs("a\tb\n"), "the text is too short");
+                    "pairs.tsv: line 1: a source of 8 characters, but a context of 8 has room for 7");
+    EXPECT_MENTIONS(error_of_pairs("b\t12345678\n" + more), "line 1: a target of 8 characters");
+    EXPECT_MENTIONS(error_of_pairs("a\tb\n"), "too few pairs: 1 to train and 0 to validate");
     EXPECT_FALSE(has("m.gguf"));
 }
 

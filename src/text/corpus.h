@@ -81,8 +81,8 @@ private:
 int64_t validation_start(int64_t size, double val_fraction);
 
 /// Divides a corpus into what trains and what validates, which is the last `val_fraction` of it (0: nothing). Throws Error
-/// if the fraction is outside [0, 1), and with Remedy::ShortenContext if a part has fewer
-/// than context + 1 characters.
+/// if the fraction is outside [0, 1), and with Remedy::ShortenContext if a part has fewer than context + 1 characters; with
+/// a context of 0 parts of any size will do.
 std::pair<Span, Span> split(const Corpus& corpus, double val_fraction, int64_t context);
 
 }  // namespace nib
