@@ -125,6 +125,17 @@ TEST(PackedPairs, EachIsByItself) {
         sum += train.evaluate(thrice(ids), thrice(targets), {source_of, lengths_of}).sum / B;
     }
     EXPECT_NEAR(together.sum, sum, 1e-4);
+
+    // The second of three is left out: what stands in its place is not even read.
+    std::vector<int32_t> some_ids = ids, some_targets = targets;
+    std::fill_n(some_ids.begin() + T, T, 99), std::fill_n(some_targets.begin() + T, T, kIgnore);
+    const std::vector<int32_t> some_lengths = {6, 0, 4};
+    const TrainStep::LossSum some = train.evaluate(some_ids, some_targets, {source, some_lengths});
+    EXPECT_EQ(some.rows, 2 + 3);
+    const std::vector<int32_t> second = {0, 1, 0};
+    std::vector<int32_t> only = targets;
+    std::fill_n(only.begin(), T, kIgnore), std::fill_n(only.begin() + 2 * T, T, kIgnore);
+    EXPECT_NEAR(some.sum + train.evaluate(ids, only, {source, second}).sum, together.sum, 1e-5);
     const double loss = train.micro_step(ids, targets,
                                          {
                                              .source = {source, lengths}
@@ -160,9 +171,12 @@ TEST(PackedPairs, WhatDoesNotFit) {
         return test::error_of([&] { train.evaluate(ids, ids, {source, lengths}); });
     };
     EXPECT_MENTIONS(error(ids, none), "a source of 0 tokens is not one of 1 to 4");
+    const std::vector<int32_t> nothing(4, kIgnore);
+    EXPECT_MENTIONS(test::error_of([&] { train.evaluate(ids, nothing, {ids, none}); }), "a batch of pairs has none");
     EXPECT_MENTIONS(error(ids, long_one), "a source of 5 tokens is not one of 1 to 4");
     EXPECT_MENTIONS(error(ids, two), "2 sources of 4 tokens in all");
     EXPECT_MENTIONS(error(outside, std::vector<int32_t>{4}), "token 11 is not among the 11");
+    EXPECT_EQ(error(ids, std::vector<int32_t>{1}), "") << "nothing is left of them";
 }
 
 std::string reversed(std::string text) {

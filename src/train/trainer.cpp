@@ -203,6 +203,7 @@ std::optional<double> Trainer::validation_loss() {
         if (first > 0 && stopping()) return std::nullopt;
         std::fill(ids_.begin(), ids_.end(), 0);
         std::fill(targets_.begin(), targets_.end(), kIgnore);
+        std::fill(source_lengths_.begin(), source_lengths_.end(), 0);  // no pairs, where the last batch is not full
         for (int64_t i = first; i < std::min(first + B, count); ++i) {
             TaskRow to = row(i - first);
             task_->fill_validation(i, to);
