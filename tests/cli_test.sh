@@ -27,7 +27,7 @@ mentions train --output --val --resume --overwrite --threads --isa --preset --la
 mentions run --prompt --prompt-file --length --temp --top-k --top-p --min-p --repeat-penalty --repeat-last --seed \
     --samples --stop --overflow --skip-unknown --no-special --end-token --ignore-eos --tokens --no-echo --json --verbose --threads --isa
 mentions eval --val-fraction --lines --end-token --stride --batch --tokens --no-special --json --threads --isa
-mentions logits --tokens --prompt --no-special --output --threads --isa
+mentions logits --tokens --prompt --source --truncate --no-special --output --threads --isa
 mentions tokenize --prompt --file --decode --no-special --skip-unknown --json
 mentions bench --train --json --preset --arch --layers --heads --kv-heads --embd --ffn --attention --window --vocab --context --batch --iters --dropout --untied \
     --recompute --dump-plan

@@ -21,7 +21,10 @@ void PackedRows::add(std::span<const int32_t> text) {
 }
 
 void PackedRows::close() {
-    std::fill(spans.begin() + static_cast<std::ptrdiff_t>(2 * used), spans.end(), static_cast<int32_t>(used));
+    const auto end = static_cast<std::ptrdiff_t>(used);
+    std::fill(ids.begin() + end, ids.end(), 0);
+    std::fill(positions.begin() + end, positions.end(), 0);
+    std::fill(spans.begin() + 2 * end, spans.end(), static_cast<int32_t>(used));
 }
 
 PackedInputs::PackedInputs(Graph& g, const ModelConfig& config, int64_t batch, int64_t time)

@@ -24,7 +24,7 @@ struct PackedRows {
     explicit PackedRows(int64_t count = 0);
     /// Adds a text.
     void add(std::span<const int32_t> text);
-    /// When all are there: spans never decrease, not even those of rows that are not in use.
+    /// When all are there. Where rows are not in use, spans do not decrease either, and tokens are some of the model's.
     void close();
 };
 

@@ -13,7 +13,7 @@ namespace nib {
 /// B sources of at most S tokens.
 struct SourceBatch {
     std::span<const int32_t> ids;      // (B*S), anything after a source's end
-    std::span<const int32_t> lengths;  // (B), 1 to S
+    std::span<const int32_t> lengths;  // (B), 1 to S; 0: there is no such pair, and it has no target
 };
 
 /// Pairs of mixed lengths, one behind the other: their sources are rows (1,B*S), what the decoder reads is rows (1,B*T),
@@ -30,18 +30,23 @@ public:
     Tensor targets() const { return targets_; }
 
     /// Of each pair what the decoder reads, and the targets, (B*T) both: up to the last target that is not kIgnore, or all
-    /// of a pair without any. Fills in the rows in use of a step, and returns those of the decoder. Error for another
-    /// number of tokens or sources, lengths out of range and tokens that the model does not have.
+    /// of a pair without any. Fills in the rows in use of a step, and returns those of the decoder. Allocates nothing.
+    /// Error for another number of tokens or sources, lengths out of range, no pair at all and tokens that the model does
+    /// not have.
     int64_t set(const Plan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets, const SourceBatch& source,
                 Step& step);
 
 private:
+    void add_pair(std::span<const int32_t> ids, std::span<const int32_t> targets, std::span<const int32_t> source);
+
     int64_t batch_ = 0, source_time_ = 0, time_ = 0, vocab_ = 0;  // B, S, T, V
     RowCount source_rows_ = -1, rows_ = -1;
     TokenInputs source_tokens_, tokens_;
     Tensor source_spans_, spans_, cross_spans_;  // (1,B*S,2), (1,B*T,2), (1,B*T,2)
     Tensor targets_;
     std::unique_ptr<const ModelInputs> encoder_;
+    PackedRows source_text_, text_;       // values of the inputs
+    std::vector<int32_t> cross_, goals_;  // (B*T,2), (B*T)
 };
 
 }  // namespace nib

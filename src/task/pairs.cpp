@@ -6,6 +6,16 @@
 
 namespace nib {
 
+void check_pair_tabs(int64_t tabs) {
+    if (tabs != 1) fail("not a source, a tab and a target: it has %s", counted(tabs, "tab").c_str());
+}
+
+void check_pair_half(const char* what, int64_t size, const char* unit, bool ends, int64_t context) {
+    if (size + ends > context)
+        fail("a %s of %s, but a context of %lld has room for %lld", what, counted(size, unit).c_str(),
+             static_cast<long long>(context), static_cast<long long>(context - ends));
+}
+
 Pairs::Pairs(const CharacterText& text, Span span, int64_t context) : text_(text), context_(context) {
     for (size_t file = 0; file < text.corpus().files(); ++file) read_file(file, span);
 }
@@ -39,17 +49,14 @@ void Pairs::read_file(size_t file, Span span) {
 }
 
 void Pairs::add(const Line& line) {
-    const std::string where = strprintf("%s: line %lld", printable(text_.corpus().file_path(line.file)).c_str(),
-                                        static_cast<long long>(line.number));
-    if (line.tabs != 1)
-        fail("%s is not a source, a tab and a target: it has %s", where.c_str(), counted(line.tabs, "tab").c_str());
-    for (const auto& [what, size] : {
-             std::pair("source", line.tab - line.begin), {"target", line.end - line.tab - 1}
-    })
-        if (size >= context_)
-            fail("%s has a %s of %s, but a context of %lld has room for %lld", where.c_str(), what,
-                 counted(size, "character").c_str(), static_cast<long long>(context_),
-                 static_cast<long long>(context_ - 1));
+    try {
+        check_pair_tabs(line.tabs);
+        check_pair_half("source", line.tab - line.begin, "character", true, context_);
+        check_pair_half("target", line.end - line.tab - 1, "character", true, context_);
+    } catch (const Error& error) {
+        throw error.within(strprintf("%s: line %lld", printable(text_.corpus().file_path(line.file)).c_str(),
+                                     static_cast<long long>(line.number)));
+    }
     pairs_.push_back({line.begin, line.tab, line.end});
 }
 
@@ -87,8 +94,8 @@ public:
           train_(characters_of(texts.train), texts.train_span, texts.context),
           validation_(characters_of(texts.validation), texts.validation_span, texts.context) {
         if (train_.count() == 0 || (texts.validation_span.size() > 0 && validation_.count() == 0))
-            fail("the text is too short: of its pairs %lld train and %lld validate", static_cast<long long>(train_.count()),
-                 static_cast<long long>(validation_.count()));
+            fail("there are too few pairs: %lld to train and %lld to validate, and each takes one at least",
+                 static_cast<long long>(train_.count()), static_cast<long long>(validation_.count()));
         const int64_t about = texts.validation_tokens / texts.context;
         validated_ = std::min(validation_.count(), texts.validation_tokens == 0 ? INT64_MAX : std::max<int64_t>(about, 1));
     }

@@ -13,6 +13,12 @@ namespace nib {
 /// vocabulary of a text's characters has all that is needed.
 inline constexpr char32_t kPairTab = U'\t', kPairEnd = U'\n';
 
+/// Error unless a line with so many tabs is a source, a tab and a target.
+void check_pair_tabs(int64_t tabs);
+/// Error for a source or target (`what`) of `size` characters or tokens (`unit`) that a context has no room for, with the
+/// end of it if it gets one.
+void check_pair_half(const char* what, int64_t size, const char* unit, bool ends, int64_t context);
+
 class Pairs {
 public:
     /// The pairs in the lines that begin within `span`; empty lines are none. Error, naming file and line, for one that is

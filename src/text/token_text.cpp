@@ -28,10 +28,10 @@ int64_t validation_start(int64_t size, double val_fraction) {
 }
 
 std::pair<Span, Span> split(const TokenText& text, double val_fraction, int64_t context) {
-    if (context < 1) fail("a context of %lld tokens is none", static_cast<long long>(context));
+    if (context < 0) fail("a context of %lld tokens is none", static_cast<long long>(context));
     if (!(val_fraction >= 0 && val_fraction < 1))
         fail("the validation fraction is %g; it must be at least 0 and below 1", val_fraction);
-    const int64_t size = text.size(), needed = context + 1;
+    const int64_t size = text.size(), needed = context > 0 ? context + 1 : 0;
     const int64_t cut = validation_start(size, val_fraction);
     const Span train{0, cut}, val{cut, size};
     if (train.size() >= needed && (val_fraction == 0 || val.size() >= needed)) return {train, val};

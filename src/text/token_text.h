@@ -44,7 +44,8 @@ protected:
 int64_t validation_start(int64_t size, double val_fraction);
 
 /// Divides a text into what trains and what validates, which is the last `val_fraction` of it (0: nothing). Throws Error
-/// if the fraction is outside [0, 1), and with Remedy::ShortenContext if a part has fewer than context + 1 tokens.
+/// if the fraction is outside [0, 1), and with Remedy::ShortenContext if a part has fewer than context + 1 tokens; with
+/// a context of 0 parts of any size will do.
 std::pair<Span, Span> split(const TokenText& text, double val_fraction, int64_t context);
 
 }  // namespace nib

@@ -89,8 +89,8 @@ TrainShape shape_of(const TrainOptions& o) {
     return shape;
 }
 
-// The shortest text that each part needs, less one: pairs are lines, which may be of any length.
-int64_t window_of(const TrainOptions& o) { return o.task == kPairs ? 1 : o.context; }
+// The tokens of a window of the text, 0 for pairs: they are lines, of which the task itself counts those in each part.
+int64_t window_of(const TrainOptions& o) { return o.task == kPairs ? 0 : o.context; }
 
 // The vocabulary of a new training: the characters of its texts, and what the task needs beside them.
 CharTokenizer make_tokenizer(const Corpora& corpora, const std::string& task) {

@@ -226,7 +226,8 @@ std::optional<double> Trainer::validation_loss() {
         if (first > 0 && stopping()) return std::nullopt;
         std::fill(ids_.begin(), ids_.end(), 0);
         std::fill(targets_.begin(), targets_.end(), kIgnore);
-        std::fill(lengths_.begin(), lengths_.end(), 0);
+        for (auto* lengths : {&source_lengths_, &lengths_})  // nothing, where the last batch is not full
+            std::fill(lengths->begin(), lengths->end(), 0);
         for (int64_t i = first; i < std::min(first + B, count); ++i) {
             TaskRow to = row(i - first);
             task_->fill_validation(i, to);
