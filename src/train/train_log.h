@@ -1,11 +1,13 @@
 // NAME.log.jsonl: one JSON object per step.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,9 +18,28 @@ namespace nib {
 /// What is known about a step: the loss of its batch before its update (none in a line that only adds a validation after a
 /// resume), and the validation loss after it if there was a validation.
 struct LogLine {
-    int64_t step = 0;  // 1 for the first
-    std::optional<double> loss, val_loss, lr, grad_norm, tok_s;
+    int64_t step = 0;                                                      // 1 for the first
+    std::optional<double> loss{}, val_loss{}, lr{}, grad_norm{}, tok_s{};  // losses in nats, tokens per second
+    std::optional<double> seconds{};                                       // of the step, without validation and saving
 };
+
+/// The values of a line and their names in the file.
+struct LogColumn {
+    const char* key;
+    std::optional<double> LogLine::*value;
+};
+constexpr LogColumn kLogColumns[] = {
+    {"loss",      &LogLine::loss     },
+    {"val_loss",  &LogLine::val_loss },
+    {"lr",        &LogLine::lr       },
+    {"grad_norm", &LogLine::grad_norm},
+    {"tok_s",     &LogLine::tok_s    },
+    {"seconds",   &LogLine::seconds  },
+};
+
+/// A line of the file, without its end; and back: nothing if it is not one.
+std::string log_text(const LogLine& line);
+std::optional<LogLine> parse_log_line(std::string_view text);
 
 /// Every call throws Error if the file cannot be read or written.
 class TrainLog {
@@ -29,6 +50,7 @@ public:
     void resume(int64_t step);
     /// Starts a new file with the lines added so far. Before start() or resume(), lines stay in memory.
     void start();
+    /// Whoever watches the file sees a line soon: they are passed on about once a second.
     void add(const LogLine& line);
     /// Passes all lines on to the system.
     void flush();
@@ -49,6 +71,7 @@ private:
     std::unique_ptr<std::FILE, Close> file_;
     std::string pending_;   // lines that are not in the file yet
     bool started_ = false;  // there may be a file
+    std::chrono::steady_clock::time_point flushed_{};
     std::vector<LossPoint> train_, val_;
 };
 
