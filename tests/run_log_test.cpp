@@ -182,7 +182,7 @@ TEST_F(RunPage, CurvesAreWhereTheirValuesAre) {
     const auto lines = page({80, 15, false});
     ASSERT_EQ(lines.size(), 15u);
     const size_t first = 3, last = 13;  // rows of the diagram
-    EXPECT_TRUE(lines[first].starts_with("4┤⠑⠢⢄")) << lines[first];
+    EXPECT_TRUE(lines[first].starts_with("4┤⠉⠒")) << lines[first];
     EXPECT_TRUE(lines[last].starts_with("1┤   ") && lines[last].ends_with("⠤⣀")) << lines[last];
     EXPECT_TRUE(lines[last - 3].starts_with("2┤                         o ")) << lines[last - 3];
     EXPECT_TRUE(lines[last - 3].ends_with(" o")) << lines[last - 3];

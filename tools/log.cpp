@@ -50,7 +50,7 @@ PageSize page_size(const Options& o) {
 std::string csv_line(const RunLog& run, const LogLine& line, bool name) {
     std::string text = name ? "\"" + run.name() + "\"," : "";
     text += std::to_string(line.step);
-    for (const auto& [key, value] : kLogColumns) text += "," + (line.*value ? strprintf("%.9g", *(line.*value)) : "");
+    for (const auto& [key, tag, value] : kLogColumns) text += "," + (line.*value ? strprintf("%.9g", *(line.*value)) : "");
     return text + "\n";
 }
 

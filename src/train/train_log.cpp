@@ -7,13 +7,14 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "train/event_log.h"
 
 namespace nib {
 std::string log_text(const LogLine& line) {
     nlohmann::ordered_json object = {
         {"step", line.step}
     };
-    for (const auto& [key, value] : kLogColumns)
+    for (const auto& [key, tag, value] : kLogColumns)
         object[key] = line.*value ? nlohmann::ordered_json(*(line.*value)) : nlohmann::ordered_json();
     return object.dump();
 }
@@ -23,13 +24,21 @@ std::optional<LogLine> parse_log_line(std::string_view text) {
     if (!object.is_object() || !object.contains("step") || !object["step"].is_number_integer()) return std::nullopt;
     LogLine line;
     line.step = object["step"].get<int64_t>();
-    for (const auto& [key, value] : kLogColumns)
+    for (const auto& [key, tag, value] : kLogColumns)
         if (object.contains(key) && object[key].is_number()) line.*value = object[key].get<double>();
     return line;
 }
 
+TrainLog::TrainLog(std::string path, std::unique_ptr<EventLog> events)
+    : path_(std::move(path)), events_(std::move(events)) {}
+
+TrainLog::TrainLog(TrainLog&&) noexcept = default;
+
+TrainLog::~TrainLog() = default;
+
 void TrainLog::resume(int64_t step) {
     started_ = true;
+    if (events_) events_->go_on_after(step);
     if (access(path_.c_str(), F_OK) != 0) return;
     open("a+e");
     std::rewind(file_.get());
@@ -60,14 +69,17 @@ void TrainLog::open(const char* mode) {
 }
 
 void TrainLog::add(const LogLine& line) {
-    pending_ += log_text(line) + "\n";
+    pending_.push_back(line);
     note(line);
     if (started_) write();
 }
 
 void TrainLog::write() {
     if (!file_) open("ae");
-    if (std::fputs(pending_.c_str(), file_.get()) < 0) fail_to_write(errno);
+    for (const LogLine& line : pending_) {
+        if (std::fputs((log_text(line) + "\n").c_str(), file_.get()) < 0) fail_to_write(errno);
+        if (events_) events_->add(line);
+    }
     pending_.clear();
     if (std::chrono::steady_clock::now() - flushed_ > std::chrono::seconds(1)) flush();
 }
@@ -75,6 +87,7 @@ void TrainLog::write() {
 void TrainLog::flush() {
     flushed_ = std::chrono::steady_clock::now();
     if (file_ && std::fflush(file_.get()) != 0) fail_to_write(errno);
+    if (events_) events_->flush();
 }
 
 void TrainLog::note(const LogLine& line) {

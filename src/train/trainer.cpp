@@ -31,7 +31,7 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       schedule_(options_.learning_rate()),
       task_(make_task(options_.task, texts_of(setup_))),
       train_(backend, setup_.config, setup_.shape),
-      log_(setup_.files.log),
+      log_(setup_.files.log, make_event_log(setup_.files, options_)),
       ids_(static_cast<size_t>(train_.rows())),
       targets_(ids_.size()),
       source_(setup_.config.has_encoder() ? ids_.size() : 0),
