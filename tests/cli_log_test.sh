@@ -3,7 +3,7 @@
 source "$(dirname "$0")/cli_helpers.bash" "$@"
 
 for i in {1..60}; do printf 'the fox %d and the crow; ' "$i"; done > text.txt
-works train text.txt -o m --layers 1 --heads 2 --embd 16 --context 16 --batch 2 --iters 8 --eval-every 4
+works train text.txt -o m --layers 1 --heads 2 --embd 16 --context 16 --batch 2 --iters 8 --eval-every 4 --tensorboard board
 for name in m m.gguf m.log.jsonl; do
     works log $name
     check "tells step and losses of $name" grep -Pzq '^m  step 8, 00:0.*tokens, [0-9]*/s\n  training loss .*, validation .*, best .* at step' "$out"
@@ -16,6 +16,7 @@ works log m --json
 check "JSON" grep -q '^{"name":"m","file":"m.log.jsonl","step":8,"loss":[0-9.]*,"val_loss":' "$out"
 works log m --csv
 check "CSV" test "$(wc -l < "$out") $(head -n 1 "$out")" = "9 step,loss,val_loss,lr,grad_norm,tok_s,seconds"
+check "event files" ls board/m/events.out.tfevents.*
 cp m.log.jsonl n.log.jsonl
 works log m n --from 5
 check "tells two apart" grep -q '^B n  step 8' "$out"

@@ -80,7 +80,7 @@ Curves curves_in(const fs::path& folder) {
                 if (field.number() == 2) step = field.whole_number(INT64_MAX);
                 EXPECT_TRUE(!first || field.number() == 1 || field.bytes() == "brain.Event:2");
                 if (field.number() == 5) add_summary(field, step, curves);
-                if (field.number() == 11)
+                if (field.number() == 7)
                     for (auto& [tag, points] : curves) points.erase(points.lower_bound(step), points.end());
             }
             first = false;

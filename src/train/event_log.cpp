@@ -22,7 +22,7 @@ constexpr std::string_view kPrefix = "events.out.tfevents.";
 
 // Field numbers.
 namespace event {
-constexpr uint64_t kWallTime = 1, kStep = 2, kFileVersion = 3, kSummary = 5, kSessionLog = 11;
+constexpr uint64_t kWallTime = 1, kStep = 2, kFileVersion = 3, kSummary = 5, kSessionLog = 7;
 }
 namespace summary {
 constexpr uint64_t kValue = 1, kTag = 1, kSimpleValue = 2;
