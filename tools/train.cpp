@@ -216,6 +216,7 @@ void add_field(CLI::App& app, TrainOptions& options, const OptionField& field) {
         if constexpr (std::is_same_v<T, int64_t>) option->type_name("N")->transform(whole_number());
         if constexpr (std::is_same_v<T, double>) option->type_name("X")->transform(real_number());
         if (std::string_view(field.name).ends_with("prompt")) option->type_name("TEXT");
+        if (std::string_view(field.name) == "tensorboard") option->type_name("DIR");
         const bool computed = std::string(field.help).find("(default:") != std::string::npos;
         if (!computed) option->capture_default_str();
         return option;

@@ -64,6 +64,7 @@ const OptionField kFields[] = {
     {"sample-every",    Kind::Free,  &O::sample_every,  "Reports", "steps between samples; 0: only one at the end"},
     {"sample-prompt",   Kind::Free,  &O::sample_prompt, "Reports", "text that the samples begin with"},
     {"log-every",       Kind::Free,  &O::log_every,     "Reports", "steps between lines where no terminal shows a live one"},
+    {"tensorboard",     Kind::Free,  &O::tensorboard,   "Reports", "folder in which TensorBoard finds the curves, under the model's name"},
 };
 // clang-format on
 

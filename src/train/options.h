@@ -50,6 +50,7 @@ struct TrainOptions {
     int64_t sample_every = 0;
     std::string sample_prompt;
     int64_t log_every = 50;
+    std::string tensorboard;  // a folder; empty: none
 
     Schedule learning_rate() const;
     /// The model that the options ask for. UsageError for an unknown architecture or negative sizes.

@@ -187,7 +187,13 @@ TrainSetup prepare_training(const TrainRequest& request, const Backend& backend)
     setup.shape.activations = request.activations;
     setup.memory = check_memory(setup.config, setup.shape, backend, memory_limit());
     check_writable(setup.files);
+    if (const auto events = make_event_log(setup.files, setup.options)) events->check();
     return setup;
+}
+
+std::unique_ptr<EventLog> make_event_log(const RunFiles& files, const TrainOptions& o) {
+    if (o.tensorboard.empty()) return nullptr;
+    return std::make_unique<EventLog>(o.tensorboard, std::filesystem::path(files.model).stem().string());
 }
 
 }  // namespace nib

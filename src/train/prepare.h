@@ -8,6 +8,7 @@
 
 #include "text/tokenizer_training.h"
 #include "train/checkpoint.h"
+#include "train/event_log.h"
 
 namespace nib {
 
@@ -44,5 +45,8 @@ struct TrainSetup {
 /// the checkpoint, and checks that the output can be written. Error for anything that is wrong, also when another process
 /// trains under this name, before anything large is allocated and without writing anything but files of tokens.
 TrainSetup prepare_training(const TrainRequest& request, const Backend& backend);
+
+/// What the options ask for TensorBoard, under the model's name; null: nothing.
+std::unique_ptr<EventLog> make_event_log(const RunFiles& files, const TrainOptions& options);
 
 }  // namespace nib

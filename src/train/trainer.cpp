@@ -39,7 +39,7 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       schedule_(options_.learning_rate()),
       task_(make_task(options_.task, texts_of(setup_))),
       train_(backend, setup_.config, setup_.shape),
-      log_(setup_.files.log),
+      log_(setup_.files.log, make_event_log(setup_.files, options_)),
       ids_(static_cast<size_t>(train_.rows())),
       targets_(ids_.size()),
       source_(setup_.config.has_encoder() ? ids_.size() : 0),
@@ -159,7 +159,7 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
     }
     if (!update) norm = train_.gradient_norm(options_.clip);
     check_finite("norm of the gradients", norm);
-    line_ = LogLine{state_.step + 1, loss, {}, {}, norm, {}};
+    line_ = LogLine{.step = state_.step + 1, .loss = loss, .grad_norm = norm};
     return *line_->loss;
 }
 
@@ -191,6 +191,7 @@ void Trainer::report(double loss, Clock::duration time) {
     line_->lr = schedule_.at(state_.step);
     ++state_.step;
     line_->tok_s = tok_s;
+    line_->seconds = seconds(time);
     const auto done = static_cast<double>(state_.step - first_step_),
                left = static_cast<double>(options_.iters - state_.step);
     tok_s_ = done <= 2 ? tok_s : 0.9 * tok_s_ + 0.1 * tok_s;  // drops the first step, which also commits its memory
@@ -208,7 +209,7 @@ void Trainer::validate_if_due() {
     check_finite("validation loss", *loss);
     val_loss_ = loss;
     validated_ = state_.step;
-    if (!line_ || line_->step != state_.step) line_ = LogLine{state_.step, {}, {}, {}, {}, {}};
+    if (!line_ || line_->step != state_.step) line_ = LogLine{.step = state_.step};
     line_->val_loss = loss;
     const bool best = note_best(*loss, regular);
     progress_.line(strprintf("step %lld/%lld  validation loss %.4f%s", static_cast<long long>(state_.step),
