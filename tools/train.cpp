@@ -231,6 +231,8 @@ void train_command(CLI::App& app) {
     TrainRequest& request = o->request;
     app.add_option("TEXT", request.inputs, "text files (UTF-8) and folders of .txt files")->required();
     app.add_option("-o,--output", request.output, "model to write: NAME.gguf")->required()->type_name("NAME");
+    app.add_option("--from", request.from, "model to start from, instead of random weights: its sizes, its tokenizer")
+        ->type_name("MODEL");
     app.add_option("--val", request.validation, "text that validates, instead of the end of the input")->type_name("FILE");
     app.add_flag("--resume", request.resume, "go on with the training that has left this output");
     app.add_flag("--overwrite", request.overwrite, "replace what another training has left under this name");
@@ -246,6 +248,7 @@ void train_command(CLI::App& app) {
         complete_request(app, *o);
         o->request.activations = float_type(o->activations);
         o->request.threads = o->backend.threads;
+        if (!o->request.from.empty()) o->request.from = model_file(o->request.from);
         if (!train(*o)) return;
         std::fprintf(stderr, "go on with:\n  %s\n", resume_command(app, *o).c_str());
         std::exit(128 + caught_signal);

@@ -26,6 +26,7 @@ struct TaskTexts {
     int64_t context = 0;            // T, tokens of a row
     int64_t validation_tokens = 0;  // about as many are predicted in a validation; 0: all
     uint64_t seed = 0;
+    int64_t rows = 1;      // of a step, all micro-batches together
     bool isolate = false;  // tokens do not see those of other documents in their row
 
     TaskExtent extent() const { return {train.unit(), train_span.size(), validation_span.size()}; }
@@ -62,7 +63,7 @@ public:
 };
 
 /// The names of tasks.
-inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kPairs = "pairs";
+inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kPairs = "pairs", *kDialogues = "dialogue";
 /// The token that a vocabulary of characters gets for masked ones.
 inline constexpr const char* kMaskToken = "[MASK]";
 /// How many tokens become targets of masked training.
@@ -88,5 +89,6 @@ int64_t count_masked(uint64_t seed, uint32_t step, uint32_t row, int64_t tokens)
 std::unique_ptr<Task> make_language_model_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_masked_tokens_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_pairs_task(const TaskTexts& texts);
+std::unique_ptr<Task> make_dialogues_task(const TaskTexts& texts);
 
 }  // namespace nib

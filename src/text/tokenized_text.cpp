@@ -1,57 +1,29 @@
 #include "text/tokenized_text.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <mutex>
-#include <system_error>
 #include <utility>
 
 #include "core/error.h"
-#include "core/hash.h"
+#include "text/text_key.h"
 #include "text/text_source.h"
-#include "text/tokenizer_export.h"
 
 namespace nib {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr size_t kLongestPart = size_t{16} << 20;
 constexpr size_t kAround = 256;  // bytes on either side of a cut that are looked at
 
-void add_text(Hash64& hash, std::string_view text) {
-    std::string words(text);
-    words.resize((words.size() + 3) / 4 * 4);
-    hash.add(std::as_bytes(std::span(words)));
-    const uint64_t size = text.size();
-    hash.add(std::as_bytes(std::span(&size, 1)));
-}
-
-// A file by its size, the time of its last change, and its first bytes.
-void add_file(Hash64& hash, const std::string& path) {
-    std::error_code error;
-    const uint64_t size = fs::file_size(path, error);
-    const int64_t time = error ? 0 : fs::last_write_time(path, error).time_since_epoch().count();
-    hash.add(std::as_bytes(std::span(&size, 1)));
-    hash.add(std::as_bytes(std::span(&time, 1)));
-    std::string begin(4096, '\0');
-    InputFile file(path);
-    begin.resize(file.read(begin.data(), begin.size()));
-    add_text(hash, begin);
-}
-
-uint64_t key_of(const TextSource& source, const Tokenizer& tokenizer, DocumentEnds documents) {
-    Hash64 hash;
-    constexpr int64_t kAnyContext = 0;
-    for (const auto& [name, text] : tokenizer_files(tokenizer, kAnyContext)) add_text(hash, text);
-    const auto ends = static_cast<uint32_t>(documents);
-    hash.add(std::as_bytes(std::span(&ends, 1)));
+TextKey key_of(const TextSource& source, const Tokenizer& tokenizer, DocumentEnds documents) {
+    TextKey key;
+    key.add(tokenizer);
+    key.add(static_cast<uint64_t>(documents));
     for (const std::string& path : source.files()) {
-        add_text(hash, path.ends_with(".jsonl") || path.ends_with(".jsonl.gz") ? "records" : "text");
-        add_file(hash, path);
+        key.add(path.ends_with(".jsonl") || path.ends_with(".jsonl.gz") ? "records" : "text");
+        key.add_file(path);
     }
-    return hash.value();
+    return key;
 }
 
 bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
@@ -76,7 +48,7 @@ private:
         }
         const std::string& text = piece_.text;
         size_t end = at_;
-        while (end < text.size() && !(text[end] == '\n' && after_blank_lines(end + 1) > end + 1)) ++end;
+        while (end < text.size() && !ends_at(end)) ++end;
         const bool blank = end < text.size();
         const size_t next = blank ? after_blank_lines(end + 1) : end;
         if (blank && end > at_ && text[end - 1] == '\r') --end;
@@ -85,6 +57,10 @@ private:
         out.ends_document = !open_;
         at_ = next;
         return true;
+    }
+
+    bool ends_at(size_t at) const {
+        return piece_.text[at] == '\n' && (ends_ == DocumentEnds::Lines || after_blank_lines(at + 1) > at + 1);
     }
 
     // Where the first line that is not blank begins, of those from `at` on.
@@ -197,10 +173,9 @@ private:
 std::unique_ptr<TokenFile> tokenized_text(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
                                           const std::string& folder, const TokenizedTextOptions& options) {
     TextSource source(paths);
-    const uint64_t key = key_of(source, tokenizer, options.documents);
-    const std::string path =
-        (fs::path(folder) / strprintf("nib-%016llx.tokens", static_cast<unsigned long long>(key))).string();
-    if (auto found = find_token_file(path, key)) return found;
+    const TextKey key = key_of(source, tokenizer, options.documents);
+    const std::string path = key.token_file(folder);
+    if (auto found = find_token_file(path, key.value())) return found;
 
     TokenFileWriter file(path, tokenizer.vocab_size());
     Documents documents(source, options.documents);
@@ -212,7 +187,7 @@ std::unique_ptr<TokenFile> tokenized_text(const std::vector<std::string>& paths,
     };
     for_each_batch(next, options.threads, [&](int, const PieceBatch& batch) { writing.add(batch); });
     if (file.size() == 0) fail("%s: empty, there is no text to read", source.description().c_str());
-    file.finish(key, writing.bytes());
+    file.finish(key.value(), writing.bytes());
     return std::make_unique<TokenFile>(path);
 }
 

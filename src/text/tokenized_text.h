@@ -11,8 +11,9 @@
 
 namespace nib {
 
-/// Where documents end: with each file or, of .jsonl files, record; or at blank lines within them, too.
-enum class DocumentEnds { Files, BlankLines };
+/// Where documents end: with each file or, of .jsonl files, record; at blank lines within them, too; or with each line,
+/// which is then one without its line feed.
+enum class DocumentEnds { Files, BlankLines, Lines };
 
 struct TokenizedTextOptions {
     DocumentEnds documents = DocumentEnds::Files;

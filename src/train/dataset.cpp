@@ -60,6 +60,21 @@ Dataset token_dataset(const std::vector<std::string>& inputs, const std::string&
     return data;
 }
 
+Dataset dialogue_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
+                         const ChatTemplate& chat_template, const DatasetOptions& options) {
+    Dataset data;
+    DatasetOptions whole = options;  // dialogues are of any length
+    whole.context = 0;
+    const auto tokens_of = [&](const std::vector<std::string>& paths) {
+        return dialogue_text(paths, tokenizer, chat_template, options.folder,
+                             {options.context + 1, options.skip_bad, options.progress, options.note});
+    };
+    data.text = tokens_of(inputs);
+    if (!val_file.empty()) data.other = tokens_of({val_file});
+    divide(data, whole, val_file);
+    return data;
+}
+
 TextIdentity identify(const TokenText& text) {
     constexpr int64_t kPiece = 4096, kPieces = 256;
     Hash64 hash;

@@ -1,11 +1,13 @@
 // The texts of a training run: what trains, what validates, and a fingerprint of both.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "task/dialogue_text.h"
 #include "text/corpus.h"
 #include "text/tokenized_text.h"
 
@@ -47,6 +49,8 @@ struct DatasetOptions {
     int threads = 1;
     std::string folder;  // of files of tokens
     WorkProgress progress{};
+    bool skip_bad = false;  // of dialogues
+    std::function<void(const std::string&)> note{};
 };
 
 /// The characters of texts, each a token of `tokenizer`, which must outlive the result. Error when one is none, and when a
@@ -55,6 +59,10 @@ Dataset character_dataset(Corpora corpora, const CharTokenizer& tokenizer, const
 /// The tokens of texts (tokenized_text). Error likewise.
 Dataset token_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
                       const DatasetOptions& options);
+
+/// The tokens of dialogues (dialogue_text). Error likewise.
+Dataset dialogue_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
+                         const ChatTemplate& chat_template, const DatasetOptions& options);
 
 TextIdentity identify(const TokenText& text);
 

@@ -20,6 +20,9 @@ struct TrainOptions {
     std::string task;       // default: what the architecture is for
     std::string tokenizer;  // as of choose_tokenizer(); empty: the characters of the text
     std::string documents = "files";
+    std::string freeze;         // as of frozen_parameters()
+    std::string chat_template;  // of dialogues, by name; empty: the model's
+    bool skip_bad = false;
     bool isolate = false;
     int64_t layers = 4, heads = 4, embd = 128, context = 64;
     int64_t kv_heads = 0, ffn = 0, encoder_layers = 0;  // 0: the default of the architecture
@@ -29,6 +32,7 @@ struct TrainOptions {
     bool untied = false;
 
     int64_t iters = 3500, batch = 16, accumulate = 1;
+    double epochs = 0;  // instead of iters, unless 0
     bool recompute = false;
     double dropout = 0;
     int64_t seed = 1337;
@@ -89,6 +93,10 @@ void take_preset(const Preset& preset, TrainOptions& options, GivenOptions& give
 
 /// Fills in the defaults that depend on other options. UsageError for an unknown architecture.
 void resolve_defaults(TrainOptions& options, const GivenOptions& given);
+
+/// Takes the sizes and forms of a model to start from, and the defaults of such a training. UsageError for a given option
+/// that is the model's to say.
+void start_from(const ModelConfig& config, TrainOptions& options, const GivenOptions& given);
 
 /// UsageError that names the first option whose value is impossible. Sizes of the model are checked elsewhere
 /// (check_memory, check_config).

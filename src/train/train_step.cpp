@@ -127,7 +127,7 @@ Graph TrainStep::update_graph() const {
     return g;
 }
 
-void TrainStep::initialise(uint64_t seed) {
+void TrainStep::initialise(uint64_t seed, const std::vector<bool>& given) {
     constexpr int64_t kChunk = 1 << 14;
     std::vector<float> chunk(kChunk);
     for (size_t i = 0; i < parameters().size(); ++i) {
@@ -140,8 +140,10 @@ void TrainStep::initialise(uint64_t seed) {
                 to.offset += static_cast<size_t>(begin) * 4;
                 backend_.upload(to, std::as_bytes(values));
             };
-            initial_values(parameters()[i], seed, static_cast<uint32_t>(i), static_cast<uint64_t>(begin), values);
-            upload(0);
+            if (given.empty() || !given[i]) {
+                initial_values(parameters()[i], seed, static_cast<uint32_t>(i), static_cast<uint64_t>(begin), values);
+                upload(0);
+            }
             std::fill(values.begin(), values.end(), 0.0f);
             for (int part = 1; part < parts(); ++part) upload(part);
         }

@@ -18,8 +18,9 @@ public:
     /// Allocates and compiles. Error when the backend lacks memory or an op. `backend` must outlive it.
     TrainStep(Backend& backend, const ModelConfig& config, const TrainShape& shape);
 
-    /// Random weights as the model's parameters specify, from the seed alone; moments are zero. Frozen ones stay.
-    void initialise(uint64_t seed);
+    /// Random weights as the model's parameters specify, from the seed alone, but for `given` ones (by parameter; empty:
+    /// none), which are loaded otherwise; moments are zero. Frozen ones stay.
+    void initialise(uint64_t seed, const std::vector<bool>& given = {});
 
     /// One micro-batch of a step. Loss and gradients are means over the counted targets of all micro-batches.
     struct MicroBatch {
@@ -70,6 +71,10 @@ public:
     /// Parameters in file order, and where their values are stored: part 0 is the weights, the others are the moments.
     const std::vector<ParameterSpec>& parameters() const { return layout_.specs; }
     int parts() const { return 1 + optimizer_moments(shape_.optimizer); }
+    /// What weights are stored as: F32, unless frozen.
+    DType type(size_t parameter) const {
+        return shape_.trains(parameter) ? DType::F32 : shape_.frozen.all()[parameter].type;
+    }
     /// Error when a frozen weight is asked for its moments.
     Location locate(size_t parameter, int part) const;
     /// Where the gradient is stored. Error of a frozen weight.

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "io/atomic_file.h"
+#include "train/base_model.h"
 
 namespace nib {
 namespace {
@@ -23,6 +24,7 @@ TaskTexts texts_of(const TrainSetup& setup) {
             .context = o.context,
             .validation_tokens = o.eval_tokens,
             .seed = static_cast<uint64_t>(o.seed),
+            .rows = o.batch * o.accumulate,
             .isolate = o.isolate};
 }
 
@@ -53,9 +55,12 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
         log_.resume(state_.step);  // only after the checkpoint has proved intact
         best_loss_ = read_best_loss(setup_.files);
         if (!log_.val().empty()) val_loss_ = log_.val().back().loss;
+    } else if (setup_.base) {
+        load_weights(setup_.base->file(), static_cast<uint64_t>(options_.seed), train_);
     } else {
         train_.initialise(static_cast<uint64_t>(options_.seed));
     }
+    if (setup_.shape.frozen.all().empty()) setup_.base.reset();
     first_step_ = state_.step;
     validated_ = state_.evaluated;
 }
@@ -248,7 +253,7 @@ bool Trainer::note_best(double val_loss, bool regular) {
     const bool best = !best_loss_ || val_loss < *best_loss_;
     if (best) {
         best_file_.reset();
-        best_file_ = write_best(setup_.files, train_, *setup_.tokenizer, state_.step, val_loss);
+        best_file_ = write_best(setup_.files, train_, *setup_.tokenizer, setup_.info, state_.step, val_loss);
         best_loss_ = val_loss;
         publish_best();
     }
@@ -278,7 +283,7 @@ void Trainer::publish_best() {
 void Trainer::save() {
     const bool first = saved_ < 0;
     log_.flush();
-    save_checkpoint(setup_.files, train_, *setup_.tokenizer, options_, state_, first);
+    save_checkpoint(setup_.files, train_, *setup_.tokenizer, setup_.info, options_, state_, first);
     saved_ = state_.step;
     if (first) log_.start();
     publish_best();
