@@ -25,6 +25,7 @@ enum class Remedy {
     GiveActivation,      // ImportHints::act
     GiveVocabulary,      // ConvertRequest::vocab
     LeaveOutVocabulary,  // convert the model without it
+    ChooseTemplate,      // ChatTemplate::find
 };
 
 class Error : public std::runtime_error {

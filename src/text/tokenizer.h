@@ -46,6 +46,9 @@ struct EncodeOptions {
     bool special = true;  // marks like "<|endoftext|>" are their tokens (as in Hugging Face); false: text like any other
     bool begin = false;   // first the token that begins a text, if the model wants one
     bool skip_unknown = false;  // leave out what has no token
+    // Parts of the text, in order, in which marks are text like any other: those with a byte there. Marks that are found
+    // only after a normalization of the text are not among them.
+    std::span<const std::string_view> verbatim = {};
 };
 
 /// Texts with what belongs around them, as BERT takes them.
