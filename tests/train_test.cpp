@@ -264,7 +264,7 @@ TEST_F(Train, ANameIsTakenWhileItsTrainingRuns) {
 }
 
 TEST_F(Train, ANameIsTakenFromThePreparationOn) {
-    const CpuBackend backend(kernel_table("auto"), 1);
+    CpuBackend backend(kernel_table("auto"), 1);
     const TrainSetup first = prepare_training(request("m"), backend);
     std::ofstream(folder_ / "m.state.gguf.tmp") << "being written";
     for (const bool resume : {false, true}) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -19,6 +20,7 @@
 #include "core/error.h"
 #include "infer/beam.h"
 #include "infer/generate.h"
+#include "interrupt.h"
 #include "options.h"
 #include "train/trainer.h"
 
@@ -168,6 +170,24 @@ struct Run {
           trainer(*backend, std::move(setup), progress, std::move(hooks)) {}
 };
 
+// Tells how far texts have become tokens. Until the training begins, Ctrl-C leaves nothing.
+TrainSetup prepare(const Options& o, Backend& backend) {
+    Progress progress(stderr, stderr_is_terminal(), 1);
+    TrainRequest request = o.request;
+    request.progress = [&](const char* stage, uint64_t done, uint64_t total) {
+        stop_if_interrupted(request.output);
+        const double share = total == 0 ? 0 : static_cast<double>(done) / static_cast<double>(total);
+        progress.status(strprintf("%s  %.0f %%", stage, std::floor(100 * share)));
+    };
+    request.note = [&](const std::string& text) { progress.line(text); };
+    catch_interrupts();
+    TrainSetup setup = prepare_training(request, backend);
+    stop_if_interrupted(request.output);
+    release_interrupts();
+    progress.clear();
+    return setup;
+}
+
 // Returns whether the run was interrupted.
 bool train(const Options& o) {
     std::string prompt;
@@ -184,7 +204,7 @@ bool train(const Options& o) {
     std::optional<SignalGuard> guard;
     std::unique_ptr<Run> run;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
-        TrainSetup setup = prepare_training(o.request, *backend);
+        TrainSetup setup = prepare(o, *backend);
         prompt = setup.options.sample_prompt;
         guard.emplace();
         run = std::make_unique<Run>(std::move(backend), std::move(setup), hooks);

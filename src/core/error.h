@@ -19,6 +19,7 @@ enum class Remedy {
     ReplaceOutput,       // there is something where a file is to be written
     ResumeOrReplace,     // and it is of a training that can go on
     ShortenContext,      // or give more text
+    LengthenContext,
     SkipUnknown,         // EncodeOptions::skip_unknown, or remove the text
     GiveHeads,           // ImportHints::heads
     ChangeHeads,         // to another value

@@ -37,7 +37,7 @@ namespace operand {
 
 /// Elements per partial sum of SumSquares, fixed so that results never depend on threads.
 constexpr int64_t kSumBlock = 65536;
-/// Linear by columns: up to this many rows, kernels may sum in another order than for more rows.
+/// Linear by columns: up to this many rows (kFewFloatRows of cpu/kernels.h for floats), sums may be in another order.
 constexpr int64_t kFewRows = 16;
 
 /// SwiGLU's gate (Shazeer 2020) is Silu; as an activation of Linear it is Swish-1.

@@ -9,7 +9,6 @@
 namespace nib {
 namespace {
 
-constexpr uint32_t kMaskStream = 0xFFFFFFF3;      // after those of core/philox.h
 constexpr uint32_t kValidationStep = 0xFFFFFFFF;  // no training has so many
 constexpr double kMasked = 0.8, kReplaced = 0.1;
 

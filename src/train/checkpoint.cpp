@@ -163,6 +163,10 @@ RunFiles::RunFiles(const std::string& output) {
     lock = model + ".lock";
 }
 
+ModelInfo read_info(const GgufFile& model) {
+    return {model.get_or<std::string>(kNameKey, ""), model.get_or<std::string>(kTemplateKey, "")};
+}
+
 void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer, const ModelInfo& info,
                      const TrainOptions& options, const TrainState& state, bool first) {
     const uint64_t id = pair_id(train, state.step);
