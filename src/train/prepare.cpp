@@ -87,6 +87,7 @@ void check_same_text(const char* what, const TextIdentity& saved, const TextIden
 TrainShape shape_of(const TrainOptions& o) {
     TrainShape shape{o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o), o.recompute};
     shape.head = task_head(o.task);
+    shape.label_smoothing = static_cast<float>(o.label_smoothing);
     if (o.task == kMaskedTokens) shape.counted_share = kMaskedShare;
     return shape;
 }
