@@ -10,6 +10,7 @@
 #include "task/shuffle.h"
 #include "task/task.h"
 #include "text/chosen_tokenizer.h"
+#include "text/tokenizer_export.h"
 #include "text/tokenizer_gguf.h"
 #include "tiny_training.h"
 
@@ -46,11 +47,14 @@ struct DialoguesTest : TinyTraining {
             lines += "{\"messages\":[{\"role\":\"user\",\"content\":\"say " + std::to_string(i % 5) +
                      "\"},{\"role\":\"assistant\",\"content\":\"it is " + std::to_string(i % 5) + "\"}]}\n";
         put("chats.jsonl", lines);
+        put("words.txt", "say it is user assistant say it is user assistant");
+        tokenizer = choose_tokenizer("bpe:280", {path("words.txt")}, 1, [](const char*, uint64_t, uint64_t) {});
+        for (const auto& [name, text] : tokenizer_files(*tokenizer, 0)) put(name, text);
     }
     TrainRequest chats(const std::string& name) const {
         TrainRequest r = request(name);
         r.inputs = {path("chats.jsonl")};
-        r.options.tokenizer = "bpe:280";
+        r.options.tokenizer = path("tokenizer.json");
         r.options.chat_template = "chatml";
         r.options.context = 80;
         r.options.batch = 4;
@@ -59,10 +63,11 @@ struct DialoguesTest : TinyTraining {
         return r;
     }
     std::string path(const std::string& name) const { return (folder_ / name).string(); }
+
+    std::unique_ptr<Tokenizer> tokenizer;
 };
 
 TEST_F(DialoguesTest, AnswersAreTheTargets) {
-    const auto tokenizer = choose_tokenizer("bpe:280", {path("chats.jsonl")}, 1, [](const char*, uint64_t, uint64_t) {});
     const ChatTemplate chatml = ChatTemplate::find("chatml", *tokenizer);
     const auto text = dialogue_text({path("chats.jsonl")}, *tokenizer, chatml, folder_.path().string(), {.longest = 100});
     ASSERT_EQ(text->documents(), 30);
@@ -138,6 +143,8 @@ TEST_F(DialoguesTest, WhatCannotBe) {
     r.options.chat_template = "none";
     EXPECT_MENTIONS(error_of(r), "none");
     r = chats("x");
+    r.options.tokenizer = "bpe:300";
+    EXPECT_MENTIONS(error_of(r), "cannot be learned from dialogues");
     r.options.tokenizer.clear();
     EXPECT_MENTIONS(error_of(r), "needs a model to start from, or a tokenizer");
     put("chats.jsonl", get("chats.jsonl") + "{\"messages\":[{\"role\":\"user\",\"content\":\"only\"}]}\n");

@@ -31,6 +31,9 @@ std::vector<float> gradients(TrainStep& train) {
     return all;
 }
 
+constexpr Optimizer kOptimizers[] = {Optimizer::AdamW, Optimizer::Adam, Optimizer::Sgd, Optimizer::SgdMomentum,
+                                     Optimizer::Adagrad};
+
 ModelConfig tiny_config() {
     ModelConfig c;
     c.layers = 2;
@@ -152,7 +155,7 @@ TEST(TrainStep, RecomputationGivesTheSameBitsWithAChunkedLoss) {
 TEST(TrainStep, AllAtOnceAndRecomputationGiveTheSameBits) {
     for (const KernelTable* table : kernel_tables())
         for (const bool tied : {true, false})
-            for (const Optimizer optimizer : {Optimizer::AdamW, Optimizer::Sgd, Optimizer::SgdMomentum}) {
+            for (const Optimizer optimizer : kOptimizers) {
                 SCOPED_TRACE(
                     strprintf("%s, %s, optimizer %d", table->name, tied ? "tied" : "untied", static_cast<int>(optimizer)));
                 CpuBackend backend(*table, table == kernel_tables().front() ? 2 : 1);
@@ -186,6 +189,32 @@ TEST(TrainStep, AllAtOnceAndRecomputationGiveTheSameBits) {
                     ASSERT_EQ(weights(usual), weights(once)) << "after step " << step;
                 }
             }
+}
+
+// (1 - s) of the loss, and s of that of a target that is any token alike.
+TEST(TrainStep, SmoothedLabelsAreInTheTrainingLossOnly) {
+    CpuBackend backend(kernel_table("auto"), 2);
+    TrainShape shape{1, 8, 0, Optimizer::Sgd};
+    const std::vector<int32_t> ids{1, 2, 3, 4, 5, 6, 7, 8}, targets{2, 3, kIgnore, 5, 6, 7, 8, 9};
+    TrainStep plain(backend, tiny_config(), shape);
+    plain.initialise(3);
+    double any = 0;
+    for (int32_t token = 0; token < 11; ++token) {
+        std::vector<int32_t> all(8, token);
+        all[2] = kIgnore;
+        any += plain.micro_step(ids, all, {}) / 11;
+    }
+    const double usual = plain.micro_step(ids, targets, {});
+    for (const float smoothing : {0.1f, 0.75f}) {
+        shape.label_smoothing = smoothing;
+        TrainStep smoothed(backend, tiny_config(), shape);
+        smoothed.initialise(3);
+        EXPECT_NEAR(smoothed.micro_step(ids, targets, {}), (1 - smoothing) * usual + smoothing * any, 1e-6);
+        EXPECT_NE(gradients(smoothed), gradients(plain));
+        const auto loss = smoothed.evaluate(ids, targets);
+        EXPECT_EQ(loss.rows, 7);
+        EXPECT_NEAR(loss.sum / 7, usual, 1e-6);
+    }
 }
 
 TEST(TrainStep, InitialWeightsHaveTheirDistribution) {
@@ -231,7 +260,7 @@ TEST(TrainStep, UpdateIsAdamW) {
 
 TEST(TrainStep, GradientsThatAreNotFiniteChangeNothing) {
     for (const KernelTable* table : kernel_tables())
-        for (const Optimizer optimizer : {Optimizer::AdamW, Optimizer::Sgd, Optimizer::SgdMomentum})
+        for (const Optimizer optimizer : kOptimizers)
             for (const float bad : {NAN, INFINITY}) {
                 SCOPED_TRACE(strprintf("%s, optimizer %d, %g", table->name, static_cast<int>(optimizer), bad));
                 CpuBackend backend(*table, 1);
@@ -344,6 +373,17 @@ TEST(TrainingMemory, EstimateIsWhatIsAllocated) {
     const ParameterLayout layout(tiny_config(), {});
     const TrainingMemory memory = training_memory(tiny_config(), {4, 8, 0.1f, Optimizer::AdamW}, backend);
     EXPECT_EQ(memory.parameters, 16.0 * static_cast<double>(layout.total));
+    for (const auto& [optimizer, copies] : std::initializer_list<std::pair<Optimizer, int>>{
+             {Optimizer::Adam,        4},
+             {Optimizer::Adagrad,     3},
+             {Optimizer::SgdMomentum, 3},
+             {Optimizer::Sgd,         2}
+    }) {
+        const TrainShape shape{4, 8, 0.1f, optimizer};
+        EXPECT_EQ(training_memory(tiny_config(), shape, backend).parameters,
+                  4.0 * copies * static_cast<double>(layout.total));
+        EXPECT_EQ(TrainStep(backend, tiny_config(), shape).parts(), copies - 1);
+    }
     EXPECT_GE(layout.total, parameter_count(tiny_config()));
     EXPECT_GT(memory.activations, 4 * 8 * 16 * 4);
     EXPECT_GT(memory_limit(), 1e6);

@@ -10,6 +10,8 @@
 namespace nib {
 namespace {
 
+constexpr const char *kBpe = "bpe:", *kWordPiece = "wordpiece:";
+
 // The number after a prefix; 0: there is no such prefix.
 int64_t size_after(const std::string& name, std::string_view prefix) {
     if (!name.starts_with(prefix)) return 0;
@@ -35,10 +37,12 @@ std::unique_ptr<Tokenizer> open_tokenizer(const std::string& path) {
     return tokenizer;
 }
 
+bool learned_tokenizer(const std::string& name) { return name.starts_with(kBpe) || name.starts_with(kWordPiece); }
+
 std::unique_ptr<Tokenizer> choose_tokenizer(const std::string& name, const std::vector<std::string>& texts, int threads,
                                             const TrainingProgress& progress) {
     using Type = TokenizerTraining::Type;
-    const int64_t bpe = size_after(name, "bpe:"), wordpiece = size_after(name, "wordpiece:");
+    const int64_t bpe = size_after(name, kBpe), wordpiece = size_after(name, kWordPiece);
     if (bpe == 0 && wordpiece == 0) return open_tokenizer(name);
     TokenizerTraining training;
     training.type = bpe > 0 ? Type::Bpe : Type::WordPiece;

@@ -51,7 +51,14 @@ Weights placeholder_weights(const ParameterLayout& layout, const ModelConfig& co
 }  // namespace
 
 int optimizer_moments(Optimizer optimizer) {
-    return optimizer == Optimizer::AdamW ? 2 : optimizer == Optimizer::SgdMomentum ? 1 : 0;
+    switch (optimizer) {
+        case Optimizer::AdamW:
+        case Optimizer::Adam: return 2;
+        case Optimizer::SgdMomentum:
+        case Optimizer::Adagrad: return 1;
+        case Optimizer::Sgd: break;
+    }
+    return 0;
 }
 
 Weight TrainShape::frozen_weight(size_t parameter) const {
@@ -110,7 +117,8 @@ Graph::LogProbs record(Graph& g, const ModelConfig& config, const Weights& weigh
     }
     const Head& head = model->head(shape.head);
     const Tensor x = model->features(g, weights, head, hidden);
-    const Graph::LogProbs scores = g.cross_entropy(x, weights[head.output], in.targets);
+    const float smoothing = g.mode() == Mode::Train ? shape.label_smoothing : 0;
+    const Graph::LogProbs scores = g.cross_entropy(x, weights[head.output], in.targets, {}, smoothing);
     g.output(scores.logp);
     if (g.mode() == Mode::Train) g.record_backward(shape.recompute);
     return scores;

@@ -11,9 +11,10 @@
 
 namespace nib {
 
-enum class Optimizer { AdamW, Sgd, SgdMomentum };
+/// Each is what torch.optim calls so. All but AdamW add weight decay to the gradient.
+enum class Optimizer { AdamW, Adam, Sgd, SgdMomentum, Adagrad };
 
-/// How many moments an optimizer keeps for each parameter: AdamW 2, Sgd 0, SgdMomentum 1.
+/// How many moments an optimizer keeps for each parameter: AdamW and Adam 2, Sgd 0, the others 1.
 int optimizer_moments(Optimizer optimizer);
 
 /// Sizes and options that the plans of a training run are compiled for.
@@ -26,6 +27,7 @@ struct TrainShape {
     DType activations = DType::F32;  // F16: see Graph; evaluation keeps floats
     std::string head = "lm";         // whose targets are tokens: Model::head
     bool ragged = false;             // rows are as RaggedRows says; of models with an encoder they always are
+    float label_smoothing = 0;       // of the training loss: Graph::cross_entropy
     double counted_share = 1;        // of the targets, about; below 1 the head is computed for those that count alone
     /// Weights that stay as they are: of any type, wherever they lie, and without gradients and moments. By parameter,
     /// those to be trained absent; empty: all are trained.

@@ -37,6 +37,7 @@ const OptionField kFields[] = {
     {"accumulate",      Kind::Fixed, &O::accumulate,    "Training", "batches whose gradients are added up for one step"},
     {"recompute",       Kind::Free,  &O::recompute,     "Training", "keep less for the backward pass, which computes each block again: slower, same bits"},
     {"dropout",         Kind::Fixed, &O::dropout,       "Training", "probability of dropout, 0 to below 1"},
+    {"label-smoothing", Kind::Fixed, &O::label_smoothing, "Training", "part of each target that all tokens share; validation has none"},
     {"seed",            Kind::Fixed, &O::seed,          "Training", "seed of weights, batches and dropout"},
     {"documents",       Kind::Fixed, &O::documents,     "Training", "with --tokenizer, where texts end and the next begin: files (and records of .jsonl), blank-lines, too, or lines, each of which is one"},
     {"isolate",         Kind::Fixed, &O::isolate,       "Training", "tokens do not see other texts that happen to stand before them"},
@@ -45,7 +46,7 @@ const OptionField kFields[] = {
     {"freeze",          Kind::Fixed, &O::freeze,        "Training", "with --from, parts that stay as they are: embeddings, blocks such as 0-3, encoder, decoder, with commas between them"},
     {"val-fraction",    Kind::Fixed, &O::val_fraction,  "Training", "part of the text, at its end, that only validates"},
 
-    {"schedule",        Kind::Fixed, &O::schedule,      "Learning rate", "constant, linear, step or cosine"},
+    {"schedule",        Kind::Fixed, &O::schedule,      "Learning rate", "constant, linear, step, cosine or inverse-sqrt"},
     {"lr",              Kind::Fixed, &O::lr,            "Learning rate", "learning rate after warm-up (default: 0.4 / channels, at most 0.003; a third of it where norms come after sums, as in GPT-1 and BERT; with --from 5e-5)"},
     {"min-lr",          Kind::Fixed, &O::min_lr,        "Learning rate", "where linear and cosine end (default: a tenth of the learning rate)"},
     {"decay-iters",     Kind::Fixed, &O::decay_iters,   "Learning rate", "step at which they end (default: the steps of the first run)"},
@@ -53,12 +54,12 @@ const OptionField kFields[] = {
     {"step-size",       Kind::Fixed, &O::step_size,     "Learning rate", "step: steps between two decays"},
     {"gamma",           Kind::Fixed, &O::gamma,         "Learning rate", "step: factor of each decay"},
 
-    {"optimizer",       Kind::Fixed, &O::optimizer,     "Optimizer", "adamw or sgd"},
-    {"beta1",           Kind::Fixed, &O::beta1,         "Optimizer", "adamw: decay of the mean gradient"},
-    {"beta2",           Kind::Fixed, &O::beta2,         "Optimizer", "adamw: decay of the mean squared gradient"},
-    {"adam-eps",        Kind::Fixed, &O::adam_eps,      "Optimizer", "adamw: epsilon"},
+    {"optimizer",       Kind::Fixed, &O::optimizer,     "Optimizer", "adamw, adam, sgd or adagrad, as torch.optim has them"},
+    {"beta1",           Kind::Fixed, &O::beta1,         "Optimizer", "adamw, adam: decay of the mean gradient"},
+    {"beta2",           Kind::Fixed, &O::beta2,         "Optimizer", "adamw, adam: decay of the mean squared gradient"},
+    {"adam-eps",        Kind::Fixed, &O::adam_eps,      "Optimizer", "adamw, adam, adagrad: epsilon (default: 1e-8; adagrad 1e-10)"},
     {"momentum",        Kind::Fixed, &O::momentum,      "Optimizer", "sgd: momentum, 0 for none"},
-    {"weight-decay",    Kind::Fixed, &O::weight_decay,  "Optimizer", "of matrices and embeddings; norms and biases have none (default: 0.1; with --from 0.01)"},
+    {"weight-decay",    Kind::Fixed, &O::weight_decay,  "Optimizer", "of matrices and embeddings; norms and biases have none; all but adamw add it to the gradient (default: adamw 0.1, with --from 0.01; others 0)"},
     {"clip",            Kind::Fixed, &O::clip,          "Optimizer", "largest norm of all gradients together, 0 for no limit"},
 
     {"eval-every",      Kind::Free,  &O::eval_every,    "Reports", "steps between validations"},
@@ -198,6 +199,8 @@ DocumentEnds document_ends(const TrainOptions& o) {
 
 Optimizer optimizer_of(const TrainOptions& o) {
     if (o.optimizer == "adamw") return Optimizer::AdamW;
+    if (o.optimizer == "adam") return Optimizer::Adam;
+    if (o.optimizer == "adagrad") return Optimizer::Adagrad;
     return o.momentum > 0 ? Optimizer::SgdMomentum : Optimizer::Sgd;
 }
 
@@ -220,6 +223,8 @@ void resolve_defaults(TrainOptions& o, const GivenOptions& given) {
     if (!given.contains("min-lr")) o.min_lr = o.lr / 10;
     if (!given.contains("decay-iters")) o.decay_iters = o.iters;
     if (!given.contains("warmup")) o.warmup = std::clamp<int64_t>(o.decay_iters / 10, 0, 100);
+    if (!given.contains("adam-eps") && o.optimizer == "adagrad") o.adam_eps = 1e-10;
+    if (!given.contains("weight-decay") && o.optimizer != "adamw") o.weight_decay = 0;
     if (!given.contains("save-every")) o.save_every = o.eval_every;
 }
 
@@ -248,6 +253,7 @@ void check_options(const TrainOptions& o) {
     check_range("epochs", o.epochs, 0, 1e6);
     check_range("dropout", o.dropout, 0, 1, true);
     if (std::lround(o.dropout * 65536) > 65535) fail_usage_option("dropout", "is %g; it is too close to 1", o.dropout);
+    check_range("label-smoothing", o.label_smoothing, 0, 1, true);
     if (o.batch < 1) fail_usage_option("batch", "is %lld; it must be 1 or more", static_cast<long long>(o.batch));
     check_range("seed", static_cast<double>(o.seed), 0, kAny);
     check_range("val-fraction", o.val_fraction, 0, 1, true);
@@ -259,8 +265,8 @@ void check_options(const TrainOptions& o) {
     if (o.isolate && o.task != kLanguageModel)
         fail_usage_option("isolate", "is for the task %s; this is %s", kLanguageModel, printable(o.task, 40).c_str());
     check_schedule(o.learning_rate());
-    if (o.optimizer != "adamw" && o.optimizer != "sgd")
-        fail_usage_option("optimizer", "is `%s`; choose adamw or sgd", printable(o.optimizer).c_str());
+    if (o.optimizer != "adamw" && o.optimizer != "adam" && o.optimizer != "sgd" && o.optimizer != "adagrad")
+        fail_usage_option("optimizer", "is `%s`; choose adamw, adam, sgd or adagrad", printable(o.optimizer, 40).c_str());
     check_range("beta1", o.beta1, 0, 1, true);
     check_range("beta2", o.beta2, 0, 1, true);
     if (!(o.adam_eps >= 1e-30 && o.adam_eps <= 1))

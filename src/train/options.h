@@ -34,7 +34,7 @@ struct TrainOptions {
     int64_t iters = 3500, batch = 16, accumulate = 1;
     double epochs = 0;  // instead of iters, unless 0
     bool recompute = false;
-    double dropout = 0;
+    double dropout = 0, label_smoothing = 0;
     int64_t seed = 1337;
     double val_fraction = 0.1;
 
@@ -47,7 +47,9 @@ struct TrainOptions {
     double gamma = 0.5;
 
     std::string optimizer = "adamw";
-    double beta1 = 0.9, beta2 = 0.99, adam_eps = 1e-8, momentum = 0.9, weight_decay = 0.1, clip = 1;
+    double beta1 = 0.9, beta2 = 0.99, momentum = 0.9, clip = 1;
+    double adam_eps = 1e-8;     // default of adagrad: 1e-10
+    double weight_decay = 0.1;  // default of all but adamw: 0
 
     int64_t eval_every = 250, eval_tokens = 100000, patience = 0;
     int64_t save_every = 0;  // default: eval_every

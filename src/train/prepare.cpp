@@ -80,6 +80,7 @@ constexpr double kAnswerShare = 0.5;  // of a dialogue's tokens, roughly
 TrainShape shape_of(const TrainOptions& o) {
     TrainShape shape{o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o), o.recompute};
     shape.head = task_head(o.task);
+    shape.label_smoothing = static_cast<float>(o.label_smoothing);
     if (o.task == kMaskedTokens) shape.counted_share = kMaskedShare;
     shape.ragged = o.isolate || o.task == kDialogues;
     if (o.task == kDialogues) shape.counted_share = kAnswerShare;
@@ -116,7 +117,8 @@ bool is_plain(const Tokenizer& tokenizer) {
 }
 
 DatasetOptions dataset_options(const TrainOptions& o, const TrainRequest& request, const RunFiles& files) {
-    DatasetOptions options{o.val_fraction, window_of(o), document_ends(o), request.threads, {}, {}, o.skip_bad, request.note};
+    DatasetOptions options{o.val_fraction, window_of(o), document_ends(o), request.threads, {}, {},
+                           o.skip_bad,     request.note};
     options.folder = fs::path(files.model).parent_path().string();
     options.progress = [&request](uint64_t done, uint64_t total) { request.progress("tokenizing", done, total); };
     return options;
@@ -184,6 +186,8 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
         if (!o.freeze.empty()) fail_usage_option("freeze", "needs a model to start from");
         if (o.task == kDialogues && o.tokenizer.empty())
             fail_usage_option("task", "is %s, which needs a model to start from, or a tokenizer", kDialogues);
+        if (o.task == kDialogues && learned_tokenizer(o.tokenizer))
+            fail_usage_option("tokenizer", "cannot be learned from dialogues; learn one from texts before");
         resolve_defaults(o, request.given);
         check_sizes(o.config(1), shape_of(o),
                     memory_limit());  // before the text: it may be too short for an absurd context

@@ -39,6 +39,17 @@ void initial_values(const ParameterSpec& spec, uint64_t seed, uint32_t parameter
     }
 }
 
+Op update_op(Optimizer optimizer) {
+    switch (optimizer) {
+        case Optimizer::Sgd:
+        case Optimizer::SgdMomentum: return Op::Sgd;
+        case Optimizer::Adagrad: return Op::Adagrad;
+        case Optimizer::AdamW:
+        case Optimizer::Adam: break;
+    }
+    return Op::AdamW;
+}
+
 int64_t count_targets(std::span<const int32_t> targets) {
     return std::count_if(targets.begin(), targets.end(), [](int32_t t) { return t != kIgnore; });
 }
@@ -120,9 +131,9 @@ Graph TrainStep::update_graph() const {
         };
         Params p;
         p.decay = run.decay;
-        const Op op = shape_.optimizer == Optimizer::AdamW ? Op::AdamW : Op::Sgd;
+        p.l2 = shape_.optimizer == Optimizer::Adam;
         const Tensor stats = g.fixed("stats", {2}, DType::F32, {stats_.buffer(), 0});
-        g.add(op, p, {gradient_of(g, run), stats}, {part(0), part(1), part(2)});
+        g.add(update_op(shape_.optimizer), p, {gradient_of(g, run), stats}, {part(0), part(1), part(2)});
     }
     return g;
 }

@@ -32,17 +32,18 @@ public:
         RaggedRows ragged{};   // of TrainShape::ragged
     };
     /// Forward and backward pass of B sequences: inputs and targets (B*T). Returns its part of the step's mean loss in
-    /// nats, before any update; the same for any number of threads.
+    /// nats, with label smoothing, before any update; the same for any number of threads.
     double micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
 
     /// Global norm of the gradients. If it is above `clip`, update() scales them down to that; 0: never.
     double gradient_norm(double clip);
 
     struct Update {
-        int64_t step = 0;  // updates before this one; for AdamW's bias correction
+        int64_t step = 0;  // updates before this one; for the bias correction of AdamW and Adam
         double lr = 0, weight_decay = 0;
-        double beta1 = 0, beta2 = 0, eps = 0;  // AdamW
-        double momentum = 0;                   // Sgd
+        double beta1 = 0, beta2 = 0;  // AdamW, Adam
+        double eps = 0;               // those and Adagrad
+        double momentum = 0;          // Sgd
     };
     /// Applies the gradients, after gradient_norm(). Does nothing if their norm is not finite.
     void update(const Update& update);
@@ -58,7 +59,7 @@ public:
         double sum = 0;    // nats
         int64_t rows = 0;  // counted targets
     };
-    /// Losses of B sequences without dropout; rows whose target is kIgnore do not count.
+    /// Losses of B sequences without dropout and label smoothing; rows whose target is kIgnore do not count.
     LossSum evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets, const SourceBatch& source = {},
                      const RaggedRows& ragged = {});
 
