@@ -40,12 +40,14 @@ MAKE_FILES := Makefile $(wildcard mk/*.mk)
 
 # ---- flags ---------------------------------------------------------------------------------------------------------
 # Contraction is off everywhere: the reference gives the same bits on every compiler, kernels say fma where they mean it.
-# A test takes longer to compile than to run, since its loops are in src/.
+# A test takes longer to compile than to run, since its loops are in src/. What is written for size has none that take time.
 BASE        := -std=c++20 -Isrc -I$(OBJ) -pthread -ffp-contract=off -Wall -Wextra -Wpedantic $(if $(WERROR),-Werror)
 MODE        := -O2 -ffunction-sections -fdata-sections
 KERNEL_MODE := -O3 -DNDEBUG
 TEST_MODE   := -O0
+SMALL_MODE  := -Os
 LINK_MODE   := -static-libstdc++ -static-libgcc -Wl,--gc-sections
+SMALL       := io model task train
 RELEASE     := -s
 MAX_BYTES   := 8388608
 
@@ -67,7 +69,7 @@ deps: $(DEPS_OK)
 FORCE:
 
 # Rewritten only when the text changes: other flags recompile, a source that is gone links again. (`make clean test` works.)
-$(BUILD)/.flags:   TEXT = $(CXX) $(BASE) $(MODE) $(KERNEL_MODE) $(CXXFLAGS)
+$(BUILD)/.flags:   TEXT = $(CXX) $(BASE) $(MODE) $(KERNEL_MODE) $(SMALL_MODE) $(CXXFLAGS)
 $(BUILD)/.sources: TEXT = $(LINK_MODE) $(LDFLAGS) $(NIB_OBJ) $(TOOL_OBJ) $(TEST_OBJ)
 $(BUILD)/.libs:    TEXT = $(LIBS)
 $(BUILD)/.shaders: TEXT = $(notdir $(basename $(SHADERS)))
@@ -80,6 +82,7 @@ link    = $(if $(V),,@echo "  LINK $@")
 CXX_O   = $(CXX) $(BASE) $(MODE) -MMD -MP
 LINK_O  = $(CXX) $(MODE) $(LINK_MODE) -pthread $(filter %.o,$^)
 
+$(TOOL_OBJ) $(filter $(patsubst %,$(OBJ)/src/%/%,$(SMALL)),$(NIB_OBJ)): CXX_O += $(SMALL_MODE)
 $(OBJ)/%.o: %.cpp $(BUILD)/.flags $(MAKE_FILES) | $(DEPS_OK) $(OBJ)/shaders/names.inc
 	$(compile)
 	$(Q)$(CXX_O) $(CXXFLAGS) -c $< -o $@

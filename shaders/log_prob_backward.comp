@@ -14,5 +14,5 @@ void main() {
     if (r >= live_rows()) return;
     const int target = AT(targets, r);
     const float lse = log_sum_exp(r), factor = -AT(dlogp, r);
-    STORE_GRADIENT(r, lse, target, factor)
+    STORE_GRADIENT(r, lse, target, 1.0, 0.0, factor)
 }

@@ -1,5 +1,5 @@
-// m = momentum m + g (m = g without it),  w = w (1 - lr decay) - lr m, with or without decay. Only elements `begin` to `end`
-// are bound, except of stats. One invocation per element.
+// d = g + decay w, with or without decay,  m = momentum m + d (m = d without it),  w = w - lr m. Only elements `begin` to `end` are
+// bound, except of stats. One invocation per element.
 #version 450
 #include "common.glsl"
 
@@ -11,11 +11,11 @@ TENSOR(Sgd_m, restrict, float, m);                   // (C)
 void main() {
     const uint i = group() * W + gl_LocalInvocationIndex;
     if (i >= p.end - p.begin || AT(stats, 1) == 0.0) return;
-    float change = AT(g, i) * AT(stats, 1);
+    const float wi = AT(w, i), decay = has_decay() ? step_values.weight_decay : 0.0;
+    float change = fma(decay, wi, AT(g, i) * AT(stats, 1));
     if (HAS(m)) {
         change = fma(step_values.momentum, AT(m, i), change);
         AT(m, i) = change;
     }
-    const float wi = AT(w, i), rate = has_decay() ? step_values.lr * step_values.weight_decay : 0.0;
-    AT(w, i) = fma(-rate, wi, wi) - step_values.lr * change;
+    AT(w, i) = wi - step_values.lr * change;
 }

@@ -29,10 +29,10 @@ float log_sum_exp(uint r) {
     return largest + log_of(sum_of_group(sum));
 }
 
-/// dlogits[r,v] = factor (softmax(logits[r])_v - [v = target]), which may overwrite the logits.
-#define STORE_GRADIENT(r, lse, target, factor)                                    \
+/// dlogits[r,v] = factor (softmax(logits[r])_v - of_target or of_others), which may overwrite the logits.
+#define STORE_GRADIENT(r, lse, target, of_target, of_others, factor)              \
     for (uint v = gl_LocalInvocationIndex; v < p.N; v += W) {                     \
         const float softmax = exp_of(AT(logits, r * p.N + v) - lse);              \
-        const float difference = int(v) == target ? softmax - 1.0 : softmax;      \
+        const float difference = softmax - (int(v) == target ? of_target : of_others); \
         AT(dlogits, r * p.N + v) = target == kIgnore ? 0.0 : factor * difference; \
     }

@@ -14,8 +14,10 @@
 #include "infer/engine.h"
 #include "infer/generate.h"
 #include "infer/sampler.h"
+#include "model/families.h"
 #include "ref/kernels.h"
 #include "text/char_tokenizer.h"
+#include "train/train_step.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define NIB_COUNTS_ALLOCATIONS 0  // they have an operator new of their own
@@ -48,6 +50,10 @@ struct Allocation : testing::TestWithParam<std::tuple<const KernelTable*, DType,
     void SetUp() override {
         if (!NIB_COUNTS_ALLOCATIONS) GTEST_SKIP() << "a sanitizer allocates";
         config.layers = 1, config.heads = 4, config.embd = 256, config.ffn = 256, config.context = 64, config.vocab = 40;
+        place();
+        sampling.top_k = 10, sampling.top_p = 0.9, sampling.repeat_penalty = 1.1;
+    }
+    void place() {
         weights = place_weights(config, [&](const ParameterSpec& spec) {
             Weight w;
             w.name = spec.name, w.shape = spec.shape;
@@ -55,7 +61,6 @@ struct Allocation : testing::TestWithParam<std::tuple<const KernelTable*, DType,
             w.value.buffer = backend.allocate(dtype_bytes(w.type, spec.shape.elements()));
             return w;
         });
-        sampling.top_k = 10, sampling.top_p = 0.9, sampling.repeat_penalty = 1.1;
     }
 
     CpuBackend backend{*std::get<0>(GetParam()), 2};
@@ -112,6 +117,51 @@ TEST_P(Allocation, NoneInGenerateAfterTheFirstToken) {
         EXPECT_EQ(last, first);
         EXPECT_EQ(result.samples[0].ids.size(), static_cast<size_t>(options.count));
     }
+}
+
+// Reading sources and writing from them; and a step of training on pairs.
+TEST_P(Allocation, NoneWithAnEncoderAfterTheFirstToken) {
+    config.arch = "transformer";
+    kTransformer.defaults(config), kTransformer.complete(config);
+    place();
+    Engine engine(backend, config, weights, {.slots = 2, .cache_type = cache});
+    const std::vector<int32_t> one(20, 3), other(7, 5);
+    const std::vector<EngineSource> sources{
+        {0, one  },
+        {1, other}
+    };
+    const auto write = [&] {
+        engine.encode(sources);
+        for (int64_t t = 0; t < 5; ++t) {
+            const EngineRow rows[] = {
+                {1, 0, t, true},
+                {2, 1, t, true}
+            };
+            engine.step(rows);
+        }
+        engine.encode(1, one);
+    };
+    const int64_t before = allocations;
+    write();
+    EXPECT_GT(allocations, before);
+    const int64_t first = allocations;
+    write();
+    EXPECT_EQ(allocations, first);
+
+    TrainShape shape;
+    shape.batch = 2, shape.time = 8;
+    TrainStep train(backend, config, shape);
+    const std::vector<int32_t> ids(16, 4), lengths{8, 3};
+    const auto step = [&] {
+        train.micro_step(ids, ids,
+                         {
+                             .source = {ids, lengths}
+        });
+    };
+    step();
+    const int64_t trained = allocations;
+    step();
+    EXPECT_EQ(allocations, trained);
 }
 
 // The reference kernels are for reading and may allocate.

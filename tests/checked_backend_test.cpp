@@ -191,14 +191,16 @@ void leaves_out_the_last_unit(const Call& call, Range units, void* scratch) {
 TEST(CheckedBackend, FindsAWrongKernel) {
     for (const Kernel damaged : {off_by_little, leaves_out_the_last_unit})
         for (int op = 0; op < kOpCount; ++op) {
-            const bool sgd = static_cast<Op>(op) == Op::Sgd;
+            const Optimizer optimizer = static_cast<Op>(op) == Op::Sgd       ? Optimizer::Sgd
+                                        : static_cast<Op>(op) == Op::Adagrad ? Optimizer::Adagrad
+                                                                             : Optimizer::AdamW;
             KernelTable kernels = kernel_table("auto");
             right_kernel = kernels.run[op];
             kernels.run[op] = damaged;
             CpuBackend inner(kernels, 1);
             std::vector<std::string> reports;
             check::CheckedBackend checked(inner, [&](const std::string& line) { reports.push_back(line); });
-            results(checked, sgd ? Optimizer::Sgd : Optimizer::AdamW, false);
+            results(checked, optimizer, false);
             RaggedLayer(checked).results();
             const std::string name = std::string(": ") + op_name(static_cast<Op>(op)) + " ";
             ASSERT_FALSE(reports.empty()) << name;

@@ -73,6 +73,15 @@ TEST_F(CheckpointTest, TwentyStepsEqualTenAndTenWithMomentum) {
     expect_resumes_like("whole", [](TrainOptions& o) { o.optimizer = "sgd", o.lr = 0.1, o.untied = true; });
 }
 
+TEST_F(CheckpointTest, TwentyStepsEqualTenAndTenWithAdam) {
+    expect_resumes_like("whole", [](TrainOptions& o) { o.optimizer = "adam", o.label_smoothing = 0.1; });
+}
+
+TEST_F(CheckpointTest, TwentyStepsEqualTenAndTenWithAdagrad) {
+    expect_resumes_like("whole",
+                        [](TrainOptions& o) { o.optimizer = "adagrad", o.lr = 0.05, o.schedule = "inverse-sqrt"; });
+}
+
 TEST_F(CheckpointTest, TwentyStepsEqualTenAndTenWithPlainDescent) {
     expect_resumes_like("whole", [](TrainOptions& o) { o.optimizer = "sgd", o.momentum = 0, o.schedule = "constant"; });
 }

@@ -11,7 +11,7 @@ mentions embed $texts --output --pooling --raw --similar
 mentions fill $texts --top --mask-id
 works fill --help && check "fill --help has the default of --top" grep -q -e "--top N .*(default: 5)" "$out"
 mentions classify $texts --top --logits
-mentions search --question --top --pooling --no-cache --no-special --device --threads --isa
+mentions search --question --top --pooling --no-cache --truncate --no-special --device --threads --isa
 wrong_usage "MODEL is required" embed
 wrong_usage "--question is required" search m.gguf notes
 wrong_usage "--pooling" embed m.gguf text --pooling sum
@@ -26,6 +26,7 @@ check "two vectors of 16 floats" test "$(wc -c < e.npy)" = $((128 + 2 * 16 * 4))
 check "their shape" grep -q "(2, 16)" e.npy
 works embed model --tokens "1 2 3" --tokens "4 5" --tokens "1 2 3 4" --similar 2
 check "two pairs" test "$(wc -l < "$out")" = 2
+refuses "--similar compares texts with each other; give two at least" embed model --tokens "1 2 3" --similar 5
 for pooling in mean max cls last; do works embed model --tokens "1 2 3" --pooling $pooling --raw; done
 works classify class --tokens "1 2 3" && is_json
 check "label names stay" grep -q '"label":"kind [012]"' "$out"
@@ -53,6 +54,20 @@ for command in "embed model" "classify class" "fill mlm --mask-id 9"; do
     works $command --tokens "9 $long" --truncate
 done
 refuses "is the model itself" embed model --tokens "1 2" -o model.gguf
+
+# ---- a vocabulary whose texts begin and end with tokens of their own ------------------------------------------------------
+
+cp -r "$goldens/bert_mlm" words && rm -f words/tokenizer*
+printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' the fox went out '##s' {a..s} > words/vocab.txt
+works convert words -o wordpiece
+for command in embed fill "attention --json -p"; do
+    for empty in "" " "; do refuses "is empty" ${command%% *} wordpiece ${command#${command%% *}} "$empty"; done
+done
+printf 'fox\n \n' > blank.txt
+refuses "blank.txt: line 2 is empty" embed wordpiece --file blank.txt
+works fill wordpiece "the [MASK] went" --top 29 && cp "$out" filled && check "tokens as words, without blanks" \
+    test "$(grep -o '"token":"[^"]*"' filled | sort -u | grep -c ':"[^ ]')" = 29
+check "a piece of a word keeps its mark" grep -q '"token":"##s"' filled
 
 # ---- sentence-transformers: a longest text of its own --------------------------------------------------------------------
 
@@ -106,18 +121,27 @@ works embed gpt "The fox" --pooling last
 # ---- search ------------------------------------------------------------------------------------------------------------
 
 mkdir notes && printf 'The fox went out.\n\n\nout times\ntimes out\n' > notes/a.txt && printf 'went\n' > notes/b.txt
-works search whole notes/ -q "The fox went out." --top 2
+works search whole notes/ -q "The fox went out" --top 2
 check "the best first, by name and line" grep -q '^{"score":\(1.0\|0.99\).*"file":"notes/a.txt","line":1,"text":"The fox went out."}' "$out"
 check "two paragraphs" test "$(wc -l < "$out")" = 2
 check "vectors are kept" test -s notes.search.gguf
 found() { sed -E 's/"score":(-?[0-9.]{5})[^,]*/\1/' "$out"; } # scores but for rounding
 cp notes.search.gguf kept && found > first
-works search whole notes/ -q "The fox went out." --top 2
+works search whole notes/ -q "The fox went out" --top 2
 found > again && check "the same again" same again first && check "nothing is written again" same kept notes.search.gguf
 echo damaged > notes.search.gguf
-works search whole notes -q "The fox went out."
+works search whole notes -q "The fox went out"
 check "a damaged file is made again" same kept notes.search.gguf
 works search whole notes/b.txt -q "out" --no-cache && check "keeps nothing" test ! -e notes/b.txt.search.gguf
 refuses "has no text to search" search whole empty.txt -q x
-refuses "none" search whole none -q x
+refuses "none" search whole none -q o
+long="The fox went out times" # 22 characters
+refuses "the question has 22 tokens, but the model's context has room for 16; cut it with --truncate" search whole notes -q "$long"
+works search whole notes -q "$long" --truncate --top 1
+works search whole notes -q "${long:0:16}" --top 1 && cp "$out" first && works search whole notes -q "$long" --truncate --top 1
+check "a cut question" same first "$out"
+refuses "the question is empty" search whole notes -q ""
+printf '\xef\xbb\xbfThe\n\n\n\n\n\n\n%s, out\n' "$long" > notes/c.txt
+refuses "notes/c.txt: line 8: the model does not know the character \",\"" search whole notes -q out --no-cache
+sed -i 's/,//g' notes/c.txt && works search whole notes -q out --no-cache
 finish

@@ -83,3 +83,14 @@ finish() {
     echo "$checks checks, $failures failed"
     [ $failures = 0 ]
 }
+
+# ---- texts, and a small model ----------------------------------------------------------------------------------------
+
+tiny=(--layers 1 --heads 2 --embd 8 --context 8 --batch 2 --threads 1)
+new=(-o new "${tiny[@]}")
+small_model() { # good.gguf, trained on text.txt; and other texts, good and bad
+    for i in $(seq 60); do echo "The fox went out $i times and met the crow. "; done > text.txt
+    mkdir empty_folder folder && cp text.txt folder/a.txt && echo 'A second text: 0123456789, more of it.' > folder/b.TXT
+    : > empty.txt && printf 'abc' > short.txt && printf 'good \xff bad' > latin.txt && printf '\xff\xfea\0' > utf16.txt
+    works train text.txt -o good "${tiny[@]}" --iters 20 --lr 1e-2
+}

@@ -35,11 +35,14 @@ wrong_usage "--task is \`pairs\`; a GPT-2 learns lm" train pairs.tsv -o x --task
 wrong_usage "--encoder-layers is 2, but gpt2 has no encoder" train pairs.tsv -o x --encoder-layers 2
 wrong_usage "--norm-first cannot be chosen for gpt2" train pairs.tsv -o x --norm-first
 printf '12\t34\n1234\n' > none.tsv
-refuses "none.tsv: line 2 is not a source, a tab and a target: it has 0 tabs" train none.tsv -o x $small --val-fraction 0
+refuses "none.tsv: line 2: not a source, a tab and a target: it has 0 tabs" train none.tsv -o x $small --val-fraction 0
 printf 'a\tb\tc\n' > many.tsv
-refuses "many.tsv: line 1 is not a source, a tab and a target: it has 2 tabs" train many.tsv -o x $small --val-fraction 0
+refuses "many.tsv: line 1: not a source, a tab and a target: it has 2 tabs" train many.tsv -o x $small --val-fraction 0
 printf '12345678\tb\n' > long.tsv
-refuses "long.tsv: line 1 has a source of 8 characters, but a context of 8 has room for 7" train long.tsv -o x $small --val-fraction 0
+refuses "long.tsv: line 1: a source of 8 characters, but a context of 8 has room for 7" train long.tsv -o x $small --val-fraction 0
+printf 'a\tb\n' > one.tsv
+refuses "there are too few pairs: 1 to train and 0 to validate" train one.tsv -o x $small
+works train one.tsv -o one $small --iters 1 --val-fraction 0
 echo "no pairs here" > text.txt
 refuses "no lines of a source, a tab and a target" train text.txt -o x $small
 refuses "line 2" train pairs.tsv --val none.tsv -o x $small
@@ -64,6 +67,8 @@ check "no more than 2" test "$(wc -m < "$out")" -le 3
 : > empty.txt
 refuses "there is no text" translate whole --file empty.txt
 refuses "text 2 is empty" translate whole 1 ""
+refuses "text 1 is empty" translate whole --tokens " "
+works translate --help && check "help says that numbers are all of a text" grep -q "begin and end it" "$out"
 refuses "text 1 has 9 tokens, but the model's context has room for 8; cut it with --truncate" translate whole 12345678
 works translate whole 12345678 --truncate
 printf '1\n12345678\n' > lines8.txt
@@ -78,7 +83,13 @@ refuses "99" translate whole --tokens "3 99"
 
 works eval whole pairs.tsv --json && is_json
 check "eval counts targets and their ends" test "$(field tokens)" = "$(($(cut -f2 pairs.tsv | wc -m)))"
-refuses "none.tsv: line 2: is not a source, a tab and a target" eval whole none.tsv
+refuses "none.tsv: line 2: not a source, a tab and a target" eval whole none.tsv
+refuses "many.tsv: line 1: not a source, a tab and a target: it has 2 tabs" eval whole many.tsv
+printf '1\t1\n12345678\t1\n' > long.tsv
+refuses "long.tsv: line 2: a source of 8 tokens, but a context of 8 has room for 7" eval whole long.tsv
+printf '1\t1\n1234567\t7654321\n1\t12345678\n' > long.tsv
+refuses "long.tsv: line 3: a target of 8 tokens, but a context of 8 has room for 7" eval whole long.tsv
+sed -i 3d long.tsv && works eval whole long.tsv
 wrong_usage "measured on all lines" eval whole pairs.tsv --stride 2
 refuses "use nib translate" run whole -p 123
 refuses "use nib translate" embed whole 123
@@ -86,6 +97,16 @@ refuses "no head \`mlm\`; it has lm" fill whole 123 --mask-id 1
 wrong_usage "give it with --source" logits whole --tokens "1 2" -o l.npy
 works logits whole --tokens "0 2" --source "3 4 1" -o l.npy
 check "logits" grep -q "(2, 12)" l.npy
+works logits whole --tokens "0 4 5" --source "3 4 1" -o numbers.npy
+text=$(nib tokenize whole --decode "3 4" && cat "$out") target=$(nib tokenize whole --decode "4 5" && cat "$out")
+works logits whole --prompt "$target" --source "$text" -o text.npy
+check "text gives the same as its numbers" same numbers.npy text.npy
+refuses "the source is empty" logits whole --prompt 1 --source "" -o l2.npy
+refuses "the source is empty" logits whole --tokens 0 --source " " -o l2.npy
+refuses "the source has 9 tokens, but the model's context has room for 8; cut it with --truncate" logits whole -p 1 --source 12345678 -o l2.npy
+refuses "there are 9 tokens, but the model's context has room for 8; cut them with --truncate" logits whole -p 12345678 --source 1 -o l2.npy
+works logits whole -p 12345678 --source 12345678 -o l2.npy --truncate
+refuses "\`x\` is not a token" logits whole --tokens 0 --source x -o l3.npy
 works bench whole --decode 2 --prefill 3 --samples 2
 works quantize other.gguf other-f16.gguf f16
 works translate other-f16 12

@@ -213,27 +213,29 @@ TEST_F(CorpusTest, NamesTheCharacterThatTheModelDoesNotKnow) {
 
 TEST_F(CorpusTest, SplitsAtTheEnd) {
     const Corpus corpus({file("text", std::string(1003, 'x'))});
-    const auto [train, val] = split(corpus, 0.1, 64);
+    const CharTokenizer tokenizer = CharTokenizer::from_code_points(corpus.characters());
+    const CharacterText text(corpus, tokenizer);
+    const auto [train, val] = split(text, 0.1, 64);
     EXPECT_EQ(train.begin, 0);
     EXPECT_EQ(train.end, 902);  // int(1003 * 0.9)
     EXPECT_EQ(val.begin, 902);
     EXPECT_EQ(val.end, 1003);
     EXPECT_EQ(val.size(), 101);
 
-    const auto [all, none] = split(corpus, 0, 1002);
+    const auto [all, none] = split(text, 0, 1002);
     EXPECT_EQ(all.size(), 1003);
     EXPECT_EQ(none.size(), 0);
 
-    split(corpus, 0.1, 100);
-    expect_contains(error_of([&] { split(corpus, 0.1, 101); }), {"1003", "902", "101 validate", "context of 101", "102"});
-    expect_contains(error_of([&] { split(corpus, 0.95, 100); }), {"50 train", "at least 101"});
-    expect_contains(error_of([&] { split(corpus, 0, 1003); }), {"1003", "1004"});
-    EXPECT_EQ(remedy_of([&] { split(corpus, 0, 1003); }), Remedy::ShortenContext);
-    EXPECT_EQ(remedy_of([&] { split(corpus, 0.1, 101); }), Remedy::ShortenContext);
-    EXPECT_NE(error_of([&] { split(corpus, 1e-9, 1); }).find("1 validate"), std::string::npos);
-    EXPECT_NE(error_of([&] { split(corpus, 1e-20, 1); }).find("0 validate"), std::string::npos);
+    split(text, 0.1, 100);
+    expect_contains(error_of([&] { split(text, 0.1, 101); }), {"1003", "902", "101 validate", "context of 101", "102"});
+    expect_contains(error_of([&] { split(text, 0.95, 100); }), {"50 train", "at least 101"});
+    expect_contains(error_of([&] { split(text, 0, 1003); }), {"1003", "1004"});
+    EXPECT_EQ(remedy_of([&] { split(text, 0, 1003); }), Remedy::ShortenContext);
+    EXPECT_EQ(remedy_of([&] { split(text, 0.1, 101); }), Remedy::ShortenContext);
+    EXPECT_NE(error_of([&] { split(text, 1e-9, 1); }).find("1 validate"), std::string::npos);
+    EXPECT_NE(error_of([&] { split(text, 1e-20, 1); }).find("0 validate"), std::string::npos);
     for (const double fraction : {1.0, -0.1, 2.0, std::nan("")}) {
-        expect_contains(error_of([&] { split(corpus, fraction, 8); }), {"fraction", "at least 0 and below 1"});
+        expect_contains(error_of([&] { split(text, fraction, 8); }), {"fraction", "at least 0 and below 1"});
     }
 }
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -171,20 +172,22 @@ struct Transliteration {
         EXPECT_EQ(read_config(GgufFile::open(path)), c);
     }
 
-    void check_log_probabilities(Backend& backend) const {
+    void check_log_probabilities(Backend& backend, int64_t slots) const {
         const LoadedModel model(path, backend);
-        Engine engine(backend, model.config(), model.weights(), {.logit_rows = 16});
+        Engine engine(backend, model.config(), model.weights(), {.slots = slots, .logit_rows = 16});
+        std::vector<TokenPair> pairs;
+        std::vector<double> expected, got;
         for (const nlohmann::json& pair : golden["scoring"]) {
-            const auto source = pair["src"].get<std::string>();
             std::vector<int32_t> target = model.target_tokenizer().encode(pair["tgt"].get<std::string>());
             target.push_back(model.target_tokenizer().end_token());
-            Evaluation sums;
-            std::vector<double> got;
-            evaluate_pair(engine, model.tokenizer().encode(source), 1, target, sums, &got);
-            const auto expected = pair["token_logprobs"].get<std::vector<double>>();
-            ASSERT_EQ(got.size(), expected.size());
-            for (size_t t = 0; t < got.size(); ++t) EXPECT_NEAR(got[t], expected[t], 1e-5) << source << " " << t;
+            pairs.push_back({model.tokenizer().encode(pair["src"].get<std::string>()), target});
+            for (const double logp : pair["token_logprobs"]) expected.push_back(logp);
         }
+        const Evaluation sums = evaluate_pairs(engine, pairs, 1, &got);
+        ASSERT_EQ(got.size(), expected.size());
+        for (size_t t = 0; t < got.size(); ++t) EXPECT_NEAR(got[t], expected[t], 1e-5) << t;
+        EXPECT_EQ(sums.tokens, std::ssize(expected));
+        EXPECT_NEAR(sums.loss_sum, -std::accumulate(expected.begin(), expected.end(), 0.0), 1e-3);
     }
 
     void check_greedy(Backend& backend, int64_t places) const {
@@ -213,7 +216,7 @@ TEST_F(TransliterationData, PublishedLogProbabilities) {
     for (const KernelTable* table : kernel_tables()) {
         SCOPED_TRACE(table->name);
         CpuBackend backend(*table, 2);
-        check_log_probabilities(backend);
+        for (const int64_t slots : {1, 3, 16}) check_log_probabilities(backend, slots);
     }
 }
 
@@ -227,7 +230,7 @@ struct VulkanTransliterationData : Vulkan, Transliteration {};
 TEST_F(VulkanTransliterationData, PublishedNumbersAndNames) {
     if (!is_there()) GTEST_SKIP() << kModel << " is not there";
     convert();
-    check_log_probabilities(backend());
+    check_log_probabilities(backend(), 3);
     check_greedy(backend(), 3);
 }
 

@@ -206,7 +206,7 @@ TEST_F(Families, NothingIsExportedThatIsNotWhole) {
         writer.write(file);
         file.publish();
         EXPECT_MENTIONS(error_of([&] { export_to((folder / "bare.gguf").string(), "x"); }),
-                        family->checkpoints != nullptr ? "bare.gguf: " : "transformers has no class for a ");
+                        family->checkpoints != nullptr ? "bare.gguf: " : "bare.gguf: transformers has no class for a ");
         EXPECT_FALSE(fs::exists(folder / "x"));
     }
 }
@@ -281,10 +281,29 @@ TEST_F(Families, KeysOfAttention) {
                     "activation `mish` is not supported; nib knows gelu_tanh");
 }
 
+TEST_F(Families, KeysOfTheTransformer) {
+    const ModelConfig config = variants(*find_architecture("transformer"))[0];
+    const auto error = [&](const std::string& key, const GgufValue& value) {
+        return error_of([&] { edited(config, [&](GgufWriter& writer) { writer.set("transformer." + key, value); }); });
+    };
+    EXPECT_MENTIONS(error("encoder_block_count", uint32_t{0}),
+                    "keys.gguf: key `transformer.encoder_block_count` is 0; it must be 1 or more");
+    EXPECT_MENTIONS(error("encoder_block_count", uint32_t{1} << 20), "keys.gguf: number of encoder layers 1048576 is out");
+    for (const int64_t token : {int64_t{-1}, config.vocab})
+        EXPECT_MENTIONS(error("decoder_start_token_id", token), "keys.gguf: key `transformer.decoder_start_token_id` is " +
+                                                                    std::to_string(token) + ", which is no token of " +
+                                                                    std::to_string(config.vocab));
+    EXPECT_MENTIONS(error("sinusoid_first_position", int64_t{-1}),
+                    "keys.gguf: key `transformer.sinusoid_first_position` is -1; it must be between 0 and ");
+    EXPECT_MENTIONS(error("attention.scale", 2.0f), "keys.gguf: a Transformer has no other attention scores");
+}
+
 // What a GGUF file may say, but transformers' class cannot.
 TEST_F(Families, WhatIsNotExported) {
     const auto error = [&](const ModelConfig& config) {
-        return error_of([&] { export_to(write_gguf(config, "m.gguf"), "x"); });
+        const std::string message = error_of([&] { export_to(write_gguf(config, "m.gguf"), "x"); });
+        EXPECT_MENTIONS(message, "m.gguf: ");
+        return message;
     };
     ModelConfig c = variants(*find_architecture("gpt2"))[0];
     c.attention.scale = 0.5f;
@@ -302,6 +321,9 @@ TEST_F(Families, WhatIsNotExported) {
     c.attention.scale = 2;
     EXPECT_MENTIONS(error(c), "the model scales attention scores, which transformers' GPT-Neo does not");
     EXPECT_MENTIONS(error(variants(*find_architecture("gpt3"))[0]), "transformers has no class for a GPT-3");
+    c = variants(*find_architecture("transformer"))[0];
+    c.encoder_decoder.pre_norm = true;
+    EXPECT_MENTIONS(error(c), "transformers' Marian has its norms after each sum");
     EXPECT_FALSE(fs::exists(folder / "x"));
 }
 

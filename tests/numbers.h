@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <span>
 #include <string>
 
@@ -16,6 +17,10 @@ template <class T>
 std::span<const T> numbers(const GgufFile& file, const std::string& name) {
     const GgufTensor& t = file.tensor(name);
     return {reinterpret_cast<const T*>(t.data.data()), t.data.size() / sizeof(T)};
+}
+
+inline bool same_bits(std::span<const float> a, std::span<const float> b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 
 // |a - b| / |b|

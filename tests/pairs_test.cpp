@@ -49,14 +49,14 @@ TEST_F(PairsTest, WhatTheyBecome) {
     put("pairs.tsv", "abc\txy\n\n\tz\nabcd\twxyz");
     const Corpus corpus({(folder_ / "pairs.tsv").string()});
     const CharTokenizer tokenizer = CharTokenizer::from_code_points(corpus.characters());
-    const Pairs pairs(corpus, tokenizer, {0, corpus.size()}, 5);
+    const Pairs pairs({corpus, tokenizer}, {0, corpus.size()}, 5);
     ASSERT_EQ(pairs.count(), 3);
     EXPECT_EQ(row(pairs, tokenizer, 0), (Row{"abc\n\n", "\txy\n\n", "xy\n--", 4}));
     EXPECT_EQ(row(pairs, tokenizer, 1), (Row{"\n\n\n\n\n", "\tz\n\n\n", "z\n---", 1}));
     EXPECT_EQ(row(pairs, tokenizer, 2), (Row{"abcd\n", "\twxyz", "wxyz\n", 5}));
     EXPECT_EQ(pairs.targets(0), 3);
-    EXPECT_EQ(Pairs(corpus, tokenizer, {0, 7}, 5).count(), 1) << "a line belongs to where it begins";
-    EXPECT_EQ(Pairs(corpus, tokenizer, {3, corpus.size()}, 5).count(), 2);
+    EXPECT_EQ(Pairs({corpus, tokenizer}, {0, 7}, 5).count(), 1) << "a line belongs to where it begins";
+    EXPECT_EQ(Pairs({corpus, tokenizer}, {3, corpus.size()}, 5).count(), 2);
 }
 
 TEST_F(PairsTest, LinesOfSeveralFilesAndOfWindows) {
@@ -64,24 +64,24 @@ TEST_F(PairsTest, LinesOfSeveralFilesAndOfWindows) {
     put("b.tsv", "\r\nab\tb\r\n");
     const Corpus corpus({(folder_ / "a.tsv").string(), (folder_ / "b.tsv").string()});
     const CharTokenizer tokenizer = CharTokenizer::from_code_points(corpus.characters());
-    const Pairs pairs(corpus, tokenizer, {0, corpus.size()}, 5);
+    const Pairs pairs({corpus, tokenizer}, {0, corpus.size()}, 5);
     ASSERT_EQ(pairs.count(), 3);
     EXPECT_EQ(row(pairs, tokenizer, 0), (Row{"a\n\n\n\n", "\tb\n\n\n", "b\n---", 2}));
     EXPECT_EQ(row(pairs, tokenizer, 1), (Row{"b\n\n\n\n", "\ta\n\n\n", "a\n---", 2}));
     EXPECT_EQ(row(pairs, tokenizer, 2), (Row{"ab\n\n\n", "\tb\n\n\n", "b\n---", 3}));
-    EXPECT_MENTIONS(test::error_of([&] { Pairs(corpus, tokenizer, {0, corpus.size()}, 2); }), "b.tsv: line 2 has a source");
+    EXPECT_MENTIONS(test::error_of([&] { Pairs({corpus, tokenizer}, {0, corpus.size()}, 2); }), "b.tsv: line 2: a source");
 }
 
 TEST_F(PairsTest, WhatIsNone) {
     std::string more;
     for (int i = 0; i < 20; ++i) more += "c\td\n";
     EXPECT_MENTIONS(error_of_pairs("abc def\nghi"), "no lines of a source, a tab and a target");
-    EXPECT_MENTIONS(error_of_pairs("a\tb\nab\n" + more), "line 2 is not a source, a tab and a target: it has 0 tabs");
-    EXPECT_MENTIONS(error_of_pairs("a\tb\tc\n" + more), "line 1 is not a source, a tab and a target: it has 2 tabs");
+    EXPECT_MENTIONS(error_of_pairs("a\tb\nab\n" + more), "line 2: not a source, a tab and a target: it has 0 tabs");
+    EXPECT_MENTIONS(error_of_pairs("a\tb\tc\n" + more), "line 1: not a source, a tab and a target: it has 2 tabs");
     EXPECT_MENTIONS(error_of_pairs("12345678\tb\n" + more),
-                    "pairs.tsv: line 1 has a source of 8 characters, but a context of 8 has room for 7");
-    EXPECT_MENTIONS(error_of_pairs("b\t12345678\n" + more), "line 1 has a target of 8 characters");
-    EXPECT_MENTIONS(error_of_pairs("a\tb\n"), "the text is too short");
+                    "pairs.tsv: line 1: a source of 8 characters, but a context of 8 has room for 7");
+    EXPECT_MENTIONS(error_of_pairs("b\t12345678\n" + more), "line 1: a target of 8 characters");
+    EXPECT_MENTIONS(error_of_pairs("a\tb\n"), "too few pairs: 1 to train and 0 to validate");
     EXPECT_FALSE(has("m.gguf"));
 }
 
@@ -125,6 +125,17 @@ TEST(PackedPairs, EachIsByItself) {
         sum += train.evaluate(thrice(ids), thrice(targets), {source_of, lengths_of}).sum / B;
     }
     EXPECT_NEAR(together.sum, sum, 1e-4);
+
+    // The second of three is left out: what stands in its place is not even read.
+    std::vector<int32_t> some_ids = ids, some_targets = targets;
+    std::fill_n(some_ids.begin() + T, T, 99), std::fill_n(some_targets.begin() + T, T, kIgnore);
+    const std::vector<int32_t> some_lengths = {6, 0, 4};
+    const TrainStep::LossSum some = train.evaluate(some_ids, some_targets, {source, some_lengths});
+    EXPECT_EQ(some.rows, 2 + 3);
+    const std::vector<int32_t> second = {0, 1, 0};
+    std::vector<int32_t> only = targets;
+    std::fill_n(only.begin(), T, kIgnore), std::fill_n(only.begin() + 2 * T, T, kIgnore);
+    EXPECT_NEAR(some.sum + train.evaluate(ids, only, {source, second}).sum, together.sum, 1e-5);
     const double loss = train.micro_step(ids, targets,
                                          {
                                              .source = {source, lengths}
@@ -160,9 +171,12 @@ TEST(PackedPairs, WhatDoesNotFit) {
         return test::error_of([&] { train.evaluate(ids, ids, {source, lengths}); });
     };
     EXPECT_MENTIONS(error(ids, none), "a source of 0 tokens is not one of 1 to 4");
+    const std::vector<int32_t> nothing(4, kIgnore);
+    EXPECT_MENTIONS(test::error_of([&] { train.evaluate(ids, nothing, {ids, none}); }), "a batch of pairs has none");
     EXPECT_MENTIONS(error(ids, long_one), "a source of 5 tokens is not one of 1 to 4");
     EXPECT_MENTIONS(error(ids, two), "2 sources of 4 tokens in all");
     EXPECT_MENTIONS(error(outside, std::vector<int32_t>{4}), "token 11 is not among the 11");
+    EXPECT_EQ(error(ids, std::vector<int32_t>{1}), "") << "nothing is left of them";
 }
 
 std::string reversed(std::string text) {

@@ -249,10 +249,15 @@ TEST(Reference, Rope) {
 TEST(Reference, CrossEntropyGradient) {
     using F = operand::CrossEntropy;
     using B = operand::LogProbBackward;
-    for (const bool with_weights : {false, true}) {
+    for (const auto& [with_weights, smoothing] : {
+             std::pair(false, 0.0f), {true,  0.0f  },
+               {false, 0.125f},
+               {true,  0.75f }
+    }) {
         Random random(6);
         DoubleOp op = make_op(Op::CrossEntropy, {.B = 1, .T = 5, .N = 7});
         op.step.loss_scale = 0.25f;
+        op.p.smoothing = smoothing;
         const std::vector<int32_t> targets = {0, 6, kIgnore, 3, 3};
         std::vector<int32_t> predicted(5);
         Vec logits = random_vector(random, 35, -5, 5), logp(5), dlogits(35, NAN), through(35, NAN), dlogp(5);
@@ -267,10 +272,11 @@ TEST(Reference, CrossEntropyGradient) {
         run(dlogits.data(), predicted.data());
         EXPECT_EQ(logp[2], 0);
         for (size_t r = 0; r < 5; ++r) {
-            double sum = 0;
-            for (size_t v = 0; v < 7; ++v) sum += std::exp(logits[r * 7 + v]);
+            double sum = 0, mean = 0;
+            for (size_t v = 0; v < 7; ++v) sum += std::exp(logits[r * 7 + v]), mean += logits[r * 7 + v] / 7;
             if (targets[r] != kIgnore) {
-                EXPECT_NEAR(logp[r], logits[r * 7 + static_cast<size_t>(targets[r])] - std::log(sum), 1e-12);
+                const double chosen = logits[r * 7 + static_cast<size_t>(targets[r])];
+                EXPECT_NEAR(logp[r], (1 - smoothing) * chosen + smoothing * mean - std::log(sum), 1e-12);
             }
             EXPECT_EQ(predicted[r], std::max_element(&logits[r * 7], &logits[r * 7] + 7) - &logits[r * 7]);
         }
@@ -281,7 +287,7 @@ TEST(Reference, CrossEntropyGradient) {
                 {at(B::logits, logits), at(B::targets, targets), at(B::dlogp, dlogp), at(B::dlogits, to)});
         };
         backward(through.data());
-        for (size_t i = 0; i < 35; ++i) EXPECT_NEAR(through[i], dlogits[i], 1e-15);
+        for (size_t i = 0; smoothing == 0 && i < 35; ++i) EXPECT_NEAR(through[i], dlogits[i], 1e-15);
         const Vec before = logits;  // in place
         backward(logits.data());
         EXPECT_EQ(logits, through);
@@ -392,10 +398,14 @@ TEST(Reference, SumSquaresAndClipFactor) {
 
 TEST(Reference, AdamW) {
     using A = operand::AdamW;
-    for (const bool decay : {false, true}) {
+    for (const auto& [decay, l2] : {
+             std::pair(false, false), {true,  false},
+               {true,  true },
+               {false, true }
+    }) {
         Random random(9);
         DoubleOp op = make_op(Op::AdamW, {.C = 5});
-        op.p.decay = decay;
+        op.p.decay = decay, op.p.l2 = l2;
         op.step.lr = 0.25f, op.step.beta1 = 0.875f, op.step.beta2 = 0.9375f, op.step.eps = 0x1p-20f;
         op.step.weight_decay = 0.125f;
         const Vec stats = {3, 0.5};
@@ -406,14 +416,14 @@ TEST(Reference, AdamW) {
             op.step.correction2 = static_cast<float>(1 - std::pow(0.9375, t));
             op({at(A::g, g), at(A::stats, stats), at(A::w, w), at(A::m, m), at(A::v, v)});
             for (size_t i = 0; i < 5; ++i) {
-                const double gi = 0.5 * g[i];
+                const double gi = 0.5 * g[i] + (decay && l2 ? 0.125 * w2[i] : 0);
                 m2[i] = 0.875 * m2[i] + 0.125 * gi;
                 v2[i] = 0.9375 * v2[i] + 0.0625 * gi * gi;
                 const double m_hat = m2[i] / (1 - std::pow(0.875, t)), v_hat = v2[i] / (1 - std::pow(0.9375, t));
-                if (decay) w2[i] -= 0.25 * 0.125 * w2[i];
+                if (decay && !l2) w2[i] -= 0.25 * 0.125 * w2[i];
                 w2[i] -= 0.25 * m_hat / (std::sqrt(v_hat) + 0x1p-20);
-                ASSERT_NEAR(m[i], m2[i], 1e-14);
-                ASSERT_NEAR(v[i], v2[i], 1e-14);
+                ASSERT_NEAR(m[i], m2[i], l2 ? 1e-7 : 1e-14);
+                ASSERT_NEAR(v[i], v2[i], l2 ? 1e-7 : 1e-14);
                 ASSERT_NEAR(w[i], w2[i], 1e-7) << "step " << t;  // corrections are floats
             }
         }
@@ -433,10 +443,33 @@ TEST(Reference, Sgd) {
             const Vec g = random_vector(random, 5);
             op({at(S::g, g), at(S::stats, stats), at(S::w, w), at(S::m, momentum ? m.data() : nullptr)});
             for (size_t i = 0; i < 5; ++i) {
-                m2[i] = (momentum ? 0.5 * m2[i] : 0) + 0.5 * g[i];
-                w2[i] = w2[i] * (1 - 0.25 * 0.125) - 0.25 * m2[i];
+                m2[i] = (momentum ? 0.5 * m2[i] : 0) + 0.5 * g[i] + 0.125 * w2[i];
+                w2[i] -= 0.25 * m2[i];
                 ASSERT_NEAR(w[i], w2[i], 1e-14);
                 ASSERT_NEAR(m[i], momentum ? m2[i] : 0, 1e-14);
+            }
+        }
+    }
+}
+
+TEST(Reference, Adagrad) {
+    using A = operand::Adagrad;
+    for (const bool decay : {false, true}) {
+        Random random(11);
+        DoubleOp op = make_op(Op::Adagrad, {.C = 5});
+        op.p.decay = decay;
+        op.step.lr = 0.25f, op.step.eps = 0x1p-20f, op.step.weight_decay = 0.125f;
+        const Vec stats = {3, 0.5};
+        Vec w = random_vector(random, 5), w2 = w, v(5), v2(5);
+        for (int t = 0; t < 3; ++t) {
+            const Vec g = random_vector(random, 5);
+            op({at(A::g, g), at(A::stats, stats), at(A::w, w), at(A::v, v)});
+            for (size_t i = 0; i < 5; ++i) {
+                const double d = 0.5 * g[i] + (decay ? 0.125 * w2[i] : 0);
+                v2[i] += d * d;
+                w2[i] -= 0.25 * d / (std::sqrt(v2[i]) + 0x1p-20);
+                ASSERT_NEAR(v[i], v2[i], 1e-14);
+                ASSERT_NEAR(w[i], w2[i], 1e-14);
             }
         }
     }

@@ -22,8 +22,8 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 Schedule make(Schedule::Kind kind) { return {kind, 0.01, 0.001, 10, 110, 20, 0.5}; }
 
 TEST(Schedule, WarmsUpLinearly) {
-    for (const auto kind :
-         {Schedule::Kind::Constant, Schedule::Kind::Linear, Schedule::Kind::Step, Schedule::Kind::Cosine}) {
+    for (const auto kind : {Schedule::Kind::Constant, Schedule::Kind::Linear, Schedule::Kind::Step, Schedule::Kind::Cosine,
+                            Schedule::Kind::InverseSqrt}) {
         const Schedule s = make(kind);
         for (int64_t k = 0; k < 10; ++k) EXPECT_DOUBLE_EQ(s.at(k), 0.01 * static_cast<double>(k + 1) / 11);
         EXPECT_DOUBLE_EQ(s.at(10), 0.01);
@@ -42,6 +42,22 @@ TEST(Schedule, FollowsItsFormula) {
     }
     EXPECT_EQ(cosine.at(110), 0.001);
     EXPECT_EQ(linear.at(1000000), 0.001);
+}
+
+// lr = 1 / sqrt(C W) makes it the paper's: 1 / sqrt(C) min(1 / sqrt(n), n / W^1.5) in step n = 1, 2, ...
+TEST(Schedule, InverseSquareRootIsThatOfTheTransformer) {
+    const double C = 512, W = 4000;
+    Schedule s{Schedule::Kind::InverseSqrt, 1 / std::sqrt(C * W)};
+    s.warmup = 3999;
+    EXPECT_NEAR(s.lr, 7e-4, 1e-5);
+    for (const int64_t n : {1, 2, 100, 3999, 4000, 4001, 16000, 100000}) {
+        const auto step = static_cast<double>(n);
+        const double rate = std::pow(C, -0.5) * std::min(std::pow(step, -0.5), step * std::pow(W, -1.5));
+        EXPECT_NEAR(s.at(n - 1), rate, 1e-15);
+    }
+    s.warmup = 0;
+    EXPECT_DOUBLE_EQ(s.at(0), s.lr);
+    EXPECT_DOUBLE_EQ(s.at(3), s.lr / 2);
 }
 
 TEST(Schedule, WarmupMayReachBeyondTheHorizon) {
@@ -83,6 +99,21 @@ TEST(TrainOptions, DefaultsArePossible) {
     EXPECT_EQ(given.min_lr, 0);
 }
 
+TEST(TrainOptions, DefaultsOfOptimizers) {
+    const auto resolved = [](const char* optimizer, const GivenOptions& given) {
+        TrainOptions o;
+        o.optimizer = optimizer;
+        resolve_defaults(o, given);
+        EXPECT_NO_THROW(check_options(o));
+        return std::pair(o.weight_decay, o.adam_eps);
+    };
+    EXPECT_EQ(resolved("adamw", {}), std::pair(0.1, 1e-8));
+    EXPECT_EQ(resolved("adam", {}), std::pair(0.0, 1e-8));
+    EXPECT_EQ(resolved("sgd", {}), std::pair(0.0, 1e-8));
+    EXPECT_EQ(resolved("adagrad", {}), std::pair(0.0, 1e-10));
+    EXPECT_EQ(resolved("adagrad", {"adam-eps", "weight-decay"}), std::pair(0.1, 1e-8));
+}
+
 TEST(TrainOptions, WideModelsAndNormsAfterSumsHaveSmallerRates) {
     const auto rate = [](const char* arch, int64_t embd) {
         TrainOptions o;
@@ -111,13 +142,15 @@ TEST(TrainOptions, EachBadValueIsNamed) {
     };
     EXPECT_NE(refused([](TrainOptions& o) { o.dropout = 1; }).find("dropout"), std::string::npos);
     EXPECT_NE(refused([](TrainOptions& o) { o.dropout = kNan; }).find("dropout"), std::string::npos);
+    EXPECT_NE(refused([](TrainOptions& o) { o.label_smoothing = 1; }).find("label-smoothing"), std::string::npos);
+    EXPECT_NE(refused([](TrainOptions& o) { o.label_smoothing = kNan; }).find("label-smoothing"), std::string::npos);
     EXPECT_NE(refused([](TrainOptions& o) { o.batch = 0; }).find("batch"), std::string::npos);
     EXPECT_NE(refused([](TrainOptions& o) { o.iters = 0; }).find("iters"), std::string::npos);
     EXPECT_NE(refused([](TrainOptions& o) { o.beta2 = 1; }).find("beta2"), std::string::npos);
     EXPECT_NE(refused([](TrainOptions& o) { o.adam_eps = 0; }).find("adam-eps"), std::string::npos);
     EXPECT_NE(refused([](TrainOptions& o) { o.clip = kNan; }).find("clip"), std::string::npos);
     EXPECT_NE(refused([](TrainOptions& o) { o.weight_decay = INFINITY; }).find("weight-decay"), std::string::npos);
-    EXPECT_NE(refused([](TrainOptions& o) { o.optimizer = "adam"; }).find("optimizer"), std::string::npos);
+    EXPECT_NE(refused([](TrainOptions& o) { o.optimizer = "rmsprop"; }).find("adagrad"), std::string::npos);
     EXPECT_NE(refused([](TrainOptions& o) { o.iters = o.accumulate = int64_t{1} << 31; }).find("accumulate"),
               std::string::npos);
     EXPECT_NE(refused([](TrainOptions& o) { o.val_fraction = 1; }).find("val-fraction"), std::string::npos);

@@ -8,6 +8,7 @@
 
 #include "test_errors.h"
 #include "test_files.h"
+#include "text/corpus.h"
 
 namespace nib {
 namespace {
@@ -55,16 +56,23 @@ TEST(MaskedTokens, DependOnSeedStepAndRow) {
 
 struct Tasks : testing::Test {
     Tasks() { write_file(folder / "text.txt", "the fox that ate the crow slept in the sun until noon"); }
-    TaskTexts texts(const CharTokenizer& tokenizer, const Corpus& corpus) const {
+    static TaskTexts texts(const CharacterText& text) {
         return {
-            corpus, corpus, {0,  40           },
-              {40, corpus.size()},
-              tokenizer, 9, 0, 1
+            .train = text,
+            .validation = text,
+            .train_span = {0,  40         },
+            .validation_span = {40, text.size()},
+            .tokenizer = text.tokenizer(),
+            .context = 9,
+            .seed = 1
         };
     }
     CharTokenizer tokenizer_of(const Corpus& corpus, bool mask) const {
         CharModel model = CharTokenizer::from_code_points(corpus.characters()).model();
-        if (mask) model.tokens.push_back({kMaskToken, TokenType::Control});
+        if (mask) {
+            model.specials.mask = static_cast<int32_t>(model.tokens.size());
+            model.tokens.push_back({kMaskToken, TokenType::Control});
+        }
         return CharTokenizer(std::move(model));
     }
     TempFolder folder;
@@ -73,7 +81,8 @@ struct Tasks : testing::Test {
 TEST_F(Tasks, MaskedCharactersAreThoseOfTheText) {
     const Corpus corpus({(folder / "text.txt").string()});
     const CharTokenizer tokenizer = tokenizer_of(corpus, true);
-    const auto task = make_task("mlm", texts(tokenizer, corpus)), plain = make_task("lm", texts(tokenizer, corpus));
+    const CharacterText text(corpus, tokenizer);
+    const auto task = make_task("mlm", texts(text)), plain = make_task("lm", texts(text));
     EXPECT_EQ(task_head("mlm"), std::string("mlm"));
     std::vector<int32_t> ids(9), targets(9), original(9), next(9);
     TaskRow masked{ids, targets}, whole{original, next};
@@ -99,8 +108,9 @@ TEST_F(Tasks, MaskedCharactersAreThoseOfTheText) {
 TEST_F(Tasks, WhatCannotBe) {
     const Corpus corpus({(folder / "text.txt").string()});
     const CharTokenizer tokenizer = tokenizer_of(corpus, false);
-    EXPECT_MENTIONS(error_of([&] { make_task("mlm", texts(tokenizer, corpus)); }), "[MASK]");
-    EXPECT_MENTIONS(error_of([&] { make_task("x", texts(tokenizer, corpus)); }), "no task `x`; nib knows lm, mlm, pairs");
+    const CharacterText text(corpus, tokenizer);
+    EXPECT_MENTIONS(error_of([&] { make_task("mlm", texts(text)); }), "[MASK]");
+    EXPECT_MENTIONS(error_of([&] { make_task("x", texts(text)); }), "no task `x`; nib knows lm, mlm, pairs");
 }
 
 }  // namespace

@@ -31,6 +31,9 @@ std::vector<float> gradients(TrainStep& train) {
     return all;
 }
 
+constexpr Optimizer kOptimizers[] = {Optimizer::AdamW, Optimizer::Adam, Optimizer::Sgd, Optimizer::SgdMomentum,
+                                     Optimizer::Adagrad};
+
 ModelConfig tiny_config() {
     ModelConfig c;
     c.layers = 2;
@@ -69,6 +72,46 @@ TEST(TrainStep, AccumulationEqualsALargerBatch) {
     double squares = 0;
     for (const float g : a) squares += static_cast<double>(g) * g;
     EXPECT_NEAR(whole.gradient_norm(0), std::sqrt(squares), 1e-5);
+}
+
+// Rows of several texts, and shorter ones, are the texts by themselves, each a sequence of its own.
+TEST(TrainStep, RaggedRowsAreTheTextsByThemselves) {
+    CpuBackend backend(kernel_table("auto"), 2);
+    const int64_t B = 2, T = 8;
+    for (const bool sparse : {false, true}) {
+        TrainShape shape{B, T, 0, Optimizer::AdamW};
+        if (sparse) shape.counted_share = 0.5;
+        TrainStep apart(backend, tiny_config(), {4, 4, 0, Optimizer::AdamW});
+        shape.ragged = true;
+        TrainStep packed(backend, tiny_config(), shape);
+        apart.initialise(3);
+        packed.initialise(3);
+        // Texts of 3, 4, 1 and 4 tokens; "." is padding.
+        const std::vector<int32_t> ids = {1, 2, 3, 4, 5, 6, 7, 0, 8, 9, 10, 1, 2, 0, 0, 0};
+        const std::vector<int32_t> positions = {0, 1, 2, 0, 1, 2, 3, 7, 0, 0, 1, 2, 3, 4, 5, 6};
+        std::vector<int32_t> targets = {2, 3, 4, 5, 6, kIgnore, 7, 1, 8, 9, kIgnore, 10, 1, 1, 1, 1};
+        const std::vector<int32_t> lengths = {7, 5};
+        const TrainStep::MicroBatch micro{
+            .ragged = {positions, lengths}
+        };
+        TrainStep::MicroBatch counted = micro;
+        counted.counted = 10;
+        const double loss = packed.micro_step(ids, targets, counted);
+        const std::vector<int32_t> ids_apart = {1, 2, 3, 0, 4, 5, 6, 7, 8, 0, 0, 0, 9, 10, 1, 2};
+        const std::vector<int32_t> targets_apart = {2, 3,       4,       kIgnore, 5, 6,       kIgnore, 7,
+                                                    8, kIgnore, kIgnore, kIgnore, 9, kIgnore, 10,      1};
+        EXPECT_NEAR(loss, apart.micro_step(ids_apart, targets_apart, {}), 1e-6);
+        const std::vector<float> a = gradients(packed), b = gradients(apart);
+        for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-6) << i;
+        for (const size_t padding : {7U, 13U, 14U, 15U}) targets[padding] = kIgnore;
+        const TrainStep::LossSum sum = packed.evaluate(ids, targets, {}, {positions, lengths});
+        EXPECT_EQ(sum.rows, 10);
+        EXPECT_NEAR(sum.sum, loss * 10, 1e-5);
+        const std::vector<int32_t> none = {0, 0}, long_one = {9, 0};
+        EXPECT_EQ(packed.evaluate(ids, std::vector<int32_t>(16, kIgnore), {}, {positions, none}).sum, 0);
+        EXPECT_MENTIONS(error_of([&] { packed.evaluate(ids, targets, {}, {positions, long_one}); }), "a row of 9 tokens");
+        EXPECT_MENTIONS(error_of([&] { packed.evaluate(ids, targets); }), "0 positions");
+    }
 }
 
 // Values of all weights.
@@ -112,7 +155,7 @@ TEST(TrainStep, RecomputationGivesTheSameBitsWithAChunkedLoss) {
 TEST(TrainStep, AllAtOnceAndRecomputationGiveTheSameBits) {
     for (const KernelTable* table : kernel_tables())
         for (const bool tied : {true, false})
-            for (const Optimizer optimizer : {Optimizer::AdamW, Optimizer::Sgd, Optimizer::SgdMomentum}) {
+            for (const Optimizer optimizer : kOptimizers) {
                 SCOPED_TRACE(
                     strprintf("%s, %s, optimizer %d", table->name, tied ? "tied" : "untied", static_cast<int>(optimizer)));
                 CpuBackend backend(*table, table == kernel_tables().front() ? 2 : 1);
@@ -146,6 +189,32 @@ TEST(TrainStep, AllAtOnceAndRecomputationGiveTheSameBits) {
                     ASSERT_EQ(weights(usual), weights(once)) << "after step " << step;
                 }
             }
+}
+
+// (1 - s) of the loss, and s of that of a target that is any token alike.
+TEST(TrainStep, SmoothedLabelsAreInTheTrainingLossOnly) {
+    CpuBackend backend(kernel_table("auto"), 2);
+    TrainShape shape{1, 8, 0, Optimizer::Sgd};
+    const std::vector<int32_t> ids{1, 2, 3, 4, 5, 6, 7, 8}, targets{2, 3, kIgnore, 5, 6, 7, 8, 9};
+    TrainStep plain(backend, tiny_config(), shape);
+    plain.initialise(3);
+    double any = 0;
+    for (int32_t token = 0; token < 11; ++token) {
+        std::vector<int32_t> all(8, token);
+        all[2] = kIgnore;
+        any += plain.micro_step(ids, all, {}) / 11;
+    }
+    const double usual = plain.micro_step(ids, targets, {});
+    for (const float smoothing : {0.1f, 0.75f}) {
+        shape.label_smoothing = smoothing;
+        TrainStep smoothed(backend, tiny_config(), shape);
+        smoothed.initialise(3);
+        EXPECT_NEAR(smoothed.micro_step(ids, targets, {}), (1 - smoothing) * usual + smoothing * any, 1e-6);
+        EXPECT_NE(gradients(smoothed), gradients(plain));
+        const auto loss = smoothed.evaluate(ids, targets);
+        EXPECT_EQ(loss.rows, 7);
+        EXPECT_NEAR(loss.sum / 7, usual, 1e-6);
+    }
 }
 
 TEST(TrainStep, InitialWeightsHaveTheirDistribution) {
@@ -191,7 +260,7 @@ TEST(TrainStep, UpdateIsAdamW) {
 
 TEST(TrainStep, GradientsThatAreNotFiniteChangeNothing) {
     for (const KernelTable* table : kernel_tables())
-        for (const Optimizer optimizer : {Optimizer::AdamW, Optimizer::Sgd, Optimizer::SgdMomentum})
+        for (const Optimizer optimizer : kOptimizers)
             for (const float bad : {NAN, INFINITY}) {
                 SCOPED_TRACE(strprintf("%s, optimizer %d, %g", table->name, static_cast<int>(optimizer), bad));
                 CpuBackend backend(*table, 1);
@@ -304,6 +373,17 @@ TEST(TrainingMemory, EstimateIsWhatIsAllocated) {
     const ParameterLayout layout(tiny_config(), {});
     const TrainingMemory memory = training_memory(tiny_config(), {4, 8, 0.1f, Optimizer::AdamW}, backend);
     EXPECT_EQ(memory.parameters, 16.0 * static_cast<double>(layout.total));
+    for (const auto& [optimizer, copies] : std::initializer_list<std::pair<Optimizer, int>>{
+             {Optimizer::Adam,        4},
+             {Optimizer::Adagrad,     3},
+             {Optimizer::SgdMomentum, 3},
+             {Optimizer::Sgd,         2}
+    }) {
+        const TrainShape shape{4, 8, 0.1f, optimizer};
+        EXPECT_EQ(training_memory(tiny_config(), shape, backend).parameters,
+                  4.0 * copies * static_cast<double>(layout.total));
+        EXPECT_EQ(TrainStep(backend, tiny_config(), shape).parts(), copies - 1);
+    }
     EXPECT_GE(layout.total, parameter_count(tiny_config()));
     EXPECT_GT(memory.activations, 4 * 8 * 16 * 4);
     EXPECT_GT(memory_limit(), 1e6);

@@ -18,7 +18,7 @@ using namespace test;
 constexpr double kMost = 1e10;
 
 // Whether it computes on C numbers rather than on rows.
-bool is_flat(Op op) { return op == Op::SumSquares || op == Op::AdamW || op == Op::Sgd; }
+bool is_flat(Op op) { return op == Op::SumSquares || op == Op::AdamW || op == Op::Sgd || op == Op::Adagrad; }
 
 // A node with all tensors, larger than any that fits a device.
 Node large(Op op) {

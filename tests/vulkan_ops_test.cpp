@@ -183,7 +183,7 @@ TEST_F(Vulkan, MatricesInPieces) {
             check(make_case(
                 op, {.B = 3, .T = 5, .C = 120, .N = i % 2 ? 1100 : 1103, .S = op == Op::EmbedBackward ? 700 : 7, .L = 7},
                 random.bits()));
-        for (const Op op : {Op::SumSquares, Op::AdamW, Op::Sgd})
+        for (const Op op : {Op::SumSquares, Op::AdamW, Op::Sgd, Op::Adagrad})
             check(make_case(op, {.B = 1, .T = 1, .C = 200'003, .N = 1}, random.bits()));
     }
 }

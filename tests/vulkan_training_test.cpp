@@ -107,7 +107,7 @@ TEST_F(VulkanTraining, EachNodeOnHalfFloatsIsThatOfTheReference) {
 }
 
 TEST_F(VulkanTraining, GradientsThatAreNotFiniteChangeNothing) {
-    for (const Optimizer optimizer : {Optimizer::AdamW, Optimizer::SgdMomentum})
+    for (const Optimizer optimizer : {Optimizer::AdamW, Optimizer::SgdMomentum, Optimizer::Adagrad})
         for (const float bad : {NAN, INFINITY}) {
             TrainStep train(backend(), small_config(true), {1, 16, 0, optimizer});
             train.initialise(1);
@@ -126,12 +126,22 @@ TEST_F(VulkanTraining, GradientsThatAreNotFiniteChangeNothing) {
 }
 
 TEST_F(VulkanTraining, OtherOptimizers) {
-    for (const Optimizer optimizer : {Optimizer::Sgd, Optimizer::SgdMomentum}) {
+    for (const Optimizer optimizer : {Optimizer::Sgd, Optimizer::SgdMomentum, Optimizer::Adam, Optimizer::Adagrad}) {
         const TrainShape shape{2, 16, 0, optimizer};
         const Trained expected = train(cpu_, small_config(true), shape, 5),
                       got = train(backend(), small_config(true), shape, 5);
         EXPECT_LT(relative_error(got.weights, expected.weights), 1e-5);
     }
+}
+
+TEST_F(VulkanTraining, SmoothedLabels) {
+    TrainShape shape{2, 16, 0, Optimizer::AdamW};
+    const double plain = train(cpu_, small_config(true), shape, 1).losses[0];
+    shape.label_smoothing = 0.2f;
+    const Trained expected = train(cpu_, small_config(true), shape, 20),
+                  got = train(backend(), small_config(true), shape, 20);
+    EXPECT_NE(expected.losses[0], plain);
+    for (size_t i = 0; i < got.losses.size(); ++i) ASSERT_NEAR(got.losses[i], expected.losses[i], 1e-4) << i;
 }
 
 TEST_F(VulkanTraining, TheSameBitsEachTimeAndWithLessMemory) {

@@ -64,7 +64,6 @@ TextTokens read_tokens(Options& o, const LoadedModel& model) {
         drop_line_end(o.prompt);
         o.has_prompt = true;
     }
-    if (o.prompt.empty()) fail("the text is empty");
     return encode_text(o.prompt, o.text, model, "the text", room);
 }
 
@@ -178,7 +177,8 @@ void attention_command(CLI::App& app) {
     auto* file = app.add_option("--file", o->file, "a file or pipe with the text; - is standard input")
                      ->type_name("FILE")
                      ->excludes(prompt);
-    auto* tokens = app.add_option("--tokens", o->tokens, "the text as token numbers, as in \"1 2 3\"")
+    auto* tokens = app.add_option("--tokens", o->tokens,
+                                  "the text as token numbers, as in \"1 2 3\", with those that begin and end it")
                        ->check(token_list())
                        ->type_name("IDS")
                        ->excludes(prompt, file);

@@ -82,6 +82,7 @@ void embed(const Options& o, Backend& backend) {
         fail("--output %s is the model itself; choose another file", printable(o.out).c_str());
     const Pooling pooling = embedding_pooling(model, o.pooling);
     const std::vector<EncodedText> texts = read_texts(o.texts, model, embedding_room(model));
+    if (o.similar > 0 && texts.size() < 2) fail("--similar compares texts with each other; give two at least");
     SequenceEncoder encoder(backend, model.config(), model.weights());
     const bool normalize = !o.raw && (o.similar > 0 || model.config().normalize || model.config().pooling == Pooling::None);
     const std::vector<float> vectors = encoder.embed(tokens_of(texts), pooling, normalize);

@@ -22,6 +22,7 @@
 #include "model/loaded_model.h"
 #include "model_options.h"
 #include "options.h"
+#include "task/pairs.h"
 #include "text/corpus.h"
 #include "text/text_encoding.h"
 #include "text/text_files.h"
@@ -30,7 +31,7 @@
 namespace nib {
 namespace {
 
-constexpr int64_t kLogitRows = 128;  // of a model with an encoder, in one pass
+constexpr int64_t kPairsAtOnce = 16;  // of a model with an encoder
 
 constexpr const char* kFooter =
     "The text is cut into windows of the model's context, end to end; in each window every token is predicted from those "
@@ -219,37 +220,48 @@ void print_result(bool json, const Evaluation& result, const Text& text, double 
     print(lines);
 }
 
-// A source or target as a model with an encoder has learned it, with what ends it.
-std::vector<int32_t> half_of(const Tokenizer& tokenizer, std::string_view text, const EncodeOptions& options) {
-    std::vector<int32_t> ids = tokenizer.encode(text, options);
-    if (tokenizer.ends_texts()) ids.push_back(tokenizer.end_token());
-    return ids;
+// The pairs in the lines of all files, and the bytes of their targets.
+std::vector<TokenPair> read_pairs(const Options& o, const LoadedModel& model, double& bytes) {
+    const int64_t context = model.config().context;
+    std::vector<TokenPair> pairs;
+    const auto half = [&](const char* what, const Tokenizer& tokenizer, std::string_view text) {
+        std::vector<int32_t> ids = tokenizer.encode(text, o.encode);
+        check_pair_half(what, std::ssize(ids), "token", tokenizer.ends_texts(), context);
+        if (tokenizer.ends_texts()) ids.push_back(tokenizer.end_token());
+        if (ids.empty()) fail("the %s is empty", what);
+        return ids;
+    };
+    for_each_file(o.paths, [&](std::string_view file) {
+        for_each_line(file, [&](std::string_view line) {
+            check_pair_tabs(std::count(line.begin(), line.end(), '\t'));
+            const size_t tab = line.find('\t');
+            const std::string_view target = line.substr(tab + 1);
+            pairs.push_back(
+                {half("source", model.tokenizer(), line.substr(0, tab)), half("target", model.target_tokenizer(), target)});
+            bytes += static_cast<double>(target.size() + 1);
+        });
+    });
+    if (pairs.empty()) fail("there is no line to measure");
+    return pairs;
 }
 
 // Prints how well a model with an encoder predicts the second half of each line from the first.
 void eval_pairs(const Options& o, Backend& backend, const LoadedModel& model) {
     if (o.lines || o.tokens || o.val_fraction > 0 || o.evaluation.stride > 0)
         fail_usage("a model with an encoder is measured on all lines of a text, each by itself");
-    Engine engine(backend, model.config(), model.weights(), {.logit_rows = kLogitRows});
-    const auto start_token = static_cast<int32_t>(model.config().encoder_decoder.start);
-    const double start = seconds_since_start();
-    Evaluation sums;
     Text text;
-    for_each_file(o.paths, [&](std::string_view file) {
-        for_each_line(file, [&](std::string_view line) {
-            const auto tabs = std::count(line.begin(), line.end(), '\t');
-            if (tabs != 1) fail("is not a source, a tab and a target: it has %s", counted(tabs, "tab").c_str());
-            const size_t tab = line.find('\t');
-            const std::string_view target = line.substr(tab + 1);
-            evaluate_pair(engine, half_of(model.tokenizer(), line.substr(0, tab), o.encode), start_token,
-                          half_of(model.target_tokenizer(), target, o.encode), sums);
-            text.bytes += static_cast<double>(target.size() + 1);
-        });
-    });
-    if (sums.tokens == 0) fail("there is no line to measure");
+    const std::vector<TokenPair> pairs = read_pairs(o, model, text.bytes);
+    size_t longest = 0;
+    for (const TokenPair& pair : pairs) longest = std::max(longest, pair.source.size());
+    Engine engine(backend, model.config(), model.weights(),
+                  {.slots = std::min<int64_t>(kPairsAtOnce, std::ssize(pairs)),
+                   .source_context = static_cast<int64_t>(longest),
+                   .logit_rows = kPairRows});
+    const double start = seconds_since_start();
+    const Evaluation result = evaluate_pairs(engine, pairs, static_cast<int32_t>(model.config().encoder_decoder.start));
     text.given = true;
-    text.ends = {sums.tokens + 1};
-    print_result(o.json, sums, text, static_cast<double>(sums.tokens) / (seconds_since_start() - start));
+    text.ends = {result.tokens + 1};
+    print_result(o.json, result, text, static_cast<double>(result.tokens) / (seconds_since_start() - start));
 }
 
 struct Task {

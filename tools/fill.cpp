@@ -46,6 +46,9 @@ int32_t mask_of(const Options& o, const LoadedModel& model) {
     fail("%s names no mask token; give its number with --mask-id", model.file().name().c_str());
 }
 
+// Of one token alone: without the blank before it in a text.
+std::string text_of(const Tokenizer& tokenizer, int32_t id) { return tokenizer.decode(std::span(&id, 1)); }
+
 void fill(const Options& o, Backend& backend) {
     const LoadedModel model = open_model(o.model, backend);
     SequenceEncoder encoder(backend, model.config(), model.weights());
@@ -60,7 +63,7 @@ void fill(const Options& o, Backend& backend) {
             if (ids[t] == mask) places.push_back({i, static_cast<int64_t>(t)});
         if (places.size() == before)
             fail("text %zu has no %s to fill; write it where a word is missing", i + 1,
-                 printable(model.tokenizer().decode(std::span(&mask, 1)), 40).c_str());
+                 printable(text_of(model.tokenizer(), mask), 40).c_str());
     }
     const std::vector<float> logits = encoder.logits("mlm", tokens_of(texts), places);
     for (size_t i = 0; i < places.size(); ++i) {
@@ -71,9 +74,9 @@ void fill(const Options& o, Backend& backend) {
         json["mask"] = number;
         for (const Ranked& one : most_probable({&logits[i * N], N}, static_cast<size_t>(o.top)))
             json["tokens"].push_back({
-                {"token",       model.tokenizer().decode(static_cast<int32_t>(one.index))},
-                {"id",          one.index                                                },
-                {"probability", one.probability                                          },
+                {"token", text_of(model.tokenizer(), static_cast<int32_t>(one.index))},
+                {"id",       one.index                            },
+                {"probability",       one.probability},
             });
         print_json(json);
     }

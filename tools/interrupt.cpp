@@ -22,6 +22,10 @@ void catch_interrupts() {
     for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
 }
 
+void release_interrupts() {
+    for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
+}
+
 void stop_if_interrupted(const std::string& output) {
     if (interrupted) fail("%s: interrupted; nothing is written", printable(output).c_str());
 }

@@ -32,6 +32,7 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"train",     "train a character model on a text",                    train_command    },
+    {"log",       "draw how a training goes",                             log_command      },
     {"run",       "let a model write",                                    run_command      },
     {"translate", "let a model with an encoder translate",                translate_command},
     {"eval",      "measure how well a model predicts a text",             eval_command     },

@@ -30,9 +30,9 @@ namespace fs = std::filesystem;
 
 constexpr const char* kFooter =
     "PATH is a text file or a folder of .txt files; a paragraph ends at a blank line. What does not fit the model's "
-    "context, or is longer than the texts that it was trained to embed, is left out of a paragraph's vector. Vectors are "
-    "kept beside PATH, in PATH.search.gguf, and made again for texts that "
-    "are new or for another model.\n\n"
+    "context, or is longer than the texts that it was trained to embed, is left out of a paragraph's vector; a question "
+    "like that is an error, or cut with --truncate. Vectors are kept beside PATH, in PATH.search.gguf, and made again for "
+    "texts that are new or for another model.\n\n"
     "Prints a line of JSON for each paragraph, the best first: {\"score\":...,\"file\":...,\"line\":...,\"text\":...}. The "
     "score "
     "is the cosine of its vector and the question's.\n\n"
@@ -46,7 +46,7 @@ struct Options {
     std::string path, question, pooling;
     int64_t top = 5;
     bool no_cache = false;
-    TextOptions texts;  // --truncate is always on
+    TextOptions texts;  // of the question
     BackendOptions backend;
 };
 
@@ -60,7 +60,9 @@ bool is_blank(std::string_view line) { return line.find_first_not_of(" \t\r") ==
 void add_paragraphs(const std::string& file, std::vector<Paragraph>& all) {
     bool inside = false;
     int64_t number = 0;
-    for (const std::string& line : lines_of(read_input(file))) {
+    std::string text = read_input(file);
+    drop_mark(text);
+    for (const std::string& line : lines_of(text)) {
         ++number;
         if (is_blank(line)) {
             inside = false;
@@ -78,8 +80,11 @@ std::vector<Paragraph> read_paragraphs(const std::string& path) {
     std::vector<Paragraph> all;
     for (const std::string& file : fs::is_directory(path, error) ? text_files(path) : std::vector{path})
         add_paragraphs(file, all);
-    if (all.empty()) fail("%s: has no text to search", printable(path, 400).c_str());
     return all;
+}
+
+std::string place_of(const Paragraph& paragraph) {
+    return strprintf("%s: line %lld", printable(paragraph.file, 400).c_str(), static_cast<long long>(paragraph.line));
 }
 
 // FNV-1a.
@@ -171,6 +176,8 @@ float cosine(const std::vector<float>& a, const std::vector<float>& b) {
 void search(const Options& o, Backend& backend) {
     const LoadedModel model = open_model(o.model, backend);
     const Pooling pooling = embedding_pooling(model, o.pooling);
+    const Room room = embedding_room(model);
+    const TextTokens question_tokens = encode_text(o.question, o.texts, model, "the question", room);
     const std::vector<Paragraph> paragraphs = read_paragraphs(o.path);
     SequenceEncoder encoder(backend, model.config(), model.weights());
     const auto C = static_cast<size_t>(model.config().embd);
@@ -181,17 +188,25 @@ void search(const Options& o, Backend& backend) {
     VectorCache cache(cache_path(o.path), models, C);
     if (!o.no_cache) cache.read();
 
-    TextOptions wanted = o.texts;
+    TextOptions of_paragraphs = o.texts;
+    of_paragraphs.truncate = of_paragraphs.keep_empty = true;
+    std::vector<const Paragraph*> searched;
     std::vector<uint64_t> keys, missing;
+    std::vector<TextTokens> texts;
     for (const Paragraph& paragraph : paragraphs) {
-        keys.push_back(hash_of(paragraph.text));
-        if (cache.find(keys.back()) != nullptr) continue;
-        missing.push_back(keys.back());
-        wanted.texts.push_back(paragraph.text);
+        const uint64_t key = hash_of(paragraph.text);
+        if (cache.find(key) == nullptr) {
+            TextTokens tokens = encode_text(paragraph.text, of_paragraphs, model, place_of(paragraph), room);
+            if (tokens.ids.empty()) continue;
+            missing.push_back(key);
+            texts.push_back(std::move(tokens));
+        }
+        searched.push_back(&paragraph);
+        keys.push_back(key);
     }
-    wanted.texts.push_back(o.question);
-    const std::vector<float> vectors =
-        encoder.embed(tokens_of(read_texts(wanted, model, embedding_room(model))), pooling, true);
+    if (searched.empty()) fail("%s: has no text to search", printable(o.path, 400).c_str());
+    texts.push_back(question_tokens);
+    const std::vector<float> vectors = encoder.embed(texts, pooling, true);
     const auto vector = [&](size_t i) { return std::vector<float>(&vectors[i * C], &vectors[i * C] + C); };
     for (size_t i = 0; i < missing.size(); ++i) cache.put(missing[i], vector(i));
     if (!o.no_cache && !missing.empty()) {
@@ -203,10 +218,10 @@ void search(const Options& o, Backend& backend) {
     }
     const std::vector<float> question = vector(missing.size());
     std::vector<std::pair<float, size_t>> scores;
-    for (size_t i = 0; i < paragraphs.size(); ++i) scores.emplace_back(-cosine(question, *cache.find(keys[i])), i);
+    for (size_t i = 0; i < searched.size(); ++i) scores.emplace_back(-cosine(question, *cache.find(keys[i])), i);
     std::sort(scores.begin(), scores.end());
     for (size_t i = 0; i < std::min(scores.size(), static_cast<size_t>(o.top)); ++i) {
-        const Paragraph& found = paragraphs[scores[i].second];
+        const Paragraph& found = *searched[scores[i].second];
         print_json({
             {"score", -scores[i].first},
             {"file",  found.file      },
@@ -220,7 +235,6 @@ void search(const Options& o, Backend& backend) {
 
 void search_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
-    o->texts.truncate = true;
     add_model_options(app, o->model);
     app.add_option("PATH", o->path, "text file, or folder of .txt files")->required();
     app.add_option("-q,--question", o->question, "what to search for")->required()->type_name("TEXT");
@@ -230,11 +244,16 @@ void search_command(CLI::App& app) {
         ->type_name("N");
     add_pooling_option(app, o->pooling);
     app.add_flag("--no-cache", o->no_cache, "neither use nor write the file with the vectors");
+    app.add_flag("--truncate", o->texts.truncate,
+                 "cut a question that is longer than there is room for (default: an error)");
     add_special_option(app, o->texts.encode);
     add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);
     app.footer(kFooter);
-    app.callback([o] { on_device(o->backend, [&](std::unique_ptr<Backend> backend) { search(*o, *backend); }); });
+    app.callback([o] {
+        drop_mark(o->question);
+        on_device(o->backend, [&](std::unique_ptr<Backend> backend) { search(*o, *backend); });
+    });
 }
 
 }  // namespace nib

@@ -17,6 +17,11 @@ void fit(std::vector<int32_t>& ids, const Room& room, size_t more, const TextOpt
     ids.resize(room.tokens - std::min(room.tokens, more));
 }
 
+TextTokens empty_text(const TextOptions& options, const std::string& name) {
+    if (!options.keep_empty) fail("%s is empty", name.c_str());
+    return {};
+}
+
 }  // namespace
 
 // What there is no room for is left out before the token that ends a text.
@@ -29,10 +34,10 @@ TextTokens encode_text(const std::string& text, const TextOptions& options, cons
     } catch (const Error& error) {
         throw error.within(name);
     }
+    if (tokens.ids == tokenizer.encode("", options.encode)) return empty_text(options, name);
     const bool ends = tokenizer.ends_texts();
     fit(tokens.ids, room, ends ? 1 : 0, options, name);
     if (ends) tokens.ids.push_back(tokenizer.end_token());
-    if (tokens.ids.empty() && !options.keep_empty) fail("%s is empty", name.c_str());
     return tokens;
 }
 
@@ -52,7 +57,7 @@ std::vector<int32_t> read_target(const std::string& text, bool numbers, const Te
 TextTokens parse_text(const std::string& numbers, const TextOptions& options, const LoadedModel& model,
                       const std::string& name, const Room& room) {
     TextTokens tokens{parse_token_numbers(numbers, model.config().source_tokens()), {}};
-    if (tokens.ids.empty() && !options.keep_empty) fail("%s is empty", name.c_str());
+    if (tokens.ids.empty()) return empty_text(options, name);
     fit(tokens.ids, room, 0, options, name);
     return tokens;
 }
@@ -80,7 +85,9 @@ void add_text_options(CLI::App& app, TextOptions& o) {
     auto* file =
         app.add_option("--file", o.file, "a file with a text on each line, - for standard input")->type_name("FILE");
     auto* tokens =
-        app.add_option("--tokens", o.tokens, "a text as token numbers, as in \"1 2 3\"; for more texts give it again")
+        app.add_option("--tokens", o.tokens,
+                       "a text as token numbers, as in \"1 2 3\", with those that begin and end it; for more texts give it "
+                       "again")
             ->check(token_list())
             ->type_name("IDS")
             ->expected(1)

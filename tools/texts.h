@@ -15,7 +15,7 @@ struct TextOptions {
     std::string file;                 // with a text on each line; "-": standard input
     std::vector<std::string> tokens;  // texts as token numbers
     bool truncate = false;
-    bool keep_empty = false;  // a text without tokens is no error
+    bool keep_empty = false;  // a text without tokens of its own is no error and gets none
     EncodeOptions encode{.begin = true};
 };
 
@@ -35,7 +35,7 @@ struct Room {
 };
 
 /// The tokens of a text, called `name` in messages, as the model was trained with them, the one that ends a text included.
-/// Error for a text without tokens, and for more than there is room for unless it may be cut.
+/// Error for a text that has none of its own, and for more than there is room for unless it may be cut.
 TextTokens encode_text(const std::string& text, const TextOptions& options, const LoadedModel& model,
                        const std::string& name, const Room& room);
 /// What a model with an encoder writes, a text or its token numbers, `name` in messages: the tokens without the one it
@@ -50,8 +50,8 @@ TextTokens parse_text(const std::string& numbers, const TextOptions& options, co
 Room context_room(const LoadedModel& model);
 Room embedding_room(const LoadedModel& model);
 
-/// The texts that the options name. UsageError when they name none; Error for a text without tokens, and for one that is
-/// longer than there is room for unless it may be cut.
+/// The texts that the options name. UsageError when they name none; Error for a text without tokens of its own, and for one
+/// that is longer than there is room for unless it may be cut.
 std::vector<EncodedText> read_texts(const TextOptions& options, const LoadedModel& model, const Room& room);
 
 /// Error, naming the command that is meant, for a model that reads a text before it writes another.

@@ -7,12 +7,10 @@
 #include "console.h"
 #include "core/error.h"
 #include "input.h"
-#include "io/gguf.h"
 #include "options.h"
+#include "text/chosen_tokenizer.h"
 #include "text/token_numbers.h"
-#include "text/tokenizer_gguf.h"
 #include "text/utf8.h"
-#include "text/vocabulary.h"
 
 namespace nib {
 namespace {
@@ -40,18 +38,8 @@ nlohmann::ordered_json piece(const std::string& bytes) {
     return std::vector<uint8_t>(bytes.begin(), bytes.end());
 }
 
-// Of a model file, or of a tokenizer.json whatever its name.
-std::unique_ptr<Tokenizer> open_tokenizer(const std::string& path) {
-    std::vector<std::string> notes;  // about lists of characters that leave something open
-    if (path.ends_with(".json")) return open_vocabulary(path, -1, -1, notes);
-    const GgufFile file = GgufFile::open(model_file(path));
-    std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(file);
-    if (!tokenizer) fail("%s: the model has no tokenizer", printable(file.name()).c_str());
-    return tokenizer;
-}
-
 void tokenize(const Options& o) {
-    const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(o.model);
+    const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(o.model.ends_with(".json") ? o.model : model_file(o.model));
     const std::vector<int32_t> ids =
         o.has_tokens ? parse_token_numbers(o.tokens == "-" ? read_input("-") : o.tokens, tokenizer->vocab_size())
                      : tokenizer->encode(o.has_text ? o.text : read_input(o.file), o.encode);

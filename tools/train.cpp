@@ -1,9 +1,10 @@
-// nib train: a character model from a text.
+// nib train: a model from a text.
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -19,6 +20,7 @@
 #include "core/error.h"
 #include "infer/beam.h"
 #include "infer/generate.h"
+#include "interrupt.h"
 #include "options.h"
 #include "train/trainer.h"
 
@@ -122,7 +124,7 @@ std::string resume_command(const CLI::App& app, const Options& o) {
 // ---- Running ----
 
 // Of a prompt, if there is one.
-void write_translation(Engine& engine, const ModelConfig& config, const CharTokenizer& tokenizer, std::vector<int32_t> ids,
+void write_translation(Engine& engine, const ModelConfig& config, const Tokenizer& tokenizer, std::vector<int32_t> ids,
                        int64_t step) {
     if (ids.empty()) return;
     ids.push_back(tokenizer.end_token());
@@ -133,7 +135,7 @@ void write_translation(Engine& engine, const ModelConfig& config, const CharToke
     });
 }
 
-void write_sample(const TrainStep& train, const CharTokenizer& tokenizer, const std::string& prompt, int64_t step) {
+void write_sample(const TrainStep& train, const Tokenizer& tokenizer, const std::string& prompt, int64_t step) {
     std::vector<int32_t> ids = tokenizer.encode(prompt);
     Engine engine(train.backend(), train.config(), train.weights());
     if (train.config().has_encoder()) return write_translation(engine, train.config(), tokenizer, ids, step);
@@ -168,14 +170,32 @@ struct Run {
           trainer(*backend, std::move(setup), progress, std::move(hooks)) {}
 };
 
+// Tells how far texts have become tokens. Until the training begins, Ctrl-C leaves nothing.
+TrainSetup prepare(const Options& o, Backend& backend) {
+    Progress progress(stderr, stderr_is_terminal(), 1);
+    TrainRequest request = o.request;
+    request.progress = [&](const char* stage, uint64_t done, uint64_t total) {
+        stop_if_interrupted(request.output);
+        const double share = total == 0 ? 0 : static_cast<double>(done) / static_cast<double>(total);
+        progress.status(strprintf("%s  %.0f %%", stage, std::floor(100 * share)));
+    };
+    request.note = [&](const std::string& text) { progress.line(text); };
+    catch_interrupts();
+    TrainSetup setup = prepare_training(request, backend);
+    stop_if_interrupted(request.output);
+    release_interrupts();
+    progress.clear();
+    return setup;
+}
+
 // Returns whether the run was interrupted.
 bool train(const Options& o) {
     std::string prompt;
     TrainHooks hooks;
     hooks.stop = [] { return caught_signal != 0; };
-    hooks.sample = [&](const TrainStep& step, const CharTokenizer& characters, int64_t number) {
+    hooks.sample = [&](const TrainStep& step, const Tokenizer& tokenizer, int64_t number) {
         try {
-            write_sample(step, characters, prompt, number);
+            write_sample(step, tokenizer, prompt, number);
         } catch (const OutputClosed&) {  // nobody reads the samples; the training goes on
         } catch (const Error& error) {   // the disk of a redirected output is full, for example
             std::fprintf(stderr, "nib: no sample after step %lld: %s\n", static_cast<long long>(number), error.what());
@@ -184,7 +204,7 @@ bool train(const Options& o) {
     std::optional<SignalGuard> guard;
     std::unique_ptr<Run> run;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
-        TrainSetup setup = prepare_training(o.request, *backend);
+        TrainSetup setup = prepare(o, *backend);
         prompt = setup.options.sample_prompt;
         guard.emplace();
         run = std::make_unique<Run>(std::move(backend), std::move(setup), hooks);
@@ -216,6 +236,7 @@ void add_field(CLI::App& app, TrainOptions& options, const OptionField& field) {
         if constexpr (std::is_same_v<T, int64_t>) option->type_name("N")->transform(whole_number());
         if constexpr (std::is_same_v<T, double>) option->type_name("X")->transform(real_number());
         if (std::string_view(field.name).ends_with("prompt")) option->type_name("TEXT");
+        if (std::string_view(field.name) == "tensorboard") option->type_name("DIR");
         const bool computed = std::string(field.help).find("(default:") != std::string::npos;
         if (!computed) option->capture_default_str();
         return option;
@@ -230,6 +251,8 @@ void train_command(CLI::App& app) {
     TrainRequest& request = o->request;
     app.add_option("TEXT", request.inputs, "text files (UTF-8) and folders of .txt files")->required();
     app.add_option("-o,--output", request.output, "model to write: NAME.gguf")->required()->type_name("NAME");
+    app.add_option("--from", request.from, "model to start from, instead of random weights: its sizes, its tokenizer")
+        ->type_name("MODEL");
     app.add_option("--val", request.validation, "text that validates, instead of the end of the input")->type_name("FILE");
     app.add_flag("--resume", request.resume, "go on with the training that has left this output");
     app.add_flag("--overwrite", request.overwrite, "replace what another training has left under this name");
@@ -244,6 +267,8 @@ void train_command(CLI::App& app) {
     app.callback([&app, o] {
         complete_request(app, *o);
         o->request.activations = float_type(o->activations);
+        o->request.threads = o->backend.threads;
+        if (!o->request.from.empty()) o->request.from = model_file(o->request.from);
         if (!train(*o)) return;
         std::fprintf(stderr, "go on with:\n  %s\n", resume_command(app, *o).c_str());
         std::exit(128 + caught_signal);

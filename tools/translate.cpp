@@ -74,7 +74,7 @@ void translate_texts(const Options& o, Backend& backend) {
     std::vector<size_t> numbers;  // of texts that are not empty
     std::vector<std::vector<int32_t>> sources;
     for (size_t i = 0; i < texts.size(); ++i) {
-        if (texts[i].text.empty()) {
+        if (texts[i].tokens.ids.empty()) {
             if (o.texts.file.empty()) fail("text %zu is empty", i + 1);
             lines.add(i, "\n");
             continue;

@@ -52,11 +52,12 @@ void choose_options(OpCase& c, Choice& choice) {
     const auto flag = [&](const char* name, bool& option) {
         if (info.has_option(name)) option = choice.flag();
     };
-    flag("causal", p.causal), flag("rms", p.rms), flag("decay", p.decay);
+    flag("causal", p.causal), flag("rms", p.rms), flag("decay", p.decay), flag("l2", p.l2);
     flag("interleaved", p.interleaved), flag("inverse", p.inverse);
     if (info.units == Units::RowsOrOutputs || info.units == Units::RowsOrColumns) p.by_columns = choice.flag();
     if (info.has_option("act")) p.act = static_cast<Act>(choice.pick(kActCount));
     if (info.has_option("dropout")) p.dropout = std::array{0u, 6554u, 32768u}[static_cast<size_t>(choice.pick(3))];
+    if (info.has_option("smoothing")) p.smoothing = choice.flag() ? 0.1f : 0.0f;
     if (info.has_option("eps")) p.eps = choice.flag() ? 1e-2f : 1e-5f;
     if (info.has_option("scale"))
         p.scale = (choice.flag() ? 0.6f : 1.0f) / std::sqrt(static_cast<float>(std::max<int64_t>(1, p.D)));
@@ -183,8 +184,10 @@ std::string OpCase::text() const {
     if (info.has_option("act")) number("act", static_cast<int>(p.act));
     if (info.has_option("scale")) s += strprintf(" scale %g", static_cast<double>(p.scale));
     if (info.has_option("eps")) s += strprintf(" eps %g", static_cast<double>(p.eps));
+    if (p.smoothing != 0) s += strprintf(" smoothing %g", static_cast<double>(p.smoothing));
     if (p.dropout != 0) number("dropout of 65536", p.dropout);
-    flag("causal", p.causal), flag("rms", p.rms), flag("decay", p.decay), flag("interleaved", p.interleaved);
+    flag("causal", p.causal), flag("rms", p.rms), flag("decay", p.decay), flag("l2", p.l2),
+        flag("interleaved", p.interleaved);
     flag("inverse", p.inverse), flag("by columns", p.by_columns);
     for (int i = 0; i < kMaxOperands; ++i) {
         const Operand& operand = info.operands[i];
@@ -387,7 +390,8 @@ void for_each_large_case(Op op, const std::function<void(const OpCase&)>& body) 
         case Op::SumSquares: return emit(1, 1, 65536, 1), emit(1, 1, 65537, 1), emit(1, 1, 200003, 1);
         case Op::ClipFactor: return emit(1, 1, 1, 5000);
         case Op::AdamW:
-        case Op::Sgd: return emit(1, 1, 4096, 1), emit(1, 1, 4097, 1), emit(1, 1, 50001, 1);
+        case Op::Sgd:
+        case Op::Adagrad: return emit(1, 1, 4096, 1), emit(1, 1, 4097, 1), emit(1, 1, 50001, 1);
         case Op::CacheStore:
         case Op::AttentionCached:  // many rows after those in the cache
             for (const int64_t D : {5, 16, 64})

@@ -25,8 +25,8 @@ struct Interval {
 Interval interval(Op op, int operand) {
     const Operand& about = op_info(op).operands[operand];
     const std::string_view name = about.name;
-    if (op == Op::AdamW && operand == operand::AdamW::v) return {0.001f, 1};  // a mean of squares
-    if (about.types == Types::F64) return {0, 3};                             // sums of squares
+    if (name == "v" && (op == Op::AdamW || op == Op::Adagrad)) return {0.001f, 1};  // squares
+    if (about.types == Types::F64) return {0, 3};                                   // sums of squares
     if (name == "logits") return {-12, 12};
     if (name == "pre" || name == "gate") return {-4, 4};  // where activation functions curve
     return about.slice ? Interval{-2, 2} : Interval{};    // so that attention weights differ clearly
@@ -152,7 +152,8 @@ void Operands<Real>::fill_dependent() {
         case Op::CrossEntropy:
         case Op::LogProbBackward: return fill_logits();
         case Op::AdamW:
-        case Op::Sgd: named("stats").template at<Real>(0) = 3, named("stats").template at<Real>(1) = 0.375f; return;
+        case Op::Sgd:
+        case Op::Adagrad: named("stats").template at<Real>(0) = 3, named("stats").template at<Real>(1) = 0.375f; return;
         default: return;
     }
 }

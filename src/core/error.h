@@ -19,6 +19,7 @@ enum class Remedy {
     ReplaceOutput,       // there is something where a file is to be written
     ResumeOrReplace,     // and it is of a training that can go on
     ShortenContext,      // or give more text
+    LengthenContext,
     SkipUnknown,         // EncodeOptions::skip_unknown, or remove the text
     GiveHeads,           // ImportHints::heads
     ChangeHeads,         // to another value
@@ -26,6 +27,7 @@ enum class Remedy {
     GiveVocabulary,      // ConvertRequest::vocab
     LeaveOutVocabulary,  // convert the model without it
     GiveBase,            // ConvertRequest::base, ExportRequest::base
+    ChooseTemplate,      // ChatTemplate::find
 };
 
 class Error : public std::runtime_error {

@@ -449,15 +449,16 @@ std::vector<Range> chunks(int64_t B, int64_t T, int64_t vocab) {
 
 }  // namespace
 
-Graph::LogProbs Graph::cross_entropy(Tensor x, const LinearWeights& w, Tensor targets, Tensor weights) {
-    return head(x, w, targets, weights, true);
+Graph::LogProbs Graph::cross_entropy(Tensor x, const LinearWeights& w, Tensor targets, Tensor weights, float smoothing) {
+    return head(x, w, targets, weights, true, smoothing);
 }
 
 Graph::LogProbs Graph::log_probs(Tensor x, const LinearWeights& w, Tensor targets) {
-    return head(x, w, targets, {}, false);
+    return head(x, w, targets, {}, false, 0);
 }
 
-Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool is_loss) {
+Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool is_loss,
+                            float smoothing) {
     const TensorInfo about = info(x);
     const int64_t B = about.shape[0], T = about.shape[1], V = head.w.shape[0];
     if (about.shape.rank != 3 || B < 1 || T < 1 || !head.w || head.w.shape.rank != 2 || V < 1)
@@ -512,6 +513,7 @@ Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets,
     for (const Range& rows : parts) {
         Params at;
         const auto [xs, logits] = record_logits(rows, at);
+        at.smoothing = smoothing;
         const bool now = is_loss && wanted;
         add(Op::CrossEntropy, at, {logits, part(targets, rows), part(weights, rows)},
             {part(logp, rows), now ? logits : Tensor{}, part(predicted, rows)});

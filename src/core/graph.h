@@ -182,8 +182,10 @@ public:
     };
     /// Output head (V,C) and log-softmax over chunks of rows, so that the logits of all rows never exist at once. In
     /// training it is a loss: the sum over rows of -Step::loss_scale weights[r] logp[r] is part of what is differentiated,
-    /// and the gradient goes on to x and to the head at once. Without weights (B,T) every row has 1.
-    LogProbs cross_entropy(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights = {});
+    /// and the gradient goes on to x and to the head at once. Without weights (B,T) every row has 1. With label smoothing
+    /// (Szegedy et al. 2016), logp is the mean of all tokens' log-probabilities, of which the target's has the share
+    /// 1 - smoothing more than the others'.
+    LogProbs cross_entropy(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights = {}, float smoothing = 0);
     /// The same for losses built from logp: an op that reads it gives it a gradient, and the backward pass computes the
     /// logits of each chunk again.
     LogProbs log_probs(Tensor x, const LinearWeights& head, Tensor targets);
@@ -239,7 +241,7 @@ private:
     Tensor adapt(Tensor x, const Adapter& adapter, Tensor sum);
     Tensor shape_product(Tensor pre, const Params& p, Tensor residual, DType type);
     Params attention_params(const Qkv& qkv, const AttentionOptions& options);
-    LogProbs head(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool is_loss);
+    LogProbs head(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool is_loss, float smoothing);
     std::vector<Node> record_again(size_t begin, size_t end);
 
     Mode mode_;

@@ -37,7 +37,7 @@ namespace operand {
 
 /// Elements per partial sum of SumSquares, fixed so that results never depend on threads.
 constexpr int64_t kSumBlock = 65536;
-/// Linear by columns: up to this many rows, kernels may sum in another order than for more rows.
+/// Linear by columns: up to this many rows (kFewFloatRows of cpu/kernels.h for floats), sums may be in another order.
 constexpr int64_t kFewRows = 16;
 
 /// SwiGLU's gate (Shazeer 2020) is Silu; as an activation of Linear it is Swish-1.
@@ -53,6 +53,7 @@ struct Params {
     int64_t B = 0, T = 0, C = 0, N = 0, H = 0, G = 0, S = 0, L = 0, K = 0, D = 0;
     float eps = 0;             // Norm
     float scale = 1;           // Attention: of the scores; Embed: of the token's row; LinearEpilogue: of what it takes
+    float smoothing = 0;       // CrossEntropy: share of the target that all tokens have alike
     int64_t first_row = 0;     // of a view: its first row within the whole tensor, for row counts
     int64_t window = 0;        // Attention: a query sees at most so many keys, up to its own; 0: all
     Act act = Act::None;       // Linear, Glu
@@ -61,7 +62,8 @@ struct Params {
     bool interleaved = false;  // Rope: pairs are neighbours (2i, 2i + 1), not (i, i + S/2)
     bool inverse = false;      // Rope: rotates back, which is the gradient
     bool by_columns = false;   // Linear, LinearBackward: units are output columns, not rows
-    bool decay = false;        // AdamW, Sgd: weight decay applies
+    bool decay = false;        // AdamW, Sgd, Adagrad: weight decay applies
+    bool l2 = false;           // AdamW: decay is part of the gradient, as in Adam
     uint32_t dropout = 0;      // probability in 1/65536: an element is dropped when its 16 random bits are below it
     uint32_t stream = 0;       // which dropout mask of the model: the third word of the Philox counter
 };

@@ -41,12 +41,40 @@ double squares(const float* x, int64_t n) {
     return total;
 }
 
-[[gnu::always_inline]] inline double square_root(double x) {
+[[gnu::always_inline]] inline double scalar_root(double x) {
 #if defined(__aarch64__)
     return vgetq_lane_f64(vsqrtq_f64(vdupq_n_f64(x)), 0);
 #else
     return _mm_cvtsd_f64(_mm_sqrt_pd(_mm_set1_pd(x)));
 #endif
+}
+
+template <bool kL2>
+void adam(const Call& call, Range elements) {
+    using O = operand::AdamW;
+    const int64_t first = elements.begin;
+    const auto* g = call.input<float>(O::g) + first;  // (C)
+    auto* w = call.output<float>(O::w) + first;       // (C)
+    auto* m = call.output<float>(O::m) + first;       // (C)
+    auto* v = call.output<float>(O::v) + first;       // (C)
+    const Step& s = *call.step;
+    if (call.input<float>(O::stats)[1] == 0) return;
+    const vf factor(call.input<float>(O::stats)[1]), beta1(s.beta1), beta2(s.beta2), eps(s.eps), correction2(s.correction2);
+    const vf fresh1(static_cast<float>(1 - static_cast<double>(s.beta1)));
+    const vf fresh2(static_cast<float>(1 - static_cast<double>(s.beta2)));
+    const vf rate(static_cast<float>(static_cast<double>(s.lr) / static_cast<double>(s.correction1)));
+    const vf decay(call.p.decay ? (kL2 ? s.weight_decay : s.lr * s.weight_decay) : 0.0f);
+    for_each_vector(
+        elements.end - first, [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
+            const vf wi = load(w + i);
+            const vf gi = kL2 ? madd(decay, wi, load(g + i) * factor) : load(g + i) * factor;
+            const vf mi = madd(beta1, load(m + i), fresh1 * gi);
+            const vf vi = madd(beta2, load(v + i), fresh2 * gi * gi);
+            const vf step = divide(rate * mi, square_root(divide(vi, correction2)) + eps);
+            store(m + i, mi);
+            store(v + i, vi);
+            store(w + i, wi - (kL2 ? step : madd(decay, wi, step)));  // not wi (1 - decay): decay is small
+        });
 }
 
 }  // namespace
@@ -65,7 +93,7 @@ void clip_factor(const Call& call, Range, void*) {
     auto* stats = call.output<float>(O::stats);            // (2): norm, factor
     double sum = 0;
     for (int64_t i = 0; i < call.p.N; ++i) sum += partial[i];
-    const double norm = square_root(sum), clip = static_cast<double>(call.step->clip);
+    const double norm = scalar_root(sum), clip = static_cast<double>(call.step->clip);
     const double factor = clip / (norm + 1e-6);
     stats[0] = static_cast<float>(norm);
     const bool finite = stats[0] <= 0x1.fffffep127f;  // false for NaN
@@ -73,29 +101,7 @@ void clip_factor(const Call& call, Range, void*) {
 }
 
 void adamw(const Call& call, Range elements, void*) {
-    using O = operand::AdamW;
-    const int64_t first = elements.begin;
-    const auto* g = call.input<float>(O::g) + first;  // (C)
-    auto* w = call.output<float>(O::w) + first;       // (C)
-    auto* m = call.output<float>(O::m) + first;       // (C)
-    auto* v = call.output<float>(O::v) + first;       // (C)
-    const Step& s = *call.step;
-    if (call.input<float>(O::stats)[1] == 0) return;
-    const vf factor(call.input<float>(O::stats)[1]), beta1(s.beta1), beta2(s.beta2), eps(s.eps), correction2(s.correction2);
-    const vf fresh1(static_cast<float>(1 - static_cast<double>(s.beta1)));
-    const vf fresh2(static_cast<float>(1 - static_cast<double>(s.beta2)));
-    const vf rate(static_cast<float>(static_cast<double>(s.lr) / static_cast<double>(s.correction1)));
-    const vf decay(call.p.decay ? s.lr * s.weight_decay : 0.0f);
-    for_each_vector(
-        elements.end - first, [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
-            const vf gi = load(g + i) * factor, wi = load(w + i);
-            const vf mi = madd(beta1, load(m + i), fresh1 * gi);
-            const vf vi = madd(beta2, load(v + i), fresh2 * gi * gi);
-            const vf step = divide(rate * mi, square_root(divide(vi, correction2)) + eps);
-            store(m + i, mi);
-            store(v + i, vi);
-            store(w + i, wi - madd(decay, wi, step));  // not wi (1 - decay): decay is small
-        });
+    call.p.l2 ? adam<true>(call, elements) : adam<false>(call, elements);
 }
 
 void sgd(const Call& call, Range elements, void*) {
@@ -107,22 +113,37 @@ void sgd(const Call& call, Range elements, void*) {
     const Step& s = *call.step;
     if (call.input<float>(O::stats)[1] == 0) return;
     const vf factor(call.input<float>(O::stats)[1]), momentum(s.momentum), rate(s.lr);
-    const vf decay(call.p.decay ? s.lr * s.weight_decay : 0.0f);
-    const auto update = [&](int64_t i, vf step, auto load, auto store) __attribute__((always_inline)) {
-        const vf wi = load(w + i);
-        store(w + i, wi - madd(decay, wi, rate * step));
-    };
+    const vf decay(call.p.decay ? s.weight_decay : 0.0f);
     if (m)
         for_each_vector(
             n, [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
-                const vf step = madd(momentum, load(m + i), load(g + i) * factor);
+                const vf wi = load(w + i), step = madd(momentum, load(m + i), madd(decay, wi, load(g + i) * factor));
                 store(m + i, step);
-                update(i, step, load, store);
+                store(w + i, wi - rate * step);
             });
     else
         for_each_vector(
-            n, [&](int64_t i, auto load, auto store)
-                   __attribute__((always_inline)) { update(i, load(g + i) * factor, load, store); });
+            n, [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
+                const vf wi = load(w + i);
+                store(w + i, wi - rate * madd(decay, wi, load(g + i) * factor));
+            });
+}
+
+void adagrad(const Call& call, Range elements, void*) {
+    using O = operand::Adagrad;
+    const int64_t first = elements.begin;
+    const auto* g = call.input<float>(O::g) + first;  // (C)
+    auto* w = call.output<float>(O::w) + first;       // (C)
+    auto* v = call.output<float>(O::v) + first;       // (C)
+    const Step& s = *call.step;
+    if (call.input<float>(O::stats)[1] == 0) return;
+    const vf factor(call.input<float>(O::stats)[1]), rate(s.lr), eps(s.eps), decay(call.p.decay ? s.weight_decay : 0.0f);
+    for_each_vector(
+        elements.end - first, [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
+            const vf wi = load(w + i), d = madd(decay, wi, load(g + i) * factor), vi = madd(d, d, load(v + i));
+            store(v + i, vi);
+            store(w + i, wi - divide(rate * d, square_root(vi) + eps));
+        });
 }
 
 }  // namespace nib::cpu::NIB_ISA

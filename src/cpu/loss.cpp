@@ -61,14 +61,36 @@ double sum_of_exp(const float* x, int64_t n, float most, float* out) {
     return total;
 }
 
-// dlogits = factor (softmax - [v = target]) for one row, in place of exp(logits - most), whose sum is `sum`.
-void row_gradient(float* dlogits, int64_t V, int32_t target, double sum, double factor) {
+// Sum of x, with blocks added in double.
+double sum_of(const float* x, int64_t n) {
+    constexpr int64_t kBlock = 1024;
+    double total = 0;
+    for (int64_t block = 0; block < n; block += kBlock) {
+        const int64_t end = min(n, block + kBlock);
+        vf sum(0.0f);
+        int64_t i = block;
+        for (; i + kWidth <= end; i += kWidth) sum += load(x + i);
+        if (i < end) sum += load_tail_or(x + i, end - i, 0.0f);
+        total += static_cast<double>(reduce_add(sum));
+    }
+    return total;
+}
+
+// dlogits = factor (softmax - [v = target]) for one row, in place of exp(logits - most), whose sum is `sum`. With label
+// smoothing, `of_target` and `of_others` instead of 1 and 0.
+void row_gradient(float* dlogits, int64_t V, int32_t target, double sum, double factor, double of_target = 1,
+                  double of_others = 0) {
     const double share = static_cast<double>(dlogits[target]) / sum;  // softmax of the target
-    const vf scale(static_cast<float>(factor / sum));
-    for_each_vector(
-        V, [&](int64_t v, auto load, auto store)
-               __attribute__((always_inline)) { store(dlogits + v, load(dlogits + v) * scale); });
-    dlogits[target] = static_cast<float>(factor * (share - 1));
+    const vf scale(static_cast<float>(factor / sum)), less(static_cast<float>(-factor * of_others));
+    if (of_others == 0)
+        for_each_vector(
+            V, [&](int64_t v, auto load, auto store)
+                   __attribute__((always_inline)) { store(dlogits + v, load(dlogits + v) * scale); });
+    else
+        for_each_vector(
+            V, [&](int64_t v, auto load, auto store)
+                   __attribute__((always_inline)) { store(dlogits + v, madd(load(dlogits + v), scale, less)); });
+    dlogits[target] = static_cast<float>(factor * (share - of_target));
 }
 
 void clear_row(float* row, int64_t V) { __builtin_memset(row, 0, static_cast<size_t>(V) * sizeof(float)); }
@@ -82,6 +104,8 @@ void cross_entropy(const Call& call, Range rows, void*) {
     auto* logp = call.output<float>(O::logp);               // (R)
     auto* predicted = call.output<int32_t>(O::predicted);   // (R) or null
     const int64_t V = call.p.N;
+    const auto smoothing = static_cast<double>(call.p.smoothing);
+    const double of_others = smoothing / static_cast<double>(V), of_target = 1 - smoothing + of_others;
     for (int64_t r = rows.begin; r < rows.end; ++r) {
         const float* logits = call.input<float>(O::logits) + r * V;                                // (R,V)
         float* dlogits = call.has(O::dlogits) ? call.output<float>(O::dlogits) + r * V : nullptr;  // may be logits
@@ -94,12 +118,13 @@ void cross_entropy(const Call& call, Range rows, void*) {
             if (dlogits) clear_row(dlogits, V);
             continue;
         }
-        const float chosen = logits[target];  // before dlogits may overwrite it
+        double expected = static_cast<double>(logits[target]);  // before dlogits may overwrite it
+        if (smoothing > 0) expected = (1 - smoothing) * expected + of_others * sum_of(logits, V);
         const double sum =
             dlogits ? sum_of_exp<true>(logits, V, most, dlogits) : sum_of_exp<false>(logits, V, most, nullptr);
-        logp[r] = static_cast<float>(static_cast<double>(chosen) - (natural_log(sum) + static_cast<double>(most)));
+        logp[r] = static_cast<float>(expected - (natural_log(sum) + static_cast<double>(most)));
         const double scale = static_cast<double>(call.step->loss_scale) * static_cast<double>(weights ? weights[r] : 1.0f);
-        if (dlogits) row_gradient(dlogits, V, target, sum, scale);
+        if (dlogits) row_gradient(dlogits, V, target, sum, scale, of_target, of_others);
     }
 }
 

@@ -18,7 +18,8 @@ int64_t grain(const Call& call) {
         case Op::LinearBackward: return call.p.by_columns ? 16 : 8;
         case Op::LinearBackwardWeight: return 48;  // so that packing x pays off
         case Op::AdamW:
-        case Op::Sgd: return 4096;
+        case Op::Sgd:
+        case Op::Adagrad: return 4096;
         default: return 1;
     }
 }

@@ -21,13 +21,6 @@ struct Candidate {
     }
 };
 
-double log_sum_exp(std::span<const float> logits) {
-    const float most = *std::max_element(logits.begin(), logits.end());
-    double sum = 0;
-    for (const float x : logits) sum += static_cast<double>(std::exp(x - most));
-    return static_cast<double>(most) + std::log(sum);
-}
-
 // Calls use(token) for a row's `count` largest logits, of equal ones for the smaller tokens, without `left_out`.
 template <class Use>
 void for_each_best(std::span<const float> logits, size_t count, int32_t left_out, std::vector<int32_t>& heap,

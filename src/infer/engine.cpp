@@ -127,7 +127,8 @@ void Engine::encode(std::span<const EngineSource> sources) {
 // Reads as many of the first sources as fit into a pass; how many.
 size_t Engine::encode_some(std::span<const EngineSource> all) {
     const auto R = static_cast<size_t>(source_pass_.rows);
-    std::vector<int32_t> ids(R), positions(R), sources(R), spans(2 * R);
+    auto &ids = source_pass_.ids, &positions = source_pass_.positions, &sources = source_pass_.source_values,
+         &spans = source_pass_.span_values;
     size_t used = 0, count = 0;
     for (; count < all.size() && used + all[count].tokens.size() <= R; ++count) {
         const EngineSource& s = all[count];
@@ -165,6 +166,9 @@ void Engine::compile_source_pass() {
     const RowCount rows = g.add_row_count();
     const int64_t R = std::max(source_context(), std::min(kLong, options_.sources * source_context()));
     source_pass_.rows = R;
+    for (auto* values : {&source_pass_.ids, &source_pass_.positions, &source_pass_.source_values})
+        values->resize(static_cast<size_t>(R));
+    source_pass_.span_values.resize(static_cast<size_t>(2 * R));
     source_pass_.tokens = TokenInputs::of_source(g, config_, 1, R, rows);
     source_pass_.sources = g.input("sources", {1, R}, DType::I32, rows);
     source_pass_.spans = g.input("spans", {1, R, 2}, DType::I32, rows);

@@ -36,7 +36,7 @@ struct EngineOptions {
 
 /// A model with a cache of N slots, each with room for one text of context() tokens. step() takes rows of any slots: the
 /// prompt of one text, the newest tokens of others. Plans are compiled on first use or by prepare(); after that, a step of
-/// at most `slots` rows with logits allocates nothing.
+/// at most `slots` rows with logits allocates nothing, nor does encode().
 ///
 /// A model with an encoder reads sources, too: each slot attends to one of them, slot i to source i unless attend() says
 /// otherwise, so that several slots can write from one source.
@@ -64,9 +64,8 @@ public:
     /// Reads sources, and empties the slots that attend to them. Error for models without an encoder.
     void encode(std::span<const EngineSource> sources);
     void encode(int64_t source, std::span<const int32_t> tokens) {
-        encode(std::vector<EngineSource>{
-            {source, tokens}
-        });
+        const EngineSource one{source, tokens};
+        encode({&one, 1});
     }
     /// Empties a slot, which attends to source number `source` from now on.
     void attend(int64_t slot, int64_t source);
@@ -105,7 +104,8 @@ private:
         int64_t rows = 0;  // R
         Plan plan;
         TokenInputs tokens;
-        Tensor sources, spans;  // inputs (1,R), (1,R,2)
+        Tensor sources, spans;                                            // inputs (1,R), (1,R,2)
+        std::vector<int32_t> ids, positions, source_values, span_values;  // of the inputs
     };
 
     Location cache(int64_t layer, bool values) const;

@@ -1,7 +1,6 @@
 #include "infer/evaluate.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "core/error.h"
@@ -105,29 +104,42 @@ Evaluation Evaluator::run(const Reader& read, const Progress& progress) {
     return sums;
 }
 
-void evaluate_pair(Engine& engine, std::span<const int32_t> source, int32_t start, std::span<const int32_t> target,
-                   Evaluation& sums, std::vector<double>* logp) {
-    if (target.empty()) fail("a text without tokens cannot be predicted");
-    check_tokens(target, engine.vocab(), false);
-    engine.encode(0, source);
-    engine.attend(0, 0);
-    std::vector<EngineRow> rows;
-    for (size_t t = 0; t < target.size(); ++t)
-        rows.push_back({t == 0 ? start : target[t - 1], 0, static_cast<int64_t>(t), true});
-    const std::span<const float> all = engine.step(rows);
-    require_numbers(all);
+Evaluation evaluate_pairs(Engine& engine, std::span<const TokenPair> pairs, int32_t start, std::vector<double>* logp) {
+    Evaluation sums;
     const auto V = static_cast<size_t>(engine.vocab());
-    for (size_t t = 0; t < target.size(); ++t) {
-        const std::span<const float> logits = all.subspan(t * V, V);
-        const auto best = std::max_element(logits.begin(), logits.end());
-        double sum = 0;
-        for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - *best);
-        const double of_target = static_cast<double>(logits[static_cast<size_t>(target[t])]) - *best - std::log(sum);
-        sums.loss_sum -= of_target;
-        sums.correct += best - logits.begin() == target[t];
-        ++sums.tokens;
-        if (logp != nullptr) logp->push_back(of_target);
+    std::vector<EngineSource> sources;
+    std::vector<EngineRow> rows;
+    std::vector<int32_t> targets;  // of the rows
+    for (; !pairs.empty(); pairs = pairs.subspan(sources.size())) {
+        sources.clear(), rows.clear(), targets.clear();
+        for (const TokenPair& pair : pairs.first(std::min(pairs.size(), static_cast<size_t>(engine.slots())))) {
+            if (pair.target.empty()) fail("a text without tokens cannot be predicted");
+            check_tokens(pair.target, engine.vocab(), false);
+            const auto slot = static_cast<int32_t>(sources.size());
+            for (size_t t = 0; t < pair.target.size(); ++t)
+                rows.push_back({t == 0 ? start : pair.target[t - 1], slot, static_cast<int64_t>(t), true});
+            targets.insert(targets.end(), pair.target.begin(), pair.target.end());
+            sources.push_back({slot, pair.source});
+            engine.attend(slot, slot);
+        }
+        engine.encode(sources);
+        for (size_t first = 0; first < rows.size(); first += kPairRows) {
+            const size_t count = std::min(rows.size() - first, size_t{kPairRows});
+            const std::span<const float> all = engine.step(std::span(rows).subspan(first, count));
+            require_numbers(all);
+            for (size_t r = 0; r < count; ++r) {
+                const std::span<const float> logits = all.subspan(r * V, V);
+                const auto target = static_cast<size_t>(targets[first + r]);
+                const double of_target = static_cast<double>(logits[target]) - log_sum_exp(logits);
+                sums.loss_sum -= of_target;
+                sums.correct +=
+                    logits.begin() + static_cast<std::ptrdiff_t>(target) == std::max_element(logits.begin(), logits.end());
+                ++sums.tokens;
+                if (logp != nullptr) logp->push_back(of_target);
+            }
+        }
     }
+    return sums;
 }
 
 }  // namespace nib

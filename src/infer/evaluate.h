@@ -23,11 +23,18 @@ struct Evaluation {
     double accuracy() const { return static_cast<double>(correct) / static_cast<double>(tokens); }
 };
 
-/// How well a model with an encoder predicts `target` (its end included) after reading `source`, with `start` before it:
-/// adds to `sums` and, where it is given, writes each token's log-probability. Uses source and slot 0 of the engine. Error
-/// for texts that are longer than its context, and for an empty one.
-void evaluate_pair(Engine& engine, std::span<const int32_t> source, int32_t start, std::span<const int32_t> target,
-                   Evaluation& sums, std::vector<double>* logp = nullptr);
+/// What an encoder reads and what the decoder is to write then, both with the tokens that end them.
+struct TokenPair {
+    std::vector<int32_t> source, target;
+};
+
+inline constexpr int64_t kPairRows = 128;  // that evaluate_pairs() wants the logits of in one step
+
+/// How well a model with an encoder predicts targets after reading their sources, with `start` before each. As many pairs
+/// as the engine has slots are run side by side, each with a source of its own. `logp`, where it is given, gets the
+/// log-probability of each token. Error for texts that are longer than the engine's context, and for empty ones.
+Evaluation evaluate_pairs(Engine& engine, std::span<const TokenPair> pairs, int32_t start,
+                          std::vector<double>* logp = nullptr);
 
 struct EvaluationOptions {
     int64_t batch = 0;   // windows at a time; 0: chosen

@@ -19,6 +19,14 @@ inline void require_numbers(std::span<const float> results) {
             fail("the model's output is not a number; its weights are damaged or its training diverged");
 }
 
+/// log of the sum of exp of some logits, one at least.
+inline double log_sum_exp(std::span<const float> logits) {
+    const float most = *std::max_element(logits.begin(), logits.end());
+    double sum = 0;
+    for (const float logit : logits) sum += static_cast<double>(std::exp(logit - most));
+    return static_cast<double>(most) + std::log(sum);
+}
+
 struct Ranked {
     size_t index;
     double probability;
@@ -31,11 +39,9 @@ inline std::vector<Ranked> most_probable(std::span<const float> logits, size_t c
     const auto middle = order.begin() + static_cast<std::ptrdiff_t>(std::min(count, order.size()));
     std::partial_sort(order.begin(), middle, order.end(),
                       [&](size_t a, size_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
-    double sum = 0;
-    for (const float logit : logits) sum += std::exp(static_cast<double>(logit - logits[order[0]]));
+    const double whole = log_sum_exp(logits);
     std::vector<Ranked> best;
-    for (auto i = order.begin(); i != middle; ++i)
-        best.push_back({*i, std::exp(static_cast<double>(logits[*i] - logits[order[0]])) / sum});
+    for (auto i = order.begin(); i != middle; ++i) best.push_back({*i, std::exp(static_cast<double>(logits[*i]) - whole)});
     return best;
 }
 

@@ -94,10 +94,18 @@ void ProtobufWriter::whole_number(uint64_t field, uint64_t value) {
     varint(value);
 }
 
+void ProtobufWriter::little_endian(uint64_t value, int bits) {
+    for (int shift = 0; shift < bits; shift += 8) message_ += static_cast<char>(value >> shift);
+}
+
 void ProtobufWriter::real(uint64_t field, float value) {
     varint(field << 3 | ProtobufField::kFixed32);
-    const auto bits = std::bit_cast<uint32_t>(value);
-    for (int shift = 0; shift < 32; shift += 8) message_ += static_cast<char>(bits >> shift);
+    little_endian(std::bit_cast<uint32_t>(value), 32);
+}
+
+void ProtobufWriter::real(uint64_t field, double value) {
+    varint(field << 3 | ProtobufField::kFixed64);
+    little_endian(std::bit_cast<uint64_t>(value), 64);
 }
 
 void ProtobufWriter::bytes(uint64_t field, std::string_view value) {

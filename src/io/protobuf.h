@@ -64,6 +64,7 @@ class ProtobufWriter {
 public:
     void whole_number(uint64_t field, uint64_t value);
     void real(uint64_t field, float value);
+    void real(uint64_t field, double value);
     /// Text, bytes or another message.
     void bytes(uint64_t field, std::string_view value);
 
@@ -71,6 +72,7 @@ public:
 
 private:
     void varint(uint64_t value);
+    void little_endian(uint64_t value, int bits);
 
     std::string message_;
 };

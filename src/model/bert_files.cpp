@@ -9,7 +9,7 @@
 namespace nib {
 namespace {
 
-constexpr Endings kWeightBias, kNoBias{".weight", ""}, kDecoder{".decoder.weight", ".bias"};
+constexpr Endings kDecoder{".decoder.weight", ".bias"};
 constexpr Endings kGammaBeta{".gamma", ".beta"};  // of checkpoints made of TensorFlow's
 
 constexpr StoredAs kBody[] = {

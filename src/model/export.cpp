@@ -56,10 +56,19 @@ struct ExportedTensor {
 
 const char* torch_name(DType type) { return type == DType::F16 ? "float16" : type == DType::BF16 ? "bfloat16" : "float32"; }
 
+// Error, naming the file, for what transformers' class does not have.
+const Layout& layout_of(const GgufFile& file, const ModelConfig& config) {
+    try {
+        hf_config_text(config, "", "", -1, -1);
+        return hf_format(config).layouts[0];
+    } catch (const Error& error) {
+        file.wrong(error.what());
+    }
+}
+
 std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const ModelConfig& config, std::optional<DType> type) {
-    const Layout& layout = hf_format(config).layouts[0];
+    const Layout& layout = layout_of(file, config);
     check_tensors(config, file);
-    hf_config_text(config, "", "", -1, -1);  // or Error for what transformers' class does not have
     std::vector<ExportedTensor> tensors;
     const auto model = make_model(config);
     for (const ParameterSpec& spec : model->parameters()) {

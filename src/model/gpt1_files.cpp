@@ -8,8 +8,6 @@
 namespace nib {
 namespace {
 
-constexpr Endings kWeightBias, kNoBias{".weight", ""};
-
 constexpr StoredAs kBody[] = {
     {"token_embd",              {"tokens_embed"},    kNoBias,     Order::Same  },
     {"position_embd",           {"positions_embed"}, kNoBias,     Order::Same  },
@@ -44,12 +42,7 @@ constexpr SizeKeys kSizes[] = {
     {&ModelConfig::vocab,   {"vocab_size"}                                     },
 };
 
-void read(const JsonValue& json, ModelConfig&) {
-    require_options(json, {
-                              {"add_cross_attention", false},
-                              {"is_encoder_decoder",  false},
-    });
-}
+void read(const JsonValue& json, ModelConfig&) { refuse_encoder_decoder(json); }
 
 void write(const ModelConfig& c, nlohmann::json& json) {
     if (c.feed_forward() != 4 * c.embd)

@@ -9,7 +9,7 @@
 namespace nib {
 namespace {
 
-constexpr Endings kWeightBias, kNoBias{".weight", ""}, kScaleShift{".scale", ".shift"};
+constexpr Endings kScaleShift{".scale", ".shift"};
 constexpr Endings kParameter{"", ""};  // no module, but a bare Parameter
 
 // transformers, nanoGPT, minGPT, makemore.
@@ -123,10 +123,7 @@ constexpr SizeKeys kSizes[] = {
 
 // Not among the options: reorder_and_upcast_attn, which asks for attention in f32, as nib does it always.
 void read(const JsonValue& json, ModelConfig& c) {
-    require_options(json, {
-                              {"add_cross_attention", false},
-                              {"is_encoder_decoder",  false},
-    });
+    refuse_encoder_decoder(json);
     if (!json.truth_or("scale_attn_weights", true)) c.attention.scale = 1;
     c.attention.divide_by_layer = json.truth_or("scale_attn_by_inverse_layer_idx", false);
     if (const auto scaling = json.find("rope_scaling")) refuse_option(*scaling, "such a model");

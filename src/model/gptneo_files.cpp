@@ -10,8 +10,6 @@
 namespace nib {
 namespace {
 
-constexpr Endings kWeightBias, kNoBias{".weight", ""};
-
 constexpr StoredAs kBody[] = {
     {"token_embd",        {"wte"},                         kNoBias    },
     {"position_embd",     {"wpe"},                         kNoBias    },
@@ -82,10 +80,7 @@ void read_layers(const JsonValue& json, ModelConfig& c) {
 }
 
 void read(const JsonValue& json, ModelConfig& c) {
-    require_options(json, {
-                              {"add_cross_attention", false},
-                              {"is_encoder_decoder",  false},
-    });
+    refuse_encoder_decoder(json);
     const auto window = json.find("window_size");
     c.attention.window = window ? window->whole_number("a size", INT32_MAX) : kWindow;
     if (c.attention.window == 0) window->wrong("a size of 1 or more");

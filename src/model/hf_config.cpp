@@ -200,6 +200,13 @@ void require_options(const JsonValue& json, std::initializer_list<std::pair<cons
         if (json.truth_or(key, value) != value) refuse_option(json.get(key), value ? "the value false" : "the value true");
 }
 
+void refuse_encoder_decoder(const JsonValue& json) {
+    require_options(json, {
+                              {"add_cross_attention", false},
+                              {"is_encoder_decoder",  false},
+    });
+}
+
 void refuse_option(const JsonValue& value, const std::string& what) {
     throw UnsupportedOption(value.where() + ": " + printable(what, 200) + " is not supported");
 }

@@ -60,6 +60,8 @@ std::string hf_config_text(const ModelConfig& config, const std::string& name, c
 
 /// UnsupportedOption unless each of these options is missing or has this value, the only one that nib computes.
 void require_options(const JsonValue& json, std::initializer_list<std::pair<const char*, bool>> values);
+/// The same of what makes a decoder one that reads a source.
+void refuse_encoder_decoder(const JsonValue& json);
 /// UnsupportedOption: "FILE: KEY: WHAT is not supported".
 [[noreturn]] void refuse_option(const JsonValue& value, const std::string& what);
 

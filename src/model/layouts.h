@@ -19,6 +19,7 @@ namespace nib {
 struct Endings {
     std::string_view weight = ".weight", bias = ".bias";
 };
+inline constexpr Endings kWeightBias, kNoBias{".weight", ""};
 
 /// In which order a program stores the numbers of a parameter, if not as a GGUF file has them.
 enum class Order : uint8_t {

@@ -9,8 +9,6 @@
 namespace nib {
 namespace {
 
-constexpr Endings kWeightBias, kNoBias{".weight", ""};
-
 // The pairs of a head are halves here; whether they are in a GGUF file, RopeConfig::interleaved says.
 constexpr StoredAs kHfBody[] = {
     {"token_embd",        {"embed_tokens"},                      kNoBias,     Order::Same  },
@@ -134,10 +132,7 @@ void refuse_window(const JsonValue& json, const ModelConfig& c) {
 
 void read_common(const JsonValue& json, ModelConfig& c) {
     if (!json.find("rms_norm_eps") && !json.find("norm_eps")) c.eps = 1e-6f;  // transformers' own
-    require_options(json, {
-                              {"add_cross_attention", false},
-                              {"is_encoder_decoder",  false}
-    });
+    refuse_encoder_decoder(json);
     read_rope(json, c);
     refuse_window(json, c);
 }

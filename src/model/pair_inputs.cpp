@@ -10,6 +10,8 @@ namespace nib {
 PairInputs::PairInputs(Graph& g, const ModelConfig& config, int64_t batch, int64_t source_time, int64_t time)
     : batch_(batch), source_time_(source_time), time_(time), vocab_(config.vocab) {
     const int64_t S = batch * source_time, T = batch * time;
+    source_text_ = PackedRows(S), text_ = PackedRows(T);
+    cross_.resize(static_cast<size_t>(2 * T)), goals_.resize(static_cast<size_t>(T));
     source_rows_ = g.add_row_count(), rows_ = g.add_row_count();
     source_tokens_ = TokenInputs::of_source(g, config, 1, S, source_rows_);
     source_spans_ = g.input("source spans", {1, S, 2}, DType::I32, source_rows_);
@@ -30,21 +32,18 @@ ModelInputs PairInputs::inputs(const Weights& weights, float dropout, Trace* tra
     return decoder;
 }
 
-PairInputs::Rows::Rows(int64_t count)
-    : ids(static_cast<size_t>(count)), positions(static_cast<size_t>(count)), spans(static_cast<size_t>(2 * count)) {}
-
-void PairInputs::Rows::add(std::span<const int32_t> text) {
-    const size_t begin = used;
-    for (const int32_t id : text) {
-        ids[used] = id;
-        positions[used] = static_cast<int32_t>(used - begin);
-        spans[2 * used] = static_cast<int32_t>(begin), spans[2 * used + 1] = static_cast<int32_t>(begin + text.size());
-        ++used;
+// Up to the last target, or all.
+void PairInputs::add_pair(std::span<const int32_t> ids, std::span<const int32_t> targets, std::span<const int32_t> source) {
+    const auto last = std::find_if(targets.rbegin(), targets.rend(), [](int32_t target) { return target != kIgnore; });
+    const size_t count = last == targets.rend() ? targets.size() : static_cast<size_t>(targets.rend() - last);
+    const size_t first = source_text_.used;
+    source_text_.add(source);
+    for (size_t t = 0; t < count; ++t) {
+        const size_t r = text_.used + t;
+        goals_[r] = targets[t];
+        cross_[2 * r] = static_cast<int32_t>(first), cross_[2 * r + 1] = static_cast<int32_t>(source_text_.used);
     }
-}
-
-void PairInputs::Rows::close() {
-    std::fill(spans.begin() + static_cast<std::ptrdiff_t>(2 * used), spans.end(), static_cast<int32_t>(used));
+    text_.add(ids.first(count));
 }
 
 int64_t PairInputs::set(const Plan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets,
@@ -54,34 +53,30 @@ int64_t PairInputs::set(const Plan& plan, std::span<const int32_t> ids, std::spa
         fail("%zu sources of %zu tokens in all, with %zu tokens and %zu targets, are not %zu of up to %zu and %zu",
              source.lengths.size(), source.ids.size(), ids.size(), targets.size(), B, S, T);
     check_tokens(targets, vocab_, true);
-    Rows sources(batch_ * source_time_), rows(batch_ * time_);
-    std::vector<int32_t> cross(2 * B * T), wanted(B * T, kIgnore);
+    source_text_.used = text_.used = 0;
+    std::fill(goals_.begin(), goals_.end(), kIgnore);
     for (size_t b = 0; b < B; ++b) {
         const int32_t length = source.lengths[b];
+        const auto goals = targets.subspan(b * T, T);
+        if (length == 0 && std::all_of(goals.begin(), goals.end(), [](int32_t target) { return target == kIgnore; }))
+            continue;
         if (length < 1 || length > source_time_)
             fail("a source of %d tokens is not one of 1 to %lld", length, static_cast<long long>(source_time_));
-        const auto goals = targets.subspan(b * T, T);
-        const auto last = std::find_if(goals.rbegin(), goals.rend(), [](int32_t target) { return target != kIgnore; });
-        const auto count = last == goals.rend() ? T : static_cast<size_t>(goals.rend() - last);
-        const size_t first = sources.used;
-        std::copy_n(goals.begin(), count, wanted.begin() + static_cast<std::ptrdiff_t>(rows.used));
-        sources.add(source.ids.subspan(b * S, static_cast<size_t>(length)));
-        for (size_t r = rows.used; r < rows.used + count; ++r)
-            cross[2 * r] = static_cast<int32_t>(first), cross[2 * r + 1] = static_cast<int32_t>(sources.used);
-        rows.add(ids.subspan(b * T, count));
+        add_pair(ids.subspan(b * T, T), goals, source.ids.subspan(b * S, static_cast<size_t>(length)));
     }
-    // Spans never decrease, not even those of rows that are not in use.
-    sources.close(), rows.close();
-    std::fill(cross.begin() + static_cast<std::ptrdiff_t>(2 * rows.used), cross.end(), static_cast<int32_t>(sources.used));
-    source_tokens_.set(plan, sources.ids, sources.positions);
-    tokens_.set(plan, rows.ids, rows.positions);
-    plan.set<int32_t>(source_spans_, sources.spans);
-    plan.set<int32_t>(spans_, rows.spans);
-    plan.set<int32_t>(cross_spans_, cross);
-    plan.set<int32_t>(targets_, wanted);
-    step.rows[source_rows_] = static_cast<int64_t>(sources.used);
-    step.rows[rows_] = static_cast<int64_t>(rows.used);
-    return static_cast<int64_t>(rows.used);
+    if (text_.used == 0) fail("a batch of pairs has none");
+    source_text_.close(), text_.close();
+    std::fill(cross_.begin() + static_cast<std::ptrdiff_t>(2 * text_.used), cross_.end(),
+              static_cast<int32_t>(source_text_.used));
+    source_tokens_.set(plan, source_text_.ids, source_text_.positions);
+    tokens_.set(plan, text_.ids, text_.positions);
+    plan.set<int32_t>(source_spans_, source_text_.spans);
+    plan.set<int32_t>(spans_, text_.spans);
+    plan.set<int32_t>(cross_spans_, cross_);
+    plan.set<int32_t>(targets_, goals_);
+    step.rows[source_rows_] = static_cast<int64_t>(source_text_.used);
+    step.rows[rows_] = static_cast<int64_t>(text_.used);
+    return static_cast<int64_t>(text_.used);
 }
 
 }  // namespace nib

@@ -6,14 +6,14 @@
 #include <span>
 #include <vector>
 
-#include "model/token_inputs.h"
+#include "model/packed_inputs.h"
 
 namespace nib {
 
 /// B sources of at most S tokens.
 struct SourceBatch {
     std::span<const int32_t> ids;      // (B*S), anything after a source's end
-    std::span<const int32_t> lengths;  // (B), 1 to S
+    std::span<const int32_t> lengths;  // (B), 1 to S; 0: there is no such pair, and it has no target
 };
 
 /// Pairs of mixed lengths, one behind the other: their sources are rows (1,B*S), what the decoder reads is rows (1,B*T),
@@ -30,20 +30,14 @@ public:
     Tensor targets() const { return targets_; }
 
     /// Of each pair what the decoder reads, and the targets, (B*T) both: up to the last target that is not kIgnore, or all
-    /// of a pair without any. Fills in the rows in use of a step, and returns those of the decoder. Error for another
-    /// number of tokens or sources, lengths out of range and tokens that the model does not have.
+    /// of a pair without any. Fills in the rows in use of a step, and returns those of the decoder. Allocates nothing.
+    /// Error for another number of tokens or sources, lengths out of range, no pair at all and tokens that the model does
+    /// not have.
     int64_t set(const Plan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets, const SourceBatch& source,
                 Step& step);
 
 private:
-    // Rows that follow one another.
-    struct Rows {
-        std::vector<int32_t> ids, positions, spans;  // (R), (R), (R,2)
-        explicit Rows(int64_t count);
-        void add(std::span<const int32_t> text);
-        void close();  // when all are there
-        size_t used = 0;
-    };
+    void add_pair(std::span<const int32_t> ids, std::span<const int32_t> targets, std::span<const int32_t> source);
 
     int64_t batch_ = 0, source_time_ = 0, time_ = 0, vocab_ = 0;  // B, S, T, V
     RowCount source_rows_ = -1, rows_ = -1;
@@ -51,6 +45,8 @@ private:
     Tensor source_spans_, spans_, cross_spans_;  // (1,B*S,2), (1,B*T,2), (1,B*T,2)
     Tensor targets_;
     std::unique_ptr<const ModelInputs> encoder_;
+    PackedRows source_text_, text_;       // values of the inputs
+    std::vector<int32_t> cross_, goals_;  // (B*T,2), (B*T)
 };
 
 }  // namespace nib

@@ -194,11 +194,11 @@ void read(const GgufFile& file, ModelConfig& c) {
     const std::string prefix = c.arch + ".";
     EncoderDecoderConfig& e = c.encoder_decoder;
     read_gpt_keys(file, c);
-    if (c.attention != AttentionConfig{}) fail("a Transformer has no other attention scores than the usual ones");
+    if (c.attention != AttentionConfig{}) file.wrong("a Transformer has no other attention scores than the usual ones");
     c.encoder_layers = file.get<int64_t>(prefix + kEncoderLayers);
     if (c.encoder_layers < 1)
-        fail("key `%s%s` is %lld; it must be 1 or more", prefix.c_str(), kEncoderLayers,
-             static_cast<long long>(c.encoder_layers));
+        file.wrong(strprintf("key `%s%s` is %lld; it must be 1 or more", prefix.c_str(), kEncoderLayers,
+                             static_cast<long long>(c.encoder_layers)));
     if (file.find(kSourceEmbedding) != nullptr) c.source_vocab = file.tensor(kSourceEmbedding).shape[0];
     e.pre_norm = file.get_or<bool>(prefix + kNormFirst, false);
     e.scale_embedding = file.get_or<bool>(prefix + kScale, true);
@@ -206,12 +206,12 @@ void read(const GgufFile& file, ModelConfig& c) {
     e.start = file.get<int64_t>(prefix + kStart);
     e.first_position = file.get_or<int64_t>(prefix + kFirstPosition, 0);
     if (e.first_position < 0 || e.first_position > kMostFirst)
-        fail("key `%s%s` is %lld; it must be between 0 and %lld", prefix.c_str(), kFirstPosition,
-             static_cast<long long>(e.first_position), static_cast<long long>(kMostFirst));
+        file.wrong(strprintf("key `%s%s` is %lld; it must be between 0 and %lld", prefix.c_str(), kFirstPosition,
+                             static_cast<long long>(e.first_position), static_cast<long long>(kMostFirst)));
     e.slowest_is_base = file.get_or<bool>(prefix + kSlowestIsBase, false);
     if (e.start < 0 || e.start >= c.vocab)
-        fail("key `%s%s` is %lld, which is no token of %lld", prefix.c_str(), kStart, static_cast<long long>(e.start),
-             static_cast<long long>(c.vocab));
+        file.wrong(strprintf("key `%s%s` is %lld, which is no token of %lld", prefix.c_str(), kStart,
+                             static_cast<long long>(e.start), static_cast<long long>(c.vocab)));
 }
 
 void write(GgufWriter& file, const ModelConfig& c) {

@@ -8,8 +8,6 @@
 namespace nib {
 namespace {
 
-constexpr Endings kWeightBias, kNoBias{".weight", ""};
-
 constexpr StoredAs kBody[] = {
     {"token_embd",                   {"shared"},                                   kNoBias    },
     {"token_embd",                   {"decoder.embed_tokens"},                     kNoBias    },

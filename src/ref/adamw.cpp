@@ -36,6 +36,7 @@ void clip_factor(const Call& call, Range, void*) {
 
 // AdamW (Loshchilov, Hutter 2019):  m = beta1 m + (1 - beta1) g,  v = beta2 v + (1 - beta2) g^2,
 // w = w (1 - lr decay) - lr (m / correction1) / (sqrt(v / correction2) + eps)
+// With l2, Adam (Kingma, Ba 2015): g + decay w instead of g, and no decay in the last line.
 template <class Real>
 void adamw(const Call& call, Range elements, void*) {
     using O = operand::AdamW;
@@ -46,9 +47,10 @@ void adamw(const Call& call, Range elements, void*) {
     auto* v = call.output<Real>(O::v);               // (C)
     const Step& s = *call.step;
     if (stats[1] == 0) return;
-    const double decay = call.p.decay ? static_cast<double>(s.weight_decay) : 0;
+    const double decay = call.p.decay && !call.p.l2 ? static_cast<double>(s.weight_decay) : 0;
+    const double l2 = call.p.decay && call.p.l2 ? static_cast<double>(s.weight_decay) : 0;
     for (int64_t i = elements.begin; i < elements.end; ++i) {
-        const double gi = static_cast<double>(g[i]) * stats[1];
+        const double gi = static_cast<double>(g[i]) * stats[1] + l2 * static_cast<double>(w[i]);
         const double mi = s.beta1 * static_cast<double>(m[i]) + (1 - static_cast<double>(s.beta1)) * gi;
         const double vi = s.beta2 * static_cast<double>(v[i]) + (1 - static_cast<double>(s.beta2)) * gi * gi;
         m[i] = static_cast<Real>(mi);
@@ -58,7 +60,7 @@ void adamw(const Call& call, Range elements, void*) {
     }
 }
 
-// m = momentum m + g (m = g without it),  w = w (1 - lr decay) - lr m
+// Decay is part of the gradient: d = g + decay w,  m = momentum m + d (m = d without it),  w = w - lr m
 template <class Real>
 void sgd(const Call& call, Range elements, void*) {
     using O = operand::Sgd;
@@ -70,12 +72,31 @@ void sgd(const Call& call, Range elements, void*) {
     if (stats[1] == 0) return;
     const double decay = call.p.decay ? static_cast<double>(s.weight_decay) : 0;
     for (int64_t i = elements.begin; i < elements.end; ++i) {
-        double step = static_cast<double>(g[i]) * stats[1];
+        double step = static_cast<double>(g[i]) * stats[1] + decay * static_cast<double>(w[i]);
         if (m) {
             step += static_cast<double>(s.momentum) * m[i];
             m[i] = static_cast<Real>(step);
         }
-        w[i] = static_cast<Real>(w[i] * (1 - s.lr * decay) - s.lr * step);
+        w[i] = static_cast<Real>(w[i] - s.lr * step);
+    }
+}
+
+// Adagrad (Duchi, Hazan, Singer 2011):  d = g + decay w,  v = v + d^2,  w = w - lr d / (sqrt(v) + eps)
+template <class Real>
+void adagrad(const Call& call, Range elements, void*) {
+    using O = operand::Adagrad;
+    const auto* g = call.input<Real>(O::g);          // (C)
+    const auto* stats = call.input<Real>(O::stats);  // (2): norm, factor
+    auto* w = call.output<Real>(O::w);               // (C)
+    auto* v = call.output<Real>(O::v);               // (C)
+    const Step& s = *call.step;
+    if (stats[1] == 0) return;
+    const double decay = call.p.decay ? static_cast<double>(s.weight_decay) : 0;
+    for (int64_t i = elements.begin; i < elements.end; ++i) {
+        const double d = static_cast<double>(g[i]) * stats[1] + decay * static_cast<double>(w[i]);
+        const double vi = static_cast<double>(v[i]) + d * d;
+        v[i] = static_cast<Real>(vi);
+        w[i] = static_cast<Real>(w[i] - s.lr * d / (std::sqrt(vi) + s.eps));
     }
 }
 
@@ -83,5 +104,6 @@ NIB_INSTANTIATE(sum_squares);
 NIB_INSTANTIATE(clip_factor);
 NIB_INSTANTIATE(adamw);
 NIB_INSTANTIATE(sgd);
+NIB_INSTANTIATE(adagrad);
 
 }  // namespace nib::ref

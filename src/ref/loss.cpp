@@ -15,19 +15,26 @@ double log_sum_exp(const Real* x, int64_t V) {
     return most + std::log(sum);
 }
 
-// dlogits[v] = factor ([v = target] - softmax(logits)_v), which may replace the logits
+// What token v has of the target's probability: 1 for the target, or with label smoothing (Szegedy et al. 2016) a part of
+// it, of which all V have the same share.
+double share(bool is_target, double smoothing, int64_t V) {
+    return (is_target ? 1 - smoothing : 0) + smoothing / static_cast<double>(V);
+}
+
+// dlogits[v] = factor (share(v = target) - softmax(logits)_v), which may replace the logits
 template <class Real>
-void gradient(const Real* logits, int64_t V, double lse, int32_t target, double factor, Real* dlogits) {
+void gradient(const Real* logits, int64_t V, double lse, int32_t target, double factor, double smoothing, Real* dlogits) {
     for (int64_t v = 0; v < V; ++v) {
-        const double d = factor * ((v == target ? 1 : 0) - std::exp(logits[v] - lse));
+        const double d = factor * (share(v == target, smoothing, V) - std::exp(logits[v] - lse));
         dlogits[v] = static_cast<Real>(target == kIgnore ? 0 : d);  // even of NaN
     }
 }
 
 }  // namespace
 
-// logp[r] = logits[r,target] - log(sum_v exp(logits[r,v])), and the gradient of the loss -loss_scale weights[r] logp[r]:
-// dlogits[r,v] = loss_scale weights[r] (softmax(logits[r])_v - [v = target]); both 0 where the target is kIgnore
+// logp[r] = sum_v share(v = target) logits[r,v] - log(sum_v exp(logits[r,v])), and the gradient of the loss
+// -loss_scale weights[r] logp[r]:  dlogits[r,v] = loss_scale weights[r] (softmax(logits[r])_v - share(v = target));
+// both 0 where the target is kIgnore. Without label smoothing the sum is logits[r,target].
 template <class Real>
 void cross_entropy(const Call& call, Range rows, void*) {
     using O = operand::CrossEntropy;
@@ -36,6 +43,7 @@ void cross_entropy(const Call& call, Range rows, void*) {
     auto* logp = call.output<Real>(O::logp);                // (R)
     auto* predicted = call.output<int32_t>(O::predicted);   // (R) or null
     const int64_t V = call.p.N;
+    const auto smoothing = static_cast<double>(call.p.smoothing);
     for (int64_t r = rows.begin; r < rows.end; ++r) {
         const auto* logits = call.input<Real>(O::logits) + r * V;  // (R,V)
         const int32_t target = targets[r];
@@ -43,11 +51,15 @@ void cross_entropy(const Call& call, Range rows, void*) {
         int64_t best = 0;
         for (int64_t v = 1; v < V; ++v)
             if (logits[v] > logits[best]) best = v;
-        logp[r] = static_cast<Real>(target == kIgnore ? 0 : logits[target] - lse);
+        double expected = 0;
+        for (int64_t v = 0; v < V; ++v)
+            if (const double part = share(v == target, smoothing, V); part != 0) expected += part * logits[v];
+        logp[r] = static_cast<Real>(target == kIgnore ? 0 : expected - lse);
         if (predicted) predicted[r] = static_cast<int32_t>(best);
         if (!call.has(O::dlogits)) continue;
         const double scale = static_cast<double>(call.step->loss_scale) * (weights ? weights[r] : 1);
-        gradient(logits, V, lse, target, -scale, call.output<Real>(O::dlogits) + r * V);  // (R,V), may be logits
+        gradient(logits, V, lse, target, -scale, smoothing,
+                 call.output<Real>(O::dlogits) + r * V);  // (R,V), may be logits
     }
 }
 
@@ -59,7 +71,7 @@ void log_prob_backward(const Call& call, Range rows, void*) {
     for (int64_t r = rows.begin; r < rows.end; ++r) {
         const auto* logits = call.input<Real>(O::logits) + r * V;  // (R,V)
         gradient(logits, V, log_sum_exp(logits, V), call.input<int32_t>(O::targets)[r],
-                 static_cast<double>(call.input<Real>(O::dlogp)[r]), call.output<Real>(O::dlogits) + r * V);
+                 static_cast<double>(call.input<Real>(O::dlogp)[r]), 0, call.output<Real>(O::dlogits) + r * V);
     }
 }
 

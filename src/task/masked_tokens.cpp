@@ -1,4 +1,4 @@
-// Masked characters, after those around them (Devlin et al. 2018).
+// Masked tokens, after those around them (Devlin et al. 2018).
 #include <algorithm>
 #include <optional>
 
@@ -9,7 +9,6 @@
 namespace nib {
 namespace {
 
-constexpr uint32_t kMaskStream = 0xFFFFFFF3;      // after those of core/philox.h
 constexpr uint32_t kValidationStep = 0xFFFFFFFF;  // no training has so many
 constexpr double kMasked = 0.8, kReplaced = 0.1;
 
@@ -23,17 +22,19 @@ std::array<uint32_t, 4> words_of(uint64_t seed, uint32_t step, uint32_t row, siz
 class MaskedTokensTask : public Task {
 public:
     explicit MaskedTokensTask(const TaskTexts& texts) : texts_(texts) {
-        mask_ = texts.tokenizer.vocab_size() - 1;
-        if (texts.tokenizer.token(mask_).text != kMaskToken) fail("the last token of the vocabulary is not %s", kMaskToken);
+        mask_ = texts.tokenizer.mask_token();
+        const int32_t size = texts.tokenizer.vocab_size();
+        replacements_ = mask_ == size - 1 ? mask_ : size;
+        if (mask_ < 0) fail("the vocabulary has no token for masked ones, such as %s", kMaskToken);
         if (texts.validation_span.size() > 0)
             windows_.emplace(texts.validation_span, texts.context, texts.validation_tokens);
     }
 
-    TaskExtent extent() const override { return texts_.characters(); }
+    TaskExtent extent() const override { return texts_.extent(); }
 
     void fill(uint32_t step, uint32_t row, TaskRow& to) const override {
         const int64_t start = window_start(texts_.seed, step, row, texts_.train_span, texts_.context);
-        texts_.train.read(start, to.ids, texts_.tokenizer);
+        texts_.train.read(start, to.ids);
         mask(step, row, to);
     }
     int64_t counted(uint32_t step, uint32_t row) const override {
@@ -45,17 +46,17 @@ public:
     // Always whole windows: what fills up a shorter one would be seen, too.
     void fill_validation(int64_t row, TaskRow& to) const override {
         const int64_t start = std::min(windows_->start(row), texts_.validation_span.end - texts_.context);
-        texts_.validation.read(start, to.ids, texts_.tokenizer);
+        texts_.validation.read(start, to.ids);
         mask(kValidationStep, static_cast<uint32_t>(row), to);
     }
 
 private:
     void mask(uint32_t step, uint32_t row, TaskRow& to) const {
-        mask_tokens(texts_.seed, step, row, mask_, mask_, to.ids, to.targets);
+        mask_tokens(texts_.seed, step, row, mask_, replacements_, to.ids, to.targets);
     }
 
     const TaskTexts texts_;
-    int32_t mask_ = -1;  // after all characters
+    int32_t mask_ = -1, replacements_ = 0;  // a token becomes any of so many, without a mask after them
     std::optional<EvalWindows> windows_;
 };
 

@@ -6,17 +6,27 @@
 
 namespace nib {
 
-Pairs::Pairs(const Corpus& corpus, const CharTokenizer& tokenizer, Span span, int64_t context)
-    : corpus_(corpus), tokenizer_(tokenizer), context_(context) {
-    for (size_t file = 0; file < corpus.files(); ++file) read_file(file, span);
+void check_pair_tabs(int64_t tabs) {
+    if (tabs != 1) fail("not a source, a tab and a target: it has %s", counted(tabs, "tab").c_str());
+}
+
+void check_pair_half(const char* what, int64_t size, const char* unit, bool ends, int64_t context) {
+    if (size + ends > context)
+        fail("a %s of %s, but a context of %lld has room for %lld", what, counted(size, unit).c_str(),
+             static_cast<long long>(context), static_cast<long long>(context - ends));
+}
+
+Pairs::Pairs(const CharacterText& text, Span span, int64_t context) : text_(text), context_(context) {
+    for (size_t file = 0; file < text.corpus().files(); ++file) read_file(file, span);
 }
 
 // Lines end at a line feed, with a carriage return before it or not, and at the end of the file.
 void Pairs::read_file(size_t file, Span span) {
     constexpr int64_t kPiece = 1 << 14;
-    const Span all = corpus_.file_span(file);
+    const Span all = text_.corpus().file_span(file);
     if (span.begin >= all.end || span.end <= all.begin) return;
-    const int32_t tab = tokenizer_.id_of(kPairTab), end = tokenizer_.id_of(kPairEnd), carriage = tokenizer_.id_of(U'\r');
+    const CharTokenizer& characters = text_.tokenizer();
+    const int32_t tab = characters.id_of(kPairTab), end = characters.id_of(kPairEnd), carriage = characters.id_of(U'\r');
     std::vector<int32_t> ids(kPiece);
     Line line{file, 1, all.begin, all.begin, -1, 0};
     int32_t last = -1;
@@ -27,7 +37,7 @@ void Pairs::read_file(size_t file, Span span) {
     };
     for (int64_t at = all.begin; at < all.end && line.begin < span.end; at += kPiece) {
         const auto piece = std::span(ids).first(static_cast<size_t>(std::min(kPiece, all.end - at)));
-        corpus_.read(at, piece, tokenizer_);
+        text_.read(at, piece);
         for (size_t i = 0; i < piece.size() && line.begin < span.end; ++i) {
             const int64_t here = at + static_cast<int64_t>(i);
             if (piece[i] == tab && line.tabs++ == 0) line.tab = here;
@@ -39,17 +49,14 @@ void Pairs::read_file(size_t file, Span span) {
 }
 
 void Pairs::add(const Line& line) {
-    const std::string where =
-        strprintf("%s: line %lld", printable(corpus_.file_path(line.file)).c_str(), static_cast<long long>(line.number));
-    if (line.tabs != 1)
-        fail("%s is not a source, a tab and a target: it has %s", where.c_str(), counted(line.tabs, "tab").c_str());
-    for (const auto& [what, size] : {
-             std::pair("source", line.tab - line.begin), {"target", line.end - line.tab - 1}
-    })
-        if (size >= context_)
-            fail("%s has a %s of %s, but a context of %lld has room for %lld", where.c_str(), what,
-                 counted(size, "character").c_str(), static_cast<long long>(context_),
-                 static_cast<long long>(context_ - 1));
+    try {
+        check_pair_tabs(line.tabs);
+        check_pair_half("source", line.tab - line.begin, "character", true, context_);
+        check_pair_half("target", line.end - line.tab - 1, "character", true, context_);
+    } catch (const Error& error) {
+        throw error.within(strprintf("%s: line %lld", printable(text_.corpus().file_path(line.file)).c_str(),
+                                     static_cast<long long>(line.number)));
+    }
     pairs_.push_back({line.begin, line.tab, line.end});
 }
 
@@ -60,12 +67,12 @@ int64_t Pairs::targets(int64_t i) const {
 
 void Pairs::read(int64_t i, TaskRow& row) const {
     const Pair& pair = pairs_[static_cast<size_t>(i)];
-    const int32_t end = tokenizer_.id_of(kPairEnd);
+    const int32_t end = text_.tokenizer().id_of(kPairEnd);
     const auto length = static_cast<size_t>(pair.tab - pair.begin), count = static_cast<size_t>(targets(i));
-    corpus_.read(pair.begin, row.source.first(length), tokenizer_);
+    text_.read(pair.begin, row.source.first(length));
     std::fill(row.source.begin() + static_cast<std::ptrdiff_t>(length), row.source.end(), end);
     row.source_length = static_cast<int32_t>(length + 1);
-    corpus_.read(pair.tab, row.ids.first(count), tokenizer_);
+    text_.read(pair.tab, row.ids.first(count));
     std::fill(row.ids.begin() + static_cast<std::ptrdiff_t>(count), row.ids.end(), end);
     std::copy_n(row.ids.begin() + 1, count - 1, row.targets.begin());
     row.targets[count - 1] = end;
@@ -74,15 +81,21 @@ void Pairs::read(int64_t i, TaskRow& row) const {
 
 namespace {
 
+const CharacterText& characters_of(const TokenText& text) {
+    const auto* characters = dynamic_cast<const CharacterText*>(&text);
+    if (characters == nullptr) fail("models learn pairs of lines from characters only");
+    return *characters;
+}
+
 class PairsTask : public Task {
 public:
     explicit PairsTask(const TaskTexts& texts)
         : seed_(texts.seed),
-          train_(texts.train, texts.tokenizer, texts.train_span, texts.context),
-          validation_(texts.validation, texts.tokenizer, texts.validation_span, texts.context) {
+          train_(characters_of(texts.train), texts.train_span, texts.context),
+          validation_(characters_of(texts.validation), texts.validation_span, texts.context) {
         if (train_.count() == 0 || (texts.validation_span.size() > 0 && validation_.count() == 0))
-            fail("the text is too short: of its pairs %lld train and %lld validate", static_cast<long long>(train_.count()),
-                 static_cast<long long>(validation_.count()));
+            fail("there are too few pairs: %lld to train and %lld to validate, and each takes one at least",
+                 static_cast<long long>(train_.count()), static_cast<long long>(validation_.count()));
         const int64_t about = texts.validation_tokens / texts.context;
         validated_ = std::min(validation_.count(), texts.validation_tokens == 0 ? INT64_MAX : std::max<int64_t>(about, 1));
     }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "task/task.h"
+#include "text/corpus.h"
 
 namespace nib {
 
@@ -12,11 +13,17 @@ namespace nib {
 /// vocabulary of a text's characters has all that is needed.
 inline constexpr char32_t kPairTab = U'\t', kPairEnd = U'\n';
 
+/// Error unless a line with so many tabs is a source, a tab and a target.
+void check_pair_tabs(int64_t tabs);
+/// Error for a source or target (`what`) of `size` characters or tokens (`unit`) that a context has no room for, with the
+/// end of it if it gets one.
+void check_pair_half(const char* what, int64_t size, const char* unit, bool ends, int64_t context);
+
 class Pairs {
 public:
     /// The pairs in the lines that begin within `span`; empty lines are none. Error, naming file and line, for one that is
-    /// no pair, or longer than a context has room for. `corpus` and `tokenizer` must outlive it.
-    Pairs(const Corpus& corpus, const CharTokenizer& tokenizer, Span span, int64_t context);
+    /// no pair, or longer than a context has room for. What `text` is of must outlive it.
+    Pairs(const CharacterText& text, Span span, int64_t context);
 
     int64_t count() const { return static_cast<int64_t>(pairs_.size()); }
     /// Tokens that pair i predicts.
@@ -39,8 +46,7 @@ private:
     void read_file(size_t file, Span span);
     void add(const Line& line);
 
-    const Corpus& corpus_;
-    const CharTokenizer& tokenizer_;
+    const CharacterText text_;
     const int64_t context_;
     std::vector<Pair> pairs_;
 };

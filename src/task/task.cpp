@@ -13,6 +13,7 @@ constexpr TaskKind kTasks[] = {
     {kLanguageModel, "lm",  make_language_model_task},
     {kMaskedTokens,  "mlm", make_masked_tokens_task },
     {kPairs,         "lm",  make_pairs_task         },
+    {kDialogues,     "lm",  make_dialogues_task     },
 };
 
 const TaskKind& find_task(const std::string& name) {

@@ -8,10 +8,11 @@
 
 #include "core/op.h"  // kIgnore
 #include "task/windows.h"
+#include "text/tokenizer.h"
 
 namespace nib {
 
-/// How much there is to train on and to validate with: "character" or "pair", and how many of them.
+/// How much there is to train on and to validate with: "character", "token" or "pair", and how many of them.
 struct TaskExtent {
     const char* unit;
     int64_t train, validation;
@@ -19,21 +20,27 @@ struct TaskExtent {
 
 /// The texts of a training, which outlive the task.
 struct TaskTexts {
-    const Corpus &train, &validation;
+    const TokenText &train, &validation;
     Span train_span, validation_span;  // the latter may be empty
-    const CharTokenizer& tokenizer;
+    const Tokenizer& tokenizer;
     int64_t context = 0;            // T, tokens of a row
     int64_t validation_tokens = 0;  // about as many are predicted in a validation; 0: all
     uint64_t seed = 0;
+    int64_t rows = 1;      // of a step, all micro-batches together
+    bool isolate = false;  // tokens do not see those of other documents in their row
 
-    TaskExtent characters() const { return {"character", train_span.size(), validation_span.size()}; }
+    TaskExtent extent() const { return {train.unit(), train_span.size(), validation_span.size()}; }
 };
 
-/// A row to fill in, of T tokens each.
+/// A row to fill in, of T tokens.
 struct TaskRow {
     std::span<int32_t> ids, targets;  // targets are kIgnore where there is none
     std::span<int32_t> source{};      // of models with an encoder: what that reads, then anything
     int32_t source_length = 0;        // how many of `source` it reads
+    /// Of ragged tasks: where each token stands in its document, of which a row may have several that do not see each
+    /// other, and how many of the T tokens there are. They come as 0, 1, ..., T - 1, and as T.
+    std::span<int32_t> positions{};
+    int32_t length = 0;
 };
 
 /// Rows are chosen by seed, step and row alone: there is nothing to save, and accumulating 2 batches of B rows sees those
@@ -48,14 +55,16 @@ public:
     /// How many of that row's targets count.
     virtual int64_t counted(uint32_t step, uint32_t row) const = 0;
 
+    /// Whether rows may have more than one document, or be shorter than T. Of models with an encoder they always may.
+    virtual bool ragged() const { return false; }
     /// The same for the rows of a validation.
     virtual int64_t validation_rows() const = 0;
     virtual void fill_validation(int64_t row, TaskRow& to) const = 0;
 };
 
 /// The names of tasks.
-inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kPairs = "pairs";
-/// The last token of a vocabulary of characters stands for masked ones.
+inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kPairs = "pairs", *kDialogues = "dialogue";
+/// The token that a vocabulary of characters gets for masked ones.
 inline constexpr const char* kMaskToken = "[MASK]";
 /// How many tokens become targets of masked training.
 inline constexpr double kMaskedShare = 0.15;
@@ -80,5 +89,6 @@ int64_t count_masked(uint64_t seed, uint32_t step, uint32_t row, int64_t tokens)
 std::unique_ptr<Task> make_language_model_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_masked_tokens_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_pairs_task(const TaskTexts& texts);
+std::unique_ptr<Task> make_dialogues_task(const TaskTexts& texts);
 
 }  // namespace nib

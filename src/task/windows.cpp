@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/op.h"  // kIgnore
 #include "core/philox.h"
 
 namespace nib {
@@ -15,7 +16,7 @@ __extension__ using Wide = unsigned __int128;
 
 int64_t window_start(uint64_t seed, uint32_t step, uint32_t row, Span span, int64_t context) {
     if (context < 1 || span.size() <= context)
-        fail("%lld characters have no window of %lld and the next one", static_cast<long long>(span.size()),
+        fail("%lld tokens have no window of %lld and the next one", static_cast<long long>(span.size()),
              static_cast<long long>(context));
     const auto count = static_cast<uint64_t>(span.size() - context);
     const auto words = philox({row, 0, kBatchStream, step}, seed);
@@ -24,19 +25,30 @@ int64_t window_start(uint64_t seed, uint32_t step, uint32_t row, Span span, int6
     return span.begin + static_cast<int64_t>(static_cast<uint64_t>(Wide{bits} * count >> 64));
 }
 
-void read_window(const Corpus& corpus, const CharTokenizer& tokenizer, int64_t start, std::span<int32_t> ids,
-                 std::span<int32_t> targets) {
+void read_window(const TokenText& text, int64_t start, std::span<int32_t> ids, std::span<int32_t> targets) {
     if (ids.empty() || ids.size() != targets.size()) fail("a window needs as many targets as tokens, and one at least");
-    corpus.read(start, ids, tokenizer);
+    text.read(start, ids);
     std::copy(ids.begin() + 1, ids.end(), targets.begin());
-    corpus.read(start + static_cast<int64_t>(ids.size()), targets.last(1), tokenizer);
+    text.read(start + static_cast<int64_t>(ids.size()), targets.last(1));
+}
+
+void isolate_documents(const TokenText& text, int64_t start, std::span<int32_t> targets, std::span<int32_t> positions) {
+    if (targets.size() != positions.size())
+        fail("there are %zu targets, but %zu positions", targets.size(), positions.size());
+    const auto size = static_cast<int64_t>(positions.size());
+    for (int64_t at = 0, number = text.document_of(start); at < size; ++number) {
+        const int64_t end = std::min(size, text.document(number).end - start);
+        for (int64_t t = at; t < end; ++t) positions[static_cast<size_t>(t)] = static_cast<int32_t>(t - at);
+        if (text.document(number).end - start == end) targets[static_cast<size_t>(end - 1)] = kIgnore;
+        at = end;
+    }
 }
 
 EvalWindows::EvalWindows(Span span, int64_t context, int64_t tokens) : span_(span), context_(context) {
     const int64_t predicted = span.size() - 1;
     whole_ = tokens == 0 || tokens >= predicted;
     if (context < 1 || tokens < 0 || predicted < (whole_ ? 1 : context))
-        fail("%lld characters cannot be measured in windows of %lld", static_cast<long long>(span.size()),
+        fail("%lld tokens cannot be measured in windows of %lld", static_cast<long long>(span.size()),
              static_cast<long long>(context));
     count_ = whole_ ? (predicted + context - 1) / context : std::max<int64_t>(1, tokens / context);
 }

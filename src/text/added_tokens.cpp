@@ -37,6 +37,14 @@ size_t spaces_after(std::string_view text, size_t begin) {
     return begin;
 }
 
+// Whether `part` has bytes in one of `parts`, which are in order.
+bool touches(std::span<const std::string_view> parts, std::string_view part) {
+    const std::less<const char*> before;
+    const auto first = std::partition_point(
+        parts.begin(), parts.end(), [&](std::string_view one) { return !before(part.data(), one.data() + one.size()); });
+    return first != parts.end() && before(first->data(), part.data() + part.size());
+}
+
 bool is_word_apart(std::string_view text, size_t begin, size_t end) {
     const Decoded after = decode_utf8(text, end);
     return (begin == 0 || !is_word(last_character(text.substr(0, begin)).code)) &&
@@ -61,15 +69,16 @@ AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tok
     if (first == byte_at(tokens_.back().text, 0)) only_first_byte_ = static_cast<int>(first);
 }
 
-void AddedTokens::split(std::string_view text, bool special,
-                        const std::function<void(std::string_view, int32_t)>& part) const {
+void AddedTokens::split(std::string_view text, bool special, const std::function<void(std::string_view, int32_t)>& part,
+                        std::span<const std::string_view> verbatim) const {
     size_t done = 0, space_begin = 0, space_end = 0;  // the white space looked at last
     for (size_t from = 0;;) {
         const auto [at, token] = find(text, from);
         if (token == nullptr) break;
         size_t begin = at, end = at + token->text.size();
         from = end;
-        if ((token->special && !special) || (token->single_word && !is_word_apart(text, begin, end))) continue;
+        const bool passed_over = token->special && (!special || touches(verbatim, text.substr(begin, end - begin)));
+        if (passed_over || (token->single_word && !is_word_apart(text, begin, end))) continue;
         if (token->lstrip) begin = spaces_before(text, done, begin);
         if (token->rstrip) {
             if (end < space_begin || end > space_end) {

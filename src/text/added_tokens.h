@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,10 +31,11 @@ public:
     bool empty() const { return tokens_.empty(); }
 
     /// Cuts a text into tokens and what lies between them: of several tokens that begin at the same byte the longest
-    /// counts, even if it is passed over then because it is no word of its own or, without `special`, a special one. Calls
-    /// `part` for each part that is not empty, with the token's id or -1.
-    void split(std::string_view text, bool special,
-               const std::function<void(std::string_view part, int32_t id)>& part) const;
+    /// counts, even if it is passed over then because it is no word of its own or, without `special` and where it touches
+    /// one of the parts `verbatim` of the text (in order), a special one. Calls `part` for each part that is not empty,
+    /// with the token's id or -1.
+    void split(std::string_view text, bool special, const std::function<void(std::string_view part, int32_t id)>& part,
+               std::span<const std::string_view> verbatim = {}) const;
 
 private:
     struct Found {

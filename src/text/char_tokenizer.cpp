@@ -25,7 +25,7 @@ AddedTokens collect_longer(const std::vector<CharToken>& tokens, bool marks) {
     for (size_t id = 0; id < tokens.size(); ++id) {
         const CharToken& token = tokens[id];
         if (token.type != TokenType::Unused && !is_plain(token) && (marks || !is_mark(token.type)))
-            longer.push_back({token.text, static_cast<int32_t>(id)});
+            longer.push_back({token.text, static_cast<int32_t>(id), is_mark(token.type)});
     }
     return AddedTokens(std::move(longer));
 }
@@ -121,13 +121,14 @@ std::vector<int32_t> CharTokenizer::encode(std::string_view text, const EncodeOp
     std::vector<int32_t> ids;
     ids.reserve(text.size() + 1);
     if (options.begin && begins_texts()) ids.push_back(specials().begin);
-    longer_[options.special ? 0 : 1].split(text, true, [&](std::string_view part, int32_t id) {
+    const auto encode_part = [&](std::string_view part, int32_t id) {
         const auto begin = static_cast<size_t>(part.data() - text.data());
         if (id >= 0)
             ids.push_back(id);
         else
             encode_characters(text, begin, begin + part.size(), options, ids);
-    });
+    };
+    longer_[options.special ? 0 : 1].split(text, true, encode_part, options.verbatim);
     return ids;
 }
 

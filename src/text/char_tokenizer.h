@@ -60,6 +60,9 @@ public:
     /// Whether the tokens of every text are those of its characters, one by one.
     bool only_characters() const { return longer_[0].empty() && specials().unknown < 0; }
 
+    /// The same, but for marks (TokenType::Control), which are found in texts too.
+    bool only_characters_and_marks() const { return longer_[1].empty() && specials().unknown < 0; }
+
     /// The characters that are tokens, in the order of their ids.
     std::vector<char32_t> code_points() const;
 

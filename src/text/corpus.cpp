@@ -163,29 +163,4 @@ void Corpus::require_known(const CharTokenizer& tokenizer) const {
     }
 }
 
-int64_t validation_start(int64_t size, double val_fraction) {
-    return static_cast<int64_t>(static_cast<double>(size) * (1 - val_fraction));
-}
-
-std::pair<Span, Span> split(const Corpus& corpus, double val_fraction, int64_t context) {
-    CHECK(context >= 1);
-    if (!(val_fraction >= 0 && val_fraction < 1)) {
-        fail("the validation fraction is %g; it must be at least 0 and below 1", val_fraction);
-    }
-    const int64_t size = corpus.size(), needed = context + 1;
-    const int64_t cut = validation_start(size, val_fraction);
-    const Span train{0, cut}, val{cut, size};
-    if (train.size() >= needed && (val_fraction == 0 || val.size() >= needed)) return {train, val};
-    const auto least = static_cast<long long>(needed);
-    if (val_fraction == 0) {
-        fail_with(Remedy::ShortenContext, "the text is too short: it has %s, and a context of %lld needs at least %lld",
-                  counted(size, "character").c_str(), static_cast<long long>(context), least);
-    }
-    fail_with(Remedy::ShortenContext,
-              "the text is too short: of its %s %lld train and %lld validate, and a context of %lld needs at least "
-              "%lld in each part",
-              counted(size, "character").c_str(), static_cast<long long>(train.size()), static_cast<long long>(val.size()),
-              static_cast<long long>(context), least);
-}
-
 }  // namespace nib

@@ -1,4 +1,4 @@
-// The text a model trains on or is measured with: files mapped into memory, addressed by character.
+// The text that a character model trains on or is measured with: files mapped into memory, addressed by character.
 //
 // Every Unicode code point is a character as it stands: line ends and emoji are not touched. Only a byte order mark at the
 // beginning of a file is no part of the text.
@@ -9,21 +9,15 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
 #include "core/error.h"
 #include "io/mapped_file.h"
 #include "text/char_tokenizer.h"
+#include "text/token_text.h"
 
 namespace nib {
-
-/// A range of characters [begin, end) of a corpus.
-struct Span {
-    int64_t begin, end;
-    int64_t size() const { return end - begin; }
-};
 
 /// A text in UTF-8 made of one file or many, in order. It may be larger than memory: files are mapped, and what is kept
 /// besides is the set of characters and the byte offset of every `kStride`-th character (nothing for ASCII files). Files up
@@ -77,12 +71,23 @@ private:
     int64_t size_ = 0;
 };
 
-/// Where the last `val_fraction` of `size` characters begins.
-int64_t validation_start(int64_t size, double val_fraction);
+/// A corpus as the tokens of a tokenizer, both of which must outlive it; its documents are the files.
+class CharacterText : public TokenText {
+public:
+    CharacterText(const Corpus& corpus, const CharTokenizer& tokenizer) : corpus_(&corpus), tokenizer_(&tokenizer) {}
 
-/// Divides a corpus into what trains and what validates, which is the last `val_fraction` of it (0: nothing). Throws Error
-/// if the fraction is outside [0, 1), and with Remedy::ShortenContext if a part has fewer
-/// than context + 1 characters.
-std::pair<Span, Span> split(const Corpus& corpus, double val_fraction, int64_t context);
+    int64_t size() const override { return corpus_->size(); }
+    const char* unit() const override { return "character"; }
+    void read(int64_t begin, std::span<int32_t> ids) const override { corpus_->read(begin, ids, *tokenizer_); }
+    int64_t documents() const override { return static_cast<int64_t>(corpus_->files()); }
+    Span document(int64_t i) const override { return corpus_->file_span(static_cast<size_t>(i)); }
+
+    const Corpus& corpus() const { return *corpus_; }
+    const CharTokenizer& tokenizer() const { return *tokenizer_; }
+
+private:
+    const Corpus* corpus_;
+    const CharTokenizer* tokenizer_;
+};
 
 }  // namespace nib

@@ -78,12 +78,13 @@ std::vector<int32_t> PipelineTokenizer::encode(std::string_view text, const Enco
     WordModel::Work work{options.skip_unknown, {}, {}, {}, {}};
     work.ids.reserve(text.size() / 3);
     if (options.begin && begins_texts()) work.ids.push_back(begin_token());
-    added_.split(text, options.special, [&](std::string_view part, int32_t id) {
+    const auto encode = [&](std::string_view part, int32_t id) {
         if (id >= 0)
             work.ids.push_back(id);
         else
             encode_part(part, part.data() == text.data(), options, work);
-    });
+    };
+    added_.split(text, options.special, encode, options.verbatim);
     return std::move(work.ids);
 }
 
@@ -110,12 +111,13 @@ void PipelineTokenizer::encode_valid(std::string_view text, bool first, const En
     std::string normalized;
     if (!normalizer_.empty()) text = normalized = normalizer_(text);
     const PieceSink encode_word = [&](std::string_view word, bool) { model_->encode(word, work); };
-    added_normalized_.split(text, options.special, [&](std::string_view part, int32_t id) {
+    const auto cut = [&](std::string_view part, int32_t id) {
         if (id >= 0)
             work.ids.push_back(id);
         else
             pre_tokenizer_(part, first && part.data() == text.data(), encode_word);
-    });
+    };
+    added_normalized_.split(text, options.special, cut, options.verbatim);
 }
 
 std::string PipelineTokenizer::decode(int32_t id) const {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "core/error.h"
 #include "io/json_value.h"
@@ -121,7 +122,7 @@ bool TextSource::next_text(TextPiece& piece) {
     if (cut == 0 && begun_) return false;
     piece.text.assign(buffer_, begin_, cut);
     drop(cut);
-    begun_ = true;
+    piece.begins_document = !std::exchange(begun_, true);
     piece.ends_document = ended_ && begin_ == checked_;
     return true;
 }
@@ -163,7 +164,7 @@ bool TextSource::next_record(TextPiece& piece) {
         if (!blank) {
             piece.text = text_of_record(
                 line, printable(file_->path()) + strprintf(": line %llu", static_cast<unsigned long long>(line_)));
-            piece.ends_document = true;
+            piece.begins_document = piece.ends_document = true;
         }
         drop(end - begin_);
         if (!blank) return true;

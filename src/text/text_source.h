@@ -20,8 +20,9 @@ namespace nib {
 inline constexpr std::string_view kCorpusEndings[] = {".txt", ".md", ".jsonl", ".txt.gz", ".md.gz", ".jsonl.gz"};
 
 struct TextPiece {
-    std::string text;    // UTF-8
-    bool ends_document;  // else the next piece goes on with it
+    std::string text;             // UTF-8
+    bool ends_document = true;    // else the next piece goes on with it
+    bool begins_document = true;  // else it goes on with the piece before
 };
 
 class TextSource {

@@ -10,6 +10,9 @@
 
 namespace nib {
 
+/// GPT-2's token that ends a text, and so usually that of byte-pair encoding which has it.
+inline constexpr const char* kEndOfText = "<|endoftext|>";
+
 /// What a token is for; the numbers are llama.cpp's.
 enum class TokenType : int32_t {
     Normal = 1,       // from the vocabulary that was trained
@@ -43,6 +46,9 @@ struct EncodeOptions {
     bool special = true;  // marks like "<|endoftext|>" are their tokens (as in Hugging Face); false: text like any other
     bool begin = false;   // first the token that begins a text, if the model wants one
     bool skip_unknown = false;  // leave out what has no token
+    // Parts of the text, in order, in which marks are text like any other: those with a byte there. Marks that are found
+    // only after a normalization of the text are not among them.
+    std::span<const std::string_view> verbatim = {};
 };
 
 /// Texts with what belongs around them, as BERT takes them.

@@ -30,7 +30,6 @@ constexpr const char* kVocabularyFiles[] = {"tokenizer.json", "tokenizer.model",
                                             "merges.txt",     "encoder.json",    "vocab.bpe",    "vocab.txt"};
 constexpr const char* kSmallFiles[] = {"added_tokens.json", "special_tokens_map.json", "tokenizer_config.json",
                                        "config.json"};
-constexpr const char* kEndOfText = "<|endoftext|>";
 
 // The files of one tokenizer, parsed when they are asked for.
 class TokenizerFolder {

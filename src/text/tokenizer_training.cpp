@@ -69,7 +69,10 @@ void set_purposes(TokenizerSpec& spec, const std::vector<std::string>& names) {
             fail_option("special", "does not name %s, which stands for characters that have no token", unknown);
         spec.tokens[static_cast<size_t>(specials.unknown)].type = TokenType::Unknown;
     }
-    if (!wordpiece) return;
+    if (!wordpiece) {
+        specials.begin = specials.end = id_of(kEndOfText);
+        return;
+    }
     specials.begin = id_of("[CLS]");
     specials.end = id_of("[SEP]");
     specials.padding = id_of("[PAD]");

@@ -1,86 +1,13 @@
 #include "text/word_counts.h"
 
 #include <algorithm>
-#include <exception>
-#include <mutex>
 
 #include "core/error.h"
-#include "core/parallel.h"
 
 namespace nib {
 namespace {
 
 constexpr size_t kFirstSlots = 1024;
-
-// Threads take pieces from a source in turn.
-class Counting {
-public:
-    Counting(TextSource& source, const WorkProgress& progress) : source_(source), progress_(progress) {}
-
-    // Counts with one thread until there is nothing left, or a thread has failed.
-    void run(const Normalizer& normalizer, const PreTokenizer& pre_tokenizer, WordCounts& counts) {
-        std::vector<TextPiece> pieces;
-        uint64_t number;
-        while (take(pieces, number)) {
-            try {
-                for (const TextPiece& piece : pieces) {
-                    const std::string normalized = normalizer.empty() ? std::string() : normalizer(piece.text);
-                    pre_tokenizer(normalizer.empty() ? piece.text : normalized, true,
-                                  [&](std::string_view word, bool) { counts.add(word); });
-                }
-            } catch (...) {
-                note_error(number);
-                return;
-            }
-        }
-    }
-
-    void rethrow() const {
-        if (error_) std::rethrow_exception(error_);
-    }
-
-private:
-    // Short documents are taken together, about as many bytes as one piece has.
-    bool take(std::vector<TextPiece>& pieces, uint64_t& number) {
-        const std::lock_guard lock(mutex_);
-        if (error_ || ended_) return false;
-        number = taken_++;
-        size_t used = 0, bytes = 0;
-        try {
-            while (bytes < TextSource::kPiece && !ended_) {
-                if (used == pieces.size()) pieces.emplace_back();
-                ended_ = !source_.next(pieces[used]);
-                if (!ended_) bytes += pieces[used++].text.size() + 1;
-            }
-            progress_(source_.bytes_read(), source_.total_bytes());
-        } catch (...) {
-            keep_error(number);
-            return false;
-        }
-        pieces.resize(used);
-        return used > 0;
-    }
-
-    void note_error(uint64_t number) {
-        const std::lock_guard lock(mutex_);
-        keep_error(number);
-    }
-
-    // Of several the first in the text counts: what comes before it has been taken, and is still being counted.
-    void keep_error(uint64_t number) {
-        if (error_ && failed_ < number) return;
-        error_ = std::current_exception();
-        failed_ = number;
-    }
-
-    TextSource& source_;
-    const WorkProgress& progress_;
-    std::mutex mutex_;
-    uint64_t taken_ = 0;
-    bool ended_ = false;
-    std::exception_ptr error_;
-    uint64_t failed_ = 0;
-};
 
 }  // namespace
 
@@ -129,11 +56,18 @@ std::vector<CountedWord> WordCounts::sorted() const {
 
 WordCounts count_words(TextSource& source, const Normalizer& normalizer, const PreTokenizer& pre_tokenizer, int threads,
                        const WorkProgress& progress) {
-    Counting counting(source, progress);
     std::vector<WordCounts> counts(static_cast<size_t>(threads));
-    ThreadPool pool(threads);
-    pool.run([&](int thread) { counting.run(normalizer, pre_tokenizer, counts[static_cast<size_t>(thread)]); });
-    counting.rethrow();
+    const auto next = [&](TextPiece& piece) {
+        progress(source.bytes_read(), source.total_bytes());
+        return source.next(piece);
+    };
+    for_each_batch(next, threads, [&](int thread, const PieceBatch& batch) {
+        for (const TextPiece& piece : batch.pieces) {
+            const std::string normalized = normalizer.empty() ? std::string() : normalizer(piece.text);
+            pre_tokenizer(normalizer.empty() ? piece.text : normalized, true,
+                          [&](std::string_view word, bool) { counts[static_cast<size_t>(thread)].add(word); });
+        }
+    });
     for (size_t i = 1; i < counts.size(); ++i) counts[0].add(counts[i]);
     return std::move(counts[0]);
 }

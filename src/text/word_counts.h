@@ -2,12 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "text/normalizer.h"
+#include "text/piece_workers.h"
 #include "text/pre_tokenizer.h"
 #include "text/text_source.h"
 
@@ -42,9 +42,6 @@ private:
     std::vector<Entry> entries_;
     std::vector<uint32_t> slots_;  // numbers of entries + 1, 0 for none; open addressing, at most half full
 };
-
-/// Called now and then with how far a work is and how much there is.
-using WorkProgress = std::function<void(uint64_t done, uint64_t total)>;
 
 /// The words of all of a source's documents after normalizing and cutting, on `threads` threads; the result is the same for
 /// any number of them. Error for the first text that cannot be read or cut.

@@ -1,12 +1,14 @@
 #include "train/checkpoint.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <vector>
 
 #include "core/error.h"
 #include "core/hash.h"
 #include "text/tokenizer_gguf.h"
+#include "train/base_model.h"
 
 namespace nib {
 namespace {
@@ -14,13 +16,14 @@ namespace {
 constexpr size_t kPiece = size_t{1} << 20;
 constexpr const char* kId = "nib.checkpoint";
 constexpr const char* kMoments = "nib.state.checksum";
+constexpr const char *kNameKey = "general.name", *kTemplateKey = "tokenizer.chat_template";
 constexpr const char* kBestLoss = "nib.val_loss";
-constexpr int kVersion = 2;
+constexpr int kVersion = 3;
 
 // Calls take(bytes) with the values of one parameter, front to back in pieces.
 template <class Take>
 void stream(const TrainStep& train, size_t parameter, int part, const Take& take) {
-    const size_t bytes = dtype_bytes(DType::F32, train.parameters()[parameter].shape.elements());
+    const size_t bytes = dtype_bytes(train.type(parameter), train.parameters()[parameter].shape.elements());
     std::vector<std::byte> piece(std::min(bytes, kPiece));
     for (size_t at = 0; at < bytes; at += kPiece) {
         const auto part_of = std::span(piece).first(std::min(kPiece, bytes - at));
@@ -31,6 +34,15 @@ void stream(const TrainStep& train, size_t parameter, int part, const Take& take
     }
 }
 
+// Blocks of quantized weights may be no whole number of words.
+void add_values(Hash64& hash, std::span<const std::byte> values) {
+    const size_t whole = values.size() / 4 * 4;
+    hash.add(values.first(whole));
+    std::array<std::byte, 4> rest{};
+    std::copy(values.begin() + static_cast<std::ptrdiff_t>(whole), values.end(), rest.begin());
+    if (whole < values.size()) hash.add(rest);
+}
+
 uint64_t finish_id(Hash64& hash, int64_t step) {
     hash.add(std::as_bytes(std::span(&step, 1)));
     return hash.value();
@@ -38,7 +50,8 @@ uint64_t finish_id(Hash64& hash, int64_t step) {
 
 void add_part(Hash64& hash, const TrainStep& train, int part) {
     for (size_t i = 0; i < train.parameters().size(); ++i)
-        stream(train, i, part, [&](std::span<const std::byte> piece) { hash.add(piece); });
+        if (part == 0 || train.shape().trains(i))
+            stream(train, i, part, [&](std::span<const std::byte> piece) { add_values(hash, piece); });
 }
 
 uint64_t pair_id(const TrainStep& train, int64_t step) {
@@ -55,18 +68,20 @@ uint64_t moments_checksum(const TrainStep& train) {
 
 void add_tensors(GgufWriter& writer, const TrainStep& train, int part, const std::string& prefix) {
     for (size_t i = 0; i < train.parameters().size(); ++i) {
+        if (part > 0 && !train.shape().trains(i)) continue;
         const Shape& shape = train.parameters()[i].shape;
-        writer.add(prefix + train.parameters()[i].name, DType::F32,
+        writer.add(prefix + train.parameters()[i].name, train.type(i),
                    std::vector<int64_t>(shape.dims.begin(), shape.dims.begin() + shape.rank),
                    [&train, i, part](const GgufWriter::Sink& sink) { stream(train, i, part, sink); });
     }
 }
 
 // general.name does not depend on the output's name, so that equal runs give equal files.
-GgufWriter model_writer(const TrainStep& train, const CharTokenizer& tokenizer, int64_t step) {
+GgufWriter model_writer(const TrainStep& train, const Tokenizer& tokenizer, const ModelInfo& info, int64_t step) {
     GgufWriter writer;
-    write_config(writer, train.config(), "nib character model");
+    write_config(writer, train.config(), info.name);
     write_tokenizer(writer, tokenizer);
+    if (!info.chat_template.empty()) writer.set(kTemplateKey, info.chat_template);
     writer.set("nib.step", step);
     add_tensors(writer, train, 0, "");
     return writer;
@@ -82,7 +97,7 @@ void write_state(GgufWriter& file, const TrainState& s) {
     file.set("nib.state.best_loss", s.best_loss);
     file.set("nib.state.worse", s.worse);
     const auto text = [&](const std::string& key, const TextIdentity& identity) {
-        file.set("nib.state." + key + ".characters", identity.characters);
+        file.set("nib.state." + key + ".tokens", identity.tokens);
         file.set("nib.state." + key + ".fingerprint", identity.fingerprint);
     };
     text("text", s.text);
@@ -99,7 +114,7 @@ TrainState read_state(const GgufFile& file) {
         return value;
     };
     const auto text = [&](const std::string& key) {
-        return TextIdentity{count(key + ".characters"), file.get<uint64_t>("nib.state." + key + ".fingerprint")};
+        return TextIdentity{count(key + ".tokens"), file.get<uint64_t>("nib.state." + key + ".fingerprint")};
     };
     TrainState s;
     s.step = count("step");
@@ -112,25 +127,22 @@ TrainState read_state(const GgufFile& file) {
     return s;
 }
 
-// A tensor of a checkpoint as bytes; Error when it is not f32 of this shape.
-std::span<const std::byte> checked(const GgufFile& file, const std::string& name, const Shape& shape) {
+// A tensor of a checkpoint as bytes; Error when it is not of this shape and, unless it is frozen, f32.
+std::span<const std::byte> checked(const GgufFile& file, const std::string& name, const Shape& shape, bool frozen = false) {
     const GgufTensor& tensor = file.tensor(name);
     const bool same =
         std::equal(tensor.shape.begin(), tensor.shape.end(), shape.dims.begin(), shape.dims.begin() + shape.rank);
-    if (!same || tensor.type != DType::F32)
+    if (!same || (!frozen && tensor.type != DType::F32))
         fail("%s: tensor `%s` is not f32 of shape %s, as the model's sizes ask for", printable(file.name()).c_str(),
              printable(name).c_str(), shape.text().c_str());
     return tensor.data;
 }
 
-std::unique_ptr<CharTokenizer> character_tokenizer(const GgufFile& model, const ModelConfig& config) {
+std::unique_ptr<Tokenizer> tokenizer_of(const GgufFile& model, const ModelConfig& config) {
     std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(model);
-    std::unique_ptr<CharTokenizer> characters(dynamic_cast<CharTokenizer*>(tokenizer.get()));
-    if (characters) tokenizer.release();
-    if (!characters || characters->vocab_size() != config.vocab)
-        fail("%s: has no character vocabulary that fits its embedding; it is no training to resume",
-             printable(model.name()).c_str());
-    return characters;
+    if (!tokenizer || tokenizer->vocab_size() != config.vocab)
+        fail("%s: has no vocabulary that fits its embedding; it is no training to resume", printable(model.name()).c_str());
+    return tokenizer;
 }
 
 }  // namespace
@@ -151,10 +163,14 @@ RunFiles::RunFiles(const std::string& output) {
     lock = model + ".lock";
 }
 
-void save_checkpoint(const RunFiles& files, const TrainStep& train, const CharTokenizer& tokenizer,
+ModelInfo read_info(const GgufFile& model) {
+    return {model.get_or<std::string>(kNameKey, ""), model.get_or<std::string>(kTemplateKey, "")};
+}
+
+void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer, const ModelInfo& info,
                      const TrainOptions& options, const TrainState& state, bool first) {
     const uint64_t id = pair_id(train, state.step);
-    GgufWriter model = model_writer(train, tokenizer, state.step);
+    GgufWriter model = model_writer(train, tokenizer, info, state.step);
     model.set(kId, id);
     GgufWriter rest;
     rest.set("general.architecture", std::string("nib-state"));
@@ -174,9 +190,9 @@ void save_checkpoint(const RunFiles& files, const TrainStep& train, const CharTo
     AtomicFile::publish_pair(model_file, state_file);
 }
 
-std::unique_ptr<AtomicFile> write_best(const RunFiles& files, const TrainStep& train, const CharTokenizer& tokenizer,
-                                       int64_t step, double val_loss) {
-    GgufWriter writer = model_writer(train, tokenizer, step);
+std::unique_ptr<AtomicFile> write_best(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer,
+                                       const ModelInfo& info, int64_t step, double val_loss) {
+    GgufWriter writer = model_writer(train, tokenizer, info, step);
     writer.set(kBestLoss, val_loss);
     auto file = std::make_unique<AtomicFile>(files.best);
     writer.write(*file);
@@ -195,11 +211,14 @@ std::optional<double> read_best_loss(const RunFiles& files) {
 Checkpoint open_checkpoint(const RunFiles& files) {
     GgufFile model = GgufFile::open(files.model), state = GgufFile::open(files.state);
     const ModelConfig config = read_config(model);
-    std::unique_ptr<CharTokenizer> tokenizer = character_tokenizer(model, config);
+    std::unique_ptr<Tokenizer> tokenizer = tokenizer_of(model, config);
     const TrainOptions options = read_options(state, config);
     const TrainState progress = read_state(state);
+    const std::vector<bool> frozen = frozen_parameters(options.freeze, config);
+    size_t i = 0;
     for (const ParameterSpec& spec : model_parameters(config)) {
-        checked(model, spec.name, spec.shape);
+        checked(model, spec.name, spec.shape, frozen[i]);
+        if (frozen[i++]) continue;
         for (int part = 1; part <= optimizer_moments(optimizer_of(options)); ++part)
             checked(state, moment_prefix(part) + spec.name, spec.shape);
     }
@@ -210,9 +229,11 @@ void restore(const Checkpoint& checkpoint, TrainStep& train) {
     const auto load = [&](Hash64& hash, const GgufFile& file, int part, const std::string& prefix) {
         for (size_t i = 0; i < train.parameters().size(); ++i) {
             const ParameterSpec& spec = train.parameters()[i];
-            const auto values = checked(file, prefix + spec.name, spec.shape);
-            hash.add(values);
-            train.backend().upload(train.locate(i, part), values);
+            const bool frozen = !train.shape().trains(i);
+            if (frozen && part > 0) continue;
+            const auto values = checked(file, prefix + spec.name, spec.shape, frozen);
+            add_values(hash, values);
+            if (!frozen) train.backend().upload(train.locate(i, part), values);
         }
     };
     Hash64 weights, moments;

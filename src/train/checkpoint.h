@@ -15,7 +15,7 @@
 #include <string>
 
 #include "io/gguf.h"
-#include "text/char_tokenizer.h"
+#include "text/tokenizer.h"
 #include "train/dataset.h"
 #include "train/options.h"
 #include "train/train_step.h"
@@ -44,14 +44,23 @@ struct TrainState {
     TextIdentity text, val_text;
 };
 
+/// What a model's file holds beside weights and sizes.
+struct ModelInfo {
+    std::string name;           // of people
+    std::string chat_template;  // empty: none
+};
+
 /// Writes and publishes the pair. `first`: it is the first of a new run, so the other files of an earlier run are removed.
 /// An Error leaves the old pair, or the new one for complete_pair().
-void save_checkpoint(const RunFiles& files, const TrainStep& train, const CharTokenizer& tokenizer,
+void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer, const ModelInfo& info,
                      const TrainOptions& options, const TrainState& state, bool first);
 
 /// Writes NAME.best.gguf, weights with this validation loss, completely but without publishing it.
-std::unique_ptr<AtomicFile> write_best(const RunFiles& files, const TrainStep& train, const CharTokenizer& tokenizer,
-                                       int64_t step, double val_loss);
+std::unique_ptr<AtomicFile> write_best(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer,
+                                       const ModelInfo& info, int64_t step, double val_loss);
+
+/// That of a model's file.
+ModelInfo read_info(const GgufFile& model);
 
 /// The validation loss in NAME.best.gguf; nothing if there is no such file, or not one that nib has written.
 std::optional<double> read_best_loss(const RunFiles& files);
@@ -66,7 +75,7 @@ void require_pair(const RunFiles& files);
 struct Checkpoint {
     GgufFile model, state_file;
     ModelConfig config;
-    std::unique_ptr<CharTokenizer> tokenizer;
+    std::unique_ptr<Tokenizer> tokenizer;
     TrainOptions options;
     TrainState state;
 };

@@ -8,7 +8,28 @@
 
 namespace nib {
 
-std::vector<char32_t> Dataset::characters() const {
+namespace {
+
+void divide(Dataset& data, const DatasetOptions& options, const std::string& val_file) {
+    if (!data.other) {
+        std::tie(data.train, data.val) = split(*data.text, options.val_fraction, options.context);
+        return;
+    }
+    data.train = split(*data.text, 0, options.context).first;
+    try {
+        data.val = split(*data.other, 0, options.context).first;
+    } catch (const Error& error) {
+        throw error.within(printable(val_file));
+    }
+}
+
+}  // namespace
+
+Corpora::Corpora(const std::vector<std::string>& inputs, const std::string& val_file)
+    : text(std::make_unique<Corpus>(inputs)),
+      other(val_file.empty() ? nullptr : std::make_unique<Corpus>(std::vector{val_file})) {}
+
+std::vector<char32_t> Corpora::characters() const {
     if (!other) return text->characters();
     std::vector<char32_t> all;
     std::set_union(text->characters().begin(), text->characters().end(), other->characters().begin(),
@@ -16,39 +37,59 @@ std::vector<char32_t> Dataset::characters() const {
     return all;
 }
 
-Dataset open_dataset(const std::vector<std::string>& inputs, const std::string& val_file, double val_fraction,
-                     int64_t context) {
+Dataset character_dataset(Corpora corpora, const CharTokenizer& tokenizer, const DatasetOptions& options) {
     Dataset data;
-    data.text = std::make_unique<Corpus>(inputs);
-    if (val_file.empty()) {
-        std::tie(data.train, data.val) = split(*data.text, val_fraction, context);
-        return data;
-    }
-    data.other = std::make_unique<Corpus>(std::vector{val_file});
-    data.train = split(*data.text, 0, context).first;
-    try {
-        data.val = split(*data.other, 0, context).first;
-    } catch (const Error& error) {
-        throw error.within(printable(val_file));
-    }
+    corpora.text->require_known(tokenizer);
+    if (corpora.other) corpora.other->require_known(tokenizer);
+    data.corpora.emplace(std::move(corpora));
+    data.text = std::make_unique<CharacterText>(*data.corpora->text, tokenizer);
+    if (data.corpora->other) data.other = std::make_unique<CharacterText>(*data.corpora->other, tokenizer);
+    divide(data, options, data.corpora->other ? data.corpora->other->file_path(0) : "");
     return data;
 }
 
-TextIdentity identify(const Corpus& corpus, const CharTokenizer& tokenizer) {
+Dataset token_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
+                      const DatasetOptions& options) {
+    Dataset data;
+    const auto tokens_of = [&](const std::vector<std::string>& paths) {
+        return tokenized_text(paths, tokenizer, options.folder, {options.documents, options.threads, options.progress});
+    };
+    data.text = tokens_of(inputs);
+    if (!val_file.empty()) data.other = tokens_of({val_file});
+    divide(data, options, val_file);
+    return data;
+}
+
+Dataset dialogue_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
+                         const ChatTemplate& chat_template, const DatasetOptions& options) {
+    Dataset data;
+    DatasetOptions whole = options;  // dialogues are of any length
+    whole.context = 0;
+    const auto tokens_of = [&](const std::vector<std::string>& paths) {
+        return dialogue_text(paths, tokenizer, chat_template, options.folder,
+                             {options.context + 1, options.skip_bad, options.progress, options.note});
+    };
+    data.text = tokens_of(inputs);
+    if (!val_file.empty()) data.other = tokens_of({val_file});
+    divide(data, whole, val_file);
+    return data;
+}
+
+TextIdentity identify(const TokenText& text) {
     constexpr int64_t kPiece = 4096, kPieces = 256;
     Hash64 hash;
     std::vector<int32_t> ids(kPiece);
-    const int64_t pieces = std::min(kPieces, (corpus.size() + kPiece - 1) / kPiece);
-    const int64_t last = corpus.size() - std::min(corpus.size(), kPiece);  // where the last piece begins
+    const int64_t pieces = std::min(kPieces, (text.size() + kPiece - 1) / kPiece);
+    const int64_t last = text.size() - std::min(text.size(), kPiece);  // where the last piece begins
     for (int64_t i = 0; i < pieces; ++i) {
         const int64_t begin = pieces == 1 ? 0
                                           : static_cast<int64_t>(static_cast<double>(last) * static_cast<double>(i) /
                                                                  static_cast<double>(pieces - 1));
-        const auto piece = std::span(ids).first(static_cast<size_t>(std::min(kPiece, corpus.size() - begin)));
-        corpus.read(begin, piece, tokenizer);
+        const auto piece = std::span(ids).first(static_cast<size_t>(std::min(kPiece, text.size() - begin)));
+        text.read(begin, piece);
         hash.add(std::as_bytes(piece));
     }
-    return {corpus.size(), hash.value()};
+    return {text.size(), hash.value()};
 }
 
 }  // namespace nib

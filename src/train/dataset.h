@@ -1,37 +1,69 @@
 // The texts of a training run: what trains, what validates, and a fingerprint of both.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "task/dialogue_text.h"
 #include "text/corpus.h"
+#include "text/tokenized_text.h"
 
 namespace nib {
 
 /// Identifies a text: a resumed run must have the same.
 struct TextIdentity {
-    int64_t characters = 0;
-    uint64_t fingerprint = 0;  // of up to a million characters spread over the text
+    int64_t tokens = 0;
+    uint64_t fingerprint = 0;  // of up to a million tokens spread over the text
     bool operator==(const TextIdentity&) const = default;
 };
 
-struct Dataset {
+/// Texts whose tokens are characters, before there is a tokenizer.
+struct Corpora {
     std::unique_ptr<Corpus> text;
     std::unique_ptr<Corpus> other;  // null: the end of `text` validates
-    Span train{0, 0};               // of text
-    Span val{0, 0};                 // of validation(); empty: nothing validates
 
-    const Corpus& validation() const { return other ? *other : *text; }
-    /// The characters of both texts, ascending.
+    /// Error when a text is missing or malformed. No `val_file`: empty.
+    Corpora(const std::vector<std::string>& inputs, const std::string& val_file);
+    /// The characters of both, ascending.
     std::vector<char32_t> characters() const;
 };
 
-/// Opens the texts and divides them. Error when a text is missing, malformed or too short for the context.
-Dataset open_dataset(const std::vector<std::string>& inputs, const std::string& val_file, double val_fraction,
-                     int64_t context);
+struct Dataset {
+    std::optional<Corpora> corpora;  // what the texts are of, if they are of characters
+    std::unique_ptr<const TokenText> text;
+    std::unique_ptr<const TokenText> other;  // null: the end of `text` validates
+    Span train{0, 0};                        // of text
+    Span val{0, 0};                          // of validation(); empty: nothing validates
 
-/// `tokenizer` must know all characters.
-TextIdentity identify(const Corpus& corpus, const CharTokenizer& tokenizer);
+    const TokenText& validation() const { return other ? *other : *text; }
+};
+
+/// How a text becomes tokens and parts.
+struct DatasetOptions {
+    double val_fraction = 0;  // of `text`, where there is no other
+    int64_t context = 0;
+    DocumentEnds documents = DocumentEnds::Files;
+    int threads = 1;
+    std::string folder;  // of files of tokens
+    WorkProgress progress{};
+    bool skip_bad = false;  // of dialogues
+    std::function<void(const std::string&)> note{};
+};
+
+/// The characters of texts, each a token of `tokenizer`, which must outlive the result. Error when one is none, and when a
+/// text is too short for the context.
+Dataset character_dataset(Corpora corpora, const CharTokenizer& tokenizer, const DatasetOptions& options);
+/// The tokens of texts (tokenized_text). Error likewise.
+Dataset token_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
+                      const DatasetOptions& options);
+
+/// The tokens of dialogues (dialogue_text). Error likewise.
+Dataset dialogue_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
+                         const ChatTemplate& chat_template, const DatasetOptions& options);
+
+TextIdentity identify(const TokenText& text);
 
 }  // namespace nib

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "train/axis.h"
 
 namespace nib {
 namespace {
@@ -12,25 +13,6 @@ namespace {
 constexpr double kWidth = 800, kHeight = 480, kLeft = 70, kRight = 24, kTop = 48, kBottom = 56;
 constexpr int64_t kMaxPoints = 300;
 constexpr const char *kTrainColor = "#4c78a8", *kValColor = "#e4572e";
-
-// The distance of about `count` ticks: 1, 2 or 5 times a power of ten.
-double tick_step(double range, int count) {
-    const double raw = range / count, power = std::pow(10.0, std::floor(std::log10(raw)));
-    for (const double factor : {1.0, 2.0, 5.0})
-        if (raw <= factor * power) return factor * power;
-    return 10 * power;
-}
-
-struct Axis {
-    double low = 0, high = 1, from = 0, to = 1;  // values, and where they are drawn
-    double at(double value) const { return from + (value - low) / (high - low) * (to - from); }
-    std::vector<double> ticks(int count, double least) const {
-        std::vector<double> found;
-        const double step = std::max(least, tick_step(high - low, count));
-        for (double i = std::ceil(low / step - 1e-9) + 0.0; i * step <= high + step * 1e-9; ++i) found.push_back(i * step);
-        return found;
-    }
-};
 
 // Averages neighbouring points, so that at most kMaxPoints are left.
 std::vector<LossPoint> thin(std::span<const LossPoint> points) {

@@ -48,7 +48,14 @@ Weights placeholder_weights(const ParameterLayout& layout, const ModelConfig& co
 }  // namespace
 
 int optimizer_moments(Optimizer optimizer) {
-    return optimizer == Optimizer::AdamW ? 2 : optimizer == Optimizer::SgdMomentum ? 1 : 0;
+    switch (optimizer) {
+        case Optimizer::AdamW:
+        case Optimizer::Adam: return 2;
+        case Optimizer::SgdMomentum:
+        case Optimizer::Adagrad: return 1;
+        case Optimizer::Sgd: break;
+    }
+    return 0;
 }
 
 Weight TrainShape::frozen_weight(size_t parameter) const {
@@ -109,6 +116,9 @@ Graph::LogProbs record(Graph& g, const ModelConfig& config, const Weights& weigh
         in.pairs = PairInputs(g, config, shape.batch, shape.time, shape.time);
         in.targets = in.pairs.targets();
         hidden = model->hidden(g, in.pairs.inputs(weights, shape.dropout));
+    } else if (shape.ragged) {
+        in.packed = PackedInputs(g, config, shape.batch, shape.time);
+        hidden = model->hidden(g, in.packed.inputs(weights, shape.dropout));
     } else {
         in.tokens = TokenInputs(g, config, shape.batch, shape.time);
         hidden = model->hidden(g, in.tokens.inputs(weights, shape.dropout));
@@ -119,11 +129,13 @@ Graph::LogProbs record(Graph& g, const ModelConfig& config, const Weights& weigh
         in.targets = g.input("targets", {1, most}, DType::I32, in.counted_rows);
         hidden = g.gather(hidden, in.counted, in.counted_rows);
     } else if (!config.has_encoder()) {
-        in.targets = g.input("targets", {shape.batch, shape.time}, DType::I32);
+        const Shape shape_of_targets = shape.ragged ? Shape{1, shape.batch * shape.time} : Shape{shape.batch, shape.time};
+        in.targets = g.input("targets", shape_of_targets, DType::I32, in.packed.row_count());
     }
     const Head& head = model->head(shape.head);
     const Tensor x = model->features(g, weights, head, hidden);
-    const Graph::LogProbs scores = g.cross_entropy(x, weights[head.output], in.targets);
+    const float smoothing = g.mode() == Mode::Train ? shape.label_smoothing : 0;
+    const Graph::LogProbs scores = g.cross_entropy(x, weights[head.output], in.targets, {}, smoothing);
     g.output(scores.logp);
     if (g.mode() == Mode::Train) g.record_backward(shape.recompute);
     return scores;

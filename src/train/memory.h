@@ -12,9 +12,10 @@
 
 namespace nib {
 
-enum class Optimizer { AdamW, Sgd, SgdMomentum };
+/// Each is what torch.optim calls so. All but AdamW add weight decay to the gradient.
+enum class Optimizer { AdamW, Adam, Sgd, SgdMomentum, Adagrad };
 
-/// How many moments an optimizer keeps for each parameter: AdamW 2, Sgd 0, SgdMomentum 1.
+/// How many moments an optimizer keeps for each parameter: AdamW and Adam 2, Sgd 0, the others 1.
 int optimizer_moments(Optimizer optimizer);
 
 /// Sizes and options that the plans of a training run are compiled for.
@@ -26,6 +27,8 @@ struct TrainShape {
     bool recompute = false;          // each block's forward pass runs again in the backward pass: Graph::record_backward
     DType activations = DType::F32;  // F16: see Graph; evaluation keeps floats
     std::string head = "lm";         // whose targets are tokens: Model::head
+    bool ragged = false;             // rows are as RaggedRows says; of models with an encoder they always are
+    float label_smoothing = 0;       // of the training loss: Graph::cross_entropy
     double counted_share = 1;        // of the targets, about; below 1 the head is computed for those that count alone
     /// Weights that stay as they are: of any type, wherever they lie, and without gradients and moments. By parameter,
     /// those to be trained absent; empty: all are trained.
@@ -66,8 +69,9 @@ Graph training_graph(Mode mode, const TrainShape& shape);
 /// Graph inputs of training and evaluation.
 struct TrainInputs {
     TokenInputs tokens;          // of models without an encoder
-    PairInputs pairs;            // of those with one
-    Tensor targets;              // (B,T) or, with sparse targets or an encoder, (1,B*T) int32
+    PackedInputs packed;         // of the same with ragged rows
+    PairInputs pairs;            // of models with an encoder
+    Tensor targets;              // (B,T) or, with sparse targets, ragged rows or an encoder, (1,B*T) int32
     Tensor counted{};            // (B*T) int32: the rows that sparse targets are of
     RowCount counted_rows = -1;  // and how many they are
 };

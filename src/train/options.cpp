@@ -17,50 +17,59 @@ using Kind = OptionField::Kind;
 // clang-format off
 const OptionField kFields[] = {
     {"arch",            Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
-    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next character; mlm, masked ones; pairs, the second half of each line from the first (default: mlm for encoders, pairs for models with an encoder and a decoder, else lm)"},
+    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; pairs, the second half of each line from the first; dialogue, what the assistant says (default: mlm for encoders, pairs for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
+    {"tokenizer",       Kind::Fixed, &O::tokenizer,     "Model", "what the model reads: a tokenizer.json or a model that has one, or one to be learned from the texts, bpe:8000 or wordpiece:8000 (default: their characters)"},
     {"layers",          Kind::Model, &O::layers,        "Model", "transformer blocks"},
     {"heads",           Kind::Model, &O::heads,         "Model", "attention heads; must divide the channels"},
     {"embd",            Kind::Model, &O::embd,          "Model", "channels"},
     {"kv-heads",        Kind::Model, &O::kv_heads,      "Model", "llama: heads of keys and values; must divide the heads (default: as many)"},
     {"ffn",             Kind::Model, &O::ffn,           "Model", "width of the feed-forward layers (default: 4 x the channels; llama: 8/3 x, a multiple of 32)"},
     {"attention",       Kind::Model, &O::attention,     "Model", "full, or alternate: every second layer attends within a window (default: gpt3 and gptneo alternate)"},
-    {"window",          Kind::Model, &O::window,        "Model", "alternate: characters in the window (default: 256)"},
+    {"window",          Kind::Model, &O::window,        "Model", "alternate: tokens in the window (default: 256)"},
     {"encoder-layers",  Kind::Model, &O::encoder_layers, "Model", "of models with an encoder and a decoder: blocks of the encoder (default: as many as of the decoder)"},
     {"norm-first",      Kind::Model, &O::norm_first,    "Model", "of the same: norms before each part of a block, not after each sum"},
-    {"context",         Kind::Model, &O::context,       "Model", "characters that the model sees at once"},
+    {"context",         Kind::Fixed, &O::context,       "Model", "tokens that the model sees at once (default: 64; with --from as many as it does, at most 256)"},
     {"untied",          Kind::Model, &O::untied,        "Model", "an output head of its own, not the token embedding"},
 
     {"iters",           Kind::Free,  &O::iters,         "Training", "steps in all; a resumed training may take more"},
-    {"batch",           Kind::Fixed, &O::batch,         "Training", "sequences at a time"},
+    {"epochs",          Kind::Fixed, &O::epochs,        "Training", "times that all of the text is seen, instead of --iters (default: 3 for dialogues)"},
+    {"batch",           Kind::Fixed, &O::batch,         "Training", "sequences at a time (default: 16; with --from 4)"},
     {"accumulate",      Kind::Fixed, &O::accumulate,    "Training", "batches whose gradients are added up for one step"},
     {"recompute",       Kind::Free,  &O::recompute,     "Training", "keep less for the backward pass, which computes each block again: slower, same bits"},
     {"dropout",         Kind::Fixed, &O::dropout,       "Training", "probability of dropout, 0 to below 1"},
+    {"label-smoothing", Kind::Fixed, &O::label_smoothing, "Training", "part of each target that all tokens share; validation has none"},
     {"seed",            Kind::Fixed, &O::seed,          "Training", "seed of weights, batches and dropout"},
+    {"documents",       Kind::Fixed, &O::documents,     "Training", "with --tokenizer, where texts end and the next begin: files (and records of .jsonl), blank-lines, too, or lines, each of which is one"},
+    {"isolate",         Kind::Fixed, &O::isolate,       "Training", "tokens do not see other texts that happen to stand before them"},
+    {"template",        Kind::Fixed, &O::chat_template, "Training", "how dialogues are written, for a model that does not say: chatml, llama2, llama3, zephyr, mistral or alpaca"},
+    {"skip-bad",        Kind::Fixed, &O::skip_bad,      "Training", "pass over records that are no dialogues, and say how many"},
+    {"freeze",          Kind::Fixed, &O::freeze,        "Training", "with --from, parts that stay as they are: embeddings, blocks such as 0-3, encoder, decoder, with commas between them"},
     {"val-fraction",    Kind::Fixed, &O::val_fraction,  "Training", "part of the text, at its end, that only validates"},
 
-    {"schedule",        Kind::Fixed, &O::schedule,      "Learning rate", "constant, linear, step or cosine"},
-    {"lr",              Kind::Fixed, &O::lr,            "Learning rate", "learning rate after warm-up (default: 0.4 / channels, at most 0.003; a third of it where norms come after sums, as in GPT-1 and BERT)"},
+    {"schedule",        Kind::Fixed, &O::schedule,      "Learning rate", "constant, linear, step, cosine or inverse-sqrt"},
+    {"lr",              Kind::Fixed, &O::lr,            "Learning rate", "learning rate after warm-up (default: 0.4 / channels, at most 0.003; a third of it where norms come after sums, as in GPT-1 and BERT; with --from 5e-5)"},
     {"min-lr",          Kind::Fixed, &O::min_lr,        "Learning rate", "where linear and cosine end (default: a tenth of the learning rate)"},
     {"decay-iters",     Kind::Fixed, &O::decay_iters,   "Learning rate", "step at which they end (default: the steps of the first run)"},
     {"warmup",          Kind::Fixed, &O::warmup,        "Learning rate", "steps of warm-up (default: a tenth of those steps, at most 100)"},
     {"step-size",       Kind::Fixed, &O::step_size,     "Learning rate", "step: steps between two decays"},
     {"gamma",           Kind::Fixed, &O::gamma,         "Learning rate", "step: factor of each decay"},
 
-    {"optimizer",       Kind::Fixed, &O::optimizer,     "Optimizer", "adamw or sgd"},
-    {"beta1",           Kind::Fixed, &O::beta1,         "Optimizer", "adamw: decay of the mean gradient"},
-    {"beta2",           Kind::Fixed, &O::beta2,         "Optimizer", "adamw: decay of the mean squared gradient"},
-    {"adam-eps",        Kind::Fixed, &O::adam_eps,      "Optimizer", "adamw: epsilon"},
+    {"optimizer",       Kind::Fixed, &O::optimizer,     "Optimizer", "adamw, adam, sgd or adagrad, as torch.optim has them"},
+    {"beta1",           Kind::Fixed, &O::beta1,         "Optimizer", "adamw, adam: decay of the mean gradient"},
+    {"beta2",           Kind::Fixed, &O::beta2,         "Optimizer", "adamw, adam: decay of the mean squared gradient"},
+    {"adam-eps",        Kind::Fixed, &O::adam_eps,      "Optimizer", "adamw, adam, adagrad: epsilon (default: 1e-8; adagrad 1e-10)"},
     {"momentum",        Kind::Fixed, &O::momentum,      "Optimizer", "sgd: momentum, 0 for none"},
-    {"weight-decay",    Kind::Fixed, &O::weight_decay,  "Optimizer", "of matrices and embeddings; norms and biases have none"},
+    {"weight-decay",    Kind::Fixed, &O::weight_decay,  "Optimizer", "of matrices and embeddings; norms and biases have none; all but adamw add it to the gradient (default: adamw 0.1, with --from 0.01; others 0)"},
     {"clip",            Kind::Fixed, &O::clip,          "Optimizer", "largest norm of all gradients together, 0 for no limit"},
 
     {"eval-every",      Kind::Free,  &O::eval_every,    "Reports", "steps between validations"},
-    {"eval-tokens",     Kind::Free,  &O::eval_tokens,   "Reports", "characters of a validation, evenly spaced; 0: all"},
+    {"eval-tokens",     Kind::Free,  &O::eval_tokens,   "Reports", "tokens of a validation, evenly spaced; 0: all"},
     {"patience",        Kind::Free,  &O::patience,      "Reports", "stop after so many validations without a new best; 0: never"},
     {"save-every",      Kind::Free,  &O::save_every,    "Reports", "steps between checkpoints (default: as many as between validations)"},
     {"sample-every",    Kind::Free,  &O::sample_every,  "Reports", "steps between samples; 0: only one at the end"},
     {"sample-prompt",   Kind::Free,  &O::sample_prompt, "Reports", "text that the samples begin with"},
     {"log-every",       Kind::Free,  &O::log_every,     "Reports", "steps between lines where no terminal shows a live one"},
+    {"tensorboard",     Kind::Free,  &O::tensorboard,   "Reports", "folder in which TensorBoard finds the curves, under the model's name"},
 };
 // clang-format on
 
@@ -133,6 +142,21 @@ void set_encoder(const TrainOptions& o, const Architecture& architecture, ModelC
     c.encoder_decoder.pre_norm = o.norm_first;
 }
 
+// The options of a model that is there.
+void take_model(const ModelConfig& config, TrainOptions& o) {
+    o.arch = config.arch;
+    o.layers = config.layers;
+    o.kv_heads = config.kv_heads;
+    o.ffn = config.ffn;
+    o.encoder_layers = config.encoder_layers;
+    o.norm_first = config.encoder_decoder.pre_norm;
+    o.attention = config.attention.window > 0 ? "alternate" : "full";
+    o.window = config.attention.window;
+    o.heads = config.heads;
+    o.embd = config.embd;
+    o.untied = !config.tied;
+}
+
 }  // namespace
 
 std::span<const OptionField> option_fields() { return kFields; }
@@ -158,7 +182,8 @@ ModelConfig TrainOptions::config(int64_t vocab) const {
     set_attention(*this, architecture, c);
     set_encoder(*this, architecture, c);
     const std::string usual = usual_task(architecture);
-    if (!task.empty() && task != usual)
+    const bool dialogues = task == kDialogues && usual == kLanguageModel;
+    if (!task.empty() && task != usual && !dialogues)
         fail_usage_option("task", "is `%s`; a %s learns %s", printable(task, 40).c_str(), architecture.title,
                           usual.c_str());
     if (usual == kMaskedTokens) c.task_heads.push_back({kMaskedTokens, vocab, {}});
@@ -166,8 +191,16 @@ ModelConfig TrainOptions::config(int64_t vocab) const {
     return c;
 }
 
+DocumentEnds document_ends(const TrainOptions& o) {
+    return o.documents == "lines"         ? DocumentEnds::Lines
+           : o.documents == "blank-lines" ? DocumentEnds::BlankLines
+                                          : DocumentEnds::Files;
+}
+
 Optimizer optimizer_of(const TrainOptions& o) {
     if (o.optimizer == "adamw") return Optimizer::AdamW;
+    if (o.optimizer == "adam") return Optimizer::Adam;
+    if (o.optimizer == "adagrad") return Optimizer::Adagrad;
     return o.momentum > 0 ? Optimizer::SgdMomentum : Optimizer::Sgd;
 }
 
@@ -190,7 +223,24 @@ void resolve_defaults(TrainOptions& o, const GivenOptions& given) {
     if (!given.contains("min-lr")) o.min_lr = o.lr / 10;
     if (!given.contains("decay-iters")) o.decay_iters = o.iters;
     if (!given.contains("warmup")) o.warmup = std::clamp<int64_t>(o.decay_iters / 10, 0, 100);
+    if (!given.contains("adam-eps") && o.optimizer == "adagrad") o.adam_eps = 1e-10;
+    if (!given.contains("weight-decay") && o.optimizer != "adamw") o.weight_decay = 0;
     if (!given.contains("save-every")) o.save_every = o.eval_every;
+}
+
+void start_from(const ModelConfig& config, TrainOptions& o, const GivenOptions& given) {
+    for (const OptionField& field : kFields)
+        if (field.kind == Kind::Model && given.contains(field.name))
+            fail_usage_option(field.name, "cannot be chosen for a model that is there already");
+    if (given.contains("tokenizer")) fail_usage_option("tokenizer", "cannot be chosen: the model has its own");
+    take_model(config, o);
+    const auto usual = [&](const char* option, auto& value, auto other) {
+        if (!given.contains(option)) value = other;
+    };
+    usual("context", o.context, std::min<int64_t>(config.context, 256));
+    usual("batch", o.batch, int64_t{4});
+    usual("lr", o.lr, 5e-5);
+    usual("weight-decay", o.weight_decay, 0.01);
 }
 
 void check_options(const TrainOptions& o) {
@@ -200,14 +250,23 @@ void check_options(const TrainOptions& o) {
     if (o.iters * o.accumulate > std::numeric_limits<uint32_t>::max())
         fail_usage_option("iters", "%lld times %lld accumulated batches is too large; at most 4294967295 are possible",
                           static_cast<long long>(o.iters), static_cast<long long>(o.accumulate));
+    check_range("epochs", o.epochs, 0, 1e6);
     check_range("dropout", o.dropout, 0, 1, true);
     if (std::lround(o.dropout * 65536) > 65535) fail_usage_option("dropout", "is %g; it is too close to 1", o.dropout);
+    check_range("label-smoothing", o.label_smoothing, 0, 1, true);
     if (o.batch < 1) fail_usage_option("batch", "is %lld; it must be 1 or more", static_cast<long long>(o.batch));
     check_range("seed", static_cast<double>(o.seed), 0, kAny);
     check_range("val-fraction", o.val_fraction, 0, 1, true);
+    if (o.documents != "files" && o.documents != "blank-lines" && o.documents != "lines")
+        fail_usage_option("documents", "is `%s`; choose files, blank-lines or lines", printable(o.documents, 40).c_str());
+    if ((o.skip_bad || !o.chat_template.empty()) && o.task != kDialogues)
+        fail_usage_option(o.skip_bad ? "skip-bad" : "template", "is for the task %s; this is %s", kDialogues,
+                          printable(o.task, 40).c_str());
+    if (o.isolate && o.task != kLanguageModel)
+        fail_usage_option("isolate", "is for the task %s; this is %s", kLanguageModel, printable(o.task, 40).c_str());
     check_schedule(o.learning_rate());
-    if (o.optimizer != "adamw" && o.optimizer != "sgd")
-        fail_usage_option("optimizer", "is `%s`; choose adamw or sgd", printable(o.optimizer).c_str());
+    if (o.optimizer != "adamw" && o.optimizer != "adam" && o.optimizer != "sgd" && o.optimizer != "adagrad")
+        fail_usage_option("optimizer", "is `%s`; choose adamw, adam, sgd or adagrad", printable(o.optimizer, 40).c_str());
     check_range("beta1", o.beta1, 0, 1, true);
     check_range("beta2", o.beta2, 0, 1, true);
     if (!(o.adam_eps >= 1e-30 && o.adam_eps <= 1))
@@ -231,18 +290,7 @@ void write_options(GgufWriter& file, const TrainOptions& options) {
 
 TrainOptions read_options(const GgufFile& file, const ModelConfig& config) {
     TrainOptions options;
-    options.arch = config.arch;
-    options.layers = config.layers;
-    options.kv_heads = config.kv_heads;
-    options.ffn = config.ffn;
-    options.encoder_layers = config.encoder_layers;
-    options.norm_first = config.encoder_decoder.pre_norm;
-    options.attention = config.attention.window > 0 ? "alternate" : "full";
-    options.window = config.attention.window;
-    options.heads = config.heads;
-    options.embd = config.embd;
-    options.context = config.context;
-    options.untied = !config.tied;
+    take_model(config, options);
     for (const OptionField& field : kFields)
         if (field.kind != Kind::Model)
             std::visit([&]<class T>(T TrainOptions::*member) { options.*member = file.get<T>(key_of(field)); },

@@ -9,6 +9,7 @@
 
 #include "io/gguf.h"
 #include "model/config.h"
+#include "text/tokenized_text.h"
 #include "train/memory.h"
 #include "train/schedule.h"
 
@@ -16,7 +17,13 @@ namespace nib {
 
 struct TrainOptions {
     std::string arch = "gpt2";
-    std::string task;  // default: what the architecture is for
+    std::string task;       // default: what the architecture is for
+    std::string tokenizer;  // as of choose_tokenizer(); empty: the characters of the text
+    std::string documents = "files";
+    std::string freeze;         // as of frozen_parameters()
+    std::string chat_template;  // of dialogues, by name; empty: the model's
+    bool skip_bad = false;
+    bool isolate = false;
     int64_t layers = 4, heads = 4, embd = 128, context = 64;
     int64_t kv_heads = 0, ffn = 0, encoder_layers = 0;  // 0: the default of the architecture
     bool norm_first = false;
@@ -25,8 +32,9 @@ struct TrainOptions {
     bool untied = false;
 
     int64_t iters = 3500, batch = 16, accumulate = 1;
+    double epochs = 0;  // instead of iters, unless 0
     bool recompute = false;
-    double dropout = 0;
+    double dropout = 0, label_smoothing = 0;
     int64_t seed = 1337;
     double val_fraction = 0.1;
 
@@ -39,19 +47,25 @@ struct TrainOptions {
     double gamma = 0.5;
 
     std::string optimizer = "adamw";
-    double beta1 = 0.9, beta2 = 0.99, adam_eps = 1e-8, momentum = 0.9, weight_decay = 0.1, clip = 1;
+    double beta1 = 0.9, beta2 = 0.99, momentum = 0.9, clip = 1;
+    double adam_eps = 1e-8;     // default of adagrad: 1e-10
+    double weight_decay = 0.1;  // default of all but adamw: 0
 
     int64_t eval_every = 250, eval_tokens = 100000, patience = 0;
     int64_t save_every = 0;  // default: eval_every
     int64_t sample_every = 0;
     std::string sample_prompt;
     int64_t log_every = 50;
+    std::string tensorboard;  // a folder; empty: none
 
     Schedule learning_rate() const;
     /// The model that the options ask for. UsageError for an unknown architecture or negative sizes.
     ModelConfig config(int64_t vocab) const;
     bool operator==(const TrainOptions&) const = default;
 };
+
+/// Where the documents of texts end, from the (checked) options.
+DocumentEnds document_ends(const TrainOptions& options);
 
 /// The optimizer that the (checked) options ask for.
 Optimizer optimizer_of(const TrainOptions& options);
@@ -81,6 +95,10 @@ void take_preset(const Preset& preset, TrainOptions& options, GivenOptions& give
 
 /// Fills in the defaults that depend on other options. UsageError for an unknown architecture.
 void resolve_defaults(TrainOptions& options, const GivenOptions& given);
+
+/// Takes the sizes and forms of a model to start from, and the defaults of such a training. UsageError for a given option
+/// that is the model's to say.
+void start_from(const ModelConfig& config, TrainOptions& options, const GivenOptions& given);
 
 /// UsageError that names the first option whose value is impossible. Sizes of the model are checked elsewhere
 /// (check_memory, check_config).

@@ -1,12 +1,16 @@
 #include "train/prepare.h"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "core/error.h"
 #include "io/memory_limit.h"
 #include "task/pairs.h"
+#include "text/chosen_tokenizer.h"
+#include "text/tokenizer_gguf.h"
 #include "text/utf8.h"
+#include "train/base_model.h"
 
 namespace nib {
 namespace {
@@ -52,53 +56,48 @@ void check_together(const TrainOptions& o, const TrainSetup& setup) {
     if (static_cast<double>(o.batch) * static_cast<double>(o.accumulate) > 4294967295.0)
         fail_usage_option("batch", "%lld is too large when %lld are accumulated", static_cast<long long>(o.batch),
                           static_cast<long long>(o.accumulate));
-    for (size_t at = 0; at < o.sample_prompt.size();) {
-        const Decoded next = decode_utf8(o.sample_prompt, at);
-        if (next.length == 0) fail_usage_option("sample-prompt", "is not UTF-8 text: malformed at byte offset %zu", at);
-        if (setup.tokenizer->id_of(next.code) < 0)
-            fail_option("sample-prompt", "has the character %s (byte offset %zu), which is not in the training text",
-                        describe(next.code).c_str(), at);
-        at += static_cast<size_t>(next.length);
+    try {
+        setup.tokenizer->encode(o.sample_prompt);
+    } catch (const Error& error) {
+        fail_option("sample-prompt", "cannot be read: %s", error.what());
     }
 }
 
-void check_same_characters(const Dataset& data, const CharTokenizer& tokenizer, const RunFiles& files) {
-    data.text->require_known(tokenizer);
-    if (data.other) data.other->require_known(tokenizer);
-    const std::vector<char32_t> characters = data.characters();
-    for (const char32_t code : tokenizer.code_points())
-        if (!std::binary_search(characters.begin(), characters.end(), code))
-            fail(
-                "%s: was trained on a text with the character %s, which this text does not have; resuming needs the "
-                "same text",
-                printable(files.model).c_str(), describe(code).c_str());
-}
-
-void check_same_text(const char* what, const TextIdentity& saved, const TextIdentity& now, const RunFiles& files) {
+void check_same_text(const char* what, const TextIdentity& saved, const TokenText& text, const RunFiles& files) {
+    const TextIdentity now = identify(text);
+    const char* const unit = text.unit();
     if (saved == now) return;
-    if (saved.characters != now.characters)
-        fail("%s: was trained with a %s of %lld characters, but this one has %lld; resuming needs the same text",
-             printable(files.state).c_str(), what, static_cast<long long>(saved.characters),
-             static_cast<long long>(now.characters));
+    if (saved.tokens != now.tokens)
+        fail("%s: was trained with a %s of %s, but this one has %lld; resuming needs the same text",
+             printable(files.state).c_str(), what, counted(saved.tokens, unit).c_str(), static_cast<long long>(now.tokens));
     fail("%s: was trained with another %s of the same length; resuming needs the same text", printable(files.state).c_str(),
          what);
 }
 
+constexpr double kDialogueEpochs = 3;
+constexpr double kAnswerShare = 0.5;  // of a dialogue's tokens, roughly
+
 TrainShape shape_of(const TrainOptions& o) {
     TrainShape shape{o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o), o.recompute};
     shape.head = task_head(o.task);
+    shape.label_smoothing = static_cast<float>(o.label_smoothing);
     if (o.task == kMaskedTokens) shape.counted_share = kMaskedShare;
+    shape.ragged = o.isolate || o.task == kDialogues;
+    if (o.task == kDialogues) shape.counted_share = kAnswerShare;
     return shape;
 }
 
-// The shortest text that each part needs, less one: pairs are lines, which may be of any length.
-int64_t window_of(const TrainOptions& o) { return o.task == kPairs ? 1 : o.context; }
+// The tokens of a window of the text, 0 for pairs: they are lines, of which the task itself counts those in each part.
+int64_t window_of(const TrainOptions& o) { return o.task == kPairs ? 0 : o.context; }
 
 // The vocabulary of a new training: the characters of its texts, and what the task needs beside them.
-CharTokenizer make_tokenizer(const Dataset& data, const std::string& task) {
-    const CharTokenizer characters = CharTokenizer::from_code_points(data.characters());
+CharTokenizer make_tokenizer(const Corpora& corpora, const std::string& task) {
+    const CharTokenizer characters = CharTokenizer::from_code_points(corpora.characters());
     CharModel model = characters.model();
-    if (task == kMaskedTokens) model.tokens.push_back({kMaskToken, TokenType::Control});
+    if (task == kMaskedTokens) {
+        model.specials.mask = static_cast<int32_t>(model.tokens.size());
+        model.tokens.push_back({kMaskToken, TokenType::Control});
+    }
     if (task == kPairs) {
         if (characters.id_of(kPairTab) < 0 || characters.id_of(kPairEnd) < 0)
             fail("the text has no lines of a source, a tab and a target, as a model with an encoder needs them");
@@ -108,61 +107,174 @@ CharTokenizer make_tokenizer(const Dataset& data, const std::string& task) {
     return CharTokenizer(std::move(model));
 }
 
-void prepare_new(TrainSetup& setup, const TrainRequest& request) {
+// What TrainOptions::tokenizer says of a model's own tokenizer, unless texts are read by their characters.
+constexpr const char* kOwnTokenizer = "the model's";
+
+// Whether a text's tokens are its characters, but for marks that no text has.
+bool is_plain(const Tokenizer& tokenizer) {
+    const auto* characters = dynamic_cast<const CharTokenizer*>(&tokenizer);
+    return characters != nullptr && characters->only_characters_and_marks() && tokenizer.begin_token() < 0;
+}
+
+DatasetOptions dataset_options(const TrainOptions& o, const TrainRequest& request, const RunFiles& files) {
+    DatasetOptions options{o.val_fraction, window_of(o), document_ends(o), request.threads, {}, {},
+                           o.skip_bad,     request.note};
+    options.folder = fs::path(files.model).parent_path().string();
+    options.progress = [&request](uint64_t done, uint64_t total) { request.progress("tokenizing", done, total); };
+    return options;
+}
+
+// Options, sizes and vocabulary of the model to start from.
+void open_base(TrainSetup& setup, const TrainRequest& request, Backend& backend) {
+    setup.base = std::make_unique<LoadedModel>(request.from, backend);
+    const GgufFile& file = setup.base->file();
+    setup.config = setup.base->config();
+    setup.info = read_info(file);
+    setup.tokenizer = read_tokenizer(file);
+    if (!setup.tokenizer) file.wrong("the model has no tokenizer, by which texts become tokens");
+    if (setup.base->config().source_vocab > 0) file.wrong("models with two vocabularies cannot be trained");
+    start_from(setup.config, setup.options, request.given);
+    resolve_defaults(setup.options, request.given);
+    if (setup.options.context > setup.config.context)
+        fail_usage_option("context", "is %lld, but the model sees %lld tokens at most",
+                          static_cast<long long>(setup.options.context), static_cast<long long>(setup.config.context));
+    if (setup.options.task == kDialogues || !is_plain(*setup.tokenizer)) setup.options.tokenizer = kOwnTokenizer;
+}
+
+// The template of dialogues, which the model's file keeps.
+ChatTemplate chat_template_of(TrainSetup& setup) {
+    const std::string& name = setup.options.chat_template;
+    if (!name.empty() && setup.info.chat_template.empty()) {
+        ChatTemplate chosen = ChatTemplate::find(name, *setup.tokenizer);
+        setup.info.chat_template = chosen.jinja();
+        return chosen;
+    }
+    if (setup.info.chat_template.empty())
+        fail_with(Remedy::ChooseTemplate, "the model has no chat template, which says how dialogues are written");
+    ChatTemplate own = ChatTemplate::recognize(setup.info.chat_template, *setup.tokenizer);
+    if (!name.empty() && own.name() != name)
+        fail_option("template", "is `%s`, but the model has its own: %s", printable(name, 40).c_str(), own.name().c_str());
+    return own;
+}
+
+// Texts that are no characters.
+Dataset tokens_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
+    if (setup.options.task == kDialogues)
+        return dialogue_dataset(request.inputs, request.validation, *setup.tokenizer, chat_template_of(setup), options);
+    return token_dataset(request.inputs, request.validation, *setup.tokenizer, options);
+}
+
+// The steps that `epochs` asks for.
+int64_t steps_of(const TrainOptions& o, const Dataset& data) {
+    int64_t examples = data.train.size() / o.context;
+    if (o.task == kDialogues) examples = data.text->document_of(data.train.end - 1) + 1;
+    const double steps = o.epochs * static_cast<double>(examples) / static_cast<double>(o.batch * o.accumulate);
+    return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(steps)));
+}
+
+void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backend) {
     TrainOptions& o = setup.options;
     if (!request.overwrite) refuse_existing(setup.files);
     o = request.options;
-    resolve_defaults(o, request.given);
-    check_sizes(o.config(1), shape_of(o), memory_limit());  // before the text: it may be too short for an absurd context
+    if (o.task.empty() && holds_dialogues(request.inputs.front())) o.task = kDialogues;
+    if (o.epochs > 0 && request.given.contains("iters")) fail_usage_option("epochs", "and iters cannot both be chosen");
+    if (o.task == kDialogues && !request.given.contains("iters") && o.epochs == 0) o.epochs = kDialogueEpochs;
+    if (!request.from.empty()) {
+        open_base(setup, request, backend);
+        check_sizes(setup.config, shape_of(o), memory_limit());
+    } else {
+        if (!o.freeze.empty()) fail_usage_option("freeze", "needs a model to start from");
+        if (o.task == kDialogues && o.tokenizer.empty())
+            fail_usage_option("task", "is %s, which needs a model to start from, or a tokenizer", kDialogues);
+        if (o.task == kDialogues && learned_tokenizer(o.tokenizer))
+            fail_usage_option("tokenizer", "cannot be learned from dialogues; learn one from texts before");
+        resolve_defaults(o, request.given);
+        check_sizes(o.config(1), shape_of(o),
+                    memory_limit());  // before the text: it may be too short for an absurd context
+    }
     check_options(o);
-    setup.data = open_dataset(request.inputs, request.validation, o.val_fraction, window_of(o));
-    setup.tokenizer = std::make_unique<CharTokenizer>(make_tokenizer(setup.data, o.task));
-    setup.config = o.config(setup.tokenizer->vocab_size());
-    if (o.task == kPairs) setup.config.encoder_decoder.start = setup.tokenizer->id_of(kPairTab);
-    setup.state.text = identify(*setup.data.text, *setup.tokenizer);
-    if (setup.data.other) setup.state.val_text = identify(*setup.data.other, *setup.tokenizer);
+    const DatasetOptions options = dataset_options(o, request, setup.files);
+    if (!o.tokenizer.empty()) {
+        if (!setup.base) setup.tokenizer = choose_tokenizer(o.tokenizer, request.inputs, request.threads, request.progress);
+        setup.data = tokens_of(setup, request, options);
+    } else {
+        Corpora corpora(request.inputs, request.validation);
+        if (!setup.base) setup.tokenizer = std::make_unique<CharTokenizer>(make_tokenizer(corpora, o.task));
+        setup.data = character_dataset(std::move(corpora), dynamic_cast<const CharTokenizer&>(*setup.tokenizer), options);
+    }
+    if (!setup.base) {
+        setup.info.name = o.tokenizer.empty() ? "nib character model" : "nib model";
+        setup.config = o.config(setup.tokenizer->vocab_size());
+        if (o.task == kPairs && o.tokenizer.empty())
+            setup.config.encoder_decoder.start = dynamic_cast<const CharTokenizer&>(*setup.tokenizer).id_of(kPairTab);
+    }
+    if (o.epochs > 0) {
+        o.iters = steps_of(o, setup.data);
+        resolve_defaults(o, request.given);
+        check_options(o);
+    }
+    setup.state.text = identify(*setup.data.text);
+    if (setup.data.other) setup.state.val_text = identify(*setup.data.other);
 }
 
-void prepare_resumed(TrainSetup& setup, const TrainRequest& request) {
+void prepare_resumed(TrainSetup& setup, const TrainRequest& request, Backend& backend) {
+    if (!request.from.empty())
+        fail_usage_option("from", "cannot be given when a training is resumed: it has its own weights");
     require_pair(setup.files);
     setup.checkpoint = std::make_unique<Checkpoint>(open_checkpoint(setup.files));
     Checkpoint& checkpoint = *setup.checkpoint;
     setup.options = merge_options(checkpoint.options, request.options, request.given, setup.files.state);
     check_options(setup.options);
-    setup.data = open_dataset(request.inputs, request.validation, setup.options.val_fraction, window_of(setup.options));
     setup.tokenizer = std::move(checkpoint.tokenizer);
     setup.config = checkpoint.config;
+    setup.info = read_info(checkpoint.model);
     setup.state = checkpoint.state;
-    if (setup.state.val_text.characters > 0 && !setup.data.other)
+    if (!setup.options.freeze.empty()) setup.base = std::make_unique<LoadedModel>(setup.files.model, backend);
+    if (setup.state.val_text.tokens > 0 && request.validation.empty())
         fail("%s: was trained with a validation text; give it again", printable(setup.files.state).c_str());
-    if (setup.state.val_text.characters == 0 && setup.data.other)
+    if (setup.state.val_text.tokens == 0 && !request.validation.empty())
         fail("%s: was trained without a validation text; give none", printable(setup.files.state).c_str());
-    check_same_characters(setup.data, *setup.tokenizer, setup.files);
-    check_same_text("text", setup.state.text, identify(*setup.data.text, *setup.tokenizer), setup.files);
-    if (setup.data.other)
-        check_same_text("validation text", setup.state.val_text, identify(*setup.data.other, *setup.tokenizer),
-                        setup.files);
+    const DatasetOptions options = dataset_options(setup.options, request, setup.files);
+    if (setup.options.tokenizer.empty()) {
+        const auto* characters = dynamic_cast<const CharTokenizer*>(setup.tokenizer.get());
+        if (characters == nullptr)
+            fail("%s: has no character vocabulary, which it was trained with; it was changed or is damaged",
+                 printable(setup.files.model).c_str());
+        setup.data = character_dataset(Corpora(request.inputs, request.validation), *characters, options);
+    } else {
+        setup.data = tokens_of(setup, request, options);
+    }
+    check_same_text("text", setup.state.text, *setup.data.text, setup.files);
+    if (setup.data.other) check_same_text("validation text", setup.state.val_text, *setup.data.other, setup.files);
 }
 
 }  // namespace
 
-TrainSetup prepare_training(const TrainRequest& request, const Backend& backend) {
-    TrainSetup setup{RunFiles(request.output), {}, {}, {}, {}, {}, {}, {}, {}, {}};
+TrainSetup prepare_training(const TrainRequest& request, Backend& backend) {
+    TrainSetup setup{RunFiles(request.output), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
     if (request.resume && request.overwrite) fail_usage("a training is either resumed or overwritten");
     check_output(request, setup.files);
     setup.lock =
         std::make_unique<FileLock>(setup.files.lock, setup.files.model, "another process is training under this name");
     complete_pair(setup.files);
     if (request.resume)
-        prepare_resumed(setup, request);
+        prepare_resumed(setup, request, backend);
     else
-        prepare_new(setup, request);
+        prepare_new(setup, request, backend);
     check_together(setup.options, setup);
     setup.shape = shape_of(setup.options);
     setup.shape.activations = request.activations;
+    if (setup.base)
+        setup.shape.frozen = frozen_weights(frozen_parameters(setup.options.freeze, setup.config), setup.base->weights());
     setup.memory = check_memory(setup.config, setup.shape, backend, memory_limit());
     check_writable(setup.files);
+    if (const auto events = make_event_log(setup.files, setup.options)) events->check();
     return setup;
+}
+
+std::unique_ptr<EventLog> make_event_log(const RunFiles& files, const TrainOptions& o) {
+    if (o.tensorboard.empty()) return nullptr;
+    return std::make_unique<EventLog>(o.tensorboard, std::filesystem::path(files.model).stem().string());
 }
 
 }  // namespace nib

@@ -6,7 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "model/loaded_model.h"
+#include "text/tokenizer_training.h"
 #include "train/checkpoint.h"
+#include "train/event_log.h"
 
 namespace nib {
 
@@ -15,11 +18,17 @@ struct TrainRequest {
     std::vector<std::string> inputs;  // files and folders
     std::string validation;           // a text file; empty: validates on the end of the inputs
     std::string output;               // NAME.gguf or NAME
+    std::string from;                 // a model to start from; empty: random weights
     bool resume = false;
     bool overwrite = false;  // replace what another run has left under this name
     TrainOptions options;
     GivenOptions given;              // options that are not defaults
     DType activations = DType::F32;  // TrainShape
+    int threads = 1;                 // that tokenize
+    /// Of learning a tokenizer and of tokenizing.
+    TrainingProgress progress = [](const char*, uint64_t, uint64_t) {};
+    /// Of records that are passed over.
+    std::function<void(const std::string&)> note{};
 };
 
 /// A run that is ready to start.
@@ -28,7 +37,9 @@ struct TrainSetup {
     std::unique_ptr<FileLock> lock;  // keeps other processes from these files
     TrainOptions options;
     Dataset data;
-    std::unique_ptr<CharTokenizer> tokenizer;
+    std::unique_ptr<LoadedModel> base;  // what weights start from, and where frozen ones are; null: neither
+    std::unique_ptr<Tokenizer> tokenizer;
+    ModelInfo info;
     ModelConfig config;
     TrainShape shape;
     TrainState state;
@@ -38,7 +49,11 @@ struct TrainSetup {
 
 /// Checks the request, locks the output, completes a checkpoint that was left half renamed, opens the texts and, to resume,
 /// the checkpoint, and checks that the output can be written. Error for anything that is wrong, also when another process
-/// trains under this name, before anything large is allocated and without writing anything.
-TrainSetup prepare_training(const TrainRequest& request, const Backend& backend);
+/// trains under this name, before anything large is allocated and without writing anything but files of tokens.
+/// `backend` must outlive the result.
+TrainSetup prepare_training(const TrainRequest& request, Backend& backend);
+
+/// What the options ask for TensorBoard, under the model's name; null: nothing.
+std::unique_ptr<EventLog> make_event_log(const RunFiles& files, const TrainOptions& options);
 
 }  // namespace nib

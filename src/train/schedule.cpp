@@ -11,6 +11,7 @@ double Schedule::at(int64_t k) const {
     if (k < warmup) return lr * static_cast<double>(k + 1) / static_cast<double>(warmup + 1);
     if (kind == Kind::Constant) return lr;
     if (kind == Kind::Step) return lr * std::pow(gamma, static_cast<double>((k - warmup) / step_size));
+    if (kind == Kind::InverseSqrt) return lr * std::sqrt(static_cast<double>(warmup + 1) / static_cast<double>(k + 1));
     if (k >= horizon) return min_lr;
     const double done = static_cast<double>(k - warmup) / static_cast<double>(horizon - warmup);  // 0 ... 1
     const double left = kind == Kind::Linear ? 1 - done : 0.5 * (1 + std::cos(std::numbers::pi * done));
@@ -22,7 +23,9 @@ Schedule::Kind schedule_kind(const std::string& name) {
     if (name == "linear") return Schedule::Kind::Linear;
     if (name == "step") return Schedule::Kind::Step;
     if (name == "cosine") return Schedule::Kind::Cosine;
-    fail_usage_option("schedule", "is `%s`; choose one of: constant, linear, step, cosine", printable(name).c_str());
+    if (name == "inverse-sqrt") return Schedule::Kind::InverseSqrt;
+    fail_usage_option("schedule", "is `%s`; choose one of: constant, linear, step, cosine, inverse-sqrt",
+                      printable(name).c_str());
 }
 
 void check_schedule(const Schedule& s) {

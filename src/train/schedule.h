@@ -6,9 +6,11 @@
 
 namespace nib {
 
-/// Learning rate over the steps: linear warm-up, then one of four curves (nanoGPT's conventions).
+/// Learning rate over the steps: linear warm-up, then one of five curves (nanoGPT's conventions). InverseSqrt is Vaswani et
+/// al. 2017, equation 3, with lr for the rate at the peak: lr min(sqrt(W / n), n / W) in step n = k + 1 with W = warmup
+/// + 1. The paper's factor is lr = 1 / sqrt(channels W), 7e-4 for 512 channels and 4000 steps.
 struct Schedule {
-    enum class Kind { Constant, Linear, Step, Cosine };
+    enum class Kind { Constant, Linear, Step, Cosine, InverseSqrt };
     Kind kind = Kind::Cosine;
     double lr = 1e-3;       // after warm-up
     double min_lr = 0;      // Linear, Cosine: from step `horizon` on
@@ -21,7 +23,7 @@ struct Schedule {
     double at(int64_t k) const;
 };
 
-/// "constant", "linear", "step" or "cosine"; UsageError that lists them for anything else.
+/// "constant", "linear", "step", "cosine" or "inverse-sqrt"; UsageError that lists them for anything else.
 Schedule::Kind schedule_kind(const std::string& name);
 
 /// UsageError when a value is NaN, infinite, negative or makes no sense; the message names the option.

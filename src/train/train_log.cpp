@@ -7,40 +7,38 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "train/event_log.h"
 
 namespace nib {
-namespace {
-
-using Json = nlohmann::ordered_json;
-
-std::string json(const LogLine& line) {
-    const auto number = [](const std::optional<double>& value) { return value ? Json(*value) : Json(); };
-    const Json object = {
-        {"step",      line.step             },
-        {"loss",      number(line.loss)     },
-        {"val_loss",  number(line.val_loss) },
-        {"lr",        number(line.lr)       },
-        {"grad_norm", number(line.grad_norm)},
-        {"tok_s",     number(line.tok_s)    },
+std::string log_text(const LogLine& line) {
+    nlohmann::ordered_json object = {
+        {"step", line.step}
     };
-    return object.dump() + "\n";
+    for (const auto& [key, tag, value] : kLogColumns)
+        object[key] = line.*value ? nlohmann::ordered_json(*(line.*value)) : nlohmann::ordered_json();
+    return object.dump();
 }
 
-// Parses a line of the log; nothing if it is not one.
-std::optional<LogLine> parse(const std::string& text) {
+std::optional<LogLine> parse_log_line(std::string_view text) {
     const auto object = nlohmann::json::parse(text, nullptr, false);
     if (!object.is_object() || !object.contains("step") || !object["step"].is_number_integer()) return std::nullopt;
-    const auto number = [&](const char* key) -> std::optional<double> {
-        if (!object.contains(key) || !object[key].is_number()) return std::nullopt;
-        return object[key].get<double>();
-    };
-    return LogLine{object["step"].get<int64_t>(), number("loss"), number("val_loss"), {}, {}, {}};
+    LogLine line;
+    line.step = object["step"].get<int64_t>();
+    for (const auto& [key, tag, value] : kLogColumns)
+        if (object.contains(key) && object[key].is_number()) line.*value = object[key].get<double>();
+    return line;
 }
 
-}  // namespace
+TrainLog::TrainLog(std::string path, std::unique_ptr<EventLog> events)
+    : path_(std::move(path)), events_(std::move(events)) {}
+
+TrainLog::TrainLog(TrainLog&&) noexcept = default;
+
+TrainLog::~TrainLog() = default;
 
 void TrainLog::resume(int64_t step) {
     started_ = true;
+    if (events_) events_->go_on_after(step);
     if (access(path_.c_str(), F_OK) != 0) return;
     open("a+e");
     std::rewind(file_.get());
@@ -49,7 +47,7 @@ void TrainLog::resume(int64_t step) {
     for (int c; (c = std::getc(file_.get())) != EOF;) {
         text += static_cast<char>(c);
         if (c != '\n') continue;
-        const auto line = parse(text);
+        const auto line = parse_log_line(text);
         if (!line || line->step > step) break;
         kept = std::ftell(file_.get());
         note(*line);
@@ -71,19 +69,25 @@ void TrainLog::open(const char* mode) {
 }
 
 void TrainLog::add(const LogLine& line) {
-    pending_ += json(line);
+    pending_.push_back(line);
     note(line);
     if (started_) write();
 }
 
 void TrainLog::write() {
     if (!file_) open("ae");
-    if (std::fputs(pending_.c_str(), file_.get()) < 0) fail_to_write(errno);
+    for (const LogLine& line : pending_) {
+        if (std::fputs((log_text(line) + "\n").c_str(), file_.get()) < 0) fail_to_write(errno);
+        if (events_) events_->add(line);
+    }
     pending_.clear();
+    if (std::chrono::steady_clock::now() - flushed_ > std::chrono::seconds(1)) flush();
 }
 
 void TrainLog::flush() {
+    flushed_ = std::chrono::steady_clock::now();
     if (file_ && std::fflush(file_.get()) != 0) fail_to_write(errno);
+    if (events_) events_->flush();
 }
 
 void TrainLog::note(const LogLine& line) {

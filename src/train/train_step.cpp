@@ -52,6 +52,17 @@ void initial_values(const ParameterSpec& spec, uint64_t seed, uint32_t parameter
     }
 }
 
+Op update_op(Optimizer optimizer) {
+    switch (optimizer) {
+        case Optimizer::Sgd:
+        case Optimizer::SgdMomentum: return Op::Sgd;
+        case Optimizer::Adagrad: return Op::Adagrad;
+        case Optimizer::AdamW:
+        case Optimizer::Adam: break;
+    }
+    return Op::AdamW;
+}
+
 int64_t count_targets(std::span<const int32_t> targets) {
     return std::count_if(targets.begin(), targets.end(), [](int32_t t) { return t != kIgnore; });
 }
@@ -131,14 +142,14 @@ Graph TrainStep::update_graph() const {
         };
         Params p;
         p.decay = run.decay;
-        const Op op = shape_.optimizer == Optimizer::AdamW ? Op::AdamW : Op::Sgd;
+        p.l2 = shape_.optimizer == Optimizer::Adam;
         const Tensor stats = g.fixed("stats", {2}, DType::F32, {stats_.buffer(), 0});
-        g.add(op, p, {gradient_of(g, run), stats}, {part(0), part(1), part(2)});
+        g.add(update_op(shape_.optimizer), p, {gradient_of(g, run), stats}, {part(0), part(1), part(2)});
     }
     return g;
 }
 
-void TrainStep::initialise(uint64_t seed) {
+void TrainStep::initialise(uint64_t seed, const std::vector<bool>& given) {
     constexpr int64_t kChunk = 1 << 14;
     std::vector<float> chunk(kChunk);
     for (size_t i = 0; i < parameters().size(); ++i) {
@@ -151,8 +162,10 @@ void TrainStep::initialise(uint64_t seed) {
                 to.offset += static_cast<size_t>(begin) * 4;
                 backend_.upload(to, std::as_bytes(values));
             };
-            initial_values(parameters()[i], seed, static_cast<uint32_t>(i), static_cast<uint64_t>(begin), values);
-            upload(0);
+            if (given.empty() || !given[i]) {
+                initial_values(parameters()[i], seed, static_cast<uint32_t>(i), static_cast<uint64_t>(begin), values);
+                upload(0);
+            }
             std::fill(values.begin(), values.end(), 0.0f);
             for (int part = 1; part < parts(); ++part) upload(part);
         }
@@ -166,7 +179,7 @@ void TrainStep::begin_micro_step(std::span<const int32_t> ids, std::span<const i
     step_.index = micro.index;
     step_.accumulate = micro.first ? 0 : 1;
     step_.loss_scale = static_cast<float>(1.0 / static_cast<double>(std::max<int64_t>(counted_, 1)));
-    set_inputs(train_, ids, targets, micro.source, step_);
+    set_inputs(train_, ids, targets, micro.source, micro.ragged, step_);
 }
 
 double TrainStep::micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro) {
@@ -185,24 +198,29 @@ TrainStep::Outcome TrainStep::last_micro_step(std::span<const int32_t> ids, std:
 }
 
 TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets,
-                                       const SourceBatch& source) {
+                                       const SourceBatch& source, const RaggedRows& ragged) {
     Step step;
-    set_inputs(evaluate_, ids, targets, source, step);
+    set_inputs(evaluate_, ids, targets, source, ragged, step);
     evaluate_.plan.run(step);
     return {loss_sum(evaluate_), count_targets(targets)};
 }
 
 void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, std::span<const int32_t> targets,
-                           const SourceBatch& source, Step& step) {
+                           const SourceBatch& source, const RaggedRows& ragged, Step& step) {
     if (config_.has_encoder()) {
         what.rows = what.inputs.pairs.set(what.plan, ids, targets, source, step);
         return;
     }
     check_tokens(targets, config_.vocab, true);
-    what.inputs.tokens.set(what.plan, ids, positions_);
+    what.rows = rows();
+    if (shape_.ragged) {
+        targets = what.inputs.packed.set(what.plan, ids, targets, ragged, step);
+        what.rows = step.rows[what.inputs.packed.row_count()];
+    } else {
+        what.inputs.tokens.set(what.plan, ids, positions_);
+    }
     if (shape_.sparse_targets()) return set_sparse_targets(what, targets, step);
     what.plan.set(what.inputs.targets, targets);
-    what.rows = rows();
 }
 
 void TrainStep::set_sparse_targets(LossPlan& what, std::span<const int32_t> targets, Step& step) {

@@ -18,8 +18,9 @@ public:
     /// Allocates and compiles. Error when the backend lacks memory or an op. `backend` must outlive it.
     TrainStep(Backend& backend, const ModelConfig& config, const TrainShape& shape);
 
-    /// Random weights as the model's parameters specify, from the seed alone; moments are zero. Frozen ones stay.
-    void initialise(uint64_t seed);
+    /// Random weights as the model's parameters specify, from the seed alone, but for `given` ones (by parameter; empty:
+    /// none), which are loaded otherwise; moments are zero. Frozen ones stay.
+    void initialise(uint64_t seed, const std::vector<bool>& given = {});
 
     /// One micro-batch of a step. Loss and gradients are means over the counted targets of all micro-batches.
     struct MicroBatch {
@@ -28,19 +29,21 @@ public:
         int64_t counted = 0;   // targets that count (are not kIgnore) in the whole step; 0: this is all of it
         bool first = true;     // gradients are set, not added to
         SourceBatch source{};  // (B*T), of models with an encoder, which compute each pair up to its last target only
+        RaggedRows ragged{};   // of TrainShape::ragged
     };
     /// Forward and backward pass of B sequences: inputs and targets (B*T). Returns its part of the step's mean loss in
-    /// nats, before any update; the same for any number of threads.
+    /// nats, with label smoothing, before any update; the same for any number of threads.
     double micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
 
     /// Global norm of the gradients. If it is above `clip`, update() scales them down to that; 0: never.
     double gradient_norm(double clip);
 
     struct Update {
-        int64_t step = 0;  // updates before this one; for AdamW's bias correction
+        int64_t step = 0;  // updates before this one; for the bias correction of AdamW and Adam
         double lr = 0, weight_decay = 0;
-        double beta1 = 0, beta2 = 0, eps = 0;  // AdamW
-        double momentum = 0;                   // Sgd
+        double beta1 = 0, beta2 = 0;  // AdamW, Adam
+        double eps = 0;               // those and Adagrad
+        double momentum = 0;          // Sgd
     };
     /// Applies the gradients, after gradient_norm(). Does nothing if their norm is not finite.
     void update(const Update& update);
@@ -56,8 +59,9 @@ public:
         double sum = 0;    // nats
         int64_t rows = 0;  // counted targets
     };
-    /// Losses of B sequences without dropout; rows whose target is kIgnore do not count.
-    LossSum evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets, const SourceBatch& source = {});
+    /// Losses of B sequences without dropout and label smoothing; rows whose target is kIgnore do not count.
+    LossSum evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets, const SourceBatch& source = {},
+                     const RaggedRows& ragged = {});
 
     const ModelConfig& config() const { return config_; }
     const Weights& weights() const { return weights_; }
@@ -68,6 +72,10 @@ public:
     /// Parameters in file order, and where their values are stored: part 0 is the weights, the others are the moments.
     const std::vector<ParameterSpec>& parameters() const { return layout_.specs; }
     int parts() const { return 1 + optimizer_moments(shape_.optimizer); }
+    /// What weights are stored as: F32, unless frozen.
+    DType type(size_t parameter) const {
+        return shape_.trains(parameter) ? DType::F32 : shape_.frozen.all()[parameter].type;
+    }
     /// Error when a frozen weight is asked for its moments.
     Location locate(size_t parameter, int part) const;
     /// Where the gradient is stored. Error of a frozen weight.
@@ -87,7 +95,7 @@ private:
     Tensor gradient_of(Graph& g, const ParameterLayout::Run& run) const;
     std::vector<int64_t> sum_blocks() const;
     void set_inputs(LossPlan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets,
-                    const SourceBatch& source, Step& step);
+                    const SourceBatch& source, const RaggedRows& ragged, Step& step);
     void set_sparse_targets(LossPlan& plan, std::span<const int32_t> targets, Step& step);
     void begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
     double loss_sum(const LossPlan& plan);

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <numeric>
 
 #include "core/error.h"
 #include "io/atomic_file.h"
+#include "train/base_model.h"
 
 namespace nib {
 namespace {
@@ -13,9 +15,17 @@ namespace {
 double seconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
 TaskTexts texts_of(const TrainSetup& setup) {
-    return {
-        *setup.data.text, setup.data.validation(), setup.data.train,          setup.data.val,
-        *setup.tokenizer, setup.options.context,   setup.options.eval_tokens, static_cast<uint64_t>(setup.options.seed)};
+    const TrainOptions& o = setup.options;
+    return {.train = *setup.data.text,
+            .validation = setup.data.validation(),
+            .train_span = setup.data.train,
+            .validation_span = setup.data.val,
+            .tokenizer = *setup.tokenizer,
+            .context = o.context,
+            .validation_tokens = o.eval_tokens,
+            .seed = static_cast<uint64_t>(o.seed),
+            .rows = o.batch * o.accumulate,
+            .isolate = o.isolate};
 }
 
 std::string base_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
@@ -31,11 +41,13 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       schedule_(options_.learning_rate()),
       task_(make_task(options_.task, texts_of(setup_))),
       train_(backend, setup_.config, setup_.shape),
-      log_(setup_.files.log),
+      log_(setup_.files.log, make_event_log(setup_.files, options_)),
       ids_(static_cast<size_t>(train_.rows())),
       targets_(ids_.size()),
       source_(setup_.config.has_encoder() ? ids_.size() : 0),
-      source_lengths_(setup_.config.has_encoder() ? static_cast<size_t>(options_.batch) : 0) {
+      source_lengths_(setup_.config.has_encoder() ? static_cast<size_t>(options_.batch) : 0),
+      positions_(task_->ragged() ? ids_.size() : 0),
+      lengths_(task_->ragged() ? static_cast<size_t>(options_.batch) : 0) {
     if (setup_.checkpoint) {
         restore(*setup_.checkpoint, train_);
         setup_.checkpoint.reset();
@@ -43,9 +55,12 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
         log_.resume(state_.step);  // only after the checkpoint has proved intact
         best_loss_ = read_best_loss(setup_.files);
         if (!log_.val().empty()) val_loss_ = log_.val().back().loss;
+    } else if (setup_.base) {
+        load_weights(setup_.base->file(), static_cast<uint64_t>(options_.seed), train_);
     } else {
         train_.initialise(static_cast<uint64_t>(options_.seed));
     }
+    if (setup_.shape.frozen.all().empty()) setup_.base.reset();
     first_step_ = state_.step;
     validated_ = state_.evaluated;
 }
@@ -95,13 +110,25 @@ TrainEnd Trainer::loop() {
     }
 }
 
-// Row b of the batch.
+// Row b of the batch, for the task to fill in.
 TaskRow Trainer::row(int64_t b) {
     const auto T = static_cast<size_t>(options_.context);
     const auto part = [&](std::vector<int32_t>& of) {
         return of.empty() ? std::span<int32_t>() : std::span(of).subspan(static_cast<size_t>(b) * T, T);
     };
-    return {part(ids_), part(targets_), part(source_)};
+    const std::span<int32_t> positions = part(positions_);
+    std::iota(positions.begin(), positions.end(), 0);
+    return {.ids = part(ids_),
+            .targets = part(targets_),
+            .source = part(source_),
+            .positions = positions,
+            .length = static_cast<int32_t>(T)};
+}
+
+// Keeps what the task has said of row b beside its tokens.
+void Trainer::note_row(int64_t b, const TaskRow& row) {
+    if (!source_lengths_.empty()) source_lengths_[static_cast<size_t>(b)] = row.source_length;
+    if (!lengths_.empty()) lengths_[static_cast<size_t>(b)] = row.length;
 }
 
 // Computes the gradients of the next step and updates the weights if asked to. Returns the loss before the update.
@@ -117,7 +144,7 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
         for (int64_t b = 0; b < B; ++b) {
             TaskRow to = row(b);
             task_->fill(step, static_cast<uint32_t>(micro * B + b), to);
-            if (!source_.empty()) source_lengths_[static_cast<size_t>(b)] = to.source_length;
+            note_row(b, to);
         }
         TrainStep::MicroBatch which;
         which.seed = static_cast<uint64_t>(options_.seed);
@@ -125,6 +152,7 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
         which.counted = counted;
         which.first = micro == 0;
         which.source = source();
+        which.ragged = ragged();
         if (update && micro == micro_batches - 1) {
             const TrainStep::Outcome all = train_.last_micro_step(ids_, targets_, which, options_.clip, next_update());
             loss += all.loss;
@@ -136,7 +164,7 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
     }
     if (!update) norm = train_.gradient_norm(options_.clip);
     check_finite("norm of the gradients", norm);
-    line_ = LogLine{state_.step + 1, loss, {}, {}, norm, {}};
+    line_ = LogLine{.step = state_.step + 1, .loss = loss, .grad_norm = norm};
     return *line_->loss;
 }
 
@@ -168,6 +196,7 @@ void Trainer::report(double loss, Clock::duration time) {
     line_->lr = schedule_.at(state_.step);
     ++state_.step;
     line_->tok_s = tok_s;
+    line_->seconds = seconds(time);
     const auto done = static_cast<double>(state_.step - first_step_),
                left = static_cast<double>(options_.iters - state_.step);
     tok_s_ = done <= 2 ? tok_s : 0.9 * tok_s_ + 0.1 * tok_s;  // drops the first step, which also commits its memory
@@ -185,7 +214,7 @@ void Trainer::validate_if_due() {
     check_finite("validation loss", *loss);
     val_loss_ = loss;
     validated_ = state_.step;
-    if (!line_ || line_->step != state_.step) line_ = LogLine{state_.step, {}, {}, {}, {}, {}};
+    if (!line_ || line_->step != state_.step) line_ = LogLine{.step = state_.step};
     line_->val_loss = loss;
     const bool best = note_best(*loss, regular);
     progress_.line(strprintf("step %lld/%lld  validation loss %.4f%s", static_cast<long long>(state_.step),
@@ -203,12 +232,14 @@ std::optional<double> Trainer::validation_loss() {
         if (first > 0 && stopping()) return std::nullopt;
         std::fill(ids_.begin(), ids_.end(), 0);
         std::fill(targets_.begin(), targets_.end(), kIgnore);
+        for (auto* lengths : {&source_lengths_, &lengths_})  // nothing, where the last batch is not full
+            std::fill(lengths->begin(), lengths->end(), 0);
         for (int64_t i = first; i < std::min(first + B, count); ++i) {
             TaskRow to = row(i - first);
             task_->fill_validation(i, to);
-            if (!source_.empty()) source_lengths_[static_cast<size_t>(i - first)] = to.source_length;
+            note_row(i - first, to);
         }
-        const TrainStep::LossSum batch = train_.evaluate(ids_, targets_, source());
+        const TrainStep::LossSum batch = train_.evaluate(ids_, targets_, source(), ragged());
         sum += batch.sum;
         rows += batch.rows;
         progress_.status(strprintf("step %lld/%lld  validating", static_cast<long long>(state_.step),
@@ -222,7 +253,7 @@ bool Trainer::note_best(double val_loss, bool regular) {
     const bool best = !best_loss_ || val_loss < *best_loss_;
     if (best) {
         best_file_.reset();
-        best_file_ = write_best(setup_.files, train_, *setup_.tokenizer, state_.step, val_loss);
+        best_file_ = write_best(setup_.files, train_, *setup_.tokenizer, setup_.info, state_.step, val_loss);
         best_loss_ = val_loss;
         publish_best();
     }
@@ -252,7 +283,7 @@ void Trainer::publish_best() {
 void Trainer::save() {
     const bool first = saved_ < 0;
     log_.flush();
-    save_checkpoint(setup_.files, train_, *setup_.tokenizer, options_, state_, first);
+    save_checkpoint(setup_.files, train_, *setup_.tokenizer, setup_.info, options_, state_, first);
     saved_ = state_.step;
     if (first) log_.start();
     publish_best();

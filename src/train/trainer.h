@@ -18,7 +18,7 @@ namespace nib {
 /// Callbacks of the loop; each may be empty.
 struct TrainHooks {
     std::function<bool()> stop;  // asked between steps: whether to save and stop
-    std::function<void(const TrainStep&, const CharTokenizer&, int64_t step)> sample;  // writes a sample
+    std::function<void(const TrainStep&, const Tokenizer&, int64_t step)> sample;  // writes a sample
 };
 
 enum class TrainEnd { Finished, StoppedEarly, Interrupted, NothingToDo };
@@ -61,7 +61,9 @@ private:
     void publish_best();
     double gradients(int64_t micro_batches, bool update);
     TaskRow row(int64_t b);
+    void note_row(int64_t b, const TaskRow& row);
     SourceBatch source() const { return {source_, source_lengths_}; }
+    RaggedRows ragged() const { return {positions_, lengths_}; }
     void check_finite(const char* what, double value) const;
     TrainStep::Update next_update() const;
     void report(double loss, Clock::duration time);
@@ -90,6 +92,8 @@ private:
     std::vector<int32_t> ids_, targets_;     // (B*T)
     std::vector<int32_t> source_;            // (B*T) or, without an encoder, none
     std::vector<int32_t> source_lengths_;    // (B), likewise
+    std::vector<int32_t> positions_;         // (B*T) or, unless rows are ragged, none
+    std::vector<int32_t> lengths_;           // (B), likewise
 
     Clock::time_point begin_;
     int64_t first_step_ = 0;  // of this run

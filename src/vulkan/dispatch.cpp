@@ -62,7 +62,7 @@ Dispatch base(const Shader& shader, const Node& node) {
     d.push.H = u(p.H), d.push.G = u(p.G), d.push.S = u(p.S), d.push.L = u(p.L);
     d.push.flags = u(node.accumulate) << kAdds | u(node.row_count + 1) << kRowCountAt |
                    u(node.key_row_count + 1) << kKeyRowCountAt | u(p.causal) << kCausal | u(p.rms) << kRms |
-                   u(p.interleaved) << kInterleaved | u(p.inverse) << kInverse | u(p.decay) << kDecay;
+                   u(p.interleaved) << kInterleaved | u(p.inverse) << kInverse | u(p.decay) << kDecay | u(p.l2) << kL2;
     for (int i = 0; i < kMaxOut; ++i)
         if (op_info(node.op).outputs()[static_cast<size_t>(i)].writes == Writes::AddsWeight)
             d.push.flags |= 1u << (kAddsWeight + static_cast<uint32_t>(i));
@@ -72,6 +72,7 @@ Dispatch base(const Shader& shader, const Node& node) {
     d.push.window = u(p.window);
     d.push.eps = p.eps;
     d.push.scale = p.scale;
+    d.push.smoothing = p.smoothing;
     return d;
 }
 
@@ -268,7 +269,7 @@ std::vector<Dispatch> sum_squares(const Node& node, const Limits& limits) {
 }
 
 std::vector<Dispatch> update(const Node& node, const Limits& limits) {
-    Dispatch whole = base(node.op == Op::AdamW ? kAdamw : kSgd, node);
+    Dispatch whole = base(node.op == Op::AdamW ? kAdamw : node.op == Op::Sgd ? kSgd : kAdagrad, node);
     const int stats = op_info(node.op).find("stats");
     const uint32_t pieces = whole.constants.present & ~(1u << stats);
     std::vector<Dispatch> list;
@@ -361,7 +362,8 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::SumSquares: return sum_squares(node, limits);
         case Op::ClipFactor: return {base(kClipFactor, node)};
         case Op::AdamW:
-        case Op::Sgd: return update(node, limits);
+        case Op::Sgd:
+        case Op::Adagrad: return update(node, limits);
         case Op::Count: CHECK(!"no such op");
     }
     return {};

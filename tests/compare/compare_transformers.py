@@ -4,7 +4,7 @@
     python3 compare_transformers.py NIB TRAIN_ON_BATCHES HF_FAMILY.PY [--only TEXT] [--isa NAME] [--seed N]
 
 Each row of families.py becomes a small random folder, which nib converts. Then, for every instruction set of this machine:
-    logits      of one sequence, relative L2 error
+    logits      of one sequence, relative L2 error; of a model that predicts hidden tokens, log-probabilities of these
     gradients   of the loss of one batch of sequences of different lengths: the worst relative L2 error of any tensor, each in
                 transformers' names and layouts (train_on_batches.cpp, then `nib export`); of one that is zero but for rounding,
                 relative to all of them together
@@ -42,6 +42,7 @@ from make_goldens import write_gguf
 BOUND = 1e-5
 NO_GRADIENT = 1e-12  # of the norm of all, in double precision: rounding
 STEPS, LR, EPS = 20, 1e-3, 1e-6
+MASK = 42  # the hidden ones among these
 TOKENS = [5, 99, 0, 311, 42, 42, 7, 256, 18, 130, 201, 64, 3, 3, 77, 290, 12, 55, 160, 31]
 SOURCE = [44, 7, 7, 301, 90, 12, 5, 211, 66, 18, 0]  # of a model with an encoder
 TEXT = "Hello world, it's 12 o'clock:\n\tna\u00efve caf\u00e9 \u4f60\u597d \U0001f600  !"
@@ -51,6 +52,16 @@ def hf_logits(hf, family, folder, out, *precision):
     """Into out/logits.npy"""
     source = ["--encoder", " ".join(map(str, SOURCE))] if family.encoder else []
     hf(folder, "--tokens", " ".join(map(str, TOKENS)), *source, "-o", out, *precision)
+
+
+def log_softmax(logits):
+    return torch.log_softmax(torch.tensor(logits, dtype=torch.float64), -1).numpy()
+
+
+def nib_logits(nib, family, model, reference, out, isa):
+    if family.masked:
+        return nib.masked(model, TOKENS, MASK, reference.shape[-1], isa)
+    return nib.logits(model, TOKENS, out, isa, SOURCE if family.encoder else ())
 
 
 class Reference:
@@ -64,6 +75,8 @@ class Reference:
         grads, self.training = np.load(out / "grads.npz"), np.load(out / "losses.npz")
         assert (grads["ids"] == self.training["ids"][0]).all()  # the batch of the gradients is the first of the training
         self.logits = np.load(out / "logits.npy")
+        if family.masked:
+            self.logits = log_softmax(self.logits[np.array(TOKENS) == MASK])
         self.gradients = {n.removeprefix("grad."): grads[n] for n in grads.files if n.startswith("grad.")}
         self.steps = np.stack([self.training["losses"], self.training["norms"]])
 
@@ -110,8 +123,10 @@ def there_and_back(nib, hf, family, folder, model, out):
         logits.append(np.load(out / "logits" / "logits.npy"))
     cells = {"same file": model.read_bytes() == (out / "again.gguf").read_bytes(), "same logits": np.array_equal(*logits)}
     if (folder / "tokenizer_config.json").exists():
-        ids = [transformers.AutoTokenizer.from_pretrained(name).encode(TEXT) for name in (folder, out / "exported")]
-        cells["same ids"] = ids[0] == ids[1] == nib.tokens(model, TEXT)
+        tokenizers = [transformers.AutoTokenizer.from_pretrained(name) for name in (folder, out / "exported")]
+        ids = [t.encode(TEXT) for t in tokenizers]
+        end = [tokenizers[0].sep_token_id] if family.masked else []  # which `nib tokenize` leaves out
+        cells["same ids"] = ids[0] == ids[1] == nib.tokens(model, TEXT) + end
     return cells
 
 
@@ -125,7 +140,7 @@ def compare(family, nib, program, hf, isas, seed, table, work):
     errors = reference.errors(single.logits, single.gradients, single.steps)
     table.line(f"{family.name}: PyTorch f32", {k: f"{error:.1e}" for k, (error, _) in errors.items()})
     for isa in isas:
-        logits = nib.logits(model, TOKENS, work / "logits.npy", isa, SOURCE if family.encoder else ())
+        logits = nib_logits(nib, family, model, reference.logits, work / "logits.npy", isa)
         gradients, steps = train(nib, program, model, work / "batches.gguf", work, isa)
         table.line(f"  nib, {isa}", reference.errors(logits, gradients, steps))
     table.line("  there and back", there_and_back(nib, hf, family, folder, model, work))

@@ -20,10 +20,16 @@ class Family:
     name: str
     arch: str  # in nib's table
     like: str  # the family of hf_family.py whose sizes and tokenizer it has
-    model: str = ""  # transformers' class without ForCausalLM or MTModel, where it is another one
+    model: str = ""  # transformers' class without ForCausalLM or the like, where it is another one
     changes: dict = field(default_factory=dict)  # of config.json
     llamacpp: bool = True  # whether it computes this as well
     encoder: bool = False  # whether it reads a source; transformers' class for that has a bias of the logits that is not trained
+    masked: bool = False  # whether it predicts hidden tokens, not the next ones
+
+    def transformers_class(self):
+        """The one that makes such a model."""
+        kind = "Seq2SeqLM" if self.encoder else "MaskedLM" if self.masked else "CausalLM"
+        return getattr(transformers, "AutoModelFor" + kind)
 
 
 def rope(kind, theta, **options):
@@ -32,8 +38,7 @@ def rope(kind, theta, **options):
 
 LLAMA3 = rope("llama3", 500.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)
 
-# GPT-3 is not in transformers; BERT's outputs are in compare_bert.py, its gradients in tests/bert_test.cpp.
-ELSEWHERE = {"gpt3", "bert"}
+ELSEWHERE = {"gpt3"}  # not in transformers
 
 TEXT = pathlib.Path(__file__).resolve().parents[2] / "tools/demo/fables.txt"  # of the tokenizer
 
@@ -59,6 +64,9 @@ FAMILIES = [
     Family("llama, Llama 3's scaling", "llama", "llama", changes=LLAMA3 | dict(tie_word_embeddings=True)),
     Family("mistral", "llama", "llama", "Mistral", dict(num_key_value_heads=2, sliding_window=None)),
     Family("qwen2", "qwen2", "llama", "Qwen2", dict(num_key_value_heads=2)),
+    Family("bert", "bert", "bert", llamacpp=False, masked=True),
+    Family("bert, silu, deep and narrow", "bert", "bert",
+           changes=dict(hidden_act="silu", num_hidden_layers=4, intermediate_size=48, layer_norm_eps=1e-5), llamacpp=False, masked=True),
     Family("transformer", "transformer", "transformer", llamacpp=False, encoder=True),
     Family("transformer, silu, deep encoder", "transformer", "transformer",
            changes=dict(activation_function="swish", encoder_layers=3, decoder_layers=1, scale_embedding=False), llamacpp=False,
@@ -75,6 +83,15 @@ class HfFamily:
         self.module = module_from_spec(spec)
         spec.loader.exec_module(self.module)
         transformers.utils.logging.set_verbosity_error()
+        self.random_batch, self.module.batch = self.module.batch, self.batch
+
+    def batch(self, model, arguments, rng):
+        """BERT's, as nib trains it so far: whole windows of one segment. What hf_family.py masks stays masked."""
+        made = self.random_batch(model, arguments, rng)
+        if "types" in made:
+            made["lengths"] = torch.full_like(made["lengths"], arguments.time)
+            made["types"] = torch.zeros_like(made["types"])
+        return made
 
     def __call__(self, *arguments):
         before, sys.argv = sys.argv, ["hf_family.py", *map(str, arguments)]
@@ -90,15 +107,14 @@ def make_folder(family, folder, hf, seed=0):
     hf("--family", family.like, "--seed", seed, "--text", TEXT, "-d", folder)
     config = json.loads((folder / "config.json").read_text())
     name = config["architectures"][0]
-    for suffix in ("ForCausalLM", "LMHeadModel", "MTModel"):
+    for suffix in ("ForCausalLM", "LMHeadModel", "MTModel", "ForPreTraining"):
         name = name.removesuffix(suffix)
     for key in ("architectures", "model_type"):
         del config[key]
     config["pad_token_id"] = None  # PyTorch does not train the embedding of a padding token
     config = getattr(transformers, (family.model or name) + "Config")(**config | family.changes)
     torch.manual_seed(seed)
-    make = transformers.AutoModelForSeq2SeqLM if family.encoder else transformers.AutoModelForCausalLM
-    model = make.from_config(config, dtype=torch.float32)
+    model = family.transformers_class().from_config(config, dtype=torch.float32)
     trained = [(n, p) for n, p in model.named_parameters() if "embed_positions" not in n or not family.encoder]  # else sinusoids
     with torch.no_grad():
         if family.encoder:

@@ -1,4 +1,5 @@
 """What the comparisons share: running nib, relative errors, and a table in which numbers are held to bounds."""
+import json
 import os
 import subprocess
 import sys
@@ -27,6 +28,12 @@ class Nib:
         reads = ["--source", " ".join(map(str, source))] if source else []
         self("logits", model, "--tokens", " ".join(map(str, ids)), "-o", out, "--isa", isa, *reads)
         return np.load(out)
+
+    def masked(self, model, ids, mask, count, isa="auto"):
+        """Log-probabilities (n,count) of all tokens at the n places where `ids` has the mask."""
+        given = self("fill", model, "--tokens", " ".join(map(str, ids)), "--mask-id", mask, "--top", count, "--isa", isa)
+        rows = [sorted(json.loads(line)["tokens"], key=lambda token: token["id"]) for line in given.splitlines()]
+        return np.log([[token["probability"] for token in row] for row in rows])
 
     def tokens(self, model, text):
         return [int(t) for t in self("tokenize", model, "-p", text).split()]

@@ -1,0 +1,111 @@
+#include "task/dialogue_text.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include "core/error.h"
+#include "task/dialogue_file.h"
+#include "task/dialogue_record.h"
+#include "text/chat_encoding.h"
+#include "text/text_files.h"
+#include "text/text_key.h"
+
+namespace nib {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Adds the dialogues of one file. Returns how many are too long.
+int64_t add_file(DialogueFile& file, const Tokenizer& tokenizer, const ChatTemplate& chat_template, size_t longest,
+                 TokenFileWriter& to, const std::function<void()>& progress) {
+    std::vector<ChatMessage> messages;
+    std::vector<uint8_t> marks;
+    int64_t too_long = 0;
+    while (file.next(messages)) {
+        progress();
+        try {
+            const ChatTokens tokens = encode_chat(tokenizer, chat_template, messages, {.longest = longest});
+            marks.assign(tokens.counted.begin(), tokens.counted.end());
+            // Nothing predicts the first token.
+            if (std::find(marks.begin() + 1, marks.end(), 1) == marks.end()) fail("there is no answer to learn");
+            to.add(tokens.ids, marks);
+            to.end_document();
+        } catch (const Error& error) {
+            if (error.remedy() == Remedy::LengthenContext)
+                ++too_long;
+            else
+                file.refuse(error);
+        }
+    }
+    return too_long;
+}
+
+void tell_skipped(const DialogueFile& file, const std::function<void(const std::string&)>& note) {
+    if (file.skipped() == 0 || !note) return;
+    std::string text = "passed over " + counted(static_cast<int64_t>(file.skipped()), "record");
+    for (const std::string& reason : file.reasons()) text += "\n  " + reason;
+    note(text);
+}
+
+}  // namespace
+
+bool holds_dialogues(const std::string& path) {
+    constexpr std::string_view kEndings[] = {".jsonl", ".json", ".jsonl.gz", ".json.gz"};
+    std::error_code error;
+    if (fs::is_directory(path, error)) return false;
+    if (std::none_of(std::begin(kEndings), std::end(kEndings), [&](auto ending) { return has_ending(path, ending); }))
+        return false;
+    try {
+        RecordReader records(path, RecordReader::Kind::JsonItems);
+        std::string record;
+        if (!records.next(record)) return false;
+        const nlohmann::json root = parse_json(record, path);
+        dialogue_shape(JsonValue(root, path + ":"));
+        return true;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+std::unique_ptr<TokenFile> dialogue_text(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
+                                         const ChatTemplate& chat_template, const std::string& folder,
+                                         const DialogueTextOptions& options) {
+    std::vector<std::string> files;
+    uint64_t total = 0, done = 0;
+    TextKey key;
+    key.add(tokenizer);
+    key.add(chat_template.jinja());
+    key.add(static_cast<uint64_t>(options.longest));
+    key.add(uint64_t{options.skip_bad});
+    for (const std::string& path : paths)
+        for (std::string& file : files_at(path, kDialogueEndings)) {
+            key.add_file(file);
+            std::error_code error;
+            if (const auto size = fs::file_size(file, error); !error) total += size;
+            files.push_back(std::move(file));
+        }
+    const std::string path = key.token_file(folder);
+    if (auto found = find_token_file(path, key.value())) return found;
+
+    constexpr bool kMarked = true;
+    int64_t too_long = 0;
+    TokenFileWriter to(path, tokenizer.vocab_size(), kMarked);
+    for (const std::string& name : files) {
+        DialogueFile file(name, {chat_template.name() == "alpaca", options.skip_bad});
+        too_long += add_file(file, tokenizer, chat_template, static_cast<size_t>(options.longest), to, [&] {
+            if (options.progress) options.progress(done + file.bytes_read(), total);
+        });
+        done += file.bytes_read();
+        tell_skipped(file, options.note);
+    }
+    const std::string left_out = strprintf("%s have a turn of more than %lld tokens", counted(too_long, "dialogue").c_str(),
+                                           static_cast<long long>(options.longest));
+    if (to.size() == 0 && too_long > 0) fail_with(Remedy::LengthenContext, "no dialogue is left: %s", left_out.c_str());
+    if (to.size() == 0) fail("%s: there is no dialogue to learn", printable(paths.front()).c_str());
+    if (too_long > 0 && options.note) options.note("passed over: " + left_out + " and do not fit into the context");
+    to.finish(key.value(), done);
+    return std::make_unique<TokenFile>(path);
+}
+
+}  // namespace nib

@@ -1,0 +1,24 @@
+// The tokenizer of a new model, as the user names it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "text/tokenizer.h"
+#include "text/tokenizer_training.h"
+
+namespace nib {
+
+/// The tokenizer in a model file (.gguf), or open_vocabulary(). Error when a model has none.
+std::unique_ptr<Tokenizer> open_tokenizer(const std::string& path);
+
+/// Whether choose_tokenizer() learns the one of this name, and does not open it.
+bool learned_tokenizer(const std::string& name);
+
+/// "bpe:8000" and "wordpiece:8000" are learned from `texts` (TextSource), in so many tokens; anything else is opened.
+/// Byte-pair encoding gets a token that ends documents. Error for what is neither.
+std::unique_ptr<Tokenizer> choose_tokenizer(const std::string& name, const std::vector<std::string>& texts, int threads,
+                                            const TrainingProgress& progress);
+
+}  // namespace nib

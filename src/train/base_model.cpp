@@ -1,0 +1,108 @@
+#include "train/base_model.h"
+
+#include <algorithm>
+#include <charconv>
+#include <string_view>
+
+#include "core/error.h"
+#include "quant/quantize.h"
+
+namespace nib {
+namespace {
+
+constexpr const char* kOption = "freeze";
+
+// The number of a parameter's block, -1 where it is in none: "blk.3.attn_norm.weight", "dec.blk.3...".
+int64_t block_of(std::string_view name) {
+    const size_t at = name.find("blk.");
+    if (at == std::string_view::npos) return -1;
+    int64_t number = -1;
+    std::from_chars(name.data() + at + 4, name.data() + name.size(), number);
+    return number;
+}
+
+// "3" or "0-3".
+bool parse_blocks(std::string_view text, int64_t& first, int64_t& last) {
+    const char *const end = text.data() + text.size(), *at = text.data();
+    auto read = std::from_chars(at, end, first);
+    if (read.ec != std::errc() || first < 0) return false;
+    last = first;
+    if (read.ptr == end) return true;
+    if (*read.ptr != '-') return false;
+    read = std::from_chars(read.ptr + 1, end, last);
+    return read.ec == std::errc() && read.ptr == end && last >= first;
+}
+
+// Whether a parameter belongs to what one word names.
+bool belongs(std::string_view name, std::string_view part) {
+    if (part == "embeddings") return name.find("embd") != std::string_view::npos || name.starts_with("token_types");
+    if (part == "encoder") return name.starts_with("enc.") && block_of(name) >= 0;
+    if (part == "decoder") return name.starts_with("dec.") && block_of(name) >= 0;
+    int64_t first = 0, last = 0;
+    const int64_t block = block_of(name);
+    return parse_blocks(part, first, last) && block >= first && block <= last;
+}
+
+void check_part(std::string_view part, const ModelConfig& config) {
+    int64_t first = 0, last = 0;
+    const std::string shown = printable(part, 40);
+    if (part == "embeddings" || (config.has_encoder() && (part == "encoder" || part == "decoder"))) return;
+    if (!parse_blocks(part, first, last))
+        fail_usage_option(kOption, "names `%s`; parts of this model are embeddings and its blocks, such as 0 or 0-3%s",
+                          shown.c_str(), config.has_encoder() ? ", encoder and decoder" : "");
+    if (const int64_t blocks = std::max(config.layers, config.encoder_layers); last >= blocks)
+        fail_usage_option(kOption, "names `%s`, but the model's blocks are 0 to %lld", shown.c_str(),
+                          static_cast<long long>(blocks - 1));
+}
+
+}  // namespace
+
+std::vector<bool> frozen_parameters(const std::string& parts, const ModelConfig& config) {
+    const std::vector<ParameterSpec> specs = model_parameters(config);
+    std::vector<bool> frozen(specs.size(), false);
+    for (size_t at = 0; at < parts.size();) {
+        const size_t end = std::min(parts.find(',', at), parts.size());
+        const std::string_view part = std::string_view(parts).substr(at, end - at);
+        check_part(part, config);
+        for (size_t i = 0; i < specs.size(); ++i)
+            if (belongs(specs[i].name, part)) frozen[i] = true;
+        at = end + 1;
+    }
+    return frozen;
+}
+
+Weights frozen_weights(const std::vector<bool>& frozen, const Weights& weights) {
+    if (std::find(frozen.begin(), frozen.end(), true) == frozen.end()) return {};
+    std::vector<Weight> some(weights.all().size());
+    for (size_t i = 0; i < some.size(); ++i)
+        if (frozen.at(i)) some[i] = weights.all()[i];
+    return Weights(std::move(some));
+}
+
+void load_weights(const GgufFile& file, uint64_t seed, TrainStep& train) {
+    constexpr int64_t kPiece = 1 << 16;
+    std::vector<bool> given;
+    for (const ParameterSpec& spec : train.parameters()) given.push_back(file.find(spec.name) != nullptr);
+    train.initialise(seed, given);
+    std::vector<float> values;
+    for (size_t i = 0; i < train.parameters().size(); ++i) {
+        const ParameterSpec& spec = train.parameters()[i];
+        const GgufTensor* const found = file.find(spec.name);
+        if (!train.shape().trains(i) || found == nullptr) continue;
+        const GgufTensor& tensor = *found;
+        if (tensor.type != DType::F32 && tensor.type != DType::F16 && tensor.type != DType::BF16)
+            file.wrong("tensor `" + spec.name + "` is quantized (" + dtype_info(tensor.type)->name +
+                       "); such weights can be frozen, but not trained: start from the model that it was made of");
+        const int64_t elements = spec.shape.elements();
+        for (int64_t at = 0; at < elements; at += kPiece) {
+            const int64_t count = std::min(kPiece, elements - at);
+            values.resize(static_cast<size_t>(count));
+            quant::unpack(tensor.type, tensor.data.data() + dtype_bytes(tensor.type, at), count, values.data());
+            Location to = train.locate(i, 0);
+            to.offset += static_cast<size_t>(at) * sizeof(float);
+            train.backend().upload(to, std::as_bytes(std::span(values)));
+        }
+    }
+}
+
+}  // namespace nib

@@ -1,0 +1,24 @@
+// Training that starts from a model: its weights, and which of them stay as they are.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/loaded_model.h"
+#include "train/train_step.h"
+
+namespace nib {
+
+/// Which parameters, in file order, `parts` names: "embeddings,0-3" are the embeddings and the first four blocks;
+/// "encoder" and "decoder" the blocks of one side. Empty: none. UsageError for anything else, and where a model has no
+/// such part.
+std::vector<bool> frozen_parameters(const std::string& parts, const ModelConfig& config);
+
+/// TrainShape::frozen: those of a model's weights that are frozen.
+Weights frozen_weights(const std::vector<bool>& frozen, const Weights& weights);
+
+/// Loads what is trained from a model's file; what that does not have begins as in TrainStep::initialise(). Error for
+/// quantized weights, which only frozen ones may be.
+void load_weights(const GgufFile& file, uint64_t seed, TrainStep& train);
+
+}  // namespace nib

@@ -1,0 +1,27 @@
+// Pages for a terminal about one training or several: what there is to say, and curves.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "train/run_log.h"
+
+namespace nib {
+
+struct PageSize {
+    int columns = 80, rows = 24;
+    bool colors = false;
+};
+
+/// At most so many trainings on one page.
+constexpr size_t kMostRuns = 26;
+
+/// Two lines about a training, without colours: its name, how far it is, time and speed; its losses.
+std::string describe(const RunLog& run);
+
+/// The losses of all runs in one diagram, and below it, as far as there is room and something to show, learning rates,
+/// gradient norms and speeds. Lines with ends.
+std::string run_page(const std::vector<std::unique_ptr<RunLog>>& runs, const PageSize& size);
+
+}  // namespace nib

@@ -1,0 +1,181 @@
+// Training that starts from a model, whole or with frozen parts, quantized or not.
+#include "train/base_model.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "model/convert.h"
+#include "tiny_training.h"
+
+namespace nib {
+namespace {
+
+using namespace test;
+
+struct BaseModelTest : TinyTraining {
+    BaseModelTest() {
+        TrainRequest r = request("base");
+        r.options.iters = 30;
+        r.options.eval_every = 30;
+        base_loss = *run(r).val_loss;
+    }
+    TrainRequest from_base(const std::string& name) const {
+        TrainRequest r = request(name);
+        r.options = {};
+        r.from = (folder_ / "base.gguf").string();
+        r.options.context = 8;
+        r.options.iters = 4;
+        r.options.eval_every = 2;
+        r.given = {"context", "iters", "eval-every"};
+        return r;
+    }
+    std::vector<std::byte> tensor(const std::string& file, const std::string& name) const {
+        const GgufFile gguf = GgufFile::open((folder_ / file).string());
+        const auto data = gguf.tensor(name).data;
+        return {data.begin(), data.end()};
+    }
+    double base_loss = 0;
+};
+
+TEST_F(BaseModelTest, GoesOnWithTheModelsWeightsAndTokens) {
+    TrainRequest r = from_base("next");
+    r.options.lr = 1e-9;
+    r.options.iters = 1;
+    r.given.insert("lr");
+    EXPECT_NEAR(*run(r).val_loss, base_loss, 1e-4);
+    TrainRequest better = from_base("better");
+    better.options.lr = 3e-3;
+    better.options.iters = 30;
+    better.given.insert("lr");
+    EXPECT_LT(*run(better).val_loss, base_loss - 0.1);
+    const GgufFile file = GgufFile::open((folder_ / "better.gguf").string());
+    EXPECT_EQ(file.get<std::string>("general.name"), "nib character model");
+    EXPECT_EQ(read_config(file).embd, 16);
+}
+
+TEST_F(BaseModelTest, FrozenPartsStayAndOthersLearn) {
+    TrainRequest r = from_base("frozen");
+    r.options.freeze = "embeddings,0";
+    run(r);
+    for (const char* name : {"token_embd.weight", "position_embd.weight", "blk.0.attn_qkv.weight", "blk.0.ffn_norm.bias"})
+        EXPECT_EQ(tensor("frozen.gguf", name), tensor("base.gguf", name)) << name;
+    for (const char* name : {"blk.1.attn_qkv.weight", "output_norm.weight"})
+        EXPECT_NE(tensor("frozen.gguf", name), tensor("base.gguf", name)) << name;
+    const GgufFile state = GgufFile::open((folder_ / "frozen.state.gguf").string());
+    EXPECT_NE(state.find("m.blk.1.attn_qkv.weight"), nullptr);
+    EXPECT_EQ(state.find("m.blk.0.attn_qkv.weight"), nullptr);
+}
+
+// A model of blocks of 32 values, so that q8_0 can hold it.
+TEST_F(BaseModelTest, FrozenPartsMayBeQuantized) {
+    TrainRequest wide = request("wide");
+    wide.options.embd = 32;
+    wide.options.iters = 10;
+    run(wide);
+    ConvertRequest q8;
+    q8.input = (folder_ / "wide.gguf").string();
+    q8.output = (folder_ / "q8.gguf").string();
+    q8.type = DType::Q8_0;
+    quantize_file(q8, {[](const Note&) {}, [](double) {}});
+    TrainRequest r = from_base("tuned");
+    r.from = (folder_ / "q8.gguf").string();
+    EXPECT_MENTIONS(error_of(r), "is quantized (q8_0)");
+    r.options.freeze = "embeddings,0-1";
+    const double loss = *run(r).val_loss;
+    EXPECT_EQ(tensor("tuned.gguf", "blk.0.ffn_up.weight"), tensor("q8.gguf", "blk.0.ffn_up.weight"));
+    EXPECT_NE(tensor("tuned.gguf", "output_norm.weight"), tensor("q8.gguf", "output_norm.weight"));
+    r.output = (folder_ / "longer").string();
+    r.options.iters = 8;
+    r.options.decay_iters = 4;
+    r.given.insert("decay-iters");
+    EXPECT_LT(*run(r).val_loss, loss);
+    // The same in two runs.
+    TrainRequest resumed = request("tuned");
+    resumed.options = {};
+    resumed.resume = true;
+    resumed.options.iters = 8;
+    resumed.given = {"iters"};
+    run(resumed, {}, 1);
+    EXPECT_EQ(get("tuned.gguf"), get("longer.gguf"));
+}
+
+TEST_F(BaseModelTest, ResumedRunsAreTheUninterruptedOnes) {
+    TrainRequest whole = from_base("whole"), half = from_base("half");
+    for (TrainRequest* r : {&whole, &half}) r->options.freeze = "1";
+    half.options.iters = 2;
+    half.options.decay_iters = 4;
+    half.given.insert("decay-iters");
+    run(whole);
+    run(half);
+    TrainRequest resumed = request("half");
+    resumed.options = {};
+    resumed.resume = true;
+    resumed.options.iters = 4;
+    resumed.given = {"iters"};
+    run(resumed);
+    EXPECT_EQ(get("half.gguf"), get("whole.gguf"));
+    resumed.from = (folder_ / "base.gguf").string();
+    EXPECT_MENTIONS(error_of(resumed), "from cannot be given when a training is resumed");
+}
+
+TEST_F(BaseModelTest, WhatCannotBe) {
+    const auto refused = [&](const std::string& option, auto change, const char* why) {
+        TrainRequest r = from_base("x");
+        change(r.options);
+        r.given.insert(option);
+        EXPECT_MENTIONS(error_of(r), why);
+        EXPECT_FALSE(has("x.gguf"));
+    };
+    refused(
+        "layers", [](TrainOptions& o) { o.layers = 3; }, "layers cannot be chosen");
+    refused(
+        "tokenizer", [](TrainOptions& o) { o.tokenizer = "bpe:300"; }, "the model has its own");
+    refused(
+        "context", [](TrainOptions& o) { o.context = 9; }, "the model sees 8 tokens at most");
+    refused(
+        "freeze", [](TrainOptions& o) { o.freeze = "2"; }, "the model's blocks are 0 to 1");
+    refused(
+        "freeze", [](TrainOptions& o) { o.freeze = "embeddings,,1"; }, "names ``");
+    refused(
+        "freeze", [](TrainOptions& o) { o.freeze = "1-0"; }, "names `1-0`");
+    refused(
+        "freeze", [](TrainOptions& o) { o.freeze = "encoder"; }, "names `encoder`");
+    TrainRequest r = from_base("x");
+    r.from = (folder_ / "none.gguf").string();
+    EXPECT_MENTIONS(error_of(r), "none.gguf");
+    put("other.txt",
+        "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq");
+    r = from_base("x");
+    r.inputs = {(folder_ / "other.txt").string()};
+    EXPECT_MENTIONS(error_of(r), "does not know the character \"q\"");
+    r = request("x");
+    r.options.freeze = "0";
+    EXPECT_MENTIONS(error_of(r), "needs a model to start from");
+}
+
+// Sub-words: a tokenizer that the first training learns, and the second takes from the model.
+TEST_F(BaseModelTest, TokensOfAModelThatHasLearnedThem) {
+    TrainRequest first = request("words");
+    first.options.tokenizer = "bpe:300";
+    first.options.iters = 20;
+    first.options.eval_every = 20;
+    first.given = {"tokenizer", "iters"};
+    const double loss = *run(first).val_loss;
+    TrainRequest r = from_base("more");
+    r.from = (folder_ / "words.gguf").string();
+    r.options.lr = 1e-3;
+    r.options.iters = 20;
+    r.given.insert("lr");
+    EXPECT_LT(*run(r).val_loss, loss);
+    TrainRequest resumed = request("more");
+    resumed.options = {};
+    resumed.resume = true;
+    resumed.options.iters = 21;
+    resumed.given = {"iters"};
+    EXPECT_EQ(run(resumed).step, 21);
+}
+
+}  // namespace
+}  // namespace nib
