@@ -59,8 +59,8 @@ std::vector<float> results(Backend& backend, Optimizer optimizer, bool recompute
 }
 
 // A layer with what GPT-2 lacks, forward and backward on ragged rows of which not all are in use: rotary positions in place
-// in a fused qkv, grouped heads that see spans, gates, gathered rows, a gradient of log-probabilities. All bits of its
-// results.
+// in a fused qkv, grouped heads that see spans, gates, an adapter, gathered rows, a gradient of log-probabilities. All bits
+// of its results.
 class RaggedLayer {
 public:
     explicit RaggedLayer(Backend& backend) : backend_(backend) {}
@@ -88,7 +88,11 @@ public:
         x = g.linear(y, linear(C, H * D), {.residual = x});
         const Tensor n = g.norm(x, norm());
         const Tensor gated = g.glu(g.linear(n, linear(F, C)), g.linear(n, linear(F, C)), Act::Silu);
-        x = g.gather(g.linear(gated, linear(C, F), {.residual = x}), which);
+        LinearWeights down = linear(C, F);
+        down.adapters = {
+            {weight({3, F}), weight({C, 3}), 1.5f, 0.25f}
+        };
+        x = g.gather(g.linear(gated, down, {.residual = x}), which);
         const Tensor logp = g.output(g.log_probs(x, linear(V, C), targets).logp);
         g.set_gradient(logp, dlogp);
         g.record_backward();
