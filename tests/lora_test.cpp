@@ -309,6 +309,22 @@ TEST(Lora, FirstValuesAreThoseOfPeft) {
     }
 }
 
+// The frozen model is where it is: memory is needed for the adapters alone, four times, and for activations.
+TEST(Lora, MemoryOfATraining) {
+    CpuBackend backend(kernel_table("auto"), 1);
+    const LoraCase model(backend, small_config(*find_architecture("llama")));
+    TrainShape shape = model.shape({.rank = 4});
+    double values = 0;
+    for (const LoraParameter& pair : lora_parameters(model.config(), shape.lora))
+        values += static_cast<double>(pair.a.shape.elements() + pair.b.shape.elements());
+    const TrainingMemory lora = training_memory(model.config(), shape, backend);
+    EXPECT_NEAR(lora.parameters, 4 * 4 * values, 4 * 64.0 * 28);
+    EXPECT_GT(training_flops(model.config(), shape), 0);
+    shape.frozen = {}, shape.lora = {};
+    const TrainingMemory full = training_memory(model.config(), shape, backend);
+    EXPECT_LT(lora.parameters, full.parameters / 2);
+}
+
 TEST(Lora, ATrainedModelAndAHeadAreRefused) {
     CpuBackend backend(kernel_table("auto"), 1);
     const LoraCase model(backend, small_config(*find_architecture("gpt2")));

@@ -26,14 +26,15 @@ double least_bytes(const ModelConfig& c, const TrainShape& shape) {
     return 4 * copies(shape) * trained + (shape.recompute ? 4 * R * L * C : each * R * L * (6 * C + 2 * F));
 }
 
-// Weights for graphs that are only measured, never run.
+// Weights for graphs that are only measured, never run. Frozen ones have their places, which no other may have.
+constexpr int kNoBuffer = 1 << 30;
 Weights placeholder_weights(const ParameterLayout& layout, const ModelConfig& config, const TrainShape& shape) {
     return training_weights(config, shape, [&](size_t i) {
         Weight w;
         w.name = layout.specs[i].name;
         w.shape = layout.specs[i].shape;
-        w.value = {0, layout.offsets[i]};
-        w.gradient = {1, layout.offsets[i]};
+        w.value = {kNoBuffer, layout.offsets[i]};
+        w.gradient = {kNoBuffer + 1, layout.offsets[i]};
         return w;
     });
 }
