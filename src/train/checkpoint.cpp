@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/hash.h"
+#include "text/chat_template_files.h"
 #include "text/tokenizer_gguf.h"
 #include "train/base_model.h"
 
@@ -16,7 +17,7 @@ namespace {
 constexpr size_t kPiece = size_t{1} << 20;
 constexpr const char* kId = "nib.checkpoint";
 constexpr const char* kMoments = "nib.state.checksum";
-constexpr const char *kNameKey = "general.name", *kTemplateKey = "tokenizer.chat_template";
+constexpr const char* kNameKey = "general.name";
 constexpr const char* kBestLoss = "nib.val_loss";
 constexpr int kVersion = 3;
 
@@ -81,7 +82,7 @@ GgufWriter model_writer(const TrainStep& train, const Tokenizer& tokenizer, cons
     GgufWriter writer;
     write_config(writer, train.config(), info.name);
     write_tokenizer(writer, tokenizer);
-    if (!info.chat_template.empty()) writer.set(kTemplateKey, info.chat_template);
+    if (!info.chat_template.empty()) writer.set(kChatTemplateKey, info.chat_template);
     writer.set("nib.step", step);
     add_tensors(writer, train, 0, "");
     return writer;
@@ -164,7 +165,7 @@ RunFiles::RunFiles(const std::string& output) {
 }
 
 ModelInfo read_info(const GgufFile& model) {
-    return {model.get_or<std::string>(kNameKey, ""), model.get_or<std::string>(kTemplateKey, "")};
+    return {model.get_or<std::string>(kNameKey, ""), model.get_or<std::string>(kChatTemplateKey, "")};
 }
 
 void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer, const ModelInfo& info,
