@@ -1,5 +1,5 @@
-// dpre[i] = dropout(dy[i]) act'(pre[i]). A workgroup takes W / 4 groups of 128 elements; an invocation takes the elements that four
-// blocks of random numbers decide over.
+// dpre[i] = or += scale dropout(dy[i]) act'(scale pre[i]). A workgroup takes W / 4 groups of 128 elements; an invocation takes the
+// elements that four blocks of random numbers decide over.
 #version 450
 #include "common.glsl"
 #include "activation.glsl"
@@ -8,7 +8,7 @@
 
 ACTIVATION_IN(LinearBackwardEpilogue_dy, readonly, dy)             // (R,N)
 ACTIVATION_IN(LinearBackwardEpilogue_pre, readonly restrict, pre)  // (R,N)
-ACTIVATION_OUT(LinearBackwardEpilogue_dpre, writeonly, dpre)       // (R,N), may be dy
+ACTIVATION_OUT(LinearBackwardEpilogue_dpre, , dpre)                // (R,N), may be dy
 
 void main() {
     const uint end = live_rows() * p.N, first_block = 4 * (group() * W + gl_LocalInvocationIndex);
@@ -21,11 +21,13 @@ void main() {
         if (i >= end) continue;
         vec4 factors;
         for (uint q = 0; q < 4; ++q) factors[q] = dropout_factor(blocks[q], h);
-        vec4 d = get_vec4_dy(i, end - i) * factors;
+        vec4 d = get_vec4_dy(i, end - i) * factors * p.scale;
         if (kAct != 0) {
-            const vec4 from = get_vec4_pre(i, end - i);
+            const vec4 from = p.scale * get_vec4_pre(i, end - i);
             for (uint q = 0; q < 4; ++q) d[q] *= activate_derivative(kAct, from[q]);
         }
+        if (adds(dpre_operand))
+            for (uint q = 0; q < 4 && i + q < end; ++q) d[q] += AT(dpre, i + q);
         put_vec4_dpre(i, d, end - i);
     }
 }

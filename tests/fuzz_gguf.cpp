@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "io/gguf.h"
+#include "model/adapter_file.h"
 #include "model/architecture.h"
 #include "model/config.h"
 #include "model/loaded_model.h"
@@ -54,6 +55,21 @@ void try_model(const nib::GgufFile& file) {
     }
 }
 
+void try_adapter(const nib::GgufFile& file) {
+    try {
+        const nib::AdapterFile adapter(nib::GgufFile::parse(file.bytes(), file.name()));
+        std::vector<nib::AdaptedMatrix> matrices;
+        for (const nib::AdapterFile::Pair& pair : adapter.pairs()) {
+            CHECK(adapter.scale(pair) >= 0);
+            matrices.push_back({pair.parameter, pair.b->shape[0], pair.a->shape[1]});
+        }
+        nib::ModelConfig config;
+        config.vocab = 8;
+        touch(nib::adapter_mismatches(adapter.keys().arch, matrices, config));
+    } catch (const nib::Error&) {
+    }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -74,6 +90,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             touch(uint8_t(tensor.data.back()));
         }
         try_model(file);
+        try_adapter(file);
     } catch (const nib::Error& error) {
         CHECK(error.what()[0] != '\0');
     }

@@ -135,6 +135,36 @@ TEST(Reference, LinearGradient) {
             }
 }
 
+TEST(Reference, LinearEpilogueGradient) {
+    using F = operand::LinearEpilogue;
+    using B = operand::LinearBackwardEpilogue;
+    for (const Act act : kActs)
+        for (const uint32_t dropout : kDropouts)
+            for (const bool with_residual : {false, true}) {
+                Random random(4);
+                DoubleOp forward = make_op(Op::LinearEpilogue, {.B = 2, .T = 3, .N = 5, .scale = 1.75f, .act = act});
+                forward.p.dropout = dropout;
+                Vec pre = random_vector(random, 30), residual = random_vector(random, 30), y(30);
+                const Vec dy = random_vector(random, 30);
+                const auto loss = [&] {
+                    forward({at(F::pre, pre), at(F::residual, with_residual ? residual.data() : nullptr), at(F::y, y)});
+                    return dot(y, dy);
+                };
+                loss();
+                Vec dpre(30, 0.5), in_place = dy;
+                const auto backward = [&](const Vec& from, Vec& to, uint8_t accumulate) {
+                    forward.as(Op::LinearBackwardEpilogue)(
+                        {at(B::dy, from), at(B::pre, act == Act::None ? nullptr : pre.data()), at(B::dpre, to)},
+                        accumulate);
+                };
+                backward(dy, dpre, 1);
+                backward(in_place, in_place, 0);
+                expect_gradient("dpre", loss, pre, added(dpre));
+                expect_gradient("dpre in place", loss, pre, in_place);
+                if (with_residual) expect_gradient("dresidual", loss, residual, dy);
+            }
+}
+
 // Typed weights are the numbers that they unpack to.
 TEST(Reference, LinearBackwardOfTypedWeights) {
     using B = operand::LinearBackward;

@@ -15,6 +15,7 @@
 #include "input.h"
 #include "io/atomic_file.h"
 #include "model/loaded_model.h"
+#include "model_options.h"
 #include "options.h"
 #include "texts.h"
 
@@ -39,7 +40,8 @@ constexpr const char* kFooter =
     "  nib attention en-de.gguf -p \"It is late.\" --target \"Es ist spät.\" -o look.html";
 
 struct Options {
-    std::string model, prompt, file, tokens, target, out;
+    ModelOptions model;
+    std::string prompt, file, tokens, target, out;
     bool has_prompt = false, has_tokens = false, has_target = false, json = false;
     int64_t top = 5;
     TextOptions text;
@@ -150,7 +152,7 @@ nlohmann::ordered_json view_json(const TextView& view, const LoadedModel& model)
 }
 
 void attention(Options& o, Backend& backend) {
-    const LoadedModel model(model_file(o.model), backend);
+    const LoadedModel model = open_model(o.model, backend);
     if (std::error_code error; !o.json && std::filesystem::equivalent(o.out, model.file().name(), error))
         fail("--output %s is the model itself; choose another file", printable(o.out).c_str());
     const ModelConfig& config = model.config();
@@ -170,7 +172,7 @@ void attention(Options& o, Backend& backend) {
 
 void attention_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
-    add_model_argument(app, o->model);
+    add_model_options(app, o->model);
     auto* prompt = app.add_option("-p,--prompt", o->prompt, "the text")->type_name("TEXT");
     auto* file = app.add_option("--file", o->file, "a file or pipe with the text; - is standard input")
                      ->type_name("FILE")

@@ -11,6 +11,7 @@
 #include "infer/encoder.h"
 #include "infer/probabilities.h"
 #include "model/loaded_model.h"
+#include "model_options.h"
 #include "options.h"
 #include "texts.h"
 
@@ -25,7 +26,7 @@ constexpr const char* kFooter =
     "  nib classify mood.gguf --file lines.txt --top 3";
 
 struct Options {
-    std::string model;
+    ModelOptions model;
     int64_t top = 1;
     bool logits = false;
     TextOptions texts;
@@ -33,7 +34,7 @@ struct Options {
 };
 
 void classify(const Options& o, Backend& backend) {
-    const LoadedModel model(model_file(o.model), backend);
+    const LoadedModel model = open_model(o.model, backend);
     SequenceEncoder encoder(backend, model.config(), model.weights());
     const Head& head = encoder.model().head("class");
     const std::vector<std::string>& labels = model.config().find_head("class")->labels;
@@ -64,7 +65,7 @@ void classify(const Options& o, Backend& backend) {
 
 void classify_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
-    add_model_argument(app, o->model);
+    add_model_options(app, o->model);
     add_text_options(app, o->texts);
     app.add_option("--top", o->top, "labels of each text, the most probable first")
         ->transform(whole_number(1, 1 << 24))

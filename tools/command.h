@@ -20,6 +20,7 @@ void info_command(CLI::App& app);
 void logits_command(CLI::App& app);
 void convert_command(CLI::App& app);
 void quantize_command(CLI::App& app);
+void merge_command(CLI::App& app);
 void export_command(CLI::App& app);
 void tokenize_command(CLI::App& app);
 void tokenizer_command(CLI::App& app);

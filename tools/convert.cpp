@@ -8,6 +8,7 @@
 #include "input.h"
 #include "model/encode.h"
 #include "model/hf_config.h"
+#include "model/peft.h"
 #include "options.h"
 
 namespace nib {
@@ -27,11 +28,15 @@ constexpr const char* kFooter =
     "vocab.txt of WordPiece, or a list of characters: {\"a\": 0, \"b\": 1} or [\"a\", \"b\"] in JSON, or nanoGPT's "
     "meta.pkl; `none` leaves out a tokenizer that nib does not know. Without a tokenizer the model takes and gives token "
     "numbers.\n\n"
+    "A folder with PEFT's adapter_config.json and adapter_model.safetensors becomes an adapter, for --lora of other "
+    "commands "
+    "and for llama.cpp. --base names the model it belongs to; adapters of Llama's queries and keys need it.\n\n"
     "Examples:\n"
     "  nib convert path/to/gpt2 -o gpt2.gguf\n"
     "  nib convert path/to/gpt2 -o gpt2-q8.gguf --type q8_0\n"
     "  nib convert path/to/llama -o llama-q4.gguf --type q4_k\n"
-    "  nib convert ckpt.pt --vocab vocab.json -o names.gguf";
+    "  nib convert ckpt.pt --vocab vocab.json -o names.gguf\n"
+    "  nib convert path/to/adapter -o adapter.gguf --base llama.gguf";
 
 struct Options {
     ConvertRequest request;
@@ -43,12 +48,14 @@ void convert(const CLI::App& app, Options& o) {
     ConvertRequest& request = o.request;
     request.output = model_file_to_write(request.output);
     if (!o.type.empty()) request.type = weight_type("--type", o.type);
+    if (!request.base.empty()) request.base = model_file(request.base);
     if (o.heads > 0) request.hints.heads = o.heads;
     if (!o.act.empty()) request.hints.act = find_activation(o.act);
     if (!o.act.empty() && !request.hints.act)
         fail_usage("--activation: there is no activation `%s` in nib", printable(o.act, 40).c_str());
-    report_conversion(app, request.output,
-                      [&](const ConvertReports& reports) { return convert_checkpoint(request, reports); });
+    report_conversion(app, request.output, [&](const ConvertReports& reports) {
+        return is_peft_adapter(request.input) ? convert_adapter(request, reports) : convert_checkpoint(request, reports);
+    });
 }
 
 }  // namespace
@@ -66,6 +73,7 @@ void convert_command(CLI::App& app) {
         ->transform(whole_number(1, int64_t{1} << 24))
         ->type_name("N");
     app.add_option("--activation", o->act, "gelu_new, gelu or relu, whatever the files say")->type_name("NAME");
+    app.add_option("--base", o->request.base, "of an adapter, the model file it belongs to")->type_name("FILE");
     add_conversion_options(app, o->request.overwrite, o->request.threads);
     app.footer(kFooter);
     app.callback([&app, o] { convert(app, *o); });

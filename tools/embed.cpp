@@ -13,6 +13,7 @@
 #include "io/atomic_file.h"
 #include "io/npy.h"
 #include "model/loaded_model.h"
+#include "model_options.h"
 #include "options.h"
 #include "texts.h"
 
@@ -31,7 +32,8 @@ constexpr const char* kFooter =
     "  nib embed minilm.gguf --file lines.txt --similar 20";
 
 struct Options {
-    std::string model, out, pooling;
+    ModelOptions model;
+    std::string out, pooling;
     bool raw = false;
     int64_t similar = 0;
     TextOptions texts;
@@ -75,7 +77,7 @@ std::vector<Pair> closest_pairs(const std::vector<float>& vectors, size_t channe
 }
 
 void embed(const Options& o, Backend& backend) {
-    const LoadedModel model(model_file(o.model), backend);
+    const LoadedModel model = open_model(o.model, backend);
     if (std::error_code error; !o.out.empty() && std::filesystem::equivalent(o.out, model.file().name(), error))
         fail("--output %s is the model itself; choose another file", printable(o.out).c_str());
     const Pooling pooling = embedding_pooling(model, o.pooling);
@@ -106,7 +108,7 @@ void embed(const Options& o, Backend& backend) {
 
 void embed_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
-    add_model_argument(app, o->model);
+    add_model_options(app, o->model);
     add_text_options(app, o->texts);
     auto* out = app.add_option("-o,--output", o->out, "write the vectors to this file")->type_name("FILE");
     add_pooling_option(app, o->pooling);

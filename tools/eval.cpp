@@ -20,6 +20,7 @@
 #include "io/memory_limit.h"
 #include "io/progress.h"
 #include "model/loaded_model.h"
+#include "model_options.h"
 #include "options.h"
 #include "task/pairs.h"
 #include "text/corpus.h"
@@ -50,7 +51,7 @@ constexpr const char* kFooter =
     "  nib eval names.gguf names.txt --lines";
 
 struct Options {
-    std::string model;
+    ModelOptions model;
     std::vector<std::string> paths;
     double val_fraction = 0;
     EvaluationOptions evaluation;
@@ -282,7 +283,7 @@ void eval(Options& o) {
     std::unique_ptr<Task> task;
     bool paired = false;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
-        auto model = std::make_unique<LoadedModel>(model_file(o.model), *backend);
+        auto model = std::unique_ptr<LoadedModel>(new LoadedModel(open_model(o.model, *backend)));
         paired = model->config().has_encoder();
         if (paired)
             eval_pairs(o, *backend, *model);
@@ -310,7 +311,7 @@ void eval(Options& o) {
 
 void eval_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
-    add_model_argument(app, o->model);
+    add_model_options(app, o->model);
     app.add_option("TEXT", o->paths, "text files (UTF-8) and folders of .txt files")->required();
     app.add_option("--stride", o->evaluation.stride,
                    "tokens from one window to the next, at most the context; 0: windows end to end")

@@ -10,6 +10,7 @@
 #include "infer/encoder.h"
 #include "infer/probabilities.h"
 #include "model/loaded_model.h"
+#include "model_options.h"
 #include "options.h"
 #include "texts.h"
 
@@ -25,7 +26,7 @@ constexpr const char* kFooter =
     "  nib fill bert.gguf --tokens \"101 3000 103 102\" --mask-id 103";
 
 struct Options {
-    std::string model;
+    ModelOptions model;
     int64_t top = 5, mask = -1;
     TextOptions texts;
     BackendOptions backend;
@@ -49,7 +50,7 @@ int32_t mask_of(const Options& o, const LoadedModel& model) {
 std::string text_of(const Tokenizer& tokenizer, int32_t id) { return tokenizer.decode(std::span(&id, 1)); }
 
 void fill(const Options& o, Backend& backend) {
-    const LoadedModel model(model_file(o.model), backend);
+    const LoadedModel model = open_model(o.model, backend);
     SequenceEncoder encoder(backend, model.config(), model.weights());
     const auto N = static_cast<size_t>(encoder.model().head("mlm").outputs);
     const int32_t mask = mask_of(o, model);
@@ -85,7 +86,7 @@ void fill(const Options& o, Backend& backend) {
 
 void fill_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
-    add_model_argument(app, o->model);
+    add_model_options(app, o->model);
     add_text_options(app, o->texts);
     app.add_option("--top", o->top, "tokens for each mask")
         ->capture_default_str()

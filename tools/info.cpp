@@ -12,6 +12,7 @@
 #include "infer/engine.h"
 #include "io/gguf.h"
 #include "io/json_value.h"
+#include "model/adapter_file.h"
 #include "model/config.h"
 #include "model/loaded_model.h"
 #include "options.h"
@@ -192,6 +193,33 @@ std::string tensor_problem(const GgufFile& file) {
            (missing > kNamed ? ", ..." : "");
 }
 
+// What an adapter is for, and which matrices it has.
+Json describe_adapter(const GgufFile& file) {
+    const AdapterFile adapter(GgufFile::parse(file.bytes(), file.name()));
+    std::vector<std::string> targets, ranks;
+    const auto add = [](std::vector<std::string>& list, const std::string& text) {
+        if (std::find(list.begin(), list.end(), text) == list.end()) list.push_back(text);
+    };
+    for (const AdapterFile::Pair& pair : adapter.pairs()) {
+        add(targets, target_name(pair.parameter));
+        add(ranks, std::to_string(pair.rank()));
+    }
+    const auto joined = [](const std::vector<std::string>& list) {
+        std::string text;
+        for (const std::string& item : list) text += (text.empty() ? "" : ", ") + item;
+        return text;
+    };
+    const AdapterKeys& keys = adapter.keys();
+    return {
+        {"base",     keys.base.empty() ? "not named" : keys.base                            },
+        {"rank",     joined(ranks)                                                          },
+        {"scale",    shortest(adapter.scale(adapter.pairs()[0]))                            },
+        {"targets",  joined(targets)                                                        },
+        {"matrices", adapter.pairs().size()                                                 },
+        {"bound",    keys.fingerprint ? "to the model it was trained on" : "to no one model"},
+    };
+}
+
 // What a model file says about itself, and what keeps it from running, such as a missing key. Other GGUF files get only
 // what all files have.
 Json describe_file(const GgufFile& file) {
@@ -201,7 +229,8 @@ Json describe_file(const GgufFile& file) {
         {"bytes",        file.bytes().size()},
         {"architecture", architecture       },
     };
-    const bool known = find_architecture(architecture) != nullptr;
+    const bool is_adapter = AdapterFile::is_adapter(file);
+    const bool known = !is_adapter && find_architecture(architecture) != nullptr;
     const auto section = [&](const char* key, const auto& describe) {
         try {
             json[key] = describe();
@@ -209,6 +238,7 @@ Json describe_file(const GgufFile& file) {
             json["problems"].push_back(error.what());
         }
     };
+    if (is_adapter) section("adapter", [&] { return describe_adapter(file); });
     if (known) section("model", [&] { return json_model(read_config(file)); });
     describe_weights(file, json);
     if (known) section("tokenizer", [&] { return describe_tokenizer(file); });
@@ -241,8 +271,9 @@ std::string text_of_file(const GgufFile& file, const Json& json) {
     };
     line("file", printable(file.name()) + ", " + human_bytes(static_cast<double>(file.bytes().size())));
     line("architecture", text_of(json["architecture"]));
-    if (json.contains("model"))
-        for (const auto& [key, value] : json["model"].items()) line("  " + key, text_of(value));
+    for (const char* part : {"model", "adapter"})
+        if (json.contains(part))
+            for (const auto& [key, value] : json[part].items()) line("  " + key, text_of(value));
     line("parameters", text_of(json["parameters"]));
     if (json.contains("types")) {
         std::string types;

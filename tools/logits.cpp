@@ -14,6 +14,7 @@
 #include "io/atomic_file.h"
 #include "io/npy.h"
 #include "model/loaded_model.h"
+#include "model_options.h"
 #include "options.h"
 #include "text/token_numbers.h"
 #include "texts.h"
@@ -33,7 +34,8 @@ constexpr const char* kFooter =
     "  nib logits en-de.gguf --source \"It is late.\" --prompt \"Es ist\" -o logits.npy";
 
 struct Options {
-    std::string model, tokens, prompt, source, out;
+    ModelOptions model;
+    std::string tokens, prompt, source, out;
     bool has_tokens = false, has_source = false;
     TextOptions text;
     BackendOptions backend;
@@ -58,7 +60,7 @@ std::vector<int32_t> read_prompt(const Options& o, const LoadedModel& model) {
 }
 
 void logits(const Options& o, Backend& backend) {
-    const LoadedModel model(model_file(o.model), backend);
+    const LoadedModel model = open_model(o.model, backend);
     if (std::error_code error; std::filesystem::equivalent(o.out, model.file().name(), error))
         fail("--output %s is the model itself; choose another file", printable(o.out).c_str());
     if (model.config().has_encoder() != o.has_source)
@@ -87,7 +89,7 @@ void logits(const Options& o, Backend& backend) {
 
 void logits_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
-    add_model_argument(app, o->model);
+    add_model_options(app, o->model);
     auto* tokens =
         app.add_option("--tokens", o->tokens, "token numbers, as in \"1 2 3\"")->check(token_list())->type_name("IDS");
     auto* prompt =

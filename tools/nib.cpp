@@ -45,6 +45,7 @@ constexpr Command kCommands[] = {
     {"logits",    "write a model's logits for some tokens to a file",     logits_command   },
     {"convert",   "make a model file of a Hugging Face or PyTorch model", convert_command  },
     {"quantize",  "store a model file's weights as another type",         quantize_command },
+    {"merge",     "add adapters into a model file's weights",             merge_command    },
     {"export",    "write a model as a folder for Hugging Face",           export_command   },
     {"tokenize",  "show the tokens of a text, or the text of tokens",     tokenize_command },
     {"tokenizer", "train a tokenizer on texts",                           tokenizer_command},

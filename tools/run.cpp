@@ -15,6 +15,7 @@
 #include "input.h"
 #include "io/memory_limit.h"
 #include "model/loaded_model.h"
+#include "model_options.h"
 #include "options.h"
 #include "text/token_numbers.h"
 #include "text/utf8.h"
@@ -48,7 +49,8 @@ constexpr std::array kOverflows = {"half", "slide", "stop"};  // in the order of
 constexpr size_t kMaxPrompt = size_t{64} << 20;  // bytes
 
 struct Options {
-    std::string model, prompt, prompt_file, tokens;
+    ModelOptions model;
+    std::string prompt, prompt_file, tokens;
     bool has_prompt = false, has_tokens = false, has_seed = false;
     EncodeOptions encode;
     GenerateOptions generate;
@@ -118,7 +120,7 @@ struct Writer {
 };
 
 Writer prepare(Options& o, std::unique_ptr<Backend> backend) {
-    auto model = std::make_unique<LoadedModel>(model_file(o.model), *backend);
+    auto model = std::unique_ptr<LoadedModel>(new LoadedModel(open_model(o.model, *backend)));
     refuse_encoder_decoder(*model);
     if (o.end_token) model->set_end_token(*o.end_token);
     const Tokenizer& tokenizer = model->tokenizer();
@@ -189,7 +191,7 @@ void run(Options& o) {
 void run_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     SamplerOptions& s = o->generate.sampler;
-    add_model_argument(app, o->model);
+    add_model_options(app, o->model);
     auto* prompt = app.add_option("-p,--prompt", o->prompt, "text to continue")->type_name("TEXT");
     auto* file =
         app.add_option("--prompt-file", o->prompt_file, "file or pipe with the text to continue; - is standard input")

@@ -18,6 +18,7 @@
 #include "io/atomic_file.h"
 #include "io/gguf.h"
 #include "model/loaded_model.h"
+#include "model_options.h"
 #include "options.h"
 #include "text/text_files.h"
 #include "texts.h"
@@ -41,7 +42,8 @@ constexpr const char* kFooter =
 constexpr const char *kKeys = "nib.search.texts", *kModel = "nib.search.model", *kVectors = "vectors";
 
 struct Options {
-    std::string model, path, question, pooling;
+    ModelOptions model;
+    std::string path, question, pooling;
     int64_t top = 5;
     bool no_cache = false;
     TextOptions texts;  // of the question
@@ -172,14 +174,18 @@ float cosine(const std::vector<float>& a, const std::vector<float>& b) {
 }
 
 void search(const Options& o, Backend& backend) {
-    const LoadedModel model(model_file(o.model), backend);
+    const LoadedModel model = open_model(o.model, backend);
     const Pooling pooling = embedding_pooling(model, o.pooling);
     const Room room = embedding_room(model);
     const TextTokens question_tokens = encode_text(o.question, o.texts, model, "the question", room);
     const std::vector<Paragraph> paragraphs = read_paragraphs(o.path);
     SequenceEncoder encoder(backend, model.config(), model.weights());
     const auto C = static_cast<size_t>(model.config().embd);
-    VectorCache cache(cache_path(o.path), hash_of(pooling_name(pooling), fingerprint(model.file())), C);
+    uint64_t models = hash_of(pooling_name(pooling), fingerprint(model.file()));
+    for (const AdapterChoice& adapter : o.model.adapters)
+        models = hash_of(strprintf("%g", static_cast<double>(adapter.scale)),
+                         models ^ fingerprint(GgufFile::open(adapter.path)));
+    VectorCache cache(cache_path(o.path), models, C);
     if (!o.no_cache) cache.read();
 
     TextOptions of_paragraphs = o.texts;
@@ -229,7 +235,7 @@ void search(const Options& o, Backend& backend) {
 
 void search_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
-    add_model_argument(app, o->model);
+    add_model_options(app, o->model);
     app.add_option("PATH", o->path, "text file, or folder of .txt files")->required();
     app.add_option("-q,--question", o->question, "what to search for")->required()->type_name("TEXT");
     app.add_option("--top", o->top, "paragraphs to print")

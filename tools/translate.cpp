@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "infer/beam.h"
 #include "model/loaded_model.h"
+#include "model_options.h"
 #include "options.h"
 #include "texts.h"
 
@@ -28,7 +29,8 @@ constexpr const char* kFooter =
     "  nib translate m.gguf --file - < names.txt";
 
 struct Options {
-    std::string model, cache = "f16";
+    ModelOptions model;
+    std::string cache = "f16";
     BeamOptions beam;
     int64_t best = 1;
     bool numbered = false;  // whether each line has a score
@@ -62,7 +64,7 @@ private:
 };
 
 void translate_texts(const Options& o, Backend& backend) {
-    const LoadedModel model(model_file(o.model), backend);
+    const LoadedModel model = open_model(o.model, backend);
     const ModelConfig& config = model.config();
     BeamOptions beam = o.beam;
     set_ends(beam, model);
@@ -99,7 +101,7 @@ void translate_texts(const Options& o, Backend& backend) {
 void translate_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     o->texts.keep_empty = true;
-    add_model_argument(app, o->model);
+    add_model_options(app, o->model);
     add_text_options(app, o->texts);
     app.add_option("--beam", o->beam.beams, "texts that are kept at each step; 1: greedy")
         ->transform(whole_number())

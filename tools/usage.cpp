@@ -181,6 +181,7 @@ std::string advice(Remedy remedy, const CLI::App& command) {
         case Remedy::GiveActivation: return "; --activation sets it";
         case Remedy::GiveVocabulary: return "; --vocab adds one";
         case Remedy::LeaveOutVocabulary: return "; --vocab none converts the model without its tokenizer";
+        case Remedy::GiveBase: return "; name the model it belongs to with --base";
         case Remedy::LengthenContext: return "; a larger --context has more";
         case Remedy::ChooseTemplate: return "; --template NAME chooses one";
     }

@@ -99,7 +99,10 @@ void make_consistent(OpCase& c) {
         case Op::Linear:  // without an activation, pre would equal y
             if (p.act == Act::None) absent(operand::Linear::pre) = true;
             break;
-        case Op::LinearBackwardEpilogue: absent(operand::LinearBackwardEpilogue::pre) = p.act == Act::None; break;
+        case Op::LinearBackwardEpilogue:
+            absent(operand::LinearBackwardEpilogue::pre) = p.act == Act::None;
+            if (c.in_place) c.accumulate = 0;
+            break;
         case Op::Attention:
             if (p.causal) p.S = p.T;
             if (p.dropout != 0) absent(operand::Attention::weights) = true;

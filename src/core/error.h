@@ -26,6 +26,7 @@ enum class Remedy {
     GiveActivation,      // ImportHints::act
     GiveVocabulary,      // ConvertRequest::vocab
     LeaveOutVocabulary,  // convert the model without it
+    GiveBase,            // ConvertRequest::base, ExportRequest::base
     ChooseTemplate,      // ChatTemplate::find
 };
 

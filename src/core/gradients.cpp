@@ -33,13 +33,14 @@ void linear_gradient(Graph& g, const Node& n) {
     using L = operand::Linear;
     const Tensor dy = g.gradient(n[L::y]).tensor, x = n[L::x], w = n[L::w], residual = n[L::residual];
     const bool wants_weight = g.wants_gradient(w) || g.wants_gradient(n[L::b]);
+    const bool shaped = n.p.act != Act::None || n.p.dropout != 0, keeps = g.wants_gradient(residual);
     Tensor dpre = dy;
-    if ((wants_weight || g.wants_gradient(x)) && (n.p.act != Act::None || n.p.dropout != 0 || residual)) {
-        // With a residual, dy becomes the residual's gradient, which later nodes add to, so dpre needs memory of its own.
-        if (g.wants_gradient(residual)) dpre = g.make_like(dy);
+    // dy becomes the residual's gradient, which later nodes add to, perhaps before the weight's gradient is computed.
+    if ((wants_weight && (shaped || keeps)) || (g.wants_gradient(x) && shaped)) {
+        if (keeps) dpre = g.make_like(dy);
         g.add(Op::LinearBackwardEpilogue, n.p, {dy, n[L::pre]}, {dpre});
     }
-    if (g.wants_gradient(residual)) g.set_gradient(residual, dy);
+    if (keeps) g.set_gradient(residual, dy);
     if (wants_weight) {
         const auto dw = g.gradient(w), db = g.gradient_if_wanted(n[L::b]);
         g.add(Op::LinearBackwardWeight, n.p, {dpre, x}, {dw.tensor, db.tensor});
@@ -50,6 +51,17 @@ void linear_gradient(Graph& g, const Node& n) {
         g.add(Op::LinearBackward, n.p, {dpre, w}, {dx.tensor});
         g.accumulate({dx});
     }
+}
+
+void linear_epilogue_gradient(Graph& g, const Node& n) {
+    using L = operand::LinearEpilogue;
+    const Tensor dy = g.gradient(n[L::y]).tensor, pre = n[L::pre], residual = n[L::residual];
+    if (g.wants_gradient(pre)) {
+        const auto dpre = g.gradient(pre);
+        g.add(Op::LinearBackwardEpilogue, n.p, {dy, n.p.act != Act::None ? pre : Tensor{}}, {dpre.tensor});
+        g.accumulate({dpre});
+    }
+    if (g.wants_gradient(residual)) g.set_gradient(residual, dy);
 }
 
 void glu_gradient(Graph& g, const Node& n) {

@@ -10,6 +10,7 @@ struct Node;
 void embed_gradient(Graph& g, const Node& node);
 void norm_gradient(Graph& g, const Node& node);
 void linear_gradient(Graph& g, const Node& node);
+void linear_epilogue_gradient(Graph& g, const Node& node);
 void glu_gradient(Graph& g, const Node& node);
 void rope_gradient(Graph& g, const Node& node);
 void attention_gradient(Graph& g, const Node& node);

@@ -264,6 +264,7 @@ Tensor Graph::norm(Tensor x, const NormWeights& w, bool floats) {
 }
 
 Tensor Graph::linear(Tensor x, const LinearWeights& w, const Epilogue& epilogue) {
+    if (!w.adapters.empty()) return linear_with_adapters(x, w, epilogue);
     Params p;
     p.act = epilogue.act;
     p.dropout = dropout_threshold(epilogue.dropout);
@@ -276,6 +277,56 @@ Tensor Graph::linear(Tensor x, const LinearWeights& w, const Epilogue& epilogue)
     const Tensor pre = wanted && p.act != Act::None ? make(shape, activations_, about.row_count) : Tensor{};
     add(Op::Linear, p, {x, weights, bias, epilogue.residual}, {y, pre});
     return y;
+}
+
+// residual + x w^T + b.
+Tensor Graph::product(Tensor x, const Weight& w, const Weight& b, Tensor residual, DType type) {
+    const TensorInfo about = info(x);
+    const Tensor y = make({about.shape[0], about.shape[1], w.shape[0]}, type, about.row_count);
+    add(Op::Linear, {}, {x, weight(w), weight(b), residual}, {y});
+    return y;
+}
+
+// residual + dropout(act(scale pre)).
+Tensor Graph::shape_product(Tensor pre, const Params& p, Tensor residual, DType type) {
+    const TensorInfo about = info(pre);
+    const Tensor y = make(about.shape, type, about.row_count);
+    add(Op::LinearEpilogue, p, {pre, residual}, {y});
+    return y;
+}
+
+// sum + scale (dropout(x) a^T) b^T; no sum: 0.
+Tensor Graph::adapt(Tensor x, const Adapter& adapter, Tensor sum) {
+    Params p;
+    p.dropout = dropout_threshold(adapter.dropout);
+    if (p.dropout != 0) {
+        p.stream = streams_++;
+        x = shape_product(x, p, {}, info(x).type);
+    }
+    Tensor low = product(x, adapter.a, {}, {}, DType::F32);  // (B,T,r)
+    if (adapter.scale != 1) {
+        Params scaled;
+        scaled.scale = adapter.scale;
+        low = shape_product(low, scaled, {}, DType::F32);
+    }
+    return product(low, adapter.b, {}, sum, DType::F32);
+}
+
+// What the adapters add comes first and rides along as a residual of the product, whose weights are frozen, as a rule: then
+// its gradient needs no copy. Without activation and dropout the layer's own residual begins that sum.
+Tensor Graph::linear_with_adapters(Tensor x, const LinearWeights& w, const Epilogue& epilogue) {
+    Params p;
+    p.act = epilogue.act;
+    p.dropout = dropout_threshold(epilogue.dropout);
+    p.stream = streams_++;
+    const bool shaped = p.act != Act::None || p.dropout != 0;
+    const DType type = epilogue.residual || epilogue.floats ? DType::F32 : activations_;
+    Tensor sum = shaped ? Tensor{} : epilogue.residual;
+    for (const Adapter& adapter : w.adapters) sum = adapt(x, adapter, sum);
+    if (!shaped) return product(x, w.w, w.b, sum, type);
+    // With an activation the product is kept for the backward pass.
+    const Tensor pre = product(x, w.w, w.b, sum, p.act != Act::None ? activations_ : DType::F32);
+    return shape_product(pre, p, epilogue.residual, type);
 }
 
 Tensor Graph::glu(Tensor gate, Tensor up, Act act) {
@@ -412,6 +463,7 @@ Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets,
     const int64_t B = about.shape[0], T = about.shape[1], V = head.w.shape[0];
     if (about.shape.rank != 3 || B < 1 || T < 1 || !head.w || head.w.shape.rank != 2 || V < 1)
         fail("a head %s does not fit hidden states %s", head.w.shape.text().c_str(), about.shape.text().c_str());
+    if (!head.adapters.empty()) fail("an output head takes no adapters");
     for (const Tensor t : {targets, weights})
         if (t && info(t).shape != Shape{B, T})
             fail("targets and weights of a loss have shape %s, not %s", Shape{B, T}.text().c_str(),

@@ -33,8 +33,16 @@ struct NormWeights {
     bool rms = false;  // root mean square norm instead of layer norm
 };
 
+/// Low-rank adaptation of a linear layer (Hu et al. 2021): its product gets scale (dropout(x) a^T) b^T added.
+struct Adapter {
+    Weight a, b;  // (r,C), (N,r)
+    float scale = 1;
+    float dropout = 0;
+};
+
 struct LinearWeights {
-    Weight w, b;  // (N,C), (N); no bias: absent
+    Weight w, b;                      // (N,C), (N); no bias: absent
+    std::vector<Adapter> adapters{};  // not of output heads
 };
 
 /// What `linear` does to its product before it is stored: y = residual + dropout(act(x w^T + b)).
@@ -142,7 +150,7 @@ public:
     /// Layer norm (Ba, Kiros, Hinton 2016) or RMS norm (Zhang, Sennrich 2019) over the last dimension: (B,T,C) -> (B,T,C).
     /// `floats`: F32 even if other activations are F16, for what is added to later or goes into another norm.
     Tensor norm(Tensor x, const NormWeights& w, bool floats = false);
-    /// residual + dropout(act(x w^T + b)): (B,T,C) -> (B,T,N).
+    /// residual + dropout(act(x w^T + b + what adapters add)): (B,T,C) -> (B,T,N).
     Tensor linear(Tensor x, const LinearWeights& w, const Epilogue& epilogue = {});
     /// act(gate) up (Shazeer 2020): (B,T,C), (B,T,C) -> (B,T,C).
     Tensor glu(Tensor gate, Tensor up, Act act);
@@ -228,6 +236,10 @@ private:
     size_t number(Tensor t) const;
     void require_inference(const char* what) const;
     uint32_t dropout_threshold(float probability) const;
+    Tensor product(Tensor x, const Weight& w, const Weight& b, Tensor residual, DType type);
+    Tensor linear_with_adapters(Tensor x, const LinearWeights& w, const Epilogue& epilogue);
+    Tensor adapt(Tensor x, const Adapter& adapter, Tensor sum);
+    Tensor shape_product(Tensor pre, const Params& p, Tensor residual, DType type);
     Params attention_params(const Qkv& qkv, const AttentionOptions& options);
     LogProbs head(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool is_loss, float smoothing);
     std::vector<Node> record_again(size_t begin, size_t end);

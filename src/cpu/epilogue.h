@@ -43,6 +43,16 @@ inline void with_activation(Act act, Body&& body) {
     }
 }
 
+// y = residual + dropout(y) for `count` elements from element `first` of the call's mask on; no residual: null.
+inline void drop_and_add(const Call& call, int64_t first, int64_t count, const float* residual, float* y) {
+    if (call.p.dropout != 0 && residual)
+        add_dropped(call, static_cast<uint64_t>(first), count, y, residual, y);
+    else if (call.p.dropout != 0)
+        apply_dropout(call, static_cast<uint64_t>(first), count, y);
+    else if (residual)
+        for_each_vector(count, [&](int64_t i, auto get, auto put) { put(y + i, get(y + i) + get(residual + i)); });
+}
+
 // y = residual + dropout(act(product)) for columns [begin, end) of one row.
 inline void epilogue(const Call& call, int64_t row, int64_t begin, int64_t end) {
     const int64_t first = row * call.p.N + begin, count = end - begin;
@@ -54,12 +64,7 @@ inline void epilogue(const Call& call, int64_t row, int64_t begin, int64_t end) 
         with_activation(call.p.act, [&]<Act act>() {
             for_each_vector(count, [&](int64_t i, auto get, auto put) { put(y + i, activate<act>(get(from + i))); });
         });
-    if (call.p.dropout != 0 && residual)
-        add_dropped(call, static_cast<uint64_t>(first), count, y, residual, y);
-    else if (call.p.dropout != 0)
-        apply_dropout(call, static_cast<uint64_t>(first), count, y);
-    else if (residual)
-        for_each_vector(count, [&](int64_t i, auto get, auto put) { put(y + i, get(y + i) + get(residual + i)); });
+    drop_and_add(call, first, count, residual, y);
 }
 
 inline bool has_epilogue(const Call& call) {

@@ -75,11 +75,6 @@ struct Product {
     }
 };
 
-// y = dropout(x) for elements first + [0,count) of the mask.
-void drop(const Call& call, uint64_t first, int64_t count, const float* x, float* y) {
-    for_each_factor(call, first, count, [&](int64_t i, vf factor, auto get, auto put) { put(y + i, get(x + i) * factor); });
-}
-
 void by_rows(const Call& call, Range rows) {
     const Product p(call);
     const Panels panels(p.N);
@@ -142,23 +137,47 @@ void linear_backward(const Call& call, Range units, void* scratch) {
     by_columns(call, units, static_cast<float*>(scratch));
 }
 
+void linear_epilogue(const Call& call, Range rows, void*) {
+    using O = operand::LinearEpilogue;
+    const int64_t N = call.p.N;
+    const vf scale(call.p.scale);
+    for (int64_t r = rows.begin; r < rows.end; ++r) {
+        const float* pre = call.input<float>(O::pre) + r * N;
+        float* y = call.output<float>(O::y) + r * N;
+        with_activation(call.p.act, [&]<Act act>() {
+            for_each_vector(N, [&](int64_t i, auto get, auto put) { put(y + i, activate<act>(get(pre + i) * scale)); });
+        });
+        drop_and_add(call, r * N, N, call.has(O::residual) ? call.input<float>(O::residual) + r * N : nullptr, y);
+    }
+}
+
 void linear_backward_epilogue(const Call& call, Range rows, void*) {
     using O = operand::LinearBackwardEpilogue;
-    const int64_t N = call.p.N, first = rows.begin * N, count = (rows.end - rows.begin) * N;
-    const float* dy = call.input<float>(O::dy) + first;
-    float* dpre = call.output<float>(O::dpre) + first;
-    if (call.has(O::pre)) {
+    const int64_t end = rows.end * call.p.N;
+    const vf scale(call.p.scale);
+    const bool adds = call.adds(O::dpre);
+    alignas(64) float factors[kDropoutGroup];
+    for (int64_t first = rows.begin * call.p.N; first < end; first += kDropoutGroup) {
+        const int64_t count = min(kDropoutGroup, end - first);
+        const float* dy = call.input<float>(O::dy) + first;
+        float* dpre = call.output<float>(O::dpre) + first;
+        dropout_factors(call, static_cast<uint64_t>(first), count, factors);
+        const auto put_sum = [&](int64_t i, vf d, auto get, auto put) __attribute__((always_inline)) {
+            put(dpre + i, adds ? get(dpre + i) + d : d);
+        };
+        if (!call.has(O::pre)) {
+            for_each_vector(count, [&](int64_t i, auto get, auto put) {
+                put_sum(i, get(dy + i) * get(factors + i) * scale, get, put);
+            });
+            continue;
+        }
         const float* pre = call.input<float>(O::pre) + first;
         with_activation(call.p.act, [&]<Act act>() {
             for_each_vector(count, [&](int64_t i, auto get, auto put) {
-                put(dpre + i, get(dy + i) * activate_derivative<act>(get(pre + i)));
+                const vf slope = activate_derivative<act>(get(pre + i) * scale);
+                put_sum(i, get(dy + i) * slope * get(factors + i) * scale, get, put);
             });
         });
-        if (call.p.dropout != 0) apply_dropout(call, static_cast<uint64_t>(first), count, dpre);
-    } else if (call.p.dropout != 0) {
-        drop(call, static_cast<uint64_t>(first), count, dy, dpre);
-    } else if (dpre != dy) {
-        for_each_vector(count, [&](int64_t i, auto get, auto put) { put(dpre + i, get(dy + i)); });
     }
 }
 

@@ -241,21 +241,19 @@ std::vector<SourceTensor> parse_safetensors(std::span<const std::byte> bytes, co
 
 std::string safetensors_header(std::span<const SafetensorsEntry> entries) {
     static const char* const types[] = {"F64", "F32", "F16", "BF16"};
-    nlohmann::json header = {
-        {"__metadata__", {{"format", "pt"}}}
-    };
+    std::string text = R"({"__metadata__":{"format":"pt"})";
     int64_t offset = 0;
     for (const SafetensorsEntry& entry : entries) {
         CHECK(is_floating_point(entry.type));
         const int64_t end = offset + checked_elements(entry.name, entry.shape) * source_type_bytes(entry.type);
-        header[entry.name] = {
-            {"dtype",        types[static_cast<size_t>(entry.type)]},
-            {"shape",        entry.shape                           },
-            {"data_offsets", nlohmann::json::array({offset, end})  },
-        };
+        std::string shape;
+        for (const int64_t d : entry.shape) shape += (shape.empty() ? "" : ",") + std::to_string(d);
+        text += "," + nlohmann::json(entry.name).dump() + R"(:{"dtype":")" + types[static_cast<size_t>(entry.type)] +
+                R"(","shape":[)" + shape + R"(],"data_offsets":[)" + std::to_string(offset) + "," + std::to_string(end) +
+                "]}";
         offset = end;
     }
-    std::string text = header.dump();
+    text += "}";
     text.append((8 - text.size() % 8) % 8, ' ');  // aligns the data
     const uint64_t length = text.size();
     return std::string(reinterpret_cast<const char*>(&length), sizeof length) + text;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "model/adapter_file.h"
 #include "model/architecture.h"
 
 namespace nib {
@@ -216,6 +217,7 @@ int64_t parameter_count(const ModelConfig& config) {
 }
 
 ModelConfig read_config(const GgufFile& file) {
+    if (AdapterFile::is_adapter(file)) file.wrong("is an adapter, which works with the model that it belongs to only");
     ModelConfig c;
     c.arch = file.get<std::string>("general.architecture");
     if (c.arch == "nib-state")

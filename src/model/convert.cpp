@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -33,12 +35,6 @@ void refuse_same_file(const std::string& output, const std::string& input) {
         fail("%s: is both read and written; choose another name for the output", printable(output).c_str());
 }
 
-void refuse_existing_output(const std::string& output, bool overwrite) {
-    std::error_code error;
-    if (!overwrite && fs::exists(output, error))
-        fail_with(Remedy::ReplaceOutput, "%s: already exists", printable(output).c_str());
-}
-
 int64_t elements_of(const std::vector<int64_t>& shape) {
     int64_t elements = 1;
     for (const int64_t d : shape) elements *= d;
@@ -48,17 +44,6 @@ int64_t elements_of(const std::vector<int64_t>& shape) {
 DType type_of(const ImportedModel& model) {
     const SourceType type = model.tensors.front().from.front().type;
     return type == SourceType::F16 ? DType::F16 : type == SourceType::BF16 ? DType::BF16 : DType::F32;
-}
-
-// Writes all that has been added to `writer`, and says what came up.
-ConvertResult write_file(const GgufWriter& writer, const ConvertRequest& request, DType type, int64_t elements,
-                         const Encoder& encoder, const ConvertReports& reports) {
-    AtomicFile file(request.output);
-    writer.write(file);
-    file.publish();
-    for (const std::string& finding : encoder.findings()) reports.warn(finding);
-    std::error_code error;
-    return {type, elements, fs::file_size(request.output, error)};
 }
 
 // Vocabularies are padded to multiples of 64 or 128 for speed, as nanoGPT's is; anything else is worth a word.
@@ -128,6 +113,22 @@ void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const I
 
 }  // namespace
 
+void refuse_existing_output(const std::string& output, bool overwrite) {
+    std::error_code error;
+    if (!overwrite && fs::exists(output, error))
+        fail_with(Remedy::ReplaceOutput, "%s: already exists", printable(output).c_str());
+}
+
+ConvertResult write_file(const GgufWriter& writer, const ConvertRequest& request, DType type, int64_t elements,
+                         const Encoder& encoder, const ConvertReports& reports) {
+    AtomicFile file(request.output);
+    writer.write(file);
+    file.publish();
+    for (const std::string& finding : encoder.findings()) reports.warn(finding);
+    std::error_code error;
+    return {type, elements, fs::file_size(request.output, error)};
+}
+
 ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertReports& reports) {
     const CheckpointSource source = CheckpointSource::open(request.input);
     for (const MappedFile& file : source.files()) refuse_same_file(request.output, file.path());
@@ -155,31 +156,78 @@ ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertRep
     return write_file(writer, request, type, parameters, encoder, reports);
 }
 
-ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports& reports) {
-    const GgufFile file = GgufFile::open(request.input);
+namespace {
+
+// What adapters add to a matrix (N,C): the sum of s b a.
+class Delta {
+public:
+    void add(const GgufTensor& a, const GgufTensor& b, float scale) {
+        Term& term = terms_.emplace_back();
+        term.rank = a.shape[0];
+        const auto unpack = [](const GgufTensor& from, std::vector<float>& to) {
+            to.resize(static_cast<size_t>(elements_of(from.shape)));
+            quant::unpack(from.type, from.data.data(), static_cast<int64_t>(to.size()), to.data());
+        };
+        unpack(a, term.a);
+        unpack(b, term.b);
+        for (float& x : term.b) x *= scale;
+        C_ = a.shape[1];
+    }
+    bool empty() const { return terms_.empty(); }
+    // Adds elements `first` ... to `values`.
+    void add_to(std::span<float> values, int64_t first) const {
+        for (const Term& term : terms_)
+            for (size_t i = 0; i < values.size();) {
+                const int64_t at = first + static_cast<int64_t>(i), n = at / C_, c = at % C_;
+                const size_t count = std::min(values.size() - i, static_cast<size_t>(C_ - c));
+                for (int64_t r = 0; r < term.rank; ++r) {
+                    const float factor = term.b[static_cast<size_t>(n * term.rank + r)];
+                    const float* const row = &term.a[static_cast<size_t>(r * C_ + c)];
+                    for (size_t j = 0; j < count; ++j) values[i + j] += factor * row[j];
+                }
+                i += count;
+            }
+    }
+
+private:
+    struct Term {
+        int64_t rank = 0;
+        std::vector<float> a, b;  // (r,C), (N,r) times the scale
+    };
+    int64_t C_ = 0;
+    std::vector<Term> terms_;
+};
+
+using Deltas = std::map<std::string_view, Delta>;  // by parameter
+
+// Copies a file with its matrices as request.type or, where there is none, as they are.
+ConvertResult rewrite(const ConvertRequest& request, const GgufFile& file, const Deltas& deltas,
+                      const ConvertReports& reports) {
     refuse_same_file(request.output, request.input);
     refuse_existing_output(request.output, request.overwrite);
-    check_tensors(read_config(file), file);
-    if (!request.type) fail("%s: to which type?", printable(request.input).c_str());
-    const DType type = *request.type;
-
     GgufWriter writer;
     for (const GgufEntry& entry : file.metadata()) writer.set(entry.key, entry.value);
-    write_file_type(writer, type);
+    if (request.type) write_file_type(writer, *request.type);
     int64_t elements = 0, requantized = 0;
     for (const GgufTensor& tensor : file.tensors()) elements += elements_of(tensor.shape);
     Encoder encoder(request.threads, elements, reports.progress);
     for (const GgufTensor& tensor : file.tensors()) {
-        const DType stored = stored_type(type, tensor.name, tensor.shape);
-        if (tensor.shape.size() != 2 || stored == tensor.type || !quant::can_unpack(tensor.type)) {
+        const auto found = deltas.find(tensor.name);
+        const Delta* const delta = found != deltas.end() ? &found->second : nullptr;
+        const DType stored = request.type ? stored_type(*request.type, tensor.name, tensor.shape) : tensor.type;
+        if (delta == nullptr && (tensor.shape.size() != 2 || stored == tensor.type || !quant::can_unpack(tensor.type))) {
             writer.add(tensor.name, tensor.type, tensor.shape, tensor.data);
             continue;
         }
+        if (!quant::can_pack(stored))
+            file.wrong("tensor `" + printable(tensor.name) + "` is " + dtype_info(stored)->name +
+                       ", which nib does not write; choose another type: " + weight_type_names());
         requantized += dtype_info(tensor.type)->block_size > 1 && dtype_info(stored)->block_size > 1;
-        writer.add(tensor.name, stored, tensor.shape, [&, stored](const GgufWriter::Sink& sink) {
+        writer.add(tensor.name, stored, tensor.shape, [&, stored, delta](const GgufWriter::Sink& sink) {
             const auto read = [&](int64_t first, std::span<float> out) {
                 quant::unpack(tensor.type, tensor.data.data() + dtype_bytes(tensor.type, first),
                               static_cast<int64_t>(out.size()), out.data());
+                if (delta != nullptr) delta->add_to(out, first);
             };
             encoder.encode(tensor.name, stored, tensor.shape, read, sink);
             file.release(tensor);
@@ -190,7 +238,35 @@ ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports&
             strprintf("%lld matri%s quantized already: what was lost stays lost, and more is added; better "
                       "start from the original",
                       static_cast<long long>(requantized), requantized == 1 ? "x is" : "ces are"));
+    const DType type = request.type ? *request.type : file.tensor("token_embd.weight").type;
     return write_file(writer, request, type, elements, encoder, reports);
+}
+
+}  // namespace
+
+ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports& reports) {
+    const GgufFile file = GgufFile::open(request.input);
+    check_tensors(read_config(file), file);
+    if (!request.type) fail("%s: to which type?", printable(request.input).c_str());
+    return rewrite(request, file, {}, reports);
+}
+
+ConvertResult merge_adapters(const ConvertRequest& request, std::span<const AdapterChoice> adapters,
+                             const ConvertReports& reports) {
+    const GgufFile file = GgufFile::open(request.input);
+    const ModelConfig config = read_config(file);
+    check_tensors(config, file);
+    std::vector<AdapterFile> opened;
+    opened.reserve(adapters.size());
+    Deltas deltas;
+    for (const AdapterChoice& choice : adapters) {
+        refuse_same_file(request.output, choice.path);
+        const AdapterFile& adapter = opened.emplace_back(GgufFile::open(choice.path));
+        adapter.check_base(config, file);
+        for (const AdapterFile::Pair& pair : adapter.pairs())
+            deltas[file.tensor(pair.parameter).name].add(*pair.a, *pair.b, choice.scale * adapter.scale(pair));
+    }
+    return rewrite(request, file, deltas, reports);
 }
 
 }  // namespace nib

@@ -3,10 +3,13 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "core/dtype.h"
 #include "core/error.h"
+#include "model/adapter_file.h"
+#include "model/encode.h"
 #include "model/import.h"
 
 namespace nib {
@@ -24,6 +27,7 @@ struct ConvertRequest {
     std::string vocab;                     // a tokenizer's folder or file, "none"; empty: the one beside the weights
     std::optional<std::string> end_token;  // for Tokenizer::set_end_token(); a number if there is no tokenizer
     ImportHints hints;
+    std::string base;  // of an adapter, the model file it belongs to; empty: what its own files say must do
     int threads = 1;
 };
 
@@ -39,5 +43,16 @@ ConvertResult convert_checkpoint(const ConvertRequest& request, const ConvertRep
 
 /// Copies a GGUF file with its matrices as `type`; all else stays as it is. `vocab` and `hints` are not used.
 ConvertResult quantize_file(const ConvertRequest& request, const ConvertReports& reports);
+
+/// Copies a model file with adapters added into the matrices that they belong to. No type: each stays as it is.
+ConvertResult merge_adapters(const ConvertRequest& request, std::span<const AdapterChoice> adapters,
+                             const ConvertReports& reports);
+
+// Shared with model/peft.cpp:
+
+void refuse_existing_output(const std::string& output, bool overwrite);
+/// Writes all that has been added to `writer`, and says what came up.
+ConvertResult write_file(const GgufWriter& writer, const ConvertRequest& request, DType type, int64_t elements,
+                         const Encoder& encoder, const ConvertReports& reports);
 
 }  // namespace nib

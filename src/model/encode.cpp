@@ -71,6 +71,27 @@ DType stored_type(DType type, const std::string& name, std::span<const int64_t> 
     return type;
 }
 
+bool is_plain(DType type) { return type == DType::F32 || type == DType::F16 || type == DType::BF16; }
+
+SourceType source_type(DType type) {
+    return type == DType::F16 ? SourceType::F16 : type == DType::BF16 ? SourceType::BF16 : SourceType::F32;
+}
+
+SourceTensor open_tensor(const GgufTensor& from, std::vector<float>& values) {
+    SourceTensor tensor;
+    tensor.name = from.name;
+    tensor.type = source_type(from.type);
+    tensor.shape = from.shape;
+    tensor.strides = contiguous_strides(from.shape);
+    tensor.data = from.data;
+    if (!is_plain(from.type)) {
+        values.resize(static_cast<size_t>(tensor.elements()));
+        quant::unpack(from.type, from.data.data(), tensor.elements(), values.data());
+        tensor.data = std::as_bytes(std::span(values));
+    }
+    return tensor;
+}
+
 void write_file_type(GgufWriter& file, DType type) {
     const auto* found = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const auto& t) { return t.type == type; });
     if (found == std::end(kTypes)) fail("weights cannot be stored as type %u", static_cast<unsigned>(type));

@@ -11,6 +11,7 @@
 #include "core/dtype.h"
 #include "core/parallel.h"
 #include "io/gguf.h"
+#include "io/source_tensor.h"
 
 namespace nib {
 
@@ -22,6 +23,13 @@ std::string weight_type_names();
 /// As what a file of type `type` stores this tensor: matrices as that type, vectors and the embeddings of positions and
 /// segments as f32. Error when the type's blocks do not fill a matrix's rows.
 DType stored_type(DType type, const std::string& name, std::span<const int64_t> shape);
+
+/// Whether a checkpoint of PyTorch can hold the type: f32, f16 and bf16.
+bool is_plain(DType type);
+SourceType source_type(DType type);  // of a plain type; others are written as F32
+
+/// A file's tensor as one to read, unpacked into `values` unless its type is plain.
+SourceTensor open_tensor(const GgufTensor& from, std::vector<float>& values);
 
 /// Sets the keys by which llama.cpp knows the type of most tensors: general.file_type, general.quantization_version.
 void write_file_type(GgufWriter& file, DType type);

@@ -1,14 +1,11 @@
 #include "model/export.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
-#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "core/error.h"
-#include "io/atomic_file.h"
 #include "io/gguf.h"
 #include "io/safetensors.h"
 #include "model/architecture.h"
@@ -16,6 +13,7 @@
 #include "model/hf_config.h"
 #include "model/layouts.h"
 #include "model/loaded_model.h"
+#include "model/output_folder.h"
 #include "model/sentence_transformers.h"
 #include "quant/quantize.h"
 #include "text/chat_template_files.h"
@@ -26,11 +24,9 @@
 namespace nib {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr const char* kWeightsFile = "model.safetensors";
 constexpr const char* kConfigFile = "config.json";
-// All that an export may write, and what would be taken instead of it.
+// All that an export may write, and what would be taken instead of it; config.json first (OutputFiles::publish).
 constexpr const char* kFiles[] = {kConfigFile,
                                   kWeightsFile,
                                   "tokenizer.json",
@@ -51,73 +47,6 @@ constexpr const char* kFiles[] = {kConfigFile,
                                   "sentence_bert_config.json",
                                   "1_Pooling/config.json"};
 
-// The output folder: made if it is not there, and gone again unless something was kept in it.
-class OutputFolder {
-public:
-    OutputFolder(const std::string& path, bool overwrite) : path_(path) {
-        std::error_code error;
-        const std::string shown = printable(path, 400);
-        if (path.empty()) fail("cannot write a folder: its name is empty");
-        const fs::file_status status = fs::status(path_, error);
-        if (fs::exists(status) && !fs::is_directory(status)) fail("%s: is not a folder", shown.c_str());
-        if (fs::exists(status) && !overwrite && !fs::is_empty(path_, error))
-            fail_with(Remedy::ReplaceOutput, "%s: already exists and is not empty", shown.c_str());
-        made_ = fs::create_directory(path_, error);
-        if (error) fail("%s: cannot make the folder: %s", shown.c_str(), error.message().c_str());
-    }
-    ~OutputFolder() {
-        std::error_code error;
-        for (const fs::path& inner : inner_) fs::remove(inner, error);
-        if (made_) fs::remove(path_, error);  // only if it is empty
-    }
-    OutputFolder(const OutputFolder&) = delete;
-    OutputFolder& operator=(const OutputFolder&) = delete;
-
-    std::string file(const std::string& name) const { return (path_ / name).string(); }
-    // Makes the folder that a file such as "1_Pooling/config.json" lies in.
-    void make_room_for(const std::string& name) {
-        const fs::path inner = (path_ / name).parent_path();
-        std::error_code error;
-        if (inner == path_) return;
-        if (fs::create_directory(inner, error)) inner_.push_back(inner);
-        if (error) fail("%s: cannot make the folder: %s", printable(inner.string(), 400).c_str(), error.message().c_str());
-    }
-
-private:
-    fs::path path_;
-    std::vector<fs::path> inner_;  // made here: like the folder, gone again if nothing was kept in them
-    bool made_ = false;
-};
-
-// The files of one export, config.json the last: each complete under its temporary name before the first gets its own.
-class OutputFiles {
-public:
-    explicit OutputFiles(OutputFolder& folder) : folder_(folder) {}
-
-    AtomicFile& add(const std::string& name) {
-        names_.push_back(name);
-        folder_.make_room_for(name);
-        return *files_.emplace_back(std::make_unique<AtomicFile>(folder_.file(name)));
-    }
-    void add(const std::string& name, const std::string& text) { add(name).write(std::as_bytes(std::span(text))); }
-
-    // Removes what an earlier model has left there. config.json, without which nobody takes the folder for a model, goes
-    // first and comes last, so that the files of two models are never read as one.
-    void publish() {
-        for (const auto& file : files_) file->finish();
-        std::error_code error;
-        for (const char* name : kFiles)
-            if (name == kConfigFile || std::find(names_.begin(), names_.end(), name) == names_.end())
-                fs::remove(folder_.file(name), error);
-        for (const auto& file : files_) file->publish();
-    }
-
-private:
-    OutputFolder& folder_;
-    std::vector<std::string> names_;
-    std::vector<std::unique_ptr<AtomicFile>> files_;
-};
-
 struct ExportedTensor {
     const GgufTensor* from;
     std::string name;            // Hugging Face's
@@ -125,12 +54,6 @@ struct ExportedTensor {
     Order order;
     DType type;
 };
-
-bool is_plain(DType type) { return type == DType::F32 || type == DType::F16 || type == DType::BF16; }
-
-SourceType source_type(DType type) {
-    return type == DType::F16 ? SourceType::F16 : type == DType::BF16 ? SourceType::BF16 : SourceType::F32;
-}
 
 const char* torch_name(DType type) { return type == DType::F16 ? "float16" : type == DType::BF16 ? "bfloat16" : "float32"; }
 
@@ -163,22 +86,6 @@ std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const ModelConfig
         tensors.push_back(std::move(to));
     }
     return tensors;
-}
-
-// The numbers as a tensor to read, unpacked into `values` if they are quantized.
-SourceTensor open_tensor(const GgufTensor& from, std::vector<float>& values) {
-    SourceTensor tensor;
-    tensor.name = from.name;
-    tensor.type = source_type(from.type);
-    tensor.shape = from.shape;
-    tensor.strides = contiguous_strides(from.shape);
-    tensor.data = from.data;
-    if (!is_plain(from.type)) {
-        values.resize(static_cast<size_t>(tensor.elements()));
-        quant::unpack(from.type, from.data.data(), tensor.elements(), values.data());
-        tensor.data = std::as_bytes(std::span(values));
-    }
-    return tensor;
 }
 
 uint64_t write_weights(AtomicFile& file, const GgufFile& source, const ModelConfig& config,
@@ -251,7 +158,7 @@ ConvertResult export_model(const ExportRequest& request, const ConvertReports& r
     if (const auto chat = file.get_or<std::string>(kChatTemplateKey, ""); !chat.empty()) files.add(kChatTemplateFile, chat);
     for (const auto& [name, text] : sentence_transformers_files(config)) files.add(name, text);
     files.add(kConfigFile, json);
-    files.publish();
+    files.publish(kFiles);
     for (const std::string& finding : encoder.findings()) reports.warn(finding);
     return {type, parameters, bytes};
 }

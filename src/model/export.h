@@ -12,6 +12,7 @@ struct ExportRequest {
     std::string input, output;  // a GGUF file, a folder
     bool overwrite = false;     // replace what is in a folder that exists
     std::optional<DType> type;  // F32, F16 or BF16 for all; none: as each tensor is, quantized ones as f32
+    std::string base;           // of an adapter, the model file it belongs to; empty: what its own keys say must do
     int threads = 1;
 };
 

@@ -131,6 +131,15 @@ std::string stored_name(const StoredAs& row, std::string_view name, size_t part,
     return with_numbers(row.parts[part], numbers->block, head) + std::string(ending);
 }
 
+std::string parameter_of(const Layout& layout, std::string_view stored) {
+    for (const StoredAs& row : layout.body) {
+        if (!row.parts[1].empty() || !stored.ends_with(row.endings.weight)) continue;
+        const auto numbers = match_name(row.parts[0], stored.substr(0, stored.size() - row.endings.weight.size()));
+        if (numbers && numbers->head < 0) return with_numbers(row.parameter, numbers->block, 0) + ".weight";
+    }
+    return "";
+}
+
 std::string hf_name(const Layout& layout, std::string_view name, bool with_head) {
     const StoredAs* const row = &first_row_of(layout, name);
     const bool in_body = row >= layout.body.data() && row < layout.body.data() + layout.body.size();

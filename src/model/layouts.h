@@ -69,6 +69,9 @@ std::span<const StoredAs> rows_of(const Layout& layout, std::string_view gguf_na
 /// Of them the first that has a name for it. It must be there.
 const StoredAs& first_row_of(const Layout& layout, std::string_view gguf_name);
 
+/// The parameter of the body that is stored as one tensor under this name, as GGUF calls it; empty: there is none.
+std::string parameter_of(const Layout& layout, std::string_view stored);
+
 /// Part `part` of that parameter as `row`, one of its rows, names it, for head number `head`. Empty: `row` has no bias.
 std::string stored_name(const StoredAs& row, std::string_view gguf_name, size_t part = 0, int64_t head = 0);
 

@@ -83,17 +83,22 @@ int map_weights(Backend& backend, const GgufFile& file) {
     return backend.map_weights(file.bytes(), cuts);
 }
 
-LoadedModel::LoadedModel(const std::string& path, Backend& backend)
-    : backend_(backend),
-      file_(GgufFile::open(path)),
+LoadedModel::LoadedModel(const std::string& path, Backend& backend, std::span<const AdapterChoice> adapters)
+    : file_(GgufFile::open(path)),
       config_(read_config(file_)),
       tokenizer_(tokenizer_of(file_, config_)),
       target_tokenizer_(target_tokenizer_of(file_, config_)),
-      buffer_(map_weights(backend, file_)),
-      weights_(weights_in(config_, file_, buffer_)) {
+      mapped_(backend, file_),
+      weights_(weights_in(config_, file_, mapped_.buffer())) {
     constexpr const char *kEmbedding = "token_embd.weight", *kSourceEmbedding = "enc.token_embd.weight";
     check_vocabulary(file_, *tokenizer_, config_.source_tokens(), config_.source_vocab > 0 ? kSourceEmbedding : kEmbedding);
     check_vocabulary(file_, target_tokenizer(), config_.vocab, kEmbedding);
+    for (const AdapterChoice& choice : adapters) {
+        AdapterFile file(GgufFile::open(choice.path));
+        file.check_base(config_, file_);
+        adapters_.push_back(std::make_unique<Attached>(backend, std::move(file)));
+        adapters_.back()->file.attach(weights_, config_, adapters_.back()->mapped.buffer(), choice.scale);
+    }
 }
 
 }  // namespace nib

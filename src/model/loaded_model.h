@@ -2,11 +2,14 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/backend.h"
 #include "io/gguf.h"
+#include "model/adapter_file.h"
 #include "model/architecture.h"
 #include "model/config.h"
 #include "text/tokenizer.h"
@@ -29,9 +32,9 @@ Weights weights_in(const ModelConfig& config, const GgufFile& file, int buffer);
 class LoadedModel {
 public:
     /// Error, naming the file, for everything that keeps it from running: not GGUF, another architecture, a missing key or
-    /// tensor, wrong shapes, a tokenizer that does not fit.
-    LoadedModel(const std::string& path, Backend& backend);
-    ~LoadedModel() { backend_.release(buffer_); }
+    /// tensor, wrong shapes, a tokenizer that does not fit. `adapters` are attached to its weights; Error with all that
+    /// keeps one from being this model's (model/adapter_file.h).
+    LoadedModel(const std::string& path, Backend& backend, std::span<const AdapterChoice> adapters = {});
     LoadedModel(const LoadedModel&) = delete;
     LoadedModel& operator=(const LoadedModel&) = delete;
 
@@ -46,11 +49,30 @@ public:
     const Weights& weights() const { return weights_; }
 
 private:
-    Backend& backend_;
     GgufFile file_;
     ModelConfig config_;
     std::unique_ptr<Tokenizer> tokenizer_, target_tokenizer_;  // the latter may be null
-    int buffer_;                                               // of the backend: the file's bytes
+    // Bytes of a file as a buffer of the backend.
+    class Mapped {
+    public:
+        Mapped(Backend& backend, const GgufFile& file) : backend_(backend), buffer_(map_weights(backend, file)) {}
+        ~Mapped() { backend_.release(buffer_); }
+        Mapped(const Mapped&) = delete;
+        Mapped& operator=(const Mapped&) = delete;
+        int buffer() const { return buffer_; }
+
+    private:
+        Backend& backend_;
+        int buffer_;
+    };
+    struct Attached {
+        AdapterFile file;
+        Mapped mapped;
+        Attached(Backend& backend, AdapterFile opened) : file(std::move(opened)), mapped(backend, file.file()) {}
+    };
+
+    Mapped mapped_;
+    std::vector<std::unique_ptr<Attached>> adapters_;
     Weights weights_;
 };
 

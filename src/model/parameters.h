@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -12,11 +13,11 @@ namespace nib {
 
 /// A parameter before it has a place: name in the file, shape, and how training starts and regularizes it.
 struct ParameterSpec {
-    enum class Init { Zero, One, Normal };
+    enum class Init { Zero, One, Normal, Uniform };
     std::string name;
     Shape shape;
     Init init = Init::Zero;
-    float std = 0;       // of Init::Normal
+    float std = 0;       // of Init::Normal; of Init::Uniform the bound: values are from -std to std
     bool decay = false;  // weight decay: matrices and embeddings only
 };
 
@@ -89,10 +90,17 @@ public:
         return p ? weights_[static_cast<size_t>(p.id)] : Weight{};
     }
     NormWeights operator[](const NormParameters& p) const { return {(*this)[p.gain], (*this)[p.bias], p.eps, p.rms}; }
-    LinearWeights operator[](const LinearParameters& p) const { return {(*this)[p.w], (*this)[p.b]}; }
+    LinearWeights operator[](const LinearParameters& p) const {
+        const auto found = adapters_.find(p.w.id);
+        return {(*this)[p.w], (*this)[p.b], found != adapters_.end() ? found->second : std::vector<Adapter>()};
+    }
+
+    /// Adds an adapter to the linear layer whose matrix is `parameter`.
+    void adapt(size_t parameter, Adapter adapter) { adapters_[static_cast<int>(parameter)].push_back(std::move(adapter)); }
 
 private:
     std::vector<Weight> weights_;
+    std::map<int, std::vector<Adapter>> adapters_;  // by parameter
 };
 
 }  // namespace nib

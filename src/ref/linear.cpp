@@ -74,15 +74,30 @@ void linear(const Call& call, Range units, void*) {
         }
 }
 
-// dpre[r,n] = dropout(dy[r,n]) act'(pre[r,n])
+// y[r,n] = residual[r,n] + dropout(act(scale pre[r,n]))
+template <class Real>
+void linear_epilogue(const Call& call, Range rows, void*) {
+    using O = operand::LinearEpilogue;
+    const auto* pre = call.input<Real>(O::pre);            // (R,N)
+    const auto* residual = call.input<Real>(O::residual);  // (R,N) or null
+    auto* y = call.output<Real>(O::y);                     // (R,N)
+    const double scale = static_cast<double>(call.p.scale);
+    for (int64_t i = rows.begin * call.p.N; i < rows.end * call.p.N; ++i)
+        y[i] = static_cast<Real>((residual ? residual[i] : 0) + dropout(call, i) * activate(call.p.act, scale * pre[i]));
+}
+
+// dpre[r,n] = scale dropout(dy[r,n]) act'(scale pre[r,n])
 template <class Real>
 void linear_backward_epilogue(const Call& call, Range rows, void*) {
     using O = operand::LinearBackwardEpilogue;
     const auto* dy = call.input<Real>(O::dy);    // (R,N)
     const auto* pre = call.input<Real>(O::pre);  // (R,N) or null
     auto* dpre = call.output<Real>(O::dpre);     // (R,N), may be dy
-    for (int64_t i = rows.begin * call.p.N; i < rows.end * call.p.N; ++i)
-        dpre[i] = static_cast<Real>(dy[i] * dropout(call, i) * (pre ? activate_derivative(call.p.act, pre[i]) : 1));
+    const double scale = static_cast<double>(call.p.scale);
+    for (int64_t i = rows.begin * call.p.N; i < rows.end * call.p.N; ++i) {
+        const double slope = scale * (pre ? activate_derivative(call.p.act, scale * pre[i]) : 1);
+        put(dpre[i], dy[i] * dropout(call, i) * slope, call.adds(O::dpre));
+    }
 }
 
 // dx[r,c] = sum_n dpre[r,n] w[n,c]
@@ -133,6 +148,7 @@ void linear_backward_weight(const Call& call, Range outputs, void*) {
 }
 
 NIB_INSTANTIATE(linear);
+NIB_INSTANTIATE(linear_epilogue);
 NIB_INSTANTIATE(linear_backward_epilogue);
 NIB_INSTANTIATE(linear_backward);
 NIB_INSTANTIATE(linear_backward_weight);

@@ -28,15 +28,12 @@ double least_bytes(const ModelConfig& c, const TrainShape& shape) {
 
 // Weights for graphs that are only measured, never run.
 Weights placeholder_weights(const ParameterLayout& layout, const ModelConfig& config, const TrainShape& shape) {
-    size_t i = 0;
-    return place_weights(config, [&](const ParameterSpec& spec) {
-        if (!shape.trains(i)) return shape.frozen_weight(i++);
+    return training_weights(config, shape, [&](size_t i) {
         Weight w;
-        w.name = spec.name;
-        w.shape = spec.shape;
+        w.name = layout.specs[i].name;
+        w.shape = layout.specs[i].shape;
         w.value = {0, layout.offsets[i]};
         w.gradient = {1, layout.offsets[i]};
-        ++i;
         return w;
     });
 }
@@ -68,7 +65,12 @@ Weight TrainShape::frozen_weight(size_t parameter) const {
 }
 
 ParameterLayout::ParameterLayout(const ModelConfig& config, const TrainShape& shape, size_t segment)
-    : specs(model_parameters(config)), offsets(specs.size(), kNowhere) {
+    : specs(model_parameters(config)) {
+    for (size_t i = 0; shape.lora && i < specs.size(); ++i)
+        if (shape.trains(i)) fail("adapters are trained on a frozen model, but `%s` is not frozen", specs[i].name.c_str());
+    for (LoraParameter& pair : lora_parameters(config, shape.lora))
+        specs.push_back(std::move(pair.a)), specs.push_back(std::move(pair.b));
+    offsets.assign(specs.size(), kNowhere);
     size_t at = 0;
     for (const bool decay : {true, false})
         for (size_t i = 0; i < specs.size(); ++i) {
@@ -82,6 +84,21 @@ ParameterLayout::ParameterLayout(const ModelConfig& config, const TrainShape& sh
         }
     total = static_cast<int64_t>(at / 4);
     if (total == 0) fail("all weights are frozen; there is nothing to train");
+}
+
+Weights training_weights(const ModelConfig& config, const TrainShape& shape,
+                         const std::function<Weight(size_t parameter)>& place) {
+    size_t i = 0;
+    Weights weights = place_weights(config, [&](const ParameterSpec&) {
+        const size_t parameter = i++;
+        return shape.trains(parameter) ? place(parameter) : shape.frozen_weight(parameter);
+    });
+    for (const LoraParameter& pair : lora_parameters(config, shape.lora)) {
+        Adapter adapter{place(i), place(i + 1), shape.lora.scale(), static_cast<float>(shape.lora.dropout)};
+        weights.adapt(pair.parameter, std::move(adapter));
+        i += 2;
+    }
+    return weights;
 }
 
 Graph training_graph(Mode mode, const TrainShape& shape) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "model/adapter.h"
 #include "model/architecture.h"
 #include "model/pair_inputs.h"
 
@@ -32,6 +33,7 @@ struct TrainShape {
     /// Weights that stay as they are: of any type, wherever they lie, and without gradients and moments. By parameter,
     /// those to be trained absent; empty: all are trained.
     Weights frozen{};
+    LoraConfig lora{};  // adapters, which are trained instead of the model: all of it is frozen then
 
     bool sparse_targets() const { return counted_share < 1; }
     bool trains(size_t parameter) const { return parameter >= frozen.all().size() || !frozen.all()[parameter]; }
@@ -48,14 +50,18 @@ struct ParameterLayout {
         int64_t elements = 0;  // floats
         bool decay = false;
     };
-    std::vector<ParameterSpec> specs;  // in file order
+    std::vector<ParameterSpec> specs;  // in file order; adapters follow the model
     std::vector<size_t> offsets;       // bytes, by parameter; kNowhere: it is frozen
     std::vector<Run> runs;
     int64_t total = 0;  // floats, gaps included
     static constexpr size_t kNowhere = SIZE_MAX;
-    /// segment: see Backend::segment(). Error when nothing is trained.
+    /// segment: see Backend::segment(). Error when nothing is trained, or adapters together with the model.
     ParameterLayout(const ModelConfig& config, const TrainShape& shape, size_t segment = SIZE_MAX);
 };
+
+/// The weights for a graph: frozen ones where they are, each other parameter as `place` says.
+Weights training_weights(const ModelConfig& config, const TrainShape& shape,
+                         const std::function<Weight(size_t parameter)>& place);
 
 /// A graph for record_training().
 Graph training_graph(Mode mode, const TrainShape& shape);

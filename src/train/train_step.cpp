@@ -13,10 +13,13 @@ namespace {
 
 constexpr size_t kStatsBytes = 64;
 
-// Elements [4 * block, 4 * block + 4) of a parameter: Box-Muller on one Philox block.
-std::array<float, 4> normals(uint64_t seed, uint32_t parameter, uint64_t block) {
-    const auto words =
-        philox({static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), kInitStream, parameter}, seed);
+// The random words behind elements [4 * block, 4 * block + 4) of a parameter.
+std::array<uint32_t, 4> random_words(uint64_t seed, uint32_t parameter, uint64_t block) {
+    return philox({static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), kInitStream, parameter}, seed);
+}
+
+// Box-Muller.
+std::array<float, 4> normals(const std::array<uint32_t, 4>& words) {
     std::array<float, 4> values;
     for (size_t i = 0; i < 4; i += 2) {
         const double radius = std::sqrt(-2 * std::log((words[i] + 0.5) * 0x1p-32));
@@ -27,14 +30,24 @@ std::array<float, 4> normals(uint64_t seed, uint32_t parameter, uint64_t block) 
     return values;
 }
 
+// From -1 to 1.
+std::array<float, 4> uniforms(const std::array<uint32_t, 4>& words) {
+    std::array<float, 4> values;
+    std::transform(words.begin(), words.end(), values.begin(),
+                   [](uint32_t word) { return static_cast<float>((word + 0.5) * 0x1p-31 - 1); });
+    return values;
+}
+
 // Initial values of elements [begin, begin + out.size()) of a parameter; `begin` is a multiple of 4.
 void initial_values(const ParameterSpec& spec, uint64_t seed, uint32_t parameter, uint64_t begin, std::span<float> out) {
-    if (spec.init != ParameterSpec::Init::Normal) {
-        std::fill(out.begin(), out.end(), spec.init == ParameterSpec::Init::One ? 1.0f : 0.0f);
+    using enum ParameterSpec::Init;
+    if (spec.init == Zero || spec.init == One) {
+        std::fill(out.begin(), out.end(), spec.init == One ? 1.0f : 0.0f);
         return;
     }
     for (size_t i = 0; i < out.size(); i += 4) {
-        const auto values = normals(seed, parameter, (begin + i) / 4);
+        const auto words = random_words(seed, parameter, (begin + i) / 4);
+        const auto values = spec.init == Normal ? normals(words) : uniforms(words);
         for (size_t j = i; j < std::min(i + 4, out.size()); ++j) out[j] = spec.std * values[j - i];
     }
 }
@@ -69,10 +82,8 @@ TrainStep::TrainStep(Backend& backend, const ModelConfig& config, const TrainSha
         fail("%lld sequences of %lld tokens make no batch for a context of %lld", static_cast<long long>(shape.batch),
              static_cast<long long>(shape.time), static_cast<long long>(config.context));
     for (int part = 0; part < parts(); ++part) parts_.push_back(std::make_unique<Arena>(backend, gradients_.bytes()));
-    size_t i = 0;
-    weights_ = place_weights(config, [&](const ParameterSpec& spec) {
-        const size_t parameter = i++;
-        if (!shape.trains(parameter)) return shape.frozen_weight(parameter);
+    weights_ = training_weights(config, shape, [&](size_t parameter) {
+        const ParameterSpec& spec = parameters()[parameter];
         return Weight{spec.name, spec.shape, DType::F32, locate(parameter, 0), gradient(parameter)};
     });
     compile_plans();

@@ -344,7 +344,8 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::NormBackward: return by_rows(base(kNormBackward, node), node, limits, R, 4 * kMove * real(p.C));
         case Op::NormBackwardWeight: return norm_backward_weight(node, limits);
         case Op::Linear: return linear(node, limits);
-        case Op::LinearBackwardEpilogue: return linear_backward_epilogue(node, limits);
+        case Op::LinearEpilogue:
+        case Op::LinearBackwardEpilogue: return linear_epilogue(node, limits);
         case Op::LinearBackward: return linear_backward(node, limits);
         case Op::LinearBackwardWeight: return linear_backward_weight(node, limits);
         case Op::Glu: return by_rows(base(kGlu, node), node, limits, R, 3 * kMove * real(p.C));

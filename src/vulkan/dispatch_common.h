@@ -63,7 +63,7 @@ bool supports_heads(const Node& node);
 
 /// The dispatches of Linear and its backward ops.
 std::vector<Dispatch> linear(const Node& node, const Limits& limits);
-std::vector<Dispatch> linear_backward_epilogue(const Node& node, const Limits& limits);
+std::vector<Dispatch> linear_epilogue(const Node& node, const Limits& limits);
 std::vector<Dispatch> linear_backward(const Node& node, const Limits& limits);
 std::vector<Dispatch> linear_backward_weight(const Node& node, const Limits& limits);
 

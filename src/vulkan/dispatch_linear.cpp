@@ -8,7 +8,7 @@ namespace {
 
 constexpr int64_t kGroupColumns = 8;                            // linear_few_rows.comp
 constexpr int64_t kMaxFewRows = 4;                              // up to which linear_few_rows is used
-constexpr int64_t kEpilogueGroup = 32, kEpilogueElements = 32;  // linear_backward_epilogue.comp
+constexpr int64_t kEpilogueGroup = 32, kEpilogueElements = 32;  // linear_epilogue.comp and its backward twin
 
 // Cuts w or dw (N,C), that operand of the node, into pieces that are small enough for a binding and for a launch: a
 // multiple of four rows, if possible.
@@ -95,9 +95,9 @@ std::vector<Dispatch> linear(const Node& node, const Limits& limits) {
     return list;
 }
 
-std::vector<Dispatch> linear_backward_epilogue(const Node& node, const Limits& limits) {
+std::vector<Dispatch> linear_epilogue(const Node& node, const Limits& limits) {
     const Params& p = node.p;
-    Dispatch d = base(kLinearBackwardEpilogue, node);
+    Dispatch d = base(node.op == Op::LinearEpilogue ? kLinearEpilogue : kLinearBackwardEpilogue, node);
     d.constants.group = kEpilogueGroup;
     d.constants.vec4 = p.N % 4 == 0 ? kAllTensors : 0;
     std::vector<Dispatch> list;
