@@ -59,6 +59,20 @@ wrong_usage "--from cannot be given" train fox.txt -o mine.gguf --resume --from 
 fails "none.gguf" train fox.txt -o x.gguf --from none.gguf
 head -c 5000 sub.gguf > cut.gguf && fails "cut.gguf" train fox.txt -o x.gguf --from cut.gguf
 
+# ---- adapters ----------------------------------------------------------------------------------------------------------
+
+works train fox.txt -o lora.gguf --from sub.gguf "${tune[@]}" --lora 2 --lora-alpha 4 --lora-targets attn_qkv,ffn_up
+works eval sub.gguf fox.txt --lora lora.gguf --json && attached=$(field loss)
+works merge sub.gguf lora.gguf -o merged.gguf && works eval merged.gguf fox.txt --json
+check "merged is attached: $attached, $(field loss)" awk -v a="$attached" -v b="$(field loss)" 'BEGIN { exit !(a - b < 1e-5 && b - a < 1e-5) }'
+works train fox.txt -o lora.gguf --resume --iters 6
+works run sub.gguf --lora lora.gguf -p 'The fox' -n 5
+fails "lora.gguf" run other.gguf --lora lora.gguf -p 'The fox' -n 5
+fails "lora.gguf" run lora.gguf -p 'The fox' -n 5
+wrong_usage "--lora needs a model" train fox.txt -o x.gguf --lora 2
+wrong_usage "--lora is needed" train fox.txt -o x.gguf --from sub.gguf --lora-alpha 2
+fails "attn_z" train fox.txt -o x.gguf --from sub.gguf --lora 2 --lora-targets attn_z --context 16
+
 # ---- dialogues ---------------------------------------------------------------------------------------------------------
 
 works train fox.txt -o base.gguf --tokenizer tok.json --layers 2 --heads 2 --embd 16 --context 128 --iters 2
@@ -89,5 +103,5 @@ wrong_usage "--task is dialogue, which needs a model to start from" train chats.
 wrong_usage "--task is \`dialogue\`; a BERT learns mlm" train chats.jsonl -o x.gguf --arch bert --task dialogue --tokenizer tok.json
 wrong_usage "--template is for the task dialogue" train fox.txt -o x.gguf --template chatml
 
-mentions train --tokenizer --documents --isolate --from --freeze --epochs --template --skip-bad
+mentions train --tokenizer --documents --isolate --from --freeze --lora --lora-alpha --lora-dropout --lora-targets --epochs --template --skip-bad
 finish

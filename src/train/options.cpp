@@ -46,8 +46,13 @@ const OptionField kFields[] = {
     {"freeze",          Kind::Fixed, &O::freeze,        "Training", "with --from, parts that stay as they are: embeddings, blocks such as 0-3, encoder, decoder, with commas between them"},
     {"val-fraction",    Kind::Fixed, &O::val_fraction,  "Training", "part of the text, at its end, that only validates"},
 
+    {"lora",            Kind::Fixed, &O::lora,          "LoRA", "rank of adapters that are trained instead of the model, with --from; what is written is an adapter"},
+    {"lora-alpha",      Kind::Fixed, &O::lora_alpha,    "LoRA", "adapters count this / rank times (default: the rank)"},
+    {"lora-dropout",    Kind::Fixed, &O::lora_dropout,  "LoRA", "probability of dropout of what goes into adapters"},
+    {"lora-targets",    Kind::Fixed, &O::lora_targets,  "LoRA", "which matrices of every block have one, such as attn_q,attn_v; all: all"},
+
     {"schedule",        Kind::Fixed, &O::schedule,      "Learning rate", "constant, linear, step, cosine or inverse-sqrt"},
-    {"lr",              Kind::Fixed, &O::lr,            "Learning rate", "learning rate after warm-up (default: 0.4 / channels, at most 0.003; a third of it where norms come after sums, as in GPT-1 and BERT; with --from 5e-5)"},
+    {"lr",              Kind::Fixed, &O::lr,            "Learning rate", "learning rate after warm-up (default: 0.4 / channels, at most 0.003; a third of it where norms come after sums, as in GPT-1 and BERT; with --from 5e-5, with --lora 5e-4)"},
     {"min-lr",          Kind::Fixed, &O::min_lr,        "Learning rate", "where linear and cosine end (default: a tenth of the learning rate)"},
     {"decay-iters",     Kind::Fixed, &O::decay_iters,   "Learning rate", "step at which they end (default: the steps of the first run)"},
     {"warmup",          Kind::Fixed, &O::warmup,        "Learning rate", "steps of warm-up (default: a tenth of those steps, at most 100)"},
@@ -191,6 +196,16 @@ ModelConfig TrainOptions::config(int64_t vocab) const {
     return c;
 }
 
+LoraConfig lora_of(const TrainOptions& o) {
+    LoraConfig lora{o.lora, o.lora_alpha, o.lora_dropout, {}};
+    for (size_t at = 0; o.lora > 0 && at <= o.lora_targets.size();) {
+        const size_t end = std::min(o.lora_targets.find(',', at), o.lora_targets.size());
+        lora.targets.push_back(o.lora_targets.substr(at, end - at));
+        at = end + 1;
+    }
+    return lora;
+}
+
 DocumentEnds document_ends(const TrainOptions& o) {
     return o.documents == "lines"         ? DocumentEnds::Lines
            : o.documents == "blank-lines" ? DocumentEnds::BlankLines
@@ -239,7 +254,7 @@ void start_from(const ModelConfig& config, TrainOptions& o, const GivenOptions& 
     };
     usual("context", o.context, std::min<int64_t>(config.context, 256));
     usual("batch", o.batch, int64_t{4});
-    usual("lr", o.lr, 5e-5);
+    usual("lr", o.lr, o.lora > 0 ? 5e-4 : 5e-5);
     usual("weight-decay", o.weight_decay, 0.01);
 }
 
@@ -253,6 +268,13 @@ void check_options(const TrainOptions& o) {
     check_range("epochs", o.epochs, 0, 1e6);
     check_range("dropout", o.dropout, 0, 1, true);
     if (std::lround(o.dropout * 65536) > 65535) fail_usage_option("dropout", "is %g; it is too close to 1", o.dropout);
+    check_range("lora", static_cast<double>(o.lora), 0, 65536);
+    check_range("lora-alpha", o.lora_alpha, 0, 1e6);
+    check_range("lora-dropout", o.lora_dropout, 0, 1, true);
+    if (o.lora == 0 && (o.lora_alpha > 0 || o.lora_dropout > 0 || o.lora_targets != "all"))
+        fail_usage_option("lora", "is needed for options of adapters");
+    if (o.lora > 0 && !o.freeze.empty())
+        fail_usage_option("freeze", "cannot be chosen with lora, which freezes all of the model");
     check_range("label-smoothing", o.label_smoothing, 0, 1, true);
     if (o.batch < 1) fail_usage_option("batch", "is %lld; it must be 1 or more", static_cast<long long>(o.batch));
     check_range("seed", static_cast<double>(o.seed), 0, kAny);
