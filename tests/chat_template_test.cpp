@@ -95,8 +95,9 @@ TEST(ChatTemplate, StretchesSayWhatTheModelHasToSay) {
     std::vector<int64_t> messages;
     for (const ChatStretch& stretch : stretches) messages.push_back(stretch.message);
     EXPECT_EQ(messages, (std::vector<int64_t>{-1, 0, 0, 0, 1, 1, 1, -1}));
-    EXPECT_EQ(golden_template("SmolLM2").marks(),
-              (std::vector<std::string>{"<|im_start|>", "<|im_end|>", "<|im_start|>", "<|im_end|>"}));
+    EXPECT_EQ(golden_template("SmolLM2").marks(), (std::vector<std::string>{"<|im_start|>", "<|im_end|>"}));
+    EXPECT_EQ(golden_template("Llama 2").marks(), (std::vector<std::string>{"<s>", "</s>"}));
+    EXPECT_EQ(golden_template("TinyLlama").marks(), (std::vector<std::string>{"</s>"}));
 }
 
 TEST(ChatTemplate, OtherTemplatesAreRefusedByName) {

@@ -1,6 +1,7 @@
 #include "text/chat_probe.h"
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/error.h"
 
@@ -54,14 +55,14 @@ std::vector<ChatMessage> dialogue(std::string_view roles, std::span<const std::s
 
 }  // namespace
 
-ChatProbe::ChatProbe(const std::string& jinja, const std::string& begin, const std::string& end) : template_(jinja) {
+ChatProbe::ChatProbe(const std::string& jinja, const std::string& begin, const std::string& end)
+    : template_(jinja), begin_(begin), end_(end) {
     found_.jinja_ = jinja;
-    found_.begin_ = begin;
-    found_.end_ = end;
 }
 
 ChatTemplate ChatProbe::run() {
     find_slots();
+    find_ends();
     find_system();
     found_.alternates_ = !write({user(), user(kSecond)});
     find_trims();
@@ -81,8 +82,8 @@ std::optional<std::string> ChatProbe::write(const Messages& messages, bool promp
             {"role",    message.role   },
             {"content", message.content}
         });
-    if (!found_.begin_.empty()) variables["bos_token"] = found_.begin_;
-    if (!found_.end_.empty()) variables["eos_token"] = found_.end_;
+    if (!begin_.empty()) variables["bos_token"] = begin_;
+    if (!end_.empty()) variables["eos_token"] = end_;
     try {
         return template_.render(variables);
     } catch (const JinjaRaised&) {
@@ -109,6 +110,15 @@ void ChatProbe::find_slots() {
     if (!one[0].ends_with(found_.user_.before)) fail("it writes the first message like no other");
     found_.opening_ = one[0].substr(0, one[0].size() - found_.user_.before.size());
     if (!found_.answer_.before.starts_with(found_.prompt_)) fail("answers do not begin with its generation prompt");
+}
+
+void ChatProbe::find_ends() {
+    for (std::string* const token : {&begin_, &end_}) {
+        if (token->empty()) continue;
+        const std::string real = std::exchange(*token, "Qt9");
+        const std::string text = must_write({user(), answer()});
+        if (text.find(std::exchange(*token, real)) != std::string::npos) found_.ends_used_.push_back(real);
+    }
 }
 
 void ChatProbe::find_system() {

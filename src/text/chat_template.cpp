@@ -148,8 +148,8 @@ std::vector<std::string> ChatTemplate::marks() const {
     std::vector<std::string> out;
     for (const Row& row : rows())
         if (row.name == name_) out = row.marks;
-    for (const std::string& token : {begin_, end_})
-        if (!token.empty()) out.push_back(token);
+    for (const std::string& token : ends_used_)
+        if (std::find(out.begin(), out.end(), token) == out.end()) out.push_back(token);
     return out;
 }
 
@@ -174,7 +174,7 @@ size_t ChatTemplate::sharing_system(std::span<const ChatMessage> messages) const
     if (system_place_ == SystemPlace::LastMessage) return messages.back().role == "user" ? count - 1 : count;
     if (system_place_ != SystemPlace::LastUser) return count;
     size_t last = count - 1;
-    while (last > 0 && messages[last].role != "user") --last;
+    while (last > 0 && messages[last].role != "user") last--;
     return last > 0 ? last : count;
 }
 

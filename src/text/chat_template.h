@@ -52,7 +52,8 @@ public:
     const std::string& name() const { return name_; }
     /// The Jinja, for a model file's `tokenizer.chat_template`.
     const std::string& jinja() const { return jinja_; }
-    /// Marks like "<|im_start|>" that are tokens in the vocabularies of models with this template.
+    /// Marks like "<|im_start|>" that are tokens in the vocabularies of models with this template, also those that begin
+    /// and end texts, if it writes them.
     std::vector<std::string> marks() const;
     /// What ends an answer.
     const std::string& answer_end() const { return answer_.after; }
@@ -82,9 +83,9 @@ private:
     size_t sharing_system(std::span<const ChatMessage> messages) const;
 
     std::string name_, jinja_;
-    std::string begin_, end_;  // the tokens around texts
-    std::string opening_;      // before the first message, in place of a system message
-    std::string prompt_;       // what an answer begins with, before it is given
+    std::vector<std::string> ends_used_;  // of the tokens around texts those that it writes
+    std::string opening_;                 // before the first message, in place of a system message
+    std::string prompt_;                  // what an answer begins with, before it is given
     Slot system_, user_, answer_;
     SystemPlace system_place_ = SystemPlace::None;
     bool trim_after_system_ = false;  // the left of a user message in whose turn the system message is

@@ -14,7 +14,7 @@ namespace nib {
 namespace jinja {
 namespace {
 
-constexpr size_t kMostSteps = 1'000'000, kMostText = size_t{16} << 20, kLongest = size_t{1} << 20;
+constexpr size_t kMostSteps = 200'000, kMostText = size_t{1} << 20, kLongest = size_t{1} << 20;
 
 class Renderer {
 public:

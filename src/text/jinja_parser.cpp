@@ -216,18 +216,13 @@ private:
 
     // Sums, then `~`, then products.
     Node operation(size_t level) {
-        static constexpr std::initializer_list<const char*> kLevels[] = {
-            {"+",                            "-"},
-            {     "~" },
-            { "*", "/",                            "//", "%"},
-        };
+        static constexpr std::string_view kLevels[] = {"+-", "~", "*/%"};  // "//" begins with "/"
         if (level == std::size(kLevels)) return unary();
         Node left = operation(level + 1);
         for (int links = 0;; count(links)) {
-            std::string what;
-            for (const char* const symbol : kLevels[level])
-                if (is_symbol(symbol)) what = symbol;
-            if (what.empty()) return left;
+            const std::string what = peek().text;
+            if (peek().type != Type::Symbol || what == "**" || kLevels[level].find(what[0]) == std::string_view::npos)
+                return left;
             ++at_;
             left = {
                 .kind = Kind::Binary, .text = what, .parts = {std::move(left), operation(level + 1)}
