@@ -72,7 +72,7 @@ const OptionField kFields[] = {
     {"patience",        Kind::Free,  &O::patience,      "Reports", "stop after so many validations without a new best; 0: never"},
     {"save-every",      Kind::Free,  &O::save_every,    "Reports", "steps between checkpoints (default: as many as between validations)"},
     {"sample-every",    Kind::Free,  &O::sample_every,  "Reports", "steps between samples; 0: only one at the end"},
-    {"sample-prompt",   Kind::Free,  &O::sample_prompt, "Reports", "text that the samples begin with"},
+    {"sample-prompt",   Kind::Free,  &O::sample_prompt, "Reports", "text that the samples begin with; of dialogues a message that they answer"},
     {"log-every",       Kind::Free,  &O::log_every,     "Reports", "steps between lines where no terminal shows a live one"},
     {"tensorboard",     Kind::Free,  &O::tensorboard,   "Reports", "folder in which TensorBoard finds the curves, under the model's name"},
 };
