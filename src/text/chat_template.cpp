@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "core/error.h"
 #include "text/chat_probe.h"
@@ -142,6 +143,23 @@ ChatTemplate ChatTemplate::find(std::string_view name, const Tokenizer& tokenize
     std::string known;
     for (const std::string& one : names()) known += (known.empty() ? "" : ", ") + one;
     fail("there is no chat template \"%s\"; nib knows %s", printable(name, 40).c_str(), known.c_str());
+}
+
+ChatTemplate ChatTemplate::choose(const std::string& jinja, const std::string& name, const Tokenizer& tokenizer) {
+    if (jinja.empty() && name.empty())
+        fail_with(Remedy::ChooseTemplate, "the model has no chat template, which says how dialogues are written");
+    if (name.empty()) return recognize(jinja, tokenizer);
+    ChatTemplate chosen = find(name, tokenizer);
+    if (jinja.empty()) return chosen;
+    std::optional<ChatTemplate> own;
+    try {
+        own = recognize(jinja, tokenizer);
+    } catch (const Error&) {
+        return chosen;  // as the error advises
+    }
+    if (own->name() != name)
+        fail_option("template", "is `%s`, but the model has its own: %s", printable(name, 40).c_str(), own->name().c_str());
+    return *own;
 }
 
 std::vector<std::string> ChatTemplate::marks() const {

@@ -46,6 +46,11 @@ public:
     /// answers with a token that `tokenizer` does not have.
     static ChatTemplate find(std::string_view name, const Tokenizer& tokenizer);
 
+    /// That of a model whose Jinja is `jinja` (empty: it has none), or the one called `name` (empty: the model's own) if
+    /// there is none or nib does not know it. Error with Remedy::ChooseTemplate when there is none and no name, and when
+    /// the model has another one than that.
+    static ChatTemplate choose(const std::string& jinja, const std::string& name, const Tokenizer& tokenizer);
+
     /// "chatml", "llama2", "llama3", "zephyr", "mistral", "alpaca".
     static const std::vector<std::string>& names();
 

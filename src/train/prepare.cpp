@@ -144,18 +144,9 @@ void open_base(TrainSetup& setup, const TrainRequest& request, Backend& backend)
 
 // The template of dialogues, which the model's file keeps.
 ChatTemplate chat_template_of(TrainSetup& setup) {
-    const std::string& name = setup.options.chat_template;
-    if (!name.empty() && setup.info.chat_template.empty()) {
-        ChatTemplate chosen = ChatTemplate::find(name, *setup.tokenizer);
-        setup.info.chat_template = chosen.jinja();
-        return chosen;
-    }
-    if (setup.info.chat_template.empty())
-        fail_with(Remedy::ChooseTemplate, "the model has no chat template, which says how dialogues are written");
-    ChatTemplate own = ChatTemplate::recognize(setup.info.chat_template, *setup.tokenizer);
-    if (!name.empty() && own.name() != name)
-        fail_option("template", "is `%s`, but the model has its own: %s", printable(name, 40).c_str(), own.name().c_str());
-    return own;
+    ChatTemplate chosen = ChatTemplate::choose(setup.info.chat_template, setup.options.chat_template, *setup.tokenizer);
+    setup.info.chat_template = chosen.jinja();
+    return chosen;
 }
 
 // Texts that are no characters.
