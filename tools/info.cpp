@@ -211,12 +211,12 @@ Json describe_adapter(const GgufFile& file) {
     };
     const AdapterKeys& keys = adapter.keys();
     return {
-        {"base",     keys.base.empty() ? "not named" : keys.base                            },
-        {"rank",     joined(ranks)                                                          },
-        {"scale",    shortest(adapter.scale(adapter.pairs()[0]))                            },
-        {"targets",  joined(targets)                                                        },
-        {"matrices", adapter.pairs().size()                                                 },
-        {"bound",    keys.fingerprint ? "to the model it was trained on" : "to no one model"},
+        {"base",     keys.base.empty() ? "not named" : keys.base                                  },
+        {"rank",     joined(ranks)                                                                },
+        {"scale",    shortest(adapter.scale(adapter.pairs()[0]))                                  },
+        {"targets",  joined(targets)                                                              },
+        {"matrices", adapter.pairs().size()                                                       },
+        {"fits",     keys.fingerprint ? "the model it belongs to" : "any model with such matrices"},
     };
 }
 

@@ -177,8 +177,17 @@ ModelConfig config_of_heads(const Architecture& family, int64_t head_size) {
 
 struct ImportedPair {
     std::string parameter;
+    int64_t N, C, rank;
     SourceTensor a, b;
 };
+
+// In the order of the model's parameters.
+void sort_pairs(std::vector<ImportedPair>& pairs, const ModelConfig& config) {
+    std::map<std::string, size_t> order;
+    for (const ParameterSpec& spec : model_parameters(config)) order.emplace(spec.name, order.size());
+    std::sort(pairs.begin(), pairs.end(),
+              [&](const auto& x, const auto& y) { return order.at(x.parameter) < order.at(y.parameter); });
+}
 
 }  // namespace
 
@@ -218,7 +227,7 @@ ConvertResult convert_adapter(const ConvertRequest& request, const ConvertReport
         if (!base && has_turned_rows(family, config, parameter))
             fail_with(Remedy::GiveBase, "%s: the order of the rows of `%s` depends on the model's heads", path.c_str(),
                       printable(name).c_str());
-        pairs.push_back({parameter, *module.a, *module.b});
+        pairs.push_back({parameter, module.b->shape[0], module.a->shape[1], module.a->shape[0], *module.a, *module.b});
         matrices.push_back({parameter, module.b->shape[0], module.a->shape[1]});
         one_rank = one_rank && module.a->shape[0] == peft.rank;
     }
@@ -228,6 +237,7 @@ ConvertResult convert_adapter(const ConvertRequest& request, const ConvertReport
     if (base)
         if (const std::string wrong = adapter_mismatches(family.name, matrices, config); !wrong.empty())
             fail("%s: is no adapter of %s: %s", path.c_str(), printable(request.base, 400).c_str(), wrong.c_str());
+    if (base) sort_pairs(pairs, config);
 
     const SourceType first = pairs[0].a.type;
     const DType type = request.type.value_or(first == SourceType::F16    ? DType::F16
@@ -236,7 +246,7 @@ ConvertResult convert_adapter(const ConvertRequest& request, const ConvertReport
     AdapterKeys keys;
     keys.arch = family.name, keys.base = peft.base;
     keys.alpha = peft.by_root ? peft.alpha * std::sqrt(static_cast<double>(peft.rank)) : peft.alpha;
-    if (base) keys.head_size = config.head_dim();
+    if (base) keys.head_size = config.head_dim(), keys.fingerprint = base_fingerprint(config, *base);
     int64_t elements = 0;
     for (ImportedPair& pair : pairs) {
         elements += pair.a.elements() + pair.b.elements();
@@ -251,10 +261,9 @@ ConvertResult convert_adapter(const ConvertRequest& request, const ConvertReport
             encoder.encode(name, type, shape, read, sink);
         });
     };
-    for (size_t i = 0; i < pairs.size(); ++i) {
-        const int64_t rank = pairs[i].a.shape[0];
-        add(pairs[i].parameter + std::string(kGgufA), pairs[i].a, {rank, matrices[i].C});
-        add(pairs[i].parameter + std::string(kGgufB), pairs[i].b, {matrices[i].N, rank});
+    for (const ImportedPair& pair : pairs) {
+        add(pair.parameter + std::string(kGgufA), pair.a, {pair.rank, pair.C});
+        add(pair.parameter + std::string(kGgufB), pair.b, {pair.N, pair.rank});
     }
     return write_file(writer, request, type, elements, encoder, reports);
 }
