@@ -125,9 +125,9 @@ TEST_F(BaseModelTest, ResumedRunsAreTheUninterruptedOnes) {
 TEST_F(BaseModelTest, AdaptersAreTrainedAloneAndCanBeResumed) {
     TrainRequest whole = from_base("lora");
     whole.options.lora = 2;
-    whole.options.lr = 0.01;
-    whole.options.iters = 20;
-    whole.options.eval_every = 10;
+    whole.options.lr = 0.02;
+    whole.options.iters = 100;
+    whole.options.eval_every = 50;
     whole.given.insert({"lora", "lr"});
     const std::string base = get("base.gguf");
     EXPECT_LT(*run(whole).val_loss, base_loss - 0.02);
@@ -137,28 +137,28 @@ TEST_F(BaseModelTest, AdaptersAreTrainedAloneAndCanBeResumed) {
     EXPECT_EQ(file.pairs().size(), 8U);
     TrainRequest half = whole;
     half.output = (folder_ / "half").string();
-    half.options.iters = 10;
-    half.options.decay_iters = 20;
-    half.options.warmup = 2;
+    half.options.iters = 50;
+    half.options.decay_iters = 100;
+    half.options.warmup = 10;
     half.given.insert({"decay-iters", "warmup"});
     run(half);
     TrainRequest resumed = request("half");
     resumed.options = {};
     resumed.resume = true;
-    resumed.options.iters = 20;
+    resumed.options.iters = 100;
     resumed.given = {"iters"};
     run(resumed, {}, 1);
     EXPECT_EQ(get("half.gguf"), get("lora.gguf"));
     // The base may be elsewhere by then, but it must be the same.
     fs::rename(folder_ / "base.gguf", folder_ / "moved.gguf");
-    resumed.options.iters = 21;
+    resumed.options.iters = 101;
     EXPECT_MENTIONS(error_of(resumed), "base.gguf");
     TrainRequest other = request("other");
     run(other);
     resumed.from = (folder_ / "other.gguf").string();
     EXPECT_MENTIONS(error_of(resumed), "half.gguf");
     resumed.from = (folder_ / "moved.gguf").string();
-    EXPECT_EQ(run(resumed).step, 21);
+    EXPECT_EQ(run(resumed).step, 101);
 }
 
 TEST_F(BaseModelTest, AdaptersOfAQuantizedModelLearn) {
@@ -177,8 +177,9 @@ TEST_F(BaseModelTest, AdaptersOfAQuantizedModelLearn) {
     r.options.lora = 4;
     r.options.lora_alpha = 8;
     r.options.lora_targets = "attn_qkv,ffn_up";
-    r.options.lr = 0.01;
-    r.options.iters = 30;
+    r.options.lr = 0.02;
+    r.options.iters = 100;
+    r.options.eval_every = 100;
     r.given.insert({"lora", "lora-alpha", "lora-targets", "lr"});
     EXPECT_LT(*run(r).val_loss, before - 0.02);
     EXPECT_EQ(AdapterFile(GgufFile::open((folder_ / "tuned.gguf").string())).pairs().size(), 4U);

@@ -59,8 +59,8 @@ std::vector<float> results(Backend& backend, Optimizer optimizer, bool recompute
 }
 
 // A layer with what GPT-2 lacks, forward and backward on ragged rows of which not all are in use: rotary positions in place
-// in a fused qkv, grouped heads that see spans, gates, gathered rows, a gradient of log-probabilities. All bits of its
-// results.
+// in a fused qkv, grouped heads that see spans, gates, an adapter, gathered rows, a gradient of log-probabilities. All bits
+// of its results.
 class RaggedLayer {
 public:
     explicit RaggedLayer(Backend& backend) : backend_(backend) {}
@@ -87,7 +87,10 @@ public:
         const Tensor y = g.attention(parts, {.heads = H, .kv_heads = G, .spans = spans});
         x = g.linear(y, linear(C, H * D), {.residual = x});
         const Tensor n = g.norm(x, norm());
-        const Tensor gated = g.glu(g.linear(n, linear(F, C)), g.linear(n, linear(F, C)), Act::Silu);
+        LinearWeights adapted = linear(F, C);
+        adapted.adapters.push_back({weight({2, C}), weight({F, 2}), 0.5f});
+        const Tensor up = g.linear(n, adapted, {.act = Act::GeluTanh});
+        const Tensor gated = g.glu(g.linear(n, linear(F, C)), up, Act::Silu);
         x = g.gather(g.linear(gated, linear(C, F), {.residual = x}), which);
         const Tensor logp = g.output(g.log_probs(x, linear(V, C), targets).logp);
         g.set_gradient(logp, dlogp);

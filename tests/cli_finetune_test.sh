@@ -24,7 +24,7 @@ works train fox.txt -o lines.gguf --tokenizer sub.gguf --documents lines --isola
 check "lines are other texts" test "$(ls nib-*.tokens | wc -l)" = 2
 gzip -k fox.txt && works train fox.txt.gz -o packed.gguf --tokenizer tok.json "${small[@]}" && check "gzip" same sub.gguf packed.gguf
 works train fox.txt -o sub.gguf --resume --iters 5
-works train fox.txt -o once.gguf --tokenizer bpe:300 "${small[@]:0:8}" --eval-every 2 --iters 5 --decay-iters 4 --warmup 0
+works train fox.txt -o once.gguf --tokenizer bpe:300 "${small[@]:0:10}" --eval-every 2 --iters 5 --decay-iters 4 --warmup 0
 check "resumed is uninterrupted" same sub.gguf once.gguf
 printf 'a fox' > short.txt
 nib train short.txt -o x.gguf --tokenizer tok.json "${small[@]}"  # leaves its tokens, which are complete

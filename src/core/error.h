@@ -16,9 +16,9 @@ namespace nib {
 /// What the caller could do about a problem. The library says which; a program says how, in the words of its own options.
 enum class Remedy {
     None,
-    ReplaceOutput,       // there is something where a file is to be written
-    ResumeOrReplace,     // and it is of a training that can go on
-    ShortenContext,      // or give more text
+    ReplaceOutput,    // there is something where a file is to be written
+    ResumeOrReplace,  // and it is of a training that can go on
+    ShortenContext,   // or give more text
     LengthenContext,
     SkipUnknown,         // EncodeOptions::skip_unknown, or remove the text
     GiveHeads,           // ImportHints::heads
