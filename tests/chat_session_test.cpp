@@ -11,6 +11,7 @@
 #include "chat_goldens.h"
 #include "task/saved_dialogue.h"
 #include "test_errors.h"
+#include "text/jinja.h"
 #include "text/utf8.h"
 #include "tiny_model_case.h"
 
@@ -72,19 +73,20 @@ private:
 TEST_F(ChatSessionTest, CachedAnswersAreThoseOfAFreshSession) {
     ChatSession& talk = session();
     talk.set_system("Be brief.");
+    int64_t prompt = 0;
     for (const char* const text : {"Hello there", "  Who are you? ", "x"}) {
         ChatSession& fresh = session();
         if (talk.messages().size() > 1)
             fresh.set_messages(talk.messages());
         else
             fresh.set_system("Be brief.");
-        const bool first = talk.messages().size() == 1;
         const ChatAnswer cached = ask(talk, text), whole = ask(fresh, text);
         EXPECT_EQ(cached.text, whole.text);
         EXPECT_EQ(talk.messages(), fresh.messages());
         EXPECT_EQ(whole.cached, 0);
         EXPECT_EQ(cached.cached + cached.speed.prompt_tokens, whole.speed.prompt_tokens);
-        EXPECT_TRUE(first || cached.speed.prompt_tokens < 50) << "the dialogue before was evaluated again";
+        EXPECT_GE(cached.cached, prompt) << "the dialogue before was evaluated again";
+        prompt = whole.speed.prompt_tokens;
     }
 }
 
@@ -142,9 +144,10 @@ TEST_F(ChatSessionTest, AnswersEnd) {
     const ChatAnswer stopped = ask(session(), "a");
     EXPECT_TRUE(stopped.ended);
     EXPECT_EQ(stopped.text, python_strip(whole.substr(0, whole.find(options.stop[0]))));
-    // The mark that ends an answer, as a token, and as the text that it is to another tokenizer.
+    // The template's mark.
     options.stop.clear();
     options.length = 100;
+    options.sampler.temperature = 1000, options.sampler.top_k = 0, options.sampler.top_p = 1;  // all are as probable
     for (uint64_t seed = 0; seed < 30; ++seed) {
         options.sampler.seed = seed;
         const ChatAnswer answer = ask(session(), "a");
@@ -273,7 +276,7 @@ TEST_F(SmallContextTest, AnAnswerFillsTheContext) {
     options.length = 1000;
     const ChatAnswer answer = ask(session(), std::string(90, 'x'));
     EXPECT_TRUE(answer.full || answer.ended);
-    EXPECT_MENTIONS(error_of([&] { session().ask(std::string(101, 'x'), [](std::string_view) {}); }),
+    EXPECT_MENTIONS(error_of([&] { session().ask(std::string(102, 'x'), [](std::string_view) {}); }),
                     "there is room for 120");
 }
 

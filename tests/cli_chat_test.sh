@@ -24,11 +24,16 @@ breaks() { # TEXT INPUT ARGUMENT...: exit code 1, one line with TEXT, no file ch
 
 # A model that has learnt one answer by heart.
 for ((i = 0; i < 200; i++)); do printf 'say it: the fox is out. who is it? be a fox and say it.\n'; done > fox.txt
-for ((i = 0; i < 40; i++)); do
-    printf '{"messages":[{"role":"user","content":"%s"},{"role":"assistant","content":"the fox is out."}]}\n' "$([ $((i % 2)) = 0 ] && echo 'say it' || echo 'who is it?')"
+turn='{"role":"user","content":"QUESTION"},{"role":"assistant","content":"the fox is out."}'
+for ((i = 0; i < 120; i++)); do
+    list=$([ $((i % 3)) = 0 ] || echo '{"role":"system","content":"be a fox"},')
+    for ((k = i % 7; k >= 0; k--)); do
+        list+=${turn/QUESTION/$([ $(((i + k) % 2)) = 0 ] && echo 'say it' || echo 'who is it?')}$([ $k = 0 ] || echo ,)
+    done
+    echo "{\"messages\":[$list]}"
 done > chats.jsonl
-works train fox.txt -o base.gguf --tokenizer bpe:300 --layers 1 --heads 2 --embd 32 --context 160 --batch 4 --iters 20 --lr 1e-2
-works train chats.jsonl -o chat.gguf --from base.gguf --template chatml --iters 150 --batch 4 --lr 1e-2
+works train fox.txt -o base.gguf --tokenizer bpe:300 --layers 1 --heads 2 --embd 32 --context 400 --batch 2 --iters 20 --lr 1e-2
+works train chats.jsonl -o chat.gguf --from base.gguf --template chatml --iters 200 --batch 4 --lr 1e-2
 
 # ---- help and usage ----------------------------------------------------------------------------------------------------
 
@@ -55,14 +60,14 @@ check "marks, blank lines and line ends do not matter" test "$(cat "$out")" = $'
 says 'say it\n' "${greedy[@]}" --stop fox && check "a stop string" test "$(cat "$out")" = 'the'
 says 'say it\n' chat --seed 3 --temp 2 && cp "$out" first
 says 'say it\n' chat --seed 3 --temp 2 --threads 1 && check "the same seed" same first "$out"
-says 'say it\n' base --template chatml --temp 0 --stop 'fox' -n 500
+checks=$((checks + 1)) && { talk 'say it\n' base --template chatml -n 3 || bad "exit code $?" chat base; }
 talk 'say it\n' "${greedy[@]}" -n 2
 check "an answer that is cut" grep -q '^nib: the answer is cut after 2 tokens$' "$err"
 talk 'say it\nsay it\n' "${greedy[@]}" -v && check "speed" test "$(grep -c '^\[prompt .* cached), .* tok/s' "$err")" = 2
 check "the second prompt is mostly cached" grep -q '^\[prompt [0-9]* tokens ([1-9][0-9]* more cached)' <(tail -n 1 "$err")
-for ((i = 0; i < 12; i++)); do echo 'say it'; done > many
+for ((i = 0; i < 24; i++)); do echo 'say it'; done > many
 talk "$(cat many)" "${greedy[@]}"
-check "12 answers" test "$(grep -c 'fox' "$out")" = 12
+check "24 answers" test "$(grep -c 'the fox is out' "$out")" = 24
 check "old messages are left out" grep -q '^nib: the dialogue is longer than .* its oldest [0-9]* messages are left out from now on$' "$err"
 
 # ---- commands ----------------------------------------------------------------------------------------------------------
@@ -81,7 +86,8 @@ says '/temp 2\n/temp 0\nsay it\n' chat && check "greedy" test "$(cat "$out")" = 
 says 'say it\n/exit\nsay it\n' "${greedy[@]}" && check "/exit leaves" test "$(wc -l < "$out")" = 1
 says 'say \\\nit\n"""say\n  it\n"""\n""" say it"""\n//say it\n/save lines.jsonl\n' "${greedy[@]}"
 for text in 'say \\nit' 'say\\n  it' ' say it' '/say it'; do check "a message: $text" test "$(content "$text" lines.jsonl)" = 1; done
-works train lines.jsonl talk.json -o more.gguf --from chat.gguf --iters 1
+for ((i = 0; i < 9; i++)); do cat lines.jsonl talk.json; done > saved.jsonl
+works train saved.jsonl -o more.gguf --from chat.gguf --iters 1
 
 breaks "there is no command /dance (see /help)" '/dance\n' "${greedy[@]}"
 breaks "there is no command / (see" '/\n' "${greedy[@]}"
@@ -91,8 +97,8 @@ breaks "/save needs the name of a file" 'say it\n/save\n' "${greedy[@]}"
 breaks "/load needs the name of a file" '/load \n' "${greedy[@]}"
 breaks "/temp needs a number" '/temp\n' "${greedy[@]}"
 breaks "\`warm\` is not a number" '/temp warm\n' "${greedy[@]}"
-breaks "temp is -1" '/temp -1\n' "${greedy[@]}"
-breaks "temp is nan" '/temp nan\n' "${greedy[@]}"
+breaks "\`-1\` is no temperature; it must be a number from 0 up" '/temp -1\n' "${greedy[@]}"
+breaks "\`nan\` is no temperature" '/temp nan\n' "${greedy[@]}"
 breaks "talk.json: already exists; choose another name" 'say it\n/save talk.json\n' "${greedy[@]}"
 breaks "none/x.json" 'say it\n/save none/x.json\n' "${greedy[@]}"
 breaks "none.json" '/load none.json\n' "${greedy[@]}"

@@ -180,7 +180,11 @@ private:
         const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
         if (error != std::errc() || end != value.data() + value.size())
             fail("`%s` is not a number", printable(value, 40).c_str());
-        session_.set_temperature(number);
+        try {
+            session_.set_temperature(number);
+        } catch (const Error&) {
+            fail("`%s` is no temperature; it must be a number from 0 up", printable(value, 40).c_str());
+        }
     }
 
     void load(const std::string& path) {
