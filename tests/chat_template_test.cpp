@@ -105,7 +105,7 @@ TEST(ChatTemplate, OtherTemplatesAreRefusedByName) {
         if (!one["template"].is_null()) continue;
         SCOPED_TRACE(model);
         const CharTokenizer tokenizer = tokenizer_with(one["begin"], one["end"]);
-        const auto recognize = [&] { ChatTemplate::recognize(one["jinja"], tokenizer); };
+        const auto recognize = [&, &golden = one] { ChatTemplate::recognize(golden["jinja"], tokenizer); };
         EXPECT_MENTIONS(error_of(recognize), one["jinja"].get<std::string>().substr(0, 20));
         EXPECT_EQ(remedy_of(recognize), Remedy::ChooseTemplate);
     }

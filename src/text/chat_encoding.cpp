@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "text/jinja.h"
+#include "text/python_text.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
 

@@ -1,14 +1,11 @@
 #include "text/chat_probe.h"
 
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "core/error.h"
 
 namespace nib {
 namespace {
-
-using nlohmann::json;
 
 // What messages say: text that no template has in it.
 const std::string kSystem = "Qs7", kUser = "Qu1", kAnswer = "Qa2", kSecond = "Qu3";
@@ -71,17 +68,17 @@ ChatTemplate ChatProbe::run() {
 }
 
 std::optional<std::string> ChatProbe::write(const Messages& messages, bool prompt) const {
-    json variables = {
-        {"messages",              json::array()},
-        {"tools",                 nullptr      },
-        {"documents",             nullptr      },
-        {"add_generation_prompt", prompt       }
-    };
+    using jinja::Value;
+    Value::List list;
     for (const ChatMessage& message : messages)
-        variables["messages"].push_back({
+        list.emplace_back(Value::Object{
             {"role",    message.role   },
             {"content", message.content}
         });
+    JinjaTemplate::Variables variables;
+    variables["messages"] = std::move(list);
+    variables["tools"] = variables["documents"] = Value::none();
+    variables["add_generation_prompt"] = Value::boolean(prompt);
     if (!begin_.empty()) variables["bos_token"] = begin_;
     if (!end_.empty()) variables["eos_token"] = end_;
     try {

@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "text/chat_probe.h"
-#include "text/jinja.h"
+#include "text/python_text.h"
 
 namespace nib {
 namespace {

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,8 +14,6 @@
 #include "text/tokenizer.h"
 
 namespace nib {
-
-class JinjaTemplate;
 
 struct ChatMessage {
     std::string role, content;  // "system", "user" or "assistant"
