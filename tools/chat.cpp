@@ -23,7 +23,7 @@
 #include "sampling_options.h"
 #include "task/saved_dialogue.h"
 #include "text/chat_template_files.h"
-#include "text/jinja.h"
+#include "text/python_text.h"
 #include "text/token_numbers.h"
 #include "texts.h"
 #include "usage.h"

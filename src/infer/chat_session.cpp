@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "core/error.h"
-#include "text/jinja.h"
+#include "text/python_text.h"
 #include "text/text_encoding.h"
 #include "text/utf8.h"
 
