@@ -11,8 +11,8 @@
 #include "chat_goldens.h"
 #include "task/saved_dialogue.h"
 #include "test_errors.h"
-#include "text/python_text.h"
 #include "text/jinja.h"
+#include "text/python_text.h"
 #include "text/utf8.h"
 #include "tiny_model_case.h"
 

@@ -248,8 +248,8 @@ TEST_F(VulkanLora, LearnsAsTheCpuDoes) {
         for (const DType type : {DType::F32, DType::Q8_0}) {
             const Learned here = learn(backend(), config, lora, false, 5, type),
                           there = learn(cpu, config, lora, false, 5, type);
-            // AdamW's first steps are signs, also of gradients that are all rounding.
-            EXPECT_LT(relative_error(here.adapters, there.adapters), 5e-2) << dtype_info(type)->name;
+            // AdamW takes whole steps also along gradients that rounding decides over; 8-bit activations have more of them.
+            EXPECT_LT(relative_error(here.adapters, there.adapters), type == DType::F32 ? 5e-3 : 0.1);
             EXPECT_NEAR(here.last, there.last, 2e-3);
         }
     }
@@ -257,7 +257,7 @@ TEST_F(VulkanLora, LearnsAsTheCpuDoes) {
 
 TEST_F(VulkanLora, ActivationsOfHalfFloats) {
     const LoraConfig lora{.rank = 3, .alpha = 6};
-    for (const char* name : {"gpt2", "bert"}) {
+    for (const char* name : {"gpt2", "openai-gpt", "bert"}) {
         SCOPED_TRACE(name);
         const ModelConfig config = small_config(*find_architecture(name));
         const auto trained = [&](DType activations, bool recompute) {
