@@ -49,8 +49,8 @@ inline CharTokenizer tokenizer_with(const std::string& begin, const std::string&
              std::pair(begin, &model.specials.begin), {end, &model.specials.end}
     }) {
         if (text.empty()) continue;
-        const auto same =
-            std::find_if(model.tokens.begin(), model.tokens.end(), [&](const auto& one) { return one.text == text; });
+        const auto same = std::find_if(model.tokens.begin(), model.tokens.end(),
+                                       [&, &text = text](const auto& one) { return one.text == text; });
         *id = static_cast<int32_t>(same - model.tokens.begin());
         if (same == model.tokens.end()) model.tokens.push_back({text, TokenType::Control});
     }
