@@ -19,12 +19,14 @@
 namespace nib::test {
 namespace {
 
-// ASCII, ChatML's marks and one byte of a character.
-CharTokenizer chat_characters() {
+// ASCII and ChatML's marks; `end`, if it is not empty, ends texts.
+CharTokenizer chat_characters(const std::string& end = "") {
     CharModel model;
     for (char c = ' '; c <= '~'; ++c) model.tokens.push_back({std::string(1, c)});
     model.tokens.push_back({"\n"});
     for (const char* const mark : {"<|im_start|>", "<|im_end|>"}) model.tokens.push_back({mark, TokenType::Control});
+    for (size_t i = 0; i < model.tokens.size(); ++i)
+        if (model.tokens[i].text == end) model.specials.end = static_cast<int32_t>(i);
     return CharTokenizer(std::move(model));
 }
 
@@ -156,6 +158,30 @@ TEST_F(ChatSessionTest, AnswersEnd) {
         if (answer.ended) return;
     }
     FAIL() << "no answer ended by itself";
+}
+
+TEST_F(ChatSessionTest, TheTokenThatEndsATextEndsAnAnswerUnlessMessagesMayHaveIt) {
+    options.length = 100;
+    options.sampler.temperature = 1000, options.sampler.top_k = 0, options.sampler.top_p = 1;  // all are as probable
+    const auto answers = [&](const std::string& end, const char* chat_template) {
+        const CharTokenizer tokenizer = chat_characters(end);
+        int ended = 0, lines = 0;
+        for (options.sampler.seed = 0; options.sampler.seed < 20; ++options.sampler.seed) {
+            Engine engine(backend_, config_, weights_);
+            ChatSession talk(engine, tokenizer, ChatTemplate::find(chat_template, tokenizer), options);
+            const ChatAnswer answer = talk.ask("a", [](std::string_view) {});
+            EXPECT_EQ(answer.text.find("<|im_end|>"), std::string::npos);
+            ended += answer.ended, lines += answer.text.find('\n') != std::string::npos;
+        }
+        EXPECT_GT(lines, 0);
+        return ended;
+    };
+    const int by_mark = answers("", "chatml");
+    EXPECT_GT(by_mark, 5);
+    EXPECT_EQ(answers("\n", "chatml"), by_mark);
+    EXPECT_GT(answers("<|im_start|>", "chatml"), by_mark);
+    EXPECT_EQ(answers("<|im_end|>", "chatml"), by_mark);
+    EXPECT_GT(answers("<|im_end|>", "llama2"), 5);
 }
 
 TEST_F(ChatSessionTest, ACancelledAnswerCounts) {

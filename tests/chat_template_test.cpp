@@ -174,5 +174,22 @@ TEST(ChatTemplate, WhatATokenizerLacks) {
               "[INST] x [/INST] x</s>");
 }
 
+// The model's own, the one that the user names, or an error.
+TEST(ChatTemplate, Choice) {
+    const CharTokenizer tokenizer = tokenizer_with("<s>", "</s>");
+    const std::string zephyr = ChatTemplate::find("zephyr", tokenizer).jinja(), strange = "{{ messages | length }}";
+    const auto choose = [&](const std::string& own, const std::string& name) {
+        return ChatTemplate::choose(own, name, tokenizer);
+    };
+    EXPECT_EQ(choose(zephyr, "").name(), "zephyr");
+    EXPECT_EQ(choose(zephyr, "zephyr").jinja(), zephyr);
+    EXPECT_EQ(choose("", "chatml").name(), "chatml");
+    EXPECT_EQ(choose(strange, "chatml").name(), "chatml");
+    EXPECT_EQ(remedy_of([&] { choose("", ""); }), Remedy::ChooseTemplate);
+    EXPECT_EQ(remedy_of([&] { choose(strange, ""); }), Remedy::ChooseTemplate);
+    EXPECT_EQ(error_of([&] { choose(zephyr, "chatml"); }), "template is `chatml`, but the model has its own: zephyr");
+    EXPECT_MENTIONS(error_of([&] { choose(zephyr, "chat"); }), "there is no chat template \"chat\"");
+}
+
 }  // namespace
 }  // namespace nib::test

@@ -32,7 +32,7 @@ for ((i = 0; i < 120; i++)); do
     done
     echo "{\"messages\":[$list]}"
 done > chats.jsonl
-works train fox.txt -o base.gguf --tokenizer bpe:300 --layers 1 --heads 2 --embd 32 --context 400 --batch 2 --iters 20 --lr 1e-2
+works train fox.txt -o base.gguf --tokenizer bpe:300 --layers 1 --heads 2 --embd 32 --context 256 --batch 2 --iters 20 --lr 1e-2
 works train chats.jsonl -o chat.gguf --from base.gguf --template chatml --iters 200 --batch 4 --lr 1e-2
 
 # ---- help and usage ----------------------------------------------------------------------------------------------------
@@ -84,7 +84,8 @@ says '/load talk.json\n/reset\nwho is it?\n/save reset.json\n' "${greedy[@]}"
 check "reset keeps the system prompt" test "$(content 'be a fox' reset.json)$(content 'say it' reset.json)" = 10
 says '/temp 2\n/temp 0\nsay it\n' chat && check "greedy" test "$(cat "$out")" = 'the fox is out.'
 says 'say it\n/exit\nsay it\n' "${greedy[@]}" && check "/exit leaves" test "$(wc -l < "$out")" = 1
-says 'say \\\nit\n"""say\n  it\n"""\n""" say it"""\n//say it\n/save lines.jsonl\n' "${greedy[@]}"
+checks=$((checks + 1))
+talk 'say \\\nit\n"""say\n  it\n"""\n""" say it"""\n//say it\n/save lines.jsonl\n' "${greedy[@]}" -n 6 || bad "exit code $?" chat
 for text in 'say \\nit' 'say\\n  it' ' say it' '/say it'; do check "a message: $text" test "$(content "$text" lines.jsonl)" = 1; done
 for ((i = 0; i < 9; i++)); do cat lines.jsonl talk.json; done > saved.jsonl
 works train saved.jsonl -o more.gguf --from chat.gguf --iters 1
