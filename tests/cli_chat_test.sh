@@ -64,6 +64,7 @@ checks=$((checks + 1)) && { talk 'say it\n' base --template chatml -n 3 || bad "
 talk 'say it\n' "${greedy[@]}" -n 2
 check "an answer that is cut" grep -q '^nib: the answer is cut after 2 tokens$' "$err"
 talk 'say it\nsay it\n' "${greedy[@]}" -v && check "speed" test "$(grep -c '^\[prompt .* cached), .* tok/s' "$err")" = 2
+check "and the seed" grep -q '; --seed [0-9]*]$' "$err"
 check "the second prompt is mostly cached" grep -q '^\[prompt [0-9]* tokens ([1-9][0-9]* more cached)' <(tail -n 1 "$err")
 for ((i = 0; i < 24; i++)); do echo 'say it'; done > many
 talk "$(cat many)" "${greedy[@]}"

@@ -61,6 +61,7 @@ struct Options {
     ModelOptions model;
     ChatOptions chat;
     std::string system, chat_template, cache = "f16";
+    bool has_seed = false;
     BackendOptions backend;
 };
 
@@ -86,7 +87,7 @@ Partner prepare(const Options& o, std::unique_ptr<Backend> backend) {
     return {std::move(backend), std::move(model), std::move(engine)};
 }
 
-void print_speed(const ChatAnswer& answer) {
+void print_speed(const Options& o, const ChatAnswer& answer) {
     const GenerateResult& r = answer.speed;
     std::string text =
         strprintf("prompt %s (%lld more cached), %.0f tok/s", counted(r.prompt_tokens, "token").c_str(),
@@ -94,6 +95,7 @@ void print_speed(const ChatAnswer& answer) {
     if (r.decoded_tokens > 0)
         text += strprintf("; decode %s, %.0f tok/s", counted(r.decoded_tokens, "token").c_str(),
                           static_cast<double>(r.decoded_tokens) / r.decode_seconds);
+    if (!o.has_seed) text += strprintf("; --seed %llu", static_cast<unsigned long long>(o.chat.sampler.seed));
     std::fprintf(stderr, "[%s]\n", text.c_str());
 }
 
@@ -141,7 +143,7 @@ private:
             note(strprintf(
                 "the dialogue is longer than the model's context; its oldest %zu messages are left out from now on",
                 answer.left_out));
-        if (options_.backend.verbose) print_speed(answer);
+        if (options_.backend.verbose) print_speed(options_, answer);
     }
 
     // Carries out a command; false for the one that leaves.
@@ -236,12 +238,13 @@ void chat_command(CLI::App& app) {
         ->capture_default_str();
     auto* seed = add_sampling_options(app, o->chat.sampler);
     add_stop_option(app, o->chat.stop);
-    app.add_flag("-v,--verbose", o->backend.verbose, "show the speed of each answer");
+    app.add_flag("-v,--verbose", o->backend.verbose, "show the speed of each answer, and the seed");
     add_cache_option(app, o->cache);
     add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);
     app.footer(std::string(kBeforeCommands) + kCommands + kAfterCommands);
     app.callback([o, seed, &app] {
+        o->has_seed = seed->count() > 0;
         choose_seed(*seed, o->chat.sampler);
         o->chat.cancelled = interrupt_noted;
         run(*o, app);
