@@ -13,10 +13,13 @@ TENSOR(CrossEntropy_predicted, writeonly restrict, int, predicted);  // (R)
 
 #include "softmax.glsl"
 
-/// To be called by all invocations.
-float sum_of_logits(uint r) {
+/// Sum over v of logits[r,v] - x. To be called by all invocations.
+float sum_of_differences(uint r, float x) {
     float sum = 0.0;
-    for (uint v = gl_LocalInvocationIndex; v < p.N; v += W) sum += AT(logits, r * p.N + v);
+    for (uint first = 0; first < p.N; first += W) {
+        const uint v = first + gl_LocalInvocationIndex;
+        sum += only_if(v < p.N, AT(logits, r * p.N + min(v, p.N - 1)) - x);
+    }
     return sum_of_group(sum);
 }
 
@@ -25,11 +28,12 @@ void main() {
     if (r >= live_rows()) return;
     const int target = AT(targets, r);
     const float chosen = AT(logits, r * p.N + min(uint(target), last));  // before dlogits may overwrite it
-    const float of_others = p.smoothing / float(p.N), of_target = 1.0 - p.smoothing + of_others;
-    const float expected = p.smoothing > 0.0 ? (1.0 - p.smoothing) * chosen + of_others * sum_of_logits(r) : chosen;
     const float lse = log_sum_exp(r);
+    const float of_others = p.smoothing / float(p.N), of_target = 1.0 - p.smoothing + of_others;
+    float expected = chosen - lse;
+    if (p.smoothing > 0.0) expected = (1.0 - p.smoothing) * expected + of_others * sum_of_differences(r, lse);
     if (gl_LocalInvocationIndex == 0) {
-        AT(logp, r) = target == kIgnore ? 0.0 : expected - lse;
+        AT(logp, r) = target == kIgnore ? 0.0 : expected;
         if (HAS(predicted)) AT(predicted, r) = first_largest < p.N ? int(first_largest) : 0;
     }
     if (!HAS(dlogits)) return;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "model/adapter_file.h"
 #include "model/convert.h"
 #include "tiny_training.h"
 
@@ -118,6 +119,70 @@ TEST_F(BaseModelTest, ResumedRunsAreTheUninterruptedOnes) {
     EXPECT_EQ(get("half.gguf"), get("whole.gguf"));
     resumed.from = (folder_ / "base.gguf").string();
     EXPECT_MENTIONS(error_of(resumed), "from cannot be given when a training is resumed");
+}
+
+// Only adapters learn; what is written is an adapter of the base, which gives the same losses when it is attached.
+TEST_F(BaseModelTest, AdaptersAreTrainedAloneAndCanBeResumed) {
+    TrainRequest whole = from_base("lora");
+    whole.options.lora = 2;
+    whole.options.lr = 0.02;
+    whole.options.iters = 100;
+    whole.options.eval_every = 50;
+    whole.given.insert({"lora", "lr"});
+    const std::string base = get("base.gguf");
+    EXPECT_LT(*run(whole).val_loss, base_loss - 0.02);
+    EXPECT_EQ(get("base.gguf"), base);
+    EXPECT_LT(get("lora.gguf").size(), base.size());
+    const AdapterFile file(GgufFile::open((folder_ / "lora.gguf").string()));
+    EXPECT_EQ(file.pairs().size(), 8U);
+    TrainRequest half = whole;
+    half.output = (folder_ / "half").string();
+    half.options.iters = 50;
+    half.options.decay_iters = 100;
+    half.options.warmup = 10;
+    half.given.insert({"decay-iters", "warmup"});
+    run(half);
+    TrainRequest resumed = request("half");
+    resumed.options = {};
+    resumed.resume = true;
+    resumed.options.iters = 100;
+    resumed.given = {"iters"};
+    run(resumed, {}, 1);
+    EXPECT_EQ(get("half.gguf"), get("lora.gguf"));
+    // The base may be elsewhere by then, but it must be the same.
+    fs::rename(folder_ / "base.gguf", folder_ / "moved.gguf");
+    resumed.options.iters = 101;
+    EXPECT_MENTIONS(error_of(resumed), "base.gguf");
+    TrainRequest other = request("other");
+    run(other);
+    resumed.from = (folder_ / "other.gguf").string();
+    EXPECT_MENTIONS(error_of(resumed), "half.gguf");
+    resumed.from = (folder_ / "moved.gguf").string();
+    EXPECT_EQ(run(resumed).step, 101);
+}
+
+TEST_F(BaseModelTest, AdaptersOfAQuantizedModelLearn) {
+    TrainRequest wide = request("wide");
+    wide.options.embd = 32;
+    wide.options.iters = 30;
+    wide.options.eval_every = 30;
+    const double before = *run(wide).val_loss;
+    ConvertRequest q8;
+    q8.input = (folder_ / "wide.gguf").string();
+    q8.output = (folder_ / "q8.gguf").string();
+    q8.type = DType::Q8_0;
+    quantize_file(q8, {[](const Note&) {}, [](double) {}});
+    TrainRequest r = from_base("tuned");
+    r.from = q8.output;
+    r.options.lora = 4;
+    r.options.lora_alpha = 8;
+    r.options.lora_targets = "attn_qkv,ffn_up";
+    r.options.lr = 0.02;
+    r.options.iters = 100;
+    r.options.eval_every = 100;
+    r.given.insert({"lora", "lora-alpha", "lora-targets", "lr"});
+    EXPECT_LT(*run(r).val_loss, before - 0.02);
+    EXPECT_EQ(AdapterFile(GgufFile::open((folder_ / "tuned.gguf").string())).pairs().size(), 4U);
 }
 
 TEST_F(BaseModelTest, WhatCannotBe) {

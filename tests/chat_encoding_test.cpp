@@ -184,6 +184,19 @@ TEST_F(ChatEncoding, LongDialoguesLoseTheirOldestTurns) {
                     "the last turn of the dialogue has ");
 }
 
+// A line feed ends texts of some models of characters, but not their messages.
+TEST_F(ChatEncoding, EndsThatATemplateDoesNotUse) {
+    const CharTokenizer characters = tokenizer_with("", "\n");
+    const Messages messages = {
+        {"user",      "a\nb"},
+        {"assistant", "c\nd"}
+    };
+    EXPECT_EQ(counted_text(characters, encode_chat(characters, ChatTemplate::find("chatml", characters), messages)),
+              "c\nd<|im_end|>\n");
+    EXPECT_MENTIONS(error_of([&] { encode_chat(characters, ChatTemplate::find("zephyr", characters), messages); }),
+                    "message 1 has the mark \"\\x0A\" in it");
+}
+
 // The tokens spell another text than that of the messages.
 TEST_F(ChatEncoding, NormalizedTexts) {
     json other = marked_bpe();

@@ -1,6 +1,7 @@
 // The golden chat templates and dialogues (tests/goldens/make_chat_goldens.py), and tokenizers for them.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -48,11 +49,10 @@ inline CharTokenizer tokenizer_with(const std::string& begin, const std::string&
              std::pair(begin, &model.specials.begin), {end, &model.specials.end}
     }) {
         if (text.empty()) continue;
-        *id = static_cast<int32_t>(model.tokens.size());
-        if (text == begin && id == &model.specials.end)
-            *id = model.specials.begin;
-        else
-            model.tokens.push_back({text, TokenType::Control});
+        const auto same = std::find_if(model.tokens.begin(), model.tokens.end(),
+                                       [&wanted = text](const auto& one) { return one.text == wanted; });
+        *id = static_cast<int32_t>(same - model.tokens.begin());
+        if (same == model.tokens.end()) model.tokens.push_back({text, TokenType::Control});
     }
     return CharTokenizer(std::move(model));
 }

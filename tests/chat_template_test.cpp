@@ -95,8 +95,9 @@ TEST(ChatTemplate, StretchesSayWhatTheModelHasToSay) {
     std::vector<int64_t> messages;
     for (const ChatStretch& stretch : stretches) messages.push_back(stretch.message);
     EXPECT_EQ(messages, (std::vector<int64_t>{-1, 0, 0, 0, 1, 1, 1, -1}));
-    EXPECT_EQ(golden_template("SmolLM2").marks(),
-              (std::vector<std::string>{"<|im_start|>", "<|im_end|>", "<|im_start|>", "<|im_end|>"}));
+    EXPECT_EQ(golden_template("SmolLM2").marks(), (std::vector<std::string>{"<|im_start|>", "<|im_end|>"}));
+    EXPECT_EQ(golden_template("Llama 2").marks(), (std::vector<std::string>{"<s>", "</s>"}));
+    EXPECT_EQ(golden_template("TinyLlama").marks(), (std::vector<std::string>{"</s>"}));
 }
 
 TEST(ChatTemplate, OtherTemplatesAreRefusedByName) {
@@ -104,7 +105,7 @@ TEST(ChatTemplate, OtherTemplatesAreRefusedByName) {
         if (!one["template"].is_null()) continue;
         SCOPED_TRACE(model);
         const CharTokenizer tokenizer = tokenizer_with(one["begin"], one["end"]);
-        const auto recognize = [&] { ChatTemplate::recognize(one["jinja"], tokenizer); };
+        const auto recognize = [&, &golden = one] { ChatTemplate::recognize(golden["jinja"], tokenizer); };
         EXPECT_MENTIONS(error_of(recognize), one["jinja"].get<std::string>().substr(0, 20));
         EXPECT_EQ(remedy_of(recognize), Remedy::ChooseTemplate);
     }
@@ -171,6 +172,23 @@ TEST(ChatTemplate, WhatATokenizerLacks) {
     EXPECT_EQ(joined(ChatTemplate::find("chatml", none).render(dialogue("u", {"x"}))), "<|im_start|>user\nx<|im_end|>\n");
     EXPECT_EQ(joined(ChatTemplate::find("mistral", tokenizer_with("", "</s>")).render(dialogue("ua", {"x"}))),
               "[INST] x [/INST] x</s>");
+}
+
+// The model's own, the one that the user names, or an error.
+TEST(ChatTemplate, Choice) {
+    const CharTokenizer tokenizer = tokenizer_with("<s>", "</s>");
+    const std::string zephyr = ChatTemplate::find("zephyr", tokenizer).jinja(), strange = "{{ messages | length }}";
+    const auto choose = [&](const std::string& own, const std::string& name) {
+        return ChatTemplate::choose(own, name, tokenizer);
+    };
+    EXPECT_EQ(choose(zephyr, "").name(), "zephyr");
+    EXPECT_EQ(choose(zephyr, "zephyr").jinja(), zephyr);
+    EXPECT_EQ(choose("", "chatml").name(), "chatml");
+    EXPECT_EQ(choose(strange, "chatml").name(), "chatml");
+    EXPECT_EQ(remedy_of([&] { choose("", ""); }), Remedy::ChooseTemplate);
+    EXPECT_EQ(remedy_of([&] { choose(strange, ""); }), Remedy::ChooseTemplate);
+    EXPECT_EQ(error_of([&] { choose(zephyr, "chatml"); }), "template is `chatml`, but the model has its own: zephyr");
+    EXPECT_MENTIONS(error_of([&] { choose(zephyr, "chat"); }), "there is no chat template \"chat\"");
 }
 
 }  // namespace

@@ -87,12 +87,11 @@ public:
         const Tensor y = g.attention(parts, {.heads = H, .kv_heads = G, .spans = spans});
         x = g.linear(y, linear(C, H * D), {.residual = x});
         const Tensor n = g.norm(x, norm());
-        const Tensor gated = g.glu(g.linear(n, linear(F, C)), g.linear(n, linear(F, C)), Act::Silu);
-        LinearWeights down = linear(C, F);
-        down.adapters = {
-            {weight({3, F}), weight({C, 3}), 1.5f, 0.25f}
-        };
-        x = g.gather(g.linear(gated, down, {.residual = x}), which);
+        LinearWeights adapted = linear(F, C);
+        adapted.adapters.push_back({weight({2, C}), weight({F, 2}), 0.5f});
+        const Tensor up = g.linear(n, adapted, {.act = Act::GeluTanh});
+        const Tensor gated = g.glu(g.linear(n, linear(F, C)), up, Act::Silu);
+        x = g.gather(g.linear(gated, linear(C, F), {.residual = x}), which);
         const Tensor logp = g.output(g.log_probs(x, linear(V, C), targets).logp);
         g.set_gradient(logp, dlogp);
         g.record_backward();

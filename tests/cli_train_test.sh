@@ -70,7 +70,7 @@ value 1 --schedule wavy "\`wavy\`"
 value 1 --optimizer lion "\`lion\`"
 for n in 0 -5 5000000000; do wrong_usage "--iters is $n" train text.txt "${new[@]}" --iters $n; done
 wrong_usage "--patience needs a validation text" train text.txt "${new[@]}" --patience 2 --val-fraction 0
-refuses "\"€\" (U+20AC) (byte offset 4)" train text.txt "${new[@]}" --sample-prompt "The €"
+refuses "\"€\" (U+20AC), character 5 (byte offset 4)" train text.txt "${new[@]}" --sample-prompt "The €"
 wrong_usage "either resumed or overwritten" train text.txt "${new[@]}" --resume --overwrite
 
 name() { refuses "$1" train text.txt "${tiny[@]}" --iters 1 -o "$2"; }

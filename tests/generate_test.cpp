@@ -89,6 +89,55 @@ TEST_F(GenerateTest, OfALongPromptTheEndIsRead) {
     EXPECT_EQ(whole, end);
 }
 
+TEST_F(GenerateTest, WhatIsCachedIsNotEvaluatedAgain) {
+    GenerateOptions options;
+    options.count = 8;
+    const std::vector<int32_t> prompt = random_ids(20);
+    Engine engine(backend_, config_, weights_, {.slots = 2});
+    std::vector<std::string> whole, cached;
+    EXPECT_EQ(write(engine, prompt, options, whole).prompt_tokens, 20);
+    options.cached = 19;
+    EXPECT_EQ(write(engine, prompt, options, cached).prompt_tokens, 1);
+    EXPECT_EQ(whole, cached);
+    for (const int64_t wrong : {int64_t{-1}, int64_t{20}, INT64_MAX}) {
+        options.cached = wrong;
+        EXPECT_THROW(write(engine, prompt, options, cached), Error);
+    }
+    options.cached = 1;
+    EXPECT_THROW(write(engine, random_ids(kContext + 1), options, cached), Error);  // its beginning is not read
+}
+
+TEST_F(GenerateTest, Cancelled) {
+    GenerateOptions options;
+    options.count = 30;
+    const std::vector<int32_t> prompt = random_ids(5);
+    Engine engine(backend_, config_, weights_);
+    std::vector<std::string> whole, some;
+    write(engine, prompt, options, whole);
+    int asked = 0;
+    options.cancelled = [&] { return ++asked > 9; };
+    write(engine, prompt, options, some);
+    EXPECT_EQ(some[0], whole[0].substr(0, 10));
+    EXPECT_EQ(engine.length(0), 14);  // the last token is not evaluated
+}
+
+class LongContextTest : public GenerateTest {
+protected:
+    LongContextTest() : GenerateTest(2000) {}
+};
+
+TEST_F(LongContextTest, CancelledWithinThePrompt) {
+    GenerateOptions options;
+    int asked = 0;
+    options.cancelled = [&] { return ++asked > 1; };
+    Engine engine(backend_, config_, weights_);
+    std::vector<std::string> texts;
+    const GenerateResult result = write(engine, random_ids(1500), options, texts);
+    EXPECT_TRUE(texts[0].empty());
+    EXPECT_TRUE(result.samples[0].ids.empty());
+    EXPECT_EQ(engine.length(0), 512);
+}
+
 class TinyContextTest : public GenerateTest {
 protected:
     TinyContextTest() : GenerateTest(1) {}
@@ -129,11 +178,11 @@ TEST_F(GenerateTest, TheEndTokenEndsOneSample) {
     Engine engine(backend_, config_, weights_, {.slots = 2});
     std::vector<std::string> whole, ended;
     const GenerateResult free = write(engine, prompt, options, whole);
-    options.end = free.samples[0].ids[11];
+    options.ends = {-1, free.samples[0].ids[11]};
     const GenerateResult result = write(engine, prompt, options, ended);
     for (size_t s = 0; s < 2; ++s) {
         std::vector<int32_t> expected = free.samples[s].ids;
-        const auto end = std::find(expected.begin(), expected.end(), options.end);
+        const auto end = std::find(expected.begin(), expected.end(), options.ends[1]);
         const bool stopped = end != expected.end();
         if (stopped) expected.erase(end + 1, expected.end());
         EXPECT_EQ(result.samples[s].ids, expected);

@@ -6,17 +6,21 @@
 namespace nib::test {
 namespace {
 
-using nlohmann::json;
+using jinja::Value;
 
-std::string render(const std::string& text, const json& variables = json::object()) {
+std::string render(const std::string& text, const JinjaTemplate::Variables& variables = {}) {
     return JinjaTemplate(text).render(variables);
 }
 
-const json kMessages = {
-    {"messages",
-     {{{"role", "system"}, {"content", "S"}},
-      {{"role", "user"}, {"content", " U "}},
-      {{"role", "assistant"}, {"content", "A"}}}}
+Value message(const char* role, const char* content) {
+    return Value::Object{
+        {"role",    role   },
+        {"content", content}
+    };
+}
+
+const JinjaTemplate::Variables kMessages = {
+    {"messages", Value::List{message("system", "S"), message("user", " U "), message("assistant", "A")}}
 };
 
 TEST(Jinja, WhiteSpace) {
@@ -52,7 +56,7 @@ TEST(Jinja, Expressions) {
               "Assistant a True b");
     EXPECT_EQ(render("{{ x is none }}{{ y is defined }}{{ x is not none }}{{ 'a' is string }}{{ y | default('d') }}",
                      {
-                         {"x", nullptr}
+                         {"x", Value::none()}
     }),
               "TrueFalseFalseTrued");
     EXPECT_EQ(render("{{ '}}' }}{{ {'a': {'b': 'c'}}['a']['b'] }}"), "}}c");
@@ -115,10 +119,11 @@ TEST(Jinja, HostileSizes) {
     EXPECT_MENTIONS(error_of([&] { render("{{ a" + repeated("[0]", 100'000) + " }}"); }), "nested too deeply");
     EXPECT_MENTIONS(error_of([&] { render(repeated("{% if 1 %}", 50'000)); }), "nested too deeply");
     EXPECT_MENTIONS(error_of([&] { render("{{ " + repeated("not ", 100'000) + "1 }}"); }), "nested too deeply");
-    EXPECT_MENTIONS(error_of([&] { render("{% set x = [1] %}" + repeated("{% set x = [x, x] %}", 64)); }),
-                    "takes too long");
+    const std::string pairs = "{% set x = [1] %}" + repeated("{% set x = [x, x] %}", 64);
+    EXPECT_MENTIONS(error_of([&] { render(pairs + "{{ x == [x[0], x[1]] }}"); }), "takes too long");
+    EXPECT_MENTIONS(error_of([&] { render(pairs + repeated("{% set x = [x, x] %}", 64)); }), "nested too deeply");
     EXPECT_MENTIONS(error_of([&] { render("{% set x = 'abcdefgh' %}" + repeated("{% set x = x + x %}", 64)); }),
-                    "takes too long");
+                    "texts are too long");
     const std::string loop = "{% for i in range(9999) %}";
     EXPECT_MENTIONS(error_of([&] { render(loop + loop + loop + "{% endfor %}{% endfor %}{% endfor %}"); }),
                     "takes too long");

@@ -18,13 +18,13 @@ namespace nib::test {
 
 constexpr int64_t kContext = 40;  // more rows than an engine's short plan has, fewer than its long one
 
-inline ModelConfig tiny_config(int64_t context = kContext) {
+inline ModelConfig tiny_config(int64_t context = kContext, int64_t vocab = 23) {
     ModelConfig c;
     c.layers = 2;
     c.heads = 2;
     c.embd = 16;
     c.context = context;
-    c.vocab = 23;
+    c.vocab = vocab;
     c.tied = false;
     return c;
 }
@@ -39,7 +39,7 @@ inline std::vector<float> random_values(int64_t count, std::mt19937& random, flo
 // A model of random weights in memory, on the reference kernels.
 class TinyModelTest : public ::testing::Test {
 protected:
-    explicit TinyModelTest(int64_t context = kContext) : config_(tiny_config(context)) {
+    explicit TinyModelTest(int64_t context = kContext, int64_t vocab = 23) : config_(tiny_config(context, vocab)) {
         std::mt19937 random(1);
         weights_ = place_weights(config_, [&](const ParameterSpec& spec) {
             const bool gain = spec.init == ParameterSpec::Init::One;

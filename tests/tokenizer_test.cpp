@@ -51,6 +51,20 @@ TEST(Tokenizer, MarksAreTokensOrText) {
         EXPECT_EQ(tokenizer.decode(tokenizer.encode("ab<s>[tool]", {.special = special})), "ab<s>[tool]");
 }
 
+TEST(Tokenizer, MarksAreTextInPartsOfAText) {
+    const PipelineTokenizer tokenizer(small_model());
+    const std::string_view text = "<s><s>a<s>";
+    const auto encode = [&](std::vector<std::string_view> verbatim) {
+        return tokenizer.encode(text, {.verbatim = verbatim});
+    };
+    EXPECT_EQ(encode({}), (Ids{256, 256, 'a', 256}));
+    EXPECT_EQ(encode({text}), (Ids{'<', 's', '>', '<', 's', '>', 'a', '<', 's', '>'}));
+    EXPECT_EQ(encode({text.substr(3, 3)}), (Ids{256, '<', 's', '>', 'a', 256}));
+    EXPECT_EQ(encode({text.substr(2, 1), text.substr(6, 1), text.substr(9)}),
+              (Ids{'<', 's', '>', 256, 'a', '<', 's', '>'}));
+    EXPECT_EQ(encode({text.substr(3, 0)}), (Ids{256, 256, 'a', 256}));
+}
+
 TEST(Tokenizer, BeginsATextIfTheModelWantsIt) {
     TokenizerSpec model = small_model();
     EXPECT_EQ(PipelineTokenizer(model).encode("ab", {.begin = true}), (Ids{258}));

@@ -9,6 +9,7 @@ namespace nib {
 void train_command(CLI::App& app);
 void log_command(CLI::App& app);
 void run_command(CLI::App& app);
+void chat_command(CLI::App& app);
 void translate_command(CLI::App& app);
 void eval_command(CLI::App& app);
 void embed_command(CLI::App& app);

@@ -22,6 +22,17 @@ void catch_interrupts() {
     for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
 }
 
+void note_interrupts() {
+    struct sigaction action = {};
+    action.sa_handler = on_interrupt;
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGINT, &action, nullptr);
+}
+
+bool interrupt_noted() { return interrupted; }
+
+void forget_interrupt() { interrupted = false; }
+
 void release_interrupts() {
     for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, SIG_DFL);
 }

@@ -1,4 +1,4 @@
-// Work whose result is one file, and that Ctrl-C ends without leaving anything.
+// What Ctrl-C does: it ends work whose result is one file without leaving anything, or is noted.
 #pragma once
 
 #include <string>
@@ -13,5 +13,11 @@ void release_interrupts();
 
 /// Error when there was one, about the file that is not written.
 void stop_if_interrupted(const std::string& output);
+
+/// From now on SIGINT is only noted, each time anew. Calls of the system that it interrupts go on, but for poll().
+void note_interrupts();
+/// Whether one was noted that forget_interrupt() has not forgotten.
+bool interrupt_noted();
+void forget_interrupt();
 
 }  // namespace nib

@@ -34,6 +34,7 @@ constexpr Command kCommands[] = {
     {"train",     "train a character model on a text",                    train_command    },
     {"log",       "draw how a training goes",                             log_command      },
     {"run",       "let a model write",                                    run_command      },
+    {"chat",      "talk to a model",                                      chat_command     },
     {"translate", "let a model with an encoder translate",                translate_command},
     {"eval",      "measure how well a model predicts a text",             eval_command     },
     {"embed",     "make vectors of texts",                                embed_command    },
@@ -55,11 +56,6 @@ constexpr Command kCommands[] = {
 };
 
 enum ExitCode { kDone = 0, kFailed = 1, kWrongUsage = 2 };
-
-// The library's message, with the name of an option as it is typed, and what to do.
-std::string advised(const Error& error, const CLI::App& command) {
-    return (error.about_option() ? "--" : "") + std::string(error.what()) + advice(error.remedy(), command);
-}
 
 int report(const std::string& message) {
     std::fflush(stdout);

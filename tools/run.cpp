@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
@@ -17,6 +16,7 @@
 #include "model/loaded_model.h"
 #include "model_options.h"
 #include "options.h"
+#include "sampling_options.h"
 #include "text/token_numbers.h"
 #include "text/utf8.h"
 #include "texts.h"
@@ -142,12 +142,11 @@ Writer prepare(Options& o, std::unique_ptr<Backend> backend) {
 
 void run(Options& o) {
     check_options(o.generate);
-    if (!o.has_seed) o.generate.sampler.seed = std::random_device{}();
     Writer w;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) { w = prepare(o, std::move(backend)); });
     const Tokenizer& tokenizer = w.model->tokenizer();
     const int64_t context = w.model->config().context;
-    if (!o.ignore_end) o.generate.end = tokenizer.end_token();
+    if (!o.ignore_end) o.generate.ends = {tokenizer.end_token()};
     o.generate.overflow =
         static_cast<Overflow>(std::find(kOverflows.begin(), kOverflows.end(), o.overflow) - kOverflows.begin());
     if (static_cast<int64_t>(w.prompt.size()) > context)
@@ -190,7 +189,6 @@ void run(Options& o) {
 
 void run_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
-    SamplerOptions& s = o->generate.sampler;
     add_model_options(app, o->model);
     auto* prompt = app.add_option("-p,--prompt", o->prompt, "text to continue")->type_name("TEXT");
     auto* file =
@@ -205,32 +203,12 @@ void run_command(CLI::App& app) {
         ->transform(whole_number(0, int64_t{1} << 40))
         ->type_name("N")
         ->capture_default_str();
-    const auto real = [&](const char* flag, double& value, const char* help) {
-        app.add_option(flag, value, help)->transform(real_number())->type_name("X")->capture_default_str();
-    };
-    const auto whole = [&](const char* flag, int64_t& value, const char* help) {
-        app.add_option(flag, value, help)->transform(whole_number())->type_name("N")->capture_default_str();
-    };
-    real("--temp", s.temperature, "temperature: lower is safer, higher is wilder; 0 always takes the most probable");
-    whole("--top-k", s.top_k, "choose among the N most probable tokens only; 0: all");
-    real("--top-p", s.top_p, "choose among the fewest tokens that together have probability X; 1: all");
-    real("--min-p", s.min_p, "only tokens at least X times as probable as the most probable one; 0: all");
-    real("--repeat-penalty", s.repeat_penalty, "make recent tokens less probable by this factor; 1: off");
-    whole("--repeat-last", s.repeat_last, "tokens that count as recent; -1: all");
-    auto* seed = app.add_option("--seed", s.seed,
-                                "number that all randomness comes from; the same seed writes the same text "
-                                "(default: another one each time)")
-                     ->transform(whole_number(0))
-                     ->type_name("N");
+    auto* seed = add_sampling_options(app, o->generate.sampler);
     app.add_option("--samples", o->samples, "how many continuations to write")
         ->transform(whole_number(1, kMaxSamples))
         ->type_name("N")
         ->capture_default_str();
-    app.add_option("--stop", o->generate.stop, "end before this text appears in what the model writes; may be given again")
-        ->type_name("TEXT")
-        ->expected(1)
-        ->allow_extra_args(false)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    add_stop_option(app, o->generate.stop);
     auto* end = add_end_token_option(app, o->end_token);
     app.add_flag("--ignore-eos", o->ignore_end, "write on after the model's token for the end of a text")->excludes(end);
     add_special_option(app, o->encode);
@@ -253,6 +231,7 @@ void run_command(CLI::App& app) {
         o->has_prompt = prompt->count() > 0;
         o->has_tokens = tokens->count() > 0;
         o->has_seed = seed->count() > 0;
+        choose_seed(*seed, o->generate.sampler);
         run(*o);
     });
 }

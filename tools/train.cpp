@@ -22,6 +22,7 @@
 #include "infer/generate.h"
 #include "interrupt.h"
 #include "options.h"
+#include "text/chat_encoding.h"
 #include "train/trainer.h"
 
 namespace nib {
@@ -135,15 +136,37 @@ void write_translation(Engine& engine, const ModelConfig& config, const Tokenize
     });
 }
 
-void write_sample(const TrainStep& train, const Tokenizer& tokenizer, const std::string& prompt, int64_t step) {
-    std::vector<int32_t> ids = tokenizer.encode(prompt);
+// What a sample begins with.
+struct Prompt {
+    std::string text;
+    std::string chat_template;  // by which it is a message; empty: it is a text
+
+    std::vector<int32_t> ids(const Tokenizer& tokenizer) const {
+        if (chat_template.empty()) return tokenizer.encode(text);
+        const std::vector<ChatMessage> messages = {
+            {"user", text}
+        };
+        const ChatTemplate chat = ChatTemplate::recognize(chat_template, tokenizer);
+        return encode_chat(tokenizer, chat, messages, {.add_generation_prompt = true}).ids;
+    }
+};
+
+Prompt prompt_of(const TrainSetup& setup) {
+    const bool dialogues = setup.options.task == kDialogues;
+    return {setup.options.sample_prompt, dialogues ? setup.info.chat_template : ""};
+}
+
+void write_sample(const TrainStep& train, const Tokenizer& tokenizer, const Prompt& prompt, int64_t step) {
+    if (prompt.text.empty() && !prompt.chat_template.empty()) return;  // nothing was said to answer
+    std::vector<int32_t> ids = prompt.ids(tokenizer);
     Engine engine(train.backend(), train.config(), train.weights());
     if (train.config().has_encoder()) return write_translation(engine, train.config(), tokenizer, ids, step);
     if (ids.empty()) ids.push_back(tokenizer.first_token());
     GenerateOptions options;
     options.count = kSampleTokens;
     options.sampler.seed = 1;
-    print(strprintf("--- sample after step %lld ---\n%s", static_cast<long long>(step), prompt.c_str()));
+    print(strprintf("--- sample after step %lld ---\n%s", static_cast<long long>(step), prompt.text.c_str()));
+    if (!prompt.chat_template.empty()) print("\n> ");
     generate(engine, tokenizer, ids, options, [](size_t, std::string_view text) { print(text); });
     print("\n---\n");
 }
@@ -190,7 +213,7 @@ TrainSetup prepare(const Options& o, Backend& backend) {
 
 // Returns whether the run was interrupted.
 bool train(const Options& o) {
-    std::string prompt;
+    Prompt prompt;
     TrainHooks hooks;
     hooks.stop = [] { return caught_signal != 0; };
     hooks.sample = [&](const TrainStep& step, const Tokenizer& tokenizer, int64_t number) {
@@ -205,7 +228,7 @@ bool train(const Options& o) {
     std::unique_ptr<Run> run;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
         TrainSetup setup = prepare(o, *backend);
-        prompt = setup.options.sample_prompt;
+        prompt = prompt_of(setup);
         guard.emplace();
         run = std::make_unique<Run>(std::move(backend), std::move(setup), hooks);
     });

@@ -182,10 +182,15 @@ std::string advice(Remedy remedy, const CLI::App& command) {
         case Remedy::GiveVocabulary: return "; --vocab adds one";
         case Remedy::LeaveOutVocabulary: return "; --vocab none converts the model without its tokenizer";
         case Remedy::GiveBase: return "; name the model it belongs to with --base";
-        case Remedy::LengthenContext: return "; a larger --context has more";
+        case Remedy::LengthenContext:
+            return command.get_option_no_throw("--context") ? "; a larger --context has more" : "";
         case Remedy::ChooseTemplate: return "; --template NAME chooses one";
     }
     return "";
+}
+
+std::string advised(const Error& error, const CLI::App& command) {
+    return (error.about_option() ? "--" : "") + std::string(error.what()) + advice(error.remedy(), command);
 }
 
 }  // namespace nib

@@ -25,4 +25,7 @@ std::string usage_message(const CLI::App& command, const CLI::ParseError& error)
 /// "; " and what the user of `command` can do, naming its options; empty for Remedy::None.
 std::string advice(Remedy remedy, const CLI::App& command);
 
+/// The library's message, with the name of an option as it is typed, and advice().
+std::string advised(const Error& error, const CLI::App& command);
+
 }  // namespace nib

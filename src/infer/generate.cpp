@@ -16,6 +16,7 @@ using Clock = std::chrono::steady_clock;
 double seconds(Clock::time_point from, Clock::time_point to) { return std::chrono::duration<double>(to - from).count(); }
 
 constexpr size_t kCharacterTokens = 8;  // more than a character can have
+constexpr size_t kPart = 512;           // tokens of a prompt that are evaluated between two looks at `cancelled`
 constexpr int64_t kReserved = 1 << 16;  // tokens of output; longer output reallocates
 
 // One continuation of the prompt, in the slot of its number.
@@ -59,9 +60,9 @@ public:
         const Clock::time_point start = Clock::now();
         const auto tokens = std::min(static_cast<int64_t>(prompt.size()), engine_.context());
         reserve(tokens);
-        read(prompt.last(static_cast<size_t>(tokens)));
+        const bool whole = read(prompt.last(static_cast<size_t>(tokens)));
         const Clock::time_point first = Clock::now();
-        for (int64_t i = 1; i < options_.count && evaluate(); ++i) choose(i);
+        for (int64_t i = 1; whole && i < options_.count && !cancelled() && evaluate(); ++i) choose(i);
         for (size_t s = 0; s < streams_.size(); ++s) {
             end(s);
             const std::vector<int32_t>& history = streams_[s].history;
@@ -86,15 +87,24 @@ private:
         rows_.reserve(static_cast<size_t>(rows));
     }
 
-    // Evaluates the prompt once for all samples, and chooses the first token of each.
-    void read(std::span<const int32_t> prompt) {
-        engine_.reset();
-        const std::span<const float> logits = engine_.append(0, prompt);
-        result_.prompt_tokens = engine_.length(0);
+    bool cancelled() const { return options_.cancelled && options_.cancelled(); }
+
+    // Evaluates the prompt once for all samples, and chooses the first token of each; false if that was cancelled.
+    bool read(std::span<const int32_t> prompt) {
+        engine_.truncate(0, options_.cached);
+        for (int64_t slot = 1; slot < engine_.slots(); ++slot) engine_.truncate(slot, 0);
+        std::span<const int32_t> left = prompt.subspan(static_cast<size_t>(options_.cached));
+        for (; options_.cancelled && left.size() > kPart; left = left.subspan(kPart)) {
+            if (cancelled()) return false;
+            engine_.append(0, left.first(kPart));
+        }
+        const std::span<const float> logits = engine_.append(0, left);
+        result_.prompt_tokens = engine_.length(0) - options_.cached;
         for (size_t s = 0; s < streams_.size(); ++s) {
-            engine_.copy(0, static_cast<int64_t>(s), result_.prompt_tokens);
+            engine_.copy(0, static_cast<int64_t>(s), engine_.length(0));
             if (options_.count > 0) choose(s, logits, 0);
         }
+        return true;
     }
 
     // Evaluates the newest token of each unfinished sample, preceded by those that it still sees if its context was full.
@@ -133,7 +143,7 @@ private:
         const int32_t token = sampler_.sample(logits_, stream.history, static_cast<uint32_t>(s), static_cast<uint64_t>(i));
         stream.history.push_back(token);
         result_.decoded_tokens += i > 0;
-        if (token == options_.end) {
+        if (std::find(options_.ends.begin(), options_.ends.end(), token) != options_.ends.end()) {
             end(s);
         } else {
             show(s, stream.stop.push(stream.characters.push(tokenizer_.decode_next(token, stream.decoding))));
@@ -177,6 +187,11 @@ GenerateResult generate(Engine& engine, const Tokenizer& tokenizer, std::span<co
                         const GenerateOptions& options, const TextSink& sink) {
     if (prompt.empty()) fail("a prompt needs one token at least");
     if (options.count < 0) fail("%lld tokens cannot be written", static_cast<long long>(options.count));
+    const auto tokens = std::min(static_cast<int64_t>(prompt.size()), engine.context());
+    const bool cut = options.cached > 0 && static_cast<int64_t>(prompt.size()) > tokens;
+    if (cut || options.cached < 0 || options.cached >= tokens || options.cached > engine.length(0))
+        fail("slot 0 cannot hold %lld of the %zu tokens of the prompt already", static_cast<long long>(options.cached),
+             prompt.size());
     return Generator(engine, tokenizer, prompt, options, sink).run(prompt);
 }
 

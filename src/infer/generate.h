@@ -26,7 +26,11 @@ struct GenerateOptions {
     Overflow overflow = Overflow::Half;
     int64_t count = 300;            // tokens of each sample, at most
     std::vector<std::string> stop;  // a sample ends before the first of these in its output
-    int32_t end = -1;               // and at this token; -1: none
+    std::vector<int32_t> ends;      // and at any of these tokens
+    /// The first tokens of the prompt, fewer than it has, that slot 0 holds already and that are not evaluated again.
+    int64_t cached = 0;
+    /// Asked before each token and between parts of a long prompt; true ends all samples.
+    std::function<bool()> cancelled{};
 };
 
 /// UsageError that names the first option which makes no sense. generate() checks them, too.
@@ -35,11 +39,11 @@ void check_options(const GenerateOptions& options);
 struct GenerateResult {
     struct Sample {
         std::vector<int32_t> ids;  // generated
-        bool stopped = false;      // by a stop string, or by the end token, which is the last of `ids` and not shown
+        bool stopped = false;      // by a stop string, or by an end token, which is the last of `ids` and not shown
         bool full = false;         // ended by a full context, with Overflow::Stop
     };
     std::vector<Sample> samples;
-    int64_t prompt_tokens = 0;   // evaluated, at most the context
+    int64_t prompt_tokens = 0;   // evaluated, at most the context without what was cached
     int64_t decoded_tokens = 0;  // of all samples, after the first of each
     double prompt_seconds = 0;   // until each sample had its first token
     double decode_seconds = 0;   // after that
@@ -48,9 +52,10 @@ struct GenerateResult {
 /// Receives text that continues sample `sample`: whole UTF-8 characters, never empty.
 using TextSink = std::function<void(size_t sample, std::string_view text)>;
 
-/// Generates one sample in each slot of `engine`, which it empties first. The prompt has at least one token; if it is
-/// longer than the context, only its end is read. Sample s does not depend on the number of samples, up to rounding. If the
-/// prompt ends within a character, the text begins with that character. Error when options or the prompt make no sense.
+/// Generates one sample in each slot of `engine`, which it empties first but for what is cached. The prompt has at least
+/// one token; if it is longer than the context, only its end is read. Sample s does not depend on the number of samples, up
+/// to rounding. If the prompt ends within a character, the text begins with that character. Error when options or the
+/// prompt make no sense.
 GenerateResult generate(Engine& engine, const Tokenizer& tokenizer, std::span<const int32_t> prompt,
                         const GenerateOptions& options, const TextSink& sink);
 

@@ -17,6 +17,7 @@
 #include "model/encode.h"
 #include "model/loaded_model.h"
 #include "quant/quantize.h"
+#include "text/chat_template_files.h"
 #include "text/marian_files.h"
 #include "text/token_numbers.h"
 #include "text/tokenizer_files.h"
@@ -91,6 +92,7 @@ void write_vocabulary(GgufWriter& writer, const ConvertRequest& request, const I
         warn_of_missing_tokens(tokens, model.config.vocab, reports);
         if (!write_tokenizer(writer, *tokenizer))
             reports.warn("llama.cpp gives other ids: its keys cannot say all that this tokenizer does");
+        if (const std::string chat = load_chat_template(model.folder); !chat.empty()) writer.set(kChatTemplateKey, chat);
         return;
     }
     const fs::path folder = model.folder.empty() ? fs::path(request.input).parent_path() : fs::path(model.folder);

@@ -16,6 +16,7 @@
 #include "model/output_folder.h"
 #include "model/sentence_transformers.h"
 #include "quant/quantize.h"
+#include "text/chat_template_files.h"
 #include "text/marian_files.h"
 #include "text/tokenizer_export.h"
 #include "text/tokenizer_gguf.h"
@@ -154,6 +155,7 @@ ConvertResult export_model(const ExportRequest& request, const ConvertReports& r
                             : target != nullptr  ? translation_tokenizer_files(*tokenizer, *target, config.context)
                                                  : tokenizer_files(*tokenizer, config.context);
     for (const auto& [name, text] : vocabulary) files.add(name, text);
+    if (const auto chat = file.get_or<std::string>(kChatTemplateKey, ""); !chat.empty()) files.add(kChatTemplateFile, chat);
     for (const auto& [name, text] : sentence_transformers_files(config)) files.add(name, text);
     files.add(kConfigFile, json);
     files.publish(kFiles);

@@ -99,11 +99,11 @@ std::unique_ptr<TokenFile> dialogue_text(const std::vector<std::string>& paths, 
         done += file.bytes_read();
         tell_skipped(file, options.note);
     }
-    const std::string left_out = strprintf("%s have a turn of more than %lld tokens", counted(too_long, "dialogue").c_str(),
+    const std::string left_out = strprintf("%s with a turn of more than %lld tokens", counted(too_long, "dialogue").c_str(),
                                            static_cast<long long>(options.longest));
-    if (to.size() == 0 && too_long > 0) fail_with(Remedy::LengthenContext, "no dialogue is left: %s", left_out.c_str());
+    if (to.size() == 0 && too_long > 0) fail_with(Remedy::LengthenContext, "all are too long: %s", left_out.c_str());
     if (to.size() == 0) fail("%s: there is no dialogue to learn", printable(paths.front()).c_str());
-    if (too_long > 0 && options.note) options.note("passed over: " + left_out + " and do not fit into the context");
+    if (too_long > 0 && options.note) options.note("passed over: " + left_out + "");
     to.finish(key.value(), done);
     return std::make_unique<TokenFile>(path);
 }

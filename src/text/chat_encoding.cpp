@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "text/jinja.h"
+#include "text/python_text.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
 
@@ -151,7 +151,8 @@ ChatTokens encode_chat(const Tokenizer& tokenizer, const ChatTemplate& chat_temp
     };
     best = encode_from(turns.size() - 1);
     if (best.ids.size() > options.longest)
-        fail_with(Remedy::LengthenContext, "the last turn of the dialogue has %zu tokens, but there is room for %zu", best.ids.size(), options.longest);
+        fail_with(Remedy::LengthenContext, "the last turn of the dialogue has %zu tokens, but there is room for %zu",
+                  best.ids.size(), options.longest);
     // The first turn that may stay is between these: `fits` may, `too_long` may not.
     for (size_t too_long = 0, fits = turns.size() - 1; fits - too_long > 1;) {
         const size_t middle = (too_long + fits) / 2;

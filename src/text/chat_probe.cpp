@@ -1,13 +1,11 @@
 #include "text/chat_probe.h"
 
-#include <nlohmann/json.hpp>
+#include <utility>
 
 #include "core/error.h"
 
 namespace nib {
 namespace {
-
-using nlohmann::json;
 
 // What messages say: text that no template has in it.
 const std::string kSystem = "Qs7", kUser = "Qu1", kAnswer = "Qa2", kSecond = "Qu3";
@@ -54,14 +52,14 @@ std::vector<ChatMessage> dialogue(std::string_view roles, std::span<const std::s
 
 }  // namespace
 
-ChatProbe::ChatProbe(const std::string& jinja, const std::string& begin, const std::string& end) : template_(jinja) {
+ChatProbe::ChatProbe(const std::string& jinja, const std::string& begin, const std::string& end)
+    : template_(jinja), begin_(begin), end_(end) {
     found_.jinja_ = jinja;
-    found_.begin_ = begin;
-    found_.end_ = end;
 }
 
 ChatTemplate ChatProbe::run() {
     find_slots();
+    find_ends();
     find_system();
     found_.alternates_ = !write({user(), user(kSecond)});
     find_trims();
@@ -70,19 +68,19 @@ ChatTemplate ChatProbe::run() {
 }
 
 std::optional<std::string> ChatProbe::write(const Messages& messages, bool prompt) const {
-    json variables = {
-        {"messages",              json::array()},
-        {"tools",                 nullptr      },
-        {"documents",             nullptr      },
-        {"add_generation_prompt", prompt       }
-    };
+    using jinja::Value;
+    Value::List list;
     for (const ChatMessage& message : messages)
-        variables["messages"].push_back({
+        list.emplace_back(Value::Object{
             {"role",    message.role   },
             {"content", message.content}
         });
-    if (!found_.begin_.empty()) variables["bos_token"] = found_.begin_;
-    if (!found_.end_.empty()) variables["eos_token"] = found_.end_;
+    JinjaTemplate::Variables variables;
+    variables["messages"] = std::move(list);
+    variables["tools"] = variables["documents"] = Value::none();
+    variables["add_generation_prompt"] = Value::boolean(prompt);
+    if (!begin_.empty()) variables["bos_token"] = begin_;
+    if (!end_.empty()) variables["eos_token"] = end_;
     try {
         return template_.render(variables);
     } catch (const JinjaRaised&) {
@@ -109,6 +107,15 @@ void ChatProbe::find_slots() {
     if (!one[0].ends_with(found_.user_.before)) fail("it writes the first message like no other");
     found_.opening_ = one[0].substr(0, one[0].size() - found_.user_.before.size());
     if (!found_.answer_.before.starts_with(found_.prompt_)) fail("answers do not begin with its generation prompt");
+}
+
+void ChatProbe::find_ends() {
+    for (std::string* const token : {&begin_, &end_}) {
+        if (token->empty()) continue;
+        const std::string real = std::exchange(*token, "Qt9");
+        const std::string text = must_write({user(), answer()});
+        if (text.find(std::exchange(*token, real)) != std::string::npos) found_.ends_used_.push_back(real);
+    }
 }
 
 void ChatProbe::find_system() {

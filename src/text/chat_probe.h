@@ -28,12 +28,14 @@ private:
     std::optional<std::string> write(const Messages& messages, bool prompt = false) const;
     std::string must_write(const Messages& messages, bool prompt = false) const;
     void find_slots();
+    void find_ends();
     void find_system();
     void find_trims();
     void find_trim(const Messages& messages, ChatTemplate::Slot& slot);
     void verify() const;
 
     JinjaTemplate template_;
+    std::string begin_, end_;
     ChatTemplate found_;
 };
 

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "core/error.h"
 #include "text/chat_probe.h"
-#include "text/jinja.h"
+#include "text/python_text.h"
 
 namespace nib {
 namespace {
@@ -144,12 +145,29 @@ ChatTemplate ChatTemplate::find(std::string_view name, const Tokenizer& tokenize
     fail("there is no chat template \"%s\"; nib knows %s", printable(name, 40).c_str(), known.c_str());
 }
 
+ChatTemplate ChatTemplate::choose(const std::string& jinja, const std::string& name, const Tokenizer& tokenizer) {
+    if (jinja.empty() && name.empty())
+        fail_with(Remedy::ChooseTemplate, "the model has no chat template, which says how dialogues are written");
+    if (name.empty()) return recognize(jinja, tokenizer);
+    ChatTemplate chosen = find(name, tokenizer);
+    if (jinja.empty()) return chosen;
+    std::optional<ChatTemplate> own;
+    try {
+        own = recognize(jinja, tokenizer);
+    } catch (const Error&) {
+        return chosen;  // as the error advises
+    }
+    if (own->name() != name)
+        fail_option("template", "is `%s`, but the model has its own: %s", printable(name, 40).c_str(), own->name().c_str());
+    return *own;
+}
+
 std::vector<std::string> ChatTemplate::marks() const {
     std::vector<std::string> out;
     for (const Row& row : rows())
         if (row.name == name_) out = row.marks;
-    for (const std::string& token : {begin_, end_})
-        if (!token.empty()) out.push_back(token);
+    for (const std::string& token : ends_used_)
+        if (std::find(out.begin(), out.end(), token) == out.end()) out.push_back(token);
     return out;
 }
 
@@ -174,7 +192,7 @@ size_t ChatTemplate::sharing_system(std::span<const ChatMessage> messages) const
     if (system_place_ == SystemPlace::LastMessage) return messages.back().role == "user" ? count - 1 : count;
     if (system_place_ != SystemPlace::LastUser) return count;
     size_t last = count - 1;
-    while (last > 0 && messages[last].role != "user") --last;
+    while (last > 0 && messages[last].role != "user") last--;
     return last > 0 ? last : count;
 }
 

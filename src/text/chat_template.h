@@ -6,7 +6,6 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,8 +14,6 @@
 #include "text/tokenizer.h"
 
 namespace nib {
-
-class JinjaTemplate;
 
 struct ChatMessage {
     std::string role, content;  // "system", "user" or "assistant"
@@ -46,13 +43,19 @@ public:
     /// answers with a token that `tokenizer` does not have.
     static ChatTemplate find(std::string_view name, const Tokenizer& tokenizer);
 
+    /// That of a model whose Jinja is `jinja` (empty: it has none), or the one called `name` (empty: the model's own) if
+    /// there is none or nib does not know it. Error with Remedy::ChooseTemplate when there is none and no name, and when
+    /// the model has another one than that.
+    static ChatTemplate choose(const std::string& jinja, const std::string& name, const Tokenizer& tokenizer);
+
     /// "chatml", "llama2", "llama3", "zephyr", "mistral", "alpaca".
     static const std::vector<std::string>& names();
 
     const std::string& name() const { return name_; }
     /// The Jinja, for a model file's `tokenizer.chat_template`.
     const std::string& jinja() const { return jinja_; }
-    /// Marks like "<|im_start|>" that are tokens in the vocabularies of models with this template.
+    /// Marks like "<|im_start|>" that are tokens in the vocabularies of models with this template, also those that begin
+    /// and end texts, if it writes them.
     std::vector<std::string> marks() const;
     /// What ends an answer.
     const std::string& answer_end() const { return answer_.after; }
@@ -82,9 +85,9 @@ private:
     size_t sharing_system(std::span<const ChatMessage> messages) const;
 
     std::string name_, jinja_;
-    std::string begin_, end_;  // the tokens around texts
-    std::string opening_;      // before the first message, in place of a system message
-    std::string prompt_;       // what an answer begins with, before it is given
+    std::vector<std::string> ends_used_;  // of the tokens around texts those that it writes
+    std::string opening_;                 // before the first message, in place of a system message
+    std::string prompt_;                  // what an answer begins with, before it is given
     Slot system_, user_, answer_;
     SystemPlace system_place_ = SystemPlace::None;
     bool trim_after_system_ = false;  // the left of a user message in whose turn the system message is

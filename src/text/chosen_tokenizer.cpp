@@ -50,7 +50,12 @@ std::unique_ptr<Tokenizer> choose_tokenizer(const std::string& name, const std::
     training.threads = threads;
     training.specials = bpe > 0 ? std::vector<std::string>{kEndOfText} : default_specials(training.type, training.split);
     TextSource source(texts);
-    return train_tokenizer(source, training, progress);
+    try {
+        return train_tokenizer(source, training, progress);
+    } catch (const Error& error) {
+        if (!error.about_option()) throw;
+        fail_option("tokenizer", "is `%s`, whose %s", printable(name, 60).c_str(), error.what());
+    }
 }
 
 }  // namespace nib

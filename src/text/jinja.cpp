@@ -1,24 +1,23 @@
 #include "text/jinja.h"
 
+#include <algorithm>
 #include <ctime>
-#include <functional>
-#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "text/jinja_syntax.h"
-#include "text/jinja_values.h"
 
 namespace nib {
 namespace jinja {
 namespace {
 
-constexpr size_t kMostSteps = 1'000'000, kMostText = size_t{16} << 20, kLongest = size_t{1} << 20;
+constexpr size_t kMostSteps = 200'000, kLongestText = size_t{64} << 10, kMostText = size_t{1} << 20,
+                 kLongest = size_t{1} << 20;
 
 class Renderer {
 public:
-    explicit Renderer(const json& variables) : scopes_{variables.get<Scope>()} {}
+    explicit Renderer(const JinjaTemplate::Variables& variables) : scopes_{variables} {}
 
     std::string run(const Node& root) {
         execute(root);
@@ -26,21 +25,12 @@ public:
     }
 
 private:
-    using Scope = std::map<std::string, json>;
+    using Scope = JinjaTemplate::Variables;
     enum class Flow { Next, Break, Continue };
 
     void spend(size_t steps) {
-        spent_ += steps;
-        if (spent_ > kMostSteps) fail("it takes too long");
-    }
-
-    // What copying a value costs: a list of lists of lists grows fast.
-    static size_t cost(const json& value) {
-        size_t steps = 1;
-        if (value.is_string()) return steps + value.get_ref<const std::string&>().size() / 64;
-        if (value.is_structured())
-            for (const json& element : value) steps += cost(element);
-        return steps;
+        if (steps_ < steps) fail("it takes too long");
+        steps_ -= steps;
     }
 
     // ---- statements ------------------------------------------------------------------------------------------------
@@ -57,22 +47,31 @@ private:
             case Kind::If: return execute_if(node);
             case Kind::For: return execute_for(node);
             case Kind::Set: {
-                json value = evaluate(node.parts[0]);
+                Value value = evaluate(node.parts[0]);
                 scopes_.back()[node.names[0]] = std::move(value);
                 break;
             }
-            case Kind::SetAttribute: {
-                json value = evaluate(node.parts[0]);
-                json* const target = find(node.names[0]);
-                if (target == nullptr || !target->is_object()) fail("\"%s\" is no namespace", node.names[0].c_str());
-                (*target)[node.text] = std::move(value);
-                break;
-            }
+            case Kind::SetAttribute: set_attribute(node); break;
             case Kind::Break: return Flow::Break;
             case Kind::Continue: return Flow::Continue;
             default: CHECK(!"a statement");
         }
         return Flow::Next;
+    }
+
+    void set_attribute(const Node& node) {
+        const Value value = evaluate(node.parts[0]);
+        Value* const target = find(node.names[0]);
+        if (target == nullptr) fail("\"%s\" is no namespace", printable(node.names[0], 40).c_str());
+        Value::Object members = target->object();
+        spend(members.size());
+        const auto same = [&](const auto& member) { return member.first == node.text; };
+        const auto found = std::find_if(members.begin(), members.end(), same);
+        if (found != members.end())
+            found->second = value;
+        else
+            members.emplace_back(node.text, value);
+        *target = std::move(members);
     }
 
     void write(const std::string& text) {
@@ -82,44 +81,56 @@ private:
 
     Flow execute_if(const Node& node) {
         for (size_t i = 0; i + 1 < node.parts.size(); i += 2)
-            if (is_true(evaluate(node.parts[i]))) return execute(node.parts[i + 1]);
+            if (evaluate(node.parts[i]).is_true()) return execute(node.parts[i + 1]);
         return node.parts.size() % 2 == 1 ? execute(node.parts.back()) : Flow::Next;
     }
 
-    void bind(const Node& node, const json& item) {
+    void bind(const Node& node, const Value& item) {
+        Scope& scope = scopes_.back();
         if (node.names.size() == 1) {
-            scopes_.back()[node.names[0]] = item;
+            scope[node.names[0]] = item;
             return;
         }
-        if (!item.is_array() || item.size() != node.names.size()) fail("a loop over pairs has others");
-        for (size_t i = 0; i < item.size(); ++i) scopes_.back()[node.names[i]] = item[i];
+        const Value::List& parts = item.list();
+        if (parts.size() != node.names.size()) fail("a loop over pairs has others");
+        for (size_t i = 0; i < parts.size(); ++i) scope[node.names[i]] = parts[i];
+    }
+
+    // What a loop goes through, but for what its condition leaves out.
+    Value::List loop_items(const Node& node) {
+        Value::List out;
+        for (const Value& item : elements(evaluate(node.parts[0]))) {
+            scopes_.emplace_back();
+            bind(node, item);
+            if (node.parts[1].kind == Kind::Nothing || evaluate(node.parts[1]).is_true()) out.push_back(item);
+            scopes_.pop_back();
+        }
+        return out;
+    }
+
+    static Value loop_state(const Value::List& items, size_t i) {
+        const auto count = [](size_t number) { return Value::integer(static_cast<int64_t>(number)); };
+        const size_t left = items.size() - i;
+        return Value::Object{
+            {"index0",    count(i)                         },
+            {"index",     count(i + 1)                     },
+            {"first",     Value::boolean(i == 0)           },
+            {"last",      Value::boolean(left == 1)        },
+            {"length",    count(items.size())              },
+            {"revindex",  count(left)                      },
+            {"revindex0", count(left - 1)                  },
+            {"previtem",  i > 0 ? items[i - 1] : Value()   },
+            {"nextitem",  left > 1 ? items[i + 1] : Value()}
+        };
     }
 
     Flow execute_for(const Node& node) {
-        const json all = elements(evaluate(node.parts[0]));
-        std::vector<json> items;
-        for (const json& item : all) {
-            scopes_.emplace_back();
-            bind(node, item);
-            if (node.parts[1].kind == Kind::Nothing || is_true(evaluate(node.parts[1]))) items.push_back(item);
-            scopes_.pop_back();
-        }
+        const Value::List items = loop_items(node);
         Flow flow = Flow::Next;
         for (size_t i = 0; i < items.size() && flow != Flow::Break; ++i) {
             scopes_.emplace_back();
             bind(node, items[i]);
-            json loop = {
-                {"index0",    i                    },
-                {"index",     i + 1                },
-                {"first",     i == 0               },
-                {"last",      i + 1 == items.size()},
-                {"length",    items.size()         },
-                {"revindex",  items.size() - i     },
-                {"revindex0", items.size() - i - 1 }
-            };
-            if (i > 0) loop["previtem"] = items[i - 1];
-            if (i + 1 < items.size()) loop["nextitem"] = items[i + 1];
-            scopes_.back()["loop"] = std::move(loop);
+            scopes_.back()["loop"] = loop_state(items, i);
             flow = execute(node.parts[2]);
             scopes_.pop_back();
         }
@@ -128,24 +139,26 @@ private:
 
     // ---- expressions -----------------------------------------------------------------------------------------------
 
-    json* find(const std::string& name) {
+    Value* find(const std::string& name) {
         for (size_t i = scopes_.size(); i-- > 0;)
             if (const auto found = scopes_[i].find(name); found != scopes_[i].end()) return &found->second;
         return nullptr;
     }
 
-    json evaluate(const Node& node) {
-        json value = evaluated(node);
-        spend(cost(value));
+    Value evaluate(const Node& node) {
+        Value value = evaluated(node);
+        const bool text = value.is(Value::Kind::Text);
+        if (text && value.size() > kLongestText) fail("its texts are too long");
+        spend(1 + (text ? value.size() / 64 : value.size()));
         return value;
     }
 
-    json evaluated(const Node& node) {
+    Value evaluated(const Node& node) {
         switch (node.kind) {
             case Kind::Literal: return node.value;
             case Kind::Name: {
-                if (const json* const value = find(node.text)) return *value;
-                return is_function(node.text) ? json{{"function", node.text}} : undefined();
+                if (const Value* const value = find(node.text)) return *value;
+                return is_function(node.text) ? Value("function") : Value();
             }
             case Kind::Attribute: return member(evaluate(node.parts[0]), node.text);
             case Kind::Item: return item(evaluate(node.parts[0]), evaluate(node.parts[1]));
@@ -153,46 +166,46 @@ private:
             case Kind::Call: return call(node);
             case Kind::Filter: return filter(node);
             case Kind::Test: return test(node);
-            case Kind::Not: return !is_true(evaluate(node.parts[0]));
-            case Kind::Negative: return binary("-", 0, evaluate(node.parts[0]));
+            case Kind::Not: return Value::boolean(!evaluate(node.parts[0]).is_true());
+            case Kind::Negative: return Value::integer(-evaluate(node.parts[0]).number());
             case Kind::And: {
-                json left = evaluate(node.parts[0]);
-                return is_true(left) ? evaluate(node.parts[1]) : left;
+                Value left = evaluate(node.parts[0]);
+                return left.is_true() ? evaluate(node.parts[1]) : left;
             }
             case Kind::Or: {
-                json left = evaluate(node.parts[0]);
-                return is_true(left) ? left : evaluate(node.parts[1]);
+                Value left = evaluate(node.parts[0]);
+                return left.is_true() ? left : evaluate(node.parts[1]);
             }
-            case Kind::Binary: return binary(node.text, evaluate(node.parts[0]), evaluate(node.parts[1]));
-            case Kind::Conditional:
-                if (is_true(evaluate(node.parts[0]))) return evaluate(node.parts[1]);
-                return evaluate(node.parts[2]);
+            case Kind::Binary: return binary(node.text, evaluate(node.parts[0]), evaluate(node.parts[1]), steps_);
+            case Kind::Conditional: return evaluate(node.parts[evaluate(node.parts[0]).is_true() ? 1 : 2]);
             case Kind::List: {
-                json list = json::array();
+                Value::List list;
                 for (const Node& part : node.parts) list.push_back(evaluate(part));
                 return list;
             }
-            case Kind::Dict: {
-                json dict = json::object();
-                for (size_t i = 0; i < node.parts.size(); i += 2)
-                    dict[to_string(evaluate(node.parts[i]))] = evaluate(node.parts[i + 1]);
-                return dict;
-            }
-            case Kind::Nothing: return undefined();
+            case Kind::Dict: return dict(node);
+            case Kind::Nothing: return {};
             default: fail("it uses \"%s\" where Jinja does not expect it", printable(node.text, 40).c_str());
         }
     }
 
-    json slice(const Node& node) {
+    Value dict(const Node& node) {
+        Value::Object out;
+        for (size_t i = 0; i < node.parts.size(); i += 2)
+            out.emplace_back(evaluate(node.parts[i]).text(), evaluate(node.parts[i + 1]));
+        return out;
+    }
+
+    Value slice(const Node& node) {
         std::optional<int64_t> bounds[3];
         for (size_t i = 0; i < 3; ++i)
-            if (node.parts[i + 1].kind != Kind::Nothing) bounds[i] = to_integer(evaluate(node.parts[i + 1]));
+            if (node.parts[i + 1].kind != Kind::Nothing) bounds[i] = evaluate(node.parts[i + 1]).number();
         return sliced(evaluate(node.parts[0]), bounds[0], bounds[1], bounds[2].value_or(1));
     }
 
     // The arguments that follow the first part.
-    std::vector<json> arguments(const Node& node) {
-        std::vector<json> out;
+    Value::List arguments(const Node& node) {
+        Value::List out;
         for (size_t i = 1; i < node.parts.size(); ++i) out.push_back(evaluate(node.parts[i]));
         return out;
     }
@@ -201,37 +214,38 @@ private:
         return name == "raise_exception" || name == "strftime_now" || name == "namespace" || name == "range";
     }
 
-    json call(const Node& node) {
+    Value call(const Node& node) {
         const Node& what = node.parts[0];
         if (what.kind == Kind::Attribute) return method(evaluate(what.parts[0]), what.text, arguments(node));
         const bool free = what.kind == Kind::Name && is_function(what.text) && find(what.text) == nullptr;
         if (!free) fail("it calls \"%s\"", printable(what.text, 40).c_str());
-        if (what.text == "namespace") {
-            json out = json::object();
-            for (size_t i = 1; i < node.parts.size(); ++i) {
-                if (node.parts[i].kind != Kind::Keyword) fail("it calls namespace() without names");
-                out[node.parts[i].text] = evaluate(node.parts[i].parts[0]);
-            }
-            return out;
-        }
-        const std::vector<json> values = arguments(node);
+        if (what.text == "namespace") return make_namespace(node);
+        const Value::List values = arguments(node);
         if (what.text == "range") return range(values);
         if (values.size() != 1) fail("it calls %s() with %zu arguments", what.text.c_str(), values.size());
-        const std::string text = to_string(values[0]);
-        if (what.text == "raise_exception") throw JinjaRaised(text);
-        return now(text);
+        if (what.text == "raise_exception") throw JinjaRaised(values[0].text());
+        return now(values[0].text());
     }
 
-    static json range(const std::vector<json>& values) {
-        if (values.empty() || values.size() > 2) fail("it calls range() with %zu arguments", values.size());
-        const int64_t begin = values.size() == 2 ? to_integer(values[0]) : 0, end = to_integer(values.back());
-        if (end > begin && end - begin > 10'000) fail("it takes too long");
-        json out = json::array();
-        for (int64_t i = begin; i < end; ++i) out.push_back(i);
+    Value make_namespace(const Node& node) {
+        Value::Object out;
+        for (size_t i = 1; i < node.parts.size(); ++i) {
+            if (node.parts[i].kind != Kind::Keyword) fail("it calls namespace() without names");
+            out.emplace_back(node.parts[i].text, evaluate(node.parts[i].parts[0]));
+        }
         return out;
     }
 
-    static json now(const std::string& format) {
+    static Value range(const Value::List& values) {
+        if (values.empty() || values.size() > 2) fail("it calls range() with %zu arguments", values.size());
+        const int64_t begin = values.size() == 2 ? values[0].number() : 0, end = values.back().number();
+        if (end > begin && end - begin > 10'000) fail("it takes too long");
+        Value::List out;
+        for (int64_t i = begin; i < end; ++i) out.push_back(Value::integer(i));
+        return out;
+    }
+
+    static Value now(const std::string& format) {
         const std::time_t time = std::time(nullptr);
         std::tm local{};
         localtime_r(&time, &local);
@@ -239,27 +253,30 @@ private:
         return std::string(text, std::strftime(text, sizeof text, format.c_str(), &local));
     }
 
-    json filter(const Node& node) {
-        const json value = evaluate(node.parts[0]);
-        const std::vector<json> values = arguments(node);
-        if ((node.text == "selectattr" || node.text == "rejectattr") && !values.empty()) {
-            json out = json::array();
-            for (const json& element : elements(value)) {
-                const json found = member(element, to_string(values[0]));
-                const std::string name = values.size() > 1 ? to_string(values[1]) : "";
-                const bool holds = name.empty() ? is_true(found) : passes(found, name, {values.begin() + 2, values.end()});
-                if (holds == (node.text == "selectattr")) out.push_back(element);
-            }
-            return out;
+    Value filter(const Node& node) {
+        const Value value = evaluate(node.parts[0]);
+        const Value::List values = arguments(node);
+        if ((node.text != "selectattr" && node.text != "rejectattr") || values.empty())
+            return filtered(value, node.text, values);
+        Value::List out;
+        for (const Value& element : elements(value)) {
+            const Value found = member(element, values[0].text());
+            const bool holds = values.size() > 1
+                                   ? passes(found, values[1].text(), {values.begin() + 2, values.end()}, steps_)
+                                   : found.is_true();
+            if (holds == (node.text == "selectattr")) out.push_back(element);
         }
-        return filtered(value, node.text, values);
+        return out;
     }
 
-    json test(const Node& node) { return passes(evaluate(node.parts[0]), node.text, arguments(node)); }
+    Value test(const Node& node) {
+        const Value value = evaluate(node.parts[0]);
+        return Value::boolean(passes(value, node.text, arguments(node), steps_));
+    }
 
     std::vector<Scope> scopes_;
     std::string out_;
-    size_t spent_ = 0;
+    size_t steps_ = kMostSteps;  // still to be taken
 };
 
 }  // namespace
@@ -270,6 +287,6 @@ JinjaTemplate::JinjaTemplate(std::string_view text) {
     root_ = std::make_shared<const jinja::Node>(jinja::parse(text));
 }
 
-std::string JinjaTemplate::render(const nlohmann::json& variables) const { return jinja::Renderer(variables).run(*root_); }
+std::string JinjaTemplate::render(const Variables& variables) const { return jinja::Renderer(variables).run(*root_); }
 
 }  // namespace nib

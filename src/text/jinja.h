@@ -3,12 +3,13 @@
 // one says costs more than a bounded amount of time and memory.
 #pragma once
 
+#include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
 #include "core/error.h"
+#include "text/jinja_value.h"
 
 namespace nib {
 
@@ -28,15 +29,14 @@ public:
     /// long or deeply nested.
     explicit JinjaTemplate(std::string_view text);
 
-    /// What the template writes, with the members of `variables`, an object. JinjaRaised, and Error for functions, filters
-    /// and tests that nib does not know, for operations on values they are not for, and when it takes too long.
-    std::string render(const nlohmann::json& variables) const;
+    using Variables = std::map<std::string, jinja::Value>;
+
+    /// What the template writes with these variables. JinjaRaised, and Error for functions, filters and tests that nib does
+    /// not know, for operations on values they are not for, and when it takes too long.
+    std::string render(const Variables& variables) const;
 
 private:
     std::shared_ptr<const jinja::Node> root_;
 };
-
-/// The text without white space at its ends, as Python's str.strip() knows it.
-std::string_view python_strip(std::string_view text, bool left = true, bool right = true);
 
 }  // namespace nib

@@ -118,10 +118,7 @@ private:
         }
         if (is_digit(c)) {
             while (at_ < text_.size() && is_digit(text_[at_])) ++at_;
-            const bool fraction = at_ + 1 < text_.size() && text_[at_] == '.' && is_digit(text_[at_ + 1]);
-            if (fraction) ++at_;
-            while (fraction && at_ < text_.size() && is_digit(text_[at_])) ++at_;
-            return add(fraction ? Type::Float : Type::Integer, begin);
+            return add(Type::Integer, begin);
         }
         for (const char* const two : {"==", "!=", "<=", ">=", "//", "**"})
             if (starts(two)) {

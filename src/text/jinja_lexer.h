@@ -9,7 +9,7 @@
 namespace nib::jinja {
 
 struct Token {
-    enum class Type { Text, OutputBegin, OutputEnd, BlockBegin, BlockEnd, Name, Integer, Float, String, Symbol, End };
+    enum class Type { Text, OutputBegin, OutputEnd, BlockBegin, BlockEnd, Name, Integer, String, Symbol, End };
     Type type;
     std::string text;
 };

@@ -216,18 +216,13 @@ private:
 
     // Sums, then `~`, then products.
     Node operation(size_t level) {
-        static constexpr std::initializer_list<const char*> kLevels[] = {
-            {"+",                            "-"},
-            {     "~" },
-            { "*", "/",                            "//", "%"},
-        };
+        static constexpr std::string_view kLevels[] = {"+-", "~", "*/%"};  // "//" begins with "/"
         if (level == std::size(kLevels)) return unary();
         Node left = operation(level + 1);
         for (int links = 0;; count(links)) {
-            std::string what;
-            for (const char* const symbol : kLevels[level])
-                if (is_symbol(symbol)) what = symbol;
-            if (what.empty()) return left;
+            const std::string what = peek().text;
+            if (peek().type != Type::Symbol || what == "**" || kLevels[level].find(what[0]) == std::string_view::npos)
+                return left;
             ++at_;
             left = {
                 .kind = Kind::Binary, .text = what, .parts = {std::move(left), operation(level + 1)}
@@ -250,21 +245,8 @@ private:
                 while (peek().type == Type::String) text += tokens_[at_++].text;
                 return {.kind = Kind::Literal, .value = std::move(text)};
             }
-            case Type::Integer: return number<int64_t>(token.text);
-            case Type::Float: return number<double>(token.text);
-            case Type::Name: {
-                static const std::pair<const char*, nlohmann::json> kConstants[] = {
-                    {"true",  true   },
-                    {"True",  true   },
-                    {"false", false  },
-                    {"False", false  },
-                    {"none",  nullptr},
-                    {"None",  nullptr}
-                };
-                for (const auto& [word, value] : kConstants)
-                    if (token.text == word) return {.kind = Kind::Literal, .value = value};
-                return {.kind = Kind::Name, .text = token.text};
-            }
+            case Type::Integer: return number(token.text);
+            case Type::Name: return name_or_constant(token.text);
             case Type::Symbol:
                 if (token.text == "(") {
                     Node inner = expression();
@@ -280,12 +262,18 @@ private:
         unexpected();
     }
 
-    template <class Number>
+    static Node name_or_constant(const std::string& word) {
+        const bool yes = word == "true" || word == "True";
+        if (yes || word == "false" || word == "False") return {.kind = Kind::Literal, .value = Value::boolean(yes)};
+        if (word == "none" || word == "None") return {.kind = Kind::Literal, .value = Value::none()};
+        return {.kind = Kind::Name, .text = word};
+    }
+
     static Node number(const std::string& text) {
-        Number value{};
+        int64_t value = 0;
         if (std::from_chars(text.data(), text.data() + text.size(), value).ec != std::errc())
             fail("the number %s is too large", printable(text, 40).c_str());
-        return {.kind = Kind::Literal, .value = value};
+        return {.kind = Kind::Literal, .value = Value::integer(value)};
     }
 
     Node dict() {

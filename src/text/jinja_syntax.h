@@ -1,11 +1,11 @@
 // The syntax tree of a Jinja template.
 #pragma once
 
-#include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "text/jinja_value.h"
 
 namespace nib::jinja {
 
@@ -47,7 +47,7 @@ struct Node {
     std::string text = {};
     std::vector<Node> parts = {};
     std::vector<std::string> names = {};
-    nlohmann::json value = {};  // of Literal
+    Value value = {};  // of Literal
 };
 
 /// Error for what is no template.

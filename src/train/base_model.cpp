@@ -71,6 +71,11 @@ std::vector<bool> frozen_parameters(const std::string& parts, const ModelConfig&
     return frozen;
 }
 
+std::vector<bool> frozen_parameters(const TrainOptions& options, const ModelConfig& config) {
+    if (options.lora > 0) return std::vector<bool>(model_parameters(config).size(), true);
+    return frozen_parameters(options.freeze, config);
+}
+
 Weights frozen_weights(const std::vector<bool>& frozen, const Weights& weights) {
     if (std::find(frozen.begin(), frozen.end(), true) == frozen.end()) return {};
     std::vector<Weight> some(weights.all().size());

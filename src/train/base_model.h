@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "model/loaded_model.h"
+#include "train/options.h"
 #include "train/train_step.h"
 
 namespace nib {
@@ -13,6 +14,9 @@ namespace nib {
 /// "encoder" and "decoder" the blocks of one side. Empty: none. UsageError for anything else, and where a model has no
 /// such part.
 std::vector<bool> frozen_parameters(const std::string& parts, const ModelConfig& config);
+
+/// The same for the options of a training: all of them where adapters are trained.
+std::vector<bool> frozen_parameters(const TrainOptions& options, const ModelConfig& config);
 
 /// TrainShape::frozen: those of a model's weights that are frozen.
 Weights frozen_weights(const std::vector<bool>& frozen, const Weights& weights);

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/hash.h"
+#include "text/chat_template_files.h"
 #include "text/tokenizer_gguf.h"
 #include "train/base_model.h"
 
@@ -16,7 +17,7 @@ namespace {
 constexpr size_t kPiece = size_t{1} << 20;
 constexpr const char* kId = "nib.checkpoint";
 constexpr const char* kMoments = "nib.state.checksum";
-constexpr const char *kNameKey = "general.name", *kTemplateKey = "tokenizer.chat_template";
+constexpr const char* kNameKey = "general.name";
 constexpr const char* kBestLoss = "nib.val_loss";
 constexpr int kVersion = 3;
 
@@ -32,6 +33,11 @@ void stream(const TrainStep& train, size_t parameter, int part, const Take& take
         train.backend().download(from, part_of);
         take(std::span<const std::byte>(part_of));
     }
+}
+
+// Frozen weights have no moments, and the file of adapters leaves the model out.
+bool is_saved(const TrainShape& shape, size_t parameter, int part) {
+    return shape.trains(parameter) || (part == 0 && !shape.lora);
 }
 
 // Blocks of quantized weights may be no whole number of words.
@@ -50,7 +56,7 @@ uint64_t finish_id(Hash64& hash, int64_t step) {
 
 void add_part(Hash64& hash, const TrainStep& train, int part) {
     for (size_t i = 0; i < train.parameters().size(); ++i)
-        if (part == 0 || train.shape().trains(i))
+        if (is_saved(train.shape(), i, part))
             stream(train, i, part, [&](std::span<const std::byte> piece) { add_values(hash, piece); });
 }
 
@@ -68,7 +74,7 @@ uint64_t moments_checksum(const TrainStep& train) {
 
 void add_tensors(GgufWriter& writer, const TrainStep& train, int part, const std::string& prefix) {
     for (size_t i = 0; i < train.parameters().size(); ++i) {
-        if (part > 0 && !train.shape().trains(i)) continue;
+        if (!is_saved(train.shape(), i, part)) continue;
         const Shape& shape = train.parameters()[i].shape;
         writer.add(prefix + train.parameters()[i].name, train.type(i),
                    std::vector<int64_t>(shape.dims.begin(), shape.dims.begin() + shape.rank),
@@ -79,9 +85,13 @@ void add_tensors(GgufWriter& writer, const TrainStep& train, int part, const std
 // general.name does not depend on the output's name, so that equal runs give equal files.
 GgufWriter model_writer(const TrainStep& train, const Tokenizer& tokenizer, const ModelInfo& info, int64_t step) {
     GgufWriter writer;
-    write_config(writer, train.config(), info.name);
-    write_tokenizer(writer, tokenizer);
-    if (!info.chat_template.empty()) writer.set(kTemplateKey, info.chat_template);
+    if (info.adapter) {
+        write_adapter_keys(writer, *info.adapter);
+    } else {
+        write_config(writer, train.config(), info.name);
+        write_tokenizer(writer, tokenizer);
+    }
+    if (!info.chat_template.empty()) writer.set(kChatTemplateKey, info.chat_template);
     writer.set("nib.step", step);
     add_tensors(writer, train, 0, "");
     return writer;
@@ -102,6 +112,7 @@ void write_state(GgufWriter& file, const TrainState& s) {
     };
     text("text", s.text);
     text("val_text", s.val_text);
+    if (!s.base.empty()) file.set("nib.state.base", s.base);
 }
 
 TrainState read_state(const GgufFile& file) {
@@ -124,6 +135,7 @@ TrainState read_state(const GgufFile& file) {
     s.worse = count("worse");
     s.text = text("text");
     s.val_text = text("val_text");
+    s.base = file.get_or<std::string>("nib.state.base", "");
     return s;
 }
 
@@ -145,6 +157,22 @@ std::unique_ptr<Tokenizer> tokenizer_of(const GgufFile& model, const ModelConfig
     return tokenizer;
 }
 
+// Error unless all that a training needs is there.
+void check_parameters(const Checkpoint& c) {
+    const std::vector<bool> frozen = frozen_parameters(c.options, c.config);
+    const auto check = [&](const ParameterSpec& spec, bool is_frozen) {
+        checked(c.model, spec.name, spec.shape, is_frozen);
+        if (is_frozen) return;
+        for (int part = 1; part <= optimizer_moments(optimizer_of(c.options)); ++part)
+            checked(c.state_file, moment_prefix(part) + spec.name, spec.shape);
+    };
+    const LoraConfig lora = lora_of(c.options);
+    for (const LoraParameter& pair : lora_parameters(c.config, lora)) check(pair.a, false), check(pair.b, false);
+    if (lora) return;
+    size_t i = 0;
+    for (const ParameterSpec& spec : model_parameters(c.config)) check(spec, frozen[i++]);
+}
+
 }  // namespace
 
 RunFiles::RunFiles(const std::string& output) {
@@ -164,7 +192,7 @@ RunFiles::RunFiles(const std::string& output) {
 }
 
 ModelInfo read_info(const GgufFile& model) {
-    return {model.get_or<std::string>(kNameKey, ""), model.get_or<std::string>(kTemplateKey, "")};
+    return {model.get_or<std::string>(kNameKey, ""), model.get_or<std::string>(kChatTemplateKey, "")};
 }
 
 void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer, const ModelInfo& info,
@@ -208,21 +236,28 @@ std::optional<double> read_best_loss(const RunFiles& files) {
     }
 }
 
-Checkpoint open_checkpoint(const RunFiles& files) {
-    GgufFile model = GgufFile::open(files.model), state = GgufFile::open(files.state);
-    const ModelConfig config = read_config(model);
-    std::unique_ptr<Tokenizer> tokenizer = tokenizer_of(model, config);
-    const TrainOptions options = read_options(state, config);
-    const TrainState progress = read_state(state);
-    const std::vector<bool> frozen = frozen_parameters(options.freeze, config);
-    size_t i = 0;
-    for (const ParameterSpec& spec : model_parameters(config)) {
-        checked(model, spec.name, spec.shape, frozen[i]);
-        if (frozen[i++]) continue;
-        for (int part = 1; part <= optimizer_moments(optimizer_of(options)); ++part)
-            checked(state, moment_prefix(part) + spec.name, spec.shape);
+Checkpoint open_checkpoint(const RunFiles& files, const std::string& base, Backend& backend) {
+    Checkpoint c{GgufFile::open(files.model), GgufFile::open(files.state), {}, {}, {}, {}, {}, {}};
+    c.state = read_state(c.state_file);
+    const bool adapters = AdapterFile::is_adapter(c.model);
+    if (adapters) {
+        if (!base.empty()) c.state.base = base;
+        c.base = std::make_unique<LoadedModel>(c.state.base, backend);
+        const AdapterFile adapter(GgufFile::open(files.model));
+        adapter.check_base(c.base->config(), c.base->file());
+        c.info = read_info(c.base->file());
+        if (const ModelInfo own = read_info(c.model); !own.chat_template.empty()) c.info.chat_template = own.chat_template;
+        c.info.adapter = adapter.keys();
+    } else {
+        c.info = read_info(c.model);
     }
-    return {std::move(model), std::move(state), config, std::move(tokenizer), options, progress};
+    const GgufFile& model = adapters ? c.base->file() : c.model;
+    c.config = read_config(model);
+    c.tokenizer = tokenizer_of(model, c.config);
+    c.options = read_options(c.state_file, c.config);
+    if (!adapters && !c.options.freeze.empty()) c.base = std::make_unique<LoadedModel>(files.model, backend);
+    check_parameters(c);
+    return c;
 }
 
 void restore(const Checkpoint& checkpoint, TrainStep& train) {
@@ -230,7 +265,7 @@ void restore(const Checkpoint& checkpoint, TrainStep& train) {
         for (size_t i = 0; i < train.parameters().size(); ++i) {
             const ParameterSpec& spec = train.parameters()[i];
             const bool frozen = !train.shape().trains(i);
-            if (frozen && part > 0) continue;
+            if (!is_saved(train.shape(), i, part)) continue;
             const auto values = checked(file, prefix + spec.name, spec.shape, frozen);
             add_values(hash, values);
             if (!frozen) train.backend().upload(train.locate(i, part), values);

@@ -15,6 +15,8 @@
 #include <string>
 
 #include "io/gguf.h"
+#include "model/adapter_file.h"
+#include "model/loaded_model.h"
 #include "text/tokenizer.h"
 #include "train/dataset.h"
 #include "train/options.h"
@@ -42,12 +44,14 @@ struct TrainState {
     double best_loss = 0;   // its loss
     int64_t worse = 0;      // validations since
     TextIdentity text, val_text;
+    std::string base;  // where the model was that adapters are trained for; empty: none are
 };
 
 /// What a model's file holds beside weights and sizes.
 struct ModelInfo {
-    std::string name;           // of people
-    std::string chat_template;  // empty: none
+    std::string name;                      // of people
+    std::string chat_template;             // empty: none
+    std::optional<AdapterKeys> adapter{};  // of a training of adapters, whose file holds them alone
 };
 
 /// Writes and publishes the pair. `first`: it is the first of a new run, so the other files of an earlier run are removed.
@@ -74,14 +78,17 @@ void require_pair(const RunFiles& files);
 /// An opened pair.
 struct Checkpoint {
     GgufFile model, state_file;
+    std::unique_ptr<LoadedModel> base;  // where frozen weights are; null: none are
     ModelConfig config;
+    ModelInfo info;
     std::unique_ptr<Tokenizer> tokenizer;
     TrainOptions options;
     TrainState state;
 };
 
-/// Opens the pair that require_pair() has found. Error when a key or tensor is missing or does not fit.
-Checkpoint open_checkpoint(const RunFiles& files);
+/// Opens the pair that require_pair() has found and, of adapters, the model they are for: `base`, or empty: where it was.
+/// Error when a key or tensor is missing or does not fit, and for another model.
+Checkpoint open_checkpoint(const RunFiles& files, const std::string& base, Backend& backend);
 
 /// Loads weights and moments. Error when a checksum is wrong.
 void restore(const Checkpoint& checkpoint, TrainStep& train);

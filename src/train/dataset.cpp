@@ -63,15 +63,22 @@ Dataset token_dataset(const std::vector<std::string>& inputs, const std::string&
 Dataset dialogue_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
                          const ChatTemplate& chat_template, const DatasetOptions& options) {
     Dataset data;
-    DatasetOptions whole = options;  // dialogues are of any length
-    whole.context = 0;
     const auto tokens_of = [&](const std::vector<std::string>& paths) {
         return dialogue_text(paths, tokenizer, chat_template, options.folder,
                              {options.context + 1, options.skip_bad, options.progress, options.note});
     };
     data.text = tokens_of(inputs);
-    if (!val_file.empty()) data.other = tokens_of({val_file});
-    divide(data, whole, val_file);
+    const int64_t count = data.text->documents();
+    if (!val_file.empty()) {
+        data.other = tokens_of({val_file});
+        data.train = {0, data.text->size()}, data.val = {0, data.other->size()};
+    } else {
+        // Of a few dialogues one validates, too.
+        const int64_t kept =
+            options.val_fraction > 0 ? std::min(count - 1, validation_start(count, options.val_fraction)) : count;
+        const int64_t cut = kept < count ? data.text->document(kept).begin : data.text->size();
+        data.train = {0, cut}, data.val = {cut, data.text->size()};
+    }
     return data;
 }
 

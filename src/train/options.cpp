@@ -28,26 +28,31 @@ const OptionField kFields[] = {
     {"window",          Kind::Model, &O::window,        "Model", "alternate: tokens in the window (default: 256)"},
     {"encoder-layers",  Kind::Model, &O::encoder_layers, "Model", "of models with an encoder and a decoder: blocks of the encoder (default: as many as of the decoder)"},
     {"norm-first",      Kind::Model, &O::norm_first,    "Model", "of the same: norms before each part of a block, not after each sum"},
-    {"context",         Kind::Fixed, &O::context,       "Model", "tokens that the model sees at once (default: 64; with --from as many as it does, at most 256)"},
+    {"context",         Kind::Fixed, &O::context,       "Model", "tokens that the model sees at once (default: 64; from a model as many as it does, at most 256)"},
     {"untied",          Kind::Model, &O::untied,        "Model", "an output head of its own, not the token embedding"},
 
     {"iters",           Kind::Free,  &O::iters,         "Training", "steps in all; a resumed training may take more"},
-    {"epochs",          Kind::Fixed, &O::epochs,        "Training", "times that all of the text is seen, instead of --iters (default: 3 for dialogues)"},
-    {"batch",           Kind::Fixed, &O::batch,         "Training", "sequences at a time (default: 16; with --from 4)"},
+    {"epochs",          Kind::Fixed, &O::epochs,        "Training", "times that all of the text is seen, instead of a number of steps (default: 3 for dialogues)"},
+    {"batch",           Kind::Fixed, &O::batch,         "Training", "sequences at a time (default: 16; from a model 4)"},
     {"accumulate",      Kind::Fixed, &O::accumulate,    "Training", "batches whose gradients are added up for one step"},
     {"recompute",       Kind::Free,  &O::recompute,     "Training", "keep less for the backward pass, which computes each block again: slower, same bits"},
     {"dropout",         Kind::Fixed, &O::dropout,       "Training", "probability of dropout, 0 to below 1"},
     {"label-smoothing", Kind::Fixed, &O::label_smoothing, "Training", "part of each target that all tokens share; validation has none"},
     {"seed",            Kind::Fixed, &O::seed,          "Training", "seed of weights, batches and dropout"},
-    {"documents",       Kind::Fixed, &O::documents,     "Training", "with --tokenizer, where texts end and the next begin: files (and records of .jsonl), blank-lines, too, or lines, each of which is one"},
+    {"documents",       Kind::Fixed, &O::documents,     "Training", "of sub-words: where texts end and the next begin: files (and records of .jsonl), blank-lines, too, or lines, each of which is one"},
     {"isolate",         Kind::Fixed, &O::isolate,       "Training", "tokens do not see other texts that happen to stand before them"},
     {"template",        Kind::Fixed, &O::chat_template, "Training", "how dialogues are written, for a model that does not say: chatml, llama2, llama3, zephyr, mistral or alpaca"},
     {"skip-bad",        Kind::Fixed, &O::skip_bad,      "Training", "pass over records that are no dialogues, and say how many"},
-    {"freeze",          Kind::Fixed, &O::freeze,        "Training", "with --from, parts that stay as they are: embeddings, blocks such as 0-3, encoder, decoder, with commas between them"},
+    {"freeze",          Kind::Fixed, &O::freeze,        "Training", "of a model to start from: parts that stay as they are: embeddings, blocks such as 0-3, encoder, decoder, with commas between them"},
     {"val-fraction",    Kind::Fixed, &O::val_fraction,  "Training", "part of the text, at its end, that only validates"},
 
+    {"lora",            Kind::Fixed, &O::lora,          "LoRA", "rank of adapters that are trained instead of the model to start from; what is written is an adapter"},
+    {"lora-alpha",      Kind::Fixed, &O::lora_alpha,    "LoRA", "adapters count this / rank times (default: the rank)"},
+    {"lora-dropout",    Kind::Fixed, &O::lora_dropout,  "LoRA", "probability of dropout of what goes into adapters"},
+    {"lora-targets",    Kind::Fixed, &O::lora_targets,  "LoRA", "which matrices of every block have one, such as attn_q,attn_v; all: all"},
+
     {"schedule",        Kind::Fixed, &O::schedule,      "Learning rate", "constant, linear, step, cosine or inverse-sqrt"},
-    {"lr",              Kind::Fixed, &O::lr,            "Learning rate", "learning rate after warm-up (default: 0.4 / channels, at most 0.003; a third of it where norms come after sums, as in GPT-1 and BERT; with --from 5e-5)"},
+    {"lr",              Kind::Fixed, &O::lr,            "Learning rate", "learning rate after warm-up (default: 0.4 / channels, at most 0.003; a third of it where norms come after sums, as in GPT-1 and BERT; from a model 5e-5, of adapters 5e-4)"},
     {"min-lr",          Kind::Fixed, &O::min_lr,        "Learning rate", "where linear and cosine end (default: a tenth of the learning rate)"},
     {"decay-iters",     Kind::Fixed, &O::decay_iters,   "Learning rate", "step at which they end (default: the steps of the first run)"},
     {"warmup",          Kind::Fixed, &O::warmup,        "Learning rate", "steps of warm-up (default: a tenth of those steps, at most 100)"},
@@ -59,7 +64,7 @@ const OptionField kFields[] = {
     {"beta2",           Kind::Fixed, &O::beta2,         "Optimizer", "adamw, adam: decay of the mean squared gradient"},
     {"adam-eps",        Kind::Fixed, &O::adam_eps,      "Optimizer", "adamw, adam, adagrad: epsilon (default: 1e-8; adagrad 1e-10)"},
     {"momentum",        Kind::Fixed, &O::momentum,      "Optimizer", "sgd: momentum, 0 for none"},
-    {"weight-decay",    Kind::Fixed, &O::weight_decay,  "Optimizer", "of matrices and embeddings; norms and biases have none; all but adamw add it to the gradient (default: adamw 0.1, with --from 0.01; others 0)"},
+    {"weight-decay",    Kind::Fixed, &O::weight_decay,  "Optimizer", "of matrices and embeddings; norms and biases have none; all but adamw add it to the gradient (default: adamw 0.1, from a model 0.01; others 0)"},
     {"clip",            Kind::Fixed, &O::clip,          "Optimizer", "largest norm of all gradients together, 0 for no limit"},
 
     {"eval-every",      Kind::Free,  &O::eval_every,    "Reports", "steps between validations"},
@@ -67,7 +72,7 @@ const OptionField kFields[] = {
     {"patience",        Kind::Free,  &O::patience,      "Reports", "stop after so many validations without a new best; 0: never"},
     {"save-every",      Kind::Free,  &O::save_every,    "Reports", "steps between checkpoints (default: as many as between validations)"},
     {"sample-every",    Kind::Free,  &O::sample_every,  "Reports", "steps between samples; 0: only one at the end"},
-    {"sample-prompt",   Kind::Free,  &O::sample_prompt, "Reports", "text that the samples begin with"},
+    {"sample-prompt",   Kind::Free,  &O::sample_prompt, "Reports", "text that the samples begin with; of dialogues a message that they answer"},
     {"log-every",       Kind::Free,  &O::log_every,     "Reports", "steps between lines where no terminal shows a live one"},
     {"tensorboard",     Kind::Free,  &O::tensorboard,   "Reports", "folder in which TensorBoard finds the curves, under the model's name"},
 };
@@ -191,6 +196,16 @@ ModelConfig TrainOptions::config(int64_t vocab) const {
     return c;
 }
 
+LoraConfig lora_of(const TrainOptions& o) {
+    LoraConfig lora{o.lora, o.lora_alpha, o.lora_dropout, {}};
+    for (size_t at = 0; o.lora > 0 && at <= o.lora_targets.size();) {
+        const size_t end = std::min(o.lora_targets.find(',', at), o.lora_targets.size());
+        lora.targets.push_back(o.lora_targets.substr(at, end - at));
+        at = end + 1;
+    }
+    return lora;
+}
+
 DocumentEnds document_ends(const TrainOptions& o) {
     return o.documents == "lines"         ? DocumentEnds::Lines
            : o.documents == "blank-lines" ? DocumentEnds::BlankLines
@@ -239,7 +254,7 @@ void start_from(const ModelConfig& config, TrainOptions& o, const GivenOptions& 
     };
     usual("context", o.context, std::min<int64_t>(config.context, 256));
     usual("batch", o.batch, int64_t{4});
-    usual("lr", o.lr, 5e-5);
+    usual("lr", o.lr, o.lora > 0 ? 5e-4 : 5e-5);
     usual("weight-decay", o.weight_decay, 0.01);
 }
 
@@ -253,6 +268,13 @@ void check_options(const TrainOptions& o) {
     check_range("epochs", o.epochs, 0, 1e6);
     check_range("dropout", o.dropout, 0, 1, true);
     if (std::lround(o.dropout * 65536) > 65535) fail_usage_option("dropout", "is %g; it is too close to 1", o.dropout);
+    check_range("lora", static_cast<double>(o.lora), 0, 65536);
+    check_range("lora-alpha", o.lora_alpha, 0, 1e6);
+    check_range("lora-dropout", o.lora_dropout, 0, 1, true);
+    if (o.lora == 0 && (o.lora_alpha > 0 || o.lora_dropout > 0 || o.lora_targets != "all"))
+        fail_usage_option("lora", "is needed for options of adapters");
+    if (o.lora > 0 && !o.freeze.empty())
+        fail_usage_option("freeze", "cannot be chosen with lora, which freezes all of the model");
     check_range("label-smoothing", o.label_smoothing, 0, 1, true);
     if (o.batch < 1) fail_usage_option("batch", "is %lld; it must be 1 or more", static_cast<long long>(o.batch));
     check_range("seed", static_cast<double>(o.seed), 0, kAny);

@@ -20,7 +20,10 @@ struct TrainOptions {
     std::string task;       // default: what the architecture is for
     std::string tokenizer;  // as of choose_tokenizer(); empty: the characters of the text
     std::string documents = "files";
-    std::string freeze;         // as of frozen_parameters()
+    std::string freeze;  // as of frozen_parameters()
+    int64_t lora = 0;    // rank of adapters, 0: the model itself is trained
+    double lora_alpha = 0, lora_dropout = 0;
+    std::string lora_targets = "all";
     std::string chat_template;  // of dialogues, by name; empty: the model's
     bool skip_bad = false;
     bool isolate = false;
@@ -63,6 +66,9 @@ struct TrainOptions {
     ModelConfig config(int64_t vocab) const;
     bool operator==(const TrainOptions&) const = default;
 };
+
+/// The adapters that the options ask for, if any.
+LoraConfig lora_of(const TrainOptions& options);
 
 /// Where the documents of texts end, from the (checked) options.
 DocumentEnds document_ends(const TrainOptions& options);

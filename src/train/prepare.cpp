@@ -80,6 +80,7 @@ constexpr double kAnswerShare = 0.5;  // of a dialogue's tokens, roughly
 TrainShape shape_of(const TrainOptions& o) {
     TrainShape shape{o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o), o.recompute};
     shape.head = task_head(o.task);
+    shape.lora = lora_of(o);
     shape.label_smoothing = static_cast<float>(o.label_smoothing);
     if (o.task == kMaskedTokens) shape.counted_share = kMaskedShare;
     shape.ragged = o.isolate || o.task == kDialogues;
@@ -143,18 +144,9 @@ void open_base(TrainSetup& setup, const TrainRequest& request, Backend& backend)
 
 // The template of dialogues, which the model's file keeps.
 ChatTemplate chat_template_of(TrainSetup& setup) {
-    const std::string& name = setup.options.chat_template;
-    if (!name.empty() && setup.info.chat_template.empty()) {
-        ChatTemplate chosen = ChatTemplate::find(name, *setup.tokenizer);
-        setup.info.chat_template = chosen.jinja();
-        return chosen;
-    }
-    if (setup.info.chat_template.empty())
-        fail_with(Remedy::ChooseTemplate, "the model has no chat template, which says how dialogues are written");
-    ChatTemplate own = ChatTemplate::recognize(setup.info.chat_template, *setup.tokenizer);
-    if (!name.empty() && own.name() != name)
-        fail_option("template", "is `%s`, but the model has its own: %s", printable(name, 40).c_str(), own.name().c_str());
-    return own;
+    ChatTemplate chosen = ChatTemplate::choose(setup.info.chat_template, setup.options.chat_template, *setup.tokenizer);
+    setup.info.chat_template = chosen.jinja();
+    return chosen;
 }
 
 // Texts that are no characters.
@@ -181,9 +173,9 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
     if (o.task == kDialogues && !request.given.contains("iters") && o.epochs == 0) o.epochs = kDialogueEpochs;
     if (!request.from.empty()) {
         open_base(setup, request, backend);
-        check_sizes(setup.config, shape_of(o), memory_limit());
     } else {
-        if (!o.freeze.empty()) fail_usage_option("freeze", "needs a model to start from");
+        if (!o.freeze.empty() || o.lora > 0)
+            fail_usage_option(o.lora > 0 ? "lora" : "freeze", "needs a model to start from");
         if (o.task == kDialogues && o.tokenizer.empty())
             fail_usage_option("task", "is %s, which needs a model to start from, or a tokenizer", kDialogues);
         if (o.task == kDialogues && learned_tokenizer(o.tokenizer))
@@ -208,6 +200,10 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
         if (o.task == kPairs && o.tokenizer.empty())
             setup.config.encoder_decoder.start = dynamic_cast<const CharTokenizer&>(*setup.tokenizer).id_of(kPairTab);
     }
+    if (o.lora > 0) {
+        setup.info.adapter = adapter_keys(setup.config, lora_of(o), setup.base->file());
+        setup.state.base = request.from;
+    }
     if (o.epochs > 0) {
         o.iters = steps_of(o, setup.data);
         resolve_defaults(o, request.given);
@@ -218,18 +214,18 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
 }
 
 void prepare_resumed(TrainSetup& setup, const TrainRequest& request, Backend& backend) {
-    if (!request.from.empty())
-        fail_usage_option("from", "cannot be given when a training is resumed: it has its own weights");
     require_pair(setup.files);
-    setup.checkpoint = std::make_unique<Checkpoint>(open_checkpoint(setup.files));
+    setup.checkpoint = std::make_unique<Checkpoint>(open_checkpoint(setup.files, request.from, backend));
     Checkpoint& checkpoint = *setup.checkpoint;
+    if (!request.from.empty() && !checkpoint.info.adapter)
+        fail_usage_option("from", "cannot be given when a training is resumed: it has its own weights");
     setup.options = merge_options(checkpoint.options, request.options, request.given, setup.files.state);
     check_options(setup.options);
     setup.tokenizer = std::move(checkpoint.tokenizer);
     setup.config = checkpoint.config;
-    setup.info = read_info(checkpoint.model);
+    setup.info = checkpoint.info;
+    setup.base = std::move(checkpoint.base);
     setup.state = checkpoint.state;
-    if (!setup.options.freeze.empty()) setup.base = std::make_unique<LoadedModel>(setup.files.model, backend);
     if (setup.state.val_text.tokens > 0 && request.validation.empty())
         fail("%s: was trained with a validation text; give it again", printable(setup.files.state).c_str());
     if (setup.state.val_text.tokens == 0 && !request.validation.empty())
@@ -265,7 +261,7 @@ TrainSetup prepare_training(const TrainRequest& request, Backend& backend) {
     setup.shape = shape_of(setup.options);
     setup.shape.activations = request.activations;
     if (setup.base)
-        setup.shape.frozen = frozen_weights(frozen_parameters(setup.options.freeze, setup.config), setup.base->weights());
+        setup.shape.frozen = frozen_weights(frozen_parameters(setup.options, setup.config), setup.base->weights());
     setup.memory = check_memory(setup.config, setup.shape, backend, memory_limit());
     check_writable(setup.files);
     if (const auto events = make_event_log(setup.files, setup.options)) events->check();

@@ -139,12 +139,14 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
     int64_t counted = 0;
     for (int64_t row = 0; row < micro_batches * B; ++row) counted += task_->counted(step, static_cast<uint32_t>(row));
     // Padding is not computed, and counts for nothing.
-    tokens_ = setup_.config.has_encoder() ? counted : train_.rows() * micro_batches;
+    const bool ragged_rows = !lengths_.empty();
+    tokens_ = setup_.config.has_encoder() ? counted : ragged_rows ? 0 : train_.rows() * micro_batches;
     for (int64_t micro = 0; micro < micro_batches; ++micro) {
         for (int64_t b = 0; b < B; ++b) {
             TaskRow to = row(b);
             task_->fill(step, static_cast<uint32_t>(micro * B + b), to);
             note_row(b, to);
+            if (ragged_rows) tokens_ += to.length;
         }
         TrainStep::MicroBatch which;
         which.seed = static_cast<uint64_t>(options_.seed);

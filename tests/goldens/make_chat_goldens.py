@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken, Tokenizer, pre_tokenizers
 from transformers import AutoTokenizer, LlamaTokenizer, PreTrainedTokenizerFast
 from transformers.utils.chat_template_utils import render_jinja_template
 
@@ -48,7 +48,7 @@ ZEPHYR = ("{% for message in messages %}\n{% if message['role'] == 'user' %}\n{{
 TALKS = [
     [("u", "Hello!"), ("a", "Hello, how are you?")],
     [("s", "You are short."), ("u", "The quick brown fox"), ("a", "jumps over the lazy dog. "), ("u", " And\nthen?\n"), ("a", "你好，世界！😀")],
-    [("u", "for (int i = 0; i < 10; ++i) {\n\tx();\n}"), ("a", "  def f(x):\n    return x\n"), ("u", "e\u0301\u3000|im_end|>"),
+    [("u", "for (int i = 0; i < 10; ++i) {\n\n2021: x();\n}"), ("a", "  def f(x):\n    return x\n"), ("u", "e\u0301\u3000|im_end|>"),
      ("a", "once upon a time"), ("u", "there was"), ("a", "a little girl who lived in a village near the forest")],
 ]
 
@@ -111,7 +111,10 @@ def main():
         cases += tokens(name, tokenizer, {"Llama 2": LLAMA2, "TinyLlama": ZEPHYR})
     if len(sys.argv) > 1:
         file = pathlib.Path(sys.argv[1])
-        cases += tokens("smollm2", AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name), {"SmolLM2": CHATML})
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        digits = pre_tokenizers.Digits(individual_digits=True)  # transformers does not read that from the file
+        tokenizer._tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+        cases += tokens("smollm2", tokenizer, {"SmolLM2": CHATML})
     elif path.exists():
         cases += [case for case in json.loads(path.read_text())["tokens"] if case[0] == "smollm2"]
     lines = lambda rows: "[\n" + ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n]"
