@@ -67,6 +67,8 @@ works merge sub.gguf lora.gguf -o merged.gguf && works eval merged.gguf fox.txt 
 check "merged is attached: $attached, $(field loss)" awk -v a="$attached" -v b="$(field loss)" 'BEGIN { exit !(a - b < 1e-5 && b - a < 1e-5) }'
 works train fox.txt -o lora.gguf --resume --iters 6
 works run sub.gguf --lora lora.gguf -p 'The fox' -n 5
+cp sub.gguf own.gguf && fails "own.gguf: is a file to read and one to write" train fox.txt -o own.gguf --from own.gguf --lora 2 --overwrite
+check "the base is what it was" same own.gguf sub.gguf && rm own.gguf
 fails "lora.gguf" run other.gguf --lora lora.gguf -p 'The fox' -n 5
 fails "lora.gguf" run lora.gguf -p 'The fox' -n 5
 wrong_usage "--lora needs a model" train fox.txt -o x.gguf --lora 2
@@ -82,9 +84,14 @@ check "9 steps" grep -q "step 9/9" "$err"
 works train chats.jsonl -o chat2.gguf --from chat.gguf --context 100 --iters 2
 fails "has its own: chatml" train chats.jsonl -o x.gguf --from chat.gguf --template zephyr --context 100
 works train chats.jsonl -o chat.gguf --resume --iters 12
+head -n 1 chats.jsonl > one.jsonl && nib train one.jsonl -o x.gguf --from chat.gguf --context 100
+fails "too few dialogues: " train one.jsonl -o x.gguf --from chat.gguf --context 100
 wrong_usage "--epochs and iters" train chats.jsonl -o x.gguf --from chat.gguf --epochs 2 --iters 3
 rm -f nib-*.tokens
 fails "all are too long: 40 dialogues with a turn of more than 9 tokens; a larger --context" train chats.jsonl -o x.gguf --from chat.gguf --context 8
+works train chats.jsonl -o talk.gguf --from base.gguf --lora 2 --template chatml --context 100 --iters 2
+works chat base.gguf --lora talk.gguf --temp 0 -n 3
+works merge base.gguf talk.gguf -o talks.gguf && works chat talks.gguf --temp 0 -n 3
 # A record that is wrong, after good ones: what is said of it, and that --skip-bad goes on without it.
 wrong() { # WHAT RECORD
     { cat chats.jsonl && printf '%s\n' "$2"; } > wrong.jsonl

@@ -86,7 +86,7 @@ name "cannot create" "$(printf 'x%.0s' $(seq 300))"
 name "/dev/null: is not a regular file" /dev/null
 name "names that end in .state.gguf" good.state.gguf
 cp text.txt notes.svg
-refuses "notes.svg: is a text to read and a file to write" train notes.svg "${tiny[@]}" -o notes
+refuses "notes.svg: is a file to read and one to write" train notes.svg "${tiny[@]}" -o notes
 mkdir taken.svg && refuses "taken.svg: cannot write: is a folder" train text.txt "${tiny[@]}" -o taken
 if [ "$(id -u)" != 0 ]; then
     mkdir locked && chmod a-w locked && name "cannot create" locked/new

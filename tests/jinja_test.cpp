@@ -124,6 +124,15 @@ TEST(Jinja, HostileSizes) {
     EXPECT_MENTIONS(error_of([&] { render(pairs + repeated("{% set x = [x, x] %}", 64)); }), "nested too deeply");
     EXPECT_MENTIONS(error_of([&] { render("{% set x = 'abcdefgh' %}" + repeated("{% set x = x + x %}", 64)); }),
                     "texts are too long");
+    // Chains within chains.
+    std::string chains = "a";
+    for (int i = 0; i < 20; ++i) chains = "(" + chains + ")" + repeated(".a", 480);
+    EXPECT_MENTIONS(error_of([&] { render("{{ " + chains + " }}"); }), "nested too deeply");
+    const std::string text = "{% set x = 'abcdefgh' %}" + repeated("{% set x = x + x %}", 12);
+    EXPECT_MENTIONS(error_of([&] { render(text + "{% set y = [x] %}" + repeated("{% set y = y + y %}", 15)); }),
+                    "texts are too long");
+    EXPECT_MENTIONS(error_of([&] { render(text + "{{ '" + std::string(4000, 'b') + "'.replace('b', x) }}"); }),
+                    "texts are too long");
     const std::string loop = "{% for i in range(9999) %}";
     EXPECT_MENTIONS(error_of([&] { render(loop + loop + loop + "{% endfor %}{% endfor %}{% endfor %}"); }),
                     "takes too long");

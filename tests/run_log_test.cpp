@@ -30,6 +30,15 @@ protected:
     TempFolder folder_;
 };
 
+// Some of a step's numbers may be missing, and those of other steps are far away.
+TEST_F(RunLogTest, CurvesOfDifferentSteps) {
+    put("{\"step\":1,\"loss\":1}\n{\"step\":2,\"loss\":2}\n{\"step\":100000000,\"lr\":1}\n");
+    std::vector<std::unique_ptr<RunLog>> runs;
+    runs.push_back(std::make_unique<RunLog>(path(), 0));
+    runs[0]->read();
+    EXPECT_NE(run_page(runs, {80, 24, false}).find("loss"), std::string::npos);
+}
+
 TEST_F(RunLogTest, HasWhatTheTrainingWrote) {
     const LogLine first{.step = 1, .loss = 4.25, .lr = 1e-3, .grad_norm = 2, .tok_s = 100, .seconds = 0.5};
     const LogLine second{.step = 2, .loss = 4, .val_loss = 3.5, .lr = 2e-3, .grad_norm = 1, .tok_s = 300, .seconds = 0.25};

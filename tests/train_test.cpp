@@ -312,7 +312,7 @@ TEST_F(Train, ABestModelOrATextIsNotReplacedByAccident) {
     TrainRequest r = request("n");
     r.inputs = {(folder_ / "n.svg").string()};
     r.overwrite = true;
-    EXPECT_NE(error_of(r).find("a text to read and a file to write"), std::string::npos);
+    EXPECT_NE(error_of(r).find("is a file to read and one to write"), std::string::npos);
     EXPECT_EQ(files(), 1u);
 }
 

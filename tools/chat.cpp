@@ -22,7 +22,6 @@
 #include "options.h"
 #include "sampling_options.h"
 #include "task/saved_dialogue.h"
-#include "text/chat_template_files.h"
 #include "text/python_text.h"
 #include "text/token_numbers.h"
 #include "texts.h"
@@ -210,9 +209,8 @@ void run(const Options& o, const CLI::App& app) {
     Partner partner;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) { partner = prepare(o, std::move(backend)); });
     const LoadedModel& model = *partner.model;
-    const auto own = model.file().get_or<std::string>(kChatTemplateKey, "");
-    ChatSession session(*partner.engine, model.tokenizer(), ChatTemplate::choose(own, o.chat_template, model.tokenizer()),
-                        o.chat);
+    ChatSession session(*partner.engine, model.tokenizer(),
+                        ChatTemplate::choose(model.chat_template(), o.chat_template, model.tokenizer()), o.chat);
     session.set_system(o.system);
     const bool terminal = isatty(STDIN_FILENO) == 1;
     if (terminal) {

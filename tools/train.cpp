@@ -31,8 +31,10 @@ namespace {
 constexpr int64_t kSampleTokens = 300;
 
 constexpr const char* kFooter =
-    "Files: NAME.gguf is the model (`nib run` takes it), NAME.state.gguf what --resume needs, NAME.best.gguf the model "
-    "with the best validation loss so far, NAME.log.jsonl a line per step, NAME.svg the loss curve.\n\n"
+    "Files: NAME.gguf is the model (`nib run` takes it; with --lora an adapter, for --lora of other commands), "
+    "NAME.state.gguf what --resume needs, NAME.best.gguf the model "
+    "with the best validation loss so far, NAME.log.jsonl a line per step, NAME.svg the loss curve, nib-*.tokens the texts "
+    "as tokens, which may be removed.\n\n"
     "Ctrl-C finishes the step, saves and prints the command that resumes; the exit code is then 130 (143 for SIGTERM, "
     "129 for SIGHUP). Whatever kills a run, even kill -9, the last checkpoint resumes, and a resumed run gives the same "
     "weights as one that was not interrupted.\n\n"
@@ -46,7 +48,9 @@ constexpr const char* kExamples =
     "\n\nExamples:\n"
     "  nib train input.txt -o shakespeare.gguf\n"
     "  nib train input.txt -o m.gguf --preset gpt-mini --context 128 --batch 64 --iters 5000 --lr 5e-4 --dropout 0.1\n"
-    "  nib train input.txt -o m.gguf --resume --iters 8000";
+    "  nib train input.txt -o m.gguf --resume --iters 8000\n"
+    "  nib train corpus/ -o m.gguf --tokenizer bpe:8000 --arch llama --layers 8 --embd 256\n"
+    "  nib train chats.jsonl -o chat.gguf --from smollm2.gguf --lora 16";
 
 struct Options {
     TrainRequest request;
@@ -272,7 +276,10 @@ void add_field(CLI::App& app, TrainOptions& options, const OptionField& field) {
 void train_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     TrainRequest& request = o->request;
-    app.add_option("TEXT", request.inputs, "text files (UTF-8) and folders of .txt files")->required();
+    app.add_option("TEXT", request.inputs,
+                   "text files (UTF-8) and folders of .txt files; of sub-words also .md, .jsonl and .gz; dialogues in "
+                   ".jsonl and .json")
+        ->required();
     app.add_option("-o,--output", request.output, "model to write: NAME.gguf")->required()->type_name("NAME");
     app.add_option("--from", request.from, "model to start from, instead of random weights: its sizes, its tokenizer")
         ->type_name("MODEL");

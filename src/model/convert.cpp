@@ -202,12 +202,13 @@ using Deltas = std::map<std::string_view, Delta>;  // by parameter
 
 // Copies a file with its matrices as request.type or, where there is none, as they are.
 ConvertResult rewrite(const ConvertRequest& request, const GgufFile& file, const Deltas& deltas,
-                      const ConvertReports& reports) {
+                      const ConvertReports& reports, const std::string& chat_template = "") {
     refuse_same_file(request.output, request.input);
     refuse_existing_output(request.output, request.overwrite);
     GgufWriter writer;
     for (const GgufEntry& entry : file.metadata()) writer.set(entry.key, entry.value);
     if (request.type) write_file_type(writer, *request.type);
+    if (!chat_template.empty()) writer.set(kChatTemplateKey, chat_template);
     int64_t elements = 0, requantized = 0;
     for (const GgufTensor& tensor : file.tensors()) elements += elements_of(tensor.shape);
     Encoder encoder(request.threads, elements, reports.progress);
@@ -259,14 +260,16 @@ ConvertResult merge_adapters(const ConvertRequest& request, std::span<const Adap
     std::vector<AdapterFile> opened;
     opened.reserve(adapters.size());
     Deltas deltas;
+    std::string chat_template;  // which one of the adapters has learned
     for (const AdapterChoice& choice : adapters) {
         refuse_same_file(request.output, choice.path);
         const AdapterFile& adapter = opened.emplace_back(GgufFile::open(choice.path));
         adapter.check_base(config, file);
         for (const AdapterFile::Pair& pair : adapter.pairs())
             deltas[file.tensor(pair.parameter).name].add(*pair.a, *pair.b, choice.scale * adapter.scale(pair));
+        if (chat_template.empty()) chat_template = adapter.file().get_or<std::string>(kChatTemplateKey, "");
     }
-    return rewrite(request, file, deltas, reports);
+    return rewrite(request, file, deltas, reports, chat_template);
 }
 
 }  // namespace nib

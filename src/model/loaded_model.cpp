@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "quant/quantize.h"
+#include "text/chat_template_files.h"
 #include "text/token_numbers.h"
 #include "text/tokenizer_gguf.h"
 
@@ -99,6 +100,12 @@ LoadedModel::LoadedModel(const std::string& path, Backend& backend, std::span<co
         adapters_.push_back(std::make_unique<Attached>(backend, std::move(file)));
         adapters_.back()->file.attach(weights_, config_, adapters_.back()->mapped.buffer(), choice.scale);
     }
+}
+
+std::string LoadedModel::chat_template() const {
+    for (const auto& adapter : adapters_)
+        if (auto own = adapter->file.file().get_or<std::string>(kChatTemplateKey, ""); !own.empty()) return own;
+    return file_.get_or<std::string>(kChatTemplateKey, "");
 }
 
 }  // namespace nib

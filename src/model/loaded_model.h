@@ -47,6 +47,8 @@ public:
     /// Tokenizer::set_end_token().
     void set_end_token(std::string_view text) { tokenizer_->set_end_token(text); }
     const Weights& weights() const { return weights_; }
+    /// The Jinja by which dialogues are written, an adapter's own before the model's; empty: none.
+    std::string chat_template() const;
 
 private:
     GgufFile file_;

@@ -106,7 +106,8 @@ std::map<std::string, Module> modules_of(const CheckpointSource& source) {
             fail("%s: tensor `%s` %s", tensor.file.c_str(), printable(tensor.name).c_str(), how.c_str());
         };
         const std::string_view ending = at == name.npos ? name : name.substr(at + kA.size());
-        if (ending != kWeight && ending != ".default.weight") wrong("is no part of a plain LoRA adapter");
+        if (at == name.npos || (ending != kWeight && ending != ".default.weight"))
+            wrong("is no part of a plain LoRA adapter");
         if (tensor.shape.size() != 2 || tensor.elements() == 0)
             wrong("has " + counted(static_cast<int64_t>(tensor.shape.size()), "dimension") + "; a matrix was expected");
         const bool is_a = name.substr(at).starts_with(kA);

@@ -35,7 +35,10 @@ Value split(const std::string& text, const Value::List& arguments) {
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
     if (from.empty()) fail("it replaces nothing");
     if (text.size() > 4096) fail("it takes too long");
-    for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
+    for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
+        text.replace(at, from.size(), to);
+        if (text.size() > size_t{1} << 16) fail("its texts are too long");
+    }
     return text;
 }
 

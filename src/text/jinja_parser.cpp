@@ -56,9 +56,17 @@ private:
         fail("a tag is not what Jinja expects at \"%s\"", printable(peek().text, 40).c_str());
     }
 
-    // A chain of operators nests the tree to the left.
-    static void count(int& links) {
-        if (++links > 500) fail("it is nested too deeply");
+    // A chain of operators nests the tree to the left, and each of its parts may have chains: so all links count together.
+    void count_link() {
+        if (++links_ > 3000) fail("it is nested too deeply");
+    }
+    // A node of parts that are moved into it: an initializer list would copy all that is below them.
+    template <class... Parts>
+    static Node made(Kind kind, std::string text, Parts... parts) {
+        Node out{.kind = kind, .text = std::move(text)};
+        out.parts.reserve(sizeof...(parts));
+        (out.parts.push_back(std::move(parts)), ...);
+        return out;
     }
 
     // ---- statements ------------------------------------------------------------------------------------------------
@@ -161,31 +169,31 @@ private:
     Node expression() {
         const Deeper deeper(depth_);
         Node value = or_expression();
-        for (int links = 0; take_name("if"); count(links)) {
+        for (; take_name("if"); count_link()) {
             Node condition = or_expression();
             Node other = take_name("else") ? expression() : Node{};
-            value = {
-                .kind = Kind::Conditional, .parts = {std::move(condition), std::move(value), std::move(other)}
-            };
+            value = made(Kind::Conditional, "", std::move(condition), std::move(value), std::move(other));
         }
         return value;
     }
 
     Node or_expression() {
         Node left = and_expression();
-        for (int links = 0; take_name("or"); count(links))
-            left = {
-                .kind = Kind::Or, .parts = {std::move(left), and_expression()}
-            };
+        while (take_name("or")) {
+            count_link();
+            Node right = and_expression();
+            left = made(Kind::Or, "", std::move(left), std::move(right));
+        }
         return left;
     }
 
     Node and_expression() {
         Node left = not_expression();
-        for (int links = 0; take_name("and"); count(links))
-            left = {
-                .kind = Kind::And, .parts = {std::move(left), not_expression()}
-            };
+        while (take_name("and")) {
+            count_link();
+            Node right = not_expression();
+            left = made(Kind::And, "", std::move(left), std::move(right));
+        }
         return left;
     }
 
@@ -197,7 +205,7 @@ private:
 
     Node comparison() {
         Node left = operation(0);
-        for (int links = 0;; count(links)) {
+        for (;; count_link()) {
             std::string what;
             for (const char* const symbol : {"==", "!=", "<=", ">=", "<", ">"})
                 if (is_symbol(symbol)) what = symbol;
@@ -208,9 +216,8 @@ private:
             }
             if (what.empty()) return left;
             ++at_;
-            left = {
-                .kind = Kind::Binary, .text = what, .parts = {std::move(left), operation(0)}
-            };
+            Node right = operation(0);
+            left = made(Kind::Binary, what, std::move(left), std::move(right));
         }
     }
 
@@ -219,14 +226,13 @@ private:
         static constexpr std::string_view kLevels[] = {"+-", "~", "*/%"};  // "//" begins with "/"
         if (level == std::size(kLevels)) return unary();
         Node left = operation(level + 1);
-        for (int links = 0;; count(links)) {
+        for (;; count_link()) {
             const std::string what = peek().text;
             if (peek().type != Type::Symbol || what == "**" || kLevels[level].find(what[0]) == std::string_view::npos)
                 return left;
             ++at_;
-            left = {
-                .kind = Kind::Binary, .text = what, .parts = {std::move(left), operation(level + 1)}
-            };
+            Node right = operation(level + 1);
+            left = made(Kind::Binary, what, std::move(left), std::move(right));
         }
     }
 
@@ -303,9 +309,9 @@ private:
     }
 
     Node suffixes(Node value) {
-        for (int links = 0;; count(links)) {
+        for (;; count_link()) {
             if (take_symbol(".")) {
-                value = {.kind = Kind::Attribute, .text = name(), .parts = {std::move(value)}};
+                value = made(Kind::Attribute, name(), std::move(value));
             } else if (take_symbol("[")) {
                 value = subscript(std::move(value));
             } else if (take_symbol("(")) {
@@ -328,7 +334,7 @@ private:
     }
 
     Node subscript(Node value) {
-        Node out{.kind = Kind::Slice, .parts = {std::move(value)}};
+        Node out = made(Kind::Slice, "", std::move(value));
         const auto part = [&] { return is_symbol(":") || is_symbol("]") ? Node{} : expression(); };
         out.parts.push_back(part());
         if (take_symbol("]")) {
@@ -353,12 +359,12 @@ private:
         else if (what == "equalto" || what == "eq")
             rest.push_back(primary());
         Node out = applied(Kind::Test, std::move(what), std::move(value), std::move(rest));
-        return negated ? Node{.kind = Kind::Not, .parts = {std::move(out)}} : out;
+        return negated ? made(Kind::Not, "", std::move(out)) : std::move(out);
     }
 
     const std::vector<Token> tokens_;
     size_t at_ = 0;
-    int depth_ = 0;
+    int depth_ = 0, links_ = 0;
 };
 
 }  // namespace

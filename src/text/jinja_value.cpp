@@ -217,6 +217,10 @@ Value binary(const std::string& what, const Value& a, const Value& b, size_t& st
     if (what == "~") return to_text(a) + to_text(b);
     if (what == "+" && a.is(Kind::Text) && b.is(Kind::Text)) return a.text() + b.text();
     if (what == "+" && a.is(Kind::List) && b.is(Kind::List)) {
+        size_t bytes = 0;
+        for (const Value::List* const list : {&a.list(), &b.list()})
+            for (const Value& element : *list) bytes += element.is(Kind::Text) ? element.text().size() : 0;
+        if (bytes > size_t{4} << 20) fail("its texts are too long");
         Value::List out = a.list();
         out.insert(out.end(), b.list().begin(), b.list().end());
         return out;

@@ -37,12 +37,12 @@ void check_output(const TrainRequest& request, const RunFiles& files) {
         if (fs::exists(status) && !fs::is_regular_file(status))
             fail("%s: is not a regular file; the output is a model file", printable(path).c_str());
     }
-    std::vector<std::string> texts = request.inputs;
-    texts.push_back(request.validation);
-    for (const std::string& text : texts)
-        for (const std::string& path : {files.log, files.curve})
+    std::vector<std::string> read = request.inputs;
+    read.insert(read.end(), {request.validation, request.from});
+    for (const std::string& text : read)
+        for (const std::string& path : {files.model, files.state, files.best, files.log, files.curve})
             if (fs::equivalent(text, path, error))
-                fail("%s: is a text to read and a file to write; give the output another name", printable(path).c_str());
+                fail("%s: is a file to read and one to write; give the output another name", printable(path).c_str());
 }
 
 // Creates all temporary files and removes them again.
@@ -159,7 +159,8 @@ Dataset tokens_of(TrainSetup& setup, const TrainRequest& request, const DatasetO
 // The steps that `epochs` asks for.
 int64_t steps_of(const TrainOptions& o, const Dataset& data) {
     int64_t examples = data.train.size() / o.context;
-    if (o.task == kDialogues) examples = data.text->document_of(data.train.end - 1) + 1;
+    if (o.task == kPairs) examples = Pairs(dynamic_cast<const CharacterText&>(*data.text), data.train, o.context).count();
+    if (o.task == kDialogues) examples = data.train.size() > 0 ? data.text->document_of(data.train.end - 1) + 1 : 0;
     const double steps = o.epochs * static_cast<double>(examples) / static_cast<double>(o.batch * o.accumulate);
     return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(steps)));
 }

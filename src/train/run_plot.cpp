@@ -52,7 +52,7 @@ public:
     Page(const std::vector<std::unique_ptr<RunLog>>& runs, const PageSize& size) : runs_(runs), size_(size) {
         x_low_ = std::numeric_limits<double>::max();
         for (const auto& run : runs)
-            for (const char* key : {"loss", "val_loss"})
+            for (const char* key : {"loss", "val_loss", "lr", "grad_norm", "tok_s"})
                 for (const Series::Point& p : run->of(key).points())
                     x_low_ = std::min(x_low_, p.step), x_high_ = std::max(x_high_, p.step);
         x_low_ = std::min(x_low_, x_high_);

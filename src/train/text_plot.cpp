@@ -33,6 +33,7 @@ public:
             {0x04, 0x20},
             {0x40, 0x80}
         };
+        if (!inside(x, y)) return;
         Cell& cell = at(x / kDotsX, y / kDotsY);
         cell.dots |= kBits[y % kDotsY][x % kDotsX];
         cell.color = color;
@@ -48,7 +49,7 @@ public:
         }
     }
     void character(int x, int y, const std::string& character, int color) {
-        at(x / kDotsX, y / kDotsY) = {0, color, character};
+        if (inside(x, y)) at(x / kDotsX, y / kDotsY) = {0, color, character};
     }
 
     std::string row(int y, bool colors) {
@@ -69,6 +70,10 @@ private:
         int color = 0;
         std::string character{};
     };
+    // Curves may go on beyond the range that a diagram shows.
+    bool inside(int x, int y) const {
+        return x >= 0 && y >= 0 && x / kDotsX < columns_ && static_cast<size_t>(y / kDotsY * columns_) < cells_.size();
+    }
     Cell& at(int x, int y) { return cells_[static_cast<size_t>(y * columns_ + x)]; }
 
     int columns_;
