@@ -86,6 +86,9 @@ TEST_F(DialoguesTest, AnswersAreTheTargets) {
     EXPECT_TRUE(task->ragged());
     EXPECT_EQ(task->extent().train, 26) << "a dialogue belongs to where it begins";
     EXPECT_EQ(task->extent().validation, 4);
+    texts.validation_tokens = 250;
+    EXPECT_EQ(make_task("dialogue", texts)->validation_rows(), 2);
+    EXPECT_EQ(task->validation_rows(), 4);
     std::vector<int32_t> ids(99), targets(99), positions(99);
     std::set<std::string> read;
     for (uint32_t row = 0; row < 26; ++row) {
@@ -134,6 +137,22 @@ TEST_F(DialoguesTest, ATrainingLearnsToAnswerAndCanBeResumed) {
     half.options.iters = 6;
     run(half);
     EXPECT_EQ(get("half.gguf"), get("once.gguf"));
+}
+
+// Cut to its last turn, a dialogue that ends with a question has nothing to learn.
+TEST_F(DialoguesTest, LongOnesThatEndWithoutAnAnswerArePassedOver) {
+    const std::string question(60, 's');
+    put("long.jsonl", "{\"messages\":[{\"role\":\"user\",\"content\":\"" + question +
+                          "\"},{\"role\":\"assistant\",\"content\":\"it is\"},{\"role\":\"user\",\"content\":\"" +
+                          question + "\"}]}\n");
+    TrainRequest r = chats("x");
+    r.inputs = {path("chats.jsonl"), path("long.jsonl")};
+    r.options.iters = 1;
+    r.given.insert("iters");
+    std::string note;
+    r.note = [&](const std::string& text) { note = text; };
+    EXPECT_EQ(run(r).step, 1);
+    EXPECT_MENTIONS(note, "passed over: 1 dialogue");
 }
 
 TEST_F(DialoguesTest, WhatCannotBe) {

@@ -28,7 +28,10 @@ int64_t add_file(DialogueFile& file, const Tokenizer& tokenizer, const ChatTempl
             const ChatTokens tokens = encode_chat(tokenizer, chat_template, messages, {.longest = longest});
             marks.assign(tokens.counted.begin(), tokens.counted.end());
             // Nothing predicts the first token.
-            if (std::find(marks.begin() + 1, marks.end(), 1) == marks.end()) fail("there is no answer to learn");
+            const bool learns = std::find(marks.begin() + 1, marks.end(), 1) != marks.end();
+            too_long += !learns && tokens.left_out > 0;  // what was left has no answer
+            if (!learns && tokens.left_out > 0) continue;
+            if (!learns) fail("there is no answer to learn");
             to.add(tokens.ids, marks);
             to.end_document();
         } catch (const Error& error) {

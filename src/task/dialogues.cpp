@@ -71,6 +71,8 @@ public:
         if (train_.count() == 0 || (texts.validation_span.size() > 0 && validation_.count() == 0))
             fail("there are too few dialogues: %lld to train and %lld to validate, and each takes one at least",
                  static_cast<long long>(train_.count()), static_cast<long long>(validation_.count()));
+        const int64_t about = std::max<int64_t>(texts.validation_tokens / texts.context, 1);
+        validated_ = texts.validation_tokens == 0 ? validation_.count() : std::min(validation_.count(), about);
     }
 
     TaskExtent extent() const override { return {"dialogue", train_.count(), validation_.count()}; }
@@ -78,8 +80,12 @@ public:
     void fill(uint32_t step, uint32_t row, TaskRow& to) const override { train_.read(drawn(step, row), to); }
     int64_t counted(uint32_t step, uint32_t row) const override { return train_.targets(drawn(step, row)); }
 
-    int64_t validation_rows() const override { return validation_.count(); }
-    void fill_validation(int64_t row, TaskRow& to) const override { validation_.read(row, to); }
+    // Evenly spaced ones.
+    int64_t validation_rows() const override { return validated_; }
+    void fill_validation(int64_t row, TaskRow& to) const override {
+        const double share = static_cast<double>(row) / static_cast<double>(validated_);
+        validation_.read(static_cast<int64_t>(share * static_cast<double>(validation_.count())), to);
+    }
 
 private:
     int64_t drawn(uint32_t step, uint32_t row) const {
@@ -88,6 +94,7 @@ private:
 
     const TaskTexts texts_;
     const Dialogues train_, validation_;
+    int64_t validated_ = 0;
 };
 
 }  // namespace
