@@ -208,6 +208,9 @@ TEST_F(BaseModelTest, WhatCannotBe) {
     refused(
         "freeze", [](TrainOptions& o) { o.freeze = "encoder"; }, "names `encoder`");
     TrainRequest r = from_base("x");
+    r.options.task = "mlm";
+    EXPECT_MENTIONS(error_of(r), "a GPT-2 learns lm");
+    r = from_base("x");
     r.from = (folder_ / "none.gguf").string();
     EXPECT_MENTIONS(error_of(r), "none.gguf");
     put("other.txt",

@@ -109,6 +109,14 @@ std::string usual_task(const Architecture& family) {
     return std::any_of(family.heads.begin(), family.heads.end(), masked) ? kMaskedTokens : kLanguageModel;
 }
 
+// Error for what a family does not learn; no task is chosen yet: none.
+void check_task(const TrainOptions& o, const Architecture& family) {
+    const std::string usual = usual_task(family);
+    const bool dialogues = o.task == kDialogues && usual == kLanguageModel;
+    if (!o.task.empty() && o.task != usual && !dialogues)
+        fail_usage_option("task", "is `%s`; a %s learns %s", printable(o.task, 40).c_str(), family.title, usual.c_str());
+}
+
 void check_range(const char* option, double value, double low, double high, bool open = false) {
     if (value >= low && (open ? value < high : value <= high)) return;
     if (high == std::numeric_limits<double>::max())
@@ -186,11 +194,8 @@ ModelConfig TrainOptions::config(int64_t vocab) const {
     if (kv_heads < 0 || ffn < 0) fail_usage_option(kv_heads < 0 ? "kv-heads" : "ffn", "is negative; it must be 1 or more");
     set_attention(*this, architecture, c);
     set_encoder(*this, architecture, c);
+    check_task(*this, architecture);
     const std::string usual = usual_task(architecture);
-    const bool dialogues = task == kDialogues && usual == kLanguageModel;
-    if (!task.empty() && task != usual && !dialogues)
-        fail_usage_option("task", "is `%s`; a %s learns %s", printable(task, 40).c_str(), architecture.title,
-                          usual.c_str());
     if (usual == kMaskedTokens) c.task_heads.push_back({kMaskedTokens, vocab, {}});
     architecture.complete(c);
     return c;
@@ -249,6 +254,7 @@ void start_from(const ModelConfig& config, TrainOptions& o, const GivenOptions& 
             fail_usage_option(field.name, "cannot be chosen for a model that is there already");
     if (given.contains("tokenizer")) fail_usage_option("tokenizer", "cannot be chosen: the model has its own");
     take_model(config, o);
+    check_task(o, family_of(o));
     const auto usual = [&](const char* option, auto& value, auto other) {
         if (!given.contains(option)) value = other;
     };
