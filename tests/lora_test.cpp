@@ -325,6 +325,24 @@ TEST(Lora, MemoryOfATraining) {
     EXPECT_LT(lora.parameters, full.parameters / 2);
 }
 
+// What goes into adapters is computed again, not kept.
+TEST(Lora, MemoryOfActivations) {
+    CpuBackend backend(kernel_table("auto"), 1);
+    for (const char* name : {"gpt2", "llama", "bert"}) {
+        ModelConfig config = small_config(*find_architecture(name));
+        config.layers = 12;
+        const LoraCase model(backend, config);
+        TrainShape shape = model.shape({.rank = 2});
+        const double lora = training_memory(config, shape, backend).activations;
+        shape.lora.dropout = 0.1;
+        const double with_dropout = training_memory(config, shape, backend).activations;
+        shape.frozen = {}, shape.lora = {};
+        const double full = training_memory(config, shape, backend).activations;
+        EXPECT_LT(lora, 0.8 * full) << name;
+        EXPECT_LT(with_dropout, 0.85 * full) << name;
+    }
+}
+
 TEST(Lora, ATrainedModelAndAHeadAreRefused) {
     CpuBackend backend(kernel_table("auto"), 1);
     const LoraCase model(backend, small_config(*find_architecture("gpt2")));

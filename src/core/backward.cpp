@@ -46,6 +46,28 @@ void Graph::set_gradient(Tensor t, Tensor gradient) {
     gradient_is_whole_[number(t)] = true;
 }
 
+Tensor Graph::computed_again(Tensor t) {
+    if (const auto found = again_.find(t.id); found != again_.end()) return found->second;
+    const auto makes = [&](const Node& node) { return node[kMaxIn].id == t.id; };
+    const auto found = std::find_if(nodes_.rbegin(), nodes_.rend(), makes);
+    if (found == nodes_.rend()) return t;
+    const Node node = *found;  // a copy: recording moves the nodes
+    const auto record = [&](std::initializer_list<Tensor> in) {
+        const Tensor y = make_like(t);
+        add(node.op, node.p, in, {y});
+        return again_[t.id] = y;
+    };
+    using N = operand::Norm;
+    using G = operand::Glu;
+    using E = operand::LinearEpilogue;
+    switch (node.op) {
+        case Op::Norm: return record({node[N::x], node[N::gain], node[N::bias]});
+        case Op::Glu: return record({node[G::gate], node[G::up]});
+        case Op::LinearEpilogue: return node[E::residual] ? t : record({computed_again(node[E::pre])});
+        default: return t;
+    }
+}
+
 // Records nodes [begin, end) again for recomputation, with new tensors for the intermediates that no later node reads, and
 // returns them. A node whose outputs are all still in memory is returned as it is and not recorded.
 std::vector<Node> Graph::record_again(size_t begin, size_t end) {

@@ -43,7 +43,7 @@ void linear_gradient(Graph& g, const Node& n) {
     if (keeps) g.set_gradient(residual, dy);
     if (wants_weight) {
         const auto dw = g.gradient(w), db = g.gradient_if_wanted(n[L::b]);
-        g.add(Op::LinearBackwardWeight, n.p, {dpre, x}, {dw.tensor, db.tensor});
+        g.add(Op::LinearBackwardWeight, n.p, {dpre, n.computes_again ? g.computed_again(x) : x}, {dw.tensor, db.tensor});
         g.accumulate({dw, db});
     }
     if (g.wants_gradient(x)) {

@@ -304,6 +304,7 @@ Tensor Graph::adapt(Tensor x, const Adapter& adapter, Tensor sum) {
         x = shape_product(x, p, {}, info(x).type);
     }
     Tensor low = product(x, adapter.a, {}, {}, DType::F32);  // (B,T,r)
+    nodes_.back().computes_again = true;
     if (adapter.scale != 1) {
         Params scaled;
         scaled.scale = adapter.scale;

@@ -120,6 +120,7 @@ struct Node {
     uint8_t accumulate = 0;       // bit i: output kMaxIn + i: +=
     bool new_stage = false;       // the scheduler must not join it to what came before
     bool differentiated = false;  // its backward nodes are recorded already
+    bool computes_again = false;  // the gradient of its weight takes Graph::computed_again(x)
     Tensor operator[](int operand) const { return operands[static_cast<size_t>(operand)]; }
     std::span<const Tensor> inputs() const { return std::span(operands).first(kMaxIn); }
     std::span<const Tensor> outputs() const { return std::span(operands).last(kMaxOut); }
@@ -227,6 +228,9 @@ public:
     bool has_gradient(Tensor t) const { return static_cast<bool>(gradients_[number(t)]); }
     /// Whether t depends on a trained weight.
     bool wants_gradient(Tensor t) const { return t && wants_gradient_[number(t)]; }
+    /// t, or the same numbers computed again where that is cheap from what is in memory for other gradients: by a norm, a
+    /// gate, an activation or dropout. Then t itself need not be kept.
+    Tensor computed_again(Tensor t);
     /// Makes `gradient` the gradient of t, which must not have one.
     void set_gradient(Tensor t, Tensor gradient);
     /// Sets which outputs the last node adds to.
@@ -256,6 +260,7 @@ private:
     std::vector<Tensor> gradients_;           // by tensor id
     std::vector<Location> weight_gradients_;  // by tensor id; where a weight's gradient is stored
     std::vector<bool> gradient_is_whole_;     // by tensor id: all of its gradient has been written, not just that of views
+    std::map<int, Tensor> again_;             // by tensor id: what computed_again() has recorded
     std::map<size_t, std::function<void()>> when_reached_;  // by node: what record_backward() records there
 };
 
