@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "task/dialogue_text.h"
-#include "task/shuffle.h"
+#include "task/examples.h"
 #include "task/task.h"
 #include "text/chosen_tokenizer.h"
 #include "text/tokenizer_export.h"

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "core/error.h"
-#include "task/shuffle.h"
+#include "task/examples.h"
 #include "task/task.h"
 #include "text/token_file.h"
 
@@ -67,25 +67,18 @@ private:
 class DialoguesTask : public Task {
 public:
     explicit DialoguesTask(const TaskTexts& texts)
-        : texts_(texts), train_(texts.train, texts.train_span), validation_(texts.validation, texts.validation_span) {
-        if (train_.count() == 0 || (texts.validation_span.size() > 0 && validation_.count() == 0))
-            fail("there are too few dialogues: %lld to train and %lld to validate, and each takes one at least",
-                 static_cast<long long>(train_.count()), static_cast<long long>(validation_.count()));
-        const int64_t about = std::max<int64_t>(texts.validation_tokens / texts.context, 1);
-        validated_ = texts.validation_tokens == 0 ? validation_.count() : std::min(validation_.count(), about);
-    }
+        : texts_(texts),
+          train_(texts.train, texts.train_span),
+          validation_(texts.validation, texts.validation_span),
+          validated_(texts, "dialogue", train_.count(), validation_.count()) {}
 
     TaskExtent extent() const override { return {"dialogue", train_.count(), validation_.count()}; }
     bool ragged() const override { return true; }
     void fill(uint32_t step, uint32_t row, TaskRow& to) const override { train_.read(drawn(step, row), to); }
     int64_t counted(uint32_t step, uint32_t row) const override { return train_.targets(drawn(step, row)); }
 
-    // Evenly spaced ones.
-    int64_t validation_rows() const override { return validated_; }
-    void fill_validation(int64_t row, TaskRow& to) const override {
-        const double share = static_cast<double>(row) / static_cast<double>(validated_);
-        validation_.read(static_cast<int64_t>(share * static_cast<double>(validation_.count())), to);
-    }
+    int64_t validation_rows() const override { return validated_.count(); }
+    void fill_validation(int64_t row, TaskRow& to) const override { validation_.read(validated_.number(row), to); }
 
 private:
     int64_t drawn(uint32_t step, uint32_t row) const {
@@ -94,7 +87,7 @@ private:
 
     const TaskTexts texts_;
     const Dialogues train_, validation_;
-    int64_t validated_ = 0;
+    const EvalExamples validated_;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "task/examples.h"
 
 namespace nib {
 
@@ -92,24 +93,15 @@ public:
     explicit PairsTask(const TaskTexts& texts)
         : seed_(texts.seed),
           train_(characters_of(texts.train), texts.train_span, texts.context),
-          validation_(characters_of(texts.validation), texts.validation_span, texts.context) {
-        if (train_.count() == 0 || (texts.validation_span.size() > 0 && validation_.count() == 0))
-            fail("there are too few pairs: %lld to train and %lld to validate, and each takes one at least",
-                 static_cast<long long>(train_.count()), static_cast<long long>(validation_.count()));
-        const int64_t about = texts.validation_tokens / texts.context;
-        validated_ = std::min(validation_.count(), texts.validation_tokens == 0 ? INT64_MAX : std::max<int64_t>(about, 1));
-    }
+          validation_(characters_of(texts.validation), texts.validation_span, texts.context),
+          validated_(texts, "pair", train_.count(), validation_.count()) {}
 
     TaskExtent extent() const override { return {"pair", train_.count(), validation_.count()}; }
     void fill(uint32_t step, uint32_t row, TaskRow& to) const override { train_.read(drawn(step, row), to); }
     int64_t counted(uint32_t step, uint32_t row) const override { return train_.targets(drawn(step, row)); }
 
-    // Evenly spaced ones.
-    int64_t validation_rows() const override { return validated_; }
-    void fill_validation(int64_t row, TaskRow& to) const override {
-        const double share = static_cast<double>(row) / static_cast<double>(validated_);
-        validation_.read(static_cast<int64_t>(share * static_cast<double>(validation_.count())), to);
-    }
+    int64_t validation_rows() const override { return validated_.count(); }
+    void fill_validation(int64_t row, TaskRow& to) const override { validation_.read(validated_.number(row), to); }
 
 private:
     // The number of a random pair.
@@ -117,7 +109,7 @@ private:
 
     const uint64_t seed_;
     const Pairs train_, validation_;
-    int64_t validated_ = 0;
+    const EvalExamples validated_;
 };
 
 }  // namespace

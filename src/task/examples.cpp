@@ -1,4 +1,6 @@
-#include "task/shuffle.h"
+#include "task/examples.h"
+
+#include <algorithm>
 
 #include "core/error.h"
 #include "core/philox.h"
@@ -26,6 +28,18 @@ int64_t shuffled(uint64_t seed, uint64_t n, int64_t count) {
         x = left << half | right;
     } while (x >= size);
     return static_cast<int64_t>(x);
+}
+
+EvalExamples::EvalExamples(const TaskTexts& texts, const char* unit, int64_t train, int64_t validation) : all_(validation) {
+    if (train == 0 || (texts.validation_span.size() > 0 && validation == 0))
+        fail("there are too few %ss: %lld to train and %lld to validate, and each takes one at least", unit,
+             static_cast<long long>(train), static_cast<long long>(validation));
+    const int64_t about = std::max<int64_t>(texts.validation_tokens / texts.context, 1);
+    count_ = texts.validation_tokens == 0 ? validation : std::min(validation, about);
+}
+
+int64_t EvalExamples::number(int64_t i) const {
+    return static_cast<int64_t>(static_cast<double>(i) / static_cast<double>(count_) * static_cast<double>(all_));
 }
 
 }  // namespace nib

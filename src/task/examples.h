@@ -1,0 +1,29 @@
+// Which examples of a set a training takes, without remembering any.
+#pragma once
+
+#include <cstdint>
+
+#include "task/task.h"
+
+namespace nib {
+
+/// The example, of `count`, that a training takes as number `n`: in every epoch each one once, and in another order than
+/// in the epoch before. A Feistel network over the next power of four, walked until a number is in range (Black and
+/// Rogaway 2002), so that it can be asked for any n alone.
+int64_t shuffled(uint64_t seed, uint64_t n, int64_t count);
+
+/// Those that validate: evenly spaced ones, which predict about as many tokens as a training asks for.
+class EvalExamples {
+public:
+    /// Of `train` and `validation` examples of a task, called `unit`. Error when either has none, but a part of the text
+    /// that validates may be empty.
+    EvalExamples(const TaskTexts& texts, const char* unit, int64_t train, int64_t validation);
+    int64_t count() const { return count_; }
+    /// The number of the i-th.
+    int64_t number(int64_t i) const;
+
+private:
+    int64_t all_, count_;
+};
+
+}  // namespace nib
