@@ -258,6 +258,35 @@ TEST(TrainStep, UpdateIsAdamW) {
         }
 }
 
+// Of two blocks: the embeddings are three layers below what comes after the second.
+TEST(TrainStep, LayerDecaySlowsWhatIsBelow) {
+    const std::vector<int32_t> ids{0, 1, 2, 3, 4, 5, 6, 7}, targets{1, 2, 3, 4, 5, 6, 7, 8};
+    for (const Optimizer optimizer : kOptimizers) {
+        CpuBackend backend(kernel_table("auto"), 2);
+        TrainShape shape{1, 8, 0, optimizer};
+        TrainStep even(backend, tiny_config(), shape);
+        shape.layer_decay = 0.5;
+        TrainStep train(backend, tiny_config(), shape);
+        for (TrainStep* each : {&even, &train}) each->initialise(1);
+        const std::vector<float> before = weights(train);
+        for (TrainStep* each : {&even, &train}) {
+            each->micro_step(ids, targets, {});
+            EXPECT_GT(each->gradient_norm(0), 0);
+            each->update({0, 0.01, 0.5, 0.9, 0.99, 1e-8, 0.5});
+        }
+        const std::vector<float> usual = weights(even), slower = weights(train);
+        size_t at = 0;
+        for (const ParameterSpec& spec : train.parameters()) {
+            const double scale = spec.name.find("embd") != std::string::npos ? 0.125
+                                 : spec.name.starts_with("blk.0.")           ? 0.25
+                                 : spec.name.starts_with("blk.1.")           ? 0.5
+                                                                             : 1;
+            for (int64_t j = 0; j < spec.shape.elements(); ++j, ++at)
+                ASSERT_NEAR(slower[at] - before[at], scale * (usual[at] - before[at]), 1e-6) << spec.name;
+        }
+    }
+}
+
 TEST(TrainStep, GradientsThatAreNotFiniteChangeNothing) {
     for (const KernelTable* table : kernel_tables())
         for (const Optimizer optimizer : kOptimizers)

@@ -22,6 +22,7 @@
 #include "text/token_numbers.h"
 #include "text/tokenizer_files.h"
 #include "text/tokenizer_gguf.h"
+#include "text/extended_tokenizer.h"
 #include "text/vocabulary.h"
 
 namespace nib {

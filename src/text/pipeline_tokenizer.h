@@ -45,11 +45,9 @@ public:
     using Tokenizer::decode;
 
     int32_t vocab_size() const override { return table_.size(); }
-    bool has_token(int32_t id) const override { return table_.type(id) != TokenType::Unused; }
+    TokenType type(int32_t id) const override { return table_.type(id); }
     /// "bpe", "sentencepiece", "unigram", "wordpiece" or "wordlevel".
     const char* kind() const override;
-
-    TokenType type(int32_t id) const { return table_.type(id); }
 
     /// What it was made of, for writing it to a file.
     TokenizerSpec spec() const;

@@ -19,7 +19,7 @@ constexpr const char* kId = "nib.checkpoint";
 constexpr const char* kMoments = "nib.state.checksum";
 constexpr const char* kNameKey = "general.name";
 constexpr const char* kBestLoss = "nib.val_loss";
-constexpr int kVersion = 3;
+constexpr int kVersion = 4;
 
 // Calls take(bytes) with the values of one parameter, front to back in pieces.
 template <class Take>
@@ -112,7 +112,9 @@ void write_state(GgufWriter& file, const TrainState& s) {
     };
     text("text", s.text);
     text("val_text", s.val_text);
-    if (!s.base.empty()) file.set("nib.state.base", s.base);
+    if (s.base.empty()) return;
+    file.set("nib.state.base", s.base);
+    file.set("nib.state.base_weights", s.base_weights);
 }
 
 TrainState read_state(const GgufFile& file) {
@@ -136,6 +138,7 @@ TrainState read_state(const GgufFile& file) {
     s.text = text("text");
     s.val_text = text("val_text");
     s.base = file.get_or<std::string>("nib.state.base", "");
+    if (!s.base.empty()) s.base_weights = file.get<uint64_t>("nib.state.base_weights");
     return s;
 }
 
@@ -189,6 +192,16 @@ RunFiles::RunFiles(const std::string& output) {
     log = stem + ".log.jsonl";
     curve = stem + ".svg";
     lock = model + ".lock";
+}
+
+uint64_t weights_checksum(const GgufFile& model) {
+    Hash64 hash;
+    for (const GgufTensor& tensor : model.tensors()) {
+        const auto type = static_cast<uint32_t>(tensor.type);
+        hash.add(std::as_bytes(std::span(&type, 1)));
+        add_values(hash, tensor.data);
+    }
+    return hash.value();
 }
 
 ModelInfo read_info(const GgufFile& model) {
@@ -245,6 +258,9 @@ Checkpoint open_checkpoint(const RunFiles& files, const std::string& base, Backe
         c.base = std::make_unique<LoadedModel>(c.state.base, backend);
         const AdapterFile adapter(GgufFile::open(files.model));
         adapter.check_base(c.base->config(), c.base->file());
+        if (weights_checksum(c.base->file()) != c.state.base_weights)
+            fail("%s: its weights are not those that %s was trained beside", printable(c.state.base).c_str(),
+                 printable(files.model).c_str());
         c.info = read_info(c.base->file());
         if (const ModelInfo own = read_info(c.model); !own.chat_template.empty()) c.info.chat_template = own.chat_template;
         c.info.adapter = adapter.keys();

@@ -44,7 +44,8 @@ struct TrainState {
     double best_loss = 0;   // its loss
     int64_t worse = 0;      // validations since
     TextIdentity text, val_text;
-    std::string base;  // where the model was that adapters are trained for; empty: none are
+    std::string base;           // where the model was that adapters are trained for; empty: none are
+    uint64_t base_weights = 0;  // its weights_checksum()
 };
 
 /// What a model's file holds beside weights and sizes.
@@ -62,6 +63,9 @@ void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokeni
 /// Writes NAME.best.gguf, weights with this validation loss, completely but without publishing it.
 std::unique_ptr<AtomicFile> write_best(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer,
                                        const ModelInfo& info, int64_t step, double val_loss);
+
+/// Of the types and bytes of all tensors.
+uint64_t weights_checksum(const GgufFile& model);
 
 /// That of a model's file.
 ModelInfo read_info(const GgufFile& model);

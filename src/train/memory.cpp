@@ -39,6 +39,14 @@ Weights placeholder_weights(const ParameterLayout& layout, const ModelConfig& co
     });
 }
 
+// How many layers lie above a parameter's: 0 of what comes after the last block, 1 of that block, and so on down to the
+// embeddings. Of an encoder-decoder the encoder is below the decoder.
+int64_t depth_below_top(std::string_view name, const ModelConfig& config) {
+    const int64_t block = block_of(name);
+    if (block < 0) return is_embedding(name) ? config.layers + config.encoder_layers + 1 : 0;
+    return name.starts_with("enc.") ? config.layers + config.encoder_layers - block : config.layers - block;
+}
+
 [[noreturn]] void refuse(const char* about, double bytes, double limit) {
     fail(
         "training this model needs %s %s of memory, but this machine has %s available; choose fewer layers or channels, "
@@ -72,17 +80,24 @@ ParameterLayout::ParameterLayout(const ModelConfig& config, const TrainShape& sh
     for (LoraParameter& pair : lora_parameters(config, shape.lora))
         specs.push_back(std::move(pair.a)), specs.push_back(std::move(pair.b));
     offsets.assign(specs.size(), kNowhere);
+    std::vector<size_t> order;
+    for (size_t i = 0; i < specs.size(); ++i)
+        if (shape.trains(i)) order.push_back(i);
+    const auto group = [&](size_t i) { return std::pair(!specs[i].decay, depth_below_top(specs[i].name, config)); };
+    const bool by_depth = shape.layer_decay != 1;
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return by_depth ? group(a) < group(b) : group(a).first < group(b).first; });
     size_t at = 0;
-    for (const bool decay : {true, false})
-        for (size_t i = 0; i < specs.size(); ++i) {
-            if (specs[i].decay != decay || !shape.trains(i)) continue;
-            const size_t bytes = align_up(dtype_bytes(DType::F32, specs[i].shape.elements()));
-            offsets[i] = fit_segment(at, bytes, segment, specs[i].name);
-            at = offsets[i] + bytes;
-            if (runs.empty() || runs.back().decay != decay || runs.back().offset / segment != offsets[i] / segment)
-                runs.push_back({offsets[i], 0, decay});
-            runs.back().elements = static_cast<int64_t>((at - runs.back().offset) / 4);
-        }
+    for (const size_t i : order) {
+        const size_t bytes = align_up(dtype_bytes(DType::F32, specs[i].shape.elements()));
+        offsets[i] = fit_segment(at, bytes, segment, specs[i].name);
+        at = offsets[i] + bytes;
+        const auto scale = static_cast<float>(std::pow(shape.layer_decay, static_cast<double>(group(i).second)));
+        if (runs.empty() || runs.back().decay != specs[i].decay || runs.back().lr_scale != scale ||
+            runs.back().offset / segment != offsets[i] / segment)
+            runs.push_back({offsets[i], 0, specs[i].decay, scale});
+        runs.back().elements = static_cast<int64_t>((at - runs.back().offset) / 4);
+    }
     total = static_cast<int64_t>(at / 4);
     if (total == 0) fail("all weights are frozen; there is nothing to train");
 }

@@ -29,6 +29,7 @@ struct TrainShape {
     std::string head = "lm";         // whose targets are tokens: Model::head
     bool ragged = false;             // rows are as RaggedRows says; of models with an encoder they always are
     float label_smoothing = 0;       // of the training loss: Graph::cross_entropy
+    double layer_decay = 1;          // ParameterLayout::Run::lr_scale
     double counted_share = 1;        // of the targets, about; below 1 the head is computed for those that count alone
     /// Weights that stay as they are: of any type, wherever they lie, and without gradients and moments. By parameter,
     /// those to be trained absent; empty: all are trained.
@@ -42,13 +43,17 @@ struct TrainShape {
 };
 
 /// Where each trained parameter is in the flat buffers of weights, gradients and moments: at a multiple of 64 bytes, gaps
-/// are zero. Those with weight decay come first, then the others, so that one update covers many of them.
+/// are zero. Those with weight decay come first, then the others, and in each the ones with one learning rate together, so
+/// that one update covers many of them.
 struct ParameterLayout {
     /// Adjacent parameters in one segment that have the same update, with the gaps between them.
     struct Run {
         size_t offset = 0;     // bytes
         int64_t elements = 0;  // floats
         bool decay = false;
+        /// Of the learning rate: TrainShape::layer_decay for each block above the parameter's own, and once more, so that
+        /// what comes after all blocks has 1 and embeddings have least (Clark et al. 2020, ELECTRA).
+        float lr_scale = 1;
     };
     std::vector<ParameterSpec> specs;  // in file order; adapters follow the model
     std::vector<size_t> offsets;       // bytes, by parameter; kNowhere: it is frozen

@@ -37,6 +37,7 @@ const OptionField kFields[] = {
     {"accumulate",      Kind::Fixed, &O::accumulate,    "Training", "batches whose gradients are added up for one step"},
     {"recompute",       Kind::Free,  &O::recompute,     "Training", "keep less for the backward pass, which computes each block again: slower, same bits"},
     {"dropout",         Kind::Fixed, &O::dropout,       "Training", "probability of dropout, 0 to below 1"},
+    {"token-dropout",   Kind::Fixed, &O::token_dropout, "Training", "probability that a token is hidden from the model, 0 to below 1: it reads a mask instead, or an unknown or any other token"},
     {"label-smoothing", Kind::Fixed, &O::label_smoothing, "Training", "part of each target that all tokens share; validation has none"},
     {"seed",            Kind::Fixed, &O::seed,          "Training", "seed of weights, batches and dropout"},
     {"documents",       Kind::Fixed, &O::documents,     "Training", "of sub-words: where texts end and the next begin: files (and records of .jsonl), blank-lines, too, or lines, each of which is one"},
@@ -44,6 +45,7 @@ const OptionField kFields[] = {
     {"template",        Kind::Fixed, &O::chat_template, "Training", "how dialogues are written, for a model that does not say: chatml, llama2, llama3, zephyr, mistral or alpaca"},
     {"skip-bad",        Kind::Fixed, &O::skip_bad,      "Training", "pass over records that are no dialogues, and say how many"},
     {"freeze",          Kind::Fixed, &O::freeze,        "Training", "of a model to start from: parts that stay as they are: embeddings, blocks such as 0-3, encoder, decoder, with commas between them"},
+    {"add-tokens",      Kind::Fixed, &O::add_tokens,    "Training", "marks that the model to start from gets as tokens, such as <|im_start|>,<|im_end|>"},
     {"val-fraction",    Kind::Fixed, &O::val_fraction,  "Training", "part of the text, at its end, that only validates"},
 
     {"lora",            Kind::Fixed, &O::lora,          "LoRA", "rank of adapters that are trained instead of the model to start from; what is written is an adapter"},
@@ -59,6 +61,7 @@ const OptionField kFields[] = {
     {"step-size",       Kind::Fixed, &O::step_size,     "Learning rate", "step: steps between two decays"},
     {"gamma",           Kind::Fixed, &O::gamma,         "Learning rate", "step: factor of each decay"},
 
+    {"layer-decay",     Kind::Fixed, &O::layer_decay,   "Learning rate", "of a model to start from: each block learns at so many times the rate of the one above it, the embeddings likewise"},
     {"optimizer",       Kind::Fixed, &O::optimizer,     "Optimizer", "adamw, adam, sgd or adagrad, as torch.optim has them"},
     {"beta1",           Kind::Fixed, &O::beta1,         "Optimizer", "adamw, adam: decay of the mean gradient"},
     {"beta2",           Kind::Fixed, &O::beta2,         "Optimizer", "adamw, adam: decay of the mean squared gradient"},
@@ -281,6 +284,9 @@ void check_options(const TrainOptions& o) {
         fail_usage_option("lora", "is needed for options of adapters");
     if (o.lora > 0 && !o.freeze.empty())
         fail_usage_option("freeze", "cannot be chosen with lora, which freezes all of the model");
+    check_range("token-dropout", o.token_dropout, 0, 1, true);
+    if (!(o.layer_decay > 0 && o.layer_decay <= 1))
+        fail_usage_option("layer-decay", "is %g; it must be above 0 and at most 1", o.layer_decay);
     check_range("label-smoothing", o.label_smoothing, 0, 1, true);
     if (o.batch < 1) fail_usage_option("batch", "is %lld; it must be 1 or more", static_cast<long long>(o.batch));
     check_range("seed", static_cast<double>(o.seed), 0, kAny);

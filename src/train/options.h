@@ -20,8 +20,9 @@ struct TrainOptions {
     std::string task;       // default: what the architecture is for
     std::string tokenizer;  // as of choose_tokenizer(); empty: the characters of the text
     std::string documents = "files";
-    std::string freeze;  // as of frozen_parameters()
-    int64_t lora = 0;    // rank of adapters, 0: the model itself is trained
+    std::string freeze;      // as of frozen_parameters()
+    std::string add_tokens;  // as of parse_marks(); empty: none
+    int64_t lora = 0;        // rank of adapters, 0: the model itself is trained
     double lora_alpha = 0, lora_dropout = 0;
     std::string lora_targets = "all";
     std::string chat_template;  // of dialogues, by name; empty: the model's
@@ -37,7 +38,7 @@ struct TrainOptions {
     int64_t iters = 3500, batch = 16, accumulate = 1;
     double epochs = 0;  // instead of iters, unless 0
     bool recompute = false;
-    double dropout = 0, label_smoothing = 0;
+    double dropout = 0, token_dropout = 0, label_smoothing = 0;
     int64_t seed = 1337;
     double val_fraction = 0.1;
 
@@ -48,6 +49,7 @@ struct TrainOptions {
     int64_t warmup = 0;       // default: a tenth of decay_iters, at most 100
     int64_t step_size = 1000;
     double gamma = 0.5;
+    double layer_decay = 1;  // of a model to start from: ParameterLayout::Run::lr_scale
 
     std::string optimizer = "adamw";
     double beta1 = 0.9, beta2 = 0.99, momentum = 0.9, clip = 1;

@@ -8,6 +8,7 @@
 #include "io/memory_limit.h"
 #include "task/pairs.h"
 #include "text/chosen_tokenizer.h"
+#include "text/extended_tokenizer.h"
 #include "text/tokenizer_gguf.h"
 #include "text/utf8.h"
 #include "train/base_model.h"
@@ -81,6 +82,7 @@ TrainShape shape_of(const TrainOptions& o) {
     TrainShape shape{o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o), o.recompute};
     shape.head = task_head(o.task);
     shape.lora = lora_of(o);
+    shape.layer_decay = o.layer_decay;
     shape.label_smoothing = static_cast<float>(o.label_smoothing);
     if (o.task == kMaskedTokens) shape.counted_share = kMaskedShare;
     shape.ragged = o.isolate || o.task == kDialogues;
@@ -125,6 +127,23 @@ DatasetOptions dataset_options(const TrainOptions& o, const TrainRequest& reques
     return options;
 }
 
+// The model to start from gets the tokens that the options add.
+void add_tokens(TrainSetup& setup) {
+    const TrainOptions& o = setup.options;
+    if (o.add_tokens.empty()) return;
+    setup.tokenizer = with_marks(std::move(setup.tokenizer), parse_marks(o.add_tokens));
+    const int64_t before = setup.config.vocab, vocab = setup.tokenizer->vocab_size();
+    for (HeadConfig& head : setup.config.task_heads)
+        if (head.name == kMaskedTokens) head.outputs = vocab;
+    setup.config.vocab = vocab;
+    const std::vector<ParameterSpec> specs = model_parameters(setup.config);
+    const std::vector<bool> frozen = frozen_parameters(o, setup.config);
+    for (size_t i = 0; i < specs.size(); ++i)
+        if (vocab > before && frozen[i] && setup.base->weights().all()[i].shape != specs[i].shape)
+            fail_usage_option("add-tokens", "needs embeddings that learn, but they are frozen%s",
+                              o.lora > 0 ? ", as all but adapters is" : "");
+}
+
 // Options, sizes and vocabulary of the model to start from.
 void open_base(TrainSetup& setup, const TrainRequest& request, Backend& backend) {
     setup.base = std::make_unique<LoadedModel>(request.from, backend);
@@ -140,6 +159,7 @@ void open_base(TrainSetup& setup, const TrainRequest& request, Backend& backend)
         fail_usage_option("context", "is %lld, but the model sees %lld tokens at most",
                           static_cast<long long>(setup.options.context), static_cast<long long>(setup.config.context));
     if (setup.options.task == kDialogues || !is_plain(*setup.tokenizer)) setup.options.tokenizer = kOwnTokenizer;
+    add_tokens(setup);
 }
 
 // The template of dialogues, which the model's file keeps.
@@ -175,8 +195,12 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
     if (!request.from.empty()) {
         open_base(setup, request, backend);
     } else {
-        if (!o.freeze.empty() || o.lora > 0)
-            fail_usage_option(o.lora > 0 ? "lora" : "freeze", "needs a model to start from");
+        const char* const needs = o.lora > 0              ? "lora"
+                                  : !o.freeze.empty()     ? "freeze"
+                                  : !o.add_tokens.empty() ? "add-tokens"
+                                  : o.layer_decay != 1    ? "layer-decay"
+                                                          : nullptr;
+        if (needs != nullptr) fail_usage_option(needs, "needs a model to start from");
         if (o.task == kDialogues && o.tokenizer.empty())
             fail_usage_option("task", "is %s, which needs a model to start from, or a tokenizer", kDialogues);
         if (o.task == kDialogues && learned_tokenizer(o.tokenizer))
@@ -204,6 +228,7 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
     if (o.lora > 0) {
         setup.info.adapter = adapter_keys(setup.config, lora_of(o), setup.base->file());
         setup.state.base = request.from;
+        setup.state.base_weights = weights_checksum(setup.base->file());
     }
     if (o.epochs > 0) {
         o.iters = steps_of(o, setup.data);

@@ -142,6 +142,7 @@ Graph TrainStep::update_graph() const {
         };
         Params p;
         p.decay = run.decay;
+        p.scale = run.lr_scale;
         p.l2 = shape_.optimizer == Optimizer::Adam;
         const Tensor stats = g.fixed("stats", {2}, DType::F32, {stats_.buffer(), 0});
         g.add(update_op(shape_.optimizer), p, {gradient_of(g, run), stats}, {part(0), part(1), part(2)});

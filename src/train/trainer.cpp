@@ -28,6 +28,12 @@ TaskTexts texts_of(const TrainSetup& setup) {
             .isolate = o.isolate};
 }
 
+std::optional<TokenDropout> token_dropout_of(const TrainSetup& setup) {
+    const TrainOptions& o = setup.options;
+    if (o.token_dropout == 0) return {};
+    return TokenDropout(o.token_dropout, static_cast<uint64_t>(o.seed), *setup.tokenizer);
+}
+
 std::string base_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
 }  // namespace
@@ -40,6 +46,7 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       hooks_(std::move(hooks)),
       schedule_(options_.learning_rate()),
       task_(make_task(options_.task, texts_of(setup_))),
+      token_dropout_(token_dropout_of(setup_)),
       train_(backend, setup_.config, setup_.shape),
       log_(setup_.files.log, make_event_log(setup_.files, options_)),
       ids_(static_cast<size_t>(train_.rows())),
@@ -144,7 +151,9 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
     for (int64_t micro = 0; micro < micro_batches; ++micro) {
         for (int64_t b = 0; b < B; ++b) {
             TaskRow to = row(b);
-            task_->fill(step, static_cast<uint32_t>(micro * B + b), to);
+            const auto number = static_cast<uint32_t>(micro * B + b);
+            task_->fill(step, number, to);
+            if (token_dropout_) token_dropout_->apply(step, number, to);
             note_row(b, to);
             if (ragged_rows) tokens_ += to.length;
         }

@@ -9,6 +9,7 @@
 
 #include "io/progress.h"
 #include "task/task.h"
+#include "task/token_dropout.h"
 #include "train/prepare.h"
 #include "train/train_log.h"
 #include "train/train_step.h"
@@ -80,6 +81,7 @@ private:
     const TrainHooks hooks_;
     const Schedule schedule_;
     const std::unique_ptr<Task> task_;
+    const std::optional<TokenDropout> token_dropout_;
     TrainStep train_;
     TrainLog log_;
 
