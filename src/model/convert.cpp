@@ -18,11 +18,11 @@
 #include "model/loaded_model.h"
 #include "quant/quantize.h"
 #include "text/chat_template_files.h"
+#include "text/extended_tokenizer.h"
 #include "text/marian_files.h"
 #include "text/token_numbers.h"
 #include "text/tokenizer_files.h"
 #include "text/tokenizer_gguf.h"
-#include "text/extended_tokenizer.h"
 #include "text/vocabulary.h"
 
 namespace nib {
