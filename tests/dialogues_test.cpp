@@ -82,7 +82,7 @@ TEST_F(DialoguesTest, AnswersAreTheTargets) {
         .rows = 2
     };
     const auto task = make_task("dialogue", texts);
-    EXPECT_EQ(task_head("dialogue"), std::string("lm"));
+    EXPECT_EQ(task_objectives("dialogue").front().head, "lm");
     EXPECT_TRUE(task->ragged());
     EXPECT_EQ(task->extent().train, 26) << "a dialogue belongs to where it begins";
     EXPECT_EQ(task->extent().validation, 4);
@@ -101,7 +101,7 @@ TEST_F(DialoguesTest, AnswersAreTheTargets) {
             ASSERT_LT(t, static_cast<size_t>(to.length));
             EXPECT_TRUE(t + 1 == static_cast<size_t>(to.length) || targets[t] == ids[t + 1]);
         }
-        EXPECT_EQ(task->counted(row / 2, row % 2), static_cast<int64_t>(answer.size()));
+        EXPECT_EQ(task->counted(row / 2, row % 2)[0], static_cast<int64_t>(answer.size()));
         const std::string said = tokenizer->decode(answer);
         EXPECT_TRUE(said.starts_with("it is ")) << said;
         EXPECT_TRUE(said.find("<|im_end|>") != std::string::npos) << said;

@@ -181,7 +181,8 @@ void report_end(const TrainResult& result, const RunFiles& files, Progress& prog
     if (result.end == TrainEnd::StoppedEarly)
         text += " (stopped early: no better validation loss for --patience validations)";
     if (result.val_loss) text += strprintf("; validation loss %.4f", *result.val_loss);
-    if (result.best_loss) text += strprintf(", best %.4f in %s", *result.best_loss, printable(files.best).c_str());
+    for (const Score& score : result.scores) text += strprintf(", %s %.4f", score.name.c_str(), score.value);
+    if (result.best) text += strprintf(", best %.4f in %s", *result.best, printable(files.best).c_str());
     progress.line(text);
 }
 

@@ -48,6 +48,18 @@ void check_part(std::string_view part, const ModelConfig& config) {
                           static_cast<long long>(blocks - 1));
 }
 
+// What the names of a head's parameters begin with, of heads whose labels are not those of the same head of `before`.
+std::vector<std::string> other_heads(const ModelConfig& before, const ModelConfig& now) {
+    std::vector<std::string> names;
+    for (const HeadTensor& tensor : architecture_of(now).heads) {
+        const HeadConfig *old = before.find_head(tensor.name), *head = now.find_head(tensor.name);
+        if (head == nullptr || old == nullptr || head->labels == old->labels) continue;
+        const std::string_view name = tensor.tensor;
+        names.emplace_back(name.substr(0, name.rfind('.') + 1));
+    }
+    return names;
+}
+
 int64_t elements_of(const GgufTensor& tensor) {
     return std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
 }
@@ -83,14 +95,19 @@ Weights frozen_weights(const std::vector<bool>& frozen, const Weights& weights) 
 
 void load_weights(const GgufFile& file, uint64_t seed, TrainStep& train) {
     constexpr int64_t kPiece = 1 << 16;
+    const std::vector<std::string> anew = other_heads(read_config(file), train.config());
+    const auto is_anew = [&](const std::string& name) {
+        return std::any_of(anew.begin(), anew.end(), [&](const std::string& head) { return name.starts_with(head); });
+    };
     std::vector<bool> given;
-    for (const ParameterSpec& spec : train.parameters()) given.push_back(file.find(spec.name) != nullptr);
+    for (const ParameterSpec& spec : train.parameters())
+        given.push_back(file.find(spec.name) != nullptr && !is_anew(spec.name));
     train.initialise(seed, given);
     std::vector<float> values;
     for (size_t i = 0; i < train.parameters().size(); ++i) {
         const ParameterSpec& spec = train.parameters()[i];
         const GgufTensor* const found = file.find(spec.name);
-        if (!train.shape().trains(i) || found == nullptr) continue;
+        if (!train.shape().trains(i) || !given[i]) continue;
         const GgufTensor& tensor = *found;
         if (tensor.type != DType::F32 && tensor.type != DType::F16 && tensor.type != DType::BF16)
             file.wrong("tensor `" + spec.name + "` is quantized (" + dtype_info(tensor.type)->name +

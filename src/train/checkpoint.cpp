@@ -18,7 +18,7 @@ constexpr size_t kPiece = size_t{1} << 20;
 constexpr const char* kId = "nib.checkpoint";
 constexpr const char* kMoments = "nib.state.checksum";
 constexpr const char* kNameKey = "general.name";
-constexpr const char* kBestLoss = "nib.val_loss";
+constexpr const char* kBest = "nib.best";
 constexpr int kVersion = 4;
 
 // Calls take(bytes) with the values of one parameter, front to back in pieces.
@@ -104,7 +104,7 @@ void write_state(GgufWriter& file, const TrainState& s) {
     file.set("nib.state.step", s.step);
     file.set("nib.state.evaluated", s.evaluated);
     file.set("nib.state.best_step", s.best_step);
-    file.set("nib.state.best_loss", s.best_loss);
+    file.set("nib.state.best", s.best);
     file.set("nib.state.worse", s.worse);
     const auto text = [&](const std::string& key, const TextIdentity& identity) {
         file.set("nib.state." + key + ".tokens", identity.tokens);
@@ -133,7 +133,7 @@ TrainState read_state(const GgufFile& file) {
     s.step = count("step");
     s.evaluated = count("evaluated");
     s.best_step = count("best_step");
-    s.best_loss = file.get<double>("nib.state.best_loss");
+    s.best = file.get<double>("nib.state.best");
     s.worse = count("worse");
     s.text = text("text");
     s.val_text = text("val_text");
@@ -232,18 +232,18 @@ void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokeni
 }
 
 std::unique_ptr<AtomicFile> write_best(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer,
-                                       const ModelInfo& info, int64_t step, double val_loss) {
+                                       const ModelInfo& info, int64_t step, double best) {
     GgufWriter writer = model_writer(train, tokenizer, info, step);
-    writer.set(kBestLoss, val_loss);
+    writer.set(kBest, best);
     auto file = std::make_unique<AtomicFile>(files.best);
     writer.write(*file);
     file->finish();
     return file;
 }
 
-std::optional<double> read_best_loss(const RunFiles& files) {
+std::optional<double> read_best(const RunFiles& files) {
     try {
-        return GgufFile::open(files.best).get<double>(kBestLoss);
+        return GgufFile::open(files.best).get<double>(kBest);
     } catch (const Error&) {
         return std::nullopt;
     }

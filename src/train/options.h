@@ -9,6 +9,7 @@
 
 #include "io/gguf.h"
 #include "model/config.h"
+#include "task/task.h"
 #include "text/tokenized_text.h"
 #include "train/memory.h"
 #include "train/schedule.h"
@@ -27,7 +28,11 @@ struct TrainOptions {
     std::string lora_targets = "all";
     std::string chat_template;  // of dialogues, by name; empty: the model's
     bool skip_bad = false;
-    bool isolate = false;
+    std::string text_column, second_column,
+        label_column;                        // of texts with labels: names or numbers; empty: see LabelColumns
+    bool header = false, no_header = false;  // neither: as of TableReader
+    std::string metric;                      // the score that decides; empty: the task's first
+    bool isolate = false, nsp = false, whole_words = false;
     int64_t layers = 4, heads = 4, embd = 128, context = 64;
     int64_t kv_heads = 0, ffn = 0, encoder_layers = 0;  // 0: the default of the architecture
     bool norm_first = false;
@@ -71,6 +76,9 @@ struct TrainOptions {
 
 /// The adapters that the options ask for, if any.
 LoraConfig lora_of(const TrainOptions& options);
+
+/// What the options say of the task.
+TaskChoices task_choices(const TrainOptions& options);
 
 /// Where the documents of texts end, from the (checked) options.
 DocumentEnds document_ends(const TrainOptions& options);

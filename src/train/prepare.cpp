@@ -75,19 +75,21 @@ void check_same_text(const char* what, const TextIdentity& saved, const TokenTex
          what);
 }
 
-constexpr double kDialogueEpochs = 3;
-constexpr double kAnswerShare = 0.5;  // of a dialogue's tokens, roughly
+constexpr double kExampleEpochs = 3;  // of dialogues and texts with labels
 
 TrainShape shape_of(const TrainOptions& o) {
     TrainShape shape{o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o), o.recompute};
-    shape.head = task_head(o.task);
+    shape.objectives = task_objectives(o.task, task_choices(o));
     shape.lora = lora_of(o);
     shape.layer_decay = o.layer_decay;
     shape.label_smoothing = static_cast<float>(o.label_smoothing);
-    if (o.task == kMaskedTokens) shape.counted_share = kMaskedShare;
-    shape.ragged = o.isolate || o.task == kDialogues;
-    if (o.task == kDialogues) shape.counted_share = kAnswerShare;
+    shape.ragged = o.isolate || task_is_ragged(o.task, task_choices(o));
     return shape;
+}
+
+// Whether files are records, each of which is an example.
+bool reads_records(const std::string& task) {
+    return task_reads(task) == TaskReads::Dialogues || task_reads(task) == TaskReads::Labels;
 }
 
 // The tokens of a window of the text, 0 for pairs: they are lines, of which the task itself counts those in each part.
@@ -158,7 +160,7 @@ void open_base(TrainSetup& setup, const TrainRequest& request, Backend& backend)
     if (setup.options.context > setup.config.context)
         fail_usage_option("context", "is %lld, but the model sees %lld tokens at most",
                           static_cast<long long>(setup.options.context), static_cast<long long>(setup.config.context));
-    if (setup.options.task == kDialogues || !is_plain(*setup.tokenizer)) setup.options.tokenizer = kOwnTokenizer;
+    if (reads_records(setup.options.task) || !is_plain(*setup.tokenizer)) setup.options.tokenizer = kOwnTokenizer;
     add_tokens(setup);
 }
 
@@ -169,8 +171,27 @@ ChatTemplate chat_template_of(TrainSetup& setup) {
     return chosen;
 }
 
+// Texts with labels, for which the model gets a head unless it has one for these very labels.
+Dataset labels_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
+    const TrainOptions& o = setup.options;
+    const std::string name = task_objectives(o.task).front().head;
+    const HeadConfig* const known = setup.checkpoint ? setup.config.find_head(name) : nullptr;
+    Dataset data = labelled_dataset(request.inputs, request.validation, *setup.tokenizer,
+                                    {o.text_column, o.second_column, o.label_column, o.header, o.no_header},
+                                    known != nullptr ? known->labels : std::vector<std::string>(),
+                                    static_cast<uint64_t>(o.seed), options);
+    if (known != nullptr) return data;
+    const std::vector<std::string>& labels = dynamic_cast<const LabelledText&>(*data.text).label_names();
+    setup.config.task_heads = {
+        {name, std::ssize(labels), labels}
+    };
+    setup.config.pooler = setup.config.pooler || setup.config.segments > 0;
+    return data;
+}
+
 // Texts that are no characters.
 Dataset tokens_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
+    if (task_reads(setup.options.task) == TaskReads::Labels) return labels_of(setup, request, options);
     if (setup.options.task == kDialogues)
         return dialogue_dataset(request.inputs, request.validation, *setup.tokenizer, chat_template_of(setup), options);
     return token_dataset(request.inputs, request.validation, *setup.tokenizer, options);
@@ -180,7 +201,7 @@ Dataset tokens_of(TrainSetup& setup, const TrainRequest& request, const DatasetO
 int64_t steps_of(const TrainOptions& o, const Dataset& data) {
     int64_t examples = data.train.size() / o.context;
     if (o.task == kPairs) examples = Pairs(dynamic_cast<const CharacterText&>(*data.text), data.train, o.context).count();
-    if (o.task == kDialogues) examples = data.train.size() > 0 ? data.text->document_of(data.train.end - 1) + 1 : 0;
+    if (reads_records(o.task)) examples = data.train.size() > 0 ? data.text->document_of(data.train.end - 1) + 1 : 0;
     const double steps = o.epochs * static_cast<double>(examples) / static_cast<double>(o.batch * o.accumulate);
     return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(steps)));
 }
@@ -191,7 +212,9 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
     o = request.options;
     if (o.task.empty() && holds_dialogues(request.inputs.front())) o.task = kDialogues;
     if (o.epochs > 0 && request.given.contains("iters")) fail_usage_option("epochs", "and iters cannot both be chosen");
-    if (o.task == kDialogues && !request.given.contains("iters") && o.epochs == 0) o.epochs = kDialogueEpochs;
+    const bool examples = !o.task.empty() && reads_records(o.task);
+    if (examples && !request.given.contains("iters") && o.epochs == 0) o.epochs = kExampleEpochs;
+    if (examples && task_reads(o.task) == TaskReads::Labels && !request.given.contains("eval-tokens")) o.eval_tokens = 0;
     if (!request.from.empty()) {
         open_base(setup, request, backend);
     } else {
@@ -201,10 +224,11 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
                                   : o.layer_decay != 1    ? "layer-decay"
                                                           : nullptr;
         if (needs != nullptr) fail_usage_option(needs, "needs a model to start from");
-        if (o.task == kDialogues && o.tokenizer.empty())
-            fail_usage_option("task", "is %s, which needs a model to start from, or a tokenizer", kDialogues);
-        if (o.task == kDialogues && learned_tokenizer(o.tokenizer))
-            fail_usage_option("tokenizer", "cannot be learned from dialogues; learn one from texts before");
+        if (examples && o.tokenizer.empty())
+            fail_usage_option("task", "is %s, which needs a model to start from, or a tokenizer", o.task.c_str());
+        if (examples && learned_tokenizer(o.tokenizer))
+            fail_usage_option("tokenizer", "cannot be learned from %s; learn one from texts before",
+                              o.task == kDialogues ? "dialogues" : "texts with labels");
         resolve_defaults(o, request.given);
         check_sizes(o.config(1), shape_of(o),
                     memory_limit());  // before the text: it may be too short for an absurd context
