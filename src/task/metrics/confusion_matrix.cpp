@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "core/error.h"
 #include "text/utf8.h"
@@ -11,7 +10,7 @@ namespace nib {
 namespace {
 
 constexpr size_t kWidest = 100;  // columns of a terminal
-constexpr const char* kCorner = "is \\ predicted";
+constexpr const char* kCorner = "actual \\ predicted";
 
 std::string padded(const std::string& text, size_t width, bool right) {
     const std::string blanks(width - std::min(width, display_width(text)), ' ');
