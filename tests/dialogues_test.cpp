@@ -153,6 +153,10 @@ TEST_F(DialoguesTest, LongOnesThatEndWithoutAnAnswerArePassedOver) {
     r.note = [&](const std::string& text) { note = text; };
     EXPECT_EQ(run(r).step, 1);
     EXPECT_MENTIONS(note, "passed over: 1 dialogue");
+    note.clear();
+    r.output = path("y");
+    run(r);
+    EXPECT_MENTIONS(note, "passed over: 1 dialogue") << "the tokens were there already";
 }
 
 TEST_F(DialoguesTest, WhatCannotBe) {
@@ -176,6 +180,11 @@ TEST_F(DialoguesTest, WhatCannotBe) {
     r.given.insert("iters");
     EXPECT_EQ(run(r).step, 1);
     EXPECT_MENTIONS(note, "passed over 1 record");
+    EXPECT_MENTIONS(note, "chats.jsonl: line 31");
+    r.output = path("again");
+    note.clear();
+    EXPECT_EQ(run(r).step, 1);
+    EXPECT_EQ(note, "passed over 1 record");
     r = request("y");
     r.options.chat_template = "chatml";
     EXPECT_MENTIONS(error_of(r), "is for the task dialogue");

@@ -18,7 +18,7 @@ struct DialogueTextOptions {
     int64_t longest = 0;    // tokens of a dialogue; of longer ones the oldest turns are left out
     bool skip_bad = false;  // pass over records that are wrong
     WorkProgress progress{};
-    /// Called with what is worth telling: how many records were passed over, and why.
+    /// Called with what is worth telling: how many records were passed over and, when the file is made, why.
     std::function<void(const std::string&)> note{};
 };
 

@@ -8,6 +8,7 @@
 #include "io/memory_limit.h"
 #include "task/pairs.h"
 #include "text/chosen_tokenizer.h"
+#include "text/text_files.h"
 #include "text/tokenizer_gguf.h"
 #include "text/utf8.h"
 #include "train/base_model.h"
@@ -24,6 +25,12 @@ void refuse_existing(const RunFiles& files) {
     if (fs::exists(files.best, error))
         fail_with(Remedy::ReplaceOutput, "%s: already exists, without the training that it came from",
                   printable(files.best).c_str());
+}
+
+// Error when a text is missing, and when it cannot be read more than once.
+void check_inputs(const TrainRequest& request) {
+    for (const std::string& input : request.inputs) require_regular(input);
+    if (!request.validation.empty()) require_regular(request.validation);
 }
 
 // Error when the output is there but no run can have left it.
@@ -250,6 +257,7 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request, Backend& ba
 TrainSetup prepare_training(const TrainRequest& request, Backend& backend) {
     TrainSetup setup{RunFiles(request.output), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
     if (request.resume && request.overwrite) fail_usage("a training is either resumed or overwritten");
+    check_inputs(request);
     check_output(request, setup.files);
     setup.lock =
         std::make_unique<FileLock>(setup.files.lock, setup.files.model, "another process is training under this name");
