@@ -10,6 +10,7 @@
 #include "text/chat_encoding.h"
 #include "text/text_files.h"
 #include "text/text_key.h"
+#include "text/text_source.h"
 
 namespace nib {
 namespace {
@@ -58,24 +59,45 @@ void tell(const PassedOver& passed_over, const std::vector<std::string>& reasons
     if (passed_over.too_long > 0) options.note("passed over: " + too_long(passed_over.too_long, options.longest));
 }
 
-}  // namespace
+constexpr std::string_view kJsonEndings[] = {".json", ".json.gz"};
 
-bool holds_dialogues(const std::string& path) {
-    constexpr std::string_view kEndings[] = {".jsonl", ".json", ".jsonl.gz", ".json.gz"};
-    std::error_code error;
-    if (fs::is_directory(path, error)) return false;
-    if (std::none_of(std::begin(kEndings), std::end(kEndings), [&](auto ending) { return has_ending(path, ending); }))
-        return false;
+bool ends_in(const std::string& path, std::span<const std::string_view> endings) {
+    return std::any_of(endings.begin(), endings.end(), [&](auto ending) { return has_ending(path, ending); });
+}
+
+enum class Content { Nothing, Text, Dialogues };
+
+// By the first record; what is no JSON is text.
+Content content_of(const std::string& path) {
+    if (!TextSource::is_records(path) && !ends_in(path, kJsonEndings)) return Content::Text;
     try {
         RecordReader records(path, RecordReader::Kind::JsonItems);
         std::string record;
-        if (!records.next(record)) return false;
+        if (!records.next(record)) return Content::Nothing;
         const nlohmann::json root = parse_json(record, path);
         dialogue_shape(JsonValue(root, path + ":"));
-        return true;
+        return Content::Dialogues;
     } catch (const Error&) {
-        return false;
+        return Content::Text;
     }
+}
+
+}  // namespace
+
+bool hold_dialogues(const std::vector<std::string>& paths) {
+    std::vector<std::string_view> endings(std::begin(kCorpusEndings), std::end(kCorpusEndings));
+    endings.insert(endings.end(), std::begin(kJsonEndings), std::end(kJsonEndings));
+    std::string dialogues, texts;  // the first file of each
+    for (const std::string& path : paths)
+        for (const std::string& file : files_at(path, endings)) {
+            const Content content = content_of(file);
+            if (content == Content::Dialogues && dialogues.empty()) dialogues = file;
+            if (content == Content::Text && texts.empty()) texts = file;
+        }
+    if (!dialogues.empty() && !texts.empty())
+        fail("%s holds dialogues, but %s does not; a training learns from one or the other", printable(dialogues).c_str(),
+             printable(texts).c_str());
+    return !dialogues.empty();
 }
 
 std::unique_ptr<TokenFile> dialogue_text(const std::vector<std::string>& paths, const Tokenizer& tokenizer,

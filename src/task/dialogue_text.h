@@ -22,8 +22,9 @@ struct DialogueTextOptions {
     std::function<void(const std::string&)> note{};
 };
 
-/// Whether a file holds dialogues rather than texts, by its first record.
-bool holds_dialogues(const std::string& path);
+/// Whether files and folders hold dialogues rather than texts, by the first record of each file. Error, naming one of
+/// each, when some do and others do not; files without a record do not matter.
+bool hold_dialogues(const std::vector<std::string>& paths);
 
 /// The tokens of all dialogues at `paths`, files and folders, each dialogue a document; those that the model has to say are
 /// marked. They are read from a file in `folder` whose name tells texts, tokenizer and template apart; it is made unless

@@ -9,7 +9,7 @@
 namespace nib {
 
 /// How names of text files end.
-inline constexpr std::string_view kTextEndings[] = {".txt"};
+inline constexpr std::string_view kTextEndings[] = {".txt", ".md"};
 
 /// The files of a folder and the folders below it, sorted by path: every regular file whose name ends in one of `endings`,
 /// which are lower case, or in that in upper case. Names that begin with a dot are passed over, and links to folders are

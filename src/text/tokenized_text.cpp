@@ -21,7 +21,7 @@ TextKey key_of(const TextSource& source, const Tokenizer& tokenizer, DocumentEnd
     key.add(tokenizer);
     key.add(static_cast<uint64_t>(documents));
     for (const std::string& path : source.files()) {
-        key.add(path.ends_with(".jsonl") || path.ends_with(".jsonl.gz") ? "records" : "text");
+        key.add(TextSource::is_records(path) ? "records" : "text");
         key.add_file(path);
     }
     return key;
@@ -54,6 +54,8 @@ private:
         const size_t next = blank ? after_blank_lines(end + 1) : end;
         if (blank && end > at_ && text[end - 1] == '\r') --end;
         out.text.assign(text, at_, end - at_);
+        out.where = piece_.where;
+        out.offset = piece_.offset + at_;
         out.begins_document = !std::exchange(open_, !blank && !piece_.ends_document);
         out.ends_document = !open_;
         at_ = next;
@@ -154,10 +156,19 @@ private:
         return number - written_ < most_ahead_;
     }
 
+    std::vector<int32_t> encode(const TextPiece& part) const {
+        try {
+            return tokenizer_.encode(part.text, {.begin = part.begins_document});
+        } catch (const Error& error) {
+            const auto offset = static_cast<unsigned long long>(part.offset);
+            throw error.within(part.where + (offset > 0 ? strprintf(": after byte offset %llu", offset) : ""));
+        }
+    }
+
     Encoded encode(const PieceBatch& batch) const {
         Encoded encoded;
         for (const TextPiece& part : batch.pieces) {
-            const std::vector<int32_t> ids = tokenizer_.encode(part.text, {.begin = part.begins_document});
+            const std::vector<int32_t> ids = encode(part);
             encoded.ids.insert(encoded.ids.end(), ids.begin(), ids.end());
             encoded.bytes += part.text.size();
             if (!part.ends_document) continue;
