@@ -37,7 +37,7 @@ std::unique_ptr<Tokenizer> open_tokenizer(const std::string& path) {
     return tokenizer;
 }
 
-bool learned_tokenizer(const std::string& name) { 
+bool learned_tokenizer(const std::string& name) {
     return name == kCharacters || name.starts_with(kBpe) || name.starts_with(kWordPiece);
 }
 

@@ -162,11 +162,14 @@ Dataset tokens_of(TrainSetup& setup, const TrainRequest& request, const DatasetO
     return token_dataset(request.inputs, request.validation, *setup.tokenizer, options);
 }
 
-// Where the characters of texts are to be told apart by document, they become tokens as sub-words do.
+// Where the characters of texts are to be told apart by document, they become tokens as sub-words do. Pairs cannot.
 void choose_documents(TrainSetup& setup, const TrainRequest& request) {
     TrainOptions& o = setup.options;
     const bool parts = document_ends(o) != DocumentEnds::Files;
-    if (parts && o.task == kPairs) fail_usage_option("documents", "is for texts; each pair is a line of its own");
+    if (o.task == kPairs) {
+        if (parts) fail_usage_option("documents", "is for texts; each pair is a line of its own");
+        if (!o.tokenizer.empty()) fail("models learn pairs of lines from characters only");
+    }
     if (!o.tokenizer.empty() || o.task == kPairs) return;
     if (parts || TextSource(all_texts(request)).has_records()) o.tokenizer = setup.base ? kOwnTokenizer : kCharacters;
 }
