@@ -1,14 +1,12 @@
 // nib eval: how well a model predicts a text.
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <numbers>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include "command.h"
@@ -16,7 +14,6 @@
 #include "core/error.h"
 #include "infer/evaluate.h"
 #include "input.h"
-#include "io/mapped_file.h"
 #include "io/memory_limit.h"
 #include "io/progress.h"
 #include "model/loaded_model.h"
@@ -24,8 +21,7 @@
 #include "options.h"
 #include "task/pairs.h"
 #include "text/corpus.h"
-#include "text/text_encoding.h"
-#include "text/text_files.h"
+#include "text/text_source.h"
 #include "text/token_numbers.h"
 
 namespace nib {
@@ -39,8 +35,8 @@ constexpr const char* kFooter =
     "more text, in more time: each window begins N tokens after the one before, and what that one has predicted does not "
     "count again (the windows of Hugging Face's guide to perplexity).\n\n"
     "Loss is the mean cross-entropy in nats; perplexity is exp(loss). Bits per character (of character models) or byte are "
-    "loss / ln 2 times the tokens per character or byte. Several texts follow each other; where tokens are not characters, "
-    "each is encoded by itself.\n\n"
+    "loss / ln 2 times the tokens per character or byte. Several texts, and the records of .jsonl, follow each other; where tokens are not "
+    "characters, each is encoded by itself.\n\n"
     "With --lines each line is a text of its own, such as a name: it begins after the model's token for the beginning of a "
     "text and is predicted up to its token for the end, which --end-token may name. Empty lines do not count.\n\n"
     "A model with an encoder takes lines of a source, a tab and a target, and predicts the targets up to their ends.\n\n"
@@ -94,21 +90,19 @@ Text open_characters(const Options& o, const CharTokenizer& tokenizer) {
 
 using TextUse = std::function<void(std::string_view text)>;
 
-// Calls `use` with the text of each file in the paths, and puts the file's name before its errors.
-void for_each_file(const std::vector<std::string>& paths, const TextUse& use) {
-    for (const std::string& path : paths) {
-        std::error_code error;
-        const bool folder = std::filesystem::is_directory(path, error);
-        for (const std::string& name : folder ? text_files(path) : std::vector{path}) {
-            const MappedFile file(name);
-            const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-            const std::string_view text = without_mark(bytes, name);
-            try {
-                use(text);
-            } catch (const Error& e) {
-                throw e.within(printable(name));
-            }
+// Calls `use` with each document of the texts, and puts its place before errors.
+void for_each_document(const std::vector<std::string>& paths, const TextUse& use) {
+    TextSource source(paths);
+    std::string text;
+    for (TextPiece piece; source.next(piece);) {
+        text += piece.text;
+        if (!piece.ends_document) continue;
+        try {
+            use(text);
+        } catch (const Error& e) {
+            throw e.within(piece.where);
         }
+        text.clear();
     }
 }
 
@@ -142,7 +136,7 @@ Text open_tokens(const Options& o, const Tokenizer& tokenizer) {
         all->insert(all->end(), ids.begin(), ids.end());
     };
     try {
-        for_each_file(o.paths, read);
+        for_each_document(o.paths, read);
     } catch (const Error& e) {
         if (e.remedy() != Remedy::SkipUnknown || tokenizer.end_token() < 0) throw;
         fail("%s; remove it or, if lines are texts of their own, use --lines", e.what());
@@ -162,7 +156,7 @@ Text open_lines(const Options& o, const Tokenizer& tokenizer, const std::string&
     const auto all = std::make_shared<std::vector<int32_t>>();
     Text text;
     text.given = true;
-    for_each_file(o.paths, [&](std::string_view file) {
+    for_each_document(o.paths, [&](std::string_view file) {
         for_each_line(file, [&](std::string_view line) {
             const std::vector<int32_t> ids = tokenizer.encode(line, o.encode);
             all->push_back(tokenizer.first_token());
@@ -183,7 +177,11 @@ Text open_text(const Options& o, LoadedModel& model) {
     if (o.lines) return open_lines(o, tokenizer, model.file().name());
     const auto* characters = o.tokens ? nullptr : dynamic_cast<const CharTokenizer*>(&tokenizer);
     const bool plain = characters != nullptr && characters->only_characters() && characters->end_token() < 0;
-    return plain ? open_characters(o, *characters) : open_tokens(o, tokenizer);
+    const TextSource source(o.paths);
+    if (plain && !source.has_records() && source.find_packed().empty()) return open_characters(o, *characters);
+    Text text = open_tokens(o, tokenizer);
+    text.characters = plain;
+    return text;
 }
 
 // Prints the result, in terms of characters or tokens.
@@ -231,7 +229,7 @@ std::vector<TokenPair> read_pairs(const Options& o, const LoadedModel& model, do
         if (ids.empty()) fail("the %s is empty", what);
         return ids;
     };
-    for_each_file(o.paths, [&](std::string_view file) {
+    for_each_document(o.paths, [&](std::string_view file) {
         for_each_line(file, [&](std::string_view line) {
             check_pair_tabs(std::count(line.begin(), line.end(), '\t'));
             const size_t tab = line.find('\t');
@@ -312,7 +310,7 @@ void eval(Options& o) {
 void eval_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     add_model_options(app, o->model);
-    app.add_option("TEXT", o->paths, "text files (UTF-8) and folders of .txt files")->required();
+    app.add_option("TEXT", o->paths, "texts (UTF-8) in .txt, .md and .jsonl, each also packed (.gz), and folders of them")->required();
     app.add_option("--stride", o->evaluation.stride,
                    "tokens from one window to the next, at most the context; 0: windows end to end")
         ->transform(whole_number(0))

@@ -278,8 +278,8 @@ void train_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     TrainRequest& request = o->request;
     app.add_option("TEXT", request.inputs,
-                   "text files (UTF-8) and folders of .txt files; of sub-words also .md, .jsonl and .gz; dialogues in "
-                   ".jsonl and .json")
+                   "texts (UTF-8) in .txt, .md and .jsonl, each also packed (.gz), and folders of them; dialogues in .jsonl "
+                   "and .json")
         ->required();
     app.add_option("-o,--output", request.output, "model to write: NAME.gguf")->required()->type_name("NAME");
     app.add_option("--from", request.from, "model to start from, instead of random weights: its sizes, its tokenizer")

@@ -18,7 +18,7 @@ using Kind = OptionField::Kind;
 const OptionField kFields[] = {
     {"arch",            Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
     {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; pairs, the second half of each line from the first; dialogue, what the assistant says (default: mlm for encoders, pairs for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
-    {"tokenizer",       Kind::Fixed, &O::tokenizer,     "Model", "what the model reads: a tokenizer.json or a model that has one, or one to be learned from the texts, bpe:8000 or wordpiece:8000 (default: their characters)"},
+    {"tokenizer",       Kind::Fixed, &O::tokenizer,     "Model", "what the model reads: a tokenizer.json or a model that has one, or one to be learned from the texts, bpe:8000 or wordpiece:8000, or char: their characters and a token that ends documents (default: their characters; char where documents matter)"},
     {"layers",          Kind::Model, &O::layers,        "Model", "transformer blocks"},
     {"heads",           Kind::Model, &O::heads,         "Model", "attention heads; must divide the channels"},
     {"embd",            Kind::Model, &O::embd,          "Model", "channels"},
@@ -40,7 +40,7 @@ const OptionField kFields[] = {
     {"token-dropout",   Kind::Fixed, &O::token_dropout, "Training", "probability that a token is hidden from the model, 0 to below 1: it reads a mask instead, or an unknown or any other token"},
     {"label-smoothing", Kind::Fixed, &O::label_smoothing, "Training", "part of each target that all tokens share; validation has none"},
     {"seed",            Kind::Fixed, &O::seed,          "Training", "seed of weights, batches and dropout"},
-    {"documents",       Kind::Fixed, &O::documents,     "Training", "of sub-words: where texts end and the next begin: files (and records of .jsonl), blank-lines, too, or lines, each of which is one"},
+    {"documents",       Kind::Fixed, &O::documents,     "Training", "where texts end and the next begin: files (and records of .jsonl), blank-lines, too, or lines, each of which is one"},
     {"isolate",         Kind::Fixed, &O::isolate,       "Training", "tokens do not see other texts that happen to stand before them"},
     {"nsp",             Kind::Fixed, &O::nsp,           "Training", "of mlm, as BERT: rows are two texts, and whether the second follows the first is learned, too"},
     {"whole-words",     Kind::Fixed, &O::whole_words,   "Training", "of mlm: all tokens of a word are hidden, or none"},

@@ -19,7 +19,7 @@ namespace nib {
 struct TrainOptions {
     std::string arch = "gpt2";
     std::string task;       // default: what the architecture is for
-    std::string tokenizer;  // as of choose_tokenizer(); empty: the characters of the text
+    std::string tokenizer;  // as of choose_tokenizer(); empty: the characters of the text, without documents
     std::string documents = "files";
     std::string freeze;      // as of frozen_parameters()
     std::string add_tokens;  // as of parse_marks(); empty: none

@@ -9,6 +9,7 @@
 #include "task/pairs.h"
 #include "text/chosen_tokenizer.h"
 #include "text/extended_tokenizer.h"
+#include "text/text_files.h"
 #include "text/tokenizer_gguf.h"
 #include "text/utf8.h"
 #include "train/base_model.h"
@@ -25,6 +26,12 @@ void refuse_existing(const RunFiles& files) {
     if (fs::exists(files.best, error))
         fail_with(Remedy::ReplaceOutput, "%s: already exists, without the training that it came from",
                   printable(files.best).c_str());
+}
+
+std::vector<std::string> all_texts(const TrainRequest& request) {
+    std::vector<std::string> all = request.inputs;
+    if (!request.validation.empty()) all.push_back(request.validation);
+    return all;
 }
 
 // Error when the output is there but no run can have left it.
@@ -96,8 +103,7 @@ bool reads_records(const std::string& task) {
 int64_t window_of(const TrainOptions& o) { return o.task == kPairs ? 0 : o.context; }
 
 // The vocabulary of a new training: the characters of its texts, and what the task needs beside them.
-CharTokenizer make_tokenizer(const Corpora& corpora, const std::string& task) {
-    const CharTokenizer characters = CharTokenizer::from_code_points(corpora.characters());
+std::unique_ptr<CharTokenizer> make_tokenizer(const CharTokenizer& characters, const std::string& task) {
     CharModel model = characters.model();
     if (task == kMaskedTokens) {
         model.specials.mask = static_cast<int32_t>(model.tokens.size());
@@ -109,7 +115,7 @@ CharTokenizer make_tokenizer(const Corpora& corpora, const std::string& task) {
         model.specials.end = characters.id_of(kPairEnd);
         model.specials.add_end = true;
     }
-    return CharTokenizer(std::move(model));
+    return std::make_unique<CharTokenizer>(std::move(model));
 }
 
 // What TrainOptions::tokenizer says of a model's own tokenizer, unless texts are read by their characters.
@@ -197,6 +203,45 @@ Dataset tokens_of(TrainSetup& setup, const TrainRequest& request, const DatasetO
     return token_dataset(request.inputs, request.validation, *setup.tokenizer, options);
 }
 
+// Where the characters of texts are to be told apart by document, they become tokens as sub-words do. Pairs cannot.
+void choose_documents(TrainSetup& setup, const TrainRequest& request) {
+    TrainOptions& o = setup.options;
+    const bool parts = document_ends(o) != DocumentEnds::Files;
+    if (o.task == kPairs) {
+        if (parts) fail_usage_option("documents", "is for texts; each pair is a line of its own");
+        if (!o.tokenizer.empty()) fail("models learn pairs of lines from characters only");
+    }
+    if (!o.tokenizer.empty() || o.task == kPairs) return;
+    if (parts || TextSource(all_texts(request)).has_records()) o.tokenizer = setup.base ? kOwnTokenizer : kCharacters;
+}
+
+// The tokenizer of a new training whose texts become tokens.
+std::unique_ptr<Tokenizer> new_tokenizer(const TrainOptions& o, const TrainRequest& request) {
+    const bool characters = o.tokenizer == kCharacters;
+    auto chosen = choose_tokenizer(o.tokenizer, characters ? all_texts(request) : request.inputs, request.threads,
+                                   request.progress);
+    return characters ? make_tokenizer(dynamic_cast<const CharTokenizer&>(*chosen), o.task) : std::move(chosen);
+}
+
+// Texts of characters: mapped where they stand, but tokens in a file if they have to be unpacked. Makes the tokenizer of
+// a new training.
+Dataset characters_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
+    const auto take = [&](const std::vector<char32_t>& characters) {
+        if (!setup.tokenizer)
+            setup.tokenizer = make_tokenizer(CharTokenizer::from_code_points(characters), setup.options.task);
+    };
+    TextSource source(all_texts(request));
+    if (const std::string packed = source.find_packed(); !packed.empty()) {
+        if (setup.options.task == kPairs)
+            fail("%s: pairs of lines are read from files as they are; unpack it first", printable(packed).c_str());
+        if (!setup.tokenizer) take(distinct_characters(source, request.progress));
+        return token_dataset(request.inputs, request.validation, *setup.tokenizer, options);
+    }
+    Corpora corpora(request.inputs, request.validation);
+    take(corpora.characters());
+    return character_dataset(std::move(corpora), dynamic_cast<const CharTokenizer&>(*setup.tokenizer), options);
+}
+
 // The steps that `epochs` asks for.
 int64_t steps_of(const TrainOptions& o, const Dataset& data) {
     int64_t examples = data.train.size() / o.context;
@@ -210,7 +255,7 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
     TrainOptions& o = setup.options;
     if (!request.overwrite) refuse_existing(setup.files);
     o = request.options;
-    if (o.task.empty() && holds_dialogues(request.inputs.front())) o.task = kDialogues;
+    if (o.task.empty() && hold_dialogues(all_texts(request))) o.task = kDialogues;
     if (o.epochs > 0 && request.given.contains("iters")) fail_usage_option("epochs", "and iters cannot both be chosen");
     const bool examples = !o.task.empty() && reads_records(o.task);
     if (examples && !request.given.contains("iters") && o.epochs == 0) o.epochs = kExampleEpochs;
@@ -234,17 +279,16 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
                     memory_limit());  // before the text: it may be too short for an absurd context
     }
     check_options(o);
+    choose_documents(setup, request);
     const DatasetOptions options = dataset_options(o, request, setup.files);
-    if (!o.tokenizer.empty()) {
-        if (!setup.base) setup.tokenizer = choose_tokenizer(o.tokenizer, request.inputs, request.threads, request.progress);
-        setup.data = tokens_of(setup, request, options);
+    if (o.tokenizer.empty()) {
+        setup.data = characters_of(setup, request, options);
     } else {
-        Corpora corpora(request.inputs, request.validation);
-        if (!setup.base) setup.tokenizer = std::make_unique<CharTokenizer>(make_tokenizer(corpora, o.task));
-        setup.data = character_dataset(std::move(corpora), dynamic_cast<const CharTokenizer&>(*setup.tokenizer), options);
+        if (!setup.base) setup.tokenizer = new_tokenizer(o, request);
+        setup.data = tokens_of(setup, request, options);
     }
     if (!setup.base) {
-        setup.info.name = o.tokenizer.empty() ? "nib character model" : "nib model";
+        setup.info.name = o.tokenizer.empty() || o.tokenizer == kCharacters ? "nib character model" : "nib model";
         setup.config = o.config(setup.tokenizer->vocab_size());
         if (o.task == kPairs && o.tokenizer.empty())
             setup.config.encoder_decoder.start = dynamic_cast<const CharTokenizer&>(*setup.tokenizer).id_of(kPairTab);
@@ -282,11 +326,10 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request, Backend& ba
         fail("%s: was trained without a validation text; give none", printable(setup.files.state).c_str());
     const DatasetOptions options = dataset_options(setup.options, request, setup.files);
     if (setup.options.tokenizer.empty()) {
-        const auto* characters = dynamic_cast<const CharTokenizer*>(setup.tokenizer.get());
-        if (characters == nullptr)
+        if (dynamic_cast<const CharTokenizer*>(setup.tokenizer.get()) == nullptr)
             fail("%s: has no character vocabulary, which it was trained with; it was changed or is damaged",
                  printable(setup.files.model).c_str());
-        setup.data = character_dataset(Corpora(request.inputs, request.validation), *characters, options);
+        setup.data = characters_of(setup, request, options);
     } else {
         setup.data = tokens_of(setup, request, options);
     }
@@ -299,6 +342,7 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request, Backend& ba
 TrainSetup prepare_training(const TrainRequest& request, Backend& backend) {
     TrainSetup setup{RunFiles(request.output), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
     if (request.resume && request.overwrite) fail_usage("a training is either resumed or overwritten");
+    for (const std::string& text : all_texts(request)) require_regular(text);
     check_output(request, setup.files);
     setup.lock =
         std::make_unique<FileLock>(setup.files.lock, setup.files.model, "another process is training under this name");
