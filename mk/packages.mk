@@ -10,7 +10,8 @@ NEED += $(if $(CROSS),$(if $(TESTING),qemu-user=qemu-$(ARCH)),$(LIBS))
 endif
 NEED += $(if $(filter test format,$(GOALS)),$(if $(CROSS),,clang-format-14=clang-format-14))
 NEED += $(if $(TESTING),$(if $(CROSS),,mesa-vulkan-drivers=/usr/share/vulkan/icd.d/lvp_icd.$(ARCH).json \
-    vulkan-validationlayers=/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json))
+    vulkan-validationlayers=/usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json \
+    libedit2=/usr/lib/$(ARCH)-linux-gnu/libedit.so.2))
 NEED += $(if $(filter fuzz,$(GOALS)),clang-14=clang++-14 libclang-rt-14-dev=fuzzer/FuzzedDataProvider.h)
 DEPS_OK := $(BUILD)/.deps-ok$(if $(TESTING),-test)$(if $(filter format,$(GOALS)),-format)$(if $(filter fuzz,$(GOALS)),-fuzz)
 

@@ -37,10 +37,12 @@ works train chats.jsonl -o chat.gguf --from base.gguf --template chatml --iters 
 
 # ---- help and usage ----------------------------------------------------------------------------------------------------
 
-mentions chat --lora --system --template --length --temp --top-k --seed --stop --verbose --cache --device --threads
+mentions chat --lora --system --template --context --length --temp --top-k --seed --stop --verbose --cache --device --threads
 wrong_usage "MODEL is required" chat
 wrong_usage "top-p is 3" chat chat.gguf --top-p 3
 wrong_usage "--length: 0 is out of range" chat chat.gguf -n 0
+refuses "--context is 257; the model has a context of 256 tokens" chat chat.gguf --context 257
+wrong_usage "--context: 0 is out of range" chat chat.gguf --context 0
 refuses "none.gguf" chat none.gguf
 head -c 3000 chat.gguf > cut.gguf && refuses "cut.gguf" chat cut.gguf
 refuses "the model has no chat template, which says how dialogues are written; --template NAME chooses one" chat base.gguf
@@ -116,6 +118,7 @@ breaks "the message: not UTF-8 text: malformed at byte offset 3" 'caf\xe9\n' "${
 breaks "the system prompt: not UTF-8 text" '/system \xff\n' "${greedy[@]}"
 breaks "the last turn of the dialogue has" "$(head -c 3000 fox.txt | tr '\n' ' ')\n" "${greedy[@]}"
 check "no advice that does not help" test "$(grep -c -e '--context' "$err")" = 0
+breaks "there is room for 48; a larger --context has more" "$(head -c 3000 fox.txt | tr '\n' ' ')\n" "${greedy[@]}" --context 64
 breaks 'the input ends within a text that """ begins' '"""say\nit\n' "${greedy[@]}"
 breaks 'there is more on the line after the """' '"""say""" it\n' "${greedy[@]}"
 breaks 'the input ends after a line that ends with a backslash' 'say \\' "${greedy[@]}"
@@ -133,7 +136,7 @@ if script -qec true /dev/null > /dev/null 2>&1 < /dev/null; then
         for line in "$@"; do sleep 0.5; printf '%b' "$line"; done
     }
     on_terminal() { # LINE...
-        typed "$@" | timeout 60 script -qec "${nib[*]} chat chat.gguf --temp 0" /dev/null > "$out" 2> "$err"
+        typed "$@" | TERM=${term:-dumb} timeout 60 script -qec "${nib[*]} chat chat.gguf --temp 0" /dev/null > "$out" 2> "$err"
         checks=$((checks + 1))
     }
     on_terminal 'say it\n' '/dance\n' '/load none.json\n' '\xff\n' '/help\n' 'who is it?\n' '\x04' || bad "exit code $?" on a terminal
@@ -142,6 +145,19 @@ if script -qec true /dev/null > /dev/null 2>&1 < /dev/null; then
     check "help" grep -q '^  /undo ' "$out"
     on_terminal 'sa\x03' 'say it\n' '\x03' '\x03' || bad "exit code $?" on a terminal
     check "Ctrl-C at the prompt" test "$(grep -c 'Ctrl-C again or Ctrl-D leaves' "$out")$(grep -c 'the fox is out' "$out")" = 21
+    on_terminal '"""say\n' '\x03' 'say it\n' '\x04' || bad "exit code $?" on a terminal
+    check "Ctrl-C drops several lines" test "$(grep -c 'Ctrl-C again' "$out")$(grep -c 'the fox is out' "$out")" = 01
+fi
+
+# ---- the same with lines that can be edited --------------------------------------------------------------------------------
+
+if [ ${#nib[@]} = 1 ] && ldconfig -p | grep -q 'libedit\.so\.2' && declare -f on_terminal > /dev/null; then
+    term=xterm on_terminal '/help\n' 'say t\e[Di\n' '\e[A\n' '狐é\x7f\x7f"""who\n' 'is it?"""\n' 'x\x03' '/save edited.json\n' '\x03' '\x03' || bad "exit code $?" on a terminal
+    check "help on keys" grep -q 'Lines can be edited' "$out"
+    check "arrows and history" test "$(content 'say it' edited.json)$(content 'who\\nis it?' edited.json)" = 21
+    check "one Ctrl-C drops a line, one warns" test "$(grep -c 'Ctrl-C again or Ctrl-D leaves' "$out")" = 1
+    term=xterm on_terminal '\xff\x7fsay it\n' 'x\x04' '\x01\e[3~' '\x04' || bad "exit code $?" on a terminal
+    check "Delete, and Ctrl-D on an empty line only" test "$(grep -c 'the fox is out' "$out")" = 1
 fi
 
 finish

@@ -23,13 +23,21 @@ check "tells two apart" grep -q '^B n  step 8' "$out"
 
 # Live: what is there, then what is added, until it is stopped. A name without a log yet is waited for.
 "${nib[@]}" log new -f > follow.out 2> follow.err & pid=$!
-sleep 1
+for _ in {1..50}; do grep -q . follow.err && break; sleep 0.2; done
+check "says that it waits" test "$(cat follow.err)" = 'nib: there is no new.log.jsonl yet; waiting for it'
 head -n 3 m.log.jsonl > new.log.jsonl
 for _ in {1..50}; do grep -q 'step 3' follow.out && break; sleep 0.2; done
 cat m.log.jsonl > new.log.jsonl
 for _ in {1..50}; do grep -q 'step 8' follow.out && break; sleep 0.2; done
 kill $pid; wait $pid 2> /dev/null; pid=
 check "follows" test "$(grep -c 'step [38],' follow.out)" = 2
+
+check "and then no more" test "$(wc -l < follow.err)" = 1
+refuses 'cannot open' log "$(printf 'x%.0s' {1..300})" -f
+odd=$'a "b", c\nd'
+cp m.log.jsonl "$odd.log.jsonl"
+works log m "$odd" --csv --from 8
+check "quotes in names of CSV" grep -Pzq '\n"a ""b"", c\nd",8,' "$out"
 
 truncate -s -5 n.log.jsonl
 works log n

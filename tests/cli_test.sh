@@ -14,7 +14,7 @@ mentions train --output --val --resume --overwrite --threads --isa --preset --la
     --warmup --step-size --gamma --optimizer --beta1 --beta2 --adam-eps --momentum --weight-decay --clip --eval-every \
     --eval-tokens --patience --save-every --sample-every --sample-prompt --log-every
 mentions run --prompt --prompt-file --length --temp --top-k --top-p --min-p --repeat-penalty --repeat-last --seed \
-    --samples --stop --overflow --skip-unknown --no-special --end-token --ignore-eos --tokens --no-echo --json --verbose --threads --isa
+    --samples --stop --overflow --context --skip-unknown --no-special --end-token --ignore-eos --tokens --no-echo --json --verbose --threads --isa
 mentions eval --val-fraction --lines --end-token --stride --batch --tokens --no-special --json --threads --isa
 mentions logits --tokens --prompt --source --truncate --no-special --output --threads --isa
 mentions tokenize --prompt --file --decode --no-special --skip-unknown --json
@@ -138,6 +138,8 @@ works run good.gguf -p "The" -n 200 --overflow stop --no-echo --seed 7 && cp "$o
 check "says so" grep -q '^nib: the context of [0-9]* tokens is full$' "$err"
 works run good.gguf -p "The" -n 200 --overflow slide --no-echo --seed 7
 check "slides on from there" test "$(head -c $(($(wc -c < stopped) - 1)) "$out")" = "$(cat stopped)"
+refuses "--context is 9; the model has a context of 8 tokens" run good.gguf -p "The" --context 9
+works run good.gguf -p "The" -n 200 --overflow stop --context 5 && check "a shorter context" grep -q '^nib: the context of 5 tokens is full$' "$err"
 works run good.gguf -p 'The' -n 5 -v
 check "-v shows the speed" grep -q '^\[prompt 3 tokens, .* tok/s; first token after .* ms; .*--seed ' "$err"
 works run good.gguf -n 5 && works run good.gguf -n 5 -p ""

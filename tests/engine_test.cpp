@@ -189,9 +189,25 @@ TEST_F(EngineTest, WrongRowsThrowAndChangeNothing) {
     EXPECT_TRUE(engine.step({}).empty());
 }
 
+TEST_F(EngineTest, TextsMayHaveLessRoomThanTheModel) {
+    const std::vector<int32_t> ids = random_ids(kContext);
+    const std::vector<float> expected = direct_logits(ids);
+    Engine engine(backend_, config_, weights_, {.slots = 2, .context = 9});
+    EXPECT_EQ(engine.context(), 9);
+    expect_near(row(expected, 7), engine.append(1, std::span(ids).first(8)));
+    engine.copy(1, 0, 8);
+    expect_near(row(expected, 8), engine.append(0, std::span(ids).subspan(8, 1)));
+    EXPECT_THROW(engine.append(0, std::span(ids).subspan(9, 1)), Error);
+    for (const int64_t context : {int64_t{-1}, kContext + 1})
+        EXPECT_THROW(Engine(backend_, config_, weights_, {.context = context}), Error);
+}
+
 TEST_F(EngineTest, MemoryIsKnownBeforeItIsTaken) {
-    EXPECT_EQ(Engine::cache_bytes(config_, 3),
-              static_cast<double>(3 * 2 * config_.layers * config_.context * config_.embd * 4));
+    const auto bytes = [&](int64_t context) {
+        return static_cast<double>(3 * 2 * config_.layers * context * config_.embd * 4);
+    };
+    EXPECT_EQ(Engine::cache_bytes(config_, {.slots = 3}), bytes(config_.context));
+    EXPECT_EQ(Engine::cache_bytes(config_, {.slots = 3, .context = 7}), bytes(7));
     EXPECT_THROW(Engine(backend_, config_, weights_, {.slots = int64_t{1} << 60}), Error);
 }
 

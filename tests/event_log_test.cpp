@@ -162,6 +162,12 @@ TEST_F(EventLogTest, AFolderThatCannotBeWrittenIsRefusedFirst) {
     r.options.tensorboard = (folder_ / "closed" / "deep").string();
     EXPECT_MENTIONS(error_of(r), "closed: cannot write into this folder");
     EXPECT_FALSE(has("m.gguf"));
+    fs::create_directories(folder_ / "unread" / "m");
+    fs::permissions(folder_ / "unread" / "m", fs::perms::owner_write | fs::perms::owner_exec);
+    r.options.tensorboard = (folder_ / "unread").string();
+    EXPECT_MENTIONS(error_of(r), "m: cannot write into this folder");
+    EventLog log(r.options.tensorboard, "m");
+    EXPECT_MENTIONS(test::error_of([&] { log.add({.step = 1, .loss = 1}); }), "cannot write the log");
 }
 
 TEST_F(EventLogTest, AFileInTheWayIsAnError) {

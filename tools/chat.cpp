@@ -14,9 +14,9 @@
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
+#include "engine_options.h"
 #include "infer/chat_session.h"
 #include "interrupt.h"
-#include "io/memory_limit.h"
 #include "model/loaded_model.h"
 #include "model_options.h"
 #include "options.h"
@@ -30,6 +30,8 @@
 namespace nib {
 namespace {
 
+constexpr int64_t kDefaultContext = 4096;  // a model's own may take gigabytes
+
 constexpr const char* kCommands =
     "  /reset          forget the dialogue; the system prompt stays\n"
     "  /undo           forget the last message and its answer\n"
@@ -40,17 +42,24 @@ constexpr const char* kCommands =
     "  /help           show this\n"
     "  /exit           leave; so does Ctrl-D\n";
 
-constexpr const char* kBeforeCommands =
+constexpr const char* kMessages =
     "Each line is a message to the model. A line that ends with \\ goes on in the next one, and lines from \"\"\" to "
     "\"\"\" "
     "are one message. A line that begins with / is a command (// for a message that begins with /):\n\n";
 
+constexpr const char* kKeys =
+    "\nLines can be edited: the arrow keys move within a line and to those before it, Ctrl-R searches them, Ctrl-C drops a "
+    "line, Ctrl-D leaves.\n";
+
 constexpr const char* kAfterCommands =
-    "\nCtrl-C stops an answer, and what it has so far counts; at the prompt, a second one leaves.\n\n"
+    "\nOn a terminal, lines are edited by libedit where it is installed (Debian: libedit2): arrow keys, a history of the "
+    "chat, Ctrl-R to search it. Without it, and with TERM=dumb, the terminal's own few keys work.\n\n"
+    "Ctrl-C drops what is typed, or stops an answer, and what that has so far counts; at the prompt, a second one "
+    "leaves.\n\n"
     "If standard input is a pipe or a file, only the answers are printed, and the first thing that goes wrong ends the "
     "chat "
     "with exit code 1.\n\n"
-    "When the dialogue outgrows the model's context, its oldest messages are left out with their answers, and a line says "
+    "When the dialogue outgrows the context, its oldest messages are left out with their answers, and a line says "
     "so; the system prompt stays. The same seed and dialogue give the same answer.\n\n"
     "Examples:\n"
     "  nib chat smollm2.gguf --system \"Answer in one sentence.\"\n"
@@ -59,7 +68,8 @@ constexpr const char* kAfterCommands =
 struct Options {
     ModelOptions model;
     ChatOptions chat;
-    std::string system, chat_template, cache = "f16";
+    std::string system, chat_template;
+    CacheOptions cache;
     bool has_seed = false;
     BackendOptions backend;
 };
@@ -78,11 +88,7 @@ Partner prepare(const Options& o, std::unique_ptr<Backend> backend) {
     refuse_encoder_decoder(*model);
     if (dynamic_cast<const TokenNumbers*>(&model->tokenizer()) != nullptr)
         model->file().wrong("the model has no tokenizer, by which texts become tokens");
-    const DType cache = float_type(o.cache);
-    if (const double bytes = Engine::cache_bytes(model->config(), 1, cache), limit = memory_limit(); bytes > limit)
-        fail("a context of %lld tokens needs %s of memory for its keys and values, but this machine has %s",
-             static_cast<long long>(model->config().context), human_bytes(bytes).c_str(), human_bytes(limit).c_str());
-    auto engine = std::make_unique<Engine>(*backend, model->config(), model->weights(), EngineOptions{.cache_type = cache});
+    auto engine = make_engine(*backend, *model, o.cache, 1, kDefaultContext);
     return {std::move(backend), std::move(model), std::move(engine)};
 }
 
@@ -100,19 +106,25 @@ void print_speed(const Options& o, const ChatAnswer& answer) {
 
 class Chat {
 public:
-    Chat(ChatSession& session, const Options& options, const CLI::App& app, bool terminal)
-        : session_(session), options_(options), app_(app), terminal_(terminal) {}
+    /// `may_lengthen`: the model has a longer context.
+    Chat(ChatSession& session, const Options& options, const CLI::App& app, bool terminal, bool may_lengthen)
+        : session_(session),
+          options_(options),
+          app_(app),
+          terminal_(terminal),
+          may_lengthen_(may_lengthen),
+          input_(terminal) {}
 
     void run() {
-        ChatInput input(terminal_);
         for (bool leaving = false;;) {
             const auto go_on = [&] {
-                const ChatTurn turn = input.next();
+                const ChatTurn turn = input_.next();
                 if (turn.kind == ChatTurn::Kind::Interrupted) {
                     std::fputs(leaving ? "\n" : "\n(Ctrl-C again or Ctrl-D leaves)\n", stderr);
                     return !std::exchange(leaving, true);
                 }
                 leaving = false;
+                if (turn.kind == ChatTurn::Kind::Dropped) return std::fputs("\n", stderr) >= 0;
                 if (turn.kind == ChatTurn::Kind::End && terminal_) std::fputs("\n", stderr);
                 if (turn.kind == ChatTurn::Kind::End) return false;
                 if (turn.kind == ChatTurn::Kind::Command) return obey(turn.text);
@@ -129,8 +141,17 @@ public:
     }
 
 private:
+    ChatAnswer ask(const std::string& text) {
+        try {
+            return session_.ask(text, [](std::string_view piece) { print(piece); });
+        } catch (const Error& error) {
+            if (error.remedy() == Remedy::LengthenContext && !may_lengthen_) throw Error(error.what());
+            throw;
+        }
+    }
+
     void answer(const std::string& text) {
-        const ChatAnswer answer = session_.ask(text, [](std::string_view piece) { print(piece); });
+        const ChatAnswer answer = ask(text);
         print("\n");
         const bool stopped = interrupt_noted();
         if (answer.text.empty() && !stopped) note("the model has nothing to say; the message is forgotten");
@@ -139,9 +160,8 @@ private:
         else if (!answer.ended && !stopped)
             note(strprintf("the answer is cut after %lld tokens", static_cast<long long>(options_.chat.length)));
         if (answer.left_out > 0)
-            note(strprintf(
-                "the dialogue is longer than the model's context; its oldest %zu messages are left out from now on",
-                answer.left_out));
+            note(strprintf("the dialogue is longer than the context; its oldest %zu messages are left out from now on",
+                           answer.left_out));
         if (options_.backend.verbose) print_speed(options_, answer);
     }
 
@@ -154,7 +174,7 @@ private:
         };
         if (name == "exit") return false;
         if (name == "help") {
-            std::fputs(kCommands, stderr);
+            std::fputs(paragraphs(std::string(kMessages) + kCommands + (input_.edits() ? kKeys : "")).c_str(), stderr);
         } else if (name == "reset") {
             session_.reset();
         } else if (name == "undo") {
@@ -201,7 +221,8 @@ private:
     ChatSession& session_;
     const Options& options_;
     const CLI::App& app_;
-    const bool terminal_;
+    const bool terminal_, may_lengthen_;
+    ChatInput input_;
 };
 
 void run(const Options& o, const CLI::App& app) {
@@ -217,7 +238,7 @@ void run(const Options& o, const CLI::App& app) {
         note_interrupts();
         note("type a message, /help for the commands, Ctrl-D to leave");
     }
-    Chat(session, o, app, terminal).run();
+    Chat(session, o, app, terminal, partner.engine->context() < model.config().context).run();
 }
 
 }  // namespace
@@ -237,10 +258,10 @@ void chat_command(CLI::App& app) {
     auto* seed = add_sampling_options(app, o->chat.sampler);
     add_stop_option(app, o->chat.stop);
     app.add_flag("-v,--verbose", o->backend.verbose, "show the speed of each answer, and the seed");
-    add_cache_option(app, o->cache);
+    add_cache_options(app, o->cache, strprintf("the model's, but at most %lld", static_cast<long long>(kDefaultContext)));
     add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);
-    app.footer(std::string(kBeforeCommands) + kCommands + kAfterCommands);
+    app.footer(std::string(kMessages) + kCommands + kAfterCommands);
     app.callback([o, seed, &app] {
         o->has_seed = seed->count() > 0;
         choose_seed(*seed, o->chat.sampler);

@@ -1,11 +1,6 @@
 #include "chat_input.h"
 
-#include <poll.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <string_view>
 
 #include "core/error.h"
@@ -28,29 +23,20 @@ void check_length(const std::string& text) {
 
 }  // namespace
 
-// Adds what comes next to the buffer, nothing at the end; false if Ctrl-C came first.
-bool ChatInput::fill() {
-    char bytes[4096];
-    for (;;) {
-        pollfd input = {STDIN_FILENO, POLLIN, 0};
-        if (poll(&input, 1, -1) < 0) {
-            if (errno != EINTR) break;
-            if (interrupt_noted()) return false;
-            continue;
-        }
-        const ssize_t count = read(STDIN_FILENO, bytes, sizeof bytes);
-        if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-        if (count < 0) break;
-        ended_ = count == 0;
-        buffer_.append(bytes, static_cast<size_t>(count));
-        return true;
+Kind ChatInput::edit_line(const char* prompt, std::string& line) {
+    switch (editor_->read(prompt, line)) {
+        case LineEditor::Result::Line: return Kind::Text;
+        case LineEditor::Result::Dropped: return Kind::Dropped;
+        case LineEditor::Result::Interrupted: return Kind::Interrupted;
+        case LineEditor::Result::End: break;
     }
-    fail("standard input cannot be read: %s", std::strerror(errno));
+    return Kind::End;
 }
 
 // A line without its end.
 Kind ChatInput::read_line(const char* prompt, std::string& line) {
     forget_interrupt();
+    if (editor_) return edit_line(prompt, line);
     if (terminal_) std::fputs(prompt, stderr);
     size_t end = 0;
     for (size_t searched = 0; (end = buffer_.find('\n', searched)) == std::string::npos;) {
@@ -58,10 +44,11 @@ Kind ChatInput::read_line(const char* prompt, std::string& line) {
         check_length(buffer_);
         if (ended_ && buffer_.empty()) return Kind::End;
         if (ended_) break;
-        if (!fill()) {
+        if (!read_some(buffer_)) {
             buffer_.clear();
             return Kind::Interrupted;
         }
+        ended_ = buffer_.size() == searched;
     }
     line = buffer_.substr(0, end);
     buffer_.erase(0, end == std::string::npos ? end : end + 1);
@@ -73,12 +60,13 @@ Kind ChatInput::read_line(const char* prompt, std::string& line) {
 
 // Goes on with a text after its """.
 Kind ChatInput::read_block(std::string& text) {
-    size_t end = 0;
-    for (std::string line; (end = text.find(kQuotes)) == std::string::npos; text += "\n" + line) {
+    size_t end = 0, searched = 0;
+    for (std::string line; (end = text.find(kQuotes, searched)) == std::string::npos; text += "\n" + line) {
         check_length(text);
+        searched = text.size();  // a line end follows, which is none of the quotes
         const Kind kind = read_line("... ", line);
         if (kind == Kind::End) fail("the input ends within a text that \"\"\" begins");
-        if (kind == Kind::Interrupted) return kind;
+        if (kind != Kind::Text) return Kind::Dropped;
     }
     if (!is_blank(std::string_view(text).substr(end + kQuotes.size())))
         fail("there is more on the line after the \"\"\" that ends a text");
@@ -95,7 +83,7 @@ Kind ChatInput::read_continued(std::string& text) {
         text.back() = '\n';
         const Kind kind = read_line("... ", line);
         if (kind == Kind::End) fail("the input ends after a line that ends with a backslash");
-        if (kind == Kind::Interrupted) return kind;
+        if (kind != Kind::Text) return Kind::Dropped;
     }
     return Kind::Text;
 }

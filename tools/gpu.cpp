@@ -47,7 +47,8 @@ vulkan::ShaderStore shader_store() {
         return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
     };
     const auto save = [=](const std::string& name, const std::string& bytes) {
-        std::filesystem::create_directories(folder);
+        std::error_code error;  // the file cannot be written then
+        std::filesystem::create_directories(folder, error);
         write_file_atomically(folder + name, bytes);
     };
     return {load, save};

@@ -3,10 +3,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+
+#include "core/error.h"
+#include "interrupt.h"
 #include "io/read_file.h"
 #include "text/text_encoding.h"
 
 namespace nib {
+
 bool stdin_has_text() {
     struct stat info {};
     return fstat(STDIN_FILENO, &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISREG(info.st_mode));
@@ -17,6 +23,18 @@ std::string read_input(const std::string& path, size_t limit) {
     std::string text = path == "-" ? read_descriptor(STDIN_FILENO, name, limit) : read_file(path, limit);
     text.erase(0, text.size() - without_mark(text, name).size());
     return text;
+}
+
+bool read_some(std::string& bytes) {
+    char buffer[4096];
+    while (wait_to_read(STDIN_FILENO)) {
+        const ssize_t count = read(STDIN_FILENO, buffer, sizeof buffer);
+        if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+        if (count < 0) fail("standard input cannot be read: %s", std::strerror(errno));
+        bytes.append(buffer, static_cast<size_t>(count));
+        return true;
+    }
+    return false;
 }
 
 void drop_mark(std::string& text) {

@@ -16,6 +16,10 @@ bool stdin_has_text();
 /// and for text that is clearly UTF-16 or UTF-32.
 std::string read_input(const std::string& path, size_t limit = size_t{1} << 32);
 
+/// Adds what standard input has next to `bytes`, nothing at its end; false if a SIGINT is noted first (interrupt.h). Error
+/// when it cannot be read.
+bool read_some(std::string& bytes);
+
 /// Removes the byte order mark of an argument, which it has if a shell took it from a file.
 void drop_mark(std::string& text);
 

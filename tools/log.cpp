@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -47,8 +48,15 @@ PageSize page_size(const Options& o) {
 
 // ---- once ----
 
+// A field in quotes; those within it are doubled (RFC 4180).
+std::string csv_field(const std::string& text) {
+    std::string field = "\"";
+    for (const char c : text) field += c == '"' ? "\"\"" : std::string(1, c);
+    return field + "\"";
+}
+
 std::string csv_line(const RunLog& run, const LogLine& line, bool name) {
-    std::string text = name ? "\"" + run.name() + "\"," : "";
+    std::string text = name ? csv_field(run.name()) + "," : "";
     text += std::to_string(line.step);
     for (const auto& [key, tag, value] : kLogColumns) text += "," + (line.*value ? strprintf("%.9g", *(line.*value)) : "");
     return text + "\n";
@@ -100,13 +108,19 @@ void show(const Options& o, Runs& runs) {
 // ---- live ----
 
 // A training that has not made its first checkpoint has no log yet.
-bool read_if_there(RunLog& run) { return std::filesystem::exists(run.path()) && run.read(); }
+bool is_there(const RunLog& run) {
+    std::error_code error;
+    return std::filesystem::exists(run.path(), error) || error;  // reading it says what is wrong
+}
 
 void follow(const Options& o, Runs& runs) {
+    for (const auto& run : runs)
+        if (!is_there(*run))
+            std::fprintf(stderr, "nib: there is no %s yet; waiting for it\n", printable(run->path()).c_str());
     PageSize drawn{0, 0, false};
     for (int lines = 0;; std::this_thread::sleep_for(kPause)) {
         bool changed = false;
-        for (const auto& run : runs) changed = read_if_there(*run) || changed;
+        for (const auto& run : runs) changed = (is_there(*run) && run->read()) || changed;
         const PageSize size = page_size(o);
         const bool resized = size.columns != drawn.columns || size.rows != drawn.rows;
         if (!changed && !(resized && size.colors)) continue;

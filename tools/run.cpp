@@ -10,9 +10,9 @@
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
+#include "engine_options.h"
 #include "infer/generate.h"
 #include "input.h"
-#include "io/memory_limit.h"
 #include "model/loaded_model.h"
 #include "model_options.h"
 #include "options.h"
@@ -34,8 +34,8 @@ constexpr const char* kFooter =
     "end of a text. A model that has a token for the end of a text, or gets one by --end-token, stops there. A model "
     "without a tokenizer takes its "
     "prompt by --tokens and writes token numbers.\n\n"
-    "The model sees as many tokens as its context has (`nib info`): of a longer prompt the end. What happens when the text "
-    "grows beyond that, --overflow says.\n\n"
+    "The model sees as many tokens as its context has (`nib info`), or --context: of a longer prompt the end. What happens "
+    "when the text grows beyond that, --overflow says.\n\n"
     "The order of the filters is: repetition penalty, temperature, top-k, top-p, min-p. On a terminal, speed and memory "
     "are shown at the end.\n\n"
     "Examples:\n"
@@ -57,7 +57,8 @@ struct Options {
     int samples = 1;
     std::optional<std::string> end_token;
     bool ignore_end = false, json = false, no_echo = false;
-    std::string cache = "f16", overflow = "half";
+    std::string overflow = "half";
+    CacheOptions cache;
     BackendOptions backend;
 };
 
@@ -130,13 +131,8 @@ Writer prepare(Options& o, std::unique_ptr<Backend> backend) {
     if (!o.has_tokens && tokenizer.begins_texts()) prompt.insert(prompt.begin(), tokenizer.first_token());
     if (prompt.empty()) prompt.push_back(tokenizer.first_token());
 
-    const DType cache = float_type(o.cache);
-    if (const double bytes = Engine::cache_bytes(model->config(), o.samples, cache), limit = memory_limit(); bytes > limit)
-        fail("%d samples need %s of memory for their keys and values, but this machine has %s; choose fewer --samples",
-             o.samples, human_bytes(bytes).c_str(), human_bytes(limit).c_str());
-    auto engine = std::make_unique<Engine>(*backend, model->config(), model->weights(),
-                                           EngineOptions{.slots = o.samples, .cache_type = cache});
-    engine->prepare(std::min(static_cast<int64_t>(prompt.size()), model->config().context));
+    auto engine = make_engine(*backend, *model, o.cache, o.samples, std::ssize(prompt) + o.generate.count);
+    engine->prepare(std::min(std::ssize(prompt), engine->context()));
     return {std::move(backend), std::move(model), std::move(prompt), std::move(shown), std::move(engine)};
 }
 
@@ -145,7 +141,7 @@ void run(Options& o) {
     Writer w;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) { w = prepare(o, std::move(backend)); });
     const Tokenizer& tokenizer = w.model->tokenizer();
-    const int64_t context = w.model->config().context;
+    const int64_t context = w.engine->context();
     if (!o.ignore_end) o.generate.ends = {tokenizer.end_token()};
     o.generate.overflow =
         static_cast<Overflow>(std::find(kOverflows.begin(), kOverflows.end(), o.overflow) - kOverflows.begin());
@@ -223,7 +219,7 @@ void run_command(CLI::App& app) {
         ->check(one_of({kOverflows.begin(), kOverflows.end()}))
         ->type_name("HOW")
         ->capture_default_str();
-    add_cache_option(app, o->cache);
+    add_cache_options(app, o->cache, "as many as the prompt and --length need, within the model's context");
     add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);
     app.footer(kFooter);

@@ -40,28 +40,6 @@ std::string entry(const std::string& name, const std::string& explanation) {
     return line + wrapped(explanation, kColumn, kColumn);
 }
 
-// Wraps the paragraphs of a text; lines that are empty or begin with a blank are kept as they are.
-std::string paragraphs(const std::string& text) {
-    std::string out, paragraph;
-    const auto finish = [&] {
-        if (!paragraph.empty()) out += wrapped(paragraph, 0, 0);
-        paragraph.clear();
-    };
-    for (size_t at = 0; at < text.size();) {
-        const size_t end = std::min(text.find('\n', at), text.size());
-        const std::string line = text.substr(at, end - at);
-        at = end + 1;
-        if (!line.empty() && line[0] != ' ') {
-            paragraph += (paragraph.empty() ? "" : " ") + line;
-            continue;
-        }
-        finish();
-        out += line + "\n";
-    }
-    finish();
-    return out;
-}
-
 bool is_list(const CLI::Option& option) { return option.get_items_expected_max() > 1; }
 
 // "-o, --output NAME"
@@ -122,6 +100,27 @@ std::string unknown_argument(const CLI::App& app, const std::string& argument) {
 }
 
 }  // namespace
+
+std::string paragraphs(const std::string& text) {
+    std::string out, paragraph;
+    const auto finish = [&] {
+        if (!paragraph.empty()) out += wrapped(paragraph, 0, 0);
+        paragraph.clear();
+    };
+    for (size_t at = 0; at < text.size();) {
+        const size_t end = std::min(text.find('\n', at), text.size());
+        const std::string line = text.substr(at, end - at);
+        at = end + 1;
+        if (!line.empty() && line[0] != ' ') {
+            paragraph += (paragraph.empty() ? "" : " ") + line;
+            continue;
+        }
+        finish();
+        out += line + "\n";
+    }
+    finish();
+    return out;
+}
 
 std::string HelpFormatter::make_help(const CLI::App* app, std::string, CLI::AppFormatMode) const {
     std::string help = app->get_description() + "\n\n" + usage_line(*app);

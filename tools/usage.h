@@ -8,8 +8,11 @@
 
 namespace nib {
 
-/// Help for a terminal of 80 columns: description, usage, arguments, options by group with their defaults, footer. The
-/// footer's paragraphs are wrapped, too, except for lines that begin with a blank.
+/// The paragraphs of a text, wrapped at 80 columns; lines that are empty or begin with a blank are kept as they are.
+std::string paragraphs(const std::string& text);
+
+/// Help for a terminal of 80 columns: description, usage, arguments, options by group with their defaults, footer, all of
+/// it wrapped.
 class HelpFormatter : public CLI::FormatterBase {
 public:
     std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override;

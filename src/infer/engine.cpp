@@ -18,6 +18,10 @@ EngineOptions checked(EngineOptions o, const ModelConfig& config) {
     if (o.logit_rows == 0) o.logit_rows = o.slots;
     if (o.sources < 0) fail("%lld sources make no sense", static_cast<long long>(o.sources));
     if (o.sources == 0) o.sources = o.slots;
+    if (o.context < 0 || o.context > config.context)
+        fail("texts of %lld tokens do not fit the model's context of %lld", static_cast<long long>(o.context),
+             static_cast<long long>(config.context));
+    if (o.context == 0) o.context = config.context;
     if (o.source_context < 0 || o.source_context > config.context)
         fail("sources of %lld tokens do not fit the model's context of %lld", static_cast<long long>(o.source_context),
              static_cast<long long>(config.context));
@@ -35,7 +39,7 @@ Engine::Engine(Backend& backend, const ModelConfig& config, const Weights& weigh
       weights_(weights) {
     model_->head("lm");  // or there is nothing to run
     const int64_t N = options_.slots;
-    if (const double bytes = cache_bytes(config, N, options_.cache_type); bytes > 0x1p62)
+    if (const double bytes = cache_bytes(config, options_); bytes > 0x1p62)
         fail("the keys and values of %lld sequences need %s of memory; use fewer", static_cast<long long>(N),
              human_bytes(bytes).c_str());
     size_t end = 0;
@@ -46,7 +50,7 @@ Engine::Engine(Backend& backend, const ModelConfig& config, const Weights& weigh
             end = cache_offsets_.back() + bytes;
         }
     };
-    place(N, config.context);
+    place(N, context());
     if (config.has_encoder()) {
         place(options_.sources, source_context());
         source_lengths_.assign(static_cast<size_t>(options_.sources), 0);
@@ -56,7 +60,7 @@ Engine::Engine(Backend& backend, const ModelConfig& config, const Weights& weigh
     lengths_.assign(static_cast<size_t>(N), 0);
     next_.assign(static_cast<size_t>(N), -1);
     logits_.reserve(static_cast<size_t>(N * config.vocab));
-    const int64_t most = N * config.context;
+    const int64_t most = N * context();
     for (const int64_t rows : {N, std::max(N, kShort), std::max(N, kLong)}) {
         const int64_t size = std::min(rows, most);
         if (!passes_.empty() && size == passes_.back().rows) continue;
@@ -74,9 +78,12 @@ Engine::~Engine() {
     if (cache_buffer_ >= 0) backend_.release(cache_buffer_);
 }
 
-double Engine::cache_bytes(const ModelConfig& c, int64_t slots, DType cache_type) {
-    return (c.has_encoder() ? 4.0 : 2.0) * static_cast<double>(dtype_bytes(cache_type, 1)) * static_cast<double>(c.layers) *
-           static_cast<double>(c.context) * static_cast<double>(c.kv() * c.head_dim()) * static_cast<double>(slots);
+double Engine::cache_bytes(const ModelConfig& c, const EngineOptions& options) {
+    const EngineOptions o = checked(options, c);
+    const double sources = c.has_encoder() ? static_cast<double>(o.sources) * static_cast<double>(o.source_context) : 0;
+    const double rows = static_cast<double>(o.slots) * static_cast<double>(o.context) + sources;
+    return 2 * rows * static_cast<double>(c.layers * c.kv() * c.head_dim()) *
+           static_cast<double>(dtype_bytes(o.cache_type, 1));
 }
 
 Location Engine::cache(int64_t layer, bool values) const {
@@ -304,7 +311,7 @@ void Engine::copy(int64_t from, int64_t to, int64_t count) {
         for (int64_t g = 0; g < config_.kv(); ++g) {
             const auto place = [&](int64_t slot) {  // of the keys or values (S,D) of a head
                 Location where = cache(part / 2, part % 2 != 0);
-                where.offset += static_cast<size_t>((slot * config_.kv() + g) * config_.context) * row;
+                where.offset += static_cast<size_t>((slot * config_.kv() + g) * context()) * row;
                 return where;
             };
             copies_.push_back({place(from), place(to), row * static_cast<size_t>(count)});

@@ -28,6 +28,7 @@ struct EngineSource {
 
 struct EngineOptions {
     int64_t slots = 1;              // texts in the cache at the same time
+    int64_t context = 0;            // tokens of each at most. 0: as many as the model's context
     DType cache_type = DType::F32;  // of keys and values, F32 or F16
     int64_t sources = 0;            // of models with an encoder: texts to attend to at the same time. 0: as many as slots
     int64_t source_context = 0;     // tokens of each at most; 0: as many as the model's context
@@ -50,11 +51,12 @@ public:
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
 
-    /// Bytes of the keys and values of this many slots and, of models with an encoder, as many sources.
-    static double cache_bytes(const ModelConfig& config, int64_t slots, DType cache_type = DType::F32);
+    /// Bytes of the keys and values of all slots and, of models with an encoder, sources. Error for options that make no
+    /// sense.
+    static double cache_bytes(const ModelConfig& config, const EngineOptions& options);
 
     int64_t slots() const { return options_.slots; }
-    int64_t context() const { return config_.context; }
+    int64_t context() const { return options_.context; }
     /// Tokens that a source may have.
     int64_t source_context() const { return options_.source_context; }
     int64_t vocab() const { return config_.vocab; }

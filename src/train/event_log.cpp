@@ -9,6 +9,7 @@
 #include <climits>
 #include <cstring>
 #include <filesystem>
+#include <system_error>
 
 #include "core/error.h"
 #include "io/protobuf.h"
@@ -54,12 +55,13 @@ ProtobufWriter event_now() {
     return event;
 }
 
-// A name that sorts behind all others in the folder, since TensorBoard reads them in that order.
-std::string next_name(const fs::path& folder) {
+// A name that sorts behind all others in the folder, since TensorBoard reads them in that order. Sets `error` if the folder
+// cannot be read.
+std::string next_name(const fs::path& folder, std::error_code& error) {
     long long seconds =
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-    for (const auto& entry : fs::directory_iterator(folder)) {
-        const std::string name = entry.path().filename().string();
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+        const std::string name = entry->path().filename().string();
         if (name.starts_with(kPrefix) && name.size() >= kPrefix.size() + 10)
             seconds = std::max(seconds, std::atoll(name.substr(kPrefix.size(), 10).c_str()) + 1);
     }
@@ -95,7 +97,8 @@ void EventLog::check() const {
     fs::path nearest = fs::absolute(folder_, error);
     while (!fs::exists(nearest, error) && nearest.has_relative_path()) nearest = nearest.parent_path();
     if (!fs::is_directory(nearest, error)) fail("%s: is not a folder", printable(nearest.string()).c_str());
-    if (access(nearest.c_str(), W_OK | X_OK) != 0)
+    const bool own = fs::equivalent(nearest, folder_, error);  // whose files are listed
+    if (access(nearest.c_str(), W_OK | X_OK | (own ? R_OK : 0)) != 0)
         fail("%s: cannot write into this folder: %s", printable(nearest.string()).c_str(), std::strerror(errno));
 }
 
@@ -103,7 +106,9 @@ void EventLog::open() {
     std::error_code error;
     fs::create_directories(folder_, error);
     if (error) fail_to_write(error.value());
-    path_ = (fs::path(folder_) / next_name(folder_)).string();
+    const std::string name = next_name(folder_, error);
+    if (error) fail_to_write(error.value());
+    path_ = (fs::path(folder_) / name).string();
     file_.reset(std::fopen(path_.c_str(), "wxe"));
     if (!file_) fail_to_write(errno);
     ProtobufWriter version = event_now(), start = event_now(), status;
