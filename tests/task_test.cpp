@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "task/examples.h"
 #include "task/masked_rows.h"
 #include "test_errors.h"
 #include "test_files.h"
@@ -114,6 +115,36 @@ TEST_F(Tasks, WhatCannotBe) {
     const CharacterText text(corpus, tokenizer);
     EXPECT_MENTIONS(error_of([&] { make_task("mlm", texts(text)); }), "[MASK]");
     EXPECT_MENTIONS(error_of([&] { make_task("x", texts(text)); }), "no task `x`; nib knows lm, mlm, pairs");
+}
+
+TEST(EvalExamples, AreEvenlySpacedAndEachIsItself) {
+    const CharTokenizer tokenizer = CharTokenizer::from_code_points(U"a");
+    const Corpus corpus = [] {
+        const TempFolder folder;
+        write_file(folder / "a.txt", "aaaa");
+        return Corpus({(folder / "a.txt").string()});
+    }();
+    const CharacterText text(corpus, tokenizer);
+    TaskTexts texts{
+        .train = text, .validation = text, .train_span = {0, 4},
+                .validation_span = {0, 4},
+                .tokenizer = tokenizer
+    };
+    texts.context = 10;
+    for (const int64_t all : {1, 7, 100, 872}) {
+        texts.validation_tokens = 0;
+        const EvalExamples every(texts, "text", 1, all);
+        ASSERT_EQ(every.count(), all);
+        for (int64_t i = 0; i < all; ++i) EXPECT_EQ(every.number(i), i) << all;
+        texts.validation_tokens = 70;
+        const EvalExamples some(texts, "text", 1, all);
+        ASSERT_EQ(some.count(), std::min<int64_t>(all, 7));
+        for (int64_t i = 1; i < some.count(); ++i) {
+            const int64_t step = some.number(i) - some.number(i - 1);
+            EXPECT_TRUE(step >= all / 7 && step <= all / 7 + 1) << all;
+        }
+        EXPECT_EQ(some.number(0), 0);
+    }
 }
 
 // A WordPiece of words and what follows in them.

@@ -12,6 +12,7 @@
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
+#include "eval_labels.h"
 #include "infer/evaluate.h"
 #include "input.h"
 #include "io/memory_limit.h"
@@ -35,20 +36,27 @@ constexpr const char* kFooter =
     "more text, in more time: each window begins N tokens after the one before, and what that one has predicted does not "
     "count again (the windows of Hugging Face's guide to perplexity).\n\n"
     "Loss is the mean cross-entropy in nats; perplexity is exp(loss). Bits per character (of character models) or byte are "
-    "loss / ln 2 times the tokens per character or byte. Several texts, and the records of .jsonl, follow each other; where tokens are not "
+    "loss / ln 2 times the tokens per character or byte. Several texts, and the records of .jsonl, follow each other; "
+    "where tokens are not "
     "characters, each is encoded by itself.\n\n"
     "With --lines each line is a text of its own, such as a name: it begins after the model's token for the beginning of a "
     "text and is predicted up to its token for the end, which --end-token may name. Empty lines do not count.\n\n"
     "A model with an encoder takes lines of a source, a tab and a target, and predicts the targets up to their ends.\n\n"
+    "A model that names the labels of texts (`nib train --task classify`) takes tables of texts and labels, and is "
+    "measured by accuracy, "
+    "F1 and Matthews correlation.\n\n"
     "Examples:\n"
     "  nib eval shakespeare.gguf input.txt\n"
     "  nib eval shakespeare.gguf input.txt --val-fraction 0.1     # what nib train keeps for validation\n"
     "  nib eval gpt2.gguf texts/ more.txt --stride 512 --json\n"
-    "  nib eval names.gguf names.txt --lines";
+    "  nib eval names.gguf names.txt --lines\n"
+    "  nib eval mood.gguf test.tsv";
 
 struct Options {
     ModelOptions model;
     std::vector<std::string> paths;
+    LabelColumns columns;
+    bool skip_bad = false;
     double val_fraction = 0;
     EvaluationOptions evaluation;
     EncodeOptions encode;
@@ -279,16 +287,21 @@ void eval(Options& o) {
         fail_usage("--val-fraction is %g; it must be at least 0 and below 1", o.val_fraction);
     o.evaluation.memory = memory_limit();
     std::unique_ptr<Task> task;
-    bool paired = false;
+    bool done = false;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
         auto model = std::unique_ptr<LoadedModel>(new LoadedModel(open_model(o.model, *backend)));
-        paired = model->config().has_encoder();
-        if (paired)
+        const bool labels = model->config().find_head("class") != nullptr;
+        if (!labels && !(o.columns == LabelColumns{}))
+            fail_usage("columns are for models that name the labels of texts; this model has no head `class`");
+        done = labels || model->config().has_encoder();
+        if (labels)
+            eval_labels(o.paths, o.columns, o.skip_bad, o.json, *backend, *model);
+        else if (done)
             eval_pairs(o, *backend, *model);
         else
             task = std::make_unique<Task>(o, std::move(backend), std::move(model));
     });
-    if (paired) return;
+    if (done) return;
     const Text& text = task->text;
     const double start = seconds_since_start();
     Progress progress(stderr, stderr_is_terminal(), 1);
@@ -310,7 +323,8 @@ void eval(Options& o) {
 void eval_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     add_model_options(app, o->model);
-    app.add_option("TEXT", o->paths, "texts (UTF-8) in .txt, .md and .jsonl, each also packed (.gz), and folders of them")->required();
+    app.add_option("TEXT", o->paths, "texts (UTF-8) in .txt, .md and .jsonl, each also packed (.gz), and folders of them")
+        ->required();
     app.add_option("--stride", o->evaluation.stride,
                    "tokens from one window to the next, at most the context; 0: windows end to end")
         ->transform(whole_number(0))
@@ -329,6 +343,16 @@ void eval_command(CLI::App& app) {
     auto* lines = app.add_flag("--lines", o->lines, "each line is a text of its own")->excludes(tokens, fraction);
     add_end_token_option(app, o->end_token)->needs(lines);
     add_special_option(app, o->encode);
+    const auto column = [&](const char* flag, std::string& value, const char* help) {
+        app.add_option(flag, value, help)->type_name("NAME");
+    };
+    column("--text-column", o->columns.text,
+           "of texts with labels: column of the texts, by name or number, as in `nib train`");
+    column("--second-column", o->columns.second, "column of second texts");
+    column("--label-column", o->columns.label, "column of the labels");
+    auto* header = app.add_flag("--header", o->columns.header, "the first line names the columns");
+    app.add_flag("--no-header", o->columns.no_header, "it does not")->excludes(header);
+    app.add_flag("--skip-bad", o->skip_bad, "pass over rows that are not as they should be, and say how many");
     app.add_flag("--json", o->json, "print one JSON object");
     add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);

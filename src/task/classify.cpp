@@ -1,11 +1,12 @@
 // The label of a text or of a pair of texts (Devlin et al. 2018, section 4.1; of decoders Radford et al. 2018,
 // section 3.2).
+#include "task/classify.h"
+
 #include <algorithm>
 
 #include "core/error.h"
 #include "task/examples.h"
 #include "task/labelled_text.h"
-#include "task/metrics/confusion_matrix.h"
 #include "task/task.h"
 
 namespace nib {
@@ -51,17 +52,7 @@ public:
         if (predicted[0].size() != 1) fail("%zu labels were predicted for one text", predicted[0].size());
         matrix_.add(part_.text.label(part_.first + validated_.number(row)), predicted[0][0]);
     }
-    std::vector<Score> scores() const override {
-        const double f1 = matrix_.classes() == 2 ? matrix_.of(1).f1() : matrix_.macro_f1();
-        std::vector<Score> all = {
-            {"accuracy", matrix_.accuracy()},
-            {"f1",       f1                },
-            {"mcc",      matrix_.matthews()},
-        };
-        const auto decides = std::find_if(all.begin(), all.end(), [&](const Score& s) { return s.name == metric_; });
-        if (decides != all.end()) std::rotate(all.begin(), decides, decides + 1);
-        return all;
-    }
+    std::vector<Score> scores() const override { return class_scores(matrix_, metric_); }
 
 private:
     const Part& part_;
@@ -101,6 +92,17 @@ private:
 };
 
 }  // namespace
+
+std::vector<Score> class_scores(const ConfusionMatrix& matrix, const std::string& metric) {
+    std::vector<Score> all = {
+        {"accuracy", matrix.accuracy()                                            },
+        {"f1",       matrix.classes() == 2 ? matrix.of(1).f1() : matrix.macro_f1()},
+        {"mcc",      matrix.matthews()                                            },
+    };
+    const auto decides = std::find_if(all.begin(), all.end(), [&](const Score& score) { return score.name == metric; });
+    if (decides != all.end()) std::rotate(all.begin(), decides, decides + 1);
+    return all;
+}
 
 std::unique_ptr<Task> make_classify_task(const TaskTexts& texts) { return std::make_unique<ClassifyTask>(texts); }
 

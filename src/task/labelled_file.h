@@ -16,6 +16,7 @@ namespace nib {
 struct LabelColumns {
     std::string text, second, label;
     bool header = false, no_header = false;  // neither: as TableReader finds
+    bool operator==(const LabelColumns&) const = default;
 };
 
 struct LabelledFileOptions {
