@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -113,6 +114,27 @@ TEST_F(ClassifyTest, EveryFamilyLearnsWhatTextsAreAbout) {
         EXPECT_EQ(model.config().find_head("class")->labels, (std::vector<std::string>{"beast", "bird"})) << arch;
         for (const char* name : {"animals.gguf", "animals.state.gguf", "animals.best.gguf"}) fs::remove(folder_ / name);
     }
+}
+
+// GPT-1's auxiliary objective: what is read is learned, too.
+TEST_F(ClassifyTest, NextTokensAreLearnedBesideLabels) {
+    make_base("gpt2");
+    TrainRequest r = classify("gpt2", "both");
+    r.options.lm_weight = 0.5;
+    r.options.iters = 60;
+    const TrainResult result = run(r);
+    EXPECT_EQ(result.scores.front().value, 1);
+    std::map<std::string, double> scores;
+    for (const Score& score : result.scores) scores[score.name] = score.value;
+    EXPECT_LT(scores.at("lm_loss"), 1);
+    EXPECT_NEAR(*result.val_loss, scores.at("class_loss") + 0.5 * scores.at("lm_loss"), 1e-9);
+    r = classify("gpt2", "alone");
+    r.options.lm_weight = -1;
+    EXPECT_MENTIONS(error_of(r), "lm-weight");
+    make_base("bert");
+    r = classify("bert", "none");
+    r.options.lm_weight = 0.5;
+    EXPECT_MENTIONS(error_of(r), "lm-weight");
 }
 
 TEST_F(ClassifyTest, AnInterruptedRunGoesOnTheSame) {

@@ -33,6 +33,7 @@ struct Part {
         if (!to.segments.empty()) std::copy_n(text.segments(first + i).begin(), length, to.segments.begin());
         std::fill(to.targets.begin(), to.targets.end(), kIgnore);
         to.targets[place == HeadRows::Last ? length - 1 : 0] = text.label(first + i);
+        if (!to.second.empty()) std::copy_n(to.ids.begin() + 1, length - 1, to.second.begin());  // the next tokens
         to.length = static_cast<int32_t>(length);
     }
 
@@ -72,10 +73,12 @@ public:
     TaskExtent extent() const override { return {"text", train_.count, validation_.count}; }
     bool ragged() const override { return true; }
     void fill(uint32_t step, uint32_t row, TaskRow& to) const override {
-        const uint64_t number = uint64_t{step} * static_cast<uint64_t>(texts_.rows) + row;
-        train_.read(shuffled(texts_.seed, number, train_.count), texts_.labelled_rows, to);
+        train_.read(drawn(step, row), texts_.labelled_rows, to);
     }
-    TargetCounts counted(uint32_t, uint32_t) const override { return {1}; }
+    TargetCounts counted(uint32_t step, uint32_t row) const override {
+        if (texts_.choices.lm_weight == 0) return {1};
+        return {1, train_.text.document(train_.first + drawn(step, row)).size() - 1};
+    }
 
     int64_t validation_rows() const override { return validated_.count(); }
     void fill_validation(int64_t row, TaskRow& to) const override {
@@ -86,6 +89,10 @@ public:
     }
 
 private:
+    int64_t drawn(uint32_t step, uint32_t row) const {
+        return shuffled(texts_.seed, uint64_t{step} * static_cast<uint64_t>(texts_.rows) + row, train_.count);
+    }
+
     const TaskTexts texts_;
     const Part train_, validation_;
     const EvalExamples validated_;

@@ -25,6 +25,7 @@ struct TaskExtent {
 struct TaskChoices {
     bool next_sentence = false;  // of masked tokens: rows are two texts, of which the second follows the first or does not
     bool whole_words = false;    // of the same: all tokens of a word are chosen, or none
+    double lm_weight = 0;        // of labels: that of the loss of the next tokens, which is learned beside them unless 0
 };
 
 /// The texts of a training, which outlive the task.
