@@ -108,7 +108,8 @@ size_t TableFile::column(const std::string& name) const {
     const int64_t number = column_number(name);
     if (number > 0 && number <= count) return static_cast<size_t>(number - 1);
     if (number < 0 && -number <= count) return static_cast<size_t>(count + number);
-    fail("%s: there is no column %s; there are %s", reader_.name().c_str(), in_quotes(name).c_str(), known_columns().c_str());
+    fail("%s: there is no column %s; there are %s", reader_.name().c_str(), in_quotes(name).c_str(),
+         known_columns().c_str());
 }
 
 std::string TableFile::known_columns() const {
