@@ -212,8 +212,11 @@ TEST_F(DialoguesTest, FilesOfDialoguesAreKnownByTheirRecords) {
     EXPECT_FALSE(hold({"text.txt", "texts/texts.jsonl"}));
     EXPECT_FALSE(hold({"chats/empty.jsonl"}));
     EXPECT_MENTIONS(test::error_of([&] { hold({"none.jsonl"}); }), "none.jsonl: no such file");
-    for (const std::vector<std::string>& mixed : {std::vector<std::string>{"chats", "texts"}, {"text.txt", "chats.jsonl"},
-                                                  {"chats.jsonl", "package.json"}}) {
+    for (const std::vector<std::string>& mixed : {
+             std::vector<std::string>{"chats",       "texts"       },
+             {"text.txt",    "chats.jsonl" },
+             {"chats.jsonl", "package.json"}
+    }) {
         const std::string message = test::error_of([&] { hold(mixed); });
         EXPECT_MENTIONS(message, "holds dialogues, but ");
         EXPECT_MENTIONS(message, path(mixed[0]));

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "command.h"
@@ -14,6 +15,7 @@
 #include "core/error.h"
 #include "infer/evaluate.h"
 #include "input.h"
+#include "io/mapped_file.h"
 #include "io/memory_limit.h"
 #include "io/progress.h"
 #include "model/loaded_model.h"
@@ -21,6 +23,7 @@
 #include "options.h"
 #include "task/pairs.h"
 #include "text/corpus.h"
+#include "text/text_encoding.h"
 #include "text/text_source.h"
 #include "text/token_numbers.h"
 
@@ -35,7 +38,8 @@ constexpr const char* kFooter =
     "more text, in more time: each window begins N tokens after the one before, and what that one has predicted does not "
     "count again (the windows of Hugging Face's guide to perplexity).\n\n"
     "Loss is the mean cross-entropy in nats; perplexity is exp(loss). Bits per character (of character models) or byte are "
-    "loss / ln 2 times the tokens per character or byte. Several texts, and the records of .jsonl, follow each other; where tokens are not "
+    "loss / ln 2 times the tokens per character or byte. Several texts, and the records of .jsonl, follow each other; "
+    "where tokens are not "
     "characters, each is encoded by itself.\n\n"
     "With --lines each line is a text of its own, such as a name: it begins after the model's token for the beginning of a "
     "text and is predicted up to its token for the end, which --end-token may name. Empty lines do not count.\n\n"
@@ -90,19 +94,31 @@ Text open_characters(const Options& o, const CharTokenizer& tokenizer) {
 
 using TextUse = std::function<void(std::string_view text)>;
 
-// Calls `use` with each document of the texts, and puts its place before errors.
+// Calls `use`, and puts the text's place before its errors.
+void use_at(const std::string& where, std::string_view text, const TextUse& use) {
+    try {
+        use(text);
+    } catch (const Error& e) {
+        throw e.within(where);
+    }
+}
+
+// Calls `use` with each document of the texts: whole files, mapped and of any bytes, unless they are packed or records.
 void for_each_document(const std::vector<std::string>& paths, const TextUse& use) {
-    TextSource source(paths);
-    std::string text;
-    for (TextPiece piece; source.next(piece);) {
-        text += piece.text;
-        if (!piece.ends_document) continue;
-        try {
-            use(text);
-        } catch (const Error& e) {
-            throw e.within(piece.where);
+    const TextSource all(paths);
+    for (const std::string& path : all.files()) {
+        TextSource source({path});
+        if (!source.has_records() && source.find_packed().empty()) {
+            const MappedFile file(path);
+            const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+            use_at(printable(path), without_mark(bytes, path), use);
+            continue;
         }
-        text.clear();
+        std::string text;
+        for (TextPiece piece; source.next(piece);) {
+            text += piece.text;
+            if (piece.ends_document) use_at(piece.where, std::exchange(text, ""), use);
+        }
     }
 }
 
@@ -310,7 +326,8 @@ void eval(Options& o) {
 void eval_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     add_model_options(app, o->model);
-    app.add_option("TEXT", o->paths, "texts (UTF-8) in .txt, .md and .jsonl, each also packed (.gz), and folders of them")->required();
+    app.add_option("TEXT", o->paths, "texts (UTF-8) in .txt, .md and .jsonl, each also packed (.gz), and folders of them")
+        ->required();
     app.add_option("--stride", o->evaluation.stride,
                    "tokens from one window to the next, at most the context; 0: windows end to end")
         ->transform(whole_number(0))

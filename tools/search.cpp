@@ -29,7 +29,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kFooter =
-    "PATH is a text file or a folder of .txt and .md files; a paragraph ends at a blank line. What does not fit the model's "
+    "PATH is a text file or a folder of .txt and .md files; a paragraph ends at a blank line. What does not fit the "
+    "model's "
     "context, or is longer than the texts that it was trained to embed, is left out of a paragraph's vector; a question "
     "like that is an error, or cut with --truncate. Vectors are kept beside PATH, in PATH.search.gguf, and made again for "
     "texts that are new or for another model.\n\n"

@@ -20,8 +20,10 @@ namespace nib {
 namespace {
 
 constexpr const char* kFooter =
-    "Prints the tokens that the model reads for this text, on one line: with the one that begins a text and, unless the model "
-    "goes on with the text as nib run does, the one that ends it, where there are such. The text comes from -p, from a file, or from "
+    "Prints the tokens that the model reads for this text, on one line: with the one that begins a text and, unless the "
+    "model "
+    "goes on with the text as nib run does, the one that ends it, where there are such. The text comes from -p, from a "
+    "file, or from "
     "standard input, and is taken as it is, with its last line end, but without a byte order mark. --decode goes the other "
     "way and writes exactly the "
     "bytes that the tokens stand for.\n\n"

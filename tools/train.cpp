@@ -276,9 +276,10 @@ void add_field(CLI::App& app, TrainOptions& options, const OptionField& field) {
 void train_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     TrainRequest& request = o->request;
-    app.add_option("TEXT", request.inputs,
-                   "texts (UTF-8) in .txt, .md and .jsonl, each also packed (.gz), and folders of them; dialogues in .jsonl "
-                   "and .json")
+    app.add_option(
+           "TEXT", request.inputs,
+           "texts (UTF-8) in .txt, .md and .jsonl, each also packed (.gz), and folders of them; dialogues in .jsonl "
+           "and .json")
         ->required();
     app.add_option("-o,--output", request.output, "model to write: NAME.gguf")->required()->type_name("NAME");
     app.add_option("--from", request.from, "model to start from, instead of random weights: its sizes, its tokenizer")

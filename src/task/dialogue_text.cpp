@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 // Adds the dialogues of one file. Returns how many are too long.
 uint64_t add_file(DialogueFile& file, const Tokenizer& tokenizer, const ChatTemplate& chat_template, size_t longest,
-                 TokenFileWriter& to, const std::function<void()>& progress) {
+                  TokenFileWriter& to, const std::function<void()>& progress) {
     std::vector<ChatMessage> messages;
     std::vector<uint8_t> marks;
     uint64_t too_long = 0;

@@ -61,9 +61,10 @@ std::vector<std::string> files_at(const std::string& path, std::span<const std::
 void require_regular(const std::string& path) {
     const fs::file_status status = status_of(path);
     if (!fs::is_regular_file(status) && !fs::is_directory(status))
-        fail("%s: is not a regular file (training reads a text several times, which a pipe or device cannot give); save it "
-             "to a file first",
-             printable(path).c_str());
+        fail(
+            "%s: is not a regular file (training reads a text several times, which a pipe or device cannot give); save it "
+            "to a file first",
+            printable(path).c_str());
 }
 
 }  // namespace nib

@@ -46,15 +46,13 @@ TextSource::TextSource(const std::vector<std::string>& paths) : letter_end_(R"(\
         }
 }
 
-bool TextSource::is_records(const std::string& path) {
-    return has_ending(path, ".jsonl") || has_ending(path, ".jsonl.gz");
-}
+bool TextSource::is_records(const std::string& path) { return has_ending(path, ".jsonl") || has_ending(path, ".jsonl.gz"); }
 
 bool TextSource::has_records() const { return std::any_of(paths_.begin(), paths_.end(), is_records); }
 
 std::string TextSource::find_packed() const {
-    const auto found = std::find_if(paths_.begin(), paths_.end(),
-                                    [](const std::string& path) { return InputFile(path).is_packed(); });
+    const auto found =
+        std::find_if(paths_.begin(), paths_.end(), [](const std::string& path) { return InputFile(path).is_packed(); });
     return found == paths_.end() ? "" : *found;
 }
 

@@ -177,8 +177,8 @@ void choose_documents(TrainSetup& setup, const TrainRequest& request) {
 // The tokenizer of a new training whose texts become tokens.
 std::unique_ptr<Tokenizer> new_tokenizer(const TrainOptions& o, const TrainRequest& request) {
     const bool characters = o.tokenizer == kCharacters;
-    auto chosen = choose_tokenizer(o.tokenizer, characters ? all_texts(request) : request.inputs, request.threads,
-                                   request.progress);
+    auto chosen =
+        choose_tokenizer(o.tokenizer, characters ? all_texts(request) : request.inputs, request.threads, request.progress);
     return characters ? make_tokenizer(dynamic_cast<const CharTokenizer&>(*chosen), o.task) : std::move(chosen);
 }
 
