@@ -48,6 +48,15 @@ TEST_F(TextSourceTest, FilesAndFolders) {
               (Texts{" first", "second", "packed", "no text"}));
 }
 
+TEST_F(TextSourceTest, WhatIsNotTextAsItStands) {
+    const std::string plain = file("a.txt", "a"), packed = file("b.txt", gzip("b")), records = file("c.JSONL", "");
+    EXPECT_FALSE(TextSource({plain, packed}).has_records());
+    EXPECT_TRUE(TextSource({plain, records}).has_records());
+    EXPECT_TRUE(TextSource({file("d.jsonl.gz", gzip(""))}).has_records());
+    EXPECT_EQ(TextSource({plain, records}).find_packed(), "");
+    EXPECT_EQ(TextSource({plain, packed, records}).find_packed(), packed) << "whatever its name";
+}
+
 TEST_F(TextSourceTest, EmptyFilesAreEmptyDocuments) {
     EXPECT_EQ(documents({file("a.txt", ""), file("b.txt", "b"), file("c.jsonl", "\n")}), (Texts{"", "b"}));
 }

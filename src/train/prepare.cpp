@@ -209,10 +209,18 @@ void choose_documents(TrainSetup& setup, const TrainRequest& request) {
     const bool parts = document_ends(o) != DocumentEnds::Files;
     if (o.task == kPairs) {
         if (parts) fail_usage_option("documents", "is for texts; each pair is a line of its own");
-        if (!o.tokenizer.empty()) fail("models learn pairs of lines from characters only");
+        if (!o.tokenizer.empty() && !setup.base)
+            fail_usage_option("tokenizer", "cannot be chosen for pairs of lines, which are learned from their characters");
+        if (!o.tokenizer.empty()) fail("pairs of lines are learned from characters only; the model has other tokens");
     }
     if (!o.tokenizer.empty() || o.task == kPairs) return;
     if (parts || TextSource(all_texts(request)).has_records()) o.tokenizer = setup.base ? kOwnTokenizer : kCharacters;
+}
+
+// Error for texts within a file, if nothing will tell where they end.
+void check_ends(const TrainOptions& o, const Tokenizer& tokenizer) {
+    if (document_ends(o) != DocumentEnds::Files && tokenizer.end_token() < 0 && !o.isolate)
+        fail_usage_option("documents", "is `%s`, but the vocabulary has no token that ends a text", o.documents.c_str());
 }
 
 // The tokenizer of a new training whose texts become tokens.
@@ -285,6 +293,7 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
         setup.data = characters_of(setup, request, options);
     } else {
         if (!setup.base) setup.tokenizer = new_tokenizer(o, request);
+        check_ends(o, *setup.tokenizer);
         setup.data = tokens_of(setup, request, options);
     }
     if (!setup.base) {
