@@ -14,5 +14,5 @@ void main() {
     const float wi = AT(w, i), decay = has_decay() ? step_values.weight_decay : 0.0;
     const float d = fma(decay, wi, AT(g, i) * AT(stats, 1)), vi = fma(d, d, AT(v, i));
     AT(v, i) = vi;
-    AT(w, i) = wi - step_values.lr * d / (sqrt(vi) + step_values.eps);
+    AT(w, i) = wi - step_values.lr * p.scale * d / (sqrt(vi) + step_values.eps);
 }

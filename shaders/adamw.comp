@@ -19,7 +19,7 @@ void main() {
     const float mi = fma(1.0 - beta1, gi, beta1 * AT(m, i)), vi = fma((1.0 - beta2) * gi, gi, beta2 * AT(v, i));
     AT(m, i) = mi;
     AT(v, i) = vi;
-    const float rate = is_l2() ? 0.0 : step_values.lr * decay;
+    const float lr = step_values.lr * p.scale, rate = is_l2() ? 0.0 : lr * decay;
     const float change = mi / step_values.correction1 / (sqrt(vi / step_values.correction2) + step_values.eps);
-    AT(w, i) = fma(-rate, wi, wi) - step_values.lr * change;
+    AT(w, i) = fma(-rate, wi, wi) - lr * change;
 }

@@ -17,5 +17,5 @@ void main() {
         change = fma(step_values.momentum, AT(m, i), change);
         AT(m, i) = change;
     }
-    AT(w, i) = wi - step_values.lr * change;
+    AT(w, i) = wi - step_values.lr * p.scale * change;
 }

@@ -8,6 +8,7 @@
 
 #include "model/adapter_file.h"
 #include "model/convert.h"
+#include "text/tokenizer_gguf.h"
 #include "tiny_training.h"
 
 namespace nib {
@@ -30,6 +31,14 @@ struct BaseModelTest : TinyTraining {
         r.options.iters = 4;
         r.options.eval_every = 2;
         r.given = {"context", "iters", "eval-every"};
+        return r;
+    }
+    TrainRequest goes_on(const std::string& name, int64_t iters) const {
+        TrainRequest r = request(name);
+        r.options = {};
+        r.resume = true;
+        r.options.iters = iters;
+        r.given = {"iters"};
         return r;
     }
     std::vector<std::byte> tensor(const std::string& file, const std::string& name) const {
@@ -93,11 +102,7 @@ TEST_F(BaseModelTest, FrozenPartsMayBeQuantized) {
     r.given.insert("decay-iters");
     EXPECT_LT(*run(r).val_loss, loss);
     // The same in two runs.
-    TrainRequest resumed = request("tuned");
-    resumed.options = {};
-    resumed.resume = true;
-    resumed.options.iters = 8;
-    resumed.given = {"iters"};
+    TrainRequest resumed = goes_on("tuned", 8);
     run(resumed, {}, 1);
     EXPECT_EQ(get("tuned.gguf"), get("longer.gguf"));
 }
@@ -110,11 +115,7 @@ TEST_F(BaseModelTest, ResumedRunsAreTheUninterruptedOnes) {
     half.given.insert("decay-iters");
     run(whole);
     run(half);
-    TrainRequest resumed = request("half");
-    resumed.options = {};
-    resumed.resume = true;
-    resumed.options.iters = 4;
-    resumed.given = {"iters"};
+    TrainRequest resumed = goes_on("half", 4);
     run(resumed);
     EXPECT_EQ(get("half.gguf"), get("whole.gguf"));
     resumed.from = (folder_ / "base.gguf").string();
@@ -142,11 +143,7 @@ TEST_F(BaseModelTest, AdaptersAreTrainedAloneAndCanBeResumed) {
     half.options.warmup = 10;
     half.given.insert({"decay-iters", "warmup"});
     run(half);
-    TrainRequest resumed = request("half");
-    resumed.options = {};
-    resumed.resume = true;
-    resumed.options.iters = 100;
-    resumed.given = {"iters"};
+    TrainRequest resumed = goes_on("half", 100);
     run(resumed, {}, 1);
     EXPECT_EQ(get("half.gguf"), get("lora.gguf"));
     // The base may be elsewhere by then, but it must be the same.
@@ -159,6 +156,80 @@ TEST_F(BaseModelTest, AdaptersAreTrainedAloneAndCanBeResumed) {
     EXPECT_MENTIONS(error_of(resumed), "half.gguf");
     resumed.from = (folder_ / "moved.gguf").string();
     EXPECT_EQ(run(resumed).step, 101);
+    // So must its weights: those of another type give other numbers.
+    ConvertRequest f16;
+    f16.input = resumed.from;
+    f16.output = (folder_ / "f16.gguf").string();
+    f16.type = DType::F16;
+    quantize_file(f16, {[](const Note&) {}, [](double) {}});
+    resumed.from = f16.output;
+    resumed.options.iters = 102;
+    EXPECT_MENTIONS(error_of(resumed), "its weights are not those that");
+}
+
+// They begin as the mean of the others, and the model that is written has them.
+TEST_F(BaseModelTest, NewTokensGetRows) {
+    TrainRequest r = from_base("grown");
+    r.options.add_tokens = "<|a|>,<|b|>";
+    r.options.lr = 1e-9;
+    r.given.insert({"add-tokens", "lr"});
+    EXPECT_NEAR(*run(r).val_loss, base_loss, 0.2);  // two more tokens have some of the probability
+    const GgufFile base = GgufFile::open((folder_ / "base.gguf").string());
+    const GgufFile grown = GgufFile::open((folder_ / "grown.gguf").string());
+    const int64_t before = read_config(base).vocab, width = read_config(base).embd;
+    ASSERT_EQ(read_config(grown).vocab, before + 2);
+    const auto tokenizer = read_tokenizer(grown);
+    const auto a = static_cast<int32_t>(before), b = a + 1;
+    EXPECT_EQ(tokenizer->encode("<|b|><|a|>"), (std::vector<int32_t>{b, a}));
+    const auto* old_rows = reinterpret_cast<const float*>(base.tensor("token_embd.weight").data.data());
+    const auto* rows = reinterpret_cast<const float*>(grown.tensor("token_embd.weight").data.data());
+    for (int64_t i = 0; i < width; ++i) {
+        double mean = 0;
+        for (int64_t id = 0; id < before; ++id) mean += static_cast<double>(old_rows[id * width + i]);
+        EXPECT_NEAR(rows[before * width + i], mean / static_cast<double>(before), 1e-6);
+        EXPECT_EQ(rows[before * width + i], rows[(before + 1) * width + i]);
+        EXPECT_NEAR(rows[(before - 1) * width + i], old_rows[(before - 1) * width + i], 1e-6);
+    }
+    run(goes_on("grown", 6));
+
+    r.output = (folder_ / "again").string();
+    r.from = (folder_ / "grown.gguf").string();  // which has one of them
+    r.options.add_tokens = "<|c|>,<|a|>";
+    run(r);
+    EXPECT_EQ(read_config(GgufFile::open((folder_ / "again.gguf").string())).vocab, before + 3);
+    r.overwrite = true;
+    r.options.freeze = "embeddings";
+    EXPECT_MENTIONS(error_of(r), "embeddings that learn");
+    r.options.freeze = "";
+    for (const char* wrong : {",", "<|a|>,<|a|>", "a b", "\xFF"}) {
+        r.options.add_tokens = wrong;
+        EXPECT_MENTIONS(error_of(r), "add-tokens");
+    }
+    r.options.add_tokens = tokenizer->decode(a - 1);
+    EXPECT_MENTIONS(error_of(r), "is a token already");
+    r.options.add_tokens = "<|c|>";
+    r.options.lora = 2;
+    EXPECT_MENTIONS(error_of(r), "frozen, as all but adapters is");
+}
+
+// What is drawn for a token depends on its step and row alone, so that a run in two parts is the run in one.
+TEST_F(BaseModelTest, TokenDropoutAndLayerDecayCanBeResumed) {
+    TrainRequest whole = from_base("whole");
+    whole.options.token_dropout = 0.3;
+    whole.options.layer_decay = 0.5;
+    whole.options.decay_iters = 4;
+    whole.given.insert({"token-dropout", "layer-decay", "decay-iters"});
+    TrainRequest half = whole, plain = whole;
+    half.output = (folder_ / "half").string();
+    half.options.iters = 2;
+    plain.output = (folder_ / "plain").string();
+    plain.options.token_dropout = 0;
+    run(whole);
+    run(half);
+    run(goes_on("half", 4), {}, 1);
+    run(plain);
+    EXPECT_EQ(get("half.gguf"), get("whole.gguf"));
+    EXPECT_NE(get("plain.gguf"), get("whole.gguf"));
 }
 
 TEST_F(BaseModelTest, AdaptersOfAQuantizedModelLearn) {
@@ -237,11 +308,7 @@ TEST_F(BaseModelTest, TokensOfAModelThatHasLearnedThem) {
     r.options.iters = 20;
     r.given.insert("lr");
     EXPECT_LT(*run(r).val_loss, loss);
-    TrainRequest resumed = request("more");
-    resumed.options = {};
-    resumed.resume = true;
-    resumed.options.iters = 21;
-    resumed.given = {"iters"};
+    TrainRequest resumed = goes_on("more", 21);
     EXPECT_EQ(run(resumed).step, 21);
 }
 

@@ -242,11 +242,11 @@ TEST_F(CheckpointTest, BestModelIsKept) {
     r.options.decay_iters = 40;
     const TrainResult result = run(r);
     const RunFiles files(r.output);
-    ASSERT_TRUE(result.best_loss && read_best_loss(files));
-    EXPECT_EQ(*read_best_loss(files), *result.best_loss);
-    EXPECT_LE(*result.best_loss, *result.val_loss);
+    ASSERT_TRUE(result.best && read_best(files));
+    EXPECT_EQ(*read_best(files), *result.best);
+    EXPECT_LE(*result.best, *result.val_loss);
     fs::remove(files.best);
-    EXPECT_FALSE(read_best_loss(files));
+    EXPECT_FALSE(read_best(files));
 }
 
 TEST_F(CheckpointTest, TheBestModelOfBeforeTheFirstCheckpointIsCompleted) {

@@ -40,6 +40,45 @@ printf '{"txt": 1}\n' > bad.jsonl && fails "bad.jsonl: line 1" train bad.jsonl -
 works train fox.txt -o other.gguf --tokenizer bpe:270 "${small[@]}"
 fails "was trained with tokenizer" train fox.txt -o sub.gguf --resume --iters 6 --tokenizer other.gguf
 
+# ---- characters, in records and packed -----------------------------------------------------------------------------------
+
+chars=(--layers 2 --heads 2 --embd 16 --batch 2 --iters 4 --eval-every 2)
+for i in anna bob carla dora emil fritz gerda hans; do printf '{"id": 7, "text": "%s"}\n' $i; done > names.jsonl
+for i in anna bob carla dora emil fritz gerda hans; do echo $i; done > names.txt
+printf 'ba%.0s' {1..50} > ab.txt && works train ab.txt -o ab.gguf "${chars[@]}" --context 4
+works train fox.txt -o char.gguf "${chars[@]}" && works train fox.txt.gz -o gz.gguf "${chars[@]}"
+check "unpacked, the same model" same char.gguf gz.gguf
+works train fox.txt.gz -o gz.gguf --resume --iters 5 && works train fox.txt -o char.gguf --resume --iters 5
+check "and resumed" same char.gguf gz.gguf
+works train names.jsonl -o records.gguf "${chars[@]}" --context 4
+works tokenize records.gguf -p 'anna<|endoftext|>' && check "characters and the end of a text" test "$(wc -w < "$out")" = 5
+fails "does not know the character \"{\"" tokenize records.gguf -p '{'
+works train names.txt -o lines.gguf "${chars[@]}" --context 4 --documents lines --overwrite
+works train names.txt -o lines.gguf --resume --iters 5
+works tokenize lines.gguf -p "anna" && check "characters of lines" test "$(wc -w < "$out")" = 4
+works run lines.gguf -n 9 && works eval lines.gguf names.txt --lines --json && lines=$(field loss)
+check "a loss" awk -v loss="$lines" 'BEGIN { exit !(loss > 0 && loss < 10) }'
+works train names.jsonl -o more.gguf --from lines.gguf --context 4 --iters 2
+works train names.jsonl -o masked.gguf "${chars[@]}" --context 4 --arch bert && works info masked.gguf
+printf '{"text": "a zebra"}\n' > zebra.jsonl && printf 'abc' > abc.txt
+fails "zebra.jsonl: line 1: the model does not know the character" train zebra.jsonl -o x.gguf --from records.gguf --context 4 --iters 1
+gzip -k abc.txt && fails "abc.txt.gz: the model does not know the character \"c\"" train abc.txt.gz -o x.gguf --from ab.gguf --context 4 --iters 1
+works eval char.gguf fox.txt --json && loss=$(field loss) && works eval char.gguf fox.txt.gz --json
+check "measured packed" test "$(field loss)" = "$loss"
+works eval records.gguf names.jsonl --json && check "records are their texts" test "$(field tokens)$(field characters)" != ""
+printf 'ab\tba\n%.0s' {1..40} > pairs.tsv && gzip -k pairs.tsv
+fails "pairs.tsv.gz: pairs of lines are read from files as they are; unpack it first" train pairs.tsv.gz -o x.gguf --arch transformer --context 8
+wrong_usage "--documents is for texts" train pairs.tsv -o x.gguf --arch transformer --context 8 --documents lines
+fails "learn pairs of lines from characters only" train pairs.tsv -o x.gguf --arch transformer --context 8 --tokenizer tok.json --epochs 1
+
+# ---- texts that can be read once only --------------------------------------------------------------------------------------
+
+for texts in "/dev/stdin" "fox.txt --val /dev/stdin" "/dev/stdin --tokenizer tok.json" "fox.txt --tokenizer tok.json --val /dev/null"; do
+    fails "is not a regular file (training reads a text several times" train $texts -o x.gguf "${small[@]}"
+done
+mkfifo chats.fifo.jsonl
+fails "chats.fifo.jsonl: is not a regular file" train chats.fifo.jsonl -o x.gguf --from sub.gguf
+
 # ---- from a model ------------------------------------------------------------------------------------------------------
 
 tune=(--iters 4 --eval-every 2 --context 16)
@@ -89,6 +128,11 @@ fails "too few dialogues: " train one.jsonl -o x.gguf --from chat.gguf --context
 wrong_usage "--epochs and iters" train chats.jsonl -o x.gguf --from chat.gguf --epochs 2 --iters 3
 rm -f nib-*.tokens
 fails "all are too long: 40 dialogues with a turn of more than 9 tokens; a larger --context" train chats.jsonl -o x.gguf --from chat.gguf --context 8
+mkdir talks texts && cp chats.jsonl talks/b.jsonl && cp one.jsonl talks/a.jsonl && cp fox.txt texts/
+works train talks -o folder.gguf --from chat.gguf --context 100 --iters 1 && says "dialogues train"
+fails "holds dialogues, but texts/fox.txt does not" train texts talks -o x.gguf --from chat.gguf --context 100
+fails "one.jsonl holds dialogues, but fox.txt does not" train one.jsonl fox.txt -o x.gguf --from chat.gguf --context 100
+fails "one.jsonl holds dialogues, but fox.txt does not" train fox.txt --val one.jsonl -o x.gguf --from chat.gguf --context 100
 works train chats.jsonl -o talk.gguf --from base.gguf --lora 2 --template chatml --context 100 --iters 2
 works chat base.gguf --lora talk.gguf --temp 0 -n 3
 works merge base.gguf talk.gguf -o talks.gguf && works chat talks.gguf --temp 0 -n 3
@@ -96,11 +140,14 @@ works merge base.gguf talk.gguf -o talks.gguf && works chat talks.gguf --temp 0 
 wrong() { # WHAT RECORD
     { cat chats.jsonl && printf '%s\n' "$2"; } > wrong.jsonl
     fails "wrong.jsonl: line 41$1" train wrong.jsonl -o x.gguf --from chat.gguf --context 100
-    works train wrong.jsonl -o skip.gguf --overwrite --from chat.gguf --context 100 --iters 1 --skip-bad && says "passed over 1 record"
+    for again in 1 2; do
+        works train wrong.jsonl -o skip.gguf --overwrite --from chat.gguf --context 100 --iters 1 --skip-bad && says "passed over 1 record"
+    done
     rm -f nib-*.tokens skip.*
 }
 wrong "" '{"messages": ['
 wrong "" '{"text": "a text"}'
+wrong ": messages[1].weight is 0.5; it must be 0 or 1" '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "weight": 0.5}]}'
 wrong "" '{"messages": []}'
 wrong "" '{"messages": [{"role": "user", "content": "only a question"}]}'
 wrong "" '{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "assistant", "content": "c"}]}'

@@ -87,7 +87,7 @@ refuses "is the model itself" logits good.gguf --tokens 1 -o ./good.gguf
 
 printf 'The €' > euro.txt && printf 'T' > one.txt
 refuses "nowhere.txt: no such file" eval good.gguf nowhere.txt
-refuses "empty_folder: no .txt files" eval good.gguf empty_folder
+refuses "empty_folder: no .txt" eval good.gguf empty_folder
 refuses "empty.txt: empty" eval good.gguf empty.txt
 refuses "latin.txt: not UTF-8" eval good.gguf latin.txt
 refuses "euro.txt: the model does not know the character \"€\" (U+20AC), character 5" eval good.gguf euro.txt

@@ -36,9 +36,10 @@ works "${train[@]}" fox.txt --size 80 --split gpt1 --lowercase && works tokenize
 check "the suffix ends words" test "$(wc -w < "$out")" = 2 && works tokenize tok.json --decode "$(cat "$out")" && is 'fox <unk>'
 works "${train[@]}" fox.txt --size 90 --type wordpiece && works tokenize tok.json -p 'fox' && read -r cls _ < "$out"
 check "[CLS]" test "$cls" = 2
-works "${train[@]}" fox.txt --size 60 --type wordpiece --limit-alphabet 5 && works tokenize tok.json -p 'fox' && is "2 1"
+works "${train[@]}" fox.txt --size 60 --type wordpiece --limit-alphabet 5 && works tokenize tok.json -p 'fox' && is "2 1 3"
 printf 'ba' > ab.txt && works "${train[@]}" ab.txt --type char && says "tok.json: char, 2 tokens" && works tokenize tok.json -p ab && is "0 1"
-works "${train[@]}" <(cat fox.txt) --size 300
+works "${train[@]}" fox.txt --size 300 && cp tok.json file.json && works "${train[@]}" <(cat fox.txt) --size 300
+check "a pipe is read once" same tok.json file.json
 
 # ---- what is wrong with texts ------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ check "a log line per step" test "$(grep -c '^{"step":[0-9]*,"loss":[0-9.]*,.*}$
 
 refuses "nowhere.txt: no such file or folder" train nowhere.txt "${new[@]}"
 refuses "nowhere.txt: no such file or folder" train text.txt nowhere.txt "${new[@]}"
-refuses "empty_folder: no .txt files in this folder" train empty_folder "${new[@]}"
+refuses "empty_folder: no .txt" train empty_folder "${new[@]}"
 refuses "empty.txt: empty" train empty.txt "${new[@]}"
 advice="in each part; use a smaller --context or more text"
 refuses "$advice" train short.txt "${new[@]}"

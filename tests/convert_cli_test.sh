@@ -349,6 +349,10 @@ for file in text.txt /dev/null hf nowhere; do
     nib export $file -o x
     check "export $file" test $? = 1 -a "$(grep -c '^nib: error: ' "$err")" = 1
 done
+for command in "quantize first.gguf /dev/full q8_0" "convert hf -o /dev/full" "merge first.gguf first.gguf -o /dev/full"; do
+    refuses "/dev/full: is not a regular file" $command
+done
+check "and nothing beside it" test ! -e /dev/full.gguf
 refuses "is what a training resumes from, not a model" quantize trained.state x q8_0
 refuses "is what a training resumes from, not a model" export trained.state -o x
 head -c 3000 first.gguf > cut.gguf

@@ -135,7 +135,8 @@ TEST_F(CorpusTest, FoldersGiveTheirTextFilesInOrder) {
     file("d/b.txt", "B");
     file("d/a.txt", "A");
     file("d/sub/deep/c.TXT", "C");
-    file("d/note.md", "no");
+    file("d/note.md", "N");
+    file("d/page.html", "no");
     file("d/.hidden.txt", "no");
     file("d/.git/x.txt", "no");
     file("d/txt", "no");
@@ -145,7 +146,7 @@ TEST_F(CorpusTest, FoldersGiveTheirTextFilesInOrder) {
     const std::string other = file("other.md", "X");
     const Corpus corpus({other, (folder_ / "d").string(), other});
     const CharTokenizer tokenizer = CharTokenizer::from_code_points(corpus.characters());
-    EXPECT_EQ(read(corpus, tokenizer, 0, static_cast<size_t>(corpus.size())), U"XABCAX");
+    EXPECT_EQ(read(corpus, tokenizer, 0, static_cast<size_t>(corpus.size())), U"XABNCAX");
 }
 
 TEST_F(CorpusTest, RefusesWhatIsNoText) {
@@ -157,7 +158,7 @@ TEST_F(CorpusTest, RefusesWhatIsNoText) {
     expect_contains(open({empty, empty}), {empty, "others", "empty"});
     expect_contains(open({good, (folder_ / "missing.txt").string()}), {"missing.txt", "no such file"});
     expect_contains(open({(folder_ / "missing\n\x1B[31m").string()}), {"missing\\x0A\\x1B[31m", "no such file"});
-    file("nothing/a.md", "text");
+    file("nothing/a.html", "text");
     expect_contains(open({(folder_ / "nothing").string()}), {(folder_ / "nothing").string(), ".txt"});
 }
 

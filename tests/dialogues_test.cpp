@@ -82,7 +82,7 @@ TEST_F(DialoguesTest, AnswersAreTheTargets) {
         .rows = 2
     };
     const auto task = make_task("dialogue", texts);
-    EXPECT_EQ(task_head("dialogue"), std::string("lm"));
+    EXPECT_EQ(task_objectives("dialogue").front().head, "lm");
     EXPECT_TRUE(task->ragged());
     EXPECT_EQ(task->extent().train, 26) << "a dialogue belongs to where it begins";
     EXPECT_EQ(task->extent().validation, 4);
@@ -101,7 +101,7 @@ TEST_F(DialoguesTest, AnswersAreTheTargets) {
             ASSERT_LT(t, static_cast<size_t>(to.length));
             EXPECT_TRUE(t + 1 == static_cast<size_t>(to.length) || targets[t] == ids[t + 1]);
         }
-        EXPECT_EQ(task->counted(row / 2, row % 2), static_cast<int64_t>(answer.size()));
+        EXPECT_EQ(task->counted(row / 2, row % 2)[0], static_cast<int64_t>(answer.size()));
         const std::string said = tokenizer->decode(answer);
         EXPECT_TRUE(said.starts_with("it is ")) << said;
         EXPECT_TRUE(said.find("<|im_end|>") != std::string::npos) << said;
@@ -153,6 +153,10 @@ TEST_F(DialoguesTest, LongOnesThatEndWithoutAnAnswerArePassedOver) {
     r.note = [&](const std::string& text) { note = text; };
     EXPECT_EQ(run(r).step, 1);
     EXPECT_MENTIONS(note, "passed over: 1 dialogue");
+    note.clear();
+    r.output = path("y");
+    run(r);
+    EXPECT_MENTIONS(note, "passed over: 1 dialogue") << "the tokens were there already";
 }
 
 TEST_F(DialoguesTest, WhatCannotBe) {
@@ -176,14 +180,56 @@ TEST_F(DialoguesTest, WhatCannotBe) {
     r.given.insert("iters");
     EXPECT_EQ(run(r).step, 1);
     EXPECT_MENTIONS(note, "passed over 1 record");
+    EXPECT_MENTIONS(note, "chats.jsonl: line 31");
+    r.output = path("again");
+    note.clear();
+    EXPECT_EQ(run(r).step, 1);
+    EXPECT_EQ(note, "passed over 1 record");
     r = request("y");
     r.options.chat_template = "chatml";
     EXPECT_MENTIONS(error_of(r), "is for the task dialogue");
-    EXPECT_FALSE(holds_dialogues(path("text.txt")));
-    EXPECT_FALSE(holds_dialogues(path("none.jsonl")));
-    put("texts.jsonl", "{\"text\":\"x\"}\n");
-    EXPECT_FALSE(holds_dialogues(path("texts.jsonl")));
-    EXPECT_TRUE(holds_dialogues(path("chats.jsonl")));
+}
+
+TEST_F(DialoguesTest, FilesOfDialoguesAreKnownByTheirRecords) {
+    const auto hold = [&](const std::vector<std::string>& names) {
+        std::vector<std::string> paths;
+        for (const std::string& name : names) paths.push_back(path(name));
+        return hold_dialogues(paths);
+    };
+    fs::create_directories(folder_ / "chats/more");
+    fs::create_directories(folder_ / "texts");
+    put("chats/a.json", "[" + get("chats.jsonl").substr(0, get("chats.jsonl").find('\n')) + "]");
+    put("chats/more/b.jsonl", get("chats.jsonl"));
+    put("chats/empty.jsonl", "\n");
+    put("package.json", "{\"name\":\"chats\"}");
+    put("texts/package.json", get("package.json"));
+    put("texts/texts.jsonl", "{\"text\":\"x\"}\n");
+    put("texts/a.txt", "a text");
+    EXPECT_TRUE(hold({"chats.jsonl"}));
+    EXPECT_TRUE(hold({"chats"}));
+    EXPECT_TRUE(hold({"chats", "chats.jsonl"}));
+    EXPECT_FALSE(hold({"texts"}));
+    EXPECT_FALSE(hold({"text.txt", "texts/texts.jsonl"}));
+    EXPECT_FALSE(hold({"chats/empty.jsonl"}));
+    EXPECT_MENTIONS(test::error_of([&] { hold({"none.jsonl"}); }), "none.jsonl: no such file");
+    for (const std::vector<std::string>& mixed : {
+             std::vector<std::string>{"chats",       "texts"       },
+             {"text.txt",    "chats.jsonl" },
+             {"chats.jsonl", "package.json"}
+    }) {
+        const std::string message = test::error_of([&] { hold(mixed); });
+        EXPECT_MENTIONS(message, "holds dialogues, but ");
+        EXPECT_MENTIONS(message, path(mixed[0]));
+        EXPECT_MENTIONS(message, path(mixed[1]));
+    }
+    TrainRequest r = chats("x");
+    r.inputs = {path("chats")};
+    r.options.iters = 1;
+    r.given.insert("iters");
+    EXPECT_EQ(run(r).step, 1);
+    r.validation = path("text.txt");
+    r.output = path("y");
+    EXPECT_MENTIONS(error_of(r), "text.txt does not");
 }
 
 }  // namespace

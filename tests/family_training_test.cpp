@@ -24,13 +24,13 @@ struct Learned {
 Learned learn(Backend& backend, const ModelConfig& config, bool recompute, int64_t steps, DType activations = DType::F32) {
     TrainShape shape;
     shape.batch = kTexts, shape.time = kLength, shape.recompute = recompute, shape.activations = activations;
-    shape.head = make_model(config)->heads()[0].name;
+    shape.objectives[0].head = make_model(config)->heads()[0].name;
     TrainStep train(backend, config, shape);
     train.initialise(1);
     const Texts texts;
     const SourceBatch source = config.has_encoder() ? SourceBatch{texts.ids, texts.lengths} : SourceBatch{};
     for (int64_t step = 0; step < steps; ++step)
-        train.last_micro_step(texts.ids, texts.targets, {1, static_cast<uint32_t>(step), train.rows(), true, source}, 1,
+        train.last_micro_step(texts.ids, texts.targets, {1, static_cast<uint32_t>(step), {train.rows()}, true, source}, 1,
                               {.step = step, .lr = 1e-2, .weight_decay = 0, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8});
     Learned result;
     result.loss = train.evaluate(texts.ids, texts.targets, source).sum / static_cast<double>(train.rows());

@@ -91,6 +91,11 @@ TEST(Jinja, Exceptions) {
     EXPECT_EQ(error_of([] { render("{{ raise_exception('roles must ' ~ 1) }}"); }), "roles must 1");
 }
 
+TEST(Jinja, CopiesShareTheirText) {
+    const Value text(std::string(1 << 16, 'a')), list = Value::List{text}, copy = list.list()[0];
+    EXPECT_EQ(&copy.text(), &text.text());
+}
+
 // What is no template, or takes more than nib has.
 TEST(Jinja, Refusals) {
     for (const char* const text :
@@ -116,6 +121,8 @@ TEST(Jinja, HostileSizes) {
     EXPECT_MENTIONS(error_of([&] { render("{{ " + repeated("(", 100'000) + "1" + repeated(")", 100'000) + " }}"); }),
                     "nested too deeply");
     EXPECT_MENTIONS(error_of([&] { render("{{ 1" + repeated(" + 1", 100'000) + " }}"); }), "nested too deeply");
+    EXPECT_EQ(render("{{ 1" + repeated(" + 1", 400) + " }}"), "401");
+    EXPECT_MENTIONS(error_of([&] { render("{{ 1" + repeated(" + 1", 2500) + " }}"); }), "nested too deeply");
     EXPECT_MENTIONS(error_of([&] { render("{{ a" + repeated("[0]", 100'000) + " }}"); }), "nested too deeply");
     EXPECT_MENTIONS(error_of([&] { render(repeated("{% if 1 %}", 50'000)); }), "nested too deeply");
     EXPECT_MENTIONS(error_of([&] { render("{{ " + repeated("not ", 100'000) + "1 }}"); }), "nested too deeply");
@@ -129,8 +136,11 @@ TEST(Jinja, HostileSizes) {
     for (int i = 0; i < 20; ++i) chains = "(" + chains + ")" + repeated(".a", 480);
     EXPECT_MENTIONS(error_of([&] { render("{{ " + chains + " }}"); }), "nested too deeply");
     const std::string text = "{% set x = 'abcdefgh' %}" + repeated("{% set x = x + x %}", 12);
-    EXPECT_MENTIONS(error_of([&] { render(text + "{% set y = [x] %}" + repeated("{% set y = y + y %}", 15)); }),
-                    "texts are too long");
+    EXPECT_EQ(render(text + "{% set y = [x] %}" + repeated("{% set y = y + y %}", 15) + "{{ y | length }}"), "32768");
+    const std::string same = "'" + std::string(30'000, 'a') + "'";
+    EXPECT_MENTIONS(error_of([&] { render("{{ " + same + "[1:] ~ 'b' in " + same + " ~ " + same + " }}"); }),
+                    "takes too long");
+    EXPECT_MENTIONS(error_of([&] { render("{{ " + same + ".split(" + same + ") }}"); }), "takes too long");
     EXPECT_MENTIONS(error_of([&] { render(text + "{{ '" + std::string(4000, 'b') + "'.replace('b', x) }}"); }),
                     "texts are too long");
     const std::string loop = "{% for i in range(9999) %}";

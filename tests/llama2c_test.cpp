@@ -74,7 +74,13 @@ TEST(Llama2c, Damaged) {
     }
     EXPECT_MENTIONS(error_in(with_int(v1, 1, 2)), "is llama2.c's version 2, in int8, which nib does not read");
     EXPECT_MENTIONS(error_in(with_int(v1, 1, 3)), "is version 3 of llama2.c's files; nib reads 0 and 1");
-    EXPECT_MENTIONS(error_in(with_int(v1, 2, 0)), "its header makes no sense");
+    EXPECT_MENTIONS(error_in(with_int(v1, 2, 0)), "its header makes no sense (dim 0, hidden_dim ");
+    EXPECT_MENTIONS(error_in(v1.substr(0, 4)), "cut short: of the header's 256 bytes it has 4");
+    EXPECT_MENTIONS(error_in(v1.substr(0, 255)), "cut short: of the header's 256 bytes it has 255");
+    const TempFolder folder;
+    write_file(folder / "x.bin", with_int(v0, 3, 0));
+    EXPECT_MENTIONS(error_of([&] { CheckpointSource::open((folder / "x.bin").string()); }),
+                    "no file of llama2.c with a header that makes sense");
 }
 
 TEST(Llama2c, IsNotTakenForAnything) {

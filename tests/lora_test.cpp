@@ -56,7 +56,7 @@ public:
     TrainShape shape(const LoraConfig& lora) const {
         TrainShape shape;
         shape.batch = kTexts, shape.time = kLength;
-        shape.head = make_model(config_)->heads()[0].name;
+        shape.objectives[0].head = make_model(config_)->heads()[0].name;
         shape.frozen = base_;
         shape.lora = lora;
         return shape;
@@ -197,7 +197,7 @@ Learned learn(Backend& backend, const ModelConfig& config, const LoraConfig& lor
     };
     Learned result{loss(), 0, {}};
     for (int64_t step = 0; step < steps; ++step)
-        train.last_micro_step(texts.ids, texts.targets, {1, static_cast<uint32_t>(step), train.rows(), true, source}, 1,
+        train.last_micro_step(texts.ids, texts.targets, {1, static_cast<uint32_t>(step), {train.rows()}, true, source}, 1,
                               {.step = step, .lr = 1e-2, .weight_decay = 0, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8});
     result.last = loss();
     for (size_t i = model.parameters(); i < train.parameters().size(); ++i) {

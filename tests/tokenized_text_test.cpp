@@ -3,13 +3,19 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <set>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "test_errors.h"
 #include "test_files.h"
 #include "text/char_tokenizer.h"
 #include "text/chosen_tokenizer.h"
+#include "text/text_key.h"
 
 namespace nib {
 namespace {
@@ -111,6 +117,62 @@ TEST_F(TokenizedTextTest, AFileIsMadeOnceForEachTextAndTokenizer) {
     EXPECT_EQ(token_files(), 4U);
 }
 
+// Of files that were changed without another size, time or beginning.
+TEST_F(TokenizedTextTest, AChangeAnywhereIsAnotherText) {
+    const size_t size = 70'000;
+    const std::string path = file("a.txt", std::string(size, 'a'));
+    const auto time = fs::last_write_time(path);
+    std::set<uint64_t> keys = {tokens({path}, *bytes)->key()};
+    for (const size_t at : {size_t{0}, size_t{2 * 4393 + 5}, size - 1}) {  // 4393: pieces are (70000 - 4096) / 15 apart
+        std::string changed(size, 'a');
+        changed[at] = 'b';
+        file("a.txt", changed);
+        fs::last_write_time(path, time);
+        const auto made = tokens({path}, *bytes);
+        EXPECT_TRUE(documents(*made, *bytes) == Texts{changed + "$"}) << at;
+        keys.insert(made->key());
+    }
+    EXPECT_EQ(keys.size(), 4U);
+    EXPECT_NE(TextKey("text").value(), TextKey("dialogue").value());
+}
+
+// The first piece takes until the other thread stops, or has gone on and on.
+class SlowAtFirst : public CharTokenizer {
+public:
+    SlowAtFirst() : CharTokenizer(from_code_points(std::vector<char32_t>{U'a', U'b'})) {}
+
+    std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options) const override {
+        ++begun;
+        if (text.starts_with('b')) {
+            for (int before = -1; begun < 40 && std::exchange(before, begun.load()) != begun;)
+                std::this_thread::sleep_for(std::chrono::milliseconds(200));
+            ahead = begun.load();
+        }
+        return CharTokenizer::encode(text, options);
+    }
+    mutable std::atomic<int> begun = 0, ahead = 0;
+};
+
+TEST_F(TokenizedTextTest, ThreadsWaitForTheOneWhoseTextComesNext) {
+    Texts paths;
+    for (int i = 0; i < 50; ++i)
+        paths.push_back(file(std::to_string(i) + ".txt", (i == 0 ? "b" : "a") + std::string(TextSource::kPiece - 1, 'a')));
+    const SlowAtFirst tokenizer;
+    const auto file = tokens(paths, tokenizer, DocumentEnds::Files, 3);
+    EXPECT_EQ(file->documents(), 50);
+    EXPECT_LE(tokenizer.ahead, 6) << "pieces that were encoded before the first was written";
+}
+
+TEST_F(TokenizedTextTest, AThreadThatFailsLetsTheOthersGo) {
+    const auto few = CharTokenizer::from_code_points(std::vector<char32_t>{U'a'});
+    Texts paths;
+    for (int i = 0; i < 30; ++i)
+        paths.push_back(file(std::to_string(i) + ".txt", std::string(TextSource::kPiece, 'a') + (i == 7 ? "x" : "")));
+    for (int again = 0; again < 5; ++again)
+        EXPECT_MENTIONS(error_of([&] { tokens(paths, few, DocumentEnds::Files, 4); }), "does not know the character \"x\"");
+    EXPECT_EQ(token_files(), 0U);
+}
+
 TEST_F(TokenizedTextTest, ADamagedFileIsMadeAgain) {
     const std::string path = file("a.txt", "the fox and the crow");
     fs::path made;
@@ -145,8 +207,10 @@ TEST_F(TokenizedTextTest, MarksAndWideIds) {
         const std::vector<int32_t> ids = {0, static_cast<int32_t>(vocab - 1), 5};
         const std::vector<uint8_t> marks = {1, 0, 1};
         writer.add(ids, marks);
-        writer.finish(7, 9);
+        writer.finish(7, 9, {2, 3});
         const TokenFile file(path);
+        EXPECT_EQ(file.passed_over().wrong, 2U);
+        EXPECT_EQ(file.passed_over().too_long, 3U);
         std::vector<int32_t> read(3);
         std::vector<uint8_t> read_marks(3);
         file.read(0, read, read_marks);
@@ -165,6 +229,7 @@ TEST_F(TokenizedTextTest, WhatCannotBe) {
     EXPECT_MENTIONS(error_of([&] { tokens({file("a.txt", "a\xFFz")}, *bytes); }), "a.txt");
     const auto few = CharTokenizer::from_code_points(std::vector<char32_t>{U'a'});
     EXPECT_FALSE(error_of([&] { tokens({file("a.txt", "ab")}, few); }).empty());
+    EXPECT_MENTIONS(error_of([&] { tokens({"/dev/null"}, *bytes); }), "is not a regular file");
     EXPECT_EQ(token_files(), 0U);
     EXPECT_MENTIONS(error_of([&] { choose_tokenizer("bpe:x", {}, 1, {}); }), "such as bpe:8000");
     EXPECT_MENTIONS(error_of([&] { choose_tokenizer((folder / "none.json").string(), {}, 1, {}); }), "none.json");

@@ -58,7 +58,7 @@ TEST(TrainStep, AccumulationEqualsALargerBatch) {
     }
     TrainStep::MicroBatch micro;
     const double loss = whole.micro_step(ids, targets, micro);
-    micro.counted = 2 * B * T;
+    micro.counted[0] = 2 * B * T;
     double sum = 0;
     for (size_t half = 0; half < 2; ++half) {
         micro.first = half == 0;
@@ -80,7 +80,7 @@ TEST(TrainStep, RaggedRowsAreTheTextsByThemselves) {
     const int64_t B = 2, T = 8;
     for (const bool sparse : {false, true}) {
         TrainShape shape{B, T, 0, Optimizer::AdamW};
-        if (sparse) shape.counted_share = 0.5;
+        if (sparse) shape.objectives[0].share = 0.5;
         TrainStep apart(backend, tiny_config(), {4, 4, 0, Optimizer::AdamW});
         shape.ragged = true;
         TrainStep packed(backend, tiny_config(), shape);
@@ -95,7 +95,7 @@ TEST(TrainStep, RaggedRowsAreTheTextsByThemselves) {
             .ragged = {positions, lengths}
         };
         TrainStep::MicroBatch counted = micro;
-        counted.counted = 10;
+        counted.counted[0] = 10;
         const double loss = packed.micro_step(ids, targets, counted);
         const std::vector<int32_t> ids_apart = {1, 2, 3, 0, 4, 5, 6, 7, 8, 0, 0, 0, 9, 10, 1, 2};
         const std::vector<int32_t> targets_apart = {2, 3,       4,       kIgnore, 5, 6,       kIgnore, 7,
@@ -126,6 +126,75 @@ std::vector<float> weights(const TrainStep& train) {
 }
 
 // A vocabulary so large that the loss comes in chunks: the head's gradient is then complete at another time.
+// The gradient of a sum is the sum of the gradients, in one batch or several.
+TEST(TrainStep, ObjectivesAddUp) {
+    CpuBackend backend(kernel_table("auto"), 2);
+    ModelConfig config = tiny_config();
+    config.arch = "bert";
+    config.segments = 2;
+    config.pooler = true;
+    config.task_heads = {
+        {"mlm", 11, {}},
+        {"nsp", 2,  {}}
+    };
+    const Objective masked{.head = "mlm", .share = 0.5}, next{.head = "nsp", .of_rows = true};
+    TrainShape shape{4, 8, 0, Optimizer::AdamW};
+    shape.ragged = true;
+    std::vector<int32_t> ids(32), targets(32, kIgnore), follows(32, kIgnore), positions(32), segments(32);
+    for (size_t i = 0; i < ids.size(); ++i) {
+        ids[i] = static_cast<int32_t>(i * i % 11);
+        positions[i] = static_cast<int32_t>(i % 8);
+        segments[i] = i % 8 > 3;
+        if (i % 8 < 5 && i % 3 == 0) targets[i] = static_cast<int32_t>((i + 3) % 11);
+        if (i % 8 == 0) follows[i] = static_cast<int32_t>(i / 8 % 2);
+    }
+    const std::vector<int32_t> lengths = {8, 5, 7, 6};
+    const RaggedRows rows{positions, lengths, segments};
+    const auto of = [&](std::vector<Objective> objectives, const std::vector<int32_t>& first, double& loss) {
+        shape.objectives = std::move(objectives);
+        TrainStep train(backend, config, shape);
+        train.initialise(3);
+        loss = train.micro_step(ids, first, {.seed = 1, .ragged = rows, .second = follows});
+        return gradients(train);
+    };
+    double loss = 0, of_masked = 0, of_next = 0;
+    Objective half = next;
+    half.weight = 0.5;
+    const std::vector<float> together = of({masked, half}, targets, loss), one = of({masked}, targets, of_masked),
+                             other = of({next}, follows, of_next);
+    EXPECT_NEAR(loss, of_masked + 0.5 * of_next, 1e-6);
+    for (size_t i = 0; i < together.size(); ++i) ASSERT_NEAR(together[i], one[i] + 0.5f * other[i], 1e-6) << i;
+
+    // Two micro-batches of two rows.
+    shape.batch = 2;
+    shape.objectives = {masked, half};
+    TrainStep train(backend, config, shape);
+    train.initialise(3);
+    TrainStep::MicroBatch micro;
+    micro.counted = {std::ssize(targets) - std::count(targets.begin(), targets.end(), kIgnore), 4};
+    double sum = 0;
+    for (size_t i = 0; i < 2; ++i) {
+        const auto part = [&](const std::vector<int32_t>& all) { return std::span(all).subspan(i * 16, 16); };
+        micro.ragged = {part(positions), std::span(lengths).subspan(2 * i, 2), part(segments)};
+        micro.second = part(follows);
+        micro.first = i == 0;
+        sum += train.micro_step(part(ids), part(targets), micro);
+    }
+    EXPECT_NEAR(sum, loss, 1e-6);
+    const std::vector<float> parts = gradients(train);
+    for (size_t i = 0; i < together.size(); ++i) ASSERT_NEAR(parts[i], together[i], 1e-6) << i;
+
+    const auto found =
+        train.evaluate_all(std::span(ids).first(16), std::span(targets).first(16), std::span(follows).first(16), {},
+                           {std::span(positions).first(16), std::span(lengths).first(2), {}});
+    EXPECT_EQ(found[0].rows, 4);
+    EXPECT_EQ(found[0].predicted.size(), 4U);
+    EXPECT_EQ(found[1].rows, 2);
+    EXPECT_EQ(found[1].predicted.size(), 2U);
+    shape.objectives.push_back(next);
+    EXPECT_MENTIONS(error_of([&] { TrainStep(backend, config, shape); }), "3 objectives");
+}
+
 TEST(TrainStep, RecomputationGivesTheSameBitsWithAChunkedLoss) {
     for (const bool tied : {true, false}) {
         CpuBackend backend(kernel_table("auto"), 2);
@@ -256,6 +325,35 @@ TEST(TrainStep, UpdateIsAdamW) {
             const double clipped = g[at] * factor, step = clipped / (std::abs(clipped) + 1e-8);  // m / sqrt(v) at step 1
             ASSERT_NEAR(after[at], before[at] * (1 - (spec.decay ? 0.005 : 0)) - 0.01 * step, 1e-4) << spec.name;
         }
+}
+
+// Of two blocks: the embeddings are three layers below what comes after the second.
+TEST(TrainStep, LayerDecaySlowsWhatIsBelow) {
+    const std::vector<int32_t> ids{0, 1, 2, 3, 4, 5, 6, 7}, targets{1, 2, 3, 4, 5, 6, 7, 8};
+    for (const Optimizer optimizer : kOptimizers) {
+        CpuBackend backend(kernel_table("auto"), 2);
+        TrainShape shape{1, 8, 0, optimizer};
+        TrainStep even(backend, tiny_config(), shape);
+        shape.layer_decay = 0.5;
+        TrainStep train(backend, tiny_config(), shape);
+        for (TrainStep* each : {&even, &train}) each->initialise(1);
+        const std::vector<float> before = weights(train);
+        for (TrainStep* each : {&even, &train}) {
+            each->micro_step(ids, targets, {});
+            EXPECT_GT(each->gradient_norm(0), 0);
+            each->update({0, 0.01, 0.5, 0.9, 0.99, 1e-8, 0.5});
+        }
+        const std::vector<float> usual = weights(even), slower = weights(train);
+        size_t at = 0;
+        for (const ParameterSpec& spec : train.parameters()) {
+            const double scale = spec.name.find("embd") != std::string::npos ? 0.125
+                                 : spec.name.starts_with("blk.0.")           ? 0.25
+                                 : spec.name.starts_with("blk.1.")           ? 0.5
+                                                                             : 1;
+            for (int64_t j = 0; j < spec.shape.elements(); ++j, ++at)
+                ASSERT_NEAR(slower[at] - before[at], scale * (usual[at] - before[at]), 1e-6) << spec.name;
+        }
+    }
 }
 
 TEST(TrainStep, GradientsThatAreNotFiniteChangeNothing) {

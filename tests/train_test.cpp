@@ -295,8 +295,8 @@ TEST_F(Train, ReplacingATrainingIsAllOrNothing) {
 
     r.options.lr = r.options.min_lr = 1e-5;  // a worse one, whose best loss is nevertheless its own
     const TrainResult later = run(r);
-    EXPECT_GT(*later.best_loss, *earlier.best_loss);
-    EXPECT_EQ(*read_best_loss(RunFiles(r.output)), *later.best_loss);
+    EXPECT_GT(*later.best, *earlier.best);
+    EXPECT_EQ(*read_best(RunFiles(r.output)), *later.best);
     EXPECT_EQ(std::ranges::count(get("m.log.jsonl"), '\n'), 12);
 
     r.options.val_fraction = 0;

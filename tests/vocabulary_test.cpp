@@ -11,6 +11,7 @@
 #include "test_errors.h"
 #include "test_files.h"
 #include "text/char_tokenizer.h"
+#include "text/extended_tokenizer.h"
 #include "text/tokenizer_export.h"
 #include "text/tokenizer_files.h"
 #include "text/vocabulary.h"

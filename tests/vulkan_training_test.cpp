@@ -42,7 +42,7 @@ Trained train(Backend& backend, const ModelConfig& config, const TrainShape& sha
         double loss = 0;
         for (int64_t micro = 0; micro < micro_batches; ++micro) {
             const int64_t number = step * micro_batches + micro;
-            const TrainStep::MicroBatch which{5, static_cast<uint32_t>(number), micro_batches * train.rows(), micro == 0};
+            const TrainStep::MicroBatch which{5, static_cast<uint32_t>(number), {micro_batches * train.rows()}, micro == 0};
             next_text(number);
             if (micro < micro_batches - 1) {
                 loss += train.micro_step(ids, targets, which);

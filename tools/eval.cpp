@@ -1,22 +1,20 @@
 // nib eval: how well a model predicts a text.
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <numbers>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <vector>
 
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
+#include "eval_labels.h"
 #include "infer/evaluate.h"
 #include "input.h"
-#include "io/mapped_file.h"
 #include "io/memory_limit.h"
 #include "io/progress.h"
 #include "model/loaded_model.h"
@@ -24,8 +22,7 @@
 #include "options.h"
 #include "task/pairs.h"
 #include "text/corpus.h"
-#include "text/text_encoding.h"
-#include "text/text_files.h"
+#include "text/text_source.h"
 #include "text/token_numbers.h"
 
 namespace nib {
@@ -39,20 +36,27 @@ constexpr const char* kFooter =
     "more text, in more time: each window begins N tokens after the one before, and what that one has predicted does not "
     "count again (the windows of Hugging Face's guide to perplexity).\n\n"
     "Loss is the mean cross-entropy in nats; perplexity is exp(loss). Bits per character (of character models) or byte are "
-    "loss / ln 2 times the tokens per character or byte. Several texts follow each other; where tokens are not characters, "
-    "each is encoded by itself.\n\n"
+    "loss / ln 2 times the tokens per character or byte. Several texts, and the records of .jsonl, follow each other; "
+    "where tokens are not "
+    "characters, each is encoded by itself.\n\n"
     "With --lines each line is a text of its own, such as a name: it begins after the model's token for the beginning of a "
     "text and is predicted up to its token for the end, which --end-token may name. Empty lines do not count.\n\n"
     "A model with an encoder takes lines of a source, a tab and a target, and predicts the targets up to their ends.\n\n"
+    "A model that names the labels of texts (`nib train --task classify`) takes tables of texts and labels, and is "
+    "measured by accuracy, "
+    "F1 and Matthews correlation.\n\n"
     "Examples:\n"
     "  nib eval shakespeare.gguf input.txt\n"
     "  nib eval shakespeare.gguf input.txt --val-fraction 0.1     # what nib train keeps for validation\n"
     "  nib eval gpt2.gguf texts/ more.txt --stride 512 --json\n"
-    "  nib eval names.gguf names.txt --lines";
+    "  nib eval names.gguf names.txt --lines\n"
+    "  nib eval mood.gguf test.tsv";
 
 struct Options {
     ModelOptions model;
     std::vector<std::string> paths;
+    LabelColumns columns;
+    bool skip_bad = false;
     double val_fraction = 0;
     EvaluationOptions evaluation;
     EncodeOptions encode;
@@ -94,21 +98,19 @@ Text open_characters(const Options& o, const CharTokenizer& tokenizer) {
 
 using TextUse = std::function<void(std::string_view text)>;
 
-// Calls `use` with the text of each file in the paths, and puts the file's name before its errors.
-void for_each_file(const std::vector<std::string>& paths, const TextUse& use) {
-    for (const std::string& path : paths) {
-        std::error_code error;
-        const bool folder = std::filesystem::is_directory(path, error);
-        for (const std::string& name : folder ? text_files(path) : std::vector{path}) {
-            const MappedFile file(name);
-            const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
-            const std::string_view text = without_mark(bytes, name);
-            try {
-                use(text);
-            } catch (const Error& e) {
-                throw e.within(printable(name));
-            }
+// Calls `use` with each document of the texts, and puts its place before errors.
+void for_each_document(const std::vector<std::string>& paths, const TextUse& use) {
+    TextSource source(paths);
+    std::string text;
+    for (TextPiece piece; source.next(piece);) {
+        text += piece.text;
+        if (!piece.ends_document) continue;
+        try {
+            use(text);
+        } catch (const Error& e) {
+            throw e.within(piece.where);
         }
+        text.clear();
     }
 }
 
@@ -142,7 +144,7 @@ Text open_tokens(const Options& o, const Tokenizer& tokenizer) {
         all->insert(all->end(), ids.begin(), ids.end());
     };
     try {
-        for_each_file(o.paths, read);
+        for_each_document(o.paths, read);
     } catch (const Error& e) {
         if (e.remedy() != Remedy::SkipUnknown || tokenizer.end_token() < 0) throw;
         fail("%s; remove it or, if lines are texts of their own, use --lines", e.what());
@@ -162,7 +164,7 @@ Text open_lines(const Options& o, const Tokenizer& tokenizer, const std::string&
     const auto all = std::make_shared<std::vector<int32_t>>();
     Text text;
     text.given = true;
-    for_each_file(o.paths, [&](std::string_view file) {
+    for_each_document(o.paths, [&](std::string_view file) {
         for_each_line(file, [&](std::string_view line) {
             const std::vector<int32_t> ids = tokenizer.encode(line, o.encode);
             all->push_back(tokenizer.first_token());
@@ -183,7 +185,11 @@ Text open_text(const Options& o, LoadedModel& model) {
     if (o.lines) return open_lines(o, tokenizer, model.file().name());
     const auto* characters = o.tokens ? nullptr : dynamic_cast<const CharTokenizer*>(&tokenizer);
     const bool plain = characters != nullptr && characters->only_characters() && characters->end_token() < 0;
-    return plain ? open_characters(o, *characters) : open_tokens(o, tokenizer);
+    const TextSource source(o.paths);
+    if (plain && !source.has_records() && source.find_packed().empty()) return open_characters(o, *characters);
+    Text text = open_tokens(o, tokenizer);
+    text.characters = plain;
+    return text;
 }
 
 // Prints the result, in terms of characters or tokens.
@@ -231,7 +237,7 @@ std::vector<TokenPair> read_pairs(const Options& o, const LoadedModel& model, do
         if (ids.empty()) fail("the %s is empty", what);
         return ids;
     };
-    for_each_file(o.paths, [&](std::string_view file) {
+    for_each_document(o.paths, [&](std::string_view file) {
         for_each_line(file, [&](std::string_view line) {
             check_pair_tabs(std::count(line.begin(), line.end(), '\t'));
             const size_t tab = line.find('\t');
@@ -281,16 +287,21 @@ void eval(Options& o) {
         fail_usage("--val-fraction is %g; it must be at least 0 and below 1", o.val_fraction);
     o.evaluation.memory = memory_limit();
     std::unique_ptr<Task> task;
-    bool paired = false;
+    bool done = false;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
         auto model = std::unique_ptr<LoadedModel>(new LoadedModel(open_model(o.model, *backend)));
-        paired = model->config().has_encoder();
-        if (paired)
+        const bool labels = model->config().find_head("class") != nullptr;
+        if (!labels && !(o.columns == LabelColumns{}))
+            fail_usage("columns are for models that name the labels of texts; this model has no head `class`");
+        done = labels || model->config().has_encoder();
+        if (labels)
+            eval_labels(o.paths, o.columns, o.skip_bad, o.json, *backend, *model);
+        else if (done)
             eval_pairs(o, *backend, *model);
         else
             task = std::make_unique<Task>(o, std::move(backend), std::move(model));
     });
-    if (paired) return;
+    if (done) return;
     const Text& text = task->text;
     const double start = seconds_since_start();
     Progress progress(stderr, stderr_is_terminal(), 1);
@@ -312,7 +323,8 @@ void eval(Options& o) {
 void eval_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     add_model_options(app, o->model);
-    app.add_option("TEXT", o->paths, "text files (UTF-8) and folders of .txt files")->required();
+    app.add_option("TEXT", o->paths, "texts (UTF-8) in .txt, .md and .jsonl, each also packed (.gz), and folders of them")
+        ->required();
     app.add_option("--stride", o->evaluation.stride,
                    "tokens from one window to the next, at most the context; 0: windows end to end")
         ->transform(whole_number(0))
@@ -331,6 +343,16 @@ void eval_command(CLI::App& app) {
     auto* lines = app.add_flag("--lines", o->lines, "each line is a text of its own")->excludes(tokens, fraction);
     add_end_token_option(app, o->end_token)->needs(lines);
     add_special_option(app, o->encode);
+    const auto column = [&](const char* flag, std::string& value, const char* help) {
+        app.add_option(flag, value, help)->type_name("NAME");
+    };
+    column("--text-column", o->columns.text,
+           "of texts with labels: column of the texts, by name or number, as in `nib train`");
+    column("--second-column", o->columns.second, "column of second texts");
+    column("--label-column", o->columns.label, "column of the labels");
+    auto* header = app.add_flag("--header", o->columns.header, "the first line names the columns");
+    app.add_flag("--no-header", o->columns.no_header, "it does not")->excludes(header);
+    app.add_flag("--skip-bad", o->skip_bad, "pass over rows that are not as they should be, and say how many");
     app.add_flag("--json", o->json, "print one JSON object");
     add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);

@@ -125,6 +125,8 @@ std::string model_file_to_write(const std::string& path) {
     if (std::filesystem::is_directory(path, error))
         fail("%s: is a folder; give the name of the model file, for example %s", printable(path).c_str(),
              printable((std::filesystem::path(path) / "model.gguf").string()).c_str());
+    if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error))
+        fail("%s: is not a regular file; the output is a model file", printable(path).c_str());
     return gguf_name(path);
 }
 

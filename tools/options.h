@@ -58,7 +58,7 @@ DType float_type(const std::string& name);
 void add_model_argument(CLI::App& app, std::string& path);
 /// The file that the user means: `path`, or `path`.gguf if only that exists, since nib train -o accepts names without it.
 std::string model_file(const std::string& path);
-/// The file to write for the name `path` (gguf_name()). Error when `path` is a folder.
+/// The file to write for the name `path` (gguf_name()). Error when `path` is a folder or a device.
 std::string model_file_to_write(const std::string& path);
 
 }  // namespace nib

@@ -5,6 +5,7 @@
 #include "core/philox.h"
 #include "io/memory_limit.h"
 #include "options.h"
+#include "task/masked_rows.h"
 #include "task/task.h"
 
 namespace nib {
@@ -20,8 +21,7 @@ TrainShape checked_shape(const Backend& backend, const TrainingSizes& sizes) {
     shape.batch = o.batch;
     shape.time = o.context;
     shape.dropout = static_cast<float>(o.dropout);
-    shape.head = task_head(o.task);
-    if (o.task == kMaskedTokens) shape.counted_share = kMaskedShare;
+    shape.objectives = task_objectives(o.task);
     shape.recompute = o.recompute;
     shape.activations = float_type(sizes.activations);
     check_memory(o.config(sizes.vocab), shape, backend, memory_limit());
@@ -99,9 +99,9 @@ void RandomTraining::draw() {
         targets_[r] = static_cast<int32_t>(random[1] % vocab);
         if (!source_.empty()) source_[r] = static_cast<int32_t>(random[2] % vocab);
     }
-    if (train_.shape().sparse_targets()) {
+    if (train_.shape().objectives[0].sparse()) {
         const int32_t mask = static_cast<int32_t>(vocab) - 1;
-        mask_tokens(1, batches_, 0, mask, mask, ids_, targets_);
+        MaskedRows(1, mask, mask).mask(batches_, 0, ids_, targets_);
     }
     ++batches_;
 }

@@ -29,7 +29,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kFooter =
-    "PATH is a text file or a folder of .txt files; a paragraph ends at a blank line. What does not fit the model's "
+    "PATH is a text file or a folder of .txt and .md files; a paragraph ends at a blank line. What does not fit the "
+    "model's "
     "context, or is longer than the texts that it was trained to embed, is left out of a paragraph's vector; a question "
     "like that is an error, or cut with --truncate. Vectors are kept beside PATH, in PATH.search.gguf, and made again for "
     "texts that are new or for another model.\n\n"
@@ -236,7 +237,7 @@ void search(const Options& o, Backend& backend) {
 void search_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     add_model_options(app, o->model);
-    app.add_option("PATH", o->path, "text file, or folder of .txt files")->required();
+    app.add_option("PATH", o->path, "text file, or folder of them")->required();
     app.add_option("-q,--question", o->question, "what to search for")->required()->type_name("TEXT");
     app.add_option("--top", o->top, "paragraphs to print")
         ->capture_default_str()

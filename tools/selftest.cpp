@@ -96,12 +96,12 @@ std::vector<float> infer(Backend& backend, const RandomTraining& training) {
     const std::vector<int32_t> prompt(static_cast<size_t>(std::min<int64_t>(20, config.context - 1)), 1);
     std::vector<int32_t> text = prompt;
     text.push_back(0);
-    if (training.shape().head != "lm") {
+    if (training.shape().objectives[0].head != "lm") {
         SequenceEncoder encoder(backend, config, training.weights());
         const std::vector<TextTokens> texts = {
             {text, {}}
         };
-        return encoder.logits(training.shape().head, texts,
+        return encoder.logits(training.shape().objectives[0].head, texts,
                               std::vector<TokenPlace>{
                                   {0, std::ssize(prompt)}
         });

@@ -1,4 +1,5 @@
 // nib tokenize: the tokens of a text, and back.
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -7,7 +8,10 @@
 #include "console.h"
 #include "core/error.h"
 #include "input.h"
+#include "io/gguf.h"
+#include "model/architecture.h"
 #include "options.h"
+#include "task/task.h"
 #include "text/chosen_tokenizer.h"
 #include "text/token_numbers.h"
 #include "text/utf8.h"
@@ -16,7 +20,10 @@ namespace nib {
 namespace {
 
 constexpr const char* kFooter =
-    "Prints the tokens that nib run reads for this text, on one line. The text comes from -p, from a file, or from "
+    "Prints the tokens that the model reads for this text, on one line: with the one that begins a text and, unless the "
+    "model "
+    "goes on with the text as nib run does, the one that ends it, where there are such. The text comes from -p, from a "
+    "file, or from "
     "standard input, and is taken as it is, with its last line end, but without a byte order mark. --decode goes the other "
     "way and writes exactly the "
     "bytes that the tokens stand for.\n\n"
@@ -38,11 +45,26 @@ nlohmann::ordered_json piece(const std::string& bytes) {
     return std::vector<uint8_t>(bytes.begin(), bytes.end());
 }
 
+// Whether the model in a file goes on with a text, and so does not read the token that ends it.
+bool goes_on(const std::string& path) {
+    if (!path.ends_with(".gguf")) return false;
+    const Architecture* const family = find_architecture(GgufFile::open(path).get<std::string>("general.architecture"));
+    const auto masked = [](const HeadTensor& head) { return head.name == std::string_view(kMaskedTokens); };
+    return family != nullptr && !family->has_encoder && std::none_of(family->heads.begin(), family->heads.end(), masked);
+}
+
+std::vector<int32_t> encode(const Options& o, const std::string& path, const Tokenizer& tokenizer) {
+    std::vector<int32_t> ids = tokenizer.encode(o.has_text ? o.text : read_input(o.file), o.encode);
+    if (tokenizer.ends_texts() && !goes_on(path)) ids.push_back(tokenizer.end_token());
+    return ids;
+}
+
 void tokenize(const Options& o) {
-    const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(o.model.ends_with(".json") ? o.model : model_file(o.model));
+    const std::string path = o.model.ends_with(".json") ? o.model : model_file(o.model);
+    const std::unique_ptr<Tokenizer> tokenizer = open_tokenizer(path);
     const std::vector<int32_t> ids =
         o.has_tokens ? parse_token_numbers(o.tokens == "-" ? read_input("-") : o.tokens, tokenizer->vocab_size())
-                     : tokenizer->encode(o.has_text ? o.text : read_input(o.file), o.encode);
+                     : encode(o, path, *tokenizer);
     if (o.json) {
         nlohmann::ordered_json json = {
             {"ids",    ids                            },

@@ -163,9 +163,11 @@ Prompt prompt_of(const TrainSetup& setup) {
 void write_sample(const TrainStep& train, const Tokenizer& tokenizer, const Prompt& prompt, int64_t step) {
     if (prompt.text.empty() && !prompt.chat_template.empty()) return;  // nothing was said to answer
     std::vector<int32_t> ids = prompt.ids(tokenizer);
-    Engine engine(train.backend(), train.config(), train.weights());
-    if (train.config().has_encoder()) return write_translation(engine, train.config(), tokenizer, ids, step);
-    if (ids.empty()) ids.push_back(tokenizer.first_token());
+    const ModelConfig& config = train.config();
+    if (ids.empty() && !config.has_encoder()) ids.push_back(tokenizer.first_token());
+    const int64_t needed = config.has_encoder() ? config.context : std::ssize(ids) + kSampleTokens;
+    Engine engine(train.backend(), config, train.weights(), {.context = std::min(config.context, needed)});
+    if (config.has_encoder()) return write_translation(engine, config, tokenizer, ids, step);
     GenerateOptions options;
     options.count = kSampleTokens;
     options.sampler.seed = 1;
@@ -181,7 +183,8 @@ void report_end(const TrainResult& result, const RunFiles& files, Progress& prog
     if (result.end == TrainEnd::StoppedEarly)
         text += " (stopped early: no better validation loss for --patience validations)";
     if (result.val_loss) text += strprintf("; validation loss %.4f", *result.val_loss);
-    if (result.best_loss) text += strprintf(", best %.4f in %s", *result.best_loss, printable(files.best).c_str());
+    for (const Score& score : result.scores) text += strprintf(", %s %.4f", score.name.c_str(), score.value);
+    if (result.best) text += strprintf(", best %.4f in %s", *result.best, printable(files.best).c_str());
     progress.line(text);
 }
 
@@ -276,9 +279,10 @@ void add_field(CLI::App& app, TrainOptions& options, const OptionField& field) {
 void train_command(CLI::App& app) {
     const auto o = std::make_shared<Options>();
     TrainRequest& request = o->request;
-    app.add_option("TEXT", request.inputs,
-                   "text files (UTF-8) and folders of .txt files; of sub-words also .md, .jsonl and .gz; dialogues in "
-                   ".jsonl and .json")
+    app.add_option(
+           "TEXT", request.inputs,
+           "texts (UTF-8) in .txt, .md and .jsonl, each also packed (.gz), and folders of them; dialogues in .jsonl "
+           "and .json")
         ->required();
     app.add_option("-o,--output", request.output, "model to write: NAME.gguf")->required()->type_name("NAME");
     app.add_option("--from", request.from, "model to start from, instead of random weights: its sizes, its tokenizer")

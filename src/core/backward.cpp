@@ -51,21 +51,16 @@ Tensor Graph::computed_again(Tensor t) {
     const auto makes = [&](const Node& node) { return node[kMaxIn].id == t.id; };
     const auto found = std::find_if(nodes_.rbegin(), nodes_.rend(), makes);
     if (found == nodes_.rend()) return t;
-    const Node node = *found;  // a copy: recording moves the nodes
-    const auto record = [&](std::initializer_list<Tensor> in) {
-        const Tensor y = make_like(t);
-        add(node.op, node.p, in, {y});
-        return again_[t.id] = y;
-    };
-    using N = operand::Norm;
-    using G = operand::Glu;
     using E = operand::LinearEpilogue;
-    switch (node.op) {
-        case Op::Norm: return record({node[N::x], node[N::gain], node[N::bias]});
-        case Op::Glu: return record({node[G::gate], node[G::up]});
-        case Op::LinearEpilogue: return node[E::residual] ? t : record({computed_again(node[E::pre])});
-        default: return t;
-    }
+    Node node = *found;
+    if (!op_is_cheap(node.op) || (node.op == Op::LinearEpilogue && node[E::residual])) return t;
+    for (size_t i = 0; i < kMaxIn; ++i)
+        if (node.operands[i]) node.operands[i] = computed_again(node.operands[i]);
+    std::fill(node.operands.begin() + kMaxIn, node.operands.end(), Tensor{});
+    const Tensor y = make_like(t);
+    node.operands[kMaxIn] = y;
+    nodes_.push_back(node);
+    return again_[t.id] = y;
 }
 
 // Records nodes [begin, end) again for recomputation, with new tensors for the intermediates that no later node reads, and

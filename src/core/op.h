@@ -52,7 +52,8 @@ struct Params {
     // Dimensions, named in core/op_table.inc. D is the size of a head.
     int64_t B = 0, T = 0, C = 0, N = 0, H = 0, G = 0, S = 0, L = 0, K = 0, D = 0;
     float eps = 0;             // Norm
-    float scale = 1;           // Attention: of the scores; Embed: of the token's row; LinearEpilogue: of what it takes
+    float scale = 1;           // Attention: of the scores; Embed: of the token's row; LinearEpilogue: of what it takes;
+                               // AdamW, Sgd, Adagrad: of the learning rate
     float smoothing = 0;       // CrossEntropy: share of the target that all tokens have alike
     int64_t first_row = 0;     // of a view: its first row within the whole tensor, for row counts
     int64_t window = 0;        // Attention: a query sees at most so many keys, up to its own; 0: all

@@ -124,6 +124,12 @@ double op_flops(Op op, const Params& p) {
     return 2 * products * rows * keys * real(p.H) * real(p.D);
 }
 
+bool op_is_cheap(Op op) {
+    const OpInfo& about = op_info(op);
+    return about.units == Units::Rows && about.products == 0 && about.gradient != nullptr &&
+           !is_index(about.operands[0].types) && about.operands[kMaxIn].in_place_of.empty();
+}
+
 bool op_is_weight_gradient(Op op) {
     for (const Operand& out : op_info(op).outputs())
         if (out && out.writes != Writes::AddsWeight) return false;

@@ -100,6 +100,10 @@ int64_t op_units_per_sequence(Op op, const Params& p);
 /// Floating-point operations of its matrix products; causal attention counts only what is not masked.
 double op_flops(Op op, const Params& p);
 
+/// Whether it computes each row of an activation from that row of others, which it leaves as they are, without products of
+/// matrices.
+bool op_is_cheap(Op op);
+
 /// Whether all its outputs are gradients of weights, which nothing else in the backward pass reads.
 bool op_is_weight_gradient(Op op);
 

@@ -22,7 +22,8 @@ inline std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, uint64_t 
 
 /// What a block is used for: the third word of the counter. Dropout streams count up from zero.
 constexpr uint32_t kBatchStream = 0xFFFFFFF0, kInitStream = 0xFFFFFFF1, kSampleStream = 0xFFFFFFF2,
-                   kMaskStream = 0xFFFFFFF3, kShuffleStream = 0xFFFFFFF4;
+                   kMaskStream = 0xFFFFFFF3, kShuffleStream = 0xFFFFFFF4, kTokenDropoutStream = 0xFFFFFFF5,
+                   kPairStream = 0xFFFFFFF6;
 
 /// The 16 random bits that decide over element `index` of dropout mask `stream` in micro-batch `step`.
 /// A group of 128 elements takes 16 blocks; element e of a group takes half (e / 16) of block (e % 16), halves counted

@@ -62,8 +62,9 @@ void adam(const Call& call, Range elements) {
     const vf factor(call.input<float>(O::stats)[1]), beta1(s.beta1), beta2(s.beta2), eps(s.eps), correction2(s.correction2);
     const vf fresh1(static_cast<float>(1 - static_cast<double>(s.beta1)));
     const vf fresh2(static_cast<float>(1 - static_cast<double>(s.beta2)));
-    const vf rate(static_cast<float>(static_cast<double>(s.lr) / static_cast<double>(s.correction1)));
-    const vf decay(call.p.decay ? (kL2 ? s.weight_decay : s.lr * s.weight_decay) : 0.0f);
+    const float lr = s.lr * call.p.scale;
+    const vf rate(static_cast<float>(static_cast<double>(lr) / static_cast<double>(s.correction1)));
+    const vf decay(call.p.decay ? (kL2 ? s.weight_decay : lr * s.weight_decay) : 0.0f);
     for_each_vector(
         elements.end - first, [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
             const vf wi = load(w + i);
@@ -112,7 +113,7 @@ void sgd(const Call& call, Range elements, void*) {
     auto* m = call.has(O::m) ? call.output<float>(O::m) + first : nullptr;  // (C) or null
     const Step& s = *call.step;
     if (call.input<float>(O::stats)[1] == 0) return;
-    const vf factor(call.input<float>(O::stats)[1]), momentum(s.momentum), rate(s.lr);
+    const vf factor(call.input<float>(O::stats)[1]), momentum(s.momentum), rate(s.lr * call.p.scale);
     const vf decay(call.p.decay ? s.weight_decay : 0.0f);
     if (m)
         for_each_vector(
@@ -137,7 +138,8 @@ void adagrad(const Call& call, Range elements, void*) {
     auto* v = call.output<float>(O::v) + first;       // (C)
     const Step& s = *call.step;
     if (call.input<float>(O::stats)[1] == 0) return;
-    const vf factor(call.input<float>(O::stats)[1]), rate(s.lr), eps(s.eps), decay(call.p.decay ? s.weight_decay : 0.0f);
+    const vf factor(call.input<float>(O::stats)[1]), rate(s.lr * call.p.scale), eps(s.eps);
+    const vf decay(call.p.decay ? s.weight_decay : 0.0f);
     for_each_vector(
         elements.end - first, [&](int64_t i, auto load, auto store) __attribute__((always_inline)) {
             const vf wi = load(w + i), d = madd(decay, wi, load(g + i) * factor), vi = madd(d, d, load(v + i));

@@ -122,7 +122,9 @@ void refuse_known_format(std::string_view text, const std::string& file) {
     } else if (starts("\x1f\x8b")) {
         what = "is a gzip archive: unpack it first";
     } else if (text.size() <= 8 || text[8] != '{') {
-        what = "is neither a safetensors file nor a PyTorch checkpoint";
+        what =
+            "is neither a safetensors file nor a PyTorch checkpoint, and no file of llama2.c with a header that makes "
+            "sense";
     }
     if (what != nullptr) fail("%s: %s", file.c_str(), what);
 }

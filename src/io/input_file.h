@@ -24,6 +24,7 @@ public:
     size_t read(char* bytes, size_t size);
 
     const std::string& path() const { return path_; }
+    bool is_packed() const { return gzip_ != nullptr; }
     /// How much of the file as it is stored has been read.
     uint64_t bytes_read() const { return bytes_read_; }
 

@@ -40,8 +40,18 @@ std::optional<Sizes> sizes_at(std::span<const std::byte> bytes, size_t at) {
     return s;
 }
 
+// The same as they stand, with llama2.c's names.
+std::string numbers_at(std::span<const std::byte> bytes, size_t at) {
+    std::string text;
+    for (const char* const name : {"dim", "hidden_dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size", "max_seq_len"}) {
+        text += strprintf("%s%s %" PRId32, text.empty() ? "" : ", ", name, int_at(bytes, at));
+        at += sizeof(int32_t);
+    }
+    return text;
+}
+
 bool has_magic(std::span<const std::byte> bytes) {
-    return bytes.size() >= 2 * sizeof(int32_t) && static_cast<uint32_t>(int_at(bytes, 0)) == kMagic;
+    return bytes.size() >= sizeof(int32_t) && static_cast<uint32_t>(int_at(bytes, 0)) == kMagic;
 }
 
 // Assigns the bytes of the file to tensors, in order.
@@ -123,12 +133,17 @@ Sizes read_sizes(std::span<const std::byte> bytes, const std::string& file) {
         if (!sizes) fail("%s: is no file of llama2.c", file.c_str());
         return *sizes;
     }
+    if (bytes.size() < kHeader)
+        fail("%s: is llama2.c's by its first bytes, but is cut short: of the header's %zu bytes it has %zu", file.c_str(),
+             kHeader, bytes.size());
     const int32_t version = int_at(bytes, sizeof(int32_t));
     if (version == 2)
         fail("%s: is llama2.c's version 2, in int8, which nib does not read: export the model as version 1", file.c_str());
     if (version != 1) fail("%s: is version %" PRId32 " of llama2.c's files; nib reads 0 and 1", file.c_str(), version);
-    auto sizes = bytes.size() >= kHeader ? sizes_at(bytes, 2 * sizeof(int32_t)) : std::nullopt;
-    if (!sizes) fail("%s: is llama2.c's by its first bytes, but its header makes no sense", file.c_str());
+    auto sizes = sizes_at(bytes, 2 * sizeof(int32_t));
+    if (!sizes)
+        fail("%s: is llama2.c's by its first bytes, but its header makes no sense (%s); the file is damaged", file.c_str(),
+             numbers_at(bytes, 2 * sizeof(int32_t)).c_str());
     sizes->shared = bytes[9 * sizeof(int32_t)] != std::byte{0};
     return *sizes;
 }

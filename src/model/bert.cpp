@@ -116,14 +116,6 @@ constexpr HeadTensor kHeads[] = {
     {"span",  "span.output.weight"},
 };
 
-constexpr const char* kClassLabels = "bert.classifier.output_labels";
-constexpr const char* kTagLabels = "nib.tag.labels";
-
-void read_labels(const GgufFile& file, const char* key, HeadConfig& head) {
-    if (file.value(key) != nullptr) head.labels = file.array<std::string>(key);
-    if (head.labels.empty()) head.labels = default_labels(head.outputs);
-}
-
 // Error for heads that make no sense together with the rest.
 void check_heads(const ModelConfig& c) {
     const auto expect = [&](const char* name, int64_t outputs) {
@@ -143,8 +135,6 @@ void complete(ModelConfig& c) {
         fail_usage("bert has as many heads of keys and values as of queries: %lld", static_cast<long long>(c.heads));
     c.kv_heads = 0;
     if (c.segments == 0) c.segments = 2;
-    for (HeadConfig& head : c.task_heads)
-        if ((head.name == "class" || head.name == "tag") && head.labels.empty()) head.labels = default_labels(head.outputs);
     check_heads(c);
 }
 
@@ -155,10 +145,6 @@ void read_keys(const GgufFile& file, ModelConfig& c) {
         file.wrong("key `bert.attention.causal` is true: a decoder is not supported");
     c.segments = file.tensor("token_types.weight").shape[0];
     c.pooler = file.find("cls.weight") != nullptr;
-    for (HeadConfig& head : c.task_heads) {
-        if (head.name == "class") read_labels(file, kClassLabels, head);
-        if (head.name == "tag") read_labels(file, kTagLabels, head);
-    }
     try {
         check_heads(c);
     } catch (const Error& error) {
@@ -171,8 +157,6 @@ void write_keys(GgufWriter& file, const ModelConfig& c) {
     file.set("bert.attention.causal", false);
     file.set("tokenizer.ggml.token_type_count", static_cast<uint32_t>(c.segments));
     write_activation(file, c.act, Act::GeluErf);
-    if (const HeadConfig* head = c.find_head("class")) file.set(kClassLabels, head->labels);
-    if (const HeadConfig* head = c.find_head("tag")) file.set(kTagLabels, head->labels);
 }
 
 const char* beyond_llama_cpp(const ModelConfig& c) {

@@ -217,6 +217,21 @@ int64_t parameter_count(const ModelConfig& config) {
     return count;
 }
 
+namespace {
+
+// Where the names of a head's classes are; empty: it has none.
+std::string labels_key(const ModelConfig& c, const HeadConfig& head) {
+    if (head.name == "class") return c.arch + ".classifier.output_labels";
+    return head.name == "tag" ? "nib.tag.labels" : "";
+}
+
+}  // namespace
+
+void name_labels(ModelConfig& c) {
+    for (HeadConfig& head : c.task_heads)
+        if (head.labels.empty() && !labels_key(c, head).empty()) head.labels = default_labels(head.outputs);
+}
+
 ModelConfig read_config(const GgufFile& file) {
     if (AdapterFile::is_adapter(file)) file.wrong("is an adapter, which works with the model that it belongs to only");
     ModelConfig c;
@@ -243,6 +258,10 @@ ModelConfig read_config(const GgufFile& file) {
     c.tied = file.find(kHead) == nullptr;
     for (const HeadTensor& head : architecture->heads)
         if (const GgufTensor* tensor = file.find(head.tensor)) c.task_heads.push_back({head.name, tensor->shape[0], {}});
+    for (HeadConfig& head : c.task_heads)
+        if (const std::string key = labels_key(c, head); !key.empty() && file.value(key) != nullptr)
+            head.labels = file.array<std::string>(key);
+    name_labels(c);
     c.pooling = read_pooling(file, c.arch + ".pooling_type");
     c.normalize = file.get_or<bool>(kNormalizeKey, c.pooling != Pooling::None);
     c.longest_text = file.get_or<int64_t>(kLongestKey, 0);
@@ -275,6 +294,8 @@ void write_config(GgufWriter& file, const ModelConfig& c, const std::string& nam
         file.set(kNormalizeKey, c.normalize);
     }
     if (c.longest_text > 0) file.set(kLongestKey, static_cast<uint32_t>(c.longest_text));
+    for (const HeadConfig& head : c.task_heads)
+        if (const std::string key = labels_key(c, head); !key.empty()) file.set(key, head.labels);
     architecture_of(c).write(file, c);
 }
 

@@ -55,6 +55,9 @@ struct HeadConfig {
 };
 /// transformers' names of classes that have none: "LABEL_0", ...
 std::vector<std::string> default_labels(int64_t count);
+struct ModelConfig;
+/// Gives such names to classes that have none.
+void name_labels(ModelConfig& config);
 
 /// What a model with an encoder beside its decoder lets vary (Vaswani et al. 2017).
 struct EncoderDecoderConfig {

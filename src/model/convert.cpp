@@ -19,6 +19,7 @@
 #include "model/tensor_names.h"
 #include "quant/quantize.h"
 #include "text/chat_template_files.h"
+#include "text/extended_tokenizer.h"
 #include "text/marian_files.h"
 #include "text/token_numbers.h"
 #include "text/tokenizer_files.h"

@@ -14,6 +14,11 @@ extern const Architecture kLlama;        // llama.cpp
 extern const Architecture kQwen2;        // llama.cpp
 extern const Architecture kTransformer;  // transformer.cpp
 
+/// The heads of decoders: Model::add_task_heads().
+inline constexpr HeadTensor kDecoderHeads[] = {
+    {"class", "cls.output.weight"}
+};
+
 /// Architecture::lr_scale of families whose norms come after the sums; measured on GPT-1, BERT and the Transformer.
 inline constexpr double kPostNormLr = 1 / 3.0;
 

@@ -27,6 +27,7 @@ public:
             blocks_.push_back(b);
         }
         add_head("lm", HeadRows::Every, c.vocab, {c.tied ? tokens_ : list_.matrix("output", c.vocab, C, kStd), {}});
+        add_task_heads();
     }
 
     Tensor hidden(Graph& g, const ModelInputs& in) const override {
@@ -74,6 +75,7 @@ constinit const Architecture kGpt1 = {
     .write = write_gpt_keys,
     .beyond_llama_cpp = beyond_llama_cpp,
     .checkpoints = &kGpt1Checkpoints,
+    .heads = kDecoderHeads,
     .lr_scale = kPostNormLr,
 };
 

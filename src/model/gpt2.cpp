@@ -34,6 +34,7 @@ Gpt2::Gpt2(const ModelConfig& c, Projections projections) : Model(c) {
     }
     output_norm_ = list_.layer_norm("output_norm", C, c.eps);
     add_head("lm", HeadRows::Every, c.vocab, {c.tied ? tokens_ : list_.matrix("output", c.vocab, C, kStd), {}});
+    add_task_heads();
 }
 
 Tensor Gpt2::hidden(Graph& g, const ModelInputs& in) const {
@@ -108,6 +109,7 @@ constinit const Architecture kGpt2 = {
     .write = write_gpt_keys,
     .beyond_llama_cpp = beyond_llama_cpp,
     .checkpoints = &kGpt2Checkpoints,
+    .heads = kDecoderHeads,
 };
 
 }  // namespace nib

@@ -29,6 +29,7 @@ constinit const Architecture kGpt3 = {
     .beyond_llama_cpp = beyond_llama_cpp,
     .checkpoints = nullptr,
     .may_be_local = true,
+    .heads = kDecoderHeads,
 };
 
 }  // namespace nib

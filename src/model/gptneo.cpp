@@ -32,6 +32,7 @@ constinit const Architecture kGptNeo = {
     .beyond_llama_cpp = beyond_llama_cpp,
     .checkpoints = &kGptNeoCheckpoints,
     .may_be_local = true,
+    .heads = kDecoderHeads,
 };
 
 }  // namespace nib

@@ -354,6 +354,7 @@ ImportedModel import_model(const CheckpointSource& source, const ImportHints& hi
     c.act = find_act(tensors, saved, hints, notes);
     if (saved.file) file->read_rest(family, c);
     if (const SavedConfig* with_eps = saved.with(&SavedConfig::eps)) c.eps = *with_eps->eps;
+    name_labels(c);
     family.complete(c);
     check_model_config(c, tensors, hints);
     if (tensors.layout().note != nullptr) notes.push_back(tensors.layout().note);

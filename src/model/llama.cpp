@@ -34,6 +34,7 @@ public:
         }
         output_norm_ = list_.rms_norm("output_norm", C, c.eps);
         add_head("lm", HeadRows::Every, c.vocab, {c.tied ? tokens_ : list_.matrix("output", c.vocab, C, kStd), {}});
+        add_task_heads();
     }
 
     Tensor hidden(Graph& g, const ModelInputs& in) const override {
@@ -199,6 +200,7 @@ constinit const Architecture kLlama = {
     .write = write_keys,
     .beyond_llama_cpp = nullptr,
     .checkpoints = &kLlamaCheckpoints,
+    .heads = kDecoderHeads,
     .other_tensors = kOtherTensors,
 };
 
@@ -212,6 +214,7 @@ constinit const Architecture kQwen2 = {
     .write = write_keys,
     .beyond_llama_cpp = nullptr,
     .checkpoints = &kQwen2Checkpoints,
+    .heads = kDecoderHeads,
     .other_tensors = kOtherTensors,
 };
 

@@ -84,6 +84,8 @@ public:
 
 protected:
     explicit Model(const ModelConfig& config) : config_(config) {}
+    /// Of decoders, the heads of ModelConfig::task_heads: `class`, which names a text by its last token. Error for others.
+    void add_task_heads();
     void add_head(const char* name, HeadRows rows, int64_t outputs, const LinearParameters& output) {
         heads_.push_back({name, rows, outputs, output});
     }

@@ -8,22 +8,24 @@
 namespace nib {
 
 PackedRows::PackedRows(int64_t count)
-    : ids(static_cast<size_t>(count)), positions(static_cast<size_t>(count)), spans(static_cast<size_t>(2 * count)) {}
+    : ids(static_cast<size_t>(count)),
+      positions(static_cast<size_t>(count)),
+      segments(static_cast<size_t>(count)),
+      spans(static_cast<size_t>(2 * count)) {}
 
-void PackedRows::add(std::span<const int32_t> text) {
+void PackedRows::add(std::span<const int32_t> text, std::span<const int32_t> of_segments) {
     const size_t begin = used;
-    for (const int32_t id : text) {
-        ids[used] = id;
-        positions[used] = static_cast<int32_t>(used - begin);
+    for (size_t t = 0; t < text.size(); ++t, ++used) {
+        ids[used] = text[t];
+        positions[used] = static_cast<int32_t>(t);
+        segments[used] = of_segments.empty() ? 0 : of_segments[t];
         spans[2 * used] = static_cast<int32_t>(begin), spans[2 * used + 1] = static_cast<int32_t>(begin + text.size());
-        ++used;
     }
 }
 
 void PackedRows::close() {
     const auto end = static_cast<std::ptrdiff_t>(used);
-    std::fill(ids.begin() + end, ids.end(), 0);
-    std::fill(positions.begin() + end, positions.end(), 0);
+    for (auto* values : {&ids, &positions, &segments}) std::fill(values->begin() + end, values->end(), 0);
     std::fill(spans.begin() + 2 * end, spans.end(), static_cast<int32_t>(used));
 }
 
@@ -32,7 +34,8 @@ PackedInputs::PackedInputs(Graph& g, const ModelConfig& config, int64_t batch, i
     const int64_t R = batch * time;
     tokens_ = TokenInputs(g, config, 1, R, row_count_);
     spans_ = g.input("spans", {1, R, 2}, DType::I32, row_count_);
-    targets_.resize(static_cast<size_t>(R));
+    segmented_ = config.segments > 0;
+    packed_.resize(static_cast<size_t>(R));
 }
 
 ModelInputs PackedInputs::inputs(const Weights& weights, float dropout) const {
@@ -41,31 +44,39 @@ ModelInputs PackedInputs::inputs(const Weights& weights, float dropout) const {
     return in;
 }
 
-std::span<const int32_t> PackedInputs::set(const Plan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets,
-                                           const RaggedRows& ragged, Step& step) {
+void PackedInputs::set(const Plan& plan, std::span<const int32_t> ids, const RaggedRows& ragged, Step& step) {
     const auto B = static_cast<size_t>(batch_), T = static_cast<size_t>(time_);
-    const auto& [positions, lengths] = ragged;
-    if (ids.size() != B * T || targets.size() != B * T || positions.size() != B * T || lengths.size() != B)
-        fail("%zu rows of %zu tokens in all, with %zu targets and %zu positions, are not %zu of up to %zu", lengths.size(),
-             ids.size(), targets.size(), positions.size(), B, T);
+    const auto& [positions, lengths, segments] = ragged;
+    if (ids.size() != B * T || positions.size() != B * T || lengths.size() != B ||
+        (!segments.empty() && segments.size() != B * T))
+        fail("%zu rows of %zu tokens in all, with %zu positions, are not %zu of up to %zu", lengths.size(), ids.size(),
+             positions.size(), B, T);
     rows_.used = 0;
     for (size_t b = 0; b < B; ++b) {
         if (lengths[b] < 0 || lengths[b] > time_) fail("a row of %d tokens is not one of up to %zu", lengths[b], T);
         const size_t length = static_cast<size_t>(lengths[b]), row = b * T;
-        std::copy_n(targets.begin() + static_cast<std::ptrdiff_t>(row), length,
-                    targets_.begin() + static_cast<std::ptrdiff_t>(rows_.used));
         for (size_t begin = 0, end = 0; begin < length; begin = end) {
             for (end = begin + 1; end < length && positions[row + end] != 0;) ++end;
-            rows_.add(ids.subspan(row + begin, end - begin));
+            rows_.add(ids.subspan(row + begin, end - begin),
+                      segments.empty() ? segments : segments.subspan(row + begin, end - begin));
         }
     }
-    if (rows_.used == 0) rows_.add(std::span(ids).first(1)), targets_[0] = kIgnore;  // a plan computes one row at least
+    if (rows_.used == 0) rows_.add(std::span(ids).first(1));  // a plan computes one row at least
     rows_.close();
-    std::fill(targets_.begin() + static_cast<std::ptrdiff_t>(rows_.used), targets_.end(), kIgnore);
-    tokens_.set(plan, rows_.ids, rows_.positions);
+    tokens_.set(plan, rows_.ids, rows_.positions,
+                segmented_ ? std::span<const int32_t>(rows_.segments) : segments.first(0));
     plan.set<int32_t>(spans_, rows_.spans);
     step.rows[row_count_] = static_cast<int64_t>(rows_.used);
-    return targets_;
+}
+
+std::span<const int32_t> PackedInputs::pack(std::span<const int32_t> values, std::span<const int32_t> lengths) {
+    const auto B = static_cast<size_t>(batch_), T = static_cast<size_t>(time_);
+    if (values.size() != B * T || lengths.size() != B)
+        fail("%zu values of %zu rows are not %zu of %zu", values.size(), lengths.size(), B * T, B);
+    auto at = packed_.begin();
+    for (size_t b = 0; b < B; ++b) at = std::copy_n(&values[b * T], lengths[b], at);
+    std::fill(at, packed_.end(), kIgnore);
+    return packed_;
 }
 
 }  // namespace nib

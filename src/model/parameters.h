@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,11 @@ struct ParameterSpec {
     float std = 0;       // of Init::Normal; of Init::Uniform the bound: values are from -std to std
     bool decay = false;  // weight decay: matrices and embeddings only
 };
+
+/// The number of a parameter's block, -1 where it is in none: "blk.3.attn_norm.weight", "dec.blk.3...".
+int64_t block_of(std::string_view parameter);
+/// Whether it is a table of embeddings or their norm.
+bool is_embedding(std::string_view parameter);
 
 /// A parameter by its number in file order; -1: the model has no such.
 struct Parameter {

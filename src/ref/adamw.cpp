@@ -46,6 +46,7 @@ void adamw(const Call& call, Range elements, void*) {
     auto* m = call.output<Real>(O::m);               // (C)
     auto* v = call.output<Real>(O::v);               // (C)
     const Step& s = *call.step;
+    const float lr = s.lr * call.p.scale;
     if (stats[1] == 0) return;
     const double decay = call.p.decay && !call.p.l2 ? static_cast<double>(s.weight_decay) : 0;
     const double l2 = call.p.decay && call.p.l2 ? static_cast<double>(s.weight_decay) : 0;
@@ -55,8 +56,8 @@ void adamw(const Call& call, Range elements, void*) {
         const double vi = s.beta2 * static_cast<double>(v[i]) + (1 - static_cast<double>(s.beta2)) * gi * gi;
         m[i] = static_cast<Real>(mi);
         v[i] = static_cast<Real>(vi);
-        w[i] = static_cast<Real>(w[i] * (1 - s.lr * decay) -
-                                 s.lr * (mi / s.correction1) / (std::sqrt(vi / s.correction2) + s.eps));
+        w[i] = static_cast<Real>(w[i] * (1 - lr * decay) -
+                                 lr * (mi / s.correction1) / (std::sqrt(vi / s.correction2) + s.eps));
     }
 }
 
@@ -69,6 +70,7 @@ void sgd(const Call& call, Range elements, void*) {
     auto* w = call.output<Real>(O::w);               // (C)
     auto* m = call.output<Real>(O::m);               // (C) or null
     const Step& s = *call.step;
+    const float lr = s.lr * call.p.scale;
     if (stats[1] == 0) return;
     const double decay = call.p.decay ? static_cast<double>(s.weight_decay) : 0;
     for (int64_t i = elements.begin; i < elements.end; ++i) {
@@ -77,7 +79,7 @@ void sgd(const Call& call, Range elements, void*) {
             step += static_cast<double>(s.momentum) * m[i];
             m[i] = static_cast<Real>(step);
         }
-        w[i] = static_cast<Real>(w[i] - s.lr * step);
+        w[i] = static_cast<Real>(w[i] - lr * step);
     }
 }
 
@@ -90,13 +92,14 @@ void adagrad(const Call& call, Range elements, void*) {
     auto* w = call.output<Real>(O::w);               // (C)
     auto* v = call.output<Real>(O::v);               // (C)
     const Step& s = *call.step;
+    const float lr = s.lr * call.p.scale;
     if (stats[1] == 0) return;
     const double decay = call.p.decay ? static_cast<double>(s.weight_decay) : 0;
     for (int64_t i = elements.begin; i < elements.end; ++i) {
         const double d = static_cast<double>(g[i]) * stats[1] + decay * static_cast<double>(w[i]);
         const double vi = static_cast<double>(v[i]) + d * d;
         v[i] = static_cast<Real>(vi);
-        w[i] = static_cast<Real>(w[i] - s.lr * d / (std::sqrt(vi) + s.eps));
+        w[i] = static_cast<Real>(w[i] - lr * d / (std::sqrt(vi) + s.eps));
     }
 }
 

@@ -10,6 +10,7 @@
 #include "text/chat_encoding.h"
 #include "text/text_files.h"
 #include "text/text_key.h"
+#include "text/text_source.h"
 
 namespace nib {
 namespace {
@@ -17,11 +18,11 @@ namespace {
 namespace fs = std::filesystem;
 
 // Adds the dialogues of one file. Returns how many are too long.
-int64_t add_file(DialogueFile& file, const Tokenizer& tokenizer, const ChatTemplate& chat_template, size_t longest,
-                 TokenFileWriter& to, const std::function<void()>& progress) {
+uint64_t add_file(DialogueFile& file, const Tokenizer& tokenizer, const ChatTemplate& chat_template, size_t longest,
+                  TokenFileWriter& to, const std::function<void()>& progress) {
     std::vector<ChatMessage> messages;
     std::vector<uint8_t> marks;
-    int64_t too_long = 0;
+    uint64_t too_long = 0;
     while (file.next(messages)) {
         progress();
         try {
@@ -44,31 +45,59 @@ int64_t add_file(DialogueFile& file, const Tokenizer& tokenizer, const ChatTempl
     return too_long;
 }
 
-void tell_skipped(const DialogueFile& file, const std::function<void(const std::string&)>& note) {
-    if (file.skipped() == 0 || !note) return;
-    std::string text = "passed over " + counted(static_cast<int64_t>(file.skipped()), "record");
-    for (const std::string& reason : file.reasons()) text += "\n  " + reason;
-    note(text);
+std::string too_long(uint64_t count, int64_t longest) {
+    return strprintf("%s with a turn of more than %lld tokens", counted(static_cast<int64_t>(count), "dialogue").c_str(),
+                     static_cast<long long>(longest));
+}
+
+// What a file of tokens does not have; `reasons`: what was wrong with the first few, if they were just read.
+void tell(const PassedOver& passed_over, const std::vector<std::string>& reasons, const DialogueTextOptions& options) {
+    if (!options.note) return;
+    std::string wrong = "passed over " + counted(static_cast<int64_t>(passed_over.wrong), "record");
+    for (const std::string& reason : reasons) wrong += "\n  " + reason;
+    if (passed_over.wrong > 0) options.note(wrong);
+    if (passed_over.too_long > 0) options.note("passed over: " + too_long(passed_over.too_long, options.longest));
+}
+
+constexpr std::string_view kJsonEndings[] = {".json", ".json.gz"};
+
+bool ends_in(const std::string& path, std::span<const std::string_view> endings) {
+    return std::any_of(endings.begin(), endings.end(), [&](auto ending) { return has_ending(path, ending); });
+}
+
+enum class Content { Nothing, Text, Dialogues };
+
+// By the first record; what is no JSON is text.
+Content content_of(const std::string& path) {
+    if (!TextSource::is_records(path) && !ends_in(path, kJsonEndings)) return Content::Text;
+    try {
+        RecordReader records(path, RecordReader::Kind::JsonItems);
+        std::string record;
+        if (!records.next(record)) return Content::Nothing;
+        const nlohmann::json root = parse_json(record, path);
+        dialogue_shape(JsonValue(root, path + ":"));
+        return Content::Dialogues;
+    } catch (const Error&) {
+        return Content::Text;
+    }
 }
 
 }  // namespace
 
-bool holds_dialogues(const std::string& path) {
-    constexpr std::string_view kEndings[] = {".jsonl", ".json", ".jsonl.gz", ".json.gz"};
-    std::error_code error;
-    if (fs::is_directory(path, error)) return false;
-    if (std::none_of(std::begin(kEndings), std::end(kEndings), [&](auto ending) { return has_ending(path, ending); }))
-        return false;
-    try {
-        RecordReader records(path, RecordReader::Kind::JsonItems);
-        std::string record;
-        if (!records.next(record)) return false;
-        const nlohmann::json root = parse_json(record, path);
-        dialogue_shape(JsonValue(root, path + ":"));
-        return true;
-    } catch (const Error&) {
-        return false;
-    }
+bool hold_dialogues(const std::vector<std::string>& paths) {
+    std::vector<std::string_view> endings(std::begin(kCorpusEndings), std::end(kCorpusEndings));
+    endings.insert(endings.end(), std::begin(kJsonEndings), std::end(kJsonEndings));
+    std::string dialogues, texts;  // the first file of each
+    for (const std::string& path : paths)
+        for (const std::string& file : files_at(path, endings)) {
+            const Content content = content_of(file);
+            if (content == Content::Dialogues && dialogues.empty()) dialogues = file;
+            if (content == Content::Text && texts.empty()) texts = file;
+        }
+    if (!dialogues.empty() && !texts.empty())
+        fail("%s holds dialogues, but %s does not; a training learns from one or the other", printable(dialogues).c_str(),
+             printable(texts).c_str());
+    return !dialogues.empty();
 }
 
 std::unique_ptr<TokenFile> dialogue_text(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
@@ -76,7 +105,7 @@ std::unique_ptr<TokenFile> dialogue_text(const std::vector<std::string>& paths, 
                                          const DialogueTextOptions& options) {
     std::vector<std::string> files;
     uint64_t total = 0, done = 0;
-    TextKey key;
+    TextKey key("dialogue");
     key.add(tokenizer);
     key.add(chat_template.jinja());
     key.add(static_cast<uint64_t>(options.longest));
@@ -89,25 +118,29 @@ std::unique_ptr<TokenFile> dialogue_text(const std::vector<std::string>& paths, 
             files.push_back(std::move(file));
         }
     const std::string path = key.token_file(folder);
-    if (auto found = find_token_file(path, key.value())) return found;
+    if (auto found = find_token_file(path, key.value())) {
+        tell(found->passed_over(), {}, options);
+        return found;
+    }
 
     constexpr bool kMarked = true;
-    int64_t too_long = 0;
+    PassedOver passed_over;
+    std::vector<std::string> reasons;
     TokenFileWriter to(path, tokenizer.vocab_size(), kMarked);
     for (const std::string& name : files) {
         DialogueFile file(name, {chat_template.name() == "alpaca", options.skip_bad});
-        too_long += add_file(file, tokenizer, chat_template, static_cast<size_t>(options.longest), to, [&] {
+        passed_over.too_long += add_file(file, tokenizer, chat_template, static_cast<size_t>(options.longest), to, [&] {
             if (options.progress) options.progress(done + file.bytes_read(), total);
         });
         done += file.bytes_read();
-        tell_skipped(file, options.note);
+        passed_over.wrong += file.skipped();
+        if (reasons.empty()) reasons = file.reasons();
     }
-    const std::string left_out = strprintf("%s with a turn of more than %lld tokens", counted(too_long, "dialogue").c_str(),
-                                           static_cast<long long>(options.longest));
-    if (to.size() == 0 && too_long > 0) fail_with(Remedy::LengthenContext, "all are too long: %s", left_out.c_str());
+    if (to.size() == 0 && passed_over.too_long > 0)
+        fail_with(Remedy::LengthenContext, "all are too long: %s", too_long(passed_over.too_long, options.longest).c_str());
     if (to.size() == 0) fail("%s: there is no dialogue to learn", printable(paths.front()).c_str());
-    if (too_long > 0 && options.note) options.note("passed over: " + left_out + "");
-    to.finish(key.value(), done);
+    to.finish(key.value(), done, passed_over);
+    tell(passed_over, reasons, options);
     return std::make_unique<TokenFile>(path);
 }
 

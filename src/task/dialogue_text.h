@@ -18,12 +18,13 @@ struct DialogueTextOptions {
     int64_t longest = 0;    // tokens of a dialogue; of longer ones the oldest turns are left out
     bool skip_bad = false;  // pass over records that are wrong
     WorkProgress progress{};
-    /// Called with what is worth telling: how many records were passed over, and why.
+    /// Called with what is worth telling: how many records were passed over and, when the file is made, why.
     std::function<void(const std::string&)> note{};
 };
 
-/// Whether a file holds dialogues rather than texts, by its first record.
-bool holds_dialogues(const std::string& path);
+/// Whether files and folders hold dialogues rather than texts, by the first record of each file. Error, naming one of
+/// each, when some do and others do not; files without a record do not matter.
+bool hold_dialogues(const std::vector<std::string>& paths);
 
 /// The tokens of all dialogues at `paths`, files and folders, each dialogue a document; those that the model has to say are
 /// marked. They are read from a file in `folder` whose name tells texts, tokenizer and template apart; it is made unless

@@ -75,7 +75,7 @@ public:
     TaskExtent extent() const override { return {"dialogue", train_.count(), validation_.count()}; }
     bool ragged() const override { return true; }
     void fill(uint32_t step, uint32_t row, TaskRow& to) const override { train_.read(drawn(step, row), to); }
-    int64_t counted(uint32_t step, uint32_t row) const override { return train_.targets(drawn(step, row)); }
+    TargetCounts counted(uint32_t step, uint32_t row) const override { return {train_.targets(drawn(step, row))}; }
 
     int64_t validation_rows() const override { return validated_.count(); }
     void fill_validation(int64_t row, TaskRow& to) const override { validation_.read(validated_.number(row), to); }

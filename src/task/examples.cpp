@@ -39,7 +39,9 @@ EvalExamples::EvalExamples(const TaskTexts& texts, const char* unit, int64_t tra
 }
 
 int64_t EvalExamples::number(int64_t i) const {
-    return static_cast<int64_t>(static_cast<double>(i) / static_cast<double>(count_) * static_cast<double>(all_));
+    // i all / count, without its overflow.
+    const int64_t each = all_ / count_, rest = all_ % count_;
+    return i * each + i * rest / count_;
 }
 
 }  // namespace nib

@@ -22,12 +22,12 @@ public:
         read_window(texts_.train, start, to.ids, to.targets);
         if (texts_.isolate) isolate_documents(texts_.train, start, to.targets, to.positions);
     }
-    int64_t counted(uint32_t step, uint32_t row) const override {
-        if (!texts_.isolate) return texts_.context;
+    TargetCounts counted(uint32_t step, uint32_t row) const override {
+        if (!texts_.isolate) return {texts_.context};
         const int64_t start = start_of(step, row), end = start + texts_.context;
         const int64_t last = texts_.train.document_of(end - 1);
         const int64_t cut = texts_.train.document(last).end == end ? 1 : 0;  // the last document ends with the window
-        return texts_.context - cut - (last - texts_.train.document_of(start));
+        return {texts_.context - cut - (last - texts_.train.document_of(start))};
     }
 
     int64_t validation_rows() const override { return windows_ ? windows_->count() : 0; }

@@ -1,19 +1,26 @@
 #include "task/task.h"
 
 #include "core/error.h"
+#include "task/masked_rows.h"
 
 namespace nib {
 namespace {
 
+constexpr double kAnswerShare = 0.5;  // of a dialogue's tokens, roughly
+
 struct TaskKind {
-    const char *name, *head;
+    const char* name;
+    Objective objective;
+    bool ragged;
+    TaskReads reads;
     std::unique_ptr<Task> (*make)(const TaskTexts& texts);
 };
-constexpr TaskKind kTasks[] = {
-    {kLanguageModel, "lm",  make_language_model_task},
-    {kMaskedTokens,  "mlm", make_masked_tokens_task },
-    {kPairs,         "lm",  make_pairs_task         },
-    {kDialogues,     "lm",  make_dialogues_task     },
+const TaskKind kTasks[] = {
+    {kLanguageModel, {"lm"},                   false, TaskReads::Text,      make_language_model_task},
+    {kMaskedTokens,  {"mlm", 1, kMaskedShare}, false, TaskReads::Text,      make_masked_tokens_task },
+    {kPairs,         {"lm"},                   false, TaskReads::Pairs,     make_pairs_task         },
+    {kDialogues,     {"lm", 1, kAnswerShare},  true,  TaskReads::Dialogues, make_dialogues_task     },
+    {kClassify,      {"class", 1, 1, true},    true,  TaskReads::Labels,    make_classify_task      },
 };
 
 const TaskKind& find_task(const std::string& name) {
@@ -29,6 +36,16 @@ const TaskKind& find_task(const std::string& name) {
 
 std::unique_ptr<Task> make_task(const std::string& name, const TaskTexts& texts) { return find_task(name).make(texts); }
 
-const char* task_head(const std::string& name) { return find_task(name).head; }
+std::vector<Objective> task_objectives(const std::string& name, const TaskChoices& choices) {
+    std::vector<Objective> all = {find_task(name).objective};
+    if (choices.next_sentence) all.push_back({.head = "nsp", .of_rows = true});
+    return all;
+}
+
+TaskReads task_reads(const std::string& name) { return find_task(name).reads; }
+
+bool task_is_ragged(const std::string& name, const TaskChoices& choices) {
+    return find_task(name).ragged || choices.next_sentence;
+}
 
 }  // namespace nib

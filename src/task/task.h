@@ -5,8 +5,11 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "core/op.h"  // kIgnore
+#include "model/model.h"
+#include "task/objective.h"
 #include "task/windows.h"
 #include "text/tokenizer.h"
 
@@ -16,6 +19,12 @@ namespace nib {
 struct TaskExtent {
     const char* unit;
     int64_t train, validation;
+};
+
+/// What is left open in some tasks.
+struct TaskChoices {
+    bool next_sentence = false;  // of masked tokens: rows are two texts, of which the second follows the first or does not
+    bool whole_words = false;    // of the same: all tokens of a word are chosen, or none
 };
 
 /// The texts of a training, which outlive the task.
@@ -28,6 +37,9 @@ struct TaskTexts {
     uint64_t seed = 0;
     int64_t rows = 1;      // of a step, all micro-batches together
     bool isolate = false;  // tokens do not see those of other documents in their row
+    TaskChoices choices{};
+    HeadRows labelled_rows = HeadRows::First;  // of texts with labels: where the head is that names them
+    std::string metric{};                      // the score that decides; empty: the task's first
 
     TaskExtent extent() const { return {train.unit(), train_span.size(), validation_span.size()}; }
 };
@@ -41,6 +53,26 @@ struct TaskRow {
     /// other, and how many of the T tokens there are. They come as 0, 1, ..., T - 1, and as T.
     std::span<int32_t> positions{};
     int32_t length = 0;
+    std::span<int32_t> segments{};  // of each token, where the model has them; they come as 0
+    std::span<int32_t> second{};    // targets of the second objective, if there is one; they come as kIgnore
+};
+
+/// How well a task is done.
+struct Score {
+    std::string name;  // "accuracy"
+    double value;
+};
+
+/// What the predictions of a validation are worth.
+class Judge {
+public:
+    virtual ~Judge() = default;
+    /// What was predicted for the targets of a row of the validation, in their order; by objective.
+    using Predicted = std::array<std::span<const int32_t>, kMostObjectives>;
+    virtual void add(int64_t row, const Predicted& predicted) = 0;
+    virtual std::vector<Score> scores() const = 0;
+    /// Whether the first one, of which more is better, decides which model is the best; else the loss does.
+    virtual bool decides() const { return true; }
 };
 
 /// Rows are chosen by seed, step and row alone: there is nothing to save, and accumulating 2 batches of B rows sees those
@@ -52,43 +84,40 @@ public:
     virtual TaskExtent extent() const = 0;
     /// Fills in a row, counted over all micro-batches of a step.
     virtual void fill(uint32_t step, uint32_t row, TaskRow& to) const = 0;
-    /// How many of that row's targets count.
-    virtual int64_t counted(uint32_t step, uint32_t row) const = 0;
+    /// How many of that row's targets count, of each objective.
+    virtual TargetCounts counted(uint32_t step, uint32_t row) const = 0;
 
     /// Whether rows may have more than one document, or be shorter than T. Of models with an encoder they always may.
     virtual bool ragged() const { return false; }
     /// The same for the rows of a validation.
     virtual int64_t validation_rows() const = 0;
     virtual void fill_validation(int64_t row, TaskRow& to) const = 0;
+    /// Of a task that is judged by more than its loss.
+    virtual std::unique_ptr<Judge> judge() const { return nullptr; }
 };
 
 /// The names of tasks.
-inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kPairs = "pairs", *kDialogues = "dialogue";
+inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kPairs = "pairs", *kDialogues = "dialogue",
+                            *kClassify = "classify";
 /// The token that a vocabulary of characters gets for masked ones.
 inline constexpr const char* kMaskToken = "[MASK]";
-/// How many tokens become targets of masked training.
-inline constexpr double kMaskedShare = 0.15;
 
 /// Error when there is no such task, the vocabulary lacks what it needs, or the texts are not what it trains on.
 std::unique_ptr<Task> make_task(const std::string& name, const TaskTexts& texts);
-/// The name of the head (Model::head) whose targets those of a task are. Error when there is no such task.
-const char* task_head(const std::string& name);
-
-/// What masked training makes of a row (Devlin et al. 2018): each token is chosen with probability 15 %; of those chosen,
-/// which are the targets, 80 % become the mask, 10 % any of the first `tokens` ids and 10 % stay.
-///
-///     tokens     t h e   f o x   a t e   t h e   c r o w
-///     ids        t h # _ f o x _ a k e _ t h e _ c # o w
-///     targets    . . e . . . . . . t . . . . e . . r . .
-void mask_tokens(uint64_t seed, uint32_t step, uint32_t row, int32_t mask, int32_t tokens, std::span<int32_t> ids,
-                 std::span<int32_t> targets);
-/// How many tokens of a row of `tokens` that chooses.
-int64_t count_masked(uint64_t seed, uint32_t step, uint32_t row, int64_t tokens);
+/// What a task trains. Error when there is no such task.
+std::vector<Objective> task_objectives(const std::string& name, const TaskChoices& choices = {});
+/// Whether its rows may have more than one text, or be shorter than T.
+bool task_is_ragged(const std::string& name, const TaskChoices& choices = {});
+/// What the files of a training hold.
+enum class TaskReads { Text, Pairs, Dialogues, Labels };
+TaskReads task_reads(const std::string& name);
 
 // Made by make_task.
 std::unique_ptr<Task> make_language_model_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_masked_tokens_task(const TaskTexts& texts);
+std::unique_ptr<Task> make_sentence_pairs_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_pairs_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_dialogues_task(const TaskTexts& texts);
+std::unique_ptr<Task> make_classify_task(const TaskTexts& texts);
 
 }  // namespace nib

@@ -14,15 +14,16 @@ __extension__ using Wide = unsigned __int128;
 
 }  // namespace
 
+int64_t draw_below(const std::array<uint32_t, 4>& words, int64_t below) {
+    const uint64_t bits = uint64_t{words[1]} << 32 | words[0];
+    return static_cast<int64_t>(static_cast<uint64_t>(Wide{bits} * static_cast<uint64_t>(below) >> 64));
+}
+
 int64_t window_start(uint64_t seed, uint32_t step, uint32_t row, Span span, int64_t context) {
     if (context < 1 || span.size() <= context)
         fail("%lld tokens have no window of %lld and the next one", static_cast<long long>(span.size()),
              static_cast<long long>(context));
-    const auto count = static_cast<uint64_t>(span.size() - context);
-    const auto words = philox({row, 0, kBatchStream, step}, seed);
-    const uint64_t bits = uint64_t{words[1]} << 32 | words[0];
-    // The high half of the product is uniform on [0, count) up to a bias of count / 2^64.
-    return span.begin + static_cast<int64_t>(static_cast<uint64_t>(Wide{bits} * count >> 64));
+    return span.begin + draw_below(philox({row, 0, kBatchStream, step}, seed), span.size() - context);
 }
 
 void read_window(const TokenText& text, int64_t start, std::span<int32_t> ids, std::span<int32_t> targets) {

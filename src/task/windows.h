@@ -1,12 +1,16 @@
 // Which parts of a text are used for a training step and for validation.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
 #include "text/token_text.h"
 
 namespace nib {
+
+/// A number from 0 to below - 1 out of a block of Philox, uniform up to a bias of below / 2^64.
+int64_t draw_below(const std::array<uint32_t, 4>& words, int64_t below);
 
 /// First token of a random window of context + 1 tokens inside `span`, uniform, from a generator keyed by seed,
 /// step and row: the same on any machine and any number of threads. `row` counts over all micro-batches of the step, so

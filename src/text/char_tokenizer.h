@@ -47,7 +47,7 @@ public:
     using Tokenizer::decode;
     std::string decode(int32_t id) const override;
     int32_t vocab_size() const override { return static_cast<int32_t>(tokens_.size()); }
-    bool has_token(int32_t id) const override { return token(id).type != TokenType::Unused; }
+    TokenType type(int32_t id) const override { return token(id).type; }
     const char* kind() const override { return "char"; }
     /// Where nothing begins or ends texts a line feed, if the model knows it.
     int32_t first_token() const override;

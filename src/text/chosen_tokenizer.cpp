@@ -37,18 +37,21 @@ std::unique_ptr<Tokenizer> open_tokenizer(const std::string& path) {
     return tokenizer;
 }
 
-bool learned_tokenizer(const std::string& name) { return name.starts_with(kBpe) || name.starts_with(kWordPiece); }
+bool learned_tokenizer(const std::string& name) {
+    return name == kCharacters || name.starts_with(kBpe) || name.starts_with(kWordPiece);
+}
 
 std::unique_ptr<Tokenizer> choose_tokenizer(const std::string& name, const std::vector<std::string>& texts, int threads,
                                             const TrainingProgress& progress) {
     using Type = TokenizerTraining::Type;
     const int64_t bpe = size_after(name, kBpe), wordpiece = size_after(name, kWordPiece);
-    if (bpe == 0 && wordpiece == 0) return open_tokenizer(name);
+    if (!learned_tokenizer(name)) return open_tokenizer(name);
     TokenizerTraining training;
-    training.type = bpe > 0 ? Type::Bpe : Type::WordPiece;
+    training.type = bpe > 0 ? Type::Bpe : wordpiece > 0 ? Type::WordPiece : Type::Char;
     training.size = bpe + wordpiece;
     training.threads = threads;
-    training.specials = bpe > 0 ? std::vector<std::string>{kEndOfText} : default_specials(training.type, training.split);
+    training.specials =
+        wordpiece > 0 ? default_specials(training.type, training.split) : std::vector<std::string>{kEndOfText};
     TextSource source(texts);
     try {
         return train_tokenizer(source, training, progress);

@@ -13,11 +13,14 @@ namespace nib {
 /// The tokenizer in a model file (.gguf), or open_vocabulary(). Error when a model has none.
 std::unique_ptr<Tokenizer> open_tokenizer(const std::string& path);
 
+/// The name of a tokenizer whose tokens are the characters of texts, and one that ends documents.
+inline constexpr const char* kCharacters = "char";
+
 /// Whether choose_tokenizer() learns the one of this name, and does not open it.
 bool learned_tokenizer(const std::string& name);
 
-/// "bpe:8000" and "wordpiece:8000" are learned from `texts` (TextSource), in so many tokens; anything else is opened.
-/// Byte-pair encoding gets a token that ends documents. Error for what is neither.
+/// "bpe:8000" and "wordpiece:8000" are learned from `texts` (TextSource), in so many tokens, kCharacters as well; anything
+/// else is opened. Byte-pair encoding gets a token that ends documents. Error for what is neither.
 std::unique_ptr<Tokenizer> choose_tokenizer(const std::string& name, const std::vector<std::string>& texts, int threads,
                                             const TrainingProgress& progress);
 

@@ -124,7 +124,7 @@ void Corpus::File::read(int64_t from, std::span<int32_t> ids, const CharTokenize
 }
 
 Corpus::Corpus(const std::vector<std::string>& paths) {
-    if (paths.empty()) fail("no text was given: name a text file or a folder of .txt files");
+    if (paths.empty()) fail("no text was given: name a text file or a folder of them");
     Scan scan;
     for (const std::string& path : paths) {
         for (const std::string& name : files_at(path)) {

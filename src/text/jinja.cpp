@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t kMostSteps = 200'000, kLongestText = size_t{64} << 10, kMostText = size_t{1} << 20,
                  kLongest = size_t{1} << 20;
+constexpr int kDeepest = 500;
 
 class Renderer {
 public:
@@ -28,10 +29,7 @@ private:
     using Scope = JinjaTemplate::Variables;
     enum class Flow { Next, Break, Continue };
 
-    void spend(size_t steps) {
-        if (steps_ < steps) fail("it takes too long");
-        steps_ -= steps;
-    }
+    void spend(size_t cost) { jinja::spend(steps_, cost); }
 
     // ---- statements ------------------------------------------------------------------------------------------------
 
@@ -146,7 +144,10 @@ private:
     }
 
     Value evaluate(const Node& node) {
+        if (depth_ == kDeepest) fail("it is nested too deeply");
+        ++depth_;  // an Error ends it all, so that only the way back takes one off
         Value value = evaluated(node);
+        --depth_;
         const bool text = value.is(Value::Kind::Text);
         if (text && value.size() > kLongestText) fail("its texts are too long");
         spend(1 + (text ? value.size() / 64 : value.size()));
@@ -277,6 +278,7 @@ private:
     std::vector<Scope> scopes_;
     std::string out_;
     size_t steps_ = kMostSteps;  // still to be taken
+    int depth_ = 0;              // of the expression
 };
 
 }  // namespace

@@ -23,6 +23,7 @@ std::string strip_of(std::string text, const std::string& characters, bool left,
 Value split(const std::string& text, const Value::List& arguments) {
     const std::string& by = arguments[0].text();
     if (by.empty()) fail("it splits at nothing");
+    if (by.size() > 256) fail("it takes too long");
     int64_t most = arguments.size() > 1 ? arguments[1].number() : -1;
     Value::List out;
     size_t begin = 0;

@@ -22,7 +22,7 @@ public:
     }
 
 private:
-    // Nesting is bounded, so that neither reading nor evaluating a template runs out of stack.
+    // Nesting is bounded, so that reading a template does not run out of stack.
     struct Deeper {
         explicit Deeper(int& depth) : depth_(depth) {
             if (++depth_ > 200) fail("it is nested too deeply");

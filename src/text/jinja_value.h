@@ -12,7 +12,7 @@
 
 namespace nib::jinja {
 
-/// A value of Python's. Lists and objects are never changed, so that copies share them.
+/// A value of Python's. Texts, lists and objects are never changed, so that copies share them.
 class Value {
 public:
     enum class Kind : uint8_t { Undefined, None, Boolean, Integer, Text, List, Object };
@@ -54,12 +54,15 @@ private:
     Kind kind_ = Kind::Undefined;
     int depth_ = 0;
     int64_t number_ = 0;
-    std::string text_;
+    std::shared_ptr<const std::string> text_;
     std::shared_ptr<const List> list_;
     std::shared_ptr<const Object> object_;
 };
 
-/// Whether two values are equal; Error when comparing them takes more than `steps`, from which it takes what it took.
+/// Takes `cost` from the steps that are still to be taken. Error when there are fewer.
+void spend(size_t& steps, size_t cost);
+
+/// Whether two values are equal. Takes what that costs from `steps`.
 bool equal(const Value& a, const Value& b, size_t& steps);
 /// What writing the value writes.
 std::string to_text(const Value& value);
@@ -74,7 +77,7 @@ Value item(const Value& value, const Value& index);
 Value sliced(const Value& value, std::optional<int64_t> start, std::optional<int64_t> stop, int64_t step);
 
 // Operators, methods, filters and tests by their names; Error for one that nib does not know, and for values that it is
-// not for. `steps`: see equal().
+// not for. `steps`: see spend().
 Value binary(const std::string& what, const Value& a, const Value& b, size_t& steps);
 Value method(const Value& value, const std::string& name, const Value::List& arguments);
 Value filtered(const Value& value, const std::string& name, const Value::List& arguments);

@@ -45,11 +45,14 @@ public:
     using Tokenizer::decode;
 
     int32_t vocab_size() const override { return table_.size(); }
-    bool has_token(int32_t id) const override { return table_.type(id) != TokenType::Unused; }
+    TokenType type(int32_t id) const override { return table_.type(id); }
+    bool continues_word(int32_t id) const override {
+        const WordModelSpec& model = rest_.model;
+        return model.kind == WordModelSpec::Kind::WordPiece && type(id) == TokenType::Normal &&
+               table_.key(id).starts_with(model.continuing_prefix);
+    }
     /// "bpe", "sentencepiece", "unigram", "wordpiece" or "wordlevel".
     const char* kind() const override;
-
-    TokenType type(int32_t id) const { return table_.type(id); }
 
     /// What it was made of, for writing it to a file.
     TokenizerSpec spec() const;

@@ -10,6 +10,18 @@ namespace nib {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+fs::file_status status_of(const std::string& path) {
+    std::error_code error;
+    const fs::file_status status = fs::status(path, error);
+    if (status.type() == fs::file_type::not_found) fail("%s: no such file or folder", printable(path).c_str());
+    if (error) fail("%s: cannot be opened: %s", printable(path).c_str(), error.message().c_str());
+    return status;
+}
+
+}  // namespace
+
 bool has_ending(std::string_view name, std::string_view ending) {
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
     return name.size() >= ending.size() &&
@@ -42,12 +54,17 @@ std::vector<std::string> text_files(const std::string& folder, std::span<const s
 }
 
 std::vector<std::string> files_at(const std::string& path, std::span<const std::string_view> endings) {
-    std::error_code error;
-    const fs::file_status status = fs::status(path, error);
-    if (status.type() == fs::file_type::not_found) fail("%s: no such file or folder", printable(path).c_str());
-    if (error) fail("%s: cannot be opened: %s", printable(path).c_str(), error.message().c_str());
-    if (fs::is_directory(status)) return text_files(path, endings);
+    if (fs::is_directory(status_of(path))) return text_files(path, endings);
     return {path};
+}
+
+void require_regular(const std::string& path) {
+    const fs::file_status status = status_of(path);
+    if (!fs::is_regular_file(status) && !fs::is_directory(status))
+        fail(
+            "%s: is not a regular file (training reads a text several times, which a pipe or device cannot give); save it "
+            "to a file first",
+            printable(path).c_str());
 }
 
 }  // namespace nib

@@ -9,7 +9,7 @@
 namespace nib {
 
 /// How names of text files end.
-inline constexpr std::string_view kTextEndings[] = {".txt"};
+inline constexpr std::string_view kTextEndings[] = {".txt", ".md"};
 
 /// The files of a folder and the folders below it, sorted by path: every regular file whose name ends in one of `endings`,
 /// which are lower case, or in that in upper case. Names that begin with a dot are passed over, and links to folders are
@@ -18,6 +18,9 @@ std::vector<std::string> text_files(const std::string& folder, std::span<const s
 
 /// The same for a folder, and a file by itself, whatever its name. Error when there is neither.
 std::vector<std::string> files_at(const std::string& path, std::span<const std::string_view> endings = kTextEndings);
+
+/// Error unless there is a regular file or a folder at `path`: what is read several times cannot be a pipe or a device.
+void require_regular(const std::string& path);
 
 /// Whether a name ends so, in lower or upper case.
 bool has_ending(std::string_view name, std::string_view ending);

@@ -1,15 +1,29 @@
 #include "text/text_key.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <system_error>
 
 #include "core/error.h"
-#include "io/input_file.h"
+#include "text/text_files.h"
 #include "text/tokenizer_export.h"
 
 namespace nib {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+// Changes whenever the same texts become other tokens, or are kept in another form.
+constexpr uint64_t kVersion = 2;
+
+}  // namespace
+
+TextKey::TextKey(std::string_view kind) {
+    add(kVersion);
+    add(kind);
+}
 
 void TextKey::add(std::string_view text) {
     std::string words(text);
@@ -19,14 +33,22 @@ void TextKey::add(std::string_view text) {
 }
 
 void TextKey::add_file(const std::string& path) {
+    constexpr uint64_t kPiece = 4096, kPieces = 16;
+    require_regular(path);
+    std::ifstream file(path, std::ios::binary);
     std::error_code error;
-    add(uint64_t{fs::file_size(path, error)});
-    const auto time = fs::last_write_time(path, error);
-    add(static_cast<uint64_t>(time.time_since_epoch().count()));
-    std::string begin(4096, '\0');
-    InputFile file(path);
-    begin.resize(file.read(begin.data(), begin.size()));
-    add(begin);
+    const uint64_t size = fs::file_size(path, error);
+    if (!file || error) fail("%s: cannot open", printable(path).c_str());
+    add(size);
+    add(static_cast<uint64_t>(fs::last_write_time(path, error).time_since_epoch().count()));
+    const uint64_t pieces = std::min(kPieces, (size + kPiece - 1) / kPiece), last = size - std::min(size, kPiece);
+    std::string piece(std::min(size, kPiece), '\0');
+    for (uint64_t i = 0; i < pieces; ++i) {
+        file.seekg(static_cast<std::streamoff>(i == 0 ? 0 : last * i / (pieces - 1)));
+        if (!file.read(piece.data(), static_cast<std::streamsize>(piece.size())))
+            fail("%s: cannot read", printable(path).c_str());
+        add(piece);
+    }
 }
 
 void TextKey::add(const Tokenizer& tokenizer) {

@@ -12,9 +12,12 @@ namespace nib {
 
 class TextKey {
 public:
+    /// Of a kind of text, such as "dialogue".
+    explicit TextKey(std::string_view kind);
     void add(std::string_view text);
     void add(uint64_t number) { hash_.add(std::as_bytes(std::span(&number, 1))); }
-    /// A file by its size, the time of its last change and its first bytes. Error when it cannot be read.
+    /// A file by its size, the time of its last change and pieces spread evenly over it (of up to 64 KiB all of it). Error
+    /// when it cannot be read, and when it is not a regular file.
     void add_file(const std::string& path);
     /// All that a tokenizer does.
     void add(const Tokenizer& tokenizer);

@@ -46,6 +46,16 @@ TextSource::TextSource(const std::vector<std::string>& paths) : letter_end_(R"(\
         }
 }
 
+bool TextSource::is_records(const std::string& path) { return has_ending(path, ".jsonl") || has_ending(path, ".jsonl.gz"); }
+
+bool TextSource::has_records() const { return std::any_of(paths_.begin(), paths_.end(), is_records); }
+
+std::string TextSource::find_packed() const {
+    const auto found =
+        std::find_if(paths_.begin(), paths_.end(), [](const std::string& path) { return InputFile(path).is_packed(); });
+    return found == paths_.end() ? "" : *found;
+}
+
 std::string TextSource::description() const {
     return printable(paths_.front()) + (paths_.size() > 1 ? " and the others" : "");
 }
@@ -62,10 +72,10 @@ bool TextSource::open_next() {
     if (opened_ == paths_.size()) return false;
     const std::string& path = paths_[opened_++];
     file_ = std::make_unique<InputFile>(path);
-    records_ = has_ending(path, ".jsonl") || has_ending(path, ".jsonl.gz");
+    records_ = is_records(path);
     ended_ = begun_ = has_nul_ = false;
     buffer_.clear();
-    begin_ = checked_ = dropped_ = line_ = 0;
+    begin_ = checked_ = dropped_ = given_ = line_ = 0;
     read_more(kRead);
     begin_ = buffer_.size() - without_mark(buffer_, path).size();
     return true;
@@ -122,6 +132,8 @@ bool TextSource::next_text(TextPiece& piece) {
     if (cut == 0 && begun_) return false;
     piece.text.assign(buffer_, begin_, cut);
     drop(cut);
+    piece.where = printable(file_->path());
+    piece.offset = std::exchange(given_, given_ + cut);
     piece.begins_document = !std::exchange(begun_, true);
     piece.ends_document = ended_ && begin_ == checked_;
     return true;
@@ -162,8 +174,9 @@ bool TextSource::next_record(TextPiece& piece) {
         const std::string_view line = std::string_view(buffer_).substr(begin_, end - begin_);
         const bool blank = line.find_first_not_of(" \t\r\n") == std::string_view::npos;
         if (!blank) {
-            piece.text = text_of_record(
-                line, printable(file_->path()) + strprintf(": line %llu", static_cast<unsigned long long>(line_)));
+            piece.where = printable(file_->path()) + strprintf(": line %llu", static_cast<unsigned long long>(line_));
+            piece.text = text_of_record(line, piece.where);
+            piece.offset = 0;
             piece.begins_document = piece.ends_document = true;
         }
         drop(end - begin_);

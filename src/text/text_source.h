@@ -23,6 +23,8 @@ struct TextPiece {
     std::string text;             // UTF-8
     bool ends_document = true;    // else the next piece goes on with it
     bool begins_document = true;  // else it goes on with the piece before
+    std::string where;            // the file and, of a record, its line, for messages
+    uint64_t offset = 0;          // bytes of the file's or record's text before this piece
 };
 
 class TextSource {
@@ -49,6 +51,11 @@ public:
 
     /// The files, in order.
     const std::vector<std::string>& files() const { return paths_; }
+    /// Whether a file is JSON Lines, by its name, and whether some of these are.
+    static bool is_records(const std::string& path);
+    bool has_records() const;
+    /// The first that is packed; "": none. Reads the beginning of each.
+    std::string find_packed() const;
     /// Their names for messages: the first, and whether there are others.
     std::string description() const;
 
@@ -80,6 +87,7 @@ private:
     size_t begin_ = 0;      // of what has not been given yet
     size_t checked_ = 0;    // as far as this the buffer is UTF-8
     uint64_t dropped_ = 0;  // bytes of the unpacked file before the buffer
+    uint64_t given_ = 0;    // bytes of text in the pieces of it so far
     uint64_t line_ = 0;
 };
 

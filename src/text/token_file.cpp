@@ -10,8 +10,9 @@
 namespace nib {
 namespace {
 
-constexpr uint64_t kMagic = 0x31736B6F7462696E;  // "nibtoks1"
-constexpr size_t kFooter = 7 * sizeof(uint64_t), kBuffer = size_t{1} << 16;
+constexpr uint64_t kMagic = 0x32736B6F7462696E;  // "nibtoks2"
+using Footer = std::array<uint64_t, 9>;
+constexpr size_t kFooter = sizeof(Footer), kBuffer = size_t{1} << 16;
 
 // Ids of 16 bits have to leave room for the mark.
 size_t width_of(int64_t vocab, bool marks) { return vocab <= (marks ? 1 << 15 : 1 << 16) ? 2 : 4; }
@@ -51,30 +52,37 @@ void TokenFileWriter::end_document() {
     if (size_ > (ends_.empty() ? 0 : ends_.back())) ends_.push_back(size_);
 }
 
-void TokenFileWriter::finish(uint64_t key, uint64_t bytes) {
+void TokenFileWriter::finish(uint64_t key, uint64_t bytes, const PassedOver& passed_over) {
     end_document();
     if (ends_.empty()) fail("there is no token to write");
     buffer_.resize(buffer_.size() + padding(size_ * width_));
     flush();
     file_.write(std::as_bytes(std::span(ends_)));
-    const std::array<uint64_t, 7> footer = {kMagic, key, size_, ends_.size(), static_cast<uint64_t>(vocab_), marks_, bytes};
-    static_assert(sizeof footer == kFooter);
+    const Footer footer = {kMagic,
+                           key,
+                           size_,
+                           ends_.size(),
+                           static_cast<uint64_t>(vocab_),
+                           marks_,
+                           bytes,
+                           passed_over.wrong,
+                           passed_over.too_long};
     file_.write(std::as_bytes(std::span(footer)));
     file_.publish();
 }
 
 TokenFile::TokenFile(const std::string& path) : file_(path) {
     const std::span<const std::byte> all = file_.bytes();
-    std::array<uint64_t, 7> footer{};
+    Footer footer{};
     if (all.size() < kFooter) damaged("is too short");
     std::memcpy(footer.data(), all.data() + all.size() - kFooter, kFooter);
     if (footer[0] != kMagic) damaged("does not end as a file of tokens does");
     const uint64_t most = all.size();
-    const auto [magic, key, tokens, documents, vocab, marks, bytes] = footer;
+    const auto [magic, key, tokens, documents, vocab, marks, bytes, wrong, too_long] = footer;
     if (tokens == 0 || tokens > most || documents == 0 || documents > tokens || vocab == 0 || vocab > INT32_MAX ||
         marks > 1)
         damaged("has numbers that make no sense");
-    key_ = key, bytes_ = bytes;
+    key_ = key, bytes_ = bytes, passed_over_ = {wrong, too_long};
     size_ = static_cast<int64_t>(tokens), documents_ = static_cast<int64_t>(documents);
     vocab_ = static_cast<int64_t>(vocab), marks_ = marks != 0, width_ = width_of(vocab_, marks_);
     const size_t ids = static_cast<size_t>(tokens) * width_;

@@ -2,8 +2,8 @@
 //
 // Ids of 16 bits, or of 32 where the vocabulary needs them, all little-endian; where tokens may be marked, an id's highest
 // bit is its mark. Up to the next multiple of 8 bytes zeros follow, then the end of each document in tokens (u64), then a
-// footer of 7 u64: a magic number, the key, tokens, documents, the vocabulary's size, whether tokens may be marked, and the
-// text's bytes.
+// footer of 9 u64: a magic number, the key, tokens, documents, the vocabulary's size, whether tokens may be marked, the
+// text's bytes, and the records that were passed over, those that are wrong and those that are too long.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +19,11 @@
 
 namespace nib {
 
+/// How many records of a text have no tokens in the file.
+struct PassedOver {
+    uint64_t wrong = 0, too_long = 0;
+};
+
 class TokenFileWriter {
 public:
     /// Ids are below `vocab`. Errors here and below: as of AtomicFile, which is what it writes.
@@ -30,7 +35,7 @@ public:
     /// Ends a document, if there are tokens since the last.
     void end_document();
     /// Publishes the file. `key` says what the tokens are of, `bytes` how long that text is. Error when there is no token.
-    void finish(uint64_t key, uint64_t bytes);
+    void finish(uint64_t key, uint64_t bytes, const PassedOver& passed_over = {});
     int64_t size() const { return static_cast<int64_t>(size_); }
 
 private:
@@ -55,6 +60,7 @@ public:
     uint64_t key() const { return key_; }
     uint64_t bytes() const { return bytes_; }
     int64_t vocab() const { return vocab_; }
+    const PassedOver& passed_over() const { return passed_over_; }
 
     int64_t size() const override { return size_; }
     const char* unit() const override { return "token"; }
@@ -70,6 +76,7 @@ private:
 
     MappedFile file_;
     uint64_t key_ = 0, bytes_ = 0;
+    PassedOver passed_over_;
     int64_t size_ = 0, documents_ = 0, vocab_ = 0;
     bool marks_ = false;
     size_t width_ = 0, ends_ = 0;  // bytes of an id; where the ends of documents are

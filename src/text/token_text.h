@@ -30,6 +30,8 @@ public:
     /// The documents that it is made of, in order, without gaps and none of them empty.
     virtual int64_t documents() const = 0;
     virtual Span document(int64_t i) const = 0;
+    /// A checksum of what it says beside its tokens; 0: nothing.
+    virtual uint64_t beside_tokens() const { return 0; }
     /// The number of the document that a token is of.
     int64_t document_of(int64_t token) const;
 

@@ -1,6 +1,7 @@
 #include "text/tokenized_text.h"
 
 #include <algorithm>
+#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -16,11 +17,11 @@ constexpr size_t kLongestPart = size_t{16} << 20;
 constexpr size_t kAround = 256;  // bytes on either side of a cut that are looked at
 
 TextKey key_of(const TextSource& source, const Tokenizer& tokenizer, DocumentEnds documents) {
-    TextKey key;
+    TextKey key("text");
     key.add(tokenizer);
     key.add(static_cast<uint64_t>(documents));
     for (const std::string& path : source.files()) {
-        key.add(path.ends_with(".jsonl") || path.ends_with(".jsonl.gz") ? "records" : "text");
+        key.add(TextSource::is_records(path) ? "records" : "text");
         key.add_file(path);
     }
     return key;
@@ -53,6 +54,8 @@ private:
         const size_t next = blank ? after_blank_lines(end + 1) : end;
         if (blank && end > at_ && text[end - 1] == '\r') --end;
         out.text.assign(text, at_, end - at_);
+        out.where = piece_.where;
+        out.offset = piece_.offset + at_;
         out.begins_document = !std::exchange(open_, !blank && !piece_.ends_document);
         out.ends_document = !open_;
         at_ = next;
@@ -118,26 +121,23 @@ private:
     bool waiting_ = false;
 };
 
-// Encodes batches, and writes them in the order of the text.
+// Encodes batches, and writes them in the order of the text. A thread that is far ahead of the one whose batch is written
+// next waits for it, so that what was encoded takes little memory.
 class Writing {
 public:
-    Writing(TokenFileWriter& file, const Tokenizer& tokenizer) : file_(file), tokenizer_(tokenizer) {}
+    Writing(TokenFileWriter& file, const Tokenizer& tokenizer, int threads)
+        : file_(file), tokenizer_(tokenizer), most_ahead_(2 * static_cast<uint64_t>(threads)) {}
 
+    // Does nothing when one far behind has failed.
     void add(const PieceBatch& batch) {
-        Encoded encoded;
-        for (const TextPiece& part : batch.pieces) {
-            const std::vector<int32_t> ids = tokenizer_.encode(part.text, {.begin = part.begins_document});
-            encoded.ids.insert(encoded.ids.end(), ids.begin(), ids.end());
-            encoded.bytes += part.text.size();
-            if (!part.ends_document) continue;
-            if (tokenizer_.end_token() >= 0) encoded.ids.push_back(tokenizer_.end_token());
-            encoded.ends.push_back(encoded.ids.size());
-        }
-        const std::lock_guard lock(mutex_);
-        waiting_.emplace(batch.number, std::move(encoded));
-        for (auto next = waiting_.begin(); next != waiting_.end() && next->first == written_; ++written_) {
-            write(next->second);
-            next = waiting_.erase(next);
+        if (!wait_for_room(batch.number)) return;
+        try {
+            put(batch.number, encode(batch));
+        } catch (...) {
+            const std::lock_guard lock(mutex_);
+            failed_ = true;
+            moved_on_.notify_all();
+            throw;
         }
     }
 
@@ -149,6 +149,44 @@ private:
         std::vector<size_t> ends;  // of documents, in ids
         uint64_t bytes = 0;
     };
+
+    bool wait_for_room(uint64_t number) {
+        std::unique_lock lock(mutex_);
+        moved_on_.wait(lock, [&] { return failed_ || number - written_ < most_ahead_; });
+        return number - written_ < most_ahead_;
+    }
+
+    std::vector<int32_t> encode(const TextPiece& part) const {
+        try {
+            return tokenizer_.encode(part.text, {.begin = part.begins_document});
+        } catch (const Error& error) {
+            const auto offset = static_cast<unsigned long long>(part.offset);
+            throw error.within(part.where + (offset > 0 ? strprintf(": after byte offset %llu", offset) : ""));
+        }
+    }
+
+    Encoded encode(const PieceBatch& batch) const {
+        Encoded encoded;
+        for (const TextPiece& part : batch.pieces) {
+            const std::vector<int32_t> ids = encode(part);
+            encoded.ids.insert(encoded.ids.end(), ids.begin(), ids.end());
+            encoded.bytes += part.text.size();
+            if (!part.ends_document) continue;
+            if (tokenizer_.end_token() >= 0) encoded.ids.push_back(tokenizer_.end_token());
+            encoded.ends.push_back(encoded.ids.size());
+        }
+        return encoded;
+    }
+
+    void put(uint64_t number, Encoded encoded) {
+        const std::lock_guard lock(mutex_);
+        waiting_.emplace(number, std::move(encoded));
+        for (auto next = waiting_.begin(); next != waiting_.end() && next->first == written_; ++written_) {
+            write(next->second);
+            next = waiting_.erase(next);
+        }
+        moved_on_.notify_all();
+    }
 
     void write(const Encoded& encoded) {
         size_t begin = 0;
@@ -163,7 +201,10 @@ private:
 
     TokenFileWriter& file_;
     const Tokenizer& tokenizer_;
+    const uint64_t most_ahead_;
     std::mutex mutex_;
+    std::condition_variable moved_on_;
+    bool failed_ = false;
     std::map<uint64_t, Encoded> waiting_;
     uint64_t written_ = 0, bytes_ = 0;
 };
@@ -180,7 +221,7 @@ std::unique_ptr<TokenFile> tokenized_text(const std::vector<std::string>& paths,
     TokenFileWriter file(path, tokenizer.vocab_size());
     Documents documents(source, options.documents);
     Parts parts(documents, tokenizer);
-    Writing writing(file, tokenizer);
+    Writing writing(file, tokenizer, options.threads);
     const auto next = [&](TextPiece& part) {
         if (options.progress) options.progress(source.bytes_read(), source.total_bytes());
         return parts.next(part);

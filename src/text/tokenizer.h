@@ -94,8 +94,12 @@ public:
     /// Number of tokens; ids are 0 to vocab_size() - 1.
     virtual int32_t vocab_size() const = 0;
 
+    /// What a token of the vocabulary is for.
+    virtual TokenType type(int32_t) const { return TokenType::Normal; }
     /// Whether `id`, one of the vocabulary, has a token: others only fill a model's embedding up to its size.
-    virtual bool has_token(int32_t) const { return true; }
+    bool has_token(int32_t id) const { return type(id) != TokenType::Unused; }
+    /// Whether it goes on with a word that has begun, as "##s" of WordPiece does.
+    virtual bool continues_word(int32_t) const { return false; }
     /// How many ids have one.
     int32_t token_count() const {
         int32_t count = 0;

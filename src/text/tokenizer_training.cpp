@@ -84,24 +84,15 @@ void set_purposes(TokenizerSpec& spec, const std::vector<std::string>& names) {
 
 std::unique_ptr<Tokenizer> train_characters(TextSource& source, const TokenizerTraining& options,
                                             const TrainingProgress& progress) {
-    std::vector<bool> seen(kCodePointLimit);
-    for (TextPiece piece; source.next(piece);) {
-        for (size_t at = 0; at < piece.text.size();) {
-            const Decoded next = decode_utf8(piece.text, at);
-            seen[next.code] = true;
-            at += static_cast<size_t>(next.length);
-        }
-        progress("reading", source.bytes_read(), source.total_bytes());
-    }
     CharModel model;
     for (const std::string& special : options.specials) model.tokens.push_back({special, TokenType::Control});
-    for (char32_t code = 0; code < kCodePointLimit; ++code) {
-        if (!seen[code]) continue;
+    const auto end = std::find(options.specials.begin(), options.specials.end(), kEndOfText);
+    if (end != options.specials.end())
+        model.specials.begin = model.specials.end = static_cast<int32_t>(end - options.specials.begin());
+    for (const char32_t code : distinct_characters(source, progress)) {
         model.tokens.emplace_back();
         append_utf8(model.tokens.back().text, code);
     }
-    if (model.tokens.size() == options.specials.size())
-        fail("%s: empty, there is no text to read", source.description().c_str());
     return std::make_unique<CharTokenizer>(std::move(model));
 }
 
@@ -111,6 +102,23 @@ std::vector<std::string> default_specials(Type type, Split split) {
     if (type == Type::WordPiece) return {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
     if (type == Type::Bpe && split == Split::Gpt1) return {"<unk>"};
     return {};
+}
+
+std::vector<char32_t> distinct_characters(TextSource& source, const TrainingProgress& progress) {
+    std::vector<bool> seen(kCodePointLimit);
+    for (TextPiece piece; source.next(piece);) {
+        for (size_t at = 0; at < piece.text.size();) {
+            const Decoded next = decode_utf8(piece.text, at);
+            seen[next.code] = true;
+            at += static_cast<size_t>(next.length);
+        }
+        progress("reading", source.bytes_read(), source.total_bytes());
+    }
+    std::vector<char32_t> found;
+    for (char32_t code = 0; code < kCodePointLimit; ++code)
+        if (seen[code]) found.push_back(code);
+    if (found.empty()) fail("%s: empty, there is no text to read", source.description().c_str());
+    return found;
 }
 
 std::unique_ptr<Tokenizer> train_tokenizer(TextSource& source, const TokenizerTraining& options,

@@ -97,6 +97,16 @@ void append_utf8(std::string& text, char32_t code) {
     text.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(length));
 }
 
+size_t display_width(std::string_view text) {
+    size_t width = 0;
+    for (size_t at = 0; at < text.size();) {
+        const Decoded next = decode_utf8(text, at);
+        width += static_cast<size_t>(utf8proc_charwidth(static_cast<utf8proc_int32_t>(next.code)));
+        at += static_cast<size_t>(next.length > 0 ? next.length : 1);
+    }
+    return width;
+}
+
 std::string describe(char32_t code) {
     const std::string number = strprintf("U+%04X", static_cast<unsigned>(code));
     if (!is_code_point(code) || !is_visible(code)) return number;

@@ -56,6 +56,9 @@ size_t skip_characters(std::string_view text, size_t at, size_t count);
 /// Appends one character; what is not a code point becomes U+FFFD.
 void append_utf8(std::string& text, char32_t code);
 
+/// How many columns of a terminal the text takes: 2 for each wide character, such as a Chinese one.
+size_t display_width(std::string_view text);
+
 /// A character for a message: `"é" (U+00E9)`, and only `U+000A` for what cannot be seen or would disturb a terminal.
 std::string describe(char32_t code);
 

@@ -291,19 +291,4 @@ std::unique_ptr<Tokenizer> open_vocabulary(const std::string& path, int32_t begi
     return parse_vocabulary(bytes, path, begin, end, notes);
 }
 
-std::unique_ptr<Tokenizer> padded(std::unique_ptr<Tokenizer> tokenizer, int64_t size) {
-    if (tokenizer->vocab_size() > size)
-        fail("the tokenizer has %d tokens, but the embedding has only %lld rows: they do not belong together",
-             tokenizer->vocab_size(), static_cast<long long>(size));
-    if (tokenizer->vocab_size() == size) return tokenizer;
-    if (const auto* other = dynamic_cast<const PipelineTokenizer*>(tokenizer.get())) {
-        TokenizerSpec spec = other->spec();
-        spec.tokens.resize(static_cast<size_t>(size), TokenSpec{"", TokenType::Unused});
-        return std::make_unique<PipelineTokenizer>(spec);
-    }
-    CharModel model = dynamic_cast<const CharTokenizer&>(*tokenizer).model();
-    model.tokens.resize(static_cast<size_t>(size), CharToken{"", TokenType::Unused});
-    return std::make_unique<CharTokenizer>(std::move(model));
-}
-
 }  // namespace nib

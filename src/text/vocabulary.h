@@ -30,7 +30,4 @@ std::unique_ptr<Tokenizer> open_vocabulary(const std::string& path, int32_t begi
 std::unique_ptr<Tokenizer> parse_vocabulary(std::string_view bytes, const std::string& path, int32_t begin, int32_t end,
                                             std::vector<std::string>& notes);
 
-/// The same tokenizer with ids up to `size`; those beyond its own have no tokens. Error when it has more.
-std::unique_ptr<Tokenizer> padded(std::unique_ptr<Tokenizer> tokenizer, int64_t size);
-
 }  // namespace nib

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
+#include <numeric>
 #include <string_view>
 
 #include "core/error.h"
@@ -11,15 +13,6 @@ namespace nib {
 namespace {
 
 constexpr const char* kOption = "freeze";
-
-// The number of a parameter's block, -1 where it is in none: "blk.3.attn_norm.weight", "dec.blk.3...".
-int64_t block_of(std::string_view name) {
-    const size_t at = name.find("blk.");
-    if (at == std::string_view::npos) return -1;
-    int64_t number = -1;
-    std::from_chars(name.data() + at + 4, name.data() + name.size(), number);
-    return number;
-}
 
 // "3" or "0-3".
 bool parse_blocks(std::string_view text, int64_t& first, int64_t& last) {
@@ -35,7 +28,7 @@ bool parse_blocks(std::string_view text, int64_t& first, int64_t& last) {
 
 // Whether a parameter belongs to what one word names.
 bool belongs(std::string_view name, std::string_view part) {
-    if (part == "embeddings") return name.find("embd") != std::string_view::npos || name.starts_with("token_types");
+    if (part == "embeddings") return is_embedding(name);
     if (part == "encoder") return name.starts_with("enc.") && block_of(name) >= 0;
     if (part == "decoder") return name.starts_with("dec.") && block_of(name) >= 0;
     int64_t first = 0, last = 0;
@@ -53,6 +46,22 @@ void check_part(std::string_view part, const ModelConfig& config) {
     if (const int64_t blocks = std::max(config.layers, config.encoder_layers); last >= blocks)
         fail_usage_option(kOption, "names `%s`, but the model's blocks are 0 to %lld", shown.c_str(),
                           static_cast<long long>(blocks - 1));
+}
+
+// What the names of a head's parameters begin with, of heads whose labels are not those of the same head of `before`.
+std::vector<std::string> other_heads(const ModelConfig& before, const ModelConfig& now) {
+    std::vector<std::string> names;
+    for (const HeadTensor& tensor : architecture_of(now).heads) {
+        const HeadConfig *old = before.find_head(tensor.name), *head = now.find_head(tensor.name);
+        if (head == nullptr || old == nullptr || head->labels == old->labels) continue;
+        const std::string_view name = tensor.tensor;
+        names.emplace_back(name.substr(0, name.rfind('.') + 1));
+    }
+    return names;
+}
+
+int64_t elements_of(const GgufTensor& tensor) {
+    return std::accumulate(tensor.shape.begin(), tensor.shape.end(), int64_t{1}, std::multiplies<>());
 }
 
 }  // namespace
@@ -86,27 +95,43 @@ Weights frozen_weights(const std::vector<bool>& frozen, const Weights& weights) 
 
 void load_weights(const GgufFile& file, uint64_t seed, TrainStep& train) {
     constexpr int64_t kPiece = 1 << 16;
+    const std::vector<std::string> anew = other_heads(read_config(file), train.config());
+    const auto is_anew = [&](const std::string& name) {
+        return std::any_of(anew.begin(), anew.end(), [&](const std::string& head) { return name.starts_with(head); });
+    };
     std::vector<bool> given;
-    for (const ParameterSpec& spec : train.parameters()) given.push_back(file.find(spec.name) != nullptr);
+    for (const ParameterSpec& spec : train.parameters())
+        given.push_back(file.find(spec.name) != nullptr && !is_anew(spec.name));
     train.initialise(seed, given);
     std::vector<float> values;
     for (size_t i = 0; i < train.parameters().size(); ++i) {
         const ParameterSpec& spec = train.parameters()[i];
         const GgufTensor* const found = file.find(spec.name);
-        if (!train.shape().trains(i) || found == nullptr) continue;
+        if (!train.shape().trains(i) || !given[i]) continue;
         const GgufTensor& tensor = *found;
         if (tensor.type != DType::F32 && tensor.type != DType::F16 && tensor.type != DType::BF16)
             file.wrong("tensor `" + spec.name + "` is quantized (" + dtype_info(tensor.type)->name +
                        "); such weights can be frozen, but not trained: start from the model that it was made of");
-        const int64_t elements = spec.shape.elements();
-        for (int64_t at = 0; at < elements; at += kPiece) {
-            const int64_t count = std::min(kPiece, elements - at);
-            values.resize(static_cast<size_t>(count));
-            quant::unpack(tensor.type, tensor.data.data() + dtype_bytes(tensor.type, at), count, values.data());
+        const int64_t known = elements_of(tensor), row = spec.shape.elements() / spec.shape[0];
+        const auto upload = [&](int64_t at) {
             Location to = train.locate(i, 0);
             to.offset += static_cast<size_t>(at) * sizeof(float);
             train.backend().upload(to, std::as_bytes(std::span(values)));
+        };
+        const bool grown = known < spec.shape.elements();
+        std::vector<double> sums(grown ? static_cast<size_t>(row) : 0);
+        const int64_t piece = std::max<int64_t>(1, kPiece / row) * row;
+        for (int64_t at = 0; at < known; at += piece) {
+            const int64_t count = std::min(piece, known - at);
+            values.resize(static_cast<size_t>(count));
+            quant::unpack(tensor.type, tensor.data.data() + dtype_bytes(tensor.type, at), count, values.data());
+            upload(at);
+            for (size_t k = 0; grown && k < values.size(); ++k) sums[k % sums.size()] += static_cast<double>(values[k]);
         }
+        if (!grown) continue;
+        values.clear();
+        for (const double sum : sums) values.push_back(static_cast<float>(sum * static_cast<double>(row) / known));
+        for (int64_t at = known; at < spec.shape.elements(); at += row) upload(at);
     }
 }
 

@@ -21,8 +21,9 @@ std::vector<bool> frozen_parameters(const TrainOptions& options, const ModelConf
 /// TrainShape::frozen: those of a model's weights that are frozen.
 Weights frozen_weights(const std::vector<bool>& frozen, const Weights& weights);
 
-/// Loads what is trained from a model's file; what that does not have begins as in TrainStep::initialise(). Error for
-/// quantized weights, which only frozen ones may be.
+/// Loads what is trained from a model's file; what that does not have begins as in TrainStep::initialise(), and rows of new
+/// tokens as the mean of the others, which takes little probability from those (Hewitt 2021). Error for quantized
+/// weights, which only frozen ones may be. Heads whose labels are others than the file's begin anew.
 void load_weights(const GgufFile& file, uint64_t seed, TrainStep& train);
 
 }  // namespace nib

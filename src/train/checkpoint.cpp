@@ -18,8 +18,8 @@ constexpr size_t kPiece = size_t{1} << 20;
 constexpr const char* kId = "nib.checkpoint";
 constexpr const char* kMoments = "nib.state.checksum";
 constexpr const char* kNameKey = "general.name";
-constexpr const char* kBestLoss = "nib.val_loss";
-constexpr int kVersion = 3;
+constexpr const char* kBest = "nib.best";
+constexpr int kVersion = 4;
 
 // Calls take(bytes) with the values of one parameter, front to back in pieces.
 template <class Take>
@@ -104,7 +104,7 @@ void write_state(GgufWriter& file, const TrainState& s) {
     file.set("nib.state.step", s.step);
     file.set("nib.state.evaluated", s.evaluated);
     file.set("nib.state.best_step", s.best_step);
-    file.set("nib.state.best_loss", s.best_loss);
+    file.set("nib.state.best", s.best);
     file.set("nib.state.worse", s.worse);
     const auto text = [&](const std::string& key, const TextIdentity& identity) {
         file.set("nib.state." + key + ".tokens", identity.tokens);
@@ -112,7 +112,9 @@ void write_state(GgufWriter& file, const TrainState& s) {
     };
     text("text", s.text);
     text("val_text", s.val_text);
-    if (!s.base.empty()) file.set("nib.state.base", s.base);
+    if (s.base.empty()) return;
+    file.set("nib.state.base", s.base);
+    file.set("nib.state.base_weights", s.base_weights);
 }
 
 TrainState read_state(const GgufFile& file) {
@@ -131,11 +133,12 @@ TrainState read_state(const GgufFile& file) {
     s.step = count("step");
     s.evaluated = count("evaluated");
     s.best_step = count("best_step");
-    s.best_loss = file.get<double>("nib.state.best_loss");
+    s.best = file.get<double>("nib.state.best");
     s.worse = count("worse");
     s.text = text("text");
     s.val_text = text("val_text");
     s.base = file.get_or<std::string>("nib.state.base", "");
+    if (!s.base.empty()) s.base_weights = file.get<uint64_t>("nib.state.base_weights");
     return s;
 }
 
@@ -191,6 +194,16 @@ RunFiles::RunFiles(const std::string& output) {
     lock = model + ".lock";
 }
 
+uint64_t weights_checksum(const GgufFile& model) {
+    Hash64 hash;
+    for (const GgufTensor& tensor : model.tensors()) {
+        const auto type = static_cast<uint32_t>(tensor.type);
+        hash.add(std::as_bytes(std::span(&type, 1)));
+        add_values(hash, tensor.data);
+    }
+    return hash.value();
+}
+
 ModelInfo read_info(const GgufFile& model) {
     return {model.get_or<std::string>(kNameKey, ""), model.get_or<std::string>(kChatTemplateKey, "")};
 }
@@ -219,18 +232,18 @@ void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokeni
 }
 
 std::unique_ptr<AtomicFile> write_best(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer,
-                                       const ModelInfo& info, int64_t step, double val_loss) {
+                                       const ModelInfo& info, int64_t step, double best) {
     GgufWriter writer = model_writer(train, tokenizer, info, step);
-    writer.set(kBestLoss, val_loss);
+    writer.set(kBest, best);
     auto file = std::make_unique<AtomicFile>(files.best);
     writer.write(*file);
     file->finish();
     return file;
 }
 
-std::optional<double> read_best_loss(const RunFiles& files) {
+std::optional<double> read_best(const RunFiles& files) {
     try {
-        return GgufFile::open(files.best).get<double>(kBestLoss);
+        return GgufFile::open(files.best).get<double>(kBest);
     } catch (const Error&) {
         return std::nullopt;
     }
@@ -245,6 +258,9 @@ Checkpoint open_checkpoint(const RunFiles& files, const std::string& base, Backe
         c.base = std::make_unique<LoadedModel>(c.state.base, backend);
         const AdapterFile adapter(GgufFile::open(files.model));
         adapter.check_base(c.base->config(), c.base->file());
+        if (weights_checksum(c.base->file()) != c.state.base_weights)
+            fail("%s: its weights are not those that %s was trained beside", printable(c.state.base).c_str(),
+                 printable(files.model).c_str());
         c.info = read_info(c.base->file());
         if (const ModelInfo own = read_info(c.model); !own.chat_template.empty()) c.info.chat_template = own.chat_template;
         c.info.adapter = adapter.keys();

@@ -41,10 +41,11 @@ struct TrainState {
     int64_t step = 0;       // updates done
     int64_t evaluated = 0;  // step of the last regular validation
     int64_t best_step = 0;  // step of the best one, 0: none yet
-    double best_loss = 0;   // its loss
+    double best = 0;        // its loss or, of a task that has scores, its first one
     int64_t worse = 0;      // validations since
     TextIdentity text, val_text;
-    std::string base;  // where the model was that adapters are trained for; empty: none are
+    std::string base;           // where the model was that adapters are trained for; empty: none are
+    uint64_t base_weights = 0;  // its weights_checksum()
 };
 
 /// What a model's file holds beside weights and sizes.
@@ -61,13 +62,16 @@ void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokeni
 
 /// Writes NAME.best.gguf, weights with this validation loss, completely but without publishing it.
 std::unique_ptr<AtomicFile> write_best(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer,
-                                       const ModelInfo& info, int64_t step, double val_loss);
+                                       const ModelInfo& info, int64_t step, double best);
+
+/// Of the types and bytes of all tensors.
+uint64_t weights_checksum(const GgufFile& model);
 
 /// That of a model's file.
 ModelInfo read_info(const GgufFile& model);
 
 /// The validation loss in NAME.best.gguf; nothing if there is no such file, or not one that nib has written.
-std::optional<double> read_best_loss(const RunFiles& files);
+std::optional<double> read_best(const RunFiles& files);
 
 /// Completes a pair that was left half renamed, if any. The caller of this and of require_pair() holds the run's lock.
 void complete_pair(const RunFiles& files);

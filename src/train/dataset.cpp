@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/hash.h"
+#include "task/examples.h"
 
 namespace nib {
 
@@ -21,6 +22,19 @@ void divide(Dataset& data, const DatasetOptions& options, const std::string& val
     } catch (const Error& error) {
         throw error.within(printable(val_file));
     }
+}
+
+// Whole documents train or validate; of a few, one validates, too.
+void divide_documents(Dataset& data, const DatasetOptions& options) {
+    const int64_t count = data.text->documents(), size = data.text->size();
+    if (data.other) {
+        data.train = {0, size}, data.val = {0, data.other->size()};
+        return;
+    }
+    const int64_t kept =
+        options.val_fraction > 0 ? std::min(count - 1, validation_start(count, options.val_fraction)) : count;
+    const int64_t cut = kept < count ? data.text->document(kept).begin : size;
+    data.train = {0, cut}, data.val = {cut, size};
 }
 
 }  // namespace
@@ -68,17 +82,26 @@ Dataset dialogue_dataset(const std::vector<std::string>& inputs, const std::stri
                              {options.context + 1, options.skip_bad, options.progress, options.note});
     };
     data.text = tokens_of(inputs);
-    const int64_t count = data.text->documents();
-    if (!val_file.empty()) {
-        data.other = tokens_of({val_file});
-        data.train = {0, data.text->size()}, data.val = {0, data.other->size()};
-    } else {
-        // Of a few dialogues one validates, too.
-        const int64_t kept =
-            options.val_fraction > 0 ? std::min(count - 1, validation_start(count, options.val_fraction)) : count;
-        const int64_t cut = kept < count ? data.text->document(kept).begin : data.text->size();
-        data.train = {0, cut}, data.val = {cut, data.text->size()};
-    }
+    if (!val_file.empty()) data.other = tokens_of({val_file});
+    divide_documents(data, options);
+    return data;
+}
+
+Dataset labelled_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
+                         const LabelColumns& columns, std::vector<std::string> labels, uint64_t seed,
+                         const DatasetOptions& options) {
+    const LabelledFileOptions how{columns, options.context, options.skip_bad, options.note};
+    const auto text_of = [&](const std::vector<std::string>& paths) {
+        const std::vector<LabelledExample> read = read_labelled(paths, tokenizer, how, labels);
+        std::vector<LabelledExample> mixed;
+        for (uint64_t n = 0; n < read.size(); ++n)
+            mixed.push_back(read[static_cast<size_t>(shuffled(seed, n, std::ssize(read)))]);
+        return std::make_unique<LabelledText>(mixed, labels);
+    };
+    Dataset data;
+    data.text = text_of(inputs);
+    if (!val_file.empty()) data.other = text_of({val_file});
+    divide_documents(data, options);
     return data;
 }
 
@@ -96,6 +119,7 @@ TextIdentity identify(const TokenText& text) {
         text.read(begin, piece);
         hash.add(std::as_bytes(piece));
     }
+    if (const uint64_t beside = text.beside_tokens(); beside != 0) hash.add(std::as_bytes(std::span(&beside, 1)));
     return {text.size(), hash.value()};
 }
 

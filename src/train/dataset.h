@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "task/dialogue_text.h"
+#include "task/labelled_file.h"
 #include "text/corpus.h"
 #include "text/tokenized_text.h"
 
@@ -63,6 +64,12 @@ Dataset token_dataset(const std::vector<std::string>& inputs, const std::string&
 /// The tokens of dialogues (dialogue_text). Error likewise.
 Dataset dialogue_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
                          const ChatTemplate& chat_template, const DatasetOptions& options);
+
+/// Texts with labels (read_labelled), in an order drawn by `seed`. `labels`: their names; of a new training none, and then
+/// those of `inputs`. Error likewise.
+Dataset labelled_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
+                         const LabelColumns& columns, std::vector<std::string> labels, uint64_t seed,
+                         const DatasetOptions& options);
 
 TextIdentity identify(const TokenText& text);
 

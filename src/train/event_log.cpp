@@ -123,13 +123,15 @@ void EventLog::open() {
 void EventLog::add(const LogLine& line) {
     if (!file_) open();
     ProtobufWriter values;
-    for (const auto& column : kLogColumns) {
-        if (!(line.*column.value) || column.tag == nullptr) continue;
+    const auto put = [&](std::string_view tag, double number) {
         ProtobufWriter value;
-        value.bytes(summary::kTag, column.tag);
-        value.real(summary::kSimpleValue, static_cast<float>(*(line.*column.value)));
+        value.bytes(summary::kTag, tag);
+        value.real(summary::kSimpleValue, static_cast<float>(number));
         values.bytes(summary::kValue, value.message());
-    }
+    };
+    for (const auto& column : kLogColumns)
+        if (line.*column.value && column.tag != nullptr) put(column.tag, *(line.*column.value));
+    for (const Score& score : line.scores) put(score.name + "/validation", score.value);
     ProtobufWriter event = event_now();
     event.whole_number(event::kStep, static_cast<uint64_t>(line.step));
     event.bytes(event::kSummary, values.message());

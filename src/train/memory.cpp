@@ -39,6 +39,14 @@ Weights placeholder_weights(const ParameterLayout& layout, const ModelConfig& co
     });
 }
 
+// How many layers lie above a parameter's: 0 of what comes after the last block, 1 of that block, and so on down to the
+// embeddings. Of an encoder-decoder the encoder is below the decoder.
+int64_t depth_below_top(std::string_view name, const ModelConfig& config) {
+    const int64_t block = block_of(name);
+    if (block < 0) return is_embedding(name) ? config.layers + config.encoder_layers + 1 : 0;
+    return name.starts_with("enc.") ? config.layers + config.encoder_layers - block : config.layers - block;
+}
+
 [[noreturn]] void refuse(const char* about, double bytes, double limit) {
     fail(
         "training this model needs %s %s of memory, but this machine has %s available; choose fewer layers or channels, "
@@ -72,17 +80,24 @@ ParameterLayout::ParameterLayout(const ModelConfig& config, const TrainShape& sh
     for (LoraParameter& pair : lora_parameters(config, shape.lora))
         specs.push_back(std::move(pair.a)), specs.push_back(std::move(pair.b));
     offsets.assign(specs.size(), kNowhere);
+    std::vector<size_t> order;
+    for (size_t i = 0; i < specs.size(); ++i)
+        if (shape.trains(i)) order.push_back(i);
+    const auto group = [&](size_t i) { return std::pair(!specs[i].decay, depth_below_top(specs[i].name, config)); };
+    const bool by_depth = shape.layer_decay != 1;
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return by_depth ? group(a) < group(b) : group(a).first < group(b).first; });
     size_t at = 0;
-    for (const bool decay : {true, false})
-        for (size_t i = 0; i < specs.size(); ++i) {
-            if (specs[i].decay != decay || !shape.trains(i)) continue;
-            const size_t bytes = align_up(dtype_bytes(DType::F32, specs[i].shape.elements()));
-            offsets[i] = fit_segment(at, bytes, segment, specs[i].name);
-            at = offsets[i] + bytes;
-            if (runs.empty() || runs.back().decay != decay || runs.back().offset / segment != offsets[i] / segment)
-                runs.push_back({offsets[i], 0, decay});
-            runs.back().elements = static_cast<int64_t>((at - runs.back().offset) / 4);
-        }
+    for (const size_t i : order) {
+        const size_t bytes = align_up(dtype_bytes(DType::F32, specs[i].shape.elements()));
+        offsets[i] = fit_segment(at, bytes, segment, specs[i].name);
+        at = offsets[i] + bytes;
+        const auto scale = static_cast<float>(std::pow(shape.layer_decay, static_cast<double>(group(i).second)));
+        if (runs.empty() || runs.back().decay != specs[i].decay || runs.back().lr_scale != scale ||
+            runs.back().offset / segment != offsets[i] / segment)
+            runs.push_back({offsets[i], 0, specs[i].decay, scale});
+        runs.back().elements = static_cast<int64_t>((at - runs.back().offset) / 4);
+    }
     total = static_cast<int64_t>(at / 4);
     if (total == 0) fail("all weights are frozen; there is nothing to train");
 }
@@ -108,14 +123,48 @@ Graph training_graph(Mode mode, const TrainShape& shape) {
 
 namespace {
 
-// `most`: sparse targets that there is room for.
-Graph::LogProbs record(Graph& g, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
-                       TrainInputs& in, int64_t most) {
+// Rows of hidden states that a sparse objective has room for: all that could have a target or, for an estimate, as many as
+// usually have one.
+int64_t sparse_rows(const Objective& objective, const TrainShape& shape, bool usual) {
+    if (objective.of_rows) return shape.batch;
+    const int64_t all = shape.batch * shape.time;
+    return usual ? static_cast<int64_t>(std::ceil(static_cast<double>(all) * objective.share)) : all;
+}
+
+Graph::LogProbs record_objective(Graph& g, const Model& model, const Weights& weights, const TrainShape& shape,
+                                 size_t number, Tensor hidden, TrainInputs& in, bool usual) {
+    const Objective& objective = shape.objectives[number];
+    TrainInputs::OfObjective& of = in.objectives.emplace_back();
+    if (model.config().has_encoder()) {
+        of.targets = in.pairs.targets();
+    } else if (objective.sparse()) {
+        of.most = sparse_rows(objective, shape, usual);
+        of.count = g.add_row_count();
+        of.rows = g.input("rows with targets", {of.most}, DType::I32);
+        of.targets = g.input("targets", {1, of.most}, DType::I32, of.count);
+        hidden = g.gather(hidden, of.rows, of.count);
+    } else {
+        const Shape all = shape.ragged ? Shape{1, shape.batch * shape.time} : Shape{shape.batch, shape.time};
+        of.targets = g.input("targets", all, DType::I32, in.packed.row_count());
+    }
+    const bool trains = g.mode() == Mode::Train;
+    if (trains && number > 0)
+        of.weights = g.input("weights", g.info(of.targets).shape, DType::F32, g.info(of.targets).row_count);
+    const Head& head = model.head(objective.head);
+    const Tensor x = model.features(g, weights, head, hidden);
+    const float smoothing = trains && number == 0 ? shape.label_smoothing : 0;
+    const Graph::LogProbs scores = g.cross_entropy(x, weights[head.output], of.targets, of.weights, smoothing);
+    g.output(scores.logp);
+    if (!trains && objective.sparse()) g.output(scores.predicted);
+    return scores;
+}
+
+std::vector<Graph::LogProbs> record(Graph& g, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
+                                    TrainInputs& in, bool usual) {
     const auto model = make_model(config);
     Tensor hidden;
     if (config.has_encoder()) {
         in.pairs = PairInputs(g, config, shape.batch, shape.time, shape.time);
-        in.targets = in.pairs.targets();
         hidden = model->hidden(g, in.pairs.inputs(weights, shape.dropout));
     } else if (shape.ragged) {
         in.packed = PackedInputs(g, config, shape.batch, shape.time);
@@ -124,29 +173,20 @@ Graph::LogProbs record(Graph& g, const ModelConfig& config, const Weights& weigh
         in.tokens = TokenInputs(g, config, shape.batch, shape.time);
         hidden = model->hidden(g, in.tokens.inputs(weights, shape.dropout));
     }
-    if (!config.has_encoder() && shape.sparse_targets()) {
-        in.counted_rows = g.add_row_count();
-        in.counted = g.input("counted", {most}, DType::I32);
-        in.targets = g.input("targets", {1, most}, DType::I32, in.counted_rows);
-        hidden = g.gather(hidden, in.counted, in.counted_rows);
-    } else if (!config.has_encoder()) {
-        const Shape shape_of_targets = shape.ragged ? Shape{1, shape.batch * shape.time} : Shape{shape.batch, shape.time};
-        in.targets = g.input("targets", shape_of_targets, DType::I32, in.packed.row_count());
-    }
-    const Head& head = model->head(shape.head);
-    const Tensor x = model->features(g, weights, head, hidden);
-    const float smoothing = g.mode() == Mode::Train ? shape.label_smoothing : 0;
-    const Graph::LogProbs scores = g.cross_entropy(x, weights[head.output], in.targets, {}, smoothing);
-    g.output(scores.logp);
+    std::vector<Graph::LogProbs> scores;
+    for (size_t i = 0; i < shape.objectives.size(); ++i)
+        scores.push_back(record_objective(g, *model, weights, shape, i, hidden, in, usual));
     if (g.mode() == Mode::Train) g.record_backward(shape.recompute);
     return scores;
 }
 
 }  // namespace
 
-Graph::LogProbs record_training(Graph& g, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
-                                TrainInputs& in) {
-    return record(g, config, weights, shape, in, shape.batch * shape.time);
+std::vector<Graph::LogProbs> record_training(Graph& g, const ModelConfig& config, const Weights& weights,
+                                             const TrainShape& shape, TrainInputs& in) {
+    if (shape.objectives.empty() || shape.objectives.size() > (config.has_encoder() ? 1 : kMostObjectives))
+        fail("a training of %s with %zu objectives is not possible", config.arch.c_str(), shape.objectives.size());
+    return record(g, config, weights, shape, in, false);
 }
 
 TrainingMemory training_memory(const ModelConfig& config, const TrainShape& shape, const Backend& backend) {
@@ -168,9 +208,7 @@ double training_flops(const ModelConfig& config, const TrainShape& shape) {
     once.recompute = false;
     Graph graph = training_graph(Mode::Train, once);
     TrainInputs inputs;
-    const auto counted =
-        static_cast<int64_t>(std::ceil(static_cast<double>(shape.batch * shape.time) * shape.counted_share));
-    record(graph, config, placeholder_weights(ParameterLayout(config, once), config, once), once, inputs, counted);
+    record(graph, config, placeholder_weights(ParameterLayout(config, once), config, once), once, inputs, true);
     return graph.flops();
 }
 

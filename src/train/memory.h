@@ -9,6 +9,7 @@
 #include "model/adapter.h"
 #include "model/architecture.h"
 #include "model/pair_inputs.h"
+#include "task/objective.h"
 
 namespace nib {
 
@@ -26,29 +27,32 @@ struct TrainShape {
     Optimizer optimizer = Optimizer::AdamW;
     bool recompute = false;          // each block's forward pass runs again in the backward pass: Graph::record_backward
     DType activations = DType::F32;  // F16: see Graph; evaluation keeps floats
-    std::string head = "lm";         // whose targets are tokens: Model::head
     bool ragged = false;             // rows are as RaggedRows says; of models with an encoder they always are
     float label_smoothing = 0;       // of the training loss: Graph::cross_entropy
-    double counted_share = 1;        // of the targets, about; below 1 the head is computed for those that count alone
+    double layer_decay = 1;          // ParameterLayout::Run::lr_scale
+    std::vector<Objective> objectives{{}};  // 1 to kMostObjectives; of models with an encoder 1, of all tokens
     /// Weights that stay as they are: of any type, wherever they lie, and without gradients and moments. By parameter,
     /// those to be trained absent; empty: all are trained.
     Weights frozen{};
     LoraConfig lora{};  // adapters, which are trained instead of the model: all of it is frozen then
 
-    bool sparse_targets() const { return counted_share < 1; }
     bool trains(size_t parameter) const { return parameter >= frozen.all().size() || !frozen.all()[parameter]; }
     /// A frozen parameter for a graph.
     Weight frozen_weight(size_t parameter) const;
 };
 
 /// Where each trained parameter is in the flat buffers of weights, gradients and moments: at a multiple of 64 bytes, gaps
-/// are zero. Those with weight decay come first, then the others, so that one update covers many of them.
+/// are zero. Those with weight decay come first, then the others, and in each the ones with one learning rate together, so
+/// that one update covers many of them.
 struct ParameterLayout {
     /// Adjacent parameters in one segment that have the same update, with the gaps between them.
     struct Run {
         size_t offset = 0;     // bytes
         int64_t elements = 0;  // floats
         bool decay = false;
+        /// Of the learning rate: TrainShape::layer_decay for each block above the parameter's own, and once more, so that
+        /// what comes after all blocks has 1 and embeddings have least (Clark et al. 2020, ELECTRA).
+        float lr_scale = 1;
     };
     std::vector<ParameterSpec> specs;  // in file order; adapters follow the model
     std::vector<size_t> offsets;       // bytes, by parameter; kNowhere: it is frozen
@@ -68,17 +72,22 @@ Graph training_graph(Mode mode, const TrainShape& shape);
 
 /// Graph inputs of training and evaluation.
 struct TrainInputs {
-    TokenInputs tokens;          // of models without an encoder
-    PackedInputs packed;         // of the same with ragged rows
-    PairInputs pairs;            // of models with an encoder
-    Tensor targets;              // (B,T) or, with sparse targets, ragged rows or an encoder, (1,B*T) int32
-    Tensor counted{};            // (B*T) int32: the rows that sparse targets are of
-    RowCount counted_rows = -1;  // and how many they are
+    TokenInputs tokens;   // of models without an encoder
+    PackedInputs packed;  // of the same with ragged rows
+    PairInputs pairs;     // of models with an encoder
+    struct OfObjective {
+        Tensor targets;       // (B,T) or, with ragged rows or an encoder, (1,B*T) int32; of a sparse objective (1,n)
+        Tensor rows{};        // (n) int32: of a sparse objective the rows that have targets
+        RowCount count = -1;  // and how many they are
+        Tensor weights{};     // as the targets, float: how much each counts, of all objectives but the first
+        int64_t most = 0;     // n
+    };
+    std::vector<OfObjective> objectives;
 };
 
-/// Records the model and its loss; in Mode::Train also the backward pass.
-Graph::LogProbs record_training(Graph& graph, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
-                                TrainInputs& inputs);
+/// Records the model and the losses of its objectives, which it returns; in Mode::Train also the backward pass.
+std::vector<Graph::LogProbs> record_training(Graph& graph, const ModelConfig& config, const Weights& weights,
+                                             const TrainShape& shape, TrainInputs& inputs);
 
 /// Bytes on a backend, without the scratch memory of kernels and frozen weights.
 struct TrainingMemory {

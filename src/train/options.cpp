@@ -18,7 +18,7 @@ using Kind = OptionField::Kind;
 const OptionField kFields[] = {
     {"arch",            Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
     {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; pairs, the second half of each line from the first; dialogue, what the assistant says (default: mlm for encoders, pairs for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
-    {"tokenizer",       Kind::Fixed, &O::tokenizer,     "Model", "what the model reads: a tokenizer.json or a model that has one, or one to be learned from the texts, bpe:8000 or wordpiece:8000 (default: their characters)"},
+    {"tokenizer",       Kind::Fixed, &O::tokenizer,     "Model", "what the model reads: a tokenizer.json or a model that has one, or one to be learned from the texts, bpe:8000 or wordpiece:8000, or char: their characters and a token that ends documents (default: their characters; char where documents matter)"},
     {"layers",          Kind::Model, &O::layers,        "Model", "transformer blocks"},
     {"heads",           Kind::Model, &O::heads,         "Model", "attention heads; must divide the channels"},
     {"embd",            Kind::Model, &O::embd,          "Model", "channels"},
@@ -37,13 +37,23 @@ const OptionField kFields[] = {
     {"accumulate",      Kind::Fixed, &O::accumulate,    "Training", "batches whose gradients are added up for one step"},
     {"recompute",       Kind::Free,  &O::recompute,     "Training", "keep less for the backward pass, which computes each block again: slower, same bits"},
     {"dropout",         Kind::Fixed, &O::dropout,       "Training", "probability of dropout, 0 to below 1"},
+    {"token-dropout",   Kind::Fixed, &O::token_dropout, "Training", "probability that a token is hidden from the model, 0 to below 1: it reads a mask instead, or an unknown or any other token"},
     {"label-smoothing", Kind::Fixed, &O::label_smoothing, "Training", "part of each target that all tokens share; validation has none"},
     {"seed",            Kind::Fixed, &O::seed,          "Training", "seed of weights, batches and dropout"},
-    {"documents",       Kind::Fixed, &O::documents,     "Training", "of sub-words: where texts end and the next begin: files (and records of .jsonl), blank-lines, too, or lines, each of which is one"},
+    {"documents",       Kind::Fixed, &O::documents,     "Training", "where texts end and the next begin: files (and records of .jsonl), blank-lines, too, or lines, each of which is one"},
     {"isolate",         Kind::Fixed, &O::isolate,       "Training", "tokens do not see other texts that happen to stand before them"},
+    {"nsp",             Kind::Fixed, &O::nsp,           "Training", "of mlm, as BERT: rows are two texts, and whether the second follows the first is learned, too"},
+    {"whole-words",     Kind::Fixed, &O::whole_words,   "Training", "of mlm: all tokens of a word are hidden, or none"},
     {"template",        Kind::Fixed, &O::chat_template, "Training", "how dialogues are written, for a model that does not say: chatml, llama2, llama3, zephyr, mistral or alpaca"},
-    {"skip-bad",        Kind::Fixed, &O::skip_bad,      "Training", "pass over records that are no dialogues, and say how many"},
+    {"skip-bad",        Kind::Fixed, &O::skip_bad,      "Training", "pass over records that are not as they should be, and say how many"},
+    {"text-column",     Kind::Fixed, &O::text_column,   "Labels", "column of the texts, by its name or its number from 1 on (default: named text, sentence, sentence1, question or review, else the first that is not the label's)"},
+    {"second-column",   Kind::Fixed, &O::second_column, "Labels", "column of a second text that belongs to the first (default: named sentence2, else none)"},
+    {"label-column",    Kind::Fixed, &O::label_column,  "Labels", "column of the labels (default: named label, class or score, else the last)"},
+    {"header",          Kind::Fixed, &O::header,        "Labels", "the first line names the columns (default: if it looks like names)"},
+    {"no-header",       Kind::Fixed, &O::no_header,     "Labels", "it does not"},
+    {"metric",          Kind::Fixed, &O::metric,        "Labels", "score by which a model is the best: accuracy, f1 or mcc (default: accuracy)"},
     {"freeze",          Kind::Fixed, &O::freeze,        "Training", "of a model to start from: parts that stay as they are: embeddings, blocks such as 0-3, encoder, decoder, with commas between them"},
+    {"add-tokens",      Kind::Fixed, &O::add_tokens,    "Training", "marks that the model to start from gets as tokens, such as <|im_start|>,<|im_end|>"},
     {"val-fraction",    Kind::Fixed, &O::val_fraction,  "Training", "part of the text, at its end, that only validates"},
 
     {"lora",            Kind::Fixed, &O::lora,          "LoRA", "rank of adapters that are trained instead of the model to start from; what is written is an adapter"},
@@ -59,6 +69,7 @@ const OptionField kFields[] = {
     {"step-size",       Kind::Fixed, &O::step_size,     "Learning rate", "step: steps between two decays"},
     {"gamma",           Kind::Fixed, &O::gamma,         "Learning rate", "step: factor of each decay"},
 
+    {"layer-decay",     Kind::Fixed, &O::layer_decay,   "Learning rate", "of a model to start from: each block learns at so many times the rate of the one above it, the embeddings likewise"},
     {"optimizer",       Kind::Fixed, &O::optimizer,     "Optimizer", "adamw, adam, sgd or adagrad, as torch.optim has them"},
     {"beta1",           Kind::Fixed, &O::beta1,         "Optimizer", "adamw, adam: decay of the mean gradient"},
     {"beta2",           Kind::Fixed, &O::beta2,         "Optimizer", "adamw, adam: decay of the mean squared gradient"},
@@ -112,8 +123,10 @@ std::string usual_task(const Architecture& family) {
 // Error for what a family does not learn; no task is chosen yet: none.
 void check_task(const TrainOptions& o, const Architecture& family) {
     const std::string usual = usual_task(family);
-    const bool dialogues = o.task == kDialogues && usual == kLanguageModel;
-    if (!o.task.empty() && o.task != usual && !dialogues)
+    if (o.task.empty() || o.task == usual || (o.task == kDialogues && usual == kLanguageModel)) return;
+    const std::string head = task_objectives(o.task).front().head;
+    const auto is_its = [&](const HeadTensor& tensor) { return tensor.name == head; };
+    if (std::none_of(family.heads.begin(), family.heads.end(), is_its))
         fail_usage_option("task", "is `%s`; a %s learns %s", printable(o.task, 40).c_str(), family.title, usual.c_str());
 }
 
@@ -196,7 +209,8 @@ ModelConfig TrainOptions::config(int64_t vocab) const {
     set_encoder(*this, architecture, c);
     check_task(*this, architecture);
     const std::string usual = usual_task(architecture);
-    if (usual == kMaskedTokens) c.task_heads.push_back({kMaskedTokens, vocab, {}});
+    if (usual == kMaskedTokens && (task.empty() || task == usual)) c.task_heads.push_back({kMaskedTokens, vocab, {}});
+    if (nsp) c.task_heads.push_back({"nsp", 2, {}}), c.pooler = true;
     architecture.complete(c);
     return c;
 }
@@ -210,6 +224,8 @@ LoraConfig lora_of(const TrainOptions& o) {
     }
     return lora;
 }
+
+TaskChoices task_choices(const TrainOptions& o) { return {o.nsp, o.whole_words}; }
 
 DocumentEnds document_ends(const TrainOptions& o) {
     return o.documents == "lines"         ? DocumentEnds::Lines
@@ -259,10 +275,20 @@ void start_from(const ModelConfig& config, TrainOptions& o, const GivenOptions& 
         if (!given.contains(option)) value = other;
     };
     usual("context", o.context, std::min<int64_t>(config.context, 256));
-    usual("batch", o.batch, int64_t{4});
+    usual("batch", o.batch, int64_t{task_reads(o.task) == TaskReads::Labels ? 16 : 4});
     usual("lr", o.lr, o.lora > 0 ? 5e-4 : 5e-5);
     usual("weight-decay", o.weight_decay, 0.01);
 }
+
+namespace {
+
+// Whether an option is not what it is by default.
+bool differs(const TrainOptions& o, std::string_view name) {
+    const auto field = std::find_if(std::begin(kFields), std::end(kFields), [&](const auto& f) { return f.name == name; });
+    return std::visit([&](auto member) { return o.*member != TrainOptions{}.*member; }, field->member);
+}
+
+}  // namespace
 
 void check_options(const TrainOptions& o) {
     constexpr double kAny = std::numeric_limits<double>::max();
@@ -281,15 +307,26 @@ void check_options(const TrainOptions& o) {
         fail_usage_option("lora", "is needed for options of adapters");
     if (o.lora > 0 && !o.freeze.empty())
         fail_usage_option("freeze", "cannot be chosen with lora, which freezes all of the model");
+    check_range("token-dropout", o.token_dropout, 0, 1, true);
+    if (!(o.layer_decay > 0 && o.layer_decay <= 1))
+        fail_usage_option("layer-decay", "is %g; it must be above 0 and at most 1", o.layer_decay);
     check_range("label-smoothing", o.label_smoothing, 0, 1, true);
     if (o.batch < 1) fail_usage_option("batch", "is %lld; it must be 1 or more", static_cast<long long>(o.batch));
     check_range("seed", static_cast<double>(o.seed), 0, kAny);
     check_range("val-fraction", o.val_fraction, 0, 1, true);
     if (o.documents != "files" && o.documents != "blank-lines" && o.documents != "lines")
         fail_usage_option("documents", "is `%s`; choose files, blank-lines or lines", printable(o.documents, 40).c_str());
-    if ((o.skip_bad || !o.chat_template.empty()) && o.task != kDialogues)
-        fail_usage_option(o.skip_bad ? "skip-bad" : "template", "is for the task %s; this is %s", kDialogues,
+    if (!o.chat_template.empty() && o.task != kDialogues)
+        fail_usage_option("template", "is for the task %s; this is %s", kDialogues, printable(o.task, 40).c_str());
+    if (o.skip_bad && task_reads(o.task) != TaskReads::Dialogues && task_reads(o.task) != TaskReads::Labels)
+        fail_usage_option("skip-bad", "is for records; the task is %s", printable(o.task, 40).c_str());
+    if ((o.nsp || o.whole_words) && o.task != kMaskedTokens)
+        fail_usage_option(o.nsp ? "nsp" : "whole-words", "is for the task %s; this is %s", kMaskedTokens,
                           printable(o.task, 40).c_str());
+    if (o.header && o.no_header) fail_usage_option("header", "and no-header contradict each other");
+    for (const char* option : {"text-column", "second-column", "label-column", "header", "no-header", "metric"})
+        if (task_reads(o.task) != TaskReads::Labels && differs(o, option))
+            fail_usage_option(option, "is for texts with labels; the task is %s", printable(o.task, 40).c_str());
     if (o.isolate && o.task != kLanguageModel)
         fail_usage_option("isolate", "is for the task %s; this is %s", kLanguageModel, printable(o.task, 40).c_str());
     check_schedule(o.learning_rate());

@@ -9,6 +9,7 @@
 
 #include "io/gguf.h"
 #include "model/config.h"
+#include "task/task.h"
 #include "text/tokenized_text.h"
 #include "train/memory.h"
 #include "train/schedule.h"
@@ -18,15 +19,20 @@ namespace nib {
 struct TrainOptions {
     std::string arch = "gpt2";
     std::string task;       // default: what the architecture is for
-    std::string tokenizer;  // as of choose_tokenizer(); empty: the characters of the text
+    std::string tokenizer;  // as of choose_tokenizer(); empty: the characters of the text, without documents
     std::string documents = "files";
-    std::string freeze;  // as of frozen_parameters()
-    int64_t lora = 0;    // rank of adapters, 0: the model itself is trained
+    std::string freeze;      // as of frozen_parameters()
+    std::string add_tokens;  // as of parse_marks(); empty: none
+    int64_t lora = 0;        // rank of adapters, 0: the model itself is trained
     double lora_alpha = 0, lora_dropout = 0;
     std::string lora_targets = "all";
     std::string chat_template;  // of dialogues, by name; empty: the model's
     bool skip_bad = false;
-    bool isolate = false;
+    std::string text_column, second_column,
+        label_column;                        // of texts with labels: names or numbers; empty: see LabelColumns
+    bool header = false, no_header = false;  // neither: as of TableReader
+    std::string metric;                      // the score that decides; empty: the task's first
+    bool isolate = false, nsp = false, whole_words = false;
     int64_t layers = 4, heads = 4, embd = 128, context = 64;
     int64_t kv_heads = 0, ffn = 0, encoder_layers = 0;  // 0: the default of the architecture
     bool norm_first = false;
@@ -37,7 +43,7 @@ struct TrainOptions {
     int64_t iters = 3500, batch = 16, accumulate = 1;
     double epochs = 0;  // instead of iters, unless 0
     bool recompute = false;
-    double dropout = 0, label_smoothing = 0;
+    double dropout = 0, token_dropout = 0, label_smoothing = 0;
     int64_t seed = 1337;
     double val_fraction = 0.1;
 
@@ -48,6 +54,7 @@ struct TrainOptions {
     int64_t warmup = 0;       // default: a tenth of decay_iters, at most 100
     int64_t step_size = 1000;
     double gamma = 0.5;
+    double layer_decay = 1;  // of a model to start from: ParameterLayout::Run::lr_scale
 
     std::string optimizer = "adamw";
     double beta1 = 0.9, beta2 = 0.99, momentum = 0.9, clip = 1;
@@ -69,6 +76,9 @@ struct TrainOptions {
 
 /// The adapters that the options ask for, if any.
 LoraConfig lora_of(const TrainOptions& options);
+
+/// What the options say of the task.
+TaskChoices task_choices(const TrainOptions& options);
 
 /// Where the documents of texts end, from the (checked) options.
 DocumentEnds document_ends(const TrainOptions& options);

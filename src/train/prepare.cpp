@@ -8,6 +8,8 @@
 #include "io/memory_limit.h"
 #include "task/pairs.h"
 #include "text/chosen_tokenizer.h"
+#include "text/extended_tokenizer.h"
+#include "text/text_files.h"
 #include "text/tokenizer_gguf.h"
 #include "text/utf8.h"
 #include "train/base_model.h"
@@ -24,6 +26,12 @@ void refuse_existing(const RunFiles& files) {
     if (fs::exists(files.best, error))
         fail_with(Remedy::ReplaceOutput, "%s: already exists, without the training that it came from",
                   printable(files.best).c_str());
+}
+
+std::vector<std::string> all_texts(const TrainRequest& request) {
+    std::vector<std::string> all = request.inputs;
+    if (!request.validation.empty()) all.push_back(request.validation);
+    return all;
 }
 
 // Error when the output is there but no run can have left it.
@@ -74,26 +82,28 @@ void check_same_text(const char* what, const TextIdentity& saved, const TokenTex
          what);
 }
 
-constexpr double kDialogueEpochs = 3;
-constexpr double kAnswerShare = 0.5;  // of a dialogue's tokens, roughly
+constexpr double kExampleEpochs = 3;  // of dialogues and texts with labels
 
 TrainShape shape_of(const TrainOptions& o) {
     TrainShape shape{o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o), o.recompute};
-    shape.head = task_head(o.task);
+    shape.objectives = task_objectives(o.task, task_choices(o));
     shape.lora = lora_of(o);
+    shape.layer_decay = o.layer_decay;
     shape.label_smoothing = static_cast<float>(o.label_smoothing);
-    if (o.task == kMaskedTokens) shape.counted_share = kMaskedShare;
-    shape.ragged = o.isolate || o.task == kDialogues;
-    if (o.task == kDialogues) shape.counted_share = kAnswerShare;
+    shape.ragged = o.isolate || task_is_ragged(o.task, task_choices(o));
     return shape;
+}
+
+// Whether files are records, each of which is an example.
+bool reads_records(const std::string& task) {
+    return task_reads(task) == TaskReads::Dialogues || task_reads(task) == TaskReads::Labels;
 }
 
 // The tokens of a window of the text, 0 for pairs: they are lines, of which the task itself counts those in each part.
 int64_t window_of(const TrainOptions& o) { return o.task == kPairs ? 0 : o.context; }
 
 // The vocabulary of a new training: the characters of its texts, and what the task needs beside them.
-CharTokenizer make_tokenizer(const Corpora& corpora, const std::string& task) {
-    const CharTokenizer characters = CharTokenizer::from_code_points(corpora.characters());
+std::unique_ptr<CharTokenizer> make_tokenizer(const CharTokenizer& characters, const std::string& task) {
     CharModel model = characters.model();
     if (task == kMaskedTokens) {
         model.specials.mask = static_cast<int32_t>(model.tokens.size());
@@ -105,7 +115,7 @@ CharTokenizer make_tokenizer(const Corpora& corpora, const std::string& task) {
         model.specials.end = characters.id_of(kPairEnd);
         model.specials.add_end = true;
     }
-    return CharTokenizer(std::move(model));
+    return std::make_unique<CharTokenizer>(std::move(model));
 }
 
 // What TrainOptions::tokenizer says of a model's own tokenizer, unless texts are read by their characters.
@@ -125,6 +135,23 @@ DatasetOptions dataset_options(const TrainOptions& o, const TrainRequest& reques
     return options;
 }
 
+// The model to start from gets the tokens that the options add.
+void add_tokens(TrainSetup& setup) {
+    const TrainOptions& o = setup.options;
+    if (o.add_tokens.empty()) return;
+    setup.tokenizer = with_marks(std::move(setup.tokenizer), parse_marks(o.add_tokens));
+    const int64_t before = setup.config.vocab, vocab = setup.tokenizer->vocab_size();
+    for (HeadConfig& head : setup.config.task_heads)
+        if (head.name == kMaskedTokens) head.outputs = vocab;
+    setup.config.vocab = vocab;
+    const std::vector<ParameterSpec> specs = model_parameters(setup.config);
+    const std::vector<bool> frozen = frozen_parameters(o, setup.config);
+    for (size_t i = 0; i < specs.size(); ++i)
+        if (vocab > before && frozen[i] && setup.base->weights().all()[i].shape != specs[i].shape)
+            fail_usage_option("add-tokens", "needs embeddings that learn, but they are frozen%s",
+                              o.lora > 0 ? ", as all but adapters is" : "");
+}
+
 // Options, sizes and vocabulary of the model to start from.
 void open_base(TrainSetup& setup, const TrainRequest& request, Backend& backend) {
     setup.base = std::make_unique<LoadedModel>(request.from, backend);
@@ -139,7 +166,8 @@ void open_base(TrainSetup& setup, const TrainRequest& request, Backend& backend)
     if (setup.options.context > setup.config.context)
         fail_usage_option("context", "is %lld, but the model sees %lld tokens at most",
                           static_cast<long long>(setup.options.context), static_cast<long long>(setup.config.context));
-    if (setup.options.task == kDialogues || !is_plain(*setup.tokenizer)) setup.options.tokenizer = kOwnTokenizer;
+    if (reads_records(setup.options.task) || !is_plain(*setup.tokenizer)) setup.options.tokenizer = kOwnTokenizer;
+    add_tokens(setup);
 }
 
 // The template of dialogues, which the model's file keeps.
@@ -149,18 +177,76 @@ ChatTemplate chat_template_of(TrainSetup& setup) {
     return chosen;
 }
 
+// Texts with labels, for which the model gets a head unless it has one for these very labels.
+Dataset labels_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
+    const TrainOptions& o = setup.options;
+    const std::string name = task_objectives(o.task).front().head;
+    const HeadConfig* const known = setup.checkpoint ? setup.config.find_head(name) : nullptr;
+    Dataset data = labelled_dataset(request.inputs, request.validation, *setup.tokenizer,
+                                    {o.text_column, o.second_column, o.label_column, o.header, o.no_header},
+                                    known != nullptr ? known->labels : std::vector<std::string>(),
+                                    static_cast<uint64_t>(o.seed), options);
+    if (known != nullptr) return data;
+    const std::vector<std::string>& labels = dynamic_cast<const LabelledText&>(*data.text).label_names();
+    setup.config.task_heads = {
+        {name, std::ssize(labels), labels}
+    };
+    setup.config.pooler = setup.config.pooler || setup.config.segments > 0;
+    return data;
+}
+
 // Texts that are no characters.
 Dataset tokens_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
+    if (task_reads(setup.options.task) == TaskReads::Labels) return labels_of(setup, request, options);
     if (setup.options.task == kDialogues)
         return dialogue_dataset(request.inputs, request.validation, *setup.tokenizer, chat_template_of(setup), options);
     return token_dataset(request.inputs, request.validation, *setup.tokenizer, options);
+}
+
+// Where the characters of texts are to be told apart by document, they become tokens as sub-words do. Pairs cannot.
+void choose_documents(TrainSetup& setup, const TrainRequest& request) {
+    TrainOptions& o = setup.options;
+    const bool parts = document_ends(o) != DocumentEnds::Files;
+    if (o.task == kPairs) {
+        if (parts) fail_usage_option("documents", "is for texts; each pair is a line of its own");
+        if (!o.tokenizer.empty()) fail("models learn pairs of lines from characters only");
+    }
+    if (!o.tokenizer.empty() || o.task == kPairs) return;
+    if (parts || TextSource(all_texts(request)).has_records()) o.tokenizer = setup.base ? kOwnTokenizer : kCharacters;
+}
+
+// The tokenizer of a new training whose texts become tokens.
+std::unique_ptr<Tokenizer> new_tokenizer(const TrainOptions& o, const TrainRequest& request) {
+    const bool characters = o.tokenizer == kCharacters;
+    auto chosen =
+        choose_tokenizer(o.tokenizer, characters ? all_texts(request) : request.inputs, request.threads, request.progress);
+    return characters ? make_tokenizer(dynamic_cast<const CharTokenizer&>(*chosen), o.task) : std::move(chosen);
+}
+
+// Texts of characters: mapped where they stand, but tokens in a file if they have to be unpacked. Makes the tokenizer of
+// a new training.
+Dataset characters_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
+    const auto take = [&](const std::vector<char32_t>& characters) {
+        if (!setup.tokenizer)
+            setup.tokenizer = make_tokenizer(CharTokenizer::from_code_points(characters), setup.options.task);
+    };
+    TextSource source(all_texts(request));
+    if (const std::string packed = source.find_packed(); !packed.empty()) {
+        if (setup.options.task == kPairs)
+            fail("%s: pairs of lines are read from files as they are; unpack it first", printable(packed).c_str());
+        if (!setup.tokenizer) take(distinct_characters(source, request.progress));
+        return token_dataset(request.inputs, request.validation, *setup.tokenizer, options);
+    }
+    Corpora corpora(request.inputs, request.validation);
+    take(corpora.characters());
+    return character_dataset(std::move(corpora), dynamic_cast<const CharTokenizer&>(*setup.tokenizer), options);
 }
 
 // The steps that `epochs` asks for.
 int64_t steps_of(const TrainOptions& o, const Dataset& data) {
     int64_t examples = data.train.size() / o.context;
     if (o.task == kPairs) examples = Pairs(dynamic_cast<const CharacterText&>(*data.text), data.train, o.context).count();
-    if (o.task == kDialogues) examples = data.train.size() > 0 ? data.text->document_of(data.train.end - 1) + 1 : 0;
+    if (reads_records(o.task)) examples = data.train.size() > 0 ? data.text->document_of(data.train.end - 1) + 1 : 0;
     const double steps = o.epochs * static_cast<double>(examples) / static_cast<double>(o.batch * o.accumulate);
     return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(steps)));
 }
@@ -169,34 +255,40 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
     TrainOptions& o = setup.options;
     if (!request.overwrite) refuse_existing(setup.files);
     o = request.options;
-    if (o.task.empty() && holds_dialogues(request.inputs.front())) o.task = kDialogues;
+    if (o.task.empty() && hold_dialogues(all_texts(request))) o.task = kDialogues;
     if (o.epochs > 0 && request.given.contains("iters")) fail_usage_option("epochs", "and iters cannot both be chosen");
-    if (o.task == kDialogues && !request.given.contains("iters") && o.epochs == 0) o.epochs = kDialogueEpochs;
+    const bool examples = !o.task.empty() && reads_records(o.task);
+    if (examples && !request.given.contains("iters") && o.epochs == 0) o.epochs = kExampleEpochs;
+    if (examples && task_reads(o.task) == TaskReads::Labels && !request.given.contains("eval-tokens")) o.eval_tokens = 0;
     if (!request.from.empty()) {
         open_base(setup, request, backend);
     } else {
-        if (!o.freeze.empty() || o.lora > 0)
-            fail_usage_option(o.lora > 0 ? "lora" : "freeze", "needs a model to start from");
-        if (o.task == kDialogues && o.tokenizer.empty())
-            fail_usage_option("task", "is %s, which needs a model to start from, or a tokenizer", kDialogues);
-        if (o.task == kDialogues && learned_tokenizer(o.tokenizer))
-            fail_usage_option("tokenizer", "cannot be learned from dialogues; learn one from texts before");
+        const char* const needs = o.lora > 0              ? "lora"
+                                  : !o.freeze.empty()     ? "freeze"
+                                  : !o.add_tokens.empty() ? "add-tokens"
+                                  : o.layer_decay != 1    ? "layer-decay"
+                                                          : nullptr;
+        if (needs != nullptr) fail_usage_option(needs, "needs a model to start from");
+        if (examples && o.tokenizer.empty())
+            fail_usage_option("task", "is %s, which needs a model to start from, or a tokenizer", o.task.c_str());
+        if (examples && learned_tokenizer(o.tokenizer))
+            fail_usage_option("tokenizer", "cannot be learned from %s; learn one from texts before",
+                              o.task == kDialogues ? "dialogues" : "texts with labels");
         resolve_defaults(o, request.given);
         check_sizes(o.config(1), shape_of(o),
                     memory_limit());  // before the text: it may be too short for an absurd context
     }
     check_options(o);
+    choose_documents(setup, request);
     const DatasetOptions options = dataset_options(o, request, setup.files);
-    if (!o.tokenizer.empty()) {
-        if (!setup.base) setup.tokenizer = choose_tokenizer(o.tokenizer, request.inputs, request.threads, request.progress);
-        setup.data = tokens_of(setup, request, options);
+    if (o.tokenizer.empty()) {
+        setup.data = characters_of(setup, request, options);
     } else {
-        Corpora corpora(request.inputs, request.validation);
-        if (!setup.base) setup.tokenizer = std::make_unique<CharTokenizer>(make_tokenizer(corpora, o.task));
-        setup.data = character_dataset(std::move(corpora), dynamic_cast<const CharTokenizer&>(*setup.tokenizer), options);
+        if (!setup.base) setup.tokenizer = new_tokenizer(o, request);
+        setup.data = tokens_of(setup, request, options);
     }
     if (!setup.base) {
-        setup.info.name = o.tokenizer.empty() ? "nib character model" : "nib model";
+        setup.info.name = o.tokenizer.empty() || o.tokenizer == kCharacters ? "nib character model" : "nib model";
         setup.config = o.config(setup.tokenizer->vocab_size());
         if (o.task == kPairs && o.tokenizer.empty())
             setup.config.encoder_decoder.start = dynamic_cast<const CharTokenizer&>(*setup.tokenizer).id_of(kPairTab);
@@ -204,6 +296,7 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
     if (o.lora > 0) {
         setup.info.adapter = adapter_keys(setup.config, lora_of(o), setup.base->file());
         setup.state.base = request.from;
+        setup.state.base_weights = weights_checksum(setup.base->file());
     }
     if (o.epochs > 0) {
         o.iters = steps_of(o, setup.data);
@@ -233,11 +326,10 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request, Backend& ba
         fail("%s: was trained without a validation text; give none", printable(setup.files.state).c_str());
     const DatasetOptions options = dataset_options(setup.options, request, setup.files);
     if (setup.options.tokenizer.empty()) {
-        const auto* characters = dynamic_cast<const CharTokenizer*>(setup.tokenizer.get());
-        if (characters == nullptr)
+        if (dynamic_cast<const CharTokenizer*>(setup.tokenizer.get()) == nullptr)
             fail("%s: has no character vocabulary, which it was trained with; it was changed or is damaged",
                  printable(setup.files.model).c_str());
-        setup.data = character_dataset(Corpora(request.inputs, request.validation), *characters, options);
+        setup.data = characters_of(setup, request, options);
     } else {
         setup.data = tokens_of(setup, request, options);
     }
@@ -250,6 +342,7 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request, Backend& ba
 TrainSetup prepare_training(const TrainRequest& request, Backend& backend) {
     TrainSetup setup{RunFiles(request.output), {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}};
     if (request.resume && request.overwrite) fail_usage("a training is either resumed or overwritten");
+    for (const std::string& text : all_texts(request)) require_regular(text);
     check_output(request, setup.files);
     setup.lock =
         std::make_unique<FileLock>(setup.files.lock, setup.files.model, "another process is training under this name");

@@ -47,7 +47,7 @@ void complete_best(const RunFiles& files) {
     try {
         const GgufFile best = GgufFile::open(temporary), state = GgufFile::open(files.state);
         same = best.get<int64_t>("nib.step") == state.get<int64_t>("nib.state.best_step") &&
-               best.get<double>("nib.val_loss") == state.get<double>("nib.state.best_loss");
+               best.get<double>("nib.best") == state.get<double>("nib.state.best");
     } catch (const Error&) {
     }
     if (same) roll_forward(files.best);

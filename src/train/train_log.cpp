@@ -16,6 +16,7 @@ std::string log_text(const LogLine& line) {
     };
     for (const auto& [key, tag, value] : kLogColumns)
         object[key] = line.*value ? nlohmann::ordered_json(*(line.*value)) : nlohmann::ordered_json();
+    for (const Score& score : line.scores) object["val_" + score.name] = score.value;
     return object.dump();
 }
 
@@ -26,6 +27,9 @@ std::optional<LogLine> parse_log_line(std::string_view text) {
     line.step = object["step"].get<int64_t>();
     for (const auto& [key, tag, value] : kLogColumns)
         if (object.contains(key) && object[key].is_number()) line.*value = object[key].get<double>();
+    for (const auto& [key, value] : object.items())
+        if (key.starts_with("val_") && key != "val_loss" && value.is_number())
+            line.scores.push_back({key.substr(4), value.get<double>()});
     return line;
 }
 

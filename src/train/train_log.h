@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "task/task.h"
 #include "train/loss_curve.h"
 
 namespace nib {
@@ -21,6 +22,7 @@ struct LogLine {
     int64_t step = 0;                                                      // 1 for the first
     std::optional<double> loss{}, val_loss{}, lr{}, grad_norm{}, tok_s{};  // losses in nats, tokens per second
     std::optional<double> seconds{};                                       // of the step, without validation and saving
+    std::vector<Score> scores{};                                           // of the validation, if the task has them
 };
 
 /// The values of a line, their names in the file, and in TensorBoard (null: not there).

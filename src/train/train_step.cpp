@@ -90,7 +90,12 @@ TrainStep::TrainStep(Backend& backend, const ModelConfig& config, const TrainSha
     const auto count = static_cast<size_t>(rows());
     for (size_t r = 0; r < count; ++r) positions_.push_back(static_cast<int32_t>(r % static_cast<size_t>(shape.time)));
     logp_.resize(count);
-    if (shape.sparse_targets()) counted_rows_.resize(count), counted_targets_.resize(count);
+    counted_rows_.resize(count), counted_targets_.resize(count), target_weights_.resize(count);
+    const auto model = make_model(config);
+    for (size_t i = 0; i < shape.objectives.size(); ++i) {
+        outputs_.push_back(model->head(shape.objectives[i].head).outputs);
+        predicted_[i].resize(elements(evaluate_.inputs.objectives[i]));
+    }
 }
 
 std::vector<int64_t> TrainStep::sum_blocks() const {
@@ -142,6 +147,7 @@ Graph TrainStep::update_graph() const {
         };
         Params p;
         p.decay = run.decay;
+        p.scale = run.lr_scale;
         p.l2 = shape_.optimizer == Optimizer::Adam;
         const Tensor stats = g.fixed("stats", {2}, DType::F32, {stats_.buffer(), 0});
         g.add(update_op(shape_.optimizer), p, {gradient_of(g, run), stats}, {part(0), part(1), part(2)});
@@ -173,13 +179,15 @@ void TrainStep::initialise(uint64_t seed, const std::vector<bool>& given) {
 }
 
 void TrainStep::begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro) {
-    counted_ = micro.counted > 0 ? micro.counted : count_targets(targets);
+    const Targets all{targets, micro.second};
+    for (size_t i = 0; i < kMostObjectives; ++i)
+        counted_[i] = std::max<int64_t>(1, micro.counted[i] > 0 ? micro.counted[i] : count_targets(all[i]));
     step_ = {};
     step_.seed = micro.seed;
     step_.index = micro.index;
     step_.accumulate = micro.first ? 0 : 1;
-    step_.loss_scale = static_cast<float>(1.0 / static_cast<double>(std::max<int64_t>(counted_, 1)));
-    set_inputs(train_, ids, targets, micro.source, micro.ragged, step_);
+    step_.loss_scale = static_cast<float>(1.0 / static_cast<double>(counted_[0]));
+    set_inputs(train_, ids, all, micro.source, micro.ragged, step_);
 }
 
 double TrainStep::micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro) {
@@ -199,52 +207,94 @@ TrainStep::Outcome TrainStep::last_micro_step(std::span<const int32_t> ids, std:
 
 TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets,
                                        const SourceBatch& source, const RaggedRows& ragged) {
-    Step step;
-    set_inputs(evaluate_, ids, targets, source, ragged, step);
-    evaluate_.plan.run(step);
-    return {loss_sum(evaluate_), count_targets(targets)};
+    return evaluate_all(ids, targets, {}, source, ragged)[0];
 }
 
-void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, std::span<const int32_t> targets,
-                           const SourceBatch& source, const RaggedRows& ragged, Step& step) {
+std::array<TrainStep::LossSum, kMostObjectives> TrainStep::evaluate_all(std::span<const int32_t> ids,
+                                                                        std::span<const int32_t> targets,
+                                                                        std::span<const int32_t> second,
+                                                                        const SourceBatch& source,
+                                                                        const RaggedRows& ragged) {
+    Step step;
+    const Targets all{targets, second};
+    set_inputs(evaluate_, ids, all, source, ragged, step);
+    evaluate_.plan.run(step);
+    std::array<LossSum, kMostObjectives> sums;
+    for (size_t i = 0; i < shape_.objectives.size(); ++i) {
+        sums[i].sum = loss_sum(evaluate_, i);
+        sums[i].rows = count_targets(all[i]);
+        if (!shape_.objectives[i].sparse()) continue;
+        evaluate_.plan.get(evaluate_.scores[i].predicted, std::span<int32_t>(predicted_[i]));
+        sums[i].predicted = std::span<const int32_t>(predicted_[i]).first(static_cast<size_t>(sums[i].rows));
+    }
+    return sums;
+}
+
+void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, const Targets& targets, const SourceBatch& source,
+                           const RaggedRows& ragged, Step& step) {
     if (config_.has_encoder()) {
-        what.rows = what.inputs.pairs.set(what.plan, ids, targets, source, step);
+        what.rows[0] = what.inputs.pairs.set(what.plan, ids, targets[0], source, step);
         return;
     }
-    check_tokens(targets, config_.vocab, true);
-    what.rows = rows();
-    if (shape_.ragged) {
-        targets = what.inputs.packed.set(what.plan, ids, targets, ragged, step);
-        what.rows = step.rows[what.inputs.packed.row_count()];
-    } else {
+    if (shape_.ragged)
+        what.inputs.packed.set(what.plan, ids, ragged, step);
+    else
         what.inputs.tokens.set(what.plan, ids, positions_);
+    for (size_t i = 0; i < shape_.objectives.size(); ++i) {
+        check_tokens(targets[i], outputs_[i], true);
+        const std::span<const int32_t> packed =
+            shape_.ragged ? what.inputs.packed.pack(targets[i], ragged.lengths) : targets[i];
+        if (shape_.objectives[i].sparse()) {
+            set_sparse_targets(what, i, packed, step);
+        } else {
+            what.plan.set(what.inputs.objectives[i].targets, packed);
+            what.rows[i] = shape_.ragged ? step.rows[what.inputs.packed.row_count()] : rows();
+        }
+        if (const Tensor weights = what.inputs.objectives[i].weights) {
+            // The step's scale is that of the first objective's mean.
+            const double weight =
+                shape_.objectives[i].weight * static_cast<double>(counted_[0]) / static_cast<double>(counted_[i]);
+            std::fill(target_weights_.begin(), target_weights_.end(), static_cast<float>(weight));
+            what.plan.set<float>(weights, std::span(target_weights_).first(elements(what.inputs.objectives[i])));
+        }
     }
-    if (shape_.sparse_targets()) return set_sparse_targets(what, targets, step);
-    what.plan.set(what.inputs.targets, targets);
 }
 
-void TrainStep::set_sparse_targets(LossPlan& what, std::span<const int32_t> targets, Step& step) {
-    if (targets.size() != counted_targets_.size())
-        fail("there are %zu targets for %zu tokens", targets.size(), counted_targets_.size());
+// How many targets an objective has room for.
+size_t TrainStep::elements(const TrainInputs::OfObjective& of) const {
+    return static_cast<size_t>(of.most > 0 ? of.most : rows());
+}
+
+void TrainStep::set_sparse_targets(LossPlan& what, size_t objective, std::span<const int32_t> targets, Step& step) {
+    const TrainInputs::OfObjective& of = what.inputs.objectives[objective];
+    const size_t room = elements(of);
     std::fill(counted_rows_.begin(), counted_rows_.end(), 0);
     std::fill(counted_targets_.begin(), counted_targets_.end(), kIgnore);
     size_t count = 0;
-    for (size_t r = 0; r < targets.size(); ++r)
-        if (targets[r] != kIgnore) counted_rows_[count] = static_cast<int32_t>(r), counted_targets_[count++] = targets[r];
-    what.plan.set<int32_t>(what.inputs.counted, counted_rows_);
-    what.plan.set<int32_t>(what.inputs.targets, counted_targets_);
-    what.rows = static_cast<int64_t>(std::max<size_t>(count, 1));  // a plan computes one row at least
-    step.rows[what.inputs.counted_rows] = what.rows;
+    for (size_t r = 0; r < targets.size(); ++r) {
+        if (targets[r] == kIgnore) continue;
+        if (count == room) fail("there are more than %zu targets", room);
+        counted_rows_[count] = static_cast<int32_t>(r), counted_targets_[count++] = targets[r];
+    }
+    what.plan.set<int32_t>(of.rows, std::span(counted_rows_).first(room));
+    what.plan.set<int32_t>(of.targets, std::span(counted_targets_).first(room));
+    what.rows[objective] = static_cast<int64_t>(std::max<size_t>(count, 1));  // a plan computes one row at least
+    step.rows[of.count] = what.rows[objective];
 }
 
-double TrainStep::loss_sum(const LossPlan& what) {
-    what.plan.get(what.scores.logp, std::span<float>(logp_));
+double TrainStep::loss_sum(const LossPlan& what, size_t objective) {
+    what.plan.get(what.scores[objective].logp, std::span<float>(logp_).first(elements(what.inputs.objectives[objective])));
     double sum = 0;
-    for (const float logp : std::span(logp_).first(static_cast<size_t>(what.rows))) sum -= logp;
+    for (const float logp : std::span(logp_).first(static_cast<size_t>(what.rows[objective]))) sum -= logp;
     return sum;
 }
 
-double TrainStep::mean_loss() { return loss_sum(train_) / static_cast<double>(std::max<int64_t>(counted_, 1)); }
+double TrainStep::mean_loss() {
+    double loss = 0;
+    for (size_t i = 0; i < shape_.objectives.size(); ++i)
+        loss += shape_.objectives[i].weight * loss_sum(train_, i) / static_cast<double>(counted_[i]);
+    return loss;
+}
 
 double TrainStep::gradient_norm(double clip) {
     step_.clip = static_cast<float>(clip);

@@ -1,6 +1,7 @@
 // One step of training on any backend: forward, backward, gradient norm, update; and evaluation with the same weights.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -24,15 +25,16 @@ public:
 
     /// One micro-batch of a step. Loss and gradients are means over the counted targets of all micro-batches.
     struct MicroBatch {
-        uint64_t seed = 0;     // of dropout
-        uint32_t index = 0;    // number of the micro-batch in the whole training
-        int64_t counted = 0;   // targets that count (are not kIgnore) in the whole step; 0: this is all of it
-        bool first = true;     // gradients are set, not added to
-        SourceBatch source{};  // (B*T), of models with an encoder, which compute each pair up to its last target only
-        RaggedRows ragged{};   // of TrainShape::ragged
+        uint64_t seed = 0;       // of dropout
+        uint32_t index = 0;      // number of the micro-batch in the whole training
+        TargetCounts counted{};  // targets that count (are not kIgnore) in the whole step; none: this is all of it
+        bool first = true;       // gradients are set, not added to
+        SourceBatch source{};    // (B*T), of models with an encoder, which compute each pair up to its last target only
+        RaggedRows ragged{};     // of TrainShape::ragged
+        std::span<const int32_t> second{};  // targets (B*T) of the second objective, if there is one
     };
-    /// Forward and backward pass of B sequences: inputs and targets (B*T). Returns its part of the step's mean loss in
-    /// nats, with label smoothing, before any update; the same for any number of threads.
+    /// Forward and backward pass of B sequences: inputs and targets (B*T). Returns its part of the step's loss in nats,
+    /// with label smoothing, before any update; the same for any number of threads.
     double micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
 
     /// Global norm of the gradients. If it is above `clip`, update() scales them down to that; 0: never.
@@ -58,10 +60,17 @@ public:
     struct LossSum {
         double sum = 0;    // nats
         int64_t rows = 0;  // counted targets
+        /// Of a sparse objective what the head takes for most probable, for each counted target in their order. Valid until
+        /// the next evaluation.
+        std::span<const int32_t> predicted{};
     };
     /// Losses of B sequences without dropout and label smoothing; rows whose target is kIgnore do not count.
     LossSum evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets, const SourceBatch& source = {},
                      const RaggedRows& ragged = {});
+    /// The same of each objective; `second` are the targets of the second, if there is one.
+    std::array<LossSum, kMostObjectives> evaluate_all(std::span<const int32_t> ids, std::span<const int32_t> targets,
+                                                      std::span<const int32_t> second, const SourceBatch& source = {},
+                                                      const RaggedRows& ragged = {});
 
     const ModelConfig& config() const { return config_; }
     const Weights& weights() const { return weights_; }
@@ -85,20 +94,22 @@ private:
     struct LossPlan {
         Plan plan;
         TrainInputs inputs;
-        Graph::LogProbs scores;
-        int64_t rows = 0;  // that have targets
+        std::vector<Graph::LogProbs> scores;  // by objective
+        TargetCounts rows{};                  // computed
     };
+    using Targets = std::array<std::span<const int32_t>, kMostObjectives>;
 
     void compile_plans();
     Graph norm_graph() const;
     Graph update_graph() const;
     Tensor gradient_of(Graph& g, const ParameterLayout::Run& run) const;
     std::vector<int64_t> sum_blocks() const;
-    void set_inputs(LossPlan& plan, std::span<const int32_t> ids, std::span<const int32_t> targets,
-                    const SourceBatch& source, const RaggedRows& ragged, Step& step);
-    void set_sparse_targets(LossPlan& plan, std::span<const int32_t> targets, Step& step);
+    void set_inputs(LossPlan& plan, std::span<const int32_t> ids, const Targets& targets, const SourceBatch& source,
+                    const RaggedRows& ragged, Step& step);
+    void set_sparse_targets(LossPlan& plan, size_t objective, std::span<const int32_t> targets, Step& step);
     void begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
-    double loss_sum(const LossPlan& plan);
+    size_t elements(const TrainInputs::OfObjective& of) const;
+    double loss_sum(const LossPlan& plan, size_t objective);
     double mean_loss();
     double norm() const;
     void set_update(const Update& update);
@@ -115,11 +126,14 @@ private:
     Weights weights_;
     LossPlan train_, evaluate_;
     Plan norm_, update_;
-    std::vector<int32_t> positions_;                       // (B*T)
-    std::vector<int32_t> counted_rows_, counted_targets_;  // (B*T) or, unless targets are sparse, none
-    Step step_;                                            // of the last micro_step
-    int64_t counted_ = 0;                                  // counted targets of its whole step
-    std::vector<float> logp_;                              // (B*T)
+    std::vector<int32_t> positions_;                               // (B*T)
+    std::vector<int32_t> counted_rows_, counted_targets_;          // (B*T): of a sparse objective
+    std::vector<float> target_weights_;                            // (B*T): of the second objective
+    std::array<std::vector<int32_t>, kMostObjectives> predicted_;  // (B*T): of an evaluation
+    std::vector<int64_t> outputs_;                                 // by objective: of its head
+    Step step_;                                                    // of the last micro_step
+    TargetCounts counted_{};                                       // counted targets of its whole step
+    std::vector<float> logp_;                                      // (B*T)
 };
 
 }  // namespace nib

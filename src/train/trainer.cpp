@@ -25,7 +25,23 @@ TaskTexts texts_of(const TrainSetup& setup) {
             .validation_tokens = o.eval_tokens,
             .seed = static_cast<uint64_t>(o.seed),
             .rows = o.batch * o.accumulate,
-            .isolate = o.isolate};
+            .isolate = o.isolate,
+            .choices = task_choices(o),
+            .labelled_rows = make_model(setup.config)->head(task_objectives(o.task).front().head).rows,
+            .metric = o.metric};
+}
+
+std::optional<TokenDropout> token_dropout_of(const TrainSetup& setup) {
+    const TrainOptions& o = setup.options;
+    if (o.token_dropout == 0) return {};
+    return TokenDropout(o.token_dropout, static_cast<uint64_t>(o.seed), *setup.tokenizer);
+}
+
+// "  accuracy 0.9123"
+std::string scores_text(const std::vector<Score>& scores) {
+    std::string text;
+    for (const Score& score : scores) text += strprintf("  %s %.4f", score.name.c_str(), score.value);
+    return text;
 }
 
 std::string base_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
@@ -40,6 +56,7 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       hooks_(std::move(hooks)),
       schedule_(options_.learning_rate()),
       task_(make_task(options_.task, texts_of(setup_))),
+      token_dropout_(token_dropout_of(setup_)),
       train_(backend, setup_.config, setup_.shape),
       log_(setup_.files.log, make_event_log(setup_.files, options_)),
       ids_(static_cast<size_t>(train_.rows())),
@@ -47,13 +64,15 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       source_(setup_.config.has_encoder() ? ids_.size() : 0),
       source_lengths_(setup_.config.has_encoder() ? static_cast<size_t>(options_.batch) : 0),
       positions_(task_->ragged() ? ids_.size() : 0),
-      lengths_(task_->ragged() ? static_cast<size_t>(options_.batch) : 0) {
+      lengths_(task_->ragged() ? static_cast<size_t>(options_.batch) : 0),
+      segments_(task_->ragged() && setup_.config.segments > 0 ? ids_.size() : 0),
+      second_(setup_.shape.objectives.size() > 1 ? ids_.size() : 0) {
     if (setup_.checkpoint) {
         restore(*setup_.checkpoint, train_);
         setup_.checkpoint.reset();
         saved_ = state_.step;
         log_.resume(state_.step);  // only after the checkpoint has proved intact
-        best_loss_ = read_best_loss(setup_.files);
+        best_ = read_best(setup_.files);
         if (!log_.val().empty()) val_loss_ = log_.val().back().loss;
     } else if (setup_.base) {
         load_weights(setup_.base->file(), static_cast<uint64_t>(options_.seed), train_);
@@ -70,12 +89,12 @@ TrainResult Trainer::run() {
     if (saved_ >= 0 && state_.step >= options_.iters) {
         progress_.line(strprintf("nothing to do: %s has had %s; ask for more to go on",
                                  printable(setup_.files.model).c_str(), counted(state_.step, "step").c_str()));
-        return {TrainEnd::NothingToDo, state_.step, val_loss_, best_loss_};
+        return {TrainEnd::NothingToDo, state_.step, val_loss_, scores_, best_};
     }
     try {
         const TrainEnd end = loop();
         draw_curve();
-        return {end, state_.step, val_loss_, best_loss_};
+        return {end, state_.step, val_loss_, scores_, best_};
     } catch (const Error& error) {
         progress_.clear();
         if (saved_ < 0) fail("%s; nothing was saved", error.what());
@@ -116,13 +135,17 @@ TaskRow Trainer::row(int64_t b) {
     const auto part = [&](std::vector<int32_t>& of) {
         return of.empty() ? std::span<int32_t>() : std::span(of).subspan(static_cast<size_t>(b) * T, T);
     };
-    const std::span<int32_t> positions = part(positions_);
+    const std::span<int32_t> positions = part(positions_), segments = part(segments_), second = part(second_);
     std::iota(positions.begin(), positions.end(), 0);
+    std::fill(segments.begin(), segments.end(), 0);
+    std::fill(second.begin(), second.end(), kIgnore);
     return {.ids = part(ids_),
             .targets = part(targets_),
             .source = part(source_),
             .positions = positions,
-            .length = static_cast<int32_t>(T)};
+            .length = static_cast<int32_t>(T),
+            .segments = segments,
+            .second = second};
 }
 
 // Keeps what the task has said of row b beside its tokens.
@@ -136,15 +159,20 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
     const int64_t B = options_.batch;
     const auto step = static_cast<uint32_t>(state_.step);
     double loss = 0, norm = 0;
-    int64_t counted = 0;
-    for (int64_t row = 0; row < micro_batches * B; ++row) counted += task_->counted(step, static_cast<uint32_t>(row));
+    TargetCounts counted{};
+    for (int64_t row = 0; row < micro_batches * B; ++row) {
+        const TargetCounts of_row = task_->counted(step, static_cast<uint32_t>(row));
+        for (size_t i = 0; i < counted.size(); ++i) counted[i] += of_row[i];
+    }
     // Padding is not computed, and counts for nothing.
     const bool ragged_rows = !lengths_.empty();
-    tokens_ = setup_.config.has_encoder() ? counted : ragged_rows ? 0 : train_.rows() * micro_batches;
+    tokens_ = setup_.config.has_encoder() ? counted[0] : ragged_rows ? 0 : train_.rows() * micro_batches;
     for (int64_t micro = 0; micro < micro_batches; ++micro) {
         for (int64_t b = 0; b < B; ++b) {
             TaskRow to = row(b);
-            task_->fill(step, static_cast<uint32_t>(micro * B + b), to);
+            const auto number = static_cast<uint32_t>(micro * B + b);
+            task_->fill(step, number, to);
+            if (token_dropout_) token_dropout_->apply(step, number, to);
             note_row(b, to);
             if (ragged_rows) tokens_ += to.length;
         }
@@ -155,6 +183,7 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
         which.first = micro == 0;
         which.source = source();
         which.ragged = ragged();
+        which.second = second_;
         if (update && micro == micro_batches - 1) {
             const TrainStep::Outcome all = train_.last_micro_step(ids_, targets_, which, options_.clip, next_update());
             loss += all.loss;
@@ -211,29 +240,34 @@ void Trainer::validate_if_due() {
     const bool regular = state_.step % options_.eval_every == 0;
     if (setup_.data.val.size() == 0 || state_.step == 0 || validated_ == state_.step) return;
     if (!regular && state_.step < options_.iters) return;
-    const std::optional<double> loss = validation_loss();
-    if (!loss) return;  // interrupted; validates when the run is resumed
-    check_finite("validation loss", *loss);
-    val_loss_ = loss;
+    const std::optional<Validation> found = validation();
+    if (!found) return;  // interrupted; validates when the run is resumed
+    check_finite("validation loss", found->loss);
+    val_loss_ = found->loss;
+    scores_ = found->scores;
     validated_ = state_.step;
     if (!line_ || line_->step != state_.step) line_ = LogLine{.step = state_.step};
-    line_->val_loss = loss;
-    const bool best = note_best(*loss, regular);
-    progress_.line(strprintf("step %lld/%lld  validation loss %.4f%s", static_cast<long long>(state_.step),
-                             static_cast<long long>(options_.iters), *loss, best ? "  (best so far)" : ""));
+    line_->val_loss = found->loss;
+    line_->scores = found->scores;
+    const bool best = note_best(*found, regular);
+    progress_.line(strprintf("step %lld/%lld  validation loss %.4f%s%s", static_cast<long long>(state_.step),
+                             static_cast<long long>(options_.iters), found->loss, scores_text(found->scores).c_str(),
+                             best ? "  (best so far)" : ""));
     finish_line();
     draw_curve();
 }
 
-std::optional<double> Trainer::validation_loss() {
+std::optional<Trainer::Validation> Trainer::validation() {
     const int64_t count = task_->validation_rows();
     const int64_t B = options_.batch;
-    double sum = 0;
-    int64_t rows = 0;
+    const std::unique_ptr<Judge> judge = task_->judge();
+    std::array<double, kMostObjectives> sums{};
+    TargetCounts rows{};
     for (int64_t first = 0; first < count; first += B) {
         if (first > 0 && stopping()) return std::nullopt;
         std::fill(ids_.begin(), ids_.end(), 0);
         std::fill(targets_.begin(), targets_.end(), kIgnore);
+        std::fill(second_.begin(), second_.end(), kIgnore);
         for (auto* lengths : {&source_lengths_, &lengths_})  // nothing, where the last batch is not full
             std::fill(lengths->begin(), lengths->end(), 0);
         for (int64_t i = first; i < std::min(first + B, count); ++i) {
@@ -241,29 +275,54 @@ std::optional<double> Trainer::validation_loss() {
             task_->fill_validation(i, to);
             note_row(i - first, to);
         }
-        const TrainStep::LossSum batch = train_.evaluate(ids_, targets_, source(), ragged());
-        sum += batch.sum;
-        rows += batch.rows;
+        const auto batch = train_.evaluate_all(ids_, targets_, second_, source(), ragged());
+        for (size_t i = 0; i < batch.size(); ++i) sums[i] += batch[i].sum, rows[i] += batch[i].rows;
+        if (judge) hand_over(batch, first, *judge);
         progress_.status(strprintf("step %lld/%lld  validating", static_cast<long long>(state_.step),
                                    static_cast<long long>(options_.iters)));
     }
-    return sum / static_cast<double>(std::max<int64_t>(rows, 1));
+    Validation found;
+    for (size_t i = 0; i < setup_.shape.objectives.size(); ++i)
+        found.loss += setup_.shape.objectives[i].weight * sums[i] / static_cast<double>(std::max<int64_t>(rows[i], 1));
+    if (judge) found.scores = judge->scores(), found.by_score = judge->decides();
+    for (size_t i = 0; i < setup_.shape.objectives.size() && setup_.shape.objectives.size() > 1; ++i)
+        found.scores.push_back(
+            {setup_.shape.objectives[i].head + "_loss", sums[i] / static_cast<double>(std::max<int64_t>(rows[i], 1))});
+    return found;
+}
+
+// The predictions for each row of a batch of the validation, whose first row is number `first`.
+void Trainer::hand_over(const std::array<TrainStep::LossSum, kMostObjectives>& batch, int64_t first, Judge& judge) const {
+    const auto T = static_cast<size_t>(options_.context);
+    std::array<size_t, kMostObjectives> at{};
+    for (int64_t b = 0; b < std::min(options_.batch, task_->validation_rows() - first); ++b) {
+        Judge::Predicted predicted;
+        for (size_t i = 0; i < setup_.shape.objectives.size(); ++i) {
+            const std::vector<int32_t>& targets = i == 0 ? targets_ : second_;
+            const auto begin = targets.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(b) * T);
+            const auto end = begin + static_cast<std::ptrdiff_t>(T);
+            const auto count = static_cast<size_t>(T) - static_cast<size_t>(std::count(begin, end, kIgnore));
+            if (!batch[i].predicted.empty()) predicted[i] = batch[i].predicted.subspan(at[i], count);
+            at[i] += count;
+        }
+        judge.add(first + b, predicted);
+    }
 }
 
 // NAME.best.gguf has its own loss: it may be from the end of a run, or from steps after the last checkpoint.
-bool Trainer::note_best(double val_loss, bool regular) {
-    const bool best = !best_loss_ || val_loss < *best_loss_;
+bool Trainer::note_best(const Validation& validation, bool regular) {
+    const bool best = !best_ || validation.beats(*best_);
     if (best) {
         best_file_.reset();
-        best_file_ = write_best(setup_.files, train_, *setup_.tokenizer, setup_.info, state_.step, val_loss);
-        best_loss_ = val_loss;
+        best_file_ = write_best(setup_.files, train_, *setup_.tokenizer, setup_.info, state_.step, validation.decisive());
+        best_ = validation.decisive();
         publish_best();
     }
     if (!regular) return best;
     state_.evaluated = state_.step;
-    if (state_.best_step == 0 || val_loss < state_.best_loss) {
+    if (state_.best_step == 0 || validation.beats(state_.best)) {
         state_.best_step = state_.step;
-        state_.best_loss = val_loss;
+        state_.best = validation.decisive();
         state_.worse = 0;
     } else {
         ++state_.worse;
@@ -297,7 +356,7 @@ void Trainer::sample_if_due() {
 }
 
 void Trainer::sample() {
-    if (!hooks_.sample || setup_.shape.head != "lm") return;  // others do not write
+    if (!hooks_.sample || setup_.shape.objectives[0].head != "lm") return;  // others do not write
     progress_.clear();
     hooks_.sample(train_, *setup_.tokenizer, state_.step);
 }

@@ -9,6 +9,7 @@
 
 #include "io/progress.h"
 #include "task/task.h"
+#include "task/token_dropout.h"
 #include "train/prepare.h"
 #include "train/train_log.h"
 #include "train/train_step.h"
@@ -27,7 +28,8 @@ struct TrainResult {
     TrainEnd end = TrainEnd::Finished;
     int64_t step = 0;  // updates that the saved model has had
     std::optional<double> val_loss;
-    std::optional<double> best_loss;  // of NAME.best.gguf
+    std::vector<Score> scores{};  // with val_loss, of a task that has them
+    std::optional<double> best;   // of NAME.best.gguf: its loss or, where there are scores, its first
 };
 
 /// A run after its preparation. It writes the files of RunFiles. A resumed run gives the same bytes as an uninterrupted
@@ -56,14 +58,23 @@ private:
     bool stopping() const { return hooks_.stop && hooks_.stop(); }
     bool stopped_early() const { return options_.patience > 0 && state_.worse >= options_.patience; }
     void validate_if_due();
-    std::optional<double> validation_loss();
-    bool note_best(double val_loss, bool regular);
+    struct Validation {
+        double loss = 0;
+        std::vector<Score> scores{};
+        bool by_score = false;
+        /// What decides which model is the best: the loss, or the first score, of which more is better.
+        double decisive() const { return by_score ? scores.front().value : loss; }
+        bool beats(double other) const { return by_score ? decisive() > other : decisive() < other; }
+    };
+    std::optional<Validation> validation();
+    void hand_over(const std::array<TrainStep::LossSum, kMostObjectives>& batch, int64_t first, Judge& judge) const;
+    bool note_best(const Validation& validation, bool regular);
     void publish_best();
     double gradients(int64_t micro_batches, bool update);
     TaskRow row(int64_t b);
     void note_row(int64_t b, const TaskRow& row);
     SourceBatch source() const { return {source_, source_lengths_}; }
-    RaggedRows ragged() const { return {positions_, lengths_}; }
+    RaggedRows ragged() const { return {positions_, lengths_, segments_}; }
     void check_finite(const char* what, double value) const;
     TrainStep::Update next_update() const;
     void report(double loss, Clock::duration time);
@@ -80,12 +91,14 @@ private:
     const TrainHooks hooks_;
     const Schedule schedule_;
     const std::unique_ptr<Task> task_;
+    const std::optional<TokenDropout> token_dropout_;
     TrainStep train_;
     TrainLog log_;
 
     std::optional<LogLine> line_;            // of the last step, until its validation is known
     std::optional<double> val_loss_;         // the last one
-    std::optional<double> best_loss_;        // in NAME.best.gguf
+    std::optional<double> best_;             // in NAME.best.gguf
+    std::vector<Score> scores_;              // of the last validation
     std::unique_ptr<AtomicFile> best_file_;  // that file before the first checkpoint, complete but not published
     int64_t validated_ = -1;                 // step of the last validation
     int64_t saved_ = -1;                     // step of the checkpoint on disk; -1: none
@@ -94,6 +107,8 @@ private:
     std::vector<int32_t> source_lengths_;    // (B), likewise
     std::vector<int32_t> positions_;         // (B*T) or, unless rows are ragged, none
     std::vector<int32_t> lengths_;           // (B), likewise
+    std::vector<int32_t> segments_;          // (B*T), likewise and where the model has segments
+    std::vector<int32_t> second_;            // (B*T) or, with a single objective, none
 
     Clock::time_point begin_;
     int64_t first_step_ = 0;  // of this run

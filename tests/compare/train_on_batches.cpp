@@ -61,7 +61,7 @@ TrainShape shape_of(const LoadedModel& model, int64_t batch, int64_t time) {
     TrainShape shape{.batch = batch, .time = time};
     std::vector<Weight> frozen = model.weights().all();
     const auto whole = make_model(model.config());
-    if (model.config().find_head("mlm") != nullptr) shape.head = "mlm";
+    if (model.config().find_head("mlm") != nullptr) shape.objectives[0].head = "mlm";
     for (size_t i = 0; i < frozen.size(); ++i)
         if (whole->parameters()[i].name != kConstant) frozen[i] = {};
     if (model.config().has_encoder()) shape.frozen = Weights(std::move(frozen));

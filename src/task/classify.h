@@ -1,0 +1,16 @@
+// What the labels that a model gives to texts are worth.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "task/metrics/confusion_matrix.h"
+#include "task/task.h"
+
+namespace nib {
+
+/// Accuracy, F1 (of the second of two labels, else the mean over labels) and Matthews correlation; the one called `metric`
+/// comes first.
+std::vector<Score> class_scores(const ConfusionMatrix& matrix, const std::string& metric = "");
+
+}  // namespace nib

@@ -1,0 +1,28 @@
+// What a head of a model is trained for.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace nib {
+
+/// The loss of a step is the sum of its objectives' means over their targets, each times its weight: cross-entropy of what
+/// a head says of the tokens that have a target.
+struct Objective {
+    std::string head = "lm";  // Model::head
+    double weight = 1;        // of the first 1
+    double share = 1;         // of all tokens, about, that have a target; below 1 the head is computed for those alone
+    bool of_rows = false;     // a row has one target at most; the head is computed for those alone
+
+    bool sparse() const { return of_rows || share < 1; }
+};
+
+/// A task has one objective or two.
+constexpr size_t kMostObjectives = 2;
+
+/// How many targets each objective has.
+using TargetCounts = std::array<int64_t, kMostObjectives>;
+
+}  // namespace nib

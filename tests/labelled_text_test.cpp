@@ -1,0 +1,163 @@
+// Texts with labels, and training on them.
+#include "task/labelled_text.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "model/loaded_model.h"
+#include "text/char_tokenizer.h"
+#include "tiny_training.h"
+
+namespace nib {
+namespace {
+
+using namespace test;
+
+// Letters, and marks around texts as BERT has them.
+CharTokenizer letters() {
+    CharModel model;
+    for (char c = 'a'; c <= 'z'; ++c) model.tokens.push_back({std::string(1, c), TokenType::Normal});
+    model.tokens.push_back({"[CLS]", TokenType::Control});
+    model.tokens.push_back({"[SEP]", TokenType::Control});
+    model.specials = {.begin = 26, .end = 27, .add_begin = true, .add_end = true, .pairs = kBertPairs};
+    return CharTokenizer(std::move(model));
+}
+
+TEST(LabelledText, LongTextsAreShortenedBetweenTheirMarks) {
+    const CharTokenizer tokenizer = letters();
+    const auto shortened = [&](MarkedText text, int64_t tokens) {
+        shorten(text, tokenizer, tokens);
+        EXPECT_EQ(text.ids.size(), text.types.size());
+        std::string shown;
+        for (size_t t = 0; t < text.ids.size(); ++t)
+            shown += text.ids[t] == 26 ? "<" : text.ids[t] == 27 ? ">" : tokenizer.decode(text.ids[t]);
+        for (const int32_t type : text.types) shown += static_cast<char>('0' + type);
+        return shown;
+    };
+    EXPECT_EQ(shortened(tokenizer.encode_marked("abcdef"), 8), "<abcdef>00000000");
+    EXPECT_EQ(shortened(tokenizer.encode_marked("abcdef"), 5), "<abc>00000");
+    EXPECT_EQ(shortened(tokenizer.encode_marked("abcdef", "xy"), 9), "<abcd>xy>000000111");
+    EXPECT_EQ(shortened(tokenizer.encode_marked("abcdef", "xyz"), 7), "<ab>xy>0000111");
+    EXPECT_EQ(shortened(tokenizer.encode_marked("ab", "vwxyz"), 7), "<ab>vw>0000111");
+    EXPECT_MENTIONS(error_of([&] { shortened(tokenizer.encode_marked("ab"), 1); }), "do not fit into 1 tokens");
+}
+
+TEST(LabelledText, KeepsWhatItIsGiven) {
+    const std::vector<LabelledExample> examples = {
+        {{{1, 2, 3}, {0, 0, 1}}, 1},
+        {{{4}, {0}},             0}
+    };
+    const LabelledText text(examples, {"no", "yes"});
+    ASSERT_EQ(text.documents(), 2);
+    EXPECT_EQ(text.document(0), (Span{0, 3}));
+    EXPECT_EQ(text.document(1), (Span{3, 4}));
+    EXPECT_EQ(text.label(0), 1);
+    EXPECT_EQ(text.segments(0)[2], 1);
+    std::vector<int32_t> ids(2);
+    text.read(2, ids);
+    EXPECT_EQ(ids, (std::vector<int32_t>{3, 4}));
+    auto other = examples;
+    other[1].label = 1;
+    EXPECT_NE(LabelledText(other, {"no", "yes"}).beside_tokens(), text.beside_tokens());
+    EXPECT_NE(LabelledText(examples, {"no", "oui"}).beside_tokens(), text.beside_tokens());
+    other[1].label = 2;
+    EXPECT_MENTIONS(error_of([&] { LabelledText(other, {"no", "yes"}); }), "label 2 of 2");
+    EXPECT_MENTIONS(error_of([&] { LabelledText({}, {"no", "yes"}); }), "no examples");
+    EXPECT_MENTIONS(error_of([&] { text.document(2); }), "no example 2");
+}
+
+// What a text is about, told by models that have read others.
+struct ClassifyTest : TinyTraining {
+    ClassifyTest() {
+        std::string lines;
+        for (int i = 0; i < 60; ++i) {
+            const std::string number = std::to_string(i);
+            lines += "the fox " + number + (i % 2 == 0 ? " and the crow\tbird\n" : " and the fox\tbeast\n");
+        }
+        put("animals.tsv", lines);
+    }
+    TrainRequest classify(const std::string& from, const std::string& name) const {
+        TrainRequest r = request(name);
+        r.inputs = {(folder_ / "animals.tsv").string()};
+        r.options = {};
+        r.from = (folder_ / (from + ".gguf")).string();
+        r.options.task = "classify";
+        r.options.context = 24;
+        r.options.iters = 40;
+        r.options.lr = 5e-3;
+        r.options.eval_every = 10;
+        r.given = {"task", "context", "iters", "lr", "eval-every"};
+        return r;
+    }
+    void make_base(const std::string& arch) {
+        TrainRequest base = request(arch);
+        base.options.arch = arch;
+        base.options.context = 24;
+        base.options.iters = 10;
+        run(base);
+    }
+};
+
+TEST_F(ClassifyTest, EveryFamilyLearnsWhatTextsAreAbout) {
+    for (const char* arch : {"bert", "openai-gpt", "gpt2", "llama"}) {
+        make_base(arch);
+        const TrainResult result = run(classify(arch, "animals"));
+        ASSERT_EQ(result.scores.front().name, "accuracy") << arch;
+        EXPECT_EQ(result.scores.front().value, 1) << arch;
+        EXPECT_EQ(result.best, 1) << arch;
+        CpuBackend backend(kernel_table("auto"), 1);
+        const LoadedModel model((folder_ / "animals.gguf").string(), backend);
+        EXPECT_EQ(model.config().find_head("class")->labels, (std::vector<std::string>{"beast", "bird"})) << arch;
+        for (const char* name : {"animals.gguf", "animals.state.gguf", "animals.best.gguf"}) fs::remove(folder_ / name);
+    }
+}
+
+TEST_F(ClassifyTest, AnInterruptedRunGoesOnTheSame) {
+    make_base("bert");
+    TrainRequest whole = classify("bert", "whole"), half = classify("bert", "half");
+    half.options.iters = 20;
+    half.options.decay_iters = 40;
+    half.options.warmup = 4;
+    half.given.insert({"decay-iters", "warmup"});
+    run(whole);
+    run(half);
+    TrainRequest resumed = classify("bert", "half");
+    resumed.from = "";
+    resumed.options = {};
+    resumed.options.iters = 40;
+    resumed.given = {"iters"};
+    resumed.resume = true;
+    put("animals.tsv", get("animals.tsv") + "the fox\tfish\n");
+    EXPECT_MENTIONS(error_of(resumed), "the label `fish` is none of the training");
+    std::string lines = get("animals.tsv");
+    lines.erase(lines.rfind("the fox"));
+    put("animals.tsv", lines);
+    run(resumed, {}, 1);
+    EXPECT_EQ(get("half.gguf"), get("whole.gguf"));
+}
+
+TEST_F(ClassifyTest, AHeadOfTheSameLabelsIsTrainedOn) {
+    make_base("bert");
+    run(classify("bert", "first"));
+    TrainRequest next = classify("first", "next");
+    next.options.lr = 1e-9;
+    next.options.iters = 1;
+    EXPECT_EQ(run(next).scores.front().value, 1);
+    std::string lines = get("animals.tsv");
+    for (size_t at = 0; (at = lines.find("bird", at)) != std::string::npos;) lines.replace(at, 4, "crow");
+    put("animals.tsv", lines);
+    next.output = (folder_ / "other").string();
+    run(next);
+    const auto weight = [&](const char* name) {
+        const GgufFile file = GgufFile::open((folder_ / name).string());
+        return *reinterpret_cast<const float*>(file.tensor("cls.output.weight").data.data());
+    };
+    EXPECT_NEAR(weight("next.gguf"), weight("first.gguf"), 1e-6);
+    EXPECT_GT(std::abs(weight("other.gguf") - weight("first.gguf")), 1e-4);  // of others a new one
+}
+
+}  // namespace
+}  // namespace nib
