@@ -9,11 +9,11 @@ source "$(dirname "$0")/cli_helpers.bash"
 # ---- help and usage --------------------------------------------------------------------------------------------------
 
 mentions convert --output --type --vocab --end-token --heads --activation --overwrite --threads
-mentions quantize --overwrite --threads
+mentions quantize --output --type --overwrite --threads
 mentions export --output --type --overwrite --threads
 wrong_usage "SOURCE is required" convert -o x.gguf
 wrong_usage "--output is required" convert source
-wrong_usage "TYPE is required" quantize a.gguf b.gguf
+wrong_usage "--type is required" quantize a.gguf b.gguf
 wrong_usage "MODEL is required" export -o folder
 wrong_usage "--heads: 0 is out of range" convert source -o x.gguf --heads 0
 
@@ -49,6 +49,7 @@ for command in "convert hf -o x --type q4_k" "quantize first x q4_k"; do
     refuses "tensor \`token_embd.weight\` cannot be q4_k: its rows of 32 numbers are no whole number of blocks of 256; choose one of: f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0" $command
 done
 works quantize first later q5_0 --overwrite
+works quantize first -o optioned --type q5_0 && check "options instead of arguments" same optioned.gguf later.gguf
 works quantize later.gguf again.gguf q4_0
 check "says that it is quantized already" grep -q 'warning: 9 matrices are quantized already' "$err"
 works export later.gguf -o dequantized

@@ -14,7 +14,9 @@
 #include "io/json_value.h"
 #include "model/adapter_file.h"
 #include "model/config.h"
+#include "model/hf_config.h"
 #include "model/loaded_model.h"
+#include "model/named_tensors.h"
 #include "options.h"
 #include "plan_printer.h"
 #include "text/char_tokenizer.h"
@@ -32,12 +34,6 @@ struct Options {
     std::string model;
     bool json = false, dump_plan = false;
 };
-
-std::string shape_text(const std::vector<int64_t>& shape) {
-    std::string text;
-    for (const int64_t d : shape) text += (text.empty() ? "(" : ",") + std::to_string(d);
-    return text + ")";
-}
 
 template <class T>
 constexpr bool is_array = false;
@@ -88,19 +84,6 @@ void describe_weights(const GgufFile& file, Json& json) {
     json["types"] = types;
 }
 
-// The name as in --activation.
-const char* act_name(Act act) {
-    switch (act) {
-        case Act::GeluTanh: return "gelu_new";
-        case Act::GeluErf: return "gelu";
-        case Act::Relu: return "relu";
-        case Act::Silu: return "silu";
-        case Act::Tanh: return "tanh";
-        case Act::None: break;
-    }
-    return "none";
-}
-
 // "full", "the last 256 tokens in blocks 1, 3, 5; scores times 1".
 std::string attention_text(const ModelConfig& c) {
     const AttentionConfig& a = c.attention;
@@ -141,16 +124,16 @@ void describe_encoder(const ModelConfig& c, Json& json) {
 
 Json json_model(const ModelConfig& c) {
     Json json = {
-        {"layers",       c.layers         },
-        {"heads",        c.heads          },
-        {"kv_heads",     c.kv()           },
-        {"channels",     c.embd           },
-        {"feed_forward", c.feed_forward() },
-        {"context",      c.context        },
-        {"vocabulary",   c.vocab          },
-        {"activation",   act_name(c.act)  },
-        {"attention",    attention_text(c)},
-        {"tied",         c.tied           },
+        {"layers",       c.layers              },
+        {"heads",        c.heads               },
+        {"kv_heads",     c.kv()                },
+        {"channels",     c.embd                },
+        {"feed_forward", c.feed_forward()      },
+        {"context",      c.context             },
+        {"vocabulary",   c.vocab               },
+        {"activation",   activation_name(c.act)},
+        {"attention",    attention_text(c)     },
+        {"tied",         c.tied                },
     };
     describe_encoder(c, json);
     describe_heads(c, json);

@@ -40,6 +40,9 @@ std::string entry(const std::string& name, const std::string& explanation) {
     return line + wrapped(explanation, kColumn, kColumn);
 }
 
+// An option that may be given without its name, too, is shown as an option.
+bool is_argument(const CLI::Option& option) { return option.get_positional() && !option.nonpositional(); }
+
 bool is_list(const CLI::Option& option) { return option.get_items_expected_max() > 1; }
 
 // "-o, --output NAME"
@@ -61,12 +64,12 @@ std::string usage_line(const CLI::App& app) {
     std::string line = full_name(app);
     if (!app.get_subcommands({}).empty()) line += " COMMAND";
     for (const CLI::Option* o : app.get_options())
-        if (o->get_positional()) {
+        if (is_argument(*o)) {
             const std::string name = o->get_name(true) + (is_list(*o) ? "..." : "");
             line += o->get_required() ? " " + name : " [" + name + "]";
         }
     for (const CLI::Option* o : app.get_options())
-        if (!o->get_positional() && o->get_required())
+        if (!is_argument(*o) && o->get_required())
             line += " " + (o->get_snames().empty() ? "--" + o->get_lnames()[0] : "-" + o->get_snames()[0]) + " " +
                     o->get_type_name();
     return "usage: " + line + " [OPTIONS]\n";
@@ -125,7 +128,7 @@ std::string paragraphs(const std::string& text) {
 std::string HelpFormatter::make_help(const CLI::App* app, std::string, CLI::AppFormatMode) const {
     std::string help = app->get_description() + "\n\n" + usage_line(*app);
     const auto heading = [&](const std::string& text) { help += "\n" + text + ":\n"; };
-    const auto positional = app->get_options([](const CLI::Option* o) { return o->get_positional(); });
+    const auto positional = app->get_options([](const CLI::Option* o) { return is_argument(*o); });
     if (!positional.empty()) heading("Arguments");
     for (const CLI::Option* o : positional)
         help += entry(o->get_name(true) + (is_list(*o) ? "..." : ""), o->get_description());
@@ -134,7 +137,7 @@ std::string HelpFormatter::make_help(const CLI::App* app, std::string, CLI::AppF
     for (const CLI::App* command : commands) help += entry(command->get_name(), command->get_description());
     for (const std::string& group : app->get_groups()) {
         const auto options =
-            app->get_options([&](const CLI::Option* o) { return !o->get_positional() && o->get_group() == group; });
+            app->get_options([&](const CLI::Option* o) { return !is_argument(*o) && o->get_group() == group; });
         if (!options.empty()) heading(group);
         for (const CLI::Option* o : options) help += entry(option_name(*o), option_text(*o));
     }

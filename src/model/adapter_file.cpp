@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/hash.h"
 #include "model/architecture.h"
+#include "model/named_tensors.h"
 #include "quant/quantize.h"
 
 namespace nib {
@@ -35,12 +36,6 @@ std::string some_of(const std::vector<std::string>& names) {
     std::string text;
     for (size_t i = 0; i < std::min(kNamed, names.size()); ++i) text += (i > 0 ? ", " : "") + names[i];
     return names.size() > kNamed ? text + strprintf(" and %zu more", names.size() - kNamed) : text;
-}
-
-std::string shape_text(std::span<const int64_t> shape) {
-    Shape s;
-    for (const int64_t d : shape) s.dims[static_cast<size_t>(s.rank++)] = d;
-    return s.text();
 }
 
 }  // namespace

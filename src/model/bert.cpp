@@ -2,6 +2,7 @@
 #include "core/error.h"
 #include "model/blocks.h"
 #include "model/families.h"
+#include "model/tensor_names.h"
 
 namespace nib {
 namespace {
@@ -108,7 +109,7 @@ void set_defaults(ModelConfig& c) {
 }
 
 constexpr HeadTensor kHeads[] = {
-    {"mlm",   "output.bias"       },
+    {"mlm",   kHeadBias           },
     {"nsp",   "nsp.output.weight" },
     {"class", "cls.output.weight" },
     {"tag",   "tag.output.weight" },

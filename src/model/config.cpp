@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "model/adapter_file.h"
 #include "model/architecture.h"
+#include "model/tensor_names.h"
 
 namespace nib {
 namespace {
@@ -253,8 +254,8 @@ ModelConfig read_config(const GgufFile& file) {
     c.embd = size("embedding_length");
     c.context = size("context_length");
     c.ffn = size("feed_forward_length");
-    c.vocab = file.tensor("token_embd.weight").shape[0];
-    c.tied = file.find("output.weight") == nullptr;
+    c.vocab = file.tensor(kEmbedding).shape[0];
+    c.tied = file.find(kHead) == nullptr;
     for (const HeadTensor& head : architecture->heads)
         if (const GgufTensor* tensor = file.find(head.tensor)) c.task_heads.push_back({head.name, tensor->shape[0], {}});
     for (HeadConfig& head : c.task_heads)

@@ -16,6 +16,7 @@
 #include "model/architecture.h"
 #include "model/encode.h"
 #include "model/loaded_model.h"
+#include "model/tensor_names.h"
 #include "quant/quantize.h"
 #include "text/chat_template_files.h"
 #include "text/extended_tokenizer.h"
@@ -240,7 +241,7 @@ ConvertResult rewrite(const ConvertRequest& request, const GgufFile& file, const
             strprintf("%lld matri%s quantized already: what was lost stays lost, and more is added; better "
                       "start from the original",
                       static_cast<long long>(requantized), requantized == 1 ? "x is" : "ces are"));
-    const DType type = request.type ? *request.type : file.tensor("token_embd.weight").type;
+    const DType type = request.type ? *request.type : file.tensor(kEmbedding).type;
     return write_file(writer, request, type, elements, encoder, reports);
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "model/tensor_names.h"
 
 namespace nib {
 namespace {
@@ -25,7 +26,7 @@ ImportedTensor& find(ImportedModel& model, const char* name) {
 }  // namespace
 
 void fold_head_bias(ImportedModel& model, const SourceTensor& bias) {
-    ImportedTensor &head = find(model, "output.weight"), &norm = find(model, "output_norm.weight"),
+    ImportedTensor &head = find(model, kHead), &norm = find(model, "output_norm.weight"),
                    &norm_bias = find(model, "output_norm.bias");
     const auto gain = std::make_shared<const std::vector<float>>(all_values(norm));
     const std::vector<float> shift = all_values(norm_bias);

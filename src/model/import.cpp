@@ -16,6 +16,7 @@
 #include "model/hf_config.h"
 #include "model/named_tensors.h"
 #include "model/sentence_transformers.h"
+#include "model/tensor_names.h"
 
 namespace nib {
 namespace {
@@ -23,10 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kConfigFile = "config.json";
-constexpr const char* kEmbedding = "token_embd.weight";
-constexpr const char* kHead = "output.weight";
-constexpr const char* kHeadBias = "output.bias";
-constexpr const char* kSourceEmbedding = "enc.token_embd.weight";
 constexpr std::string_view kBias = ".bias";
 
 std::string folder_of(const std::string& path) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "model/tensor_names.h"
 #include "quant/quantize.h"
 #include "text/chat_template_files.h"
 #include "text/token_numbers.h"
@@ -91,7 +92,6 @@ LoadedModel::LoadedModel(const std::string& path, Backend& backend, std::span<co
       target_tokenizer_(target_tokenizer_of(file_, config_)),
       mapped_(backend, file_),
       weights_(weights_in(config_, file_, mapped_.buffer())) {
-    constexpr const char *kEmbedding = "token_embd.weight", *kSourceEmbedding = "enc.token_embd.weight";
     check_vocabulary(file_, *tokenizer_, config_.source_tokens(), config_.source_vocab > 0 ? kSourceEmbedding : kEmbedding);
     check_vocabulary(file_, target_tokenizer(), config_.vocab, kEmbedding);
     for (const AdapterChoice& choice : adapters) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "model/tensor_names.h"
 
 namespace nib {
 namespace {
@@ -16,11 +17,9 @@ constexpr std::string_view kWrappers[] = {
 constexpr std::string_view kOtherHeads[] = {"score", "classifier", "qa_outputs"};
 constexpr std::string_view kAdapters[] = {"lora_", "modules_to_save", "ia3_l", "prompt_encoder"};
 
-constexpr const char* kEmbedding = "token_embd.weight";
 constexpr const char* kPositions = "position_embd.weight";
 constexpr const char* kSegments = "token_types.weight";
 constexpr const char* kPooler = "cls.weight";
-constexpr const char* kHead = "output.weight";
 constexpr const char* kQkv = "blk.0.attn_qkv.weight";
 constexpr const char* kUp = "blk.0.ffn_up.weight";
 
@@ -106,7 +105,7 @@ std::string embedding_name(const Layout& layout) { return stored_name(rows_of(la
 
 }  // namespace
 
-std::string shape_text(const std::vector<int64_t>& shape) {
+std::string shape_text(std::span<const int64_t> shape) {
     std::string text;
     for (const int64_t d : shape) text += (text.empty() ? "(" : ",") + std::to_string(d);
     return text.empty() ? "()" : text + ")";

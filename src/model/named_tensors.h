@@ -15,7 +15,7 @@
 namespace nib {
 
 /// "(2,3)"
-std::string shape_text(const std::vector<int64_t>& shape);
+std::string shape_text(std::span<const int64_t> shape);
 
 class NamedTensors {
 public:

@@ -4,6 +4,7 @@
 #include "model/blocks.h"
 #include "model/families.h"
 #include "model/gpt2.h"
+#include "model/tensor_names.h"
 
 namespace nib {
 namespace {
@@ -188,7 +189,6 @@ constexpr const char* kStart = "decoder_start_token_id";  // llama.cpp's name
 constexpr const char* kFirstPosition = "sinusoid_first_position";
 constexpr int64_t kMostFirst = 1 << 20;
 constexpr const char* kSlowestIsBase = "sinusoid_slowest_is_base";
-constexpr const char *kSourceEmbedding = "enc.token_embd.weight", *kHeadBias = "output.bias";
 
 void read(const GgufFile& file, ModelConfig& c) {
     const std::string prefix = c.arch + ".";

@@ -34,6 +34,11 @@ std::string without_start(const std::string& text, const std::string& start) {
     return text.substr(start.size());
 }
 
+std::string without_end(const std::string& text, const std::string& end) {
+    if (!text.ends_with(end)) fail("what it writes of a message depends on where it stands");
+    return text.substr(0, text.size() - end.size());
+}
+
 std::string joined(const std::vector<ChatStretch>& stretches) {
     std::string text;
     for (const ChatStretch& stretch : stretches) text += stretch.text;
@@ -97,15 +102,18 @@ std::string ChatProbe::must_write(const Messages& messages, bool prompt) const {
 void ChatProbe::find_slots() {
     const auto one = around(must_write({user()}), {kUser});
     const auto two = around(must_write({user(), answer()}), {kUser, kAnswer});
+    const auto two_asked = around(must_write({user(), answer()}, true), {kUser, kAnswer});
     const auto three = around(must_write({user(), answer(), user(kSecond)}), {kUser, kAnswer, kSecond});
     const auto asked = around(must_write({user()}, true), {kUser});
     found_.user_.after = one[1];
     found_.prompt_ = without_start(asked[1], one[1]);
     found_.answer_.before = without_start(two[1], one[1]);
-    found_.answer_.after = two[2];
-    found_.user_.before = without_start(three[2], two[2]);
-    if (!one[0].ends_with(found_.user_.before)) fail("it writes the first message like no other");
-    found_.opening_ = one[0].substr(0, one[0].size() - found_.user_.before.size());
+    found_.answer_.after = without_end(two_asked[2], found_.prompt_);
+    found_.closing_ = without_start(two[2], found_.answer_.after);
+    found_.user_.before = without_start(three[2], found_.answer_.after);
+    found_.opening_ = without_end(one[0], found_.user_.before);
+    if (const auto first = write({answer()}))
+        found_.answer_opening_ = without_end(around(*first, {kAnswer})[0], found_.answer_.before);
     if (!found_.answer_.before.starts_with(found_.prompt_)) fail("answers do not begin with its generation prompt");
 }
 

@@ -217,14 +217,17 @@ std::vector<ChatStretch> ChatTemplate::render(std::span<const ChatMessage> messa
     if (has_system && system_place_ == SystemPlace::Turn)
         add_message(0, system_);
     else if (!has_system || system_place_ != SystemPlace::FirstUser)
-        add(opening_, -1, false, false);
+        add(messages[has_system].role == "user" ? opening_ : answer_opening_, -1, false, false);
     const auto shared = has_system ? sharing_system(messages) : messages.size();
     for (size_t i = has_system; i < messages.size(); ++i) {
         if (i == shared) add_message(0, system_);
         add_message(static_cast<int64_t>(i), messages[i].role == "user" ? user_ : answer_, i != shared,
                     i != shared || trim_after_system_);
     }
-    if (add_generation_prompt) add(prompt_, -1, false, false);
+    if (add_generation_prompt)
+        add(prompt_, -1, false, false);
+    else if (messages.back().role == "assistant")
+        add(closing_, std::ssize(messages) - 1, false, true);
     return out;
 }
 

@@ -87,6 +87,8 @@ private:
     std::string name_, jinja_;
     std::vector<std::string> ends_used_;  // of the tokens around texts those that it writes
     std::string opening_;                 // before the first message, in place of a system message
+    std::string answer_opening_;          // the same before an answer that is the first message
+    std::string closing_;                 // after an answer that is the last message, unless a prompt for another follows
     std::string prompt_;                  // what an answer begins with, before it is given
     Slot system_, user_, answer_;
     SystemPlace system_place_ = SystemPlace::None;
