@@ -40,6 +40,9 @@ public:
     /// white space at their ends. Nothing else is checked: texts and labels may be empty.
     bool next(Example& example) override;
 
+    /// The names of the columns, where the first line has them.
+    std::vector<std::string> names() const { return named_ ? columns_ : std::vector<std::string>(); }
+
     std::string where(uint64_t number) const override { return reader_.where(number); }
     uint64_t bytes_read() const override { return reader_.bytes_read(); }
 
