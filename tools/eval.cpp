@@ -305,9 +305,9 @@ void eval(Options& o) {
     bool done = false;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
         auto model = std::unique_ptr<LoadedModel>(new LoadedModel(open_model(o.model, *backend)));
-        const bool labels = model->config().find_head("class") != nullptr;
+        const bool labels = model->config().find_head("class") != nullptr || model->config().find_head("tag") != nullptr;
         if (!labels && !(o.columns == LabelColumns{}))
-            fail_usage("columns are for models that name the labels of texts; this model has no head `class`");
+            fail_usage("columns are for models that name the labels of texts; this model has no head for that");
         done = labels || model->config().has_encoder();
         if (labels)
             eval_labels(o.paths, o.columns, o.skip_bad, o.json, *backend, *model);

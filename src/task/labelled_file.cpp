@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "task/table_file.h"
+#include "task/tagged_file.h"
 #include "text/text_files.h"
 
 namespace nib {
@@ -26,9 +27,7 @@ std::optional<int64_t> as_number(const std::string& text) {
 }
 
 // Numbers in their order, else by their bytes.
-std::vector<std::string> sorted_labels(const std::vector<Row>& rows) {
-    std::set<std::string> names;
-    for (const Row& row : rows) names.insert(row.example.labels.front());
+std::vector<std::string> sorted_labels(const std::set<std::string>& names) {
     std::vector<std::string> labels(names.begin(), names.end());
     if (std::all_of(labels.begin(), labels.end(), [](const std::string& label) { return as_number(label).has_value(); }))
         std::stable_sort(labels.begin(), labels.end(),
@@ -70,6 +69,25 @@ void check(const Example& example) {
     if (example.labels.front().empty()) fail("has no label");
 }
 
+void note_bad(const BadRecords& bad, const char* unit, const LabelledFileOptions& options) {
+    if (bad.count() > 0 && options.note)
+        options.note(strprintf("%s passed over, such as %s", counted(static_cast<int64_t>(bad.count()), unit).c_str(),
+                               bad.reasons().front().c_str()));
+}
+
+// What is wrong with labels that nothing can be learned from.
+void check_labels(const std::vector<std::string>& labels, const std::string& path) {
+    if (labels.size() < 2)
+        fail("%s: all labels are `%s`; there is nothing to tell apart", printable(path).c_str(),
+             labels.empty() ? "" : printable(labels.front(), 40).c_str());
+}
+
+int32_t number_of(const std::string& label, const std::vector<std::string>& labels) {
+    const auto found = std::find(labels.begin(), labels.end(), label);
+    if (found == labels.end()) fail("the label `%s` is none of the training", printable(label, 40).c_str());
+    return static_cast<int32_t>(found - labels.begin());
+}
+
 std::vector<Row> read_rows(const std::string& path, const LabelledFileOptions& options) {
     TableFile file(path, columns_of(path, options));
     std::vector<Row> rows;
@@ -83,10 +101,7 @@ std::vector<Row> read_rows(const std::string& path, const LabelledFileOptions& o
         rows.push_back({std::move(example), file.where(example.number)});
         example = {};
     }
-    if (file.bad().count() > 0 && options.note)
-        options.note(strprintf("%s passed over, such as %s",
-                               counted(static_cast<int64_t>(file.bad().count()), "row").c_str(),
-                               file.bad().reasons().front().c_str()));
+    note_bad(file.bad(), "row", options);
     return rows;
 }
 
@@ -98,25 +113,50 @@ std::vector<LabelledExample> read_labelled(const std::vector<std::string>& paths
     for (const std::string& path : paths)
         for (Row& row : read_rows(path, options)) rows.push_back(std::move(row));
     if (rows.empty()) fail("%s: has no texts", printable(paths.front()).c_str());
-    if (labels.empty()) labels = sorted_labels(rows);
-    if (labels.size() < 2)
-        fail("%s: all texts have the label `%s`; there is nothing to tell apart", printable(paths.front()).c_str(),
-             printable(labels.front(), 40).c_str());
+    if (labels.empty()) {
+        std::set<std::string> names;
+        for (const Row& row : rows) names.insert(row.example.labels.front());
+        labels = sorted_labels(names);
+    }
+    check_labels(labels, paths.front());
     std::vector<LabelledExample> examples;
     for (const Row& row : rows) try {
             const std::vector<std::string>& texts = row.example.texts;
-            const auto label = std::find(labels.begin(), labels.end(), row.example.labels.front());
-            if (label == labels.end())
-                fail("the label `%s` is none of the training", printable(row.example.labels.front(), 40).c_str());
             LabelledExample example;
+            example.label = number_of(row.example.labels.front(), labels);
             example.text =
                 texts.size() == 1 ? tokenizer.encode_marked(texts[0]) : tokenizer.encode_marked(texts[0], texts[1]);
             shorten(example.text, tokenizer, options.context);
             if (example.text.ids.empty()) fail("the text has no tokens");
-            example.label = static_cast<int32_t>(label - labels.begin());
             examples.push_back(std::move(example));
         } catch (const Error& error) {
             throw error.within(row.where);
+        }
+    return examples;
+}
+
+std::vector<LabelledExample> read_tagged(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
+                                         const LabelledFileOptions& options, std::vector<std::string>& labels) {
+    std::vector<std::pair<TaggedSentence, std::string>> sentences;  // and where they are
+    for (const std::string& path : paths) {
+        TaggedFile file(path, options.skip_bad);
+        for (TaggedSentence sentence; file.next(sentence);) sentences.emplace_back(sentence, file.where(sentence.number));
+        note_bad(file.bad(), "sentence", options);
+    }
+    if (sentences.empty()) fail("%s: has no sentences", printable(paths.front()).c_str());
+    if (labels.empty()) {
+        std::set<std::string> names;
+        for (const auto& [sentence, where] : sentences) names.insert(sentence.tags.begin(), sentence.tags.end());
+        labels = sorted_labels(names);
+    }
+    check_labels(labels, paths.front());
+    std::vector<LabelledExample> examples;
+    for (const auto& [sentence, where] : sentences) try {
+            std::vector<int32_t> tags;
+            for (const std::string& tag : sentence.tags) tags.push_back(number_of(tag, labels));
+            examples.push_back(encode_words(tokenizer, sentence.tokens, tags, options.context));
+        } catch (const Error& error) {
+            throw error.within(where);
         }
     return examples;
 }

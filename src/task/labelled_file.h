@@ -31,4 +31,8 @@ struct LabelledFileOptions {
 std::vector<LabelledExample> read_labelled(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
                                            const LabelledFileOptions& options, std::vector<std::string>& labels);
 
+/// The same of sentences whose words have tags (task/tagged_file.h); words that do not fit in are left out.
+std::vector<LabelledExample> read_tagged(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
+                                         const LabelledFileOptions& options, std::vector<std::string>& labels);
+
 }  // namespace nib

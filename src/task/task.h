@@ -99,7 +99,7 @@ public:
 
 /// The names of tasks.
 inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kPairs = "pairs", *kDialogues = "dialogue",
-                            *kClassify = "classify";
+                            *kClassify = "classify", *kTag = "tag";
 /// The token that a vocabulary of characters gets for masked ones.
 inline constexpr const char* kMaskToken = "[MASK]";
 
@@ -110,7 +110,7 @@ std::vector<Objective> task_objectives(const std::string& name, const TaskChoice
 /// Whether its rows may have more than one text, or be shorter than T.
 bool task_is_ragged(const std::string& name, const TaskChoices& choices = {});
 /// What the files of a training hold.
-enum class TaskReads { Text, Pairs, Dialogues, Labels };
+enum class TaskReads { Text, Pairs, Dialogues, Labels, Tags };
 TaskReads task_reads(const std::string& name);
 
 // Made by make_task.
@@ -120,5 +120,6 @@ std::unique_ptr<Task> make_sentence_pairs_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_pairs_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_dialogues_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_classify_task(const TaskTexts& texts);
+std::unique_ptr<Task> make_tag_task(const TaskTexts& texts);
 
 }  // namespace nib

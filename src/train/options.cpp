@@ -17,7 +17,7 @@ using Kind = OptionField::Kind;
 // clang-format off
 const OptionField kFields[] = {
     {"arch",            Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
-    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; pairs, the second half of each line from the first; dialogue, what the assistant says (default: mlm for encoders, pairs for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
+    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; pairs, the second half of each line from the first; dialogue, what the assistant says; classify, the label of a text or of two; tag, those of words (default: mlm for encoders, pairs for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
     {"tokenizer",       Kind::Fixed, &O::tokenizer,     "Model", "what the model reads: a tokenizer.json or a model that has one, or one to be learned from the texts, bpe:8000 or wordpiece:8000, or char: their characters and a token that ends documents (default: their characters; char where documents matter)"},
     {"layers",          Kind::Model, &O::layers,        "Model", "transformer blocks"},
     {"heads",           Kind::Model, &O::heads,         "Model", "attention heads; must divide the channels"},
@@ -276,7 +276,7 @@ void start_from(const ModelConfig& config, TrainOptions& o, const GivenOptions& 
         if (!given.contains(option)) value = other;
     };
     usual("context", o.context, std::min<int64_t>(config.context, 256));
-    usual("batch", o.batch, int64_t{!o.task.empty() && task_reads(o.task) == TaskReads::Labels ? 16 : 4});
+    usual("batch", o.batch, int64_t{o.task == kClassify || o.task == kTag ? 16 : 4});
     usual("lr", o.lr, o.lora > 0 ? 5e-4 : 5e-5);
     usual("weight-decay", o.weight_decay, 0.01);
 }
@@ -320,7 +320,7 @@ void check_options(const TrainOptions& o) {
         fail_usage_option("documents", "is `%s`; choose files, blank-lines or lines", printable(o.documents, 40).c_str());
     if (!o.chat_template.empty() && o.task != kDialogues)
         fail_usage_option("template", "is for the task %s; this is %s", kDialogues, printable(o.task, 40).c_str());
-    if (o.skip_bad && task_reads(o.task) != TaskReads::Dialogues && task_reads(o.task) != TaskReads::Labels)
+    if (o.skip_bad && (task_reads(o.task) == TaskReads::Text || task_reads(o.task) == TaskReads::Pairs))
         fail_usage_option("skip-bad", "is for records; the task is %s", printable(o.task, 40).c_str());
     if ((o.nsp || o.whole_words) && o.task != kMaskedTokens)
         fail_usage_option(o.nsp ? "nsp" : "whole-words", "is for the task %s; this is %s", kMaskedTokens,

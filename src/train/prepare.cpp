@@ -94,10 +94,12 @@ TrainShape shape_of(const TrainOptions& o) {
     return shape;
 }
 
-// Whether files are records, each of which is an example.
-bool reads_records(const std::string& task) {
-    return task_reads(task) == TaskReads::Dialogues || task_reads(task) == TaskReads::Labels;
+bool reads_labels(const std::string& task) {
+    return task_reads(task) == TaskReads::Labels || task_reads(task) == TaskReads::Tags;
 }
+
+// Whether files are records, each of which is an example.
+bool reads_records(const std::string& task) { return task_reads(task) == TaskReads::Dialogues || reads_labels(task); }
 
 // The tokens of a window of the text, 0 for pairs: they are lines, of which the task itself counts those in each part.
 int64_t window_of(const TrainOptions& o) { return o.task == kPairs ? 0 : o.context; }
@@ -182,22 +184,23 @@ Dataset labels_of(TrainSetup& setup, const TrainRequest& request, const DatasetO
     const TrainOptions& o = setup.options;
     const std::string name = task_objectives(o.task).front().head;
     const HeadConfig* const known = setup.checkpoint ? setup.config.find_head(name) : nullptr;
-    Dataset data = labelled_dataset(request.inputs, request.validation, *setup.tokenizer,
-                                    {o.text_column, o.second_column, o.label_column, o.header, o.no_header},
-                                    known != nullptr ? known->labels : std::vector<std::string>(),
-                                    static_cast<uint64_t>(o.seed), options);
+    Dataset data =
+        labelled_dataset(request.inputs, request.validation, *setup.tokenizer,
+                         {o.text_column, o.second_column, o.label_column, o.header, o.no_header},
+                         known != nullptr ? known->labels : std::vector<std::string>(), static_cast<uint64_t>(o.seed),
+                         options, task_reads(o.task) == TaskReads::Tags ? read_tagged : read_labelled);
     if (known != nullptr) return data;
     const std::vector<std::string>& labels = dynamic_cast<const LabelledText&>(*data.text).label_names();
     setup.config.task_heads = {
         {name, std::ssize(labels), labels}
     };
-    setup.config.pooler = setup.config.pooler || setup.config.segments > 0;
+    if (o.task == kClassify) setup.config.pooler = setup.config.pooler || setup.config.segments > 0;
     return data;
 }
 
 // Texts that are no characters.
 Dataset tokens_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
-    if (task_reads(setup.options.task) == TaskReads::Labels) return labels_of(setup, request, options);
+    if (reads_labels(setup.options.task)) return labels_of(setup, request, options);
     if (setup.options.task == kDialogues)
         return dialogue_dataset(request.inputs, request.validation, *setup.tokenizer, chat_template_of(setup), options);
     return token_dataset(request.inputs, request.validation, *setup.tokenizer, options);
@@ -267,7 +270,7 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
     if (o.epochs > 0 && request.given.contains("iters")) fail_usage_option("epochs", "and iters cannot both be chosen");
     const bool examples = !o.task.empty() && reads_records(o.task);
     if (examples && !request.given.contains("iters") && o.epochs == 0) o.epochs = kExampleEpochs;
-    if (examples && task_reads(o.task) == TaskReads::Labels && !request.given.contains("eval-tokens")) o.eval_tokens = 0;
+    if (examples && reads_labels(o.task) && !request.given.contains("eval-tokens")) o.eval_tokens = 0;
     if (!request.from.empty()) {
         open_base(setup, request, backend);
     } else {
