@@ -1,0 +1,86 @@
+#!/bin/bash
+# cli_labels_test.sh [NIB]: labels of texts and tags of words as a user meets them: train, eval, classify, tag, and bad input.
+source "$(dirname "$0")/cli_helpers.bash"
+
+# ---- help and usage --------------------------------------------------------------------------------------------------
+
+mentions train --text-column --second-column --label-column --no-header --metric --lm-weight --nsp --whole-words --layer-decay \
+    --token-dropout --add-tokens
+mentions eval --text-column --second-column --label-column --no-header --skip-bad
+mentions tag --file
+
+# ---- data ------------------------------------------------------------------------------------------------------------
+
+for i in {1..60}; do
+    if ((i % 2)); then echo "the fox $i and the crow	bird"; else echo "the fox $i and the fox	beast"; fi
+done > animals.tsv
+sed 's/\t.*//' animals.tsv > text.txt
+{ echo "label,text"; sed 's/\(.*\)\t\(.*\)/\2,"\1"/' animals.tsv; } > animals.csv
+sed 's/\(.*\)\t\(.*\)/{"text": "\1", "label": "\2"}/' animals.tsv > animals.jsonl
+for i in {1..30}; do printf 'the O\nfox B-BEAST\n%s O\n\n' "$i"; printf 'the O\ncrow B-BIRD\n%s O\n\n' "$i"; done > animals.conll
+small="--layers 1 --heads 2 --embd 16 --context 32"
+works train text.txt -o base --arch bert $small --iters 5
+works train text.txt -o gpt $small --iters 5
+
+# ---- what works --------------------------------------------------------------------------------------------------------
+
+learn="--from base --task classify --iters 60 --lr 5e-3 --context 32"
+for table in tsv csv jsonl; do
+    works train animals.$table -o $table $learn
+    check "its labels are told" grep -q "accuracy 1.0000" "$err"
+    works eval $table.gguf animals.$table
+    check "they are told by eval" grep -q "^accuracy 1.0000 .* 60 texts" "$out"
+    check "in a matrix" grep -q "^beast  *30  *0$" "$out"
+done
+check "the order of the columns does not matter" same tsv.gguf csv.gguf
+works classify tsv.gguf "the fox 7 and the crow"
+check "a text is classified" grep -q '"label":"bird"' "$out"
+works eval tsv.gguf animals.tsv --json
+check "numbers for programs" grep -q '^{"texts":60,"accuracy":1.0,.*"labels":\[{"label":"beast","count":30,' "$out"
+works train animals.tsv -o gpt-animals --from gpt --task classify --lm-weight 0.5 --iters 60 --lr 5e-3 --context 32
+check "a decoder learns both" grep -q "class_loss .*lm_loss" "$err"
+works info gpt-animals && check "it is what it is" grep -q "beast" "$out"
+works train animals.conll -o tags --from base --task tag --iters 80 --lr 5e-3 --context 32
+works eval tags.gguf animals.conll
+check "tags are told" grep -q "^f1 1.0000  accuracy 1.0000  60 sentences" "$out"
+works tag tags.gguf "the crow 7"
+check "a word is tagged" grep -q '"spans":\[{"type":"BIRD","text":"crow","first":1,"last":1}\]' "$out"
+works tag tags.gguf ""
+check "no word has no tag" grep -q '"words":\[\],"tags":\[\]' "$out"
+works train text.txt -o marks --from gpt --add-tokens "<|a|>" --token-dropout 0.2 --layer-decay 0.8 --iters 2 --context 16
+works tokenize marks -p "fox<|a|>" && check "a new token is one" test "$(wc -w < "$out")" = 4
+
+# ---- what does not -----------------------------------------------------------------------------------------------------
+
+learn="-o x --from base --task classify --iters 2 --context 32"
+refuses "there is no column \"mood\"; there are \"label\", \"text\"" train animals.csv $learn --label-column mood
+refuses "there is no column \"3\"; there are 1 to 2" train animals.tsv $learn --no-header --label-column 3
+printf 'a fox\tbeast\na crow\tbird\n\tbird\n' > empty.tsv
+refuses "empty.tsv: line 3: has no text" train empty.tsv $learn
+works train empty.tsv animals.tsv $learn --skip-bad
+check "what is passed over is said" grep -q "1 row passed over, such as empty.tsv: line 3: has no text" "$err"
+printf 'a fox\tbeast\na fox\tbeast\n' > one.tsv
+refuses "one.tsv: all labels are \`beast\`" train one.tsv -o y --from base --task classify
+printf 'a fox\tbeast\na fox\tbird\na fox\tfish\n' > fish.tsv
+refuses "fish.tsv: line 3: the label \`fish\` is none of the training" train animals.tsv --val fish.tsv -o y --from base --task classify
+refuses "fish.tsv: line 3: the label \`fish\`" eval tsv.gguf fish.tsv
+printf 'text,label\n"a fox,beast\n' > open.csv
+refuses "open.csv: line 2" train open.csv -o y --from base --task classify
+printf 'a\tb\tc\n1\t2\t3\n' > wide.tsv
+printf 'x\ty\tbeast\tz\n' > four.tsv
+refuses "four.tsv: line 1: has 3 columns beside the label's" train four.tsv -o y --from base --task classify
+refuses "its name does not say what kind of table it is" train text.txt -o y --from base --task classify
+printf 'the O\nfox\n' > short.conll
+refuses "short.conll: line 2" train short.conll -o y --from base --task tag
+wrong_usage "task is \`tag\`; a GPT-2 learns lm" train animals.conll -o y --from gpt --task tag
+wrong_usage "task is classify, which needs a model to start from, or a tokenizer" train animals.tsv -o y --task classify
+wrong_usage "text-column is for texts with labels; the task is lm" train text.txt -o y --text-column 1
+wrong_usage "layer-decay needs a model to start from" train text.txt -o y --layer-decay 0.9
+wrong_usage "layer-decay is 1.5" train text.txt -o y --from gpt --layer-decay 1.5
+wrong_usage "token-dropout is 1" train text.txt -o y --token-dropout 1
+wrong_usage "nsp is for the task mlm; this is lm" train text.txt -o y --nsp
+wrong_usage "lm-weight is for decoders" train animals.tsv -o y --from base --task classify --lm-weight 0.5
+wrong_usage "columns are for models that name the labels of texts" eval gpt.gguf animals.tsv --label-column 2
+fails "the model has no head \`tag\`" tag tsv.gguf "the crow"
+refuses "whole words can be told in a WordPiece vocabulary only" train text.txt -o y --arch bert $small --whole-words
+finish
