@@ -129,6 +129,7 @@ fails "too few dialogues: " train one.jsonl -o x.gguf --from chat.gguf --context
 wrong_usage "--epochs and iters" train chats.jsonl -o x.gguf --from chat.gguf --epochs 2 --iters 3
 rm -f nib-*.tokens
 fails "all are too long: 40 dialogues with a turn of more than 9 tokens; a larger --context" train chats.jsonl -o x.gguf --from chat.gguf --context 8
+wrong_usage "--documents is for texts" train chats.jsonl -o x.gguf --from chat.gguf --context 100 --documents lines
 mkdir talks texts && cp chats.jsonl talks/b.jsonl && cp one.jsonl talks/a.jsonl && cp fox.txt texts/
 works train talks -o folder.gguf --from chat.gguf --context 100 --iters 1 && says "dialogues train"
 fails "holds dialogues, but texts/fox.txt does not" train texts talks -o x.gguf --from chat.gguf --context 100

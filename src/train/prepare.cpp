@@ -210,8 +210,9 @@ Dataset tokens_of(TrainSetup& setup, const TrainRequest& request, const DatasetO
 void choose_documents(TrainSetup& setup, const TrainRequest& request) {
     TrainOptions& o = setup.options;
     const bool parts = document_ends(o) != DocumentEnds::Files;
+    if (parts && (o.task == kPairs || o.task == kDialogues))
+        fail_usage_option("documents", "is for texts; this is the task %s", o.task.c_str());
     if (o.task == kPairs) {
-        if (parts) fail_usage_option("documents", "is for texts; each pair is a line of its own");
         if (!o.tokenizer.empty() && !setup.base)
             fail_usage_option("tokenizer", "cannot be chosen for pairs of lines, which are learned from their characters");
         if (!o.tokenizer.empty()) fail("pairs of lines are learned from characters only; the model has other tokens");
