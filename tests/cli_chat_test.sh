@@ -151,7 +151,7 @@ fi
 
 # ---- the same with lines that can be edited --------------------------------------------------------------------------------
 
-if [ ${#nib[@]} = 1 ] && ldconfig -p | grep -q 'libedit\.so\.2' && declare -f on_terminal > /dev/null; then
+if [ ${#nib[@]} = 1 ] && compgen -G '/usr/lib/*/libedit.so.2' > /dev/null && declare -f on_terminal > /dev/null; then
     term=xterm on_terminal '/help\n' 'say t\e[Di\n' '\e[A\n' '狐é\x7f\x7f"""who\n' 'is it?"""\n' 'x\x03' '/save edited.json\n' '\x03' '\x03' || bad "exit code $?" on a terminal
     check "help on keys" grep -q 'Lines can be edited' "$out"
     check "arrows and history" test "$(content 'say it' edited.json)$(content 'who\\nis it?' edited.json)" = 21
