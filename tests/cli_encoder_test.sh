@@ -65,7 +65,7 @@ for command in embed fill "attention --json -p"; do
 done
 works tokenize wordpiece -p "the fox" && cp "$out" ids && check "marks around the text" grep -qx '2 5 6 3' ids
 works embed wordpiece "the fox" && cp "$out" text && works embed wordpiece --tokens "$(cat ids)"
-check "they are what the encoder reads" same "$out" text
+check "they are what the encoder reads" test "$(grep -o "\[.*" "$out")" = "$(grep -o "\[.*" text)"
 printf 'fox\n \n' > blank.txt
 refuses "blank.txt: line 2 is empty" embed wordpiece --file blank.txt
 works fill wordpiece "the [MASK] went" --top 29 && cp "$out" filled && check "tokens as words, without blanks" \

@@ -68,8 +68,9 @@ check "measured packed" test "$(field loss)" = "$loss"
 works eval records.gguf names.jsonl --json && check "records are their texts" test "$(field tokens)$(field characters)" != ""
 printf 'ab\tba\n%.0s' {1..40} > pairs.tsv && gzip -k pairs.tsv
 fails "pairs.tsv.gz: pairs of lines are read from files as they are; unpack it first" train pairs.tsv.gz -o x.gguf --arch transformer --context 8
+wrong_usage "--documents is \`lines\`, but the vocabulary has no token that ends a text" train fox.txt -o x.gguf --from char.gguf --documents lines
 wrong_usage "--documents is for texts" train pairs.tsv -o x.gguf --arch transformer --context 8 --documents lines
-fails "learn pairs of lines from characters only" train pairs.tsv -o x.gguf --arch transformer --context 8 --tokenizer tok.json --epochs 1
+wrong_usage "--tokenizer cannot be chosen for pairs" train pairs.tsv -o x.gguf --arch transformer --context 8 --tokenizer tok.json --epochs 1
 
 # ---- texts that can be read once only --------------------------------------------------------------------------------------
 

@@ -1,37 +1,15 @@
 // Reading dialogues: shapes of records, and what is wrong with them.
 #include "task/dialogue_file.h"
 
-#include <zlib.h>
-
-#include "test_errors.h"
-#include "test_files.h"
+#include "reader_case.h"
 
 namespace nib::test {
 namespace {
 
 using Messages = std::vector<ChatMessage>;
 
-std::string packed(const std::string& text) {
-    std::string out(text.size() + 1024, '\0');
-    z_stream stream{};
-    deflateInit2(&stream, 9, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY);
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-    stream.avail_in = static_cast<uInt>(text.size());
-    stream.next_out = reinterpret_cast<Bytef*>(out.data());
-    stream.avail_out = static_cast<uInt>(out.size());
-    deflate(&stream, Z_FINISH);
-    out.resize(stream.total_out);
-    deflateEnd(&stream);
-    return out;
-}
-
-class Dialogues : public testing::Test {
+class Dialogues : public ReaderTest {
 protected:
-    std::string file(const std::string& name, const std::string& text) {
-        write_file(folder_ / name, text);
-        return (folder_ / name).string();
-    }
-
     std::vector<Messages> read(const std::string& name, const std::string& text, const DialogueOptions& options = {}) {
         DialogueFile reader(file(name, text), options);
         std::vector<Messages> out;
@@ -46,15 +24,9 @@ protected:
         return all.at(0);
     }
 
-    // The message without the folder.
     std::string error(const std::string& name, const std::string& text) {
-        std::string message = error_of([&] { read(name, text); });
-        const std::string prefix = folder_.path().string() + "/";
-        if (message.starts_with(prefix)) message.erase(0, prefix.size());
-        return message;
+        return error_in([&] { read(name, text); });
     }
-
-    TempFolder folder_;
 };
 
 const Messages kTwo = {
@@ -140,8 +112,8 @@ TEST_F(Dialogues, Files) {
     EXPECT_EQ(read("x.json", "[" + a + "," + c + "]"), both);
     EXPECT_EQ(read("x.JSON", "\xEF\xBB\xBF \n[\n " + a + " ,\n\n" + c + "\n]\n\n"), both);
     EXPECT_EQ(read("x.json", a + "\n" + c + "\n"), both);
-    EXPECT_EQ(read("x.json.gz", packed("[" + a + "," + c + "]")), both);
-    EXPECT_EQ(read("x.jsonl.gz", packed(a + "\n" + c)), both);
+    EXPECT_EQ(read("x.json.gz", gzip("[" + a + "," + c + "]")), both);
+    EXPECT_EQ(read("x.jsonl.gz", gzip(a + "\n" + c)), both);
     EXPECT_EQ(read("x.tsv", "a\tb\n\n[c,\"]\t}\\\r\n"), both);
     EXPECT_TRUE(read("x.jsonl", "").empty());
     EXPECT_TRUE(read("x.json", " [ ] ").empty());
@@ -224,7 +196,7 @@ TEST_F(Dialogues, BrokenLists) {
                     "l.json: record 2: not valid JSON");
     EXPECT_MENTIONS(error("l.json", "[" + good + "}," + good + "]"), "l.json: record 1: not valid JSON");
     EXPECT_MENTIONS(error("w.jsonl", std::string("\xFF\xFE{\0\"\0", 6)), "UTF-16LE");
-    EXPECT_MENTIONS(error("g.jsonl.gz", packed(good).substr(0, 20)), "gzip");
+    EXPECT_MENTIONS(error("g.jsonl.gz", gzip(good).substr(0, 20)), "gzip");
     EXPECT_MENTIONS(error_of([&] { DialogueFile missing((folder_ / "none.jsonl").string()); }), "none.jsonl");
 }
 

@@ -18,7 +18,7 @@ inline ModelConfig small_config(const Architecture& family) {
     c.layers = 2, c.heads = 4, c.embd = 32, c.context = kLength, c.vocab = kVocab;
     if (c.rope.dimensions > 0 || c.act == Act::Silu) c.kv_heads = 2;
     if (family.may_be_local) c.attention.window = 4;
-    if (!family.heads.empty())
+    if (family.encoder_only)
         c.task_heads = {
             {"mlm", c.vocab, {}}
         };

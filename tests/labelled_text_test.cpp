@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,27 @@ TEST(LabelledText, KeepsWhatItIsGiven) {
     EXPECT_MENTIONS(error_of([&] { text.document(2); }), "no example 2");
 }
 
+TEST(LabelledText, WordsGetTheirTagsAtTheirFirstToken) {
+    const CharTokenizer tokenizer = [] {
+        CharModel model = letters().model();
+        model.tokens.push_back({" ", TokenType::Normal});  // 28
+        return CharTokenizer(std::move(model));
+    }();
+    const std::vector<std::string> words = {"ab", "c", "de"};
+    const std::vector<int32_t> tags = {5, 6, 7};
+    std::vector<size_t> places;
+    const LabelledExample all = encode_words(tokenizer, words, tags, 100, &places);
+    EXPECT_EQ(all.text.ids, (std::vector<int32_t>{26, 0, 1, 28, 2, 28, 3, 4, 27}));
+    EXPECT_EQ(all.tags, (std::vector<int32_t>{-1, 5, -1, 6, -1, 7, -1, -1, -1}));
+    EXPECT_EQ(all.text.types.size(), 9U);
+    EXPECT_EQ(places, (std::vector<size_t>{1, 3, 5}));
+    places.clear();
+    const LabelledExample some = encode_words(tokenizer, words, {}, 8, &places);
+    EXPECT_EQ(some.text.ids, (std::vector<int32_t>{26, 0, 1, 28, 2, 27}));
+    EXPECT_EQ(places, (std::vector<size_t>{1, 3}));
+    EXPECT_EQ(some.tags, std::vector<int32_t>(6, kIgnore));
+}
+
 // What a text is about, told by models that have read others.
 struct ClassifyTest : TinyTraining {
     ClassifyTest() {
@@ -115,6 +137,27 @@ TEST_F(ClassifyTest, EveryFamilyLearnsWhatTextsAreAbout) {
     }
 }
 
+// GPT-1's auxiliary objective: what is read is learned, too.
+TEST_F(ClassifyTest, NextTokensAreLearnedBesideLabels) {
+    make_base("gpt2");
+    TrainRequest r = classify("gpt2", "both");
+    r.options.lm_weight = 0.5;
+    r.options.iters = 60;
+    const TrainResult result = run(r);
+    EXPECT_EQ(result.scores.front().value, 1);
+    std::map<std::string, double> scores;
+    for (const Score& score : result.scores) scores[score.name] = score.value;
+    EXPECT_LT(scores.at("lm_loss"), 1);
+    EXPECT_NEAR(*result.val_loss, scores.at("class_loss") + 0.5 * scores.at("lm_loss"), 1e-9);
+    r = classify("gpt2", "alone");
+    r.options.lm_weight = -1;
+    EXPECT_MENTIONS(error_of(r), "lm-weight");
+    make_base("bert");
+    r = classify("bert", "none");
+    r.options.lm_weight = 0.5;
+    EXPECT_MENTIONS(error_of(r), "lm-weight");
+}
+
 TEST_F(ClassifyTest, AnInterruptedRunGoesOnTheSame) {
     make_base("bert");
     TrainRequest whole = classify("bert", "whole"), half = classify("bert", "half");
@@ -157,6 +200,29 @@ TEST_F(ClassifyTest, AHeadOfTheSameLabelsIsTrainedOn) {
     };
     EXPECT_NEAR(weight("next.gguf"), weight("first.gguf"), 1e-6);
     EXPECT_GT(std::abs(weight("other.gguf") - weight("first.gguf")), 1e-4);  // of others a new one
+}
+
+TEST_F(ClassifyTest, WordsAreTagged) {
+    make_base("bert");
+    std::string lines;
+    for (int i = 0; i < 40; ++i)
+        lines +=
+            "the O\n" + std::string(i % 2 == 0 ? "fox B-BEAST\n" : "crow B-BIRD\n") + std::to_string(i) + " O\nand O\n\n";
+    put("animals.conll", lines);
+    TrainRequest r = classify("bert", "tags");
+    r.inputs = {(folder_ / "animals.conll").string()};
+    r.options.task = "tag";
+    r.options.iters = 60;
+    const TrainResult result = run(r);
+    EXPECT_EQ(result.scores.front().name, "f1");
+    EXPECT_EQ(result.scores.front().value, 1);
+    CpuBackend backend(kernel_table("auto"), 1);
+    const LoadedModel model((folder_ / "tags.gguf").string(), backend);
+    EXPECT_EQ(model.config().find_head("tag")->labels, (std::vector<std::string>{"B-BEAST", "B-BIRD", "O"}));
+    make_base("gpt2");
+    r.from = (folder_ / "gpt2.gguf").string();
+    r.overwrite = true;
+    EXPECT_MENTIONS(error_of(r), "task is `tag`; a GPT-2 learns lm");
 }
 
 }  // namespace

@@ -2,42 +2,22 @@
 #include "text/text_source.h"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "test_errors.h"
-#include "test_files.h"
+#include "reader_case.h"
 
 namespace nib {
 namespace {
 
 using test::error_of;
+using test::gzip;
 using Texts = std::vector<std::string>;
 
-std::string gzip(std::string_view text) {
-    z_stream stream{};
-    CHECK(deflateInit2(&stream, 6, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-    std::string packed(deflateBound(&stream, text.size()) + 64, '\0');
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-    stream.avail_in = static_cast<uInt>(text.size());
-    stream.next_out = reinterpret_cast<Bytef*>(packed.data());
-    stream.avail_out = static_cast<uInt>(packed.size());
-    CHECK(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-    packed.resize(stream.total_out);
-    deflateEnd(&stream);
-    return packed;
-}
-
-class TextSourceTest : public testing::Test {
+class TextSourceTest : public test::ReaderTest {
 protected:
-    std::string file(const std::string& name, std::string_view bytes) {
-        const std::string path = (folder_ / name).string();
-        test::write_file(path, bytes);
-        return path;
-    }
     // Documents, and how many pieces they came in.
     static Texts documents(const Texts& paths, size_t* pieces = nullptr) {
         TextSource source(paths);
@@ -56,8 +36,6 @@ protected:
         const std::string path = file(name, bytes);
         return error_of([&] { documents({path}); });
     }
-
-    test::TempFolder folder_;
 };
 
 TEST_F(TextSourceTest, FilesAndFolders) {
@@ -68,6 +46,15 @@ TEST_F(TextSourceTest, FilesAndFolders) {
     file("d.txt.gz", gzip("packed"));
     EXPECT_EQ(documents({folder_.path().string(), (folder_ / "c.json").string()}),
               (Texts{" first", "second", "packed", "no text"}));
+}
+
+TEST_F(TextSourceTest, WhatIsNotTextAsItStands) {
+    const std::string plain = file("a.txt", "a"), packed = file("b.txt", gzip("b")), records = file("c.JSONL", "");
+    EXPECT_FALSE(TextSource({plain, packed}).has_records());
+    EXPECT_TRUE(TextSource({plain, records}).has_records());
+    EXPECT_TRUE(TextSource({file("d.jsonl.gz", gzip(""))}).has_records());
+    EXPECT_EQ(TextSource({plain, records}).find_packed(), "");
+    EXPECT_EQ(TextSource({plain, packed, records}).find_packed(), packed) << "whatever its name";
 }
 
 TEST_F(TextSourceTest, EmptyFilesAreEmptyDocuments) {

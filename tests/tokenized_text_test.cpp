@@ -229,6 +229,10 @@ TEST_F(TokenizedTextTest, WhatCannotBe) {
     EXPECT_MENTIONS(error_of([&] { tokens({file("a.txt", "a\xFFz")}, *bytes); }), "a.txt");
     const auto few = CharTokenizer::from_code_points(std::vector<char32_t>{U'a'});
     EXPECT_FALSE(error_of([&] { tokens({file("a.txt", "ab")}, few); }).empty());
+    const std::string x = std::string(3 * TextSource::kPiece, 'a') + "\nx";
+    const std::string place = "after byte offset " + std::to_string(3 * TextSource::kPiece + 1);
+    EXPECT_MENTIONS(error_of([&] { tokens({file("x.txt", x)}, few, DocumentEnds::Lines); }), "x.txt: " + place);
+    EXPECT_MENTIONS(error_of([&] { tokens({file("x.jsonl", "\n{\"text\":\"ax\"}")}, few); }), "x.jsonl: line 2: the model");
     EXPECT_MENTIONS(error_of([&] { tokens({"/dev/null"}, *bytes); }), "is not a regular file");
     EXPECT_EQ(token_files(), 0U);
     EXPECT_MENTIONS(error_of([&] { choose_tokenizer("bpe:x", {}, 1, {}); }), "such as bpe:8000");

@@ -15,6 +15,7 @@ void eval_command(CLI::App& app);
 void embed_command(CLI::App& app);
 void fill_command(CLI::App& app);
 void classify_command(CLI::App& app);
+void tag_command(CLI::App& app);
 void search_command(CLI::App& app);
 void attention_command(CLI::App& app);
 void info_command(CLI::App& app);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "command.h"
@@ -15,6 +16,7 @@
 #include "eval_labels.h"
 #include "infer/evaluate.h"
 #include "input.h"
+#include "io/mapped_file.h"
 #include "io/memory_limit.h"
 #include "io/progress.h"
 #include "model/loaded_model.h"
@@ -22,6 +24,7 @@
 #include "options.h"
 #include "task/pairs.h"
 #include "text/corpus.h"
+#include "text/text_encoding.h"
 #include "text/text_source.h"
 #include "text/token_numbers.h"
 
@@ -98,19 +101,31 @@ Text open_characters(const Options& o, const CharTokenizer& tokenizer) {
 
 using TextUse = std::function<void(std::string_view text)>;
 
-// Calls `use` with each document of the texts, and puts its place before errors.
+// Calls `use`, and puts the text's place before its errors.
+void use_at(const std::string& where, std::string_view text, const TextUse& use) {
+    try {
+        use(text);
+    } catch (const Error& e) {
+        throw e.within(where);
+    }
+}
+
+// Calls `use` with each document of the texts: whole files, mapped and of any bytes, unless they are packed or records.
 void for_each_document(const std::vector<std::string>& paths, const TextUse& use) {
-    TextSource source(paths);
-    std::string text;
-    for (TextPiece piece; source.next(piece);) {
-        text += piece.text;
-        if (!piece.ends_document) continue;
-        try {
-            use(text);
-        } catch (const Error& e) {
-            throw e.within(piece.where);
+    const TextSource all(paths);
+    for (const std::string& path : all.files()) {
+        TextSource source({path});
+        if (!source.has_records() && source.find_packed().empty()) {
+            const MappedFile file(path);
+            const std::string_view bytes(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+            use_at(printable(path), without_mark(bytes, path), use);
+            continue;
         }
-        text.clear();
+        std::string text;
+        for (TextPiece piece; source.next(piece);) {
+            text += piece.text;
+            if (piece.ends_document) use_at(piece.where, std::exchange(text, ""), use);
+        }
     }
 }
 
@@ -290,9 +305,9 @@ void eval(Options& o) {
     bool done = false;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
         auto model = std::unique_ptr<LoadedModel>(new LoadedModel(open_model(o.model, *backend)));
-        const bool labels = model->config().find_head("class") != nullptr;
+        const bool labels = model->config().find_head("class") != nullptr || model->config().find_head("tag") != nullptr;
         if (!labels && !(o.columns == LabelColumns{}))
-            fail_usage("columns are for models that name the labels of texts; this model has no head `class`");
+            fail_usage("columns are for models that name the labels of texts; this model has no head for that");
         done = labels || model->config().has_encoder();
         if (labels)
             eval_labels(o.paths, o.columns, o.skip_bad, o.json, *backend, *model);

@@ -6,55 +6,121 @@
 
 #include "command.h"
 #include "console.h"
+#include "core/op.h"  // kIgnore
 #include "infer/encoder.h"
-#include "task/classify.h"
+#include "task/label_scores.h"
 
 namespace nib {
 
-void eval_labels(const std::vector<std::string>& paths, const LabelColumns& columns, bool skip_bad, bool json,
-                 Backend& backend, const LoadedModel& model) {
-    std::vector<std::string> labels = model.config().find_head("class")->labels;
-    const LabelledFileOptions how{columns, model.config().context, skip_bad,
-                                  [](const std::string& note) { std::fprintf(stderr, "nib: %s\n", note.c_str()); }};
-    std::vector<LabelledExample> examples = read_labelled(paths, model.tokenizer(), how, labels);
+namespace {
+
+struct Predicted {
+    std::vector<LabelledExample> examples;     // without their tokens
+    std::vector<std::vector<int32_t>> labels;  // of each example, those of its places in order
+    double texts_per_second = 0;
+};
+
+// What a head says of each example at its places.
+Predicted predict(std::vector<LabelledExample> examples, const char* name, Backend& backend, const LoadedModel& model) {
+    SequenceEncoder encoder(backend, model.config(), model.weights());
+    const Head& head = encoder.model().head(name);
+    Predicted all;
     std::vector<TextTokens> texts;
     for (LabelledExample& example : examples) texts.push_back({std::move(example.text.ids), std::move(example.text.types)});
-    SequenceEncoder encoder(backend, model.config(), model.weights());
-    const Head& head = encoder.model().head("class");
+    std::vector<TokenPlace> places;
+    if (head.rows != HeadRows::Every) places = SequenceEncoder::places_of(head, texts);
+    for (size_t i = 0; i < examples.size() && head.rows == HeadRows::Every; ++i)
+        for (size_t t = 0; t < examples[i].tags.size(); ++t)
+            if (examples[i].tags[t] != kIgnore) places.push_back({i, static_cast<int64_t>(t)});
     const double start = seconds_since_start();
-    const std::vector<float> logits = encoder.logits("class", texts, SequenceEncoder::places_of(head, texts));
-    const double seconds = seconds_since_start() - start;
-    ConfusionMatrix matrix(head.outputs);
-    for (size_t i = 0; i < examples.size(); ++i) {
+    const std::vector<float> logits = encoder.logits(name, texts, places);
+    all.texts_per_second = static_cast<double>(texts.size()) / (seconds_since_start() - start);
+    all.labels.resize(examples.size());
+    for (size_t i = 0; i < places.size(); ++i) {
         const auto row = logits.begin() + static_cast<std::ptrdiff_t>(i) * head.outputs;
-        matrix.add(examples[i].label, std::max_element(row, row + head.outputs) - row);
+        all.labels[places[i].text].push_back(static_cast<int32_t>(std::max_element(row, row + head.outputs) - row));
     }
+    all.examples = std::move(examples);
+    return all;
+}
+
+void print_scores(const std::vector<Score>& scores, const Predicted& predicted, const char* unit) {
+    std::string line;
+    for (const Score& score : scores) line += strprintf("%s %.4f  ", score.name.c_str(), score.value);
+    print(line +
+          strprintf("%s  %.0f/s\n", counted(std::ssize(predicted.examples), unit).c_str(), predicted.texts_per_second));
+}
+
+nlohmann::ordered_json json_of(const std::vector<Score>& scores, const Predicted& predicted, const char* unit) {
+    nlohmann::ordered_json all = {
+        {std::string(unit) + "s", predicted.examples.size()}
+    };
+    for (const Score& score : scores) all[score.name] = score.value;
+    all[std::string(unit) + "s_per_second"] = predicted.texts_per_second;
+    return all;
+}
+
+nlohmann::ordered_json json_of(const std::string& label, const F1& of) {
+    return {
+        {"label",     label         },
+        {"count",     of.actual     },
+        {"precision", of.precision()},
+        {"recall",    of.recall()   },
+        {"f1",        of.f1()       },
+    };
+}
+
+void eval_classes(const Predicted& predicted, const std::vector<std::string>& labels, bool json) {
+    ConfusionMatrix matrix(std::ssize(labels));
+    for (size_t i = 0; i < predicted.examples.size(); ++i)
+        matrix.add(predicted.examples[i].label, predicted.labels[i].front());
     const std::vector<Score> scores = class_scores(matrix);
-    const double speed = static_cast<double>(examples.size()) / seconds;
     if (json) {
-        nlohmann::ordered_json all = {
-            {"texts", examples.size()}
-        };
-        for (const Score& score : scores) all[score.name] = score.value;
-        for (int64_t i = 0; i < matrix.classes(); ++i) {
-            const F1& of = matrix.of(i);
-            all["labels"].push_back({
-                {"label",     labels[static_cast<size_t>(i)]},
-                {"texts",     of.actual                     },
-                {"precision", of.precision()                },
-                {"recall",    of.recall()                   },
-                {"f1",        of.f1()                       },
-            });
-        }
-        all["texts_per_second"] = speed;
+        nlohmann::ordered_json all = json_of(scores, predicted, "text");
+        for (size_t i = 0; i < labels.size(); ++i)
+            all["labels"].push_back(json_of(labels[i], matrix.of(static_cast<int64_t>(i))));
         print_json(all);
         return;
     }
-    std::string line;
-    for (const Score& score : scores) line += strprintf("%s %.4f  ", score.name.c_str(), score.value);
-    print(line + strprintf("texts %zu  %.0f texts/s\n", examples.size(), speed));
+    print_scores(scores, predicted, "text");
     constexpr int64_t kMostShown = 20;
     if (matrix.classes() <= kMostShown) print("\n" + matrix.table(labels));
+}
+
+void eval_tags(const Predicted& predicted, const std::vector<std::string>& labels, bool json) {
+    TagScores tags;
+    for (size_t i = 0; i < predicted.examples.size(); ++i) {
+        std::vector<std::string> actual, found;
+        for (const int32_t tag : predicted.examples[i].tags)
+            if (tag != kIgnore) actual.push_back(labels[static_cast<size_t>(tag)]);
+        for (const int32_t tag : predicted.labels[i]) found.push_back(labels[static_cast<size_t>(tag)]);
+        tags.add(actual, found);
+    }
+    const std::vector<Score> scores = tag_scores(tags);
+    if (json) {
+        nlohmann::ordered_json all = json_of(scores, predicted, "sentence");
+        for (const auto& [type, of] : tags.by_type()) all["labels"].push_back(json_of(type, of));
+        print_json(all);
+        return;
+    }
+    print_scores(scores, predicted, "sentence");
+    for (const auto& [type, of] : tags.by_type())
+        print(strprintf("%-12s precision %.4f  recall %.4f  f1 %.4f  of %lld\n", printable(type, 40).c_str(),
+                        of.precision(), of.recall(), of.f1(), static_cast<long long>(of.actual)));
+}
+
+}  // namespace
+
+void eval_labels(const std::vector<std::string>& paths, const LabelColumns& columns, bool skip_bad, bool json,
+                 Backend& backend, const LoadedModel& model) {
+    const bool classes = model.config().find_head("class") != nullptr;
+    const char* const name = classes ? "class" : "tag";
+    std::vector<std::string> labels = model.config().find_head(name)->labels;
+    const LabelledFileOptions how{columns, model.config().context, skip_bad,
+                                  [](const std::string& note) { std::fprintf(stderr, "nib: %s\n", note.c_str()); }};
+    const Predicted predicted =
+        predict((classes ? read_labelled : read_tagged)(paths, model.tokenizer(), how, labels), name, backend, model);
+    (classes ? eval_classes : eval_tags)(predicted, labels, json);
 }
 
 }  // namespace nib

@@ -10,7 +10,8 @@
 
 namespace nib {
 
-/// Prints how often a model with a head `class` gives the texts of files their labels.
+/// Prints how often a model with a head `class` gives the texts of files their labels, or one with a head `tag` words
+/// their tags.
 void eval_labels(const std::vector<std::string>& paths, const LabelColumns& columns, bool skip_bad, bool json,
                  Backend& backend, const LoadedModel& model);
 

@@ -101,7 +101,7 @@ std::string attention_text(const ModelConfig& c) {
 
 // What a model is for beside or instead of writing.
 void describe_heads(const ModelConfig& c, Json& json) {
-    if (architecture_of(c).heads.empty() && c.pooling == Pooling::None) return;
+    if (!architecture_of(c).encoder_only && c.task_heads.empty() && c.pooling == Pooling::None) return;
     json["segments"] = c.segments;
     json["pooler"] = c.pooler;
     json["pooling"] = pooling_name(c.pooling);

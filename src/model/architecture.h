@@ -34,6 +34,7 @@ struct Architecture {
     const CheckpointFormat* checkpoints;     // null: no other program saves such models
     bool may_be_local = false;               // whether layers may attend within a window
     bool has_encoder = false;                // that reads a source, beside the decoder
+    bool encoder_only = false;               // texts are read as a whole; there is no next token
     std::span<const HeadTensor> heads = {};  // those of ModelConfig::task_heads
     /// Tensors of a file that are not parameters, such as factors that `read` looks at.
     std::span<const std::string_view> other_tensors = {};

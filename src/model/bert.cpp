@@ -178,6 +178,7 @@ constinit const Architecture kBert = {
     .write = write_keys,
     .beyond_llama_cpp = beyond_llama_cpp,
     .checkpoints = &kBertCheckpoints,
+    .encoder_only = true,
     .heads = kHeads,
     .lr_scale = kPostNormLr,
 };

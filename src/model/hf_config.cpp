@@ -157,6 +157,9 @@ const HfClass* ConfigFile::model_class(const Architecture& family) const {
 
 std::string hf_class(const ModelConfig& c) {
     const CheckpointFormat& format = hf_format(c);
+    if (format.classes.empty() && !c.task_heads.empty())
+        fail("a %s with a head `%s` cannot be exported, only one that predicts the next token", architecture_of(c).title,
+             c.task_heads.front().name.c_str());
     if (format.classes.empty()) return format.model_class;
     std::string names;
     for (const HeadConfig& head : c.task_heads) names += (names.empty() ? "" : ", ") + head.name;

@@ -209,8 +209,7 @@ void choose_heads(const NamedTensors& tensors, const HfClass* said, ModelConfig&
 // Whether the head is the embedding: one of them is missing, or they are equal. A head that differs counts, whatever the
 // configuration says, as in transformers since version 5.
 bool is_tied(NamedTensors& tensors, const ModelConfig& c, const Saved& saved, std::vector<Note>& notes) {
-    const std::span<const HeadTensor> heads = tensors.architecture().heads;
-    if (!heads.empty() && c.find_head("mlm") == nullptr) return true;  // no head gives tokens
+    if (tensors.architecture().encoder_only && c.find_head("mlm") == nullptr) return true;  // no head gives tokens
     const SavedConfig* config = saved.with(&SavedConfig::tied);
     const std::vector<int64_t> shape{c.vocab, c.embd};
     const bool says_untied = config != nullptr && !*config->tied, may_be_tied = tensors.layout().tied && !says_untied;

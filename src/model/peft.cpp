@@ -330,9 +330,9 @@ std::string peft_config_text(const AdapterFile& adapter, const Architecture& fam
     std::sort(targets.begin(), targets.end());
     json["target_modules"] = targets;
     json["modules_to_save"] = nullptr;
-    json["task_type"] = family.has_encoder     ? nlohmann::json("SEQ_2_SEQ_LM")
-                        : family.heads.empty() ? nlohmann::json("CAUSAL_LM")
-                                               : nlohmann::json();
+    json["task_type"] = family.has_encoder    ? nlohmann::json("SEQ_2_SEQ_LM")
+                        : family.encoder_only ? nlohmann::json()
+                                              : nlohmann::json("CAUSAL_LM");
     const std::string& base = adapter.keys().base;
     json["base_model_name_or_path"] = base.empty() ? nlohmann::json() : nlohmann::json(printable(base));
     return json.dump(2) + "\n";

@@ -1,6 +1,6 @@
 // The label of a text or of a pair of texts (Devlin et al. 2018, section 4.1; of decoders Radford et al. 2018,
 // section 3.2).
-#include "task/classify.h"
+#include "task/label_scores.h"
 
 #include <algorithm>
 
@@ -12,50 +12,30 @@
 namespace nib {
 namespace {
 
-const LabelledText& examples_of(const TokenText& text) {
-    const auto* labelled = dynamic_cast<const LabelledText*>(&text);
-    if (labelled == nullptr) fail("the texts have no labels");
-    return *labelled;
+// A text, its label at the row that the head works on, and what it says as the second targets.
+void read_example(const LabelledPart& part, int64_t i, HeadRows place, TaskRow& to) {
+    part.read(i, to);
+    const auto length = static_cast<size_t>(to.length);
+    to.targets[place == HeadRows::Last ? length - 1 : 0] = part.label(i);
+    if (!to.second.empty()) std::copy_n(to.ids.begin() + 1, length - 1, to.second.begin());
 }
-
-// The examples that begin within a span of a text.
-struct Part {
-    Part(const TokenText& of, Span span) : text(examples_of(of)), first(number_at(span.begin)) {
-        count = number_at(span.end) - first;
-    }
-    int64_t number_at(int64_t token) const { return token >= text.size() ? text.documents() : text.document_of(token); }
-    void read(int64_t i, HeadRows place, TaskRow& to) const {
-        const Span span = text.document(first + i);
-        const auto length = static_cast<size_t>(span.size());
-        if (length > to.ids.size()) fail("an example of %zu tokens does not fit into rows of %zu", length, to.ids.size());
-        text.read(span.begin, to.ids.first(length));
-        std::fill(to.ids.begin() + static_cast<std::ptrdiff_t>(length), to.ids.end(), 0);
-        if (!to.segments.empty()) std::copy_n(text.segments(first + i).begin(), length, to.segments.begin());
-        std::fill(to.targets.begin(), to.targets.end(), kIgnore);
-        to.targets[place == HeadRows::Last ? length - 1 : 0] = text.label(first + i);
-        to.length = static_cast<int32_t>(length);
-    }
-
-    const LabelledText& text;
-    int64_t first, count;
-};
 
 class ClassJudge : public Judge {
 public:
-    ClassJudge(const Part& part, const EvalExamples& validated, std::string metric)
+    ClassJudge(const LabelledPart& part, const EvalExamples& validated, std::string metric)
         : part_(part),
           validated_(validated),
           metric_(std::move(metric)),
-          matrix_(static_cast<int64_t>(part.text.label_names().size())) {}
+          matrix_(static_cast<int64_t>(part.label_names().size())) {}
 
     void add(int64_t row, const Predicted& predicted) override {
         if (predicted[0].size() != 1) fail("%zu labels were predicted for one text", predicted[0].size());
-        matrix_.add(part_.text.label(part_.first + validated_.number(row)), predicted[0][0]);
+        matrix_.add(part_.label(validated_.number(row)), predicted[0][0]);
     }
     std::vector<Score> scores() const override { return class_scores(matrix_, metric_); }
 
 private:
-    const Part& part_;
+    const LabelledPart& part_;
     const EvalExamples& validated_;
     const std::string metric_;
     ConfusionMatrix matrix_;
@@ -67,27 +47,33 @@ public:
         : texts_(texts),
           train_(texts.train, texts.train_span),
           validation_(texts.validation, texts.validation_span),
-          validated_(texts, "text", train_.count, validation_.count) {}
+          validated_(texts, "text", train_.count(), validation_.count()) {}
 
-    TaskExtent extent() const override { return {"text", train_.count, validation_.count}; }
+    TaskExtent extent() const override { return {"text", train_.count(), validation_.count()}; }
     bool ragged() const override { return true; }
     void fill(uint32_t step, uint32_t row, TaskRow& to) const override {
-        const uint64_t number = uint64_t{step} * static_cast<uint64_t>(texts_.rows) + row;
-        train_.read(shuffled(texts_.seed, number, train_.count), texts_.labelled_rows, to);
+        read_example(train_, drawn(step, row), texts_.labelled_rows, to);
     }
-    TargetCounts counted(uint32_t, uint32_t) const override { return {1}; }
+    TargetCounts counted(uint32_t step, uint32_t row) const override {
+        if (texts_.choices.lm_weight == 0) return {1};
+        return {1, train_.tokens(drawn(step, row)) - 1};
+    }
 
     int64_t validation_rows() const override { return validated_.count(); }
     void fill_validation(int64_t row, TaskRow& to) const override {
-        validation_.read(validated_.number(row), texts_.labelled_rows, to);
+        read_example(validation_, validated_.number(row), texts_.labelled_rows, to);
     }
     std::unique_ptr<Judge> judge() const override {
         return std::make_unique<ClassJudge>(validation_, validated_, texts_.metric);
     }
 
 private:
+    int64_t drawn(uint32_t step, uint32_t row) const {
+        return shuffled(texts_.seed, uint64_t{step} * static_cast<uint64_t>(texts_.rows) + row, train_.count());
+    }
+
     const TaskTexts texts_;
-    const Part train_, validation_;
+    const LabelledPart train_, validation_;
     const EvalExamples validated_;
 };
 

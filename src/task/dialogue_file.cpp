@@ -7,12 +7,9 @@
 #include "task/dialogue_record.h"
 #include "text/text_encoding.h"
 #include "text/text_files.h"
-#include "text/utf8.h"
 
 namespace nib {
 namespace {
-
-constexpr size_t kReasons = 3;
 
 bool is_table(const std::string& path) { return has_ending(path, ".tsv") || has_ending(path, ".tsv.gz"); }
 
@@ -36,7 +33,7 @@ void check_answers(std::span<const ChatMessage> messages) {
 }  // namespace
 
 DialogueFile::DialogueFile(const std::string& path, const DialogueOptions& options)
-    : reader_(path, kind_of(path)), options_(options), table_(is_table(path)) {}
+    : reader_(path, kind_of(path)), options_(options), table_(is_table(path)), bad_(options.skip_bad) {}
 
 bool DialogueFile::next(std::vector<ChatMessage>& messages) {
     std::string record;
@@ -46,26 +43,19 @@ bool DialogueFile::next(std::vector<ChatMessage>& messages) {
             ++taken_;
             return true;
         } catch (const Error& error) {
-            if (!options_.skip_bad) throw;
-            ++skipped_;
-            if (reasons_.size() < kReasons) reasons_.emplace_back(error.what());
+            bad_.refuse(error);
         }
     }
     return false;
 }
 
 void DialogueFile::refuse(const Error& reason) {
-    const Error error = reason.within(where());
-    if (!options_.skip_bad) throw error;
+    bad_.refuse(reason.within(where()));
     --taken_;
-    ++skipped_;
-    if (reasons_.size() < kReasons) reasons_.emplace_back(error.what());
 }
 
 std::vector<ChatMessage> DialogueFile::read(const std::string& record) {
-    refuse_wide_encoding(record, 0, where(), reader_.offset());
-    if (const size_t at = find_invalid(record); at != std::string::npos)
-        refuse_malformed(record, at, where(), reader_.offset());
+    check_text(record, where(), reader_.offset());
     std::vector<ChatMessage> messages;
     if (table_) {
         const auto tabs = std::count(record.begin(), record.end(), '\t');

@@ -18,6 +18,7 @@
 
 #include "core/error.h"
 #include "io/record_reader.h"
+#include "task/bad_records.h"
 #include "text/chat_template.h"
 
 namespace nib {
@@ -47,8 +48,8 @@ public:
     std::string where() const { return reader_.where(); }
     /// How many dialogues were taken, how many records were passed over, and what was wrong with the first few.
     uint64_t taken() const { return taken_; }
-    uint64_t skipped() const { return skipped_; }
-    const std::vector<std::string>& reasons() const { return reasons_; }
+    uint64_t skipped() const { return bad_.count(); }
+    const std::vector<std::string>& reasons() const { return bad_.reasons(); }
     uint64_t bytes_read() const { return reader_.bytes_read(); }
 
 private:
@@ -58,8 +59,8 @@ private:
     DialogueOptions options_;
     bool table_;         // .tsv
     std::string shape_;  // of the first record, by its key
-    uint64_t taken_ = 0, skipped_ = 0;
-    std::vector<std::string> reasons_;
+    uint64_t taken_ = 0;
+    BadRecords bad_;
 };
 
 }  // namespace nib

@@ -2,46 +2,106 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "core/error.h"
+#include "task/table_file.h"
+#include "task/tagged_file.h"
+#include "text/text_files.h"
 
 namespace nib {
 namespace {
 
+// What is read before labels have numbers and texts tokens.
 struct Row {
-    std::string text, second, label;
-    std::string where;  // for messages
+    Example example;
+    std::string where;
 };
 
-bool as_number(const std::string& text, int64_t& number) {
+std::optional<int64_t> as_number(const std::string& text) {
+    int64_t number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    return error == std::errc() && end == text.data() + text.size();
+    return error == std::errc() && end == text.data() + text.size() ? std::optional(number) : std::nullopt;
 }
 
 // Numbers in their order, else by their bytes.
-std::vector<std::string> sorted_labels(const std::vector<Row>& rows) {
-    std::set<std::string> names;
-    for (const Row& row : rows) names.insert(row.label);
+std::vector<std::string> sorted_labels(const std::set<std::string>& names) {
     std::vector<std::string> labels(names.begin(), names.end());
-    int64_t number = 0;
-    if (std::all_of(labels.begin(), labels.end(), [&](const std::string& label) { return as_number(label, number); }))
-        std::stable_sort(labels.begin(), labels.end(), [](const std::string& a, const std::string& b) {
-            int64_t of_a = 0, of_b = 0;
-            return as_number(a, of_a) && as_number(b, of_b) && of_a < of_b;
-        });
+    if (std::all_of(labels.begin(), labels.end(), [](const std::string& label) { return as_number(label).has_value(); }))
+        std::stable_sort(labels.begin(), labels.end(),
+                         [](const std::string& a, const std::string& b) { return *as_number(a) < *as_number(b); });
     return labels;
 }
 
-std::vector<Row> read_rows(const std::string& path, const LabelledFileOptions&) {
-    std::vector<Row> rows;
-    std::ifstream in(path);
-    std::string line;
-    for (int n = 1; std::getline(in, line); ++n) {
-        const size_t tab = line.rfind('\t');
-        rows.push_back({line.substr(0, tab), "", line.substr(tab + 1), path + ":" + std::to_string(n)});
+// The columns of a file that are asked for, or else the usual ones.
+TableOptions columns_of(const std::string& path, const LabelledFileOptions& options) {
+    const LabelColumns& columns = options.columns;
+    TableOptions table;
+    table.skip_bad = options.skip_bad;
+    if (columns.header || columns.no_header) table.header = columns.header;
+    const bool json = has_ending(path, ".json") || has_ending(path, ".jsonl") || has_ending(path, ".json.gz") ||
+                      has_ending(path, ".jsonl.gz");
+    if (!columns.text.empty()) table.texts.push_back(columns.text);
+    if (!columns.second.empty()) {
+        if (columns.text.empty()) fail("the column of second texts is said, but not that of the first");
+        table.texts.push_back(columns.second);
     }
+    table.label = columns.label;
+    if (json) {
+        if (table.texts.empty()) table.texts = {"text"};
+        if (table.label.empty()) table.label = "label";
+    } else if (table.label.empty()) {
+        const std::vector<std::string> names = TableFile(path, table).names();
+        table.label = std::find(names.begin(), names.end(), "label") != names.end() ? "label" : "-1";
+    }
+    return table;
+}
+
+// Error for what no example may be.
+void check(const Example& example) {
+    if (example.texts.size() > 2)
+        fail("has %zu columns beside the label's; say which one is the text", example.texts.size());
+    if (std::all_of(example.texts.begin(), example.texts.end(), [](const std::string& text) { return text.empty(); }))
+        fail("has no text");
+    if (example.labels.size() != 1) fail("has %zu labels; it takes one", example.labels.size());
+    if (example.labels.front().empty()) fail("has no label");
+}
+
+void note_bad(const BadRecords& bad, const char* unit, const LabelledFileOptions& options) {
+    if (bad.count() > 0 && options.note)
+        options.note(strprintf("%s passed over, such as %s", counted(static_cast<int64_t>(bad.count()), unit).c_str(),
+                               bad.reasons().front().c_str()));
+}
+
+// What is wrong with labels that nothing can be learned from.
+void check_labels(const std::vector<std::string>& labels, const std::string& path) {
+    if (labels.size() < 2)
+        fail("%s: all labels are `%s`; there is nothing to tell apart", printable(path).c_str(),
+             labels.empty() ? "" : printable(labels.front(), 40).c_str());
+}
+
+int32_t number_of(const std::string& label, const std::vector<std::string>& labels) {
+    const auto found = std::find(labels.begin(), labels.end(), label);
+    if (found == labels.end()) fail("the label `%s` is none of the training", printable(label, 40).c_str());
+    return static_cast<int32_t>(found - labels.begin());
+}
+
+std::vector<Row> read_rows(const std::string& path, const LabelledFileOptions& options) {
+    TableFile file(path, columns_of(path, options));
+    std::vector<Row> rows;
+    for (Example example; file.next(example);) {
+        try {
+            check(example);
+        } catch (const Error& error) {
+            file.refuse(example, error);
+            continue;
+        }
+        rows.push_back({std::move(example), file.where(example.number)});
+        example = {};
+    }
+    note_bad(file.bad(), "row", options);
     return rows;
 }
 
@@ -52,22 +112,52 @@ std::vector<LabelledExample> read_labelled(const std::vector<std::string>& paths
     std::vector<Row> rows;
     for (const std::string& path : paths)
         for (Row& row : read_rows(path, options)) rows.push_back(std::move(row));
-    if (labels.empty()) labels = sorted_labels(rows);
-    if (labels.size() < 2)
-        fail("all texts have the label `%s`; there is nothing to tell apart",
-             labels.empty() ? "" : printable(labels[0], 40).c_str());
-    std::vector<LabelledExample> examples;
-    for (const Row& row : rows) {
-        const auto label = std::find(labels.begin(), labels.end(), row.label);
-        if (label == labels.end())
-            fail("%s: the label `%s` is none of the training", row.where.c_str(), printable(row.label, 40).c_str());
-        LabelledExample example;
-        example.text =
-            row.second.empty() ? tokenizer.encode_marked(row.text) : tokenizer.encode_marked(row.text, row.second);
-        shorten(example.text, tokenizer, options.context);
-        example.label = static_cast<int32_t>(label - labels.begin());
-        examples.push_back(std::move(example));
+    if (rows.empty()) fail("%s: has no texts", printable(paths.front()).c_str());
+    if (labels.empty()) {
+        std::set<std::string> names;
+        for (const Row& row : rows) names.insert(row.example.labels.front());
+        labels = sorted_labels(names);
     }
+    check_labels(labels, paths.front());
+    std::vector<LabelledExample> examples;
+    for (const Row& row : rows) try {
+            const std::vector<std::string>& texts = row.example.texts;
+            LabelledExample example;
+            example.label = number_of(row.example.labels.front(), labels);
+            example.text =
+                texts.size() == 1 ? tokenizer.encode_marked(texts[0]) : tokenizer.encode_marked(texts[0], texts[1]);
+            shorten(example.text, tokenizer, options.context);
+            if (example.text.ids.empty()) fail("the text has no tokens");
+            examples.push_back(std::move(example));
+        } catch (const Error& error) {
+            throw error.within(row.where);
+        }
+    return examples;
+}
+
+std::vector<LabelledExample> read_tagged(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
+                                         const LabelledFileOptions& options, std::vector<std::string>& labels) {
+    std::vector<std::pair<TaggedSentence, std::string>> sentences;  // and where they are
+    for (const std::string& path : paths) {
+        TaggedFile file(path, options.skip_bad);
+        for (TaggedSentence sentence; file.next(sentence);) sentences.emplace_back(sentence, file.where(sentence.number));
+        note_bad(file.bad(), "sentence", options);
+    }
+    if (sentences.empty()) fail("%s: has no sentences", printable(paths.front()).c_str());
+    if (labels.empty()) {
+        std::set<std::string> names;
+        for (const auto& [sentence, where] : sentences) names.insert(sentence.tags.begin(), sentence.tags.end());
+        labels = sorted_labels(names);
+    }
+    check_labels(labels, paths.front());
+    std::vector<LabelledExample> examples;
+    for (const auto& [sentence, where] : sentences) try {
+            std::vector<int32_t> tags;
+            for (const std::string& tag : sentence.tags) tags.push_back(number_of(tag, labels));
+            examples.push_back(encode_words(tokenizer, sentence.tokens, tags, options.context));
+        } catch (const Error& error) {
+            throw error.within(where);
+        }
     return examples;
 }
 

@@ -1,4 +1,4 @@
-// Files of texts with labels: tables (io/table_reader.h) of which one column is the text and another its label.
+// Files of texts with labels: tables (task/table_file.h) of which one column is the text and another its label.
 #pragma once
 
 #include <cstdint>
@@ -10,26 +10,29 @@
 
 namespace nib {
 
-/// Columns by name or by number, from 1 on. Empty: the label is in the column named label, class or score, else in the last
-/// one; the text in that named text, sentence, sentence1, question or review, else in the first that is not the label's; a
-/// second text in that named sentence2, if there is one.
+/// Columns by name or by number: 1 is the first, -1 the last. Empty: the label is in the column named label, else in the
+/// last one; the text, or two that belong together, in all the others; in JSON they are `label` and `text`.
 struct LabelColumns {
     std::string text, second, label;
-    bool header = false, no_header = false;  // neither: as TableReader finds
+    bool header = false, no_header = false;  // neither: has_header()
     bool operator==(const LabelColumns&) const = default;
 };
 
 struct LabelledFileOptions {
     LabelColumns columns;
-    int64_t context = 0;    // tokens of an example at most; longer ones are shortened
-    bool skip_bad = false;  // pass over rows that are not as they should be
-    std::function<void(const std::string&)> note{};
+    int64_t context = 0;                             // tokens of an example at most; longer ones are shortened
+    bool skip_bad = false;                           // pass over rows that are not as they should be
+    std::function<void(const std::string&)> note{};  // of rows that were passed over
 };
 
 /// The examples of files. Without `labels`, these become the labels that are found: numbers in their order, other names by
-/// their bytes. Error, by file and line, for a label that is not among given ones, for a row without text or with another
-/// number of columns, and when there are fewer than two labels.
+/// their bytes. Error, by file and line, for a label that is not among given ones, for a row without text or with several
+/// labels, and when there are fewer than two labels.
 std::vector<LabelledExample> read_labelled(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
                                            const LabelledFileOptions& options, std::vector<std::string>& labels);
+
+/// The same of sentences whose words have tags (task/tagged_file.h); words that do not fit in are left out.
+std::vector<LabelledExample> read_tagged(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
+                                         const LabelledFileOptions& options, std::vector<std::string>& labels);
 
 }  // namespace nib

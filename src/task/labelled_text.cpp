@@ -34,6 +34,27 @@ void shorten(MarkedText& text, const Tokenizer& tokenizer, int64_t tokens) {
     text = std::move(cut);
 }
 
+LabelledExample encode_words(const Tokenizer& tokenizer, std::span<const std::string> words, std::span<const int32_t> tags,
+                             int64_t tokens, std::vector<size_t>* places) {
+    LabelledExample example;
+    std::vector<int32_t>& ids = example.text.ids;
+    const int64_t ends = tokenizer.ends_texts() ? 1 : 0;
+    const auto put = [&](int32_t id, int32_t tag) { ids.push_back(id), example.tags.push_back(tag); };
+    if (tokenizer.begins_texts()) put(tokenizer.begin_token(), kIgnore);
+    // Where a space belongs to the word after it, a word alone would be another.
+    const std::string_view kind = tokenizer.kind();
+    const bool spaced = kind == "bpe" || kind == "char";
+    for (size_t w = 0; w < words.size(); ++w) {
+        const std::vector<int32_t> word = tokenizer.encode(w > 0 && spaced ? " " + words[w] : words[w], {.special = false});
+        if (std::ssize(ids) + std::ssize(word) + ends > tokens) break;
+        if (places != nullptr) places->push_back(ids.size());
+        for (size_t t = 0; t < word.size(); ++t) put(word[t], t == 0 && !tags.empty() ? tags[w] : kIgnore);
+    }
+    if (ends > 0) put(tokenizer.end_token(), kIgnore);
+    example.text.types.resize(ids.size());
+    return example;
+}
+
 LabelledText::LabelledText(std::span<const LabelledExample> examples, std::vector<std::string> labels)
     : names_(std::move(labels)) {
     if (examples.empty()) fail("there are no examples");
@@ -43,6 +64,12 @@ LabelledText::LabelledText(std::span<const LabelledExample> examples, std::vecto
             fail("an example has the label %d of %zu", example.label, names_.size());
         ids_.insert(ids_.end(), example.text.ids.begin(), example.text.ids.end());
         segments_.insert(segments_.end(), example.text.types.begin(), example.text.types.end());
+        if (!example.tags.empty() && example.tags.size() != example.text.ids.size())
+            fail("an example of %zu tokens has %zu tags", example.text.ids.size(), example.tags.size());
+        for (const int32_t tag : example.tags)
+            if (tag != kIgnore && (tag < 0 || tag >= std::ssize(names_)))
+                fail("a token has the tag %d of %zu", tag, names_.size());
+        tags_.insert(tags_.end(), example.tags.begin(), example.tags.end());
         ends_.push_back(size());
         labels_.push_back(example.label);
     }
@@ -64,8 +91,15 @@ std::span<const int32_t> LabelledText::segments(int64_t i) const {
     return std::span(segments_).subspan(static_cast<size_t>(span.begin), static_cast<size_t>(span.size()));
 }
 
+std::span<const int32_t> LabelledText::tags(int64_t i) const {
+    const Span span = document(i);
+    if (tags_.empty()) return {};
+    return std::span(tags_).subspan(static_cast<size_t>(span.begin), static_cast<size_t>(span.size()));
+}
+
 uint64_t LabelledText::beside_tokens() const {
     Hash64 hash;
+    hash.add(std::as_bytes(std::span(tags_)));
     hash.add(std::as_bytes(std::span(labels_)));
     hash.add(std::as_bytes(std::span(segments_)));
     hash.add(std::as_bytes(std::span(ends_)));
@@ -75,6 +109,28 @@ uint64_t LabelledText::beside_tokens() const {
             hash.add(std::as_bytes(std::span(&word, 1)));
         }
     return hash.value();
+}
+
+LabelledPart::LabelledPart(const TokenText& text, Span span)
+    : text_([&]() -> const LabelledText& {
+          const auto* labelled = dynamic_cast<const LabelledText*>(&text);
+          if (labelled == nullptr) fail("the texts have no labels");
+          return *labelled;
+      }()) {
+    const auto number_at = [&](int64_t token) { return token >= text.size() ? text.documents() : text.document_of(token); };
+    first_ = number_at(span.begin);
+    count_ = number_at(span.end) - first_;
+}
+
+void LabelledPart::read(int64_t i, TaskRow& to) const {
+    const Span span = text_.document(first_ + i);
+    const auto length = static_cast<size_t>(span.size());
+    if (length > to.ids.size()) fail("an example of %zu tokens does not fit into rows of %zu", length, to.ids.size());
+    text_.read(span.begin, to.ids.first(length));
+    std::fill(to.ids.begin() + static_cast<std::ptrdiff_t>(length), to.ids.end(), 0);
+    if (!to.segments.empty()) std::copy_n(text_.segments(first_ + i).begin(), length, to.segments.begin());
+    std::fill(to.targets.begin(), to.targets.end(), kIgnore);
+    to.length = static_cast<int32_t>(length);
 }
 
 }  // namespace nib

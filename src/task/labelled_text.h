@@ -6,16 +6,23 @@
 #include <string>
 #include <vector>
 
+#include "task/task.h"
 #include "text/token_text.h"
 #include "text/tokenizer.h"
 
 namespace nib {
 
-/// A text, or two that belong together, and the number of its label.
+/// A text, or two that belong together, and the number of its label; or those of its tokens.
 struct LabelledExample {
     MarkedText text;
     int32_t label = 0;
+    std::vector<int32_t> tags{};  // of each token, kIgnore where it has none; empty: the text has one label
 };
+
+/// The tokens of words, with the marks that belong around a text, up to so many tokens; the first token of each word gets
+/// its tag, of which there are as many or none. `places`, if given, are set to where the words that fit in begin.
+LabelledExample encode_words(const Tokenizer& tokenizer, std::span<const std::string> words, std::span<const int32_t> tags,
+                             int64_t tokens, std::vector<size_t>* places = nullptr);
 
 /// Makes a text fit into so many tokens, of two the longer one first; the marks around them stay. Error when these alone
 /// do not fit.
@@ -37,13 +44,34 @@ public:
     /// The segments of the tokens of an example.
     std::span<const int32_t> segments(int64_t i) const;
     int32_t label(int64_t i) const { return labels_[static_cast<size_t>(i)]; }
+    /// The tags of its tokens, none if they have none.
+    std::span<const int32_t> tags(int64_t i) const;
     const std::vector<std::string>& label_names() const { return names_; }
 
 private:
-    std::vector<int32_t> ids_, segments_;
+    std::vector<int32_t> ids_, segments_, tags_;
     std::vector<int64_t> ends_;  // of each example
     std::vector<int32_t> labels_;
     std::vector<std::string> names_;
+};
+
+/// The examples that begin within a span of such a text.
+class LabelledPart {
+public:
+    /// Error when the text has no labels.
+    LabelledPart(const TokenText& text, Span span);
+
+    int64_t count() const { return count_; }
+    int64_t tokens(int64_t i) const { return text_.document(first_ + i).size(); }
+    int32_t label(int64_t i) const { return text_.label(first_ + i); }
+    std::span<const int32_t> tags(int64_t i) const { return text_.tags(first_ + i); }
+    const std::vector<std::string>& label_names() const { return text_.label_names(); }
+    /// Fills in the tokens and segments of a row, whose targets become kIgnore.
+    void read(int64_t i, TaskRow& to) const;
+
+private:
+    const LabelledText& text_;
+    int64_t first_, count_;
 };
 
 }  // namespace nib

@@ -7,6 +7,7 @@ namespace nib {
 namespace {
 
 constexpr double kAnswerShare = 0.5;  // of a dialogue's tokens, roughly
+constexpr double kTaggedShare = 0.8;  // of tokens, that begin words
 
 struct TaskKind {
     const char* name;
@@ -21,6 +22,7 @@ const TaskKind kTasks[] = {
     {kPairs,         {"lm"},                   false, TaskReads::Pairs,     make_pairs_task         },
     {kDialogues,     {"lm", 1, kAnswerShare},  true,  TaskReads::Dialogues, make_dialogues_task     },
     {kClassify,      {"class", 1, 1, true},    true,  TaskReads::Labels,    make_classify_task      },
+    {kTag,           {"tag", 1, kTaggedShare}, true,  TaskReads::Tags,      make_tag_task           },
 };
 
 const TaskKind& find_task(const std::string& name) {
@@ -39,6 +41,7 @@ std::unique_ptr<Task> make_task(const std::string& name, const TaskTexts& texts)
 std::vector<Objective> task_objectives(const std::string& name, const TaskChoices& choices) {
     std::vector<Objective> all = {find_task(name).objective};
     if (choices.next_sentence) all.push_back({.head = "nsp", .of_rows = true});
+    if (choices.lm_weight > 0) all.push_back({.head = "lm", .weight = choices.lm_weight});
     return all;
 }
 

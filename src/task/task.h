@@ -25,6 +25,7 @@ struct TaskExtent {
 struct TaskChoices {
     bool next_sentence = false;  // of masked tokens: rows are two texts, of which the second follows the first or does not
     bool whole_words = false;    // of the same: all tokens of a word are chosen, or none
+    double lm_weight = 0;        // of labels: that of the loss of the next tokens, which is learned beside them unless 0
 };
 
 /// The texts of a training, which outlive the task.
@@ -98,7 +99,7 @@ public:
 
 /// The names of tasks.
 inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kPairs = "pairs", *kDialogues = "dialogue",
-                            *kClassify = "classify";
+                            *kClassify = "classify", *kTag = "tag";
 /// The token that a vocabulary of characters gets for masked ones.
 inline constexpr const char* kMaskToken = "[MASK]";
 
@@ -109,7 +110,7 @@ std::vector<Objective> task_objectives(const std::string& name, const TaskChoice
 /// Whether its rows may have more than one text, or be shorter than T.
 bool task_is_ragged(const std::string& name, const TaskChoices& choices = {});
 /// What the files of a training hold.
-enum class TaskReads { Text, Pairs, Dialogues, Labels };
+enum class TaskReads { Text, Pairs, Dialogues, Labels, Tags };
 TaskReads task_reads(const std::string& name);
 
 // Made by make_task.
@@ -119,5 +120,6 @@ std::unique_ptr<Task> make_sentence_pairs_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_pairs_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_dialogues_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_classify_task(const TaskTexts& texts);
+std::unique_ptr<Task> make_tag_task(const TaskTexts& texts);
 
 }  // namespace nib

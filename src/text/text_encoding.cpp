@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/error.h"
+#include "text/utf8.h"
 
 namespace nib {
 namespace {
@@ -70,6 +71,14 @@ void refuse_malformed(std::string_view text, size_t at, const std::string& name,
         "-f ENCODING -t UTF-8",
         printable(name).c_str(), static_cast<unsigned long long>(before + at),
         static_cast<unsigned>(static_cast<unsigned char>(text[at])));
+}
+
+void check_text(std::string_view text, const std::string& name, uint64_t before) {
+    refuse_wide_encoding(text, 0, name, before);
+    if (const size_t at = find_invalid(text); at != std::string_view::npos) refuse_malformed(text, at, name, before);
+    if (const size_t at = text.find('\0'); at != std::string_view::npos)
+        fail("%s: not text: a NUL at byte offset %llu", printable(name).c_str(),
+             static_cast<unsigned long long>(before + at));
 }
 
 std::string_view without_mark(std::string_view text, const std::string& name) {

@@ -27,6 +27,9 @@ void refuse_appended(std::string_view text, size_t at, const std::string& name, 
 /// Error about the text called `name`, which at byte `at` is not UTF-8.
 [[noreturn]] void refuse_malformed(std::string_view text, size_t at, const std::string& name, uint64_t before = 0);
 
+/// Error unless all of the text called `name` is UTF-8 without NULs; `before`: bytes of the file that come before it.
+void check_text(std::string_view text, const std::string& name, uint64_t before);
+
 /// A text as it comes from a file or a pipe called `name`, without its byte order mark. Error when it is not UTF-8 by
 /// find_wide_encoding(); it may have other bytes that are not.
 std::string_view without_mark(std::string_view text, const std::string& name);

@@ -1,6 +1,8 @@
 #include "text/text_key.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <system_error>
@@ -36,9 +38,10 @@ void TextKey::add_file(const std::string& path) {
     constexpr uint64_t kPiece = 4096, kPieces = 16;
     require_regular(path);
     std::ifstream file(path, std::ios::binary);
+    if (!file) fail("%s: cannot open: %s", printable(path).c_str(), std::strerror(errno));
     std::error_code error;
     const uint64_t size = fs::file_size(path, error);
-    if (!file || error) fail("%s: cannot open", printable(path).c_str());
+    if (error) fail("%s: cannot read: %s", printable(path).c_str(), error.message().c_str());
     add(size);
     add(static_cast<uint64_t>(fs::last_write_time(path, error).time_since_epoch().count()));
     const uint64_t pieces = std::min(kPieces, (size + kPiece - 1) / kPiece), last = size - std::min(size, kPiece);
@@ -46,7 +49,7 @@ void TextKey::add_file(const std::string& path) {
     for (uint64_t i = 0; i < pieces; ++i) {
         file.seekg(static_cast<std::streamoff>(i == 0 ? 0 : last * i / (pieces - 1)));
         if (!file.read(piece.data(), static_cast<std::streamsize>(piece.size())))
-            fail("%s: cannot read", printable(path).c_str());
+            fail("%s: cannot read: it has become shorter", printable(path).c_str());
         add(piece);
     }
 }

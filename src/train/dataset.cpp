@@ -89,10 +89,10 @@ Dataset dialogue_dataset(const std::vector<std::string>& inputs, const std::stri
 
 Dataset labelled_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
                          const LabelColumns& columns, std::vector<std::string> labels, uint64_t seed,
-                         const DatasetOptions& options) {
+                         const DatasetOptions& options, LabelReader reader) {
     const LabelledFileOptions how{columns, options.context, options.skip_bad, options.note};
     const auto text_of = [&](const std::vector<std::string>& paths) {
-        const std::vector<LabelledExample> read = read_labelled(paths, tokenizer, how, labels);
+        const std::vector<LabelledExample> read = reader(paths, tokenizer, how, labels);
         std::vector<LabelledExample> mixed;
         for (uint64_t n = 0; n < read.size(); ++n)
             mixed.push_back(read[static_cast<size_t>(shuffled(seed, n, std::ssize(read)))]);

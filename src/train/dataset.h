@@ -65,11 +65,12 @@ Dataset token_dataset(const std::vector<std::string>& inputs, const std::string&
 Dataset dialogue_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
                          const ChatTemplate& chat_template, const DatasetOptions& options);
 
-/// Texts with labels (read_labelled), in an order drawn by `seed`. `labels`: their names; of a new training none, and then
-/// those of `inputs`. Error likewise.
+using LabelReader = decltype(&read_labelled);
+/// Texts with labels, as `read` reads them (read_labelled, read_tagged), in an order drawn by `seed`. `labels`: their
+/// names; of a new training none, and then those of `inputs`. Error likewise.
 Dataset labelled_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
                          const LabelColumns& columns, std::vector<std::string> labels, uint64_t seed,
-                         const DatasetOptions& options);
+                         const DatasetOptions& options, LabelReader read);
 
 TextIdentity identify(const TokenText& text);
 

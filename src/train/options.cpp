@@ -17,7 +17,7 @@ using Kind = OptionField::Kind;
 // clang-format off
 const OptionField kFields[] = {
     {"arch",            Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
-    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; pairs, the second half of each line from the first; dialogue, what the assistant says (default: mlm for encoders, pairs for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
+    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; pairs, the second half of each line from the first; dialogue, what the assistant says; classify, the label of a text or of two; tag, those of words (default: mlm for encoders, pairs for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
     {"tokenizer",       Kind::Fixed, &O::tokenizer,     "Model", "what the model reads: a tokenizer.json or a model that has one, or one to be learned from the texts, bpe:8000 or wordpiece:8000, or char: their characters and a token that ends documents (default: their characters; char where documents matter)"},
     {"layers",          Kind::Model, &O::layers,        "Model", "transformer blocks"},
     {"heads",           Kind::Model, &O::heads,         "Model", "attention heads; must divide the channels"},
@@ -46,11 +46,12 @@ const OptionField kFields[] = {
     {"whole-words",     Kind::Fixed, &O::whole_words,   "Training", "of mlm: all tokens of a word are hidden, or none"},
     {"template",        Kind::Fixed, &O::chat_template, "Training", "how dialogues are written, for a model that does not say: chatml, llama2, llama3, zephyr, mistral or alpaca"},
     {"skip-bad",        Kind::Fixed, &O::skip_bad,      "Training", "pass over records that are not as they should be, and say how many"},
-    {"text-column",     Kind::Fixed, &O::text_column,   "Labels", "column of the texts, by its name or its number from 1 on (default: named text, sentence, sentence1, question or review, else the first that is not the label's)"},
-    {"second-column",   Kind::Fixed, &O::second_column, "Labels", "column of a second text that belongs to the first (default: named sentence2, else none)"},
-    {"label-column",    Kind::Fixed, &O::label_column,  "Labels", "column of the labels (default: named label, class or score, else the last)"},
+    {"text-column",     Kind::Fixed, &O::text_column,   "Labels", "column of the texts, by its name or its number, 1 for the first, -1 for the last (default: all but that of the labels)"},
+    {"second-column",   Kind::Fixed, &O::second_column, "Labels", "column of a second text that belongs to the first"},
+    {"label-column",    Kind::Fixed, &O::label_column,  "Labels", "column of the labels (default: named label, else the last)"},
     {"header",          Kind::Fixed, &O::header,        "Labels", "the first line names the columns (default: if it looks like names)"},
     {"no-header",       Kind::Fixed, &O::no_header,     "Labels", "it does not"},
+    {"lm-weight",       Kind::Fixed, &O::lm_weight,     "Labels", "of decoders: weight of the next tokens' loss, which is learned beside the labels (GPT-1: 0.5)"},
     {"metric",          Kind::Fixed, &O::metric,        "Labels", "score by which a model is the best: accuracy, f1 or mcc (default: accuracy)"},
     {"freeze",          Kind::Fixed, &O::freeze,        "Training", "of a model to start from: parts that stay as they are: embeddings, blocks such as 0-3, encoder, decoder, with commas between them"},
     {"add-tokens",      Kind::Fixed, &O::add_tokens,    "Training", "marks that the model to start from gets as tokens, such as <|im_start|>,<|im_end|>"},
@@ -115,14 +116,14 @@ const Architecture& family_of(const TrainOptions& o) {
 
 // What models of a family learn from a text.
 std::string usual_task(const Architecture& family) {
-    const auto masked = [](const HeadTensor& head) { return head.name == std::string_view(kMaskedTokens); };
-    if (family.has_encoder) return kPairs;
-    return std::any_of(family.heads.begin(), family.heads.end(), masked) ? kMaskedTokens : kLanguageModel;
+    return family.has_encoder ? kPairs : family.encoder_only ? kMaskedTokens : kLanguageModel;
 }
 
 // Error for what a family does not learn; no task is chosen yet: none.
 void check_task(const TrainOptions& o, const Architecture& family) {
     const std::string usual = usual_task(family);
+    if (o.lm_weight > 0 && usual != kLanguageModel)
+        fail_usage_option("lm-weight", "is for decoders; a %s has no next token", family.title);
     if (o.task.empty() || o.task == usual || (o.task == kDialogues && usual == kLanguageModel)) return;
     const std::string head = task_objectives(o.task).front().head;
     const auto is_its = [&](const HeadTensor& tensor) { return tensor.name == head; };
@@ -225,7 +226,7 @@ LoraConfig lora_of(const TrainOptions& o) {
     return lora;
 }
 
-TaskChoices task_choices(const TrainOptions& o) { return {o.nsp, o.whole_words}; }
+TaskChoices task_choices(const TrainOptions& o) { return {o.nsp, o.whole_words, o.lm_weight}; }
 
 DocumentEnds document_ends(const TrainOptions& o) {
     return o.documents == "lines"         ? DocumentEnds::Lines
@@ -275,7 +276,7 @@ void start_from(const ModelConfig& config, TrainOptions& o, const GivenOptions& 
         if (!given.contains(option)) value = other;
     };
     usual("context", o.context, std::min<int64_t>(config.context, 256));
-    usual("batch", o.batch, int64_t{task_reads(o.task) == TaskReads::Labels ? 16 : 4});
+    usual("batch", o.batch, int64_t{o.task == kClassify || o.task == kTag ? 16 : 4});
     usual("lr", o.lr, o.lora > 0 ? 5e-4 : 5e-5);
     usual("weight-decay", o.weight_decay, 0.01);
 }
@@ -310,6 +311,7 @@ void check_options(const TrainOptions& o) {
     check_range("token-dropout", o.token_dropout, 0, 1, true);
     if (!(o.layer_decay > 0 && o.layer_decay <= 1))
         fail_usage_option("layer-decay", "is %g; it must be above 0 and at most 1", o.layer_decay);
+    check_range("lm-weight", o.lm_weight, 0, 1000);
     check_range("label-smoothing", o.label_smoothing, 0, 1, true);
     if (o.batch < 1) fail_usage_option("batch", "is %lld; it must be 1 or more", static_cast<long long>(o.batch));
     check_range("seed", static_cast<double>(o.seed), 0, kAny);
@@ -318,13 +320,14 @@ void check_options(const TrainOptions& o) {
         fail_usage_option("documents", "is `%s`; choose files, blank-lines or lines", printable(o.documents, 40).c_str());
     if (!o.chat_template.empty() && o.task != kDialogues)
         fail_usage_option("template", "is for the task %s; this is %s", kDialogues, printable(o.task, 40).c_str());
-    if (o.skip_bad && task_reads(o.task) != TaskReads::Dialogues && task_reads(o.task) != TaskReads::Labels)
+    if (o.skip_bad && (task_reads(o.task) == TaskReads::Text || task_reads(o.task) == TaskReads::Pairs))
         fail_usage_option("skip-bad", "is for records; the task is %s", printable(o.task, 40).c_str());
     if ((o.nsp || o.whole_words) && o.task != kMaskedTokens)
         fail_usage_option(o.nsp ? "nsp" : "whole-words", "is for the task %s; this is %s", kMaskedTokens,
                           printable(o.task, 40).c_str());
     if (o.header && o.no_header) fail_usage_option("header", "and no-header contradict each other");
-    for (const char* option : {"text-column", "second-column", "label-column", "header", "no-header", "metric"})
+    for (const char* option :
+         {"text-column", "second-column", "label-column", "header", "no-header", "metric", "lm-weight"})
         if (task_reads(o.task) != TaskReads::Labels && differs(o, option))
             fail_usage_option(option, "is for texts with labels; the task is %s", printable(o.task, 40).c_str());
     if (o.isolate && o.task != kLanguageModel)

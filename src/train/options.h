@@ -43,7 +43,7 @@ struct TrainOptions {
     int64_t iters = 3500, batch = 16, accumulate = 1;
     double epochs = 0;  // instead of iters, unless 0
     bool recompute = false;
-    double dropout = 0, token_dropout = 0, label_smoothing = 0;
+    double dropout = 0, token_dropout = 0, label_smoothing = 0, lm_weight = 0;
     int64_t seed = 1337;
     double val_fraction = 0.1;
 

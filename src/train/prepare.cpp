@@ -94,10 +94,12 @@ TrainShape shape_of(const TrainOptions& o) {
     return shape;
 }
 
-// Whether files are records, each of which is an example.
-bool reads_records(const std::string& task) {
-    return task_reads(task) == TaskReads::Dialogues || task_reads(task) == TaskReads::Labels;
+bool reads_labels(const std::string& task) {
+    return task_reads(task) == TaskReads::Labels || task_reads(task) == TaskReads::Tags;
 }
+
+// Whether files are records, each of which is an example.
+bool reads_records(const std::string& task) { return task_reads(task) == TaskReads::Dialogues || reads_labels(task); }
 
 // The tokens of a window of the text, 0 for pairs: they are lines, of which the task itself counts those in each part.
 int64_t window_of(const TrainOptions& o) { return o.task == kPairs ? 0 : o.context; }
@@ -182,22 +184,23 @@ Dataset labels_of(TrainSetup& setup, const TrainRequest& request, const DatasetO
     const TrainOptions& o = setup.options;
     const std::string name = task_objectives(o.task).front().head;
     const HeadConfig* const known = setup.checkpoint ? setup.config.find_head(name) : nullptr;
-    Dataset data = labelled_dataset(request.inputs, request.validation, *setup.tokenizer,
-                                    {o.text_column, o.second_column, o.label_column, o.header, o.no_header},
-                                    known != nullptr ? known->labels : std::vector<std::string>(),
-                                    static_cast<uint64_t>(o.seed), options);
+    Dataset data =
+        labelled_dataset(request.inputs, request.validation, *setup.tokenizer,
+                         {o.text_column, o.second_column, o.label_column, o.header, o.no_header},
+                         known != nullptr ? known->labels : std::vector<std::string>(), static_cast<uint64_t>(o.seed),
+                         options, task_reads(o.task) == TaskReads::Tags ? read_tagged : read_labelled);
     if (known != nullptr) return data;
     const std::vector<std::string>& labels = dynamic_cast<const LabelledText&>(*data.text).label_names();
     setup.config.task_heads = {
         {name, std::ssize(labels), labels}
     };
-    setup.config.pooler = setup.config.pooler || setup.config.segments > 0;
+    if (o.task == kClassify) setup.config.pooler = setup.config.pooler || setup.config.segments > 0;
     return data;
 }
 
 // Texts that are no characters.
 Dataset tokens_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
-    if (task_reads(setup.options.task) == TaskReads::Labels) return labels_of(setup, request, options);
+    if (reads_labels(setup.options.task)) return labels_of(setup, request, options);
     if (setup.options.task == kDialogues)
         return dialogue_dataset(request.inputs, request.validation, *setup.tokenizer, chat_template_of(setup), options);
     return token_dataset(request.inputs, request.validation, *setup.tokenizer, options);
@@ -209,10 +212,18 @@ void choose_documents(TrainSetup& setup, const TrainRequest& request) {
     const bool parts = document_ends(o) != DocumentEnds::Files;
     if (o.task == kPairs) {
         if (parts) fail_usage_option("documents", "is for texts; each pair is a line of its own");
-        if (!o.tokenizer.empty()) fail("models learn pairs of lines from characters only");
+        if (!o.tokenizer.empty() && !setup.base)
+            fail_usage_option("tokenizer", "cannot be chosen for pairs of lines, which are learned from their characters");
+        if (!o.tokenizer.empty()) fail("pairs of lines are learned from characters only; the model has other tokens");
     }
     if (!o.tokenizer.empty() || o.task == kPairs) return;
     if (parts || TextSource(all_texts(request)).has_records()) o.tokenizer = setup.base ? kOwnTokenizer : kCharacters;
+}
+
+// Error for texts within a file, if nothing will tell where they end.
+void check_ends(const TrainOptions& o, const Tokenizer& tokenizer) {
+    if (document_ends(o) != DocumentEnds::Files && tokenizer.end_token() < 0 && !o.isolate)
+        fail_usage_option("documents", "is `%s`, but the vocabulary has no token that ends a text", o.documents.c_str());
 }
 
 // The tokenizer of a new training whose texts become tokens.
@@ -259,7 +270,7 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
     if (o.epochs > 0 && request.given.contains("iters")) fail_usage_option("epochs", "and iters cannot both be chosen");
     const bool examples = !o.task.empty() && reads_records(o.task);
     if (examples && !request.given.contains("iters") && o.epochs == 0) o.epochs = kExampleEpochs;
-    if (examples && task_reads(o.task) == TaskReads::Labels && !request.given.contains("eval-tokens")) o.eval_tokens = 0;
+    if (examples && reads_labels(o.task) && !request.given.contains("eval-tokens")) o.eval_tokens = 0;
     if (!request.from.empty()) {
         open_base(setup, request, backend);
     } else {
@@ -285,6 +296,7 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
         setup.data = characters_of(setup, request, options);
     } else {
         if (!setup.base) setup.tokenizer = new_tokenizer(o, request);
+        check_ends(o, *setup.tokenizer);
         setup.data = tokens_of(setup, request, options);
     }
     if (!setup.base) {

@@ -51,7 +51,7 @@ const std::vector<Rule>& rules() {
         isolate("--");
         isolate("[»”’]");
         add("''|\"", " '' ");
-        split("[^' ]", "(?:'(?:[smd]|ll|re|ve)|n't) ");
+        split("[^' ]", "(?:'(?:[smd]|ll|re|ve)?|n't) ");
         for (const auto& [first, second] : {
                  std::pair("\\bcan", "not\\b"),
                  {"\\bd",    "'ye\\b"},

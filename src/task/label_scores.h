@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "task/metrics/confusion_matrix.h"
+#include "task/metrics/tag_spans.h"
 #include "task/task.h"
 
 namespace nib {
@@ -12,5 +13,8 @@ namespace nib {
 /// Accuracy, F1 (of the second of two labels, else the mean over labels) and Matthews correlation; the one called `metric`
 /// comes first.
 std::vector<Score> class_scores(const ConfusionMatrix& matrix, const std::string& metric = "");
+
+/// F1 of the spans that tags make, and how many tags are right.
+std::vector<Score> tag_scores(const TagScores& tags);
 
 }  // namespace nib
