@@ -126,6 +126,9 @@ breaks "the message is empty" '"""\n\n"""\n' "${greedy[@]}"
 checks=$((checks + 1))
 head -c 20000000 /dev/zero | tr '\0' a | "${nib[@]}" chat "${greedy[@]}" > "$out" 2> "$err"
 [ "${PIPESTATUS[2]}" = 1 ] && [[ $(cat "$err") = "nib: error: a message is longer than 16 MiB" ]] || bad "an endless line" chat
+checks=$((checks + 1)) # by a search of all before for each line it would take minutes
+{ echo '"""' && head -n 700000 < <(yes 'a line of it'); } | timeout 30 "${nib[@]}" chat "${greedy[@]}" > "$out" 2> "$err"
+[ "${PIPESTATUS[1]}" = 1 ] && grep -q 'the input ends within a text' "$err" || bad "many lines" chat
 checks=$((checks + 1))
 "${nib[@]}" chat "${greedy[@]}" < . > "$out" 2> "$err" && bad "a folder as input" chat
 
