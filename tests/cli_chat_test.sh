@@ -126,6 +126,9 @@ breaks "the message is empty" '"""\n\n"""\n' "${greedy[@]}"
 checks=$((checks + 1))
 head -c 20000000 /dev/zero | tr '\0' a | "${nib[@]}" chat "${greedy[@]}" > "$out" 2> "$err"
 [ "${PIPESTATUS[2]}" = 1 ] && [[ $(cat "$err") = "nib: error: a message is longer than 16 MiB" ]] || bad "an endless line" chat
+checks=$((checks + 1)) # by a search of all before for each line it would take minutes
+{ echo '"""' && head -n 700000 < <(yes 'a line of it'); } | timeout 30 "${nib[@]}" chat "${greedy[@]}" > "$out" 2> "$err"
+[ "${PIPESTATUS[1]}" = 1 ] && grep -q 'the input ends within a text' "$err" || bad "many lines" chat
 checks=$((checks + 1))
 "${nib[@]}" chat "${greedy[@]}" < . > "$out" 2> "$err" && bad "a folder as input" chat
 
@@ -151,7 +154,7 @@ fi
 
 # ---- the same with lines that can be edited --------------------------------------------------------------------------------
 
-if [ ${#nib[@]} = 1 ] && ldconfig -p | grep -q 'libedit\.so\.2' && declare -f on_terminal > /dev/null; then
+if [ ${#nib[@]} = 1 ] && compgen -G '/usr/lib/*/libedit.so.2' > /dev/null && declare -f on_terminal > /dev/null; then
     term=xterm on_terminal '/help\n' 'say t\e[Di\n' '\e[A\n' '狐é\x7f\x7f"""who\n' 'is it?"""\n' 'x\x03' '/save edited.json\n' '\x03' '\x03' || bad "exit code $?" on a terminal
     check "help on keys" grep -q 'Lines can be edited' "$out"
     check "arrows and history" test "$(content 'say it' edited.json)$(content 'who\\nis it?' edited.json)" = 21
