@@ -21,5 +21,7 @@ std::vector<std::string> files_at(const std::string& path, std::span<const std::
 
 /// Whether a name ends so, in lower or upper case.
 bool has_ending(std::string_view name, std::string_view ending);
+/// The same, or with ".gz" after it.
+bool has_ending_or_gz(std::string_view name, std::string_view ending);
 
 }  // namespace nib

@@ -62,7 +62,7 @@ bool TextSource::open_next() {
     if (opened_ == paths_.size()) return false;
     const std::string& path = paths_[opened_++];
     file_ = std::make_unique<InputFile>(path);
-    records_ = has_ending(path, ".jsonl") || has_ending(path, ".jsonl.gz");
+    records_ = has_ending_or_gz(path, ".jsonl");
     ended_ = begun_ = has_nul_ = false;
     buffer_.clear();
     begin_ = checked_ = dropped_ = line_ = 0;
