@@ -6,7 +6,8 @@ fuzz: | $(DEPS_OK)
 	@$(MAKE) --no-print-directory VARIANT=fuzz CXX=clang++-14 fuzz
 else
 FUZZERS  := $(patsubst tests/%.cpp,$(BUILD)/%,$(wildcard tests/fuzz_*.cpp))
-FUZZ_OBJ := $(filter $(foreach part,core io text model quant,$(OBJ)/src/$(part)/%),$(NIB_OBJ)) # what reads files
+FUZZ_OBJ := $(filter $(foreach part,core io text model quant task/metrics,$(OBJ)/src/$(part)/%),$(NIB_OBJ)) \
+    $(patsubst %,$(OBJ)/src/task/%.o,example_file parallel_files question_file table_file table_header tagged_file) # what reads files
 
 $(FUZZERS): $(BUILD)/%: $(OBJ)/tests/%.o $(FUZZ_OBJ) $(BUILD)/.sources
 	$(link)

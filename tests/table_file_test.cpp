@@ -180,6 +180,7 @@ TEST_F(Tables, ColumnsThatAreNotThere) {
     EXPECT_EQ(error("a.csv", csv, columns({"3"})), "a.csv: there is no column \"3\"; there are \"label\", \"review\"");
     EXPECT_EQ(error("a.tsv", "a b\t1\n", columns({"1"}, "0")), "a.tsv: there is no column \"0\"; there are \"a b\", \"1\"");
     EXPECT_EQ(error("a.tsv", "a b\t1\n", columns({"-3"})), "a.tsv: there is no column \"-3\"; there are 1 to 2");
+    EXPECT_MENTIONS(error("a.tsv", "a\n", columns({"-9223372036854775808"})), "there is no column");
     EXPECT_EQ(error("a.tsv", "a b\n", columns({"2"})), "a.tsv: there is no column \"2\"; there are none but 1");
     EXPECT_EQ(error("a.csv", csv, {{"review"}, "1", false}),
               "a.csv: column \"review\" is no number, and the file is said to have no header");

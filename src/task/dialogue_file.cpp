@@ -11,10 +11,10 @@
 namespace nib {
 namespace {
 
-bool is_table(const std::string& path) { return has_ending(path, ".tsv") || has_ending(path, ".tsv.gz"); }
+bool is_table(const std::string& path) { return has_ending_or_gz(path, ".tsv"); }
 
 RecordReader::Kind kind_of(const std::string& path) {
-    const bool list = has_ending(path, ".json") || has_ending(path, ".json.gz");
+    const bool list = has_ending_or_gz(path, ".json");
     return list ? RecordReader::Kind::JsonItems : RecordReader::Kind::Lines;
 }
 

@@ -5,16 +5,13 @@
 
 #include "core/error.h"
 #include "io/csv.h"
+#include "io/json_value.h"
 #include "text/python_text.h"
 #include "text/text_encoding.h"
 #include "text/text_files.h"
 
 namespace nib {
 namespace {
-
-bool ends_with(const std::string& path, const char* ending) {
-    return has_ending(path, ending) || has_ending(path, std::string(ending) + ".gz");
-}
 
 std::vector<std::string> tsv_fields(const std::string& line) {
     std::vector<std::string> fields;
@@ -47,9 +44,9 @@ std::string label_text(const JsonValue& value) {
 }  // namespace
 
 TableFile::Format TableFile::format_of(const std::string& path) {
-    if (ends_with(path, ".csv")) return Format::Csv;
-    if (ends_with(path, ".tsv")) return Format::Tsv;
-    if (ends_with(path, ".jsonl") || ends_with(path, ".json")) return Format::Json;
+    if (has_ending_or_gz(path, ".csv")) return Format::Csv;
+    if (has_ending_or_gz(path, ".tsv")) return Format::Tsv;
+    if (has_ending_or_gz(path, ".jsonl") || has_ending_or_gz(path, ".json")) return Format::Json;
     fail(
         "%s: its name does not say what kind of table it is; it must end with .csv, .tsv, .jsonl or .json, or one of these "
         "and .gz",
@@ -59,7 +56,7 @@ TableFile::Format TableFile::format_of(const std::string& path) {
 RecordReader::Kind TableFile::kind_of(const std::string& path, Format format) {
     if (format == Format::Csv) return RecordReader::Kind::Csv;
     if (format == Format::Tsv) return RecordReader::Kind::AllLines;  // of tabs alone, it has empty fields
-    return ends_with(path, ".json") ? RecordReader::Kind::JsonItems : RecordReader::Kind::Lines;
+    return has_ending_or_gz(path, ".json") ? RecordReader::Kind::JsonItems : RecordReader::Kind::Lines;
 }
 
 TableFile::TableFile(const std::string& path, const TableOptions& options)
@@ -107,7 +104,7 @@ size_t TableFile::column(const std::string& name) const {
     const auto count = static_cast<int64_t>(columns_.size());
     const int64_t number = column_number(name);
     if (number > 0 && number <= count) return static_cast<size_t>(number - 1);
-    if (number < 0 && -number <= count) return static_cast<size_t>(count + number);
+    if (number < 0 && number >= -count) return static_cast<size_t>(count + number);
     fail("%s: there is no column %s; there are %s", reader_.name().c_str(), in_quotes(name).c_str(),
          known_columns().c_str());
 }

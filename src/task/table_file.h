@@ -1,26 +1,19 @@
 // Labelled examples in tables, by how the file's name ends, each also packed (.gz):
 //     .csv           RFC 4180: commas, fields in quotes where they need it
 //     .tsv           tabs; quotes are text
-//     .jsonl, .json  objects, one a line or in a list: a text is a string, a label a string, a number, true or false, or a
-//     list of
-//                    them, of which the example has all
+//     .jsonl, .json  objects, one a line or in a list; a text is a string, a label a string, a number, true or false, or a
+//                    list of them, of which the example has all
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "io/json_value.h"
 #include "io/record_reader.h"
 #include "task/example_file.h"
 
 namespace nib {
-
-/// How names of such files end.
-inline constexpr std::string_view kTableEndings[] = {".csv",    ".tsv",    ".jsonl",    ".json",
-                                                     ".csv.gz", ".tsv.gz", ".jsonl.gz", ".json.gz"};
 
 /// A column is named by what its header or JSON key is, or else by its number: 1 is the first, -1 the last.
 struct TableOptions {

@@ -29,6 +29,10 @@ bool has_ending(std::string_view name, std::string_view ending) {
                       [&](char a, char b) { return a == lower(b); });
 }
 
+bool has_ending_or_gz(std::string_view name, std::string_view ending) {
+    return has_ending(name, ending) || has_ending(name, std::string(ending) + ".gz");
+}
+
 std::vector<std::string> text_files(const std::string& folder, std::span<const std::string_view> endings) {
     const auto is_text_name = [&](const std::string& name) {
         return std::any_of(endings.begin(), endings.end(), [&](std::string_view end) { return has_ending(name, end); });

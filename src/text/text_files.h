@@ -24,5 +24,7 @@ void require_regular(const std::string& path);
 
 /// Whether a name ends so, in lower or upper case.
 bool has_ending(std::string_view name, std::string_view ending);
+/// The same, or with ".gz" after it.
+bool has_ending_or_gz(std::string_view name, std::string_view ending);
 
 }  // namespace nib
