@@ -41,8 +41,7 @@ TableOptions columns_of(const std::string& path, const LabelledFileOptions& opti
     TableOptions table;
     table.skip_bad = options.skip_bad;
     if (columns.header || columns.no_header) table.header = columns.header;
-    const bool json = has_ending(path, ".json") || has_ending(path, ".jsonl") || has_ending(path, ".json.gz") ||
-                      has_ending(path, ".jsonl.gz");
+    const bool json = has_ending_or_gz(path, ".json") || has_ending_or_gz(path, ".jsonl");
     if (!columns.text.empty()) table.texts.push_back(columns.text);
     if (!columns.second.empty()) {
         if (columns.text.empty()) fail("the column of second texts is said, but not that of the first");

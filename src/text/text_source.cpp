@@ -46,7 +46,7 @@ TextSource::TextSource(const std::vector<std::string>& paths) : letter_end_(R"(\
         }
 }
 
-bool TextSource::is_records(const std::string& path) { return has_ending(path, ".jsonl") || has_ending(path, ".jsonl.gz"); }
+bool TextSource::is_records(const std::string& path) { return has_ending_or_gz(path, ".jsonl"); }
 
 bool TextSource::has_records() const { return std::any_of(paths_.begin(), paths_.end(), is_records); }
 
