@@ -13,7 +13,7 @@ namespace {
 
 using Rows = std::vector<std::vector<std::string>>;
 
-class Parallel : public ReaderTest {
+class ParallelFilesTest : public ReaderTest {
 protected:
     Rows read(std::string_view first, std::string_view second, bool skip_bad = false) {
         ParallelFiles reader(file("a.en", first), file("a.de", second), skip_bad);
@@ -30,7 +30,7 @@ protected:
     }
 };
 
-TEST_F(Parallel, Lines) {
+TEST_F(ParallelFilesTest, Lines) {
     const Rows expected{
         {"a",    "x"},
         {"",     "" },
@@ -44,14 +44,14 @@ TEST_F(Parallel, Lines) {
     EXPECT_EQ(read("", ""), Rows{});
 }
 
-TEST_F(Parallel, OtherLengths) {
+TEST_F(ParallelFilesTest, OtherLengths) {
     EXPECT_EQ(error("a\nb\n", "x\n"), "a.en has 2 lines, but a.de has 1 line: their lines do not belong together");
     EXPECT_EQ(error("", "x\ny\n\n"), "a.en has 0 lines, but a.de has 3 lines: their lines do not belong together");
     EXPECT_EQ(error_in([&] { read("a\xFF\nb\n", "x\n", true); }),
               "a.en has 2 lines, but a.de has 1 line: their lines do not belong together");
 }
 
-TEST_F(Parallel, WrongLines) {
+TEST_F(ParallelFilesTest, WrongLines) {
     EXPECT_MENTIONS(error("a\nb\n", "x\n\xC3\n"), "a.de: line 2: not UTF-8 text: malformed at byte offset 2");
     EXPECT_EQ(read("a\nb\nc\n", "x\n\xC3\nz\n", true), (Rows{
                                                            {"a", "x"},
