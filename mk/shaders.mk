@@ -1,10 +1,12 @@
-# Shaders become SPIR-V, without and with sums over subgroups, and its words C++ for the compiler to include.
+# Shaders become SPIR-V, without and with sums over subgroups, and its words C++ for the compiler to include. Compact ids let
+# those without sums be the same in both.
 SHADERS := $(patsubst %.comp,$(OBJ)/%.spv,$(sort $(wildcard shaders/*.comp)))
 
 define shader_rule
 $(OBJ)/shaders/%$(1).spv: shaders/%.comp $(wildcard shaders/*.glsl) src/vulkan/flags.inc $(OBJ)/shaders/operands.glsl $(MAKE_FILES) | $(DEPS_OK)
 	@mkdir -p $$(@D); $(if $(V),,echo "  GLSL $$(@:$(OBJ)/%=%)")
-	$(Q)glslc --target-env=vulkan1.1 -O -Werror -Isrc -I$(OBJ)/shaders $(2) $$< -o $$@ && spirv-val --target-env vulkan1.1 $$@
+	$(Q)glslc --target-env=vulkan1.1 -O -Werror -Isrc -I$(OBJ)/shaders $(2) $$< -o $$@.raw && spirv-opt --compact-ids $$@.raw -o $$@ && \
+	    rm $$@.raw && spirv-val --target-env vulkan1.1 $$@
 endef
 $(eval $(call shader_rule,,))
 $(eval $(call shader_rule,.subgroups,-DSUBGROUPS))
