@@ -75,6 +75,7 @@ bool is_interleaved() { return flag(kInterleaved); }
 bool is_inverse() { return flag(kInverse); }
 bool has_decay() { return flag(kDecay); }
 bool is_l2() { return flag(kL2); }
+bool is_binary() { return flag(kBinary); }
 
 /// Whether to add to an output rather than overwrite it. Gradients of weights also add up over micro-batches.
 bool adds(int operand) {

@@ -115,6 +115,20 @@ TEST(Graph, WrongOperationsAreRefused) {
     EXPECT_MENTIONS(error_of([&] { g.cross_entropy(x, {}, ids); }), "a head () does not fit hidden states (2,3,8)");
     EXPECT_MENTIONS(error_of([&] { g.log_probs(flat, linear({5, 8}), ids); }), "does not fit hidden states (6,8)");
     EXPECT_MENTIONS(error_of([&] { g.cross_entropy(x, linear({5, 7}), ids); }), "operand `w` has shape (5,7)");
+    const Tensor texts = g.input("texts", {4, 2}, DType::I32);
+    EXPECT_MENTIONS(error_of([&] { g.value_loss(x, linear({5, 8}), x, {}, true); }), "operand `targets` has shape (2,3,8)");
+    EXPECT_MENTIONS(error_of([&] {
+                        g.value_loss(x, linear({8, 8}), x, flat, false);
+                    }),
+                    "operand `weights` has shape (6,8)");
+    EXPECT_MENTIONS(error_of([&] { g.span_loss(x, linear({3, 8}), texts, texts); }), "operand `logits` has shape (2,3,3)");
+    EXPECT_MENTIONS(error_of([&] { g.span_loss(x, linear({2, 8}), texts, ids); }), "operand `targets` has shape (2,3)");
+    EXPECT_MENTIONS(error_of([&] { g.mean_rows(x, ids); }), "op `mean_rows`: operand `texts` has shape (2,3)");
+    EXPECT_MENTIONS(error_of([&] { g.normalize(ids); }), "op `normalize`: operand `x` has type i32");
+    EXPECT_MENTIONS(error_of([&] { g.similarity(x, x); }), "operand `b` has shape (2,3,8), which does not fit (1,N,C)");
+    const Tensor means = g.mean_rows(x, texts);
+    EXPECT_MENTIONS(error_of([&] { g.similarity(rotation, means); }), "operand `b` has shape (1,4,8)");
+    EXPECT_MENTIONS(error_of([&] { g.contrastive_loss(x, means, 20, turned); }), "operand `targets` has shape (3,2)");
 }
 
 TEST(Graph, OperationsOfTheOtherModeAreRefused) {
@@ -206,6 +220,8 @@ TEST(Plan, NumbersOutsideTheirTensorsAreRefused) {
     x = g.attention({x, x, x}, {.heads = 2, .causal = false, .spans = spans});
     g.output(g.cross_entropy(x, {weight("tokens", {7, 4}), {}}, targets).logp);
     const Tensor some = g.gather(x, rows);
+    const Tensor texts = g.input("texts", {3, 2}, DType::I32);
+    g.output(g.mean_rows(x, texts));
     const KvCache cache{
         {arena.buffer(), 2048},
         {arena.buffer(), 4096},
@@ -237,6 +253,10 @@ TEST(Plan, NumbersOutsideTheirTensorsAreRefused) {
                     "row 4 begin or end before those of the row before");
     EXPECT_EQ(error(cached, {0, 5, 0, 2, 1, 1, 0, 1}), "");  // each row has a slot of its own, so the order is free
     EXPECT_MENTIONS(error(cached, {0, 6, 0, 2, 1, 1, 0, 1}), "row 0 has the keys from 0 to 6 of 5");
+    EXPECT_EQ(error(texts, {0, 2, 2, 2, 3, 6}), "");
+    EXPECT_MENTIONS(error(texts, {0, 2, 2, 2, 3, 7}), "input `texts`: text 2 has the rows from 3 to 7 of 6");
+    EXPECT_MENTIONS(error(texts, {0, 2, 3, 2, 3, 6}), "input `texts`: text 1 has the rows from 3 to 2 of 6");
+    EXPECT_MENTIONS(error(texts, {0, 2, 2, 4, 3, 6}), "input `texts`: text 2 begins before the one before it ends");
     EXPECT_MENTIONS(error(slots, {0, 1, 2, 0}), "input `slots`: number 2 is 2, and not one of 2");
 }
 

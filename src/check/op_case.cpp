@@ -53,7 +53,7 @@ void choose_options(OpCase& c, Choice& choice) {
         if (info.has_option(name)) option = choice.flag();
     };
     flag("causal", p.causal), flag("rms", p.rms), flag("decay", p.decay), flag("l2", p.l2);
-    flag("interleaved", p.interleaved), flag("inverse", p.inverse);
+    flag("binary", p.binary), flag("interleaved", p.interleaved), flag("inverse", p.inverse);
     if (info.units == Units::RowsOrOutputs || info.units == Units::RowsOrColumns) p.by_columns = choice.flag();
     if (info.has_option("act")) p.act = static_cast<Act>(choice.pick(kActCount));
     if (info.has_option("dropout")) p.dropout = std::array{0u, 6554u, 32768u}[static_cast<size_t>(choice.pick(3))];
@@ -113,6 +113,17 @@ void make_consistent(OpCase& c) {
         case Op::CrossEntropy:
             if (c.in_place) absent(operand::CrossEntropy::dlogits) = false;
             break;
+        case Op::ValueLoss:
+            if (c.in_place) absent(operand::ValueLoss::dvalues) = false;
+            break;
+        case Op::SpanLoss:
+            if (c.in_place) absent(operand::SpanLoss::dlogits) = false;
+            break;
+        case Op::SimilarityBackward: {
+            using O = operand::SimilarityBackward;
+            if (absent(O::da)) absent(O::db) = false;
+            break;
+        }
         case Op::SumSquares: p.N = op_units(c.op, p); break;
         default: break;
     }
@@ -186,7 +197,7 @@ std::string OpCase::text() const {
     if (info.has_option("eps")) s += strprintf(" eps %g", static_cast<double>(p.eps));
     if (p.smoothing != 0) s += strprintf(" smoothing %g", static_cast<double>(p.smoothing));
     if (p.dropout != 0) number("dropout of 65536", p.dropout);
-    flag("causal", p.causal), flag("rms", p.rms), flag("decay", p.decay), flag("l2", p.l2),
+    flag("causal", p.causal), flag("rms", p.rms), flag("decay", p.decay), flag("l2", p.l2), flag("binary", p.binary),
         flag("interleaved", p.interleaved);
     flag("inverse", p.inverse), flag("by columns", p.by_columns);
     for (int i = 0; i < kMaxOperands; ++i) {
@@ -246,6 +257,12 @@ std::vector<int> operands_of(Op op, Types types) {
 
 // Attention and its cache: channels are heads times their size.
 bool has_heads(Op op) { return mentions(op, 'K') || mentions(op, 'D'); }
+
+// Ops on N rows or texts, which have a row count of their own.
+bool has_rows_of_their_own(Op op) {
+    const auto& operands = op_info(op).operands;
+    return std::any_of(operands, operands + kMaxOperands, [](const Operand& o) { return o.shape().starts_with("1,N"); });
+}
 
 Params head_shape(int64_t B, int64_t T, int64_t S, int64_t H, int64_t G, int64_t D, int64_t slots = 0) {
     Params p;
@@ -426,7 +443,7 @@ void for_each_case_of_fewer_rows(Op op, const std::function<void(const OpCase&)>
                 if (!c.p.causal)
                     c.absent[static_cast<size_t>(op_info(op).find("spans"))] = false;  // without them all rows are in use
                 c.step.rows[2] = random.between(1, c.p.S);
-            } else if (op == Op::Gather || op == Op::GatherBackward) {
+            } else if (has_rows_of_their_own(op)) {
                 c.key_row_count = 2;
                 c.step.rows[2] = random.between(1, c.p.N);
             } else if (!has_heads(op) && repeat % 4 == 0) {  // part of a tensor, perhaps with no row in use

@@ -151,6 +151,12 @@ void Operands<Real>::fill_dependent() {
         case Op::AttentionCached: return fill_cache();
         case Op::CrossEntropy:
         case Op::LogProbBackward: return fill_logits();
+        case Op::MeanRows:
+        case Op::MeanRowsBackward: return fill_texts();
+        case Op::SpanLoss: return fill_texts(), fill_answers();
+        case Op::Normalize:
+        case Op::NormalizeBackward: return fill_lengths();
+        case Op::ValueLoss: return fill_values();
         case Op::AdamW:
         case Op::Sgd:
         case Op::Adagrad: named("stats").template at<Real>(0) = 3, named("stats").template at<Real>(1) = 0.375f; return;
@@ -288,6 +294,57 @@ void Operands<Real>::fill_logits() {
     }
     for (size_t r = 0; r < targets.count(); ++r)
         if (random_.below(5) == 0) targets.template at<int32_t>(r) = kIgnore;
+}
+
+// Texts of any length, also none, with rows between them that are of no text.
+template <class Real>
+void Operands<Real>::fill_texts() {
+    GuardedTensor& texts = named("texts");
+    const int64_t N = case_.p.N, rows = call_.rows(), longest = 2 * rows / N + 1;
+    for (int64_t n = 0, at = 0; n < N; ++n) {
+        const int64_t first = std::min(rows, at + random_.below(3)),
+                      end = std::min(rows, first + random_.between(0, longest));
+        texts.template at<int32_t>(static_cast<size_t>(2 * n)) = static_cast<int32_t>(first);
+        texts.template at<int32_t>(static_cast<size_t>(2 * n + 1)) = static_cast<int32_t>(end);
+        at = end;
+    }
+}
+
+// Most answers are in their texts. Some stay anywhere; some are none.
+template <class Real>
+void Operands<Real>::fill_answers() {
+    GuardedTensor &texts = named("texts"), &targets = named("targets");
+    for (size_t i = 0; i < targets.count(); ++i) {
+        const int32_t first = texts.template at<int32_t>(i / 2 * 2), end = texts.template at<int32_t>(i / 2 * 2 + 1);
+        const int64_t choice = random_.below(8);
+        if (choice > 1 && first < end)
+            targets.template at<int32_t>(i) = static_cast<int32_t>(random_.between(first, end - 1));
+        if (choice == 1) targets.template at<int32_t>(i) = kIgnore;
+    }
+}
+
+// Of length 1 and more, so that gradients are not large; in some cases some rows are shorter than eps.
+template <class Real>
+void Operands<Real>::fill_lengths() {
+    GuardedTensor& x = named("x");
+    const auto C = static_cast<size_t>(case_.p.C);
+    const float short_factor = case_.p.eps / (2 * std::sqrt(static_cast<float>(C)));
+    for (size_t r = 0; r < x.count() / C; ++r) {
+        Real* row = x.template as<Real>() + r * C;
+        row[0] += row[0] < 0 ? -1 : 1;
+        const float factor = case_.seed % 2 == 0 && random_.below(4) == 0 ? short_factor : 1;
+        for (size_t c = 0; c < C; ++c) row[c] *= factor;
+    }
+}
+
+// Numbers in which the exponential matters, and some rows that do not count.
+template <class Real>
+void Operands<Real>::fill_values() {
+    GuardedTensor &values = named("values"), &targets = named("targets");
+    for (size_t i = 0; i < values.count(); ++i) values.template at<Real>(i) *= 8;
+    const auto N = static_cast<size_t>(case_.p.N);
+    for (size_t r = 0; r < targets.count() / N; ++r)
+        if (random_.below(5) == 0) targets.template at<Real>(r * N) = static_cast<Real>(NAN);
 }
 
 template <class Real>

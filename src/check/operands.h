@@ -47,6 +47,10 @@ private:
     void fill_positions();
     void fill_cache();
     void fill_logits();
+    void fill_lengths();
+    void fill_values();
+    void fill_texts();
+    void fill_answers();
     void fill_special(GuardedTensor& t);
     void poison_unused_rows(int operand);
 

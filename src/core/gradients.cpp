@@ -96,4 +96,34 @@ void gather_gradient(Graph& g, const Node& n) {
     g.accumulate({dx});
 }
 
+void mean_rows_gradient(Graph& g, const Node& n) {
+    using M = operand::MeanRows;
+    const auto dx = g.gradient(n[M::x]);
+    g.add(Op::MeanRowsBackward, n.p, {g.gradient(n[M::y]).tensor, n[M::texts]}, {dx.tensor});
+    g.accumulate({dx});
+}
+
+void normalize_gradient(Graph& g, const Node& n) {
+    using N = operand::Normalize;
+    const auto dx = g.gradient(n[N::x]);
+    g.add(Op::NormalizeBackward, n.p, {g.gradient(n[N::y]).tensor, n[N::x]}, {dx.tensor});
+    g.accumulate({dx});
+}
+
+// One node for each, since a and b may be parts of one tensor, or the same.
+void similarity_gradient(Graph& g, const Node& n) {
+    using S = operand::Similarity;
+    const Tensor ds = g.gradient(n[S::s]).tensor, a = n[S::a], b = n[S::b];
+    if (g.wants_gradient(a)) {
+        const auto da = g.gradient(a);
+        g.add(Op::SimilarityBackward, n.p, {ds, a, b}, {da.tensor});
+        g.accumulate({da});
+    }
+    if (g.wants_gradient(b)) {
+        const auto db = g.gradient(b);
+        g.add(Op::SimilarityBackward, n.p, {ds, a, b}, {{}, db.tensor});
+        g.accumulate({{}, db});
+    }
+}
+
 }  // namespace nib

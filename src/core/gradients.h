@@ -15,5 +15,8 @@ void glu_gradient(Graph& g, const Node& node);
 void rope_gradient(Graph& g, const Node& node);
 void attention_gradient(Graph& g, const Node& node);
 void gather_gradient(Graph& g, const Node& node);
+void mean_rows_gradient(Graph& g, const Node& node);
+void normalize_gradient(Graph& g, const Node& node);
+void similarity_gradient(Graph& g, const Node& node);
 
 }  // namespace nib

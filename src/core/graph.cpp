@@ -30,7 +30,8 @@ bool allows(Types types, DType type) {
         case Types::Index:
         case Types::Target:
         case Types::Spans:
-        case Types::AnySpans: return type == DType::I32;
+        case Types::AnySpans:
+        case Types::Texts: return type == DType::I32;
         case Types::Activation:
         case Types::Cache: return type == DType::F32 || type == DType::F16;
         case Types::Weight: return type != DType::I32 && type != DType::F64;
@@ -429,6 +430,29 @@ Tensor Graph::gather(Tensor x, Tensor rows, RowCount row_count) {
     const Tensor y = make({1, info(rows).shape[0], info(x).shape[2]}, DType::F32, row_count);
     add(Op::Gather, {}, {x, rows}, {y});
     return y;
+}
+
+Tensor Graph::mean_rows(Tensor x, Tensor texts, RowCount row_count) {
+    const Tensor y = make({1, info(texts).shape[0], info(x).shape[2]}, DType::F32, row_count);
+    add(Op::MeanRows, {}, {x, texts}, {y});
+    return y;
+}
+
+Tensor Graph::normalize(Tensor x) {
+    Params p;
+    p.eps = 1e-12f;
+    const Tensor y = make_like(x);
+    add(Op::Normalize, p, {x}, {y});
+    return y;
+}
+
+Tensor Graph::similarity(Tensor a, Tensor b, float scale) {
+    Params p;
+    p.scale = scale;
+    const TensorInfo about = info(a);
+    const Tensor s = make({about.shape[0], about.shape[1], info(b).shape[1]}, DType::F32, about.row_count);
+    add(Op::Similarity, p, {a, b}, {s});
+    return s;
 }
 
 }  // namespace nib

@@ -175,6 +175,14 @@ public:
     Tensor attention_cached(Tensor q, const KvCache& cache, Tensor slots, const AttentionOptions& options);
     /// Rows of x (B,T,C) by number: rows (N) int32 -> (1,N,C), of which `row_count` are in use.
     Tensor gather(Tensor x, Tensor rows, RowCount row_count = -1);
+    /// The mean of each text's rows: x (B,T,C), texts (N,2) int32 -> (1,N,C), of which `row_count` are in use. A text has
+    /// its first and its last + 1 of the B*T rows; it begins where the one before it ends, or later. Without rows, its mean
+    /// is 0.
+    Tensor mean_rows(Tensor x, Tensor texts, RowCount row_count = -1);
+    /// x / max(|x|, 1e-12) for each row: (B,T,C) -> (B,T,C).
+    Tensor normalize(Tensor x);
+    /// scale a b^T: (B,T,C), (1,N,C) -> (B,T,N). The columns of rows of b that are not in use are -infinity.
+    Tensor similarity(Tensor a, Tensor b, float scale = 1);
 
     /// What a language model's head predicts for each row's target; 0 where the target is kIgnore.
     struct LogProbs {
@@ -190,6 +198,32 @@ public:
     /// The same for losses built from logp: an op that reads it gives it a gradient, and the backward pass computes the
     /// logits of each chunk again.
     LogProbs log_probs(Tensor x, const LinearWeights& head, Tensor targets);
+    /// The cross-entropy of softmax(scale a b^T) over the rows of b, of which targets (B,T) says the right one, or kIgnore:
+    /// a (B,T,C), b (1,N,C). With vectors of length 1 this is the loss of contrastive learning with the other texts of the
+    /// batch as negatives (Henderson et al. 2017; InfoNCE, van den Oord et al. 2018), the temperature being 1 / scale. In
+    /// training it is a loss as that of cross_entropy().
+    LogProbs contrastive_loss(Tensor a, Tensor b, float scale, Tensor targets, Tensor weights = {});
+
+    /// What a head says of each row in numbers, and how far off they are; 0 where a row's first target is NaN.
+    struct Values {
+        Tensor loss;    // (B,T) mean over N
+        Tensor values;  // (B,T,N); Infer only
+    };
+    /// values = x w^T + b, and the mean over N of (v - t)^2 or, if `binary`, of the cross-entropy of sigmoid(v) and t. In
+    /// training the sum over rows of Step::loss_scale weights[r] loss[r] is part of what is differentiated; targets
+    /// (B,T,N) and weights (B,T) are F32, and without weights every row has 1.
+    Values value_loss(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool binary);
+
+    /// Where in each of N texts a head sees the first and the last row of an answer.
+    struct SpanLogProbs {
+        Tensor logp;    // (1,N) mean of the log-probabilities of both ends in nats; 0 of a text that does not count
+        Tensor logits;  // (B,T,2); Infer only
+    };
+    /// logits = x w^T + b of a head (2,C), and for each text (see mean_rows) the softmax of each of their columns over the
+    /// text's rows (Devlin et al. 2019). targets (N,2) int32 are the rows that the answer begins and ends with; a text
+    /// counts if both are among its rows. In training the sum of -Step::loss_scale logp[n] is part of what is
+    /// differentiated. `row_count`: how many of the N are in use.
+    SpanLogProbs span_loss(Tensor x, const LinearWeights& head, Tensor texts, Tensor targets, RowCount row_count = -1);
 
     const TensorInfo& info(Tensor t) const { return tensors_[number(t)]; }
     const std::vector<TensorInfo>& tensors() const { return tensors_; }
@@ -246,6 +280,7 @@ private:
     Tensor shape_product(Tensor pre, const Params& p, Tensor residual, DType type);
     Params attention_params(const Qkv& qkv, const AttentionOptions& options);
     LogProbs head(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool is_loss, float smoothing);
+    Tensor gradient_in_place(Tensor t);
     std::vector<Node> record_again(size_t begin, size_t end);
 
     Mode mode_;

@@ -17,12 +17,16 @@ void check_numbers(const IndexRule& rule, const TensorInfo& info, std::span<cons
 
 void check_spans(const IndexRule& rule, const TensorInfo& info, std::span<const int32_t> values) {
     const auto rows_of_sequence = static_cast<size_t>(info.shape[-2]);
+    const bool texts = rule.types == Types::Texts;
     for (size_t r = 0; 2 * r + 1 < values.size(); ++r) {
         const int32_t first = values[2 * r], end = values[2 * r + 1];
         if (first < 0 || end < first || end > rule.limit)
-            fail("input `%s`: row %zu has the keys from %d to %d of %lld", info.name.c_str(), r, first, end,
+            fail("input `%s`: %s from %d to %d of %lld", info.name.c_str(),
+                 strprintf(texts ? "text %zu has the rows" : "row %zu has the keys", r).c_str(), first, end,
                  static_cast<long long>(rule.limit));
         if (rule.types == Types::AnySpans || r % rows_of_sequence == 0) continue;
+        if (texts && first < values[2 * r - 1])
+            fail("input `%s`: text %zu begins before the one before it ends", info.name.c_str(), r);
         if (first < values[2 * r - 2] || end < values[2 * r - 1])
             fail("input `%s`: the keys of row %zu begin or end before those of the row before it", info.name.c_str(), r);
     }
@@ -50,8 +54,7 @@ std::vector<IndexRule> index_rules(std::span<const TensorInfo> tensors, std::spa
 }
 
 void check_indices(const IndexRule& rule, const TensorInfo& info, std::span<const int32_t> values) {
-    const bool spans = rule.types == Types::Spans || rule.types == Types::AnySpans;
-    spans ? check_spans(rule, info, values) : check_numbers(rule, info, values);
+    is_spans(rule.types) ? check_spans(rule, info, values) : check_numbers(rule, info, values);
 }
 
 }  // namespace nib

@@ -51,20 +51,21 @@ constexpr int32_t kIgnore = -1;
 struct Params {
     // Dimensions, named in core/op_table.inc. D is the size of a head.
     int64_t B = 0, T = 0, C = 0, N = 0, H = 0, G = 0, S = 0, L = 0, K = 0, D = 0;
-    float eps = 0;             // Norm
-    float scale = 1;           // Attention: of the scores; Embed: of the token's row; LinearEpilogue: of what it takes;
-                               // AdamW, Sgd, Adagrad: of the learning rate
-    float smoothing = 0;       // CrossEntropy: share of the target that all tokens have alike
-    int64_t first_row = 0;     // of a view: its first row within the whole tensor, for row counts
-    int64_t window = 0;        // Attention: a query sees at most so many keys, up to its own; 0: all
-    Act act = Act::None;       // Linear, Glu
-    bool causal = false;       // Attention: query t sees keys 0 to t, of those the spans allow
-    bool rms = false;          // Norm: root mean square (Zhang, Sennrich 2019), without mean
+    float eps = 0;          // Norm; Normalize: the least length
+    float scale = 1;        // Attention, Similarity: of the scores; Embed: of the token's row; LinearEpilogue: of what it
+                            // takes; AdamW, Sgd, Adagrad: of the learning rate
+    float smoothing = 0;    // CrossEntropy: share of the target that all tokens have alike
+    int64_t first_row = 0;  // of a view: its first row within the whole tensor, for row counts
+    int64_t window = 0;     // Attention: a query sees at most so many keys, up to its own; 0: all
+    Act act = Act::None;    // Linear, Glu
+    bool causal = false;    // Attention: query t sees keys 0 to t, of those the spans allow
+    bool rms = false;       // Norm: root mean square (Zhang, Sennrich 2019), without mean
     bool interleaved = false;  // Rope: pairs are neighbours (2i, 2i + 1), not (i, i + S/2)
     bool inverse = false;      // Rope: rotates back, which is the gradient
     bool by_columns = false;   // Linear, LinearBackward: units are output columns, not rows
     bool decay = false;        // AdamW, Sgd, Adagrad: weight decay applies
     bool l2 = false;           // AdamW: decay is part of the gradient, as in Adam
+    bool binary = false;       // ValueLoss: cross-entropy of yes and no, not squared error
     uint32_t dropout = 0;      // probability in 1/65536: an element is dropped when its 16 random bits are below it
     uint32_t stream = 0;       // which dropout mask of the model: the third word of the Philox counter
 };
@@ -78,7 +79,7 @@ struct Step {
     uint32_t index = 0;             // dropout: number of the micro-batch, the fourth word of the Philox counter
     uint32_t accumulate = 0;        // 1: weight gradients are added to those of earlier micro-batches, 0: overwritten
     int64_t rows[kRowCounts] = {};  // rows in use of the tensors with that row count; the rest is not computed; 0: all
-    float loss_scale = 0;           // factor of dlogits: 1 / counted rows of the whole step
+    float loss_scale = 0;           // factor of a loss's gradient: 1 / counted rows of the whole step
     float clip = 0;                 // largest global gradient norm; 0: no clipping
     float lr = 0, beta1 = 0, beta2 = 0, eps = 0, weight_decay = 0, momentum = 0;
     float correction1 = 1, correction2 = 1;  // AdamW: 1 - beta^t
@@ -89,7 +90,7 @@ struct Call {
     Op op = Op::Count;
     uint8_t accumulate = 0;     // bit i: output kMaxIn + i: += instead of =
     int8_t row_count = -1;      // of Step::rows, for the rows B*T; -1: all are in use
-    int8_t key_row_count = -1;  // the same for Attention's rows of keys and for the rows that Gather takes
+    int8_t key_row_count = -1;  // the same for Attention's rows of keys, and for N rows or texts: Gather, MeanRows
     Params p;
     const Step* step = nullptr;
     void* data[kMaxOperands] = {};
@@ -110,7 +111,7 @@ struct Call {
     [[gnu::always_inline]] inline int64_t rows() const { return live(row_count, p.B * p.T, p.first_row); }
     /// Rows of keys in this run, at most B*S.
     [[gnu::always_inline]] inline int64_t key_rows() const { return live(key_row_count, p.B * p.S, 0); }
-    /// Rows that Gather takes in this run, at most N.
+    /// Of N rows that are gathered or N texts, those of this run.
     [[gnu::always_inline]] inline int64_t gathered_rows() const { return live(key_row_count, p.N, 0); }
     [[gnu::always_inline]] inline int64_t live(int8_t count, int64_t all, int64_t first) const {
         if (count < 0 || step->rows[count] == 0) return all;

@@ -19,15 +19,16 @@ enum class Types : uint8_t {
     Target,      // the same, or kIgnore
     Spans,       // I32: the first and the last + 1 place of each row, neither ever decreasing in a sequence
     AnySpans,    // the same in any order
+    Texts,       // the same, and none begins before the one before it ends
     Activation,  // F32, or F16 where the backend can
     Weight,      // any that quant/quantize.h unpacks
     Cache,       // F32 or F16
 };
 
+constexpr bool is_spans(Types types) { return types == Types::Spans || types == Types::AnySpans || types == Types::Texts; }
+
 /// Whether they are numbers of places: I32.
-constexpr bool is_index(Types types) {
-    return types == Types::Index || types == Types::Target || types == Types::Spans || types == Types::AnySpans;
-}
+constexpr bool is_index(Types types) { return types == Types::Index || types == Types::Target || is_spans(types); }
 
 /// What happens to an output. All but Overwrites may read the old values, Adds and AddsWeight only when told to.
 enum class Writes : uint8_t {

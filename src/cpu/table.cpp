@@ -13,7 +13,10 @@ int64_t grain(const Call& call) {
     switch (call.op) {
         case Op::EmbedBackward:
         case Op::GatherBackward:
-        case Op::NormBackwardWeight: return 16;  // columns: whole cache lines
+        case Op::MeanRowsBackward:
+        case Op::NormBackwardWeight:
+        case Op::Similarity:
+        case Op::SimilarityBackward: return 16;  // columns: whole cache lines
         case Op::Linear:
         case Op::LinearBackward: return call.p.by_columns ? 16 : 8;
         case Op::LinearBackwardWeight: return 48;  // so that packing x pays off

@@ -62,7 +62,8 @@ Dispatch base(const Shader& shader, const Node& node) {
     d.push.H = u(p.H), d.push.G = u(p.G), d.push.S = u(p.S), d.push.L = u(p.L);
     d.push.flags = u(node.accumulate) << kAdds | u(node.row_count + 1) << kRowCountAt |
                    u(node.key_row_count + 1) << kKeyRowCountAt | u(p.causal) << kCausal | u(p.rms) << kRms |
-                   u(p.interleaved) << kInterleaved | u(p.inverse) << kInverse | u(p.decay) << kDecay | u(p.l2) << kL2;
+                   u(p.interleaved) << kInterleaved | u(p.inverse) << kInverse | u(p.decay) << kDecay | u(p.l2) << kL2 |
+                   u(p.binary) << kBinary;
     for (int i = 0; i < kMaxOut; ++i)
         if (op_info(node.op).outputs()[static_cast<size_t>(i)].writes == Writes::AddsWeight)
             d.push.flags |= 1u << (kAddsWeight + static_cast<uint32_t>(i));
@@ -229,6 +230,30 @@ std::vector<Dispatch> gather_backward(const Node& node, const Limits& limits) {
     return by_rows(base(kGatherBackward, node), node, limits, p.B * p.T, 4 * kMove * real(p.C) + 2 * real(p.N));
 }
 
+std::vector<Dispatch> mean_rows_backward(const Node& node, const Limits& limits) {
+    const Params& p = node.p;
+    return by_rows(base(kMeanRowsBackward, node), node, limits, p.B * p.T, 3 * kMove * real(p.C) + 2 * real(p.N));
+}
+
+std::vector<Dispatch> similarity_backward(const Node& node, const Limits& limits) {
+    using O = operand::SimilarityBackward;
+    const Params& p = node.p;
+    const int64_t R = p.B * p.T;
+    std::vector<Dispatch> list;
+    const auto add_side = [&](bool of_b, int others, int result, int64_t rows, int64_t terms) {
+        if (!node[result]) return;
+        Dispatch d = base(kSimilarityBackward, node);
+        d.constants.D = of_b;
+        d.bind(O::b, others);
+        d.bind(O::da, result);
+        d.push.flags = (d.push.flags & ~1u) | (node.accumulate >> (result - kMaxIn) & 1u);
+        add_groups(list, d, node, limits, rows, 2 * kMove * real(terms) * real(p.C));
+    };
+    add_side(false, O::b, O::da, R, p.N);
+    add_side(true, O::a, O::db, p.N, R);
+    return list;
+}
+
 constexpr int64_t kRowsOfSum = 64;  // norm_backward_weight.comp: D
 
 int64_t norm_sums(const Params& p) { return (p.B * p.T + kRowsOfSum - 1) / kRowsOfSum; }
@@ -359,6 +384,14 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::GatherBackward: return gather_backward(node, limits);
         case Op::CrossEntropy: return by_rows(base(kCrossEntropy, node), node, limits, R, 4 * kMove * real(p.N));
         case Op::LogProbBackward: return by_rows(base(kLogProbBackward, node), node, limits, R, 4 * kMove * real(p.N));
+        case Op::ValueLoss: return by_rows(base(kValueLoss, node), node, limits, R, 4 * kMove * real(p.N));
+        case Op::SpanLoss: return by_rows(base(kSpanLoss, node), node, limits, p.N, 8 * kMove * real(R));
+        case Op::MeanRows: return by_rows(base(kMeanRows, node), node, limits, p.N, kMove * real(R) * real(p.C));
+        case Op::MeanRowsBackward: return mean_rows_backward(node, limits);
+        case Op::Normalize: return by_rows(base(kNormalize, node), node, limits, R, 3 * kMove * real(p.C));
+        case Op::NormalizeBackward: return by_rows(base(kNormalizeBackward, node), node, limits, R, 5 * kMove * real(p.C));
+        case Op::Similarity: return by_rows(base(kSimilarity, node), node, limits, R, 2 * kMove * real(p.N) * real(p.C));
+        case Op::SimilarityBackward: return similarity_backward(node, limits);
         case Op::SumSquares: return sum_squares(node, limits);
         case Op::ClipFactor: return {base(kClipFactor, node)};
         case Op::AdamW:

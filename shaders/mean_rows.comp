@@ -1,0 +1,18 @@
+// y[n,c] = mean of x[r,c] over the rows r of text n; 0 if it has none. One workgroup per text.
+#version 450
+#include "common.glsl"
+
+TENSOR(MeanRows_x, readonly restrict, float, x);        // (R,C)
+TENSOR(MeanRows_texts, readonly restrict, int, texts);  // (N,2)
+TENSOR(MeanRows_y, writeonly restrict, float, y);       // (N,C)
+
+void main() {
+    const uint n = group();
+    if (n >= gathered_rows()) return;
+    const uint first = uint(AT(texts, 2 * n)), end = uint(AT(texts, 2 * n + 1));
+    for (uint c = gl_LocalInvocationIndex; c < p.C; c += W) {
+        float sum = 0.0;
+        for (uint r = first; r < end; ++r) sum += AT(x, r * p.C + c);
+        AT(y, n * p.C + c) = first < end ? sum / float(end - first) : 0.0;
+    }
+}
