@@ -225,5 +225,26 @@ TEST_F(ClassifyTest, WordsAreTagged) {
     EXPECT_MENTIONS(error_of(r), "task is `tag`; a GPT-2 learns lm");
 }
 
+TEST_F(ClassifyTest, NumbersAreLearned) {
+    std::string lines;
+    for (int i = 0; i < 60; ++i)
+        lines += "the fox " + std::to_string(i % 10) + (i % 2 == 0 ? " and the crow\t0.5\n" : " and the fox\t-1.5\n");
+    put("animals.tsv", lines);
+    for (const char* arch : {"bert", "llama"}) {
+        make_base(arch);
+        TrainRequest r = classify(arch, arch + std::string("-numbers"));
+        r.options.task = "regress";
+        r.options.iters = 60;
+        const TrainResult result = run(r);
+        EXPECT_EQ(result.scores.front().name, "spearman") << arch;
+        EXPECT_GT(result.scores.front().value, 0.5) << arch;  // equal numbers share a rank
+        EXPECT_LT(*result.val_loss, 0.1) << arch;
+    }
+    put("animals.tsv", lines + "the fox\tmuch\n");
+    TrainRequest r = classify("bert", "much");
+    r.options.task = "regress";
+    EXPECT_MENTIONS(error_of(r), "animals.tsv: line 61: ");
+}
+
 }  // namespace
 }  // namespace nib

@@ -245,7 +245,9 @@ TEST(SentencePairs, HalfOfTheSecondTextsFollow) {
         std::vector<int32_t> right;
         for (const int32_t target : targets)
             if (target != kIgnore) right.push_back(target);
-        judge->add(row, {right, std::span(second).first(1)});
+        judge->add(row, {
+                            .labels = {right, std::span(second).first(1)}
+        });
     }
     EXPECT_GT(task->validation_rows(), 0);
     for (const Score& score : judge->scores()) EXPECT_EQ(score.value, 1) << score.name;

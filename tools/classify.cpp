@@ -20,7 +20,8 @@ namespace {
 
 constexpr const char* kFooter =
     "Prints a line of JSON for each text: {\"text\":...,\"label\":...,\"probability\":...}, and with --top more than one "
-    "label of each, the most probable first.\n\n"
+    "label of each, the most probable first. Of a model that says a number (`nib train --task regress`): "
+    "{\"text\":...,\"number\":...}.\n\n"
     "Examples:\n"
     "  nib classify mood.gguf \"what a film\"\n"
     "  nib classify mood.gguf --file lines.txt --top 3";
@@ -44,6 +45,13 @@ void classify(const Options& o, Backend& backend) {
     const std::vector<float> logits = encoder.logits("class", tokens, SequenceEncoder::places_of(head, tokens));
     for (size_t i = 0; i < texts.size(); ++i) {
         const std::span<const float> row(&logits[i * N], N);
+        if (N == 1) {  // a head of numbers
+            print_json({
+                {"text",   texts[i].text},
+                {"number", row[0]       },
+            });
+            continue;
+        }
         const std::vector<Ranked> best = most_probable(row, static_cast<size_t>(o.top));
         nlohmann::ordered_json json = {
             {"text",        texts[i].text        },

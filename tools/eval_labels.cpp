@@ -9,6 +9,7 @@
 #include "core/op.h"  // kIgnore
 #include "infer/encoder.h"
 #include "task/label_scores.h"
+#include "task/metrics/correlation.h"
 
 namespace nib {
 
@@ -17,6 +18,7 @@ namespace {
 struct Predicted {
     std::vector<LabelledExample> examples;     // without their tokens
     std::vector<std::vector<int32_t>> labels;  // of each example, those of its places in order
+    std::vector<double> numbers;               // of a head with one output, instead
     double texts_per_second = 0;
 };
 
@@ -38,6 +40,7 @@ Predicted predict(std::vector<LabelledExample> examples, const char* name, Backe
     all.labels.resize(examples.size());
     for (size_t i = 0; i < places.size(); ++i) {
         const auto row = logits.begin() + static_cast<std::ptrdiff_t>(i) * head.outputs;
+        if (head.outputs == 1) all.numbers.push_back(static_cast<double>(*row));
         all.labels[places[i].text].push_back(static_cast<int32_t>(std::max_element(row, row + head.outputs) - row));
     }
     all.examples = std::move(examples);
@@ -109,6 +112,17 @@ void eval_tags(const Predicted& predicted, const std::vector<std::string>& label
                         of.precision(), of.recall(), of.f1(), static_cast<long long>(of.actual)));
 }
 
+void eval_numbers(const Predicted& predicted, bool json) {
+    std::vector<double> actual;
+    for (const LabelledExample& example : predicted.examples) actual.push_back(static_cast<double>(example.number));
+    std::vector<Score> scores = number_scores(actual, predicted.numbers);
+    scores.push_back({"mse", mean_squared_error(actual, predicted.numbers)});
+    if (json)
+        print_json(json_of(scores, predicted, "text"));
+    else
+        print_scores(scores, predicted, "text");
+}
+
 }  // namespace
 
 void eval_labels(const std::vector<std::string>& paths, const LabelColumns& columns, bool skip_bad, bool json,
@@ -118,8 +132,10 @@ void eval_labels(const std::vector<std::string>& paths, const LabelColumns& colu
     std::vector<std::string> labels = model.config().find_head(name)->labels;
     const LabelledFileOptions how{columns, model.config().context, skip_bad,
                                   [](const std::string& note) { std::fprintf(stderr, "nib: %s\n", note.c_str()); }};
-    const Predicted predicted =
-        predict((classes ? read_labelled : read_tagged)(paths, model.tokenizer(), how, labels), name, backend, model);
+    const bool numbers = classes && labels.size() == 1;
+    const auto read = numbers ? read_numbered : classes ? read_labelled : read_tagged;
+    const Predicted predicted = predict(read(paths, model.tokenizer(), how, labels), name, backend, model);
+    if (numbers) return eval_numbers(predicted, json);
     (classes ? eval_classes : eval_tags)(predicted, labels, json);
 }
 

@@ -29,8 +29,8 @@ public:
           matrix_(static_cast<int64_t>(part.label_names().size())) {}
 
     void add(int64_t row, const Predicted& predicted) override {
-        if (predicted[0].size() != 1) fail("%zu labels were predicted for one text", predicted[0].size());
-        matrix_.add(part_.label(validated_.number(row)), predicted[0][0]);
+        if (predicted.labels[0].size() != 1) fail("%zu labels were predicted for one text", predicted.labels[0].size());
+        matrix_.add(part_.label(validated_.number(row)), predicted.labels[0][0]);
     }
     std::vector<Score> scores() const override { return class_scores(matrix_, metric_); }
 
@@ -85,9 +85,13 @@ std::vector<Score> class_scores(const ConfusionMatrix& matrix, const std::string
         {"f1",       matrix.classes() == 2 ? matrix.of(1).f1() : matrix.macro_f1()},
         {"mcc",      matrix.matthews()                                            },
     };
-    const auto decides = std::find_if(all.begin(), all.end(), [&](const Score& score) { return score.name == metric; });
-    if (decides != all.end()) std::rotate(all.begin(), decides, decides + 1);
+    put_first(all, metric);
     return all;
+}
+
+void put_first(std::vector<Score>& scores, const std::string& name) {
+    const auto found = std::find_if(scores.begin(), scores.end(), [&](const Score& score) { return score.name == name; });
+    if (found != scores.end()) std::rotate(scores.begin(), found, found + 1);
 }
 
 std::unique_ptr<Task> make_classify_task(const TaskTexts& texts) { return std::make_unique<ClassifyTask>(texts); }

@@ -1,6 +1,7 @@
 // What the labels that a model gives to texts are worth.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,13 @@ namespace nib {
 /// Accuracy, F1 (of the second of two labels, else the mean over labels) and Matthews correlation; the one called `metric`
 /// comes first.
 std::vector<Score> class_scores(const ConfusionMatrix& matrix, const std::string& metric = "");
+
+/// Spearman's and Pearson's correlation; 0 if a number is not finite.
+std::vector<Score> number_scores(std::span<const double> actual, std::span<const double> found,
+                                 const std::string& metric = "");
+
+/// Moves the score of this name, if there is one, to the front.
+void put_first(std::vector<Score>& scores, const std::string& name);
 
 /// F1 of the spans that tags make, and how many tags are right.
 std::vector<Score> tag_scores(const TagScores& tags);

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <optional>
 #include <set>
 #include <utility>
 
 #include "core/error.h"
+#include "model/config.h"
 #include "task/table_file.h"
 #include "task/tagged_file.h"
 #include "text/text_files.h"
@@ -104,34 +106,56 @@ std::vector<Row> read_rows(const std::string& path, const LabelledFileOptions& o
     return rows;
 }
 
-}  // namespace
-
-std::vector<LabelledExample> read_labelled(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
-                                           const LabelledFileOptions& options, std::vector<std::string>& labels) {
-    std::vector<Row> rows;
-    for (const std::string& path : paths)
-        for (Row& row : read_rows(path, options)) rows.push_back(std::move(row));
-    if (rows.empty()) fail("%s: has no texts", printable(paths.front()).c_str());
-    if (labels.empty()) {
-        std::set<std::string> names;
-        for (const Row& row : rows) names.insert(row.example.labels.front());
-        labels = sorted_labels(names);
-    }
-    check_labels(labels, paths.front());
+// Examples out of rows; `set` gives each what it is to be known by.
+std::vector<LabelledExample> examples_of(const std::vector<Row>& rows, const Tokenizer& tokenizer, int64_t context,
+                                         const std::function<void(const std::string&, LabelledExample&)>& set) {
     std::vector<LabelledExample> examples;
     for (const Row& row : rows) try {
             const std::vector<std::string>& texts = row.example.texts;
             LabelledExample example;
-            example.label = number_of(row.example.labels.front(), labels);
+            set(row.example.labels.front(), example);
             example.text =
                 texts.size() == 1 ? tokenizer.encode_marked(texts[0]) : tokenizer.encode_marked(texts[0], texts[1]);
-            shorten(example.text, tokenizer, options.context);
+            shorten(example.text, tokenizer, context);
             if (example.text.ids.empty()) fail("the text has no tokens");
             examples.push_back(std::move(example));
         } catch (const Error& error) {
             throw error.within(row.where);
         }
     return examples;
+}
+
+std::vector<Row> read_all_rows(const std::vector<std::string>& paths, const LabelledFileOptions& options) {
+    std::vector<Row> rows;
+    for (const std::string& path : paths)
+        for (Row& row : read_rows(path, options)) rows.push_back(std::move(row));
+    if (rows.empty()) fail("%s: has no texts", printable(paths.front()).c_str());
+    return rows;
+}
+
+}  // namespace
+
+std::vector<LabelledExample> read_labelled(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
+                                           const LabelledFileOptions& options, std::vector<std::string>& labels) {
+    const std::vector<Row> rows = read_all_rows(paths, options);
+    if (labels.empty()) {
+        std::set<std::string> names;
+        for (const Row& row : rows) names.insert(row.example.labels.front());
+        labels = sorted_labels(names);
+    }
+    check_labels(labels, paths.front());
+    return examples_of(rows, tokenizer, options.context, [&](const std::string& label, LabelledExample& example) {
+        example.label = number_of(label, labels);
+    });
+}
+
+std::vector<LabelledExample> read_numbered(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
+                                           const LabelledFileOptions& options, std::vector<std::string>& labels) {
+    labels = default_labels(1);
+    return examples_of(read_all_rows(paths, options), tokenizer, options.context,
+                       [](const std::string& label, LabelledExample& example) {
+                           example.number = static_cast<float>(label_number(label));
+                       });
 }
 
 std::vector<LabelledExample> read_tagged(const std::vector<std::string>& paths, const Tokenizer& tokenizer,

@@ -31,6 +31,10 @@ struct LabelledFileOptions {
 std::vector<LabelledExample> read_labelled(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
                                            const LabelledFileOptions& options, std::vector<std::string>& labels);
 
+/// The same of texts with numbers instead of labels; `labels` becomes the one name that transformers gives such a head.
+std::vector<LabelledExample> read_numbered(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
+                                           const LabelledFileOptions& options, std::vector<std::string>& labels);
+
 /// The same of sentences whose words have tags (task/tagged_file.h); words that do not fit in are left out.
 std::vector<LabelledExample> read_tagged(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
                                          const LabelledFileOptions& options, std::vector<std::string>& labels);

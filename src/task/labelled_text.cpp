@@ -72,6 +72,7 @@ LabelledText::LabelledText(std::span<const LabelledExample> examples, std::vecto
         tags_.insert(tags_.end(), example.tags.begin(), example.tags.end());
         ends_.push_back(size());
         labels_.push_back(example.label);
+        numbers_.push_back(example.number);
     }
 }
 
@@ -100,6 +101,7 @@ std::span<const int32_t> LabelledText::tags(int64_t i) const {
 uint64_t LabelledText::beside_tokens() const {
     Hash64 hash;
     hash.add(std::as_bytes(std::span(tags_)));
+    hash.add(std::as_bytes(std::span(numbers_)));
     hash.add(std::as_bytes(std::span(labels_)));
     hash.add(std::as_bytes(std::span(segments_)));
     hash.add(std::as_bytes(std::span(ends_)));

@@ -17,6 +17,7 @@ struct LabelledExample {
     MarkedText text;
     int32_t label = 0;
     std::vector<int32_t> tags{};  // of each token, kIgnore where it has none; empty: the text has one label
+    float number = 0;             // instead of a label
 };
 
 /// The tokens of words, with the marks that belong around a text, up to so many tokens; the first token of each word gets
@@ -44,6 +45,7 @@ public:
     /// The segments of the tokens of an example.
     std::span<const int32_t> segments(int64_t i) const;
     int32_t label(int64_t i) const { return labels_[static_cast<size_t>(i)]; }
+    float number(int64_t i) const { return numbers_[static_cast<size_t>(i)]; }
     /// The tags of its tokens, none if they have none.
     std::span<const int32_t> tags(int64_t i) const;
     const std::vector<std::string>& label_names() const { return names_; }
@@ -52,6 +54,7 @@ private:
     std::vector<int32_t> ids_, segments_, tags_;
     std::vector<int64_t> ends_;  // of each example
     std::vector<int32_t> labels_;
+    std::vector<float> numbers_;
     std::vector<std::string> names_;
 };
 
@@ -64,6 +67,7 @@ public:
     int64_t count() const { return count_; }
     int64_t tokens(int64_t i) const { return text_.document(first_ + i).size(); }
     int32_t label(int64_t i) const { return text_.label(first_ + i); }
+    float number(int64_t i) const { return text_.number(first_ + i); }
     std::span<const int32_t> tags(int64_t i) const { return text_.tags(first_ + i); }
     const std::vector<std::string>& label_names() const { return text_.label_names(); }
     /// Fills in the tokens and segments of a row, whose targets become kIgnore.

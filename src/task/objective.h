@@ -8,13 +8,18 @@
 
 namespace nib {
 
-/// The loss of a step is the sum of its objectives' means over their targets, each times its weight: cross-entropy of what
-/// a head says of the tokens that have a target.
+enum class Loss {
+    CrossEntropy,  // of the targets that a head chooses from
+    Squared,       // (v - t)^2 of numbers, of which a row has one for each output of the head
+};
+
+/// The loss of a step is the sum of its objectives' means over their targets, each times its weight.
 struct Objective {
     std::string head = "lm";  // Model::head
-    double weight = 1;        // of the first 1
-    double share = 1;         // of all tokens, about, that have a target; below 1 the head is computed for those alone
-    bool of_rows = false;     // a row has one target at most; the head is computed for those alone
+    Loss loss = Loss::CrossEntropy;
+    double weight = 1;     // of the first 1
+    double share = 1;      // of all tokens, about, that have a target; below 1 the head is computed for those alone
+    bool of_rows = false;  // a row has one target at most; the head is computed for those alone
 
     bool sparse() const { return of_rows || share < 1; }
 };

@@ -161,9 +161,9 @@ public:
         task_.fill_validation(row, to);
         size_t at = 0;
         for (const int32_t target : targets_)
-            if (target != kIgnore) found_ += predicted[0][at++] == target;
+            if (target != kIgnore) found_ += predicted.labels[0][at++] == target;
         masked_ += static_cast<int64_t>(at);
-        told_ += predicted[1][0] == second_[0];
+        told_ += predicted.labels[1][0] == second_[0];
         ++pairs_;
     }
     std::vector<Score> scores() const override {

@@ -19,7 +19,7 @@ public:
         std::vector<std::string> actual, found;
         for (const int32_t tag : part_.tags(validated_.number(row)))
             if (tag != kIgnore) actual.push_back(part_.label_names()[static_cast<size_t>(tag)]);
-        for (const int32_t tag : predicted[0]) found.push_back(part_.label_names()[static_cast<size_t>(tag)]);
+        for (const int32_t tag : predicted.labels[0]) found.push_back(part_.label_names()[static_cast<size_t>(tag)]);
         scores_.add(actual, found);
     }
     std::vector<Score> scores() const override { return tag_scores(scores_); }

@@ -17,12 +17,13 @@ struct TaskKind {
     std::unique_ptr<Task> (*make)(const TaskTexts& texts);
 };
 const TaskKind kTasks[] = {
-    {kLanguageModel, {"lm"},                   false, TaskReads::Text,      make_language_model_task},
-    {kMaskedTokens,  {"mlm", 1, kMaskedShare}, false, TaskReads::Text,      make_masked_tokens_task },
-    {kPairs,         {"lm"},                   false, TaskReads::Pairs,     make_pairs_task         },
-    {kDialogues,     {"lm", 1, kAnswerShare},  true,  TaskReads::Dialogues, make_dialogues_task     },
-    {kClassify,      {"class", 1, 1, true},    true,  TaskReads::Labels,    make_classify_task      },
-    {kTag,           {"tag", 1, kTaggedShare}, true,  TaskReads::Tags,      make_tag_task           },
+    {kLanguageModel, {.head = "lm"},                                            false, TaskReads::Text,      make_language_model_task},
+    {kMaskedTokens,  {.head = "mlm", .share = kMaskedShare},                    false, TaskReads::Text,      make_masked_tokens_task },
+    {kPairs,         {.head = "lm"},                                            false, TaskReads::Pairs,     make_pairs_task         },
+    {kDialogues,     {.head = "lm", .share = kAnswerShare},                     true,  TaskReads::Dialogues, make_dialogues_task     },
+    {kClassify,      {.head = "class", .of_rows = true},                        true,  TaskReads::Labels,    make_classify_task      },
+    {kTag,           {.head = "tag", .share = kTaggedShare},                    true,  TaskReads::Tags,      make_tag_task           },
+    {kRegress,       {.head = "class", .loss = Loss::Squared, .of_rows = true}, true,  TaskReads::Numbers,   make_regress_task       },
 };
 
 const TaskKind& find_task(const std::string& name) {

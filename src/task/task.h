@@ -56,6 +56,7 @@ struct TaskRow {
     int32_t length = 0;
     std::span<int32_t> segments{};  // of each token, where the model has them; they come as 0
     std::span<int32_t> second{};    // targets of the second objective, if there is one; they come as kIgnore
+    std::span<float> numbers{};     // what a head of numbers is to say where the row's target is, which is then 0
 };
 
 /// How well a task is done.
@@ -68,8 +69,11 @@ struct Score {
 class Judge {
 public:
     virtual ~Judge() = default;
-    /// What was predicted for the targets of a row of the validation, in their order; by objective.
-    using Predicted = std::array<std::span<const int32_t>, kMostObjectives>;
+    /// What was predicted for the targets of a row of the validation.
+    struct Predicted {
+        std::array<std::span<const int32_t>, kMostObjectives> labels{};  // in their order; by objective
+        std::span<const float> numbers{};                                // of a head of numbers
+    };
     virtual void add(int64_t row, const Predicted& predicted) = 0;
     virtual std::vector<Score> scores() const = 0;
     /// Whether the first one, of which more is better, decides which model is the best; else the loss does.
@@ -99,7 +103,7 @@ public:
 
 /// The names of tasks.
 inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kPairs = "pairs", *kDialogues = "dialogue",
-                            *kClassify = "classify", *kTag = "tag";
+                            *kClassify = "classify", *kTag = "tag", *kRegress = "regress";
 /// The token that a vocabulary of characters gets for masked ones.
 inline constexpr const char* kMaskToken = "[MASK]";
 
@@ -110,7 +114,7 @@ std::vector<Objective> task_objectives(const std::string& name, const TaskChoice
 /// Whether its rows may have more than one text, or be shorter than T.
 bool task_is_ragged(const std::string& name, const TaskChoices& choices = {});
 /// What the files of a training hold.
-enum class TaskReads { Text, Pairs, Dialogues, Labels, Tags };
+enum class TaskReads { Text, Pairs, Dialogues, Labels, Tags, Numbers };
 TaskReads task_reads(const std::string& name);
 
 // Made by make_task.
@@ -121,5 +125,6 @@ std::unique_ptr<Task> make_pairs_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_dialogues_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_classify_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_tag_task(const TaskTexts& texts);
+std::unique_ptr<Task> make_regress_task(const TaskTexts& texts);
 
 }  // namespace nib

@@ -131,35 +131,40 @@ int64_t sparse_rows(const Objective& objective, const TrainShape& shape, bool us
     return usual ? static_cast<int64_t>(std::ceil(static_cast<double>(all) * objective.share)) : all;
 }
 
-Graph::LogProbs record_objective(Graph& g, const Model& model, const Weights& weights, const TrainShape& shape,
+ObjectiveScores record_objective(Graph& g, const Model& model, const Weights& weights, const TrainShape& shape,
                                  size_t number, Tensor hidden, TrainInputs& in, bool usual) {
     const Objective& objective = shape.objectives[number];
+    const bool trains = g.mode() == Mode::Train, in_numbers = objective.loss == Loss::Squared;
     TrainInputs::OfObjective& of = in.objectives.emplace_back();
-    if (model.config().has_encoder()) {
-        of.targets = in.pairs.targets();
-    } else if (objective.sparse()) {
+    Shape all = shape.ragged ? Shape{1, shape.batch * shape.time} : Shape{shape.batch, shape.time};
+    RowCount count = in.packed.row_count();
+    if (objective.sparse() && !model.config().has_encoder()) {
         of.most = sparse_rows(objective, shape, usual);
-        of.count = g.add_row_count();
+        of.count = count = g.add_row_count();
         of.rows = g.input("rows with targets", {of.most}, DType::I32);
-        of.targets = g.input("targets", {1, of.most}, DType::I32, of.count);
         hidden = g.gather(hidden, of.rows, of.count);
-    } else {
-        const Shape all = shape.ragged ? Shape{1, shape.batch * shape.time} : Shape{shape.batch, shape.time};
-        of.targets = g.input("targets", all, DType::I32, in.packed.row_count());
+        all = {1, of.most};
     }
-    const bool trains = g.mode() == Mode::Train;
-    if (trains && number > 0)
-        of.weights = g.input("weights", g.info(of.targets).shape, DType::F32, g.info(of.targets).row_count);
+    if (model.config().has_encoder())
+        of.targets = in.pairs.targets();
+    else if (!in_numbers)
+        of.targets = g.input("targets", all, DType::I32, count);
+    if (trains && number > 0) of.weights = g.input("weights", all, DType::F32, count);
     const Head& head = model.head(objective.head);
     const Tensor x = model.features(g, weights, head, hidden);
+    if (in_numbers) {
+        of.numbers = g.input("numbers", {1, of.most, head.outputs}, DType::F32, of.count);
+        const Graph::Values values = g.value_loss(x, weights[head.output], of.numbers, of.weights, false);
+        if (!trains) g.output(values.values);
+        return {g.output(values.loss), {}, values.values};
+    }
     const float smoothing = trains && number == 0 ? shape.label_smoothing : 0;
     const Graph::LogProbs scores = g.cross_entropy(x, weights[head.output], of.targets, of.weights, smoothing);
-    g.output(scores.logp);
     if (!trains && objective.sparse()) g.output(scores.predicted);
-    return scores;
+    return {g.output(scores.logp), scores.predicted};
 }
 
-std::vector<Graph::LogProbs> record(Graph& g, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
+std::vector<ObjectiveScores> record(Graph& g, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
                                     TrainInputs& in, bool usual) {
     const auto model = make_model(config);
     Tensor hidden;
@@ -173,7 +178,7 @@ std::vector<Graph::LogProbs> record(Graph& g, const ModelConfig& config, const W
         in.tokens = TokenInputs(g, config, shape.batch, shape.time);
         hidden = model->hidden(g, in.tokens.inputs(weights, shape.dropout));
     }
-    std::vector<Graph::LogProbs> scores;
+    std::vector<ObjectiveScores> scores;
     for (size_t i = 0; i < shape.objectives.size(); ++i)
         scores.push_back(record_objective(g, *model, weights, shape, i, hidden, in, usual));
     if (g.mode() == Mode::Train) g.record_backward(shape.recompute);
@@ -182,7 +187,7 @@ std::vector<Graph::LogProbs> record(Graph& g, const ModelConfig& config, const W
 
 }  // namespace
 
-std::vector<Graph::LogProbs> record_training(Graph& g, const ModelConfig& config, const Weights& weights,
+std::vector<ObjectiveScores> record_training(Graph& g, const ModelConfig& config, const Weights& weights,
                                              const TrainShape& shape, TrainInputs& in) {
     if (shape.objectives.empty() || shape.objectives.size() > (config.has_encoder() ? 1 : kMostObjectives))
         fail("a training of %s with %zu objectives is not possible", config.arch.c_str(), shape.objectives.size());

@@ -79,14 +79,22 @@ struct TrainInputs {
         Tensor targets;       // (B,T) or, with ragged rows or an encoder, (1,B*T) int32; of a sparse objective (1,n)
         Tensor rows{};        // (n) int32: of a sparse objective the rows that have targets
         RowCount count = -1;  // and how many they are
+        Tensor numbers{};     // (1,n,N) float: of numbers instead of the targets
         Tensor weights{};     // as the targets, float: how much each counts, of all objectives but the first
         int64_t most = 0;     // n
     };
     std::vector<OfObjective> objectives;
 };
 
+/// What is known of each target after a run.
+struct ObjectiveScores {
+    Tensor loss;         // of the targets' shape: how far off it is; of cross-entropy minus that
+    Tensor predicted{};  // likewise int32, of a sparse objective in Mode::Infer: what is most probable
+    Tensor numbers{};    // (1,n,N), in Mode::Infer: what a head of numbers says
+};
+
 /// Records the model and the losses of its objectives, which it returns; in Mode::Train also the backward pass.
-std::vector<Graph::LogProbs> record_training(Graph& graph, const ModelConfig& config, const Weights& weights,
+std::vector<ObjectiveScores> record_training(Graph& graph, const ModelConfig& config, const Weights& weights,
                                              const TrainShape& shape, TrainInputs& inputs);
 
 /// Bytes on a backend, without the scratch memory of kernels and frozen weights.

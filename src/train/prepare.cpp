@@ -95,7 +95,8 @@ TrainShape shape_of(const TrainOptions& o) {
 }
 
 bool reads_labels(const std::string& task) {
-    return task_reads(task) == TaskReads::Labels || task_reads(task) == TaskReads::Tags;
+    const TaskReads reads = task_reads(task);
+    return reads == TaskReads::Labels || reads == TaskReads::Tags || reads == TaskReads::Numbers;
 }
 
 // Whether files are records, each of which is an example.
@@ -179,22 +180,25 @@ ChatTemplate chat_template_of(TrainSetup& setup) {
     return chosen;
 }
 
+LabelReader label_reader(TaskReads reads) {
+    return reads == TaskReads::Tags ? read_tagged : reads == TaskReads::Numbers ? read_numbered : read_labelled;
+}
+
 // Texts with labels, for which the model gets a head unless it has one for these very labels.
 Dataset labels_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
     const TrainOptions& o = setup.options;
     const std::string name = task_objectives(o.task).front().head;
     const HeadConfig* const known = setup.checkpoint ? setup.config.find_head(name) : nullptr;
-    Dataset data =
-        labelled_dataset(request.inputs, request.validation, *setup.tokenizer,
-                         {o.text_column, o.second_column, o.label_column, o.header, o.no_header},
-                         known != nullptr ? known->labels : std::vector<std::string>(), static_cast<uint64_t>(o.seed),
-                         options, task_reads(o.task) == TaskReads::Tags ? read_tagged : read_labelled);
+    Dataset data = labelled_dataset(request.inputs, request.validation, *setup.tokenizer,
+                                    {o.text_column, o.second_column, o.label_column, o.header, o.no_header},
+                                    known != nullptr ? known->labels : std::vector<std::string>(),
+                                    static_cast<uint64_t>(o.seed), options, label_reader(task_reads(o.task)));
     if (known != nullptr) return data;
     const std::vector<std::string>& labels = dynamic_cast<const LabelledText&>(*data.text).label_names();
     setup.config.task_heads = {
         {name, std::ssize(labels), labels}
     };
-    if (o.task == kClassify) setup.config.pooler = setup.config.pooler || setup.config.segments > 0;
+    if (o.task != kTag) setup.config.pooler = setup.config.pooler || setup.config.segments > 0;
     return data;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <numbers>
 
@@ -89,12 +90,13 @@ TrainStep::TrainStep(Backend& backend, const ModelConfig& config, const TrainSha
     compile_plans();
     const auto count = static_cast<size_t>(rows());
     for (size_t r = 0; r < count; ++r) positions_.push_back(static_cast<int32_t>(r % static_cast<size_t>(shape.time)));
-    logp_.resize(count);
+    losses_.resize(count);
     counted_rows_.resize(count), counted_targets_.resize(count), target_weights_.resize(count);
     const auto model = make_model(config);
     for (size_t i = 0; i < shape.objectives.size(); ++i) {
         outputs_.push_back(model->head(shape.objectives[i].head).outputs);
         predicted_[i].resize(elements(evaluate_.inputs.objectives[i]));
+        if (shape.objectives[i].loss == Loss::Squared) numbers_.resize(static_cast<size_t>(shape.batch * outputs_.back()));
     }
 }
 
@@ -187,7 +189,7 @@ void TrainStep::begin_micro_step(std::span<const int32_t> ids, std::span<const i
     step_.index = micro.index;
     step_.accumulate = micro.first ? 0 : 1;
     step_.loss_scale = static_cast<float>(1.0 / static_cast<double>(counted_[0]));
-    set_inputs(train_, ids, all, micro.source, micro.ragged, step_);
+    set_inputs(train_, ids, all, micro.source, micro.ragged, micro.numbers, step_);
 }
 
 double TrainStep::micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro) {
@@ -213,16 +215,21 @@ TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<c
 std::array<TrainStep::LossSum, kMostObjectives> TrainStep::evaluate_all(std::span<const int32_t> ids,
                                                                         std::span<const int32_t> targets,
                                                                         std::span<const int32_t> second,
-                                                                        const SourceBatch& source,
-                                                                        const RaggedRows& ragged) {
+                                                                        const SourceBatch& source, const RaggedRows& ragged,
+                                                                        std::span<const float> numbers) {
     Step step;
     const Targets all{targets, second};
-    set_inputs(evaluate_, ids, all, source, ragged, step);
+    set_inputs(evaluate_, ids, all, source, ragged, numbers, step);
     evaluate_.plan.run(step);
     std::array<LossSum, kMostObjectives> sums;
     for (size_t i = 0; i < shape_.objectives.size(); ++i) {
         sums[i].sum = loss_sum(evaluate_, i);
         sums[i].rows = count_targets(all[i]);
+        if (shape_.objectives[i].loss == Loss::Squared) {
+            evaluate_.plan.get(evaluate_.scores[i].numbers, std::span<float>(numbers_));
+            sums[i].numbers = std::span<const float>(numbers_).first(static_cast<size_t>(sums[i].rows * outputs_[i]));
+            continue;
+        }
         if (!shape_.objectives[i].sparse()) continue;
         evaluate_.plan.get(evaluate_.scores[i].predicted, std::span<int32_t>(predicted_[i]));
         sums[i].predicted = std::span<const int32_t>(predicted_[i]).first(static_cast<size_t>(sums[i].rows));
@@ -231,7 +238,7 @@ std::array<TrainStep::LossSum, kMostObjectives> TrainStep::evaluate_all(std::spa
 }
 
 void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, const Targets& targets, const SourceBatch& source,
-                           const RaggedRows& ragged, Step& step) {
+                           const RaggedRows& ragged, std::span<const float> numbers, Step& step) {
     if (config_.has_encoder()) {
         what.rows[0] = what.inputs.pairs.set(what.plan, ids, targets[0], source, step);
         return;
@@ -242,6 +249,7 @@ void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, const T
         what.inputs.tokens.set(what.plan, ids, positions_);
     for (size_t i = 0; i < shape_.objectives.size(); ++i) {
         check_tokens(targets[i], outputs_[i], true);
+        if (shape_.objectives[i].loss == Loss::Squared) set_numbers(what, i, targets[i], numbers);
         const std::span<const int32_t> packed =
             shape_.ragged ? what.inputs.packed.pack(targets[i], ragged.lengths) : targets[i];
         if (shape_.objectives[i].sparse()) {
@@ -258,6 +266,22 @@ void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, const T
             what.plan.set<float>(weights, std::span(target_weights_).first(elements(what.inputs.objectives[i])));
         }
     }
+}
+
+// Those of the rows that have a target, in their order.
+void TrainStep::set_numbers(LossPlan& what, size_t objective, std::span<const int32_t> targets,
+                            std::span<const float> numbers) {
+    const auto N = static_cast<size_t>(outputs_[objective]), B = static_cast<size_t>(shape_.batch),
+               T = static_cast<size_t>(shape_.time);
+    if (numbers.size() != B * N || targets.size() != B * T)
+        fail("%zu numbers are not %zu for each of %zu rows", numbers.size(), N, B);
+    auto at = numbers_.begin();
+    for (size_t b = 0; b < B; ++b) {
+        const auto row = targets.subspan(b * T, T);
+        if (count_targets(row) > 0) at = std::copy_n(&numbers[b * N], N, at);
+    }
+    std::fill(at, numbers_.end(), std::numeric_limits<float>::quiet_NaN());
+    what.plan.set<float>(what.inputs.objectives[objective].numbers, numbers_);
 }
 
 // How many targets an objective has room for.
@@ -277,16 +301,17 @@ void TrainStep::set_sparse_targets(LossPlan& what, size_t objective, std::span<c
         counted_rows_[count] = static_cast<int32_t>(r), counted_targets_[count++] = targets[r];
     }
     what.plan.set<int32_t>(of.rows, std::span(counted_rows_).first(room));
-    what.plan.set<int32_t>(of.targets, std::span(counted_targets_).first(room));
+    if (of.targets) what.plan.set<int32_t>(of.targets, std::span(counted_targets_).first(room));
     what.rows[objective] = static_cast<int64_t>(std::max<size_t>(count, 1));  // a plan computes one row at least
     step.rows[of.count] = what.rows[objective];
 }
 
 double TrainStep::loss_sum(const LossPlan& what, size_t objective) {
-    what.plan.get(what.scores[objective].logp, std::span<float>(logp_).first(elements(what.inputs.objectives[objective])));
+    what.plan.get(what.scores[objective].loss,
+                  std::span<float>(losses_).first(elements(what.inputs.objectives[objective])));
     double sum = 0;
-    for (const float logp : std::span(logp_).first(static_cast<size_t>(what.rows[objective]))) sum -= logp;
-    return sum;
+    for (const float loss : std::span(losses_).first(static_cast<size_t>(what.rows[objective]))) sum += loss;
+    return shape_.objectives[objective].loss == Loss::CrossEntropy ? -sum : sum;
 }
 
 double TrainStep::mean_loss() {

@@ -32,6 +32,7 @@ public:
         SourceBatch source{};    // (B*T), of models with an encoder, which compute each pair up to its last target only
         RaggedRows ragged{};     // of TrainShape::ragged
         std::span<const int32_t> second{};  // targets (B*T) of the second objective, if there is one
+        std::span<const float> numbers{};   // (B*N): of objectives of numbers, for each row the N of its target
     };
     /// Forward and backward pass of B sequences: inputs and targets (B*T). Returns its part of the step's loss in nats,
     /// with label smoothing, before any update; the same for any number of threads.
@@ -63,6 +64,7 @@ public:
         /// Of a sparse objective what the head takes for most probable, for each counted target in their order. Valid until
         /// the next evaluation.
         std::span<const int32_t> predicted{};
+        std::span<const float> numbers{};  // likewise, N for each: of an objective of numbers
     };
     /// Losses of B sequences without dropout and label smoothing; rows whose target is kIgnore do not count.
     LossSum evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets, const SourceBatch& source = {},
@@ -70,7 +72,7 @@ public:
     /// The same of each objective; `second` are the targets of the second, if there is one.
     std::array<LossSum, kMostObjectives> evaluate_all(std::span<const int32_t> ids, std::span<const int32_t> targets,
                                                       std::span<const int32_t> second, const SourceBatch& source = {},
-                                                      const RaggedRows& ragged = {});
+                                                      const RaggedRows& ragged = {}, std::span<const float> numbers = {});
 
     const ModelConfig& config() const { return config_; }
     const Weights& weights() const { return weights_; }
@@ -94,7 +96,7 @@ private:
     struct LossPlan {
         Plan plan;
         TrainInputs inputs;
-        std::vector<Graph::LogProbs> scores;  // by objective
+        std::vector<ObjectiveScores> scores;  // by objective
         TargetCounts rows{};                  // computed
     };
     using Targets = std::array<std::span<const int32_t>, kMostObjectives>;
@@ -105,7 +107,8 @@ private:
     Tensor gradient_of(Graph& g, const ParameterLayout::Run& run) const;
     std::vector<int64_t> sum_blocks() const;
     void set_inputs(LossPlan& plan, std::span<const int32_t> ids, const Targets& targets, const SourceBatch& source,
-                    const RaggedRows& ragged, Step& step);
+                    const RaggedRows& ragged, std::span<const float> numbers, Step& step);
+    void set_numbers(LossPlan& plan, size_t objective, std::span<const int32_t> targets, std::span<const float> numbers);
     void set_sparse_targets(LossPlan& plan, size_t objective, std::span<const int32_t> targets, Step& step);
     void begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
     size_t elements(const TrainInputs::OfObjective& of) const;
@@ -131,9 +134,10 @@ private:
     std::vector<float> target_weights_;                            // (B*T): of the second objective
     std::array<std::vector<int32_t>, kMostObjectives> predicted_;  // (B*T): of an evaluation
     std::vector<int64_t> outputs_;                                 // by objective: of its head
+    std::vector<float> numbers_;                                   // (n*N): of an objective of numbers
     Step step_;                                                    // of the last micro_step
     TargetCounts counted_{};                                       // counted targets of its whole step
-    std::vector<float> logp_;                                      // (B*T)
+    std::vector<float> losses_;                                    // (B*T)
 };
 
 }  // namespace nib

@@ -66,7 +66,8 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       positions_(task_->ragged() ? ids_.size() : 0),
       lengths_(task_->ragged() ? static_cast<size_t>(options_.batch) : 0),
       segments_(task_->ragged() && setup_.config.segments > 0 ? ids_.size() : 0),
-      second_(setup_.shape.objectives.size() > 1 ? ids_.size() : 0) {
+      second_(setup_.shape.objectives.size() > 1 ? ids_.size() : 0),
+      numbers_(setup_.shape.objectives[0].loss == Loss::Squared ? static_cast<size_t>(options_.batch) : 0) {
     if (setup_.checkpoint) {
         restore(*setup_.checkpoint, train_);
         setup_.checkpoint.reset();
@@ -145,7 +146,8 @@ TaskRow Trainer::row(int64_t b) {
             .positions = positions,
             .length = static_cast<int32_t>(T),
             .segments = segments,
-            .second = second};
+            .second = second,
+            .numbers = numbers_.empty() ? std::span<float>() : std::span(numbers_).subspan(static_cast<size_t>(b), 1)};
 }
 
 // Keeps what the task has said of row b beside its tokens.
@@ -184,6 +186,7 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
         which.source = source();
         which.ragged = ragged();
         which.second = second_;
+        which.numbers = numbers_;
         if (update && micro == micro_batches - 1) {
             const TrainStep::Outcome all = train_.last_micro_step(ids_, targets_, which, options_.clip, next_update());
             loss += all.loss;
@@ -275,7 +278,7 @@ std::optional<Trainer::Validation> Trainer::validation() {
             task_->fill_validation(i, to);
             note_row(i - first, to);
         }
-        const auto batch = train_.evaluate_all(ids_, targets_, second_, source(), ragged());
+        const auto batch = train_.evaluate_all(ids_, targets_, second_, source(), ragged(), numbers_);
         for (size_t i = 0; i < batch.size(); ++i) sums[i] += batch[i].sum, rows[i] += batch[i].rows;
         if (judge) hand_over(batch, first, *judge);
         progress_.status(strprintf("step %lld/%lld  validating", static_cast<long long>(state_.step),
@@ -302,7 +305,8 @@ void Trainer::hand_over(const std::array<TrainStep::LossSum, kMostObjectives>& b
             const auto begin = targets.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(b) * T);
             const auto end = begin + static_cast<std::ptrdiff_t>(T);
             const auto count = static_cast<size_t>(T) - static_cast<size_t>(std::count(begin, end, kIgnore));
-            if (!batch[i].predicted.empty()) predicted[i] = batch[i].predicted.subspan(at[i], count);
+            if (!batch[i].predicted.empty()) predicted.labels[i] = batch[i].predicted.subspan(at[i], count);
+            if (!batch[i].numbers.empty()) predicted.numbers = batch[i].numbers.subspan(at[i], count);
             at[i] += count;
         }
         judge.add(first + b, predicted);
