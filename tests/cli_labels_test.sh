@@ -47,6 +47,13 @@ works tag tags.gguf "the crow 7"
 check "a word is tagged" grep -q '"spans":\[{"type":"BIRD","text":"crow","first":1,"last":1}\]' "$out"
 works tag tags.gguf ""
 check "no word has no tag" grep -q '"words":\[\],"tags":\[\]' "$out"
+sed 's/bird/0.5/; s/beast/-1.5/' animals.tsv > numbers.tsv
+works train numbers.tsv -o numbers --from base --task regress --iters 60 --lr 5e-3 --context 32
+check "numbers are learned" grep -q "spearman 0.[89]" "$err"
+works eval numbers.gguf numbers.tsv
+check "and measured" grep -q "^spearman 0.[89].*  pearson .*  mse 0.0.*  60 texts" "$out"
+works classify numbers.gguf "the fox 3 and the crow"
+check "a text has a number" grep -q '"number":0.' "$out"
 works train text.txt -o marks --from gpt --add-tokens "<|a|>" --token-dropout 0.2 --layer-decay 0.8 --iters 2 --context 16
 works tokenize marks -p "fox<|a|>" && check "a new token is one" test "$(wc -w < "$out")" = 4
 
@@ -64,6 +71,8 @@ refuses "one.tsv: all labels are \`beast\`" train one.tsv -o y --from base --tas
 printf 'a fox\tbeast\na fox\tbird\na fox\tfish\n' > fish.tsv
 refuses "fish.tsv: line 3: the label \`fish\` is none of the training" train animals.tsv --val fish.tsv -o y --from base --task classify
 refuses "fish.tsv: line 3: the label \`fish\`" eval tsv.gguf fish.tsv
+printf 'a fox\t0.5\na crow\tmuch\n' > much.tsv
+refuses "much.tsv: line 2: " train much.tsv -o y --from base --task regress --no-header
 printf 'text,label\n"a fox,beast\n' > open.csv
 refuses "open.csv: line 2" train open.csv -o y --from base --task classify
 printf 'a\tb\tc\n1\t2\t3\n' > wide.tsv

@@ -1,4 +1,4 @@
-// Classes, tags and BERT's pre-training, beside PyTorch: tests/goldens/make_task_goldens.py.
+// Classes, tags, numbers and BERT's pre-training, beside PyTorch: tests/goldens/make_task_goldens.py.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -34,6 +34,10 @@ std::vector<Objective> objectives_of(const std::string& name) {
     if (name == "classes")
         return {
             {.head = "class", .of_rows = true}
+        };
+    if (name == "numbers")
+        return {
+            {.head = "class", .loss = Loss::Squared, .of_rows = true}
         };
     if (name == "tags")
         return {
@@ -71,13 +75,16 @@ TEST(TaskGoldens, LossesOfTrainingAreThoseOfPyTorch) {
         const std::vector<int32_t> tokens = rows("ids", 0), segments = rows("segments", 0),
                                    targets = rows("targets", kIgnore), second = rows("second", kIgnore);
 
+        const auto numbers =
+            wanted.contains("numbers") ? wanted["numbers"].get<std::vector<float>>() : std::vector<float>();
+
         for (const KernelTable* table : kernel_tables()) {
             CpuBackend backend(*table, 2);
             TrainStep train(backend, read_config(file), shape);
             load_weights(file, 1, train);
             const TrainStep::MicroBatch batch{
                 .ragged = {positions, lengths, segments},
-                  .second = second
+                  .second = second, .numbers = numbers
             };
             for (size_t step = 0; step < wanted["losses"].size(); ++step) {
                 const TrainStep::Update update{.step = static_cast<int64_t>(step),

@@ -6,7 +6,7 @@ steps of training them.
 
 tasks/NAME/       a model as transformers saves it, without a tokenizer
 tasks/cases.json  for each the texts of a batch (ids, segments), what they are to predict (targets, -1 where nothing; second
-                  ones of the head for next sentences), and the loss before each of five updates by AdamW with a learning rate
+                  ones of the head for next sentences; numbers), and the loss before each of five updates by AdamW with a learning rate
                   of 0.01, betas of 0.9 and 0.99, an epsilon of 1e-8 and a decay of 0.1 of all but vectors
 """
 import json
@@ -57,7 +57,11 @@ def make(name, kind, heads, seed):
     case = {"name": name, "ids": ids, "segments": segments}
     batch = {"input_ids": fill(ids, 0), "token_type_ids": fill(segments, 0),
              "attention_mask": fill([[1] * n for n in LENGTHS], 0)}
-    if kind is BertForSequenceClassification:
+    if name == "numbers":
+        case["targets"] = [[0] + [-1] * (n - 1) for n in LENGTHS]
+        case["numbers"] = [0.5, -1.25, 3.0, 0.75]
+        batch["labels"] = torch.tensor(case["numbers"], dtype=torch.float64)
+    elif kind is BertForSequenceClassification:
         labels = [2, 0, 1, 2]
         case["targets"] = [[label] + [-1] * (n - 1) for label, n in zip(labels, LENGTHS)]
         batch["labels"] = torch.tensor(labels)
@@ -82,5 +86,6 @@ cases = [
     make("classes", BertForSequenceClassification, names(["bad", "fair", "good"]), 1),
     make("tags", BertForTokenClassification, names(TAGS), 2),
     make("pretraining", BertForPreTraining, {}, 3),
+    make("numbers", BertForSequenceClassification, {"num_labels": 1}, 4),
 ]
 (OUT / "cases.json").write_text(json.dumps(cases) + "\n")
