@@ -214,6 +214,35 @@ TEST_F(Vulkan, LossesAndGradientsAreThoseOfTorch) {
         }
 }
 
+// Of a tensor that is on both sides, both gradients are added up.
+TEST(Losses, SimilarityToItself) {
+    CpuBackend backend(kernel_table("auto"), 2);
+    const std::vector<float> values = {1, 2, 3, 0.5f, -1, 1, 0, 2, -2, 1, 1, 0.25f};
+    const std::vector<int32_t> right = {1, 2, 0};
+    const auto gradients = [&](bool same) {
+        Graph g(Mode::Train);
+        const Tensor a = g.input("a", {1, 3, 4}, DType::F32), targets = g.input("targets", {1, 3}, DType::I32);
+        const Tensor b = same ? a : g.input("b", {1, 3, 4}, DType::F32);
+        g.want_gradient(a), g.want_gradient(b);
+        g.contrastive_loss(a, b, 0.5f, targets);
+        g.record_backward();
+        const Tensor da = g.output(g.gradient(a).tensor), db = g.output(g.gradient(b).tensor);
+        const Plan plan = compile(g, backend);
+        plan.set<float>(a, values), plan.set<float>(b, values), plan.set<int32_t>(targets, right);
+        Step step;
+        step.loss_scale = 1;
+        plan.run(step);
+        std::vector<float> of_a(12), of_b(12);
+        plan.get(da, std::span(of_a)), plan.get(db, std::span(of_b));
+        return std::pair(of_a, of_b);
+    };
+    const auto [both, again] = gradients(true);
+    auto [sum, other] = gradients(false);
+    for (size_t i = 0; i < sum.size(); ++i) sum[i] += other[i];
+    EXPECT_EQ(both, again);
+    EXPECT_LE(relative_error(both, sum), 1e-6);
+}
+
 // What a head says is there to be read, and the losses are the same.
 TEST(Losses, InferenceGivesPredictions) {
     CpuBackend backend(kernel_table("auto"), 2);
