@@ -37,6 +37,7 @@ works classify tsv.gguf "the fox 7 and the crow"
 check "a text is classified" grep -q '"label":"bird"' "$out"
 works eval tsv.gguf animals.tsv --json
 check "numbers for programs" grep -q '^{"texts":60,"accuracy":1.0,.*"labels":\[{"label":"beast","count":30,' "$out"
+learn_here="--from base --task classify --iters 2 --context 32"
 works train animals.tsv -o gpt-animals --from gpt --task classify --lm-weight 0.5 --iters 60 --lr 5e-3 --context 32
 check "a decoder learns both" grep -q "class_loss .*lm_loss" "$err"
 works info gpt-animals && check "it is what it is" grep -q "beast" "$out"
@@ -54,6 +55,13 @@ works eval numbers.gguf numbers.tsv
 check "and measured" grep -q "^spearman 0.[89].*  pearson .*  mse 0.0.*  60 texts" "$out"
 works classify numbers.gguf "the fox 3 and the crow"
 check "a text has a number" grep -q '"number":0.' "$out"
+works train animals.tsv -o scratch --task classify --arch llama --tokenizer base.gguf $small --iters 100 --lr 5e-3
+check "a model from nothing learns labels" grep -q "accuracy 1.0000" "$err"
+works train animals.tsv -o frozen $learn_here --freeze embeddings,0
+works train animals.tsv -o again --from tsv --task classify --lora 2 --iters 2 --context 32
+printf 'one,two,label\nfox,crow,yes\ncrow,fox,no\n' > header.csv
+works train header.csv -o header --from base --task classify --iters 2 --context 32
+check "labels are named" grep -q "^labels 2: no, yes" "$err"
 works train text.txt -o marks --from gpt --add-tokens "<|a|>" --token-dropout 0.2 --layer-decay 0.8 --iters 2 --context 16
 works tokenize marks -p "fox<|a|>" && check "a new token is one" test "$(wc -w < "$out")" = 4
 
@@ -64,12 +72,14 @@ refuses "there is no column \"mood\"; there are \"label\", \"text\"" train anima
 refuses "there is no column \"3\"; there are 1 to 2" train animals.tsv $learn --no-header --label-column 3
 printf 'a fox\tbeast\na crow\tbird\n\tbird\n' > empty.tsv
 refuses "empty.tsv: line 3: has no text" train empty.tsv $learn
+printf 'a fox\tbeast\na fox\tbird\na fox\tfish\n' > fish.tsv
+works eval tsv.gguf fish.tsv --skip-bad
+check "an unknown label is passed over" grep -q "1 row passed over, such as fish.tsv: line 3" "$err"
 works train empty.tsv animals.tsv $learn --skip-bad
 check "what is passed over is said" grep -q "1 row passed over, such as empty.tsv: line 3: has no text" "$err"
 printf 'a fox\tbeast\na fox\tbeast\n' > one.tsv
 refuses "one.tsv: all labels are \`beast\`" train one.tsv -o y --from base --task classify
-printf 'a fox\tbeast\na fox\tbird\na fox\tfish\n' > fish.tsv
-refuses "fish.tsv: line 3: the label \`fish\` is none of the training" train animals.tsv --val fish.tsv -o y --from base --task classify
+refuses "fish.tsv: line 3: the label \`fish\` is not one that was trained with" train animals.tsv --val fish.tsv -o y --from base --task classify
 refuses "fish.tsv: line 3: the label \`fish\`" eval tsv.gguf fish.tsv
 printf 'a fox\t0.5\na crow\tmuch\n' > much.tsv
 refuses "much.tsv: line 2: " train much.tsv -o y --from base --task regress --no-header
@@ -81,8 +91,15 @@ refuses "four.tsv: line 1: has 3 columns beside the label's" train four.tsv -o y
 refuses "its name does not say what kind of table it is" train text.txt -o y --from base --task classify
 printf 'the O\nfox\n' > short.conll
 refuses "short.conll: line 2" train short.conll -o y --from base --task tag
-wrong_usage "task is \`tag\`; a GPT-2 learns lm" train animals.conll -o y --from gpt --task tag
+wrong_usage "task is \`tag\`; a GPT-2 learns lm, dialogue, classify, regress" train animals.conll -o y --from gpt --task tag
 wrong_usage "task is classify, which needs a model to start from, or a tokenizer" train animals.tsv -o y --task classify
+wrong_usage "metric is \`fame\`, which classify has not; choose accuracy, f1, mcc" train animals.tsv -o y $learn_here --metric fame
+wrong_usage "lora trains adapters alone, but the model has no head for these labels" train animals.tsv -o y $learn_here --lora 2
+wrong_usage "text-column is named for two things" train animals.csv -o y $learn_here --text-column label --label-column label
+wrong_usage "is measured on all rows of tables" eval tsv.gguf animals.tsv --val-fraction 0.1
+wrong_usage "tags are in the last column" eval tags.gguf animals.conll --text-column 2
+wrong_usage "--skip-bad is for models that name labels" eval gpt.gguf text.txt --skip-bad
+refuses "animals.conll: line 1: not one word fits into 2 tokens" train animals.conll -o y --from base --task tag --context 2
 wrong_usage "text-column is for texts with labels; the task is lm" train text.txt -o y --text-column 1
 wrong_usage "layer-decay needs a model to start from" train text.txt -o y --layer-decay 0.9
 wrong_usage "layer-decay is 1.5" train text.txt -o y --from gpt --layer-decay 1.5

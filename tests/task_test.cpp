@@ -253,7 +253,60 @@ TEST(SentencePairs, HalfOfTheSecondTextsFollow) {
     for (const Score& score : judge->scores()) EXPECT_EQ(score.value, 1) << score.name;
     EXPECT_FALSE(judge->decides());
     texts.train_span = {0, 40};
-    EXPECT_MENTIONS(error_of([&] { make_task("mlm", texts); }), "what trains is one");
+    EXPECT_MENTIONS(error_of([&] { make_task("mlm", texts); }), "what trains is one; documents may end");
+}
+
+// 60 documents of 1 to 6 words of their own, each between marks.
+class MarkedDocuments : public TokenText {
+public:
+    MarkedDocuments() {
+        for (int32_t d = 0; d < 60; ++d) {
+            ids_.push_back(0);
+            for (int32_t t = 0; t <= d % 6; ++t) ids_.push_back(3 + d);
+            ids_.push_back(1);
+            ends_.push_back(std::ssize(ids_));
+        }
+    }
+    int64_t size() const override { return std::ssize(ids_); }
+    const char* unit() const override { return "token"; }
+    void read(int64_t begin, std::span<int32_t> ids) const override {
+        std::copy_n(&ids_[static_cast<size_t>(begin)], ids.size(), ids.begin());
+    }
+    int64_t documents() const override { return 60; }
+    Span document(int64_t i) const override {
+        return {i > 0 ? ends_[static_cast<size_t>(i) - 1] : 0, ends_[static_cast<size_t>(i)]};
+    }
+
+private:
+    std::vector<int32_t> ids_;
+    std::vector<int64_t> ends_;
+};
+
+TEST(SentencePairs, NeitherLengthsNorMarksTell) {
+    const MarkedDocuments text;
+    const Words words;
+    TaskTexts texts{
+        .train = text, .validation = text, .train_span = {0, text.size()},
+                .validation_span = {0, 0          },
+                .tokenizer = words
+    };
+    texts.context = 12;
+    texts.choices.next_sentence = true;
+    const auto task = make_task("mlm", texts);
+    std::vector<int32_t> ids(12), targets(12), segments(12), second(12);
+    std::array<double, 2> pairs{}, lengths{};
+    for (uint32_t row = 0; row < 4000; ++row) {
+        TaskRow to{.ids = ids, .targets = targets, .segments = segments, .second = second};
+        task->fill(1, row, to);
+        int32_t marks = 0;
+        for (size_t t = 0; t < static_cast<size_t>(to.length); ++t)
+            marks += (targets[t] != kIgnore ? targets[t] : ids[t]) <= 1;
+        ASSERT_EQ(marks, 3) << "those of the documents are gone";
+        const auto which = static_cast<size_t>(second[0]);
+        pairs[which] += 1;
+        lengths[which] += static_cast<double>(std::count(segments.begin(), segments.begin() + to.length, 1) - 1);
+    }
+    EXPECT_NEAR(lengths[0] / pairs[0], lengths[1] / pairs[1], 0.1);
 }
 
 }  // namespace

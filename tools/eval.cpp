@@ -308,6 +308,11 @@ void eval(Options& o) {
         const bool labels = model->config().find_head("class") != nullptr || model->config().find_head("tag") != nullptr;
         if (!labels && !(o.columns == LabelColumns{}))
             fail_usage("columns are for models that name the labels of texts; this model has no head for that");
+        if (labels && (o.lines || o.tokens || o.val_fraction > 0 || o.evaluation.stride > 0 || o.evaluation.batch > 0))
+            fail_usage("a model that names labels is measured on all rows of tables, each by itself");
+        if (model->config().find_head("tag") != nullptr && !(o.columns == LabelColumns{}))
+            fail_usage("columns are for texts with labels; tags are in the last column of a file of words");
+        if (!labels && o.skip_bad) fail_usage("--skip-bad is for models that name labels");
         done = labels || model->config().has_encoder();
         if (labels)
             eval_labels(o.paths, o.columns, o.skip_bad, o.json, *backend, *model);

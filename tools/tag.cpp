@@ -1,6 +1,5 @@
 // nib tag: the tags of words, and the spans that they make.
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,7 +8,6 @@
 #include "console.h"
 #include "core/error.h"
 #include "infer/encoder.h"
-#include "infer/probabilities.h"
 #include "input.h"
 #include "model/loaded_model.h"
 #include "model_options.h"

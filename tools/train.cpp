@@ -180,8 +180,7 @@ void write_sample(const TrainStep& train, const Tokenizer& tokenizer, const Prom
 void report_end(const TrainResult& result, const RunFiles& files, Progress& progress) {
     std::string text =
         strprintf("saved %s after step %lld", printable(files.model).c_str(), static_cast<long long>(result.step));
-    if (result.end == TrainEnd::StoppedEarly)
-        text += " (stopped early: no better validation loss for --patience validations)";
+    if (result.end == TrainEnd::StoppedEarly) text += " (stopped early: none better for --patience validations)";
     if (result.val_loss) text += strprintf("; validation loss %.4f", *result.val_loss);
     for (const Score& score : result.scores) text += strprintf(", %s %.4f", score.name.c_str(), score.value);
     if (result.best) text += strprintf(", best %.4f in %s", *result.best, printable(files.best).c_str());

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <utility>
 
 #include "core/error.h"
@@ -19,6 +20,10 @@ namespace {
 // What is read before labels have numbers and texts tokens.
 struct Row {
     Example example;
+    std::string where;
+};
+struct Sentence {
+    TaggedSentence words;
     std::string where;
 };
 
@@ -46,10 +51,13 @@ TableOptions columns_of(const std::string& path, const LabelledFileOptions& opti
     const bool json = has_ending_or_gz(path, ".json") || has_ending_or_gz(path, ".jsonl");
     if (!columns.text.empty()) table.texts.push_back(columns.text);
     if (!columns.second.empty()) {
-        if (columns.text.empty()) fail("the column of second texts is said, but not that of the first");
+        if (columns.text.empty()) fail_usage_option("second-column", "needs the column of the first text, too");
         table.texts.push_back(columns.second);
     }
     table.label = columns.label;
+    if (!columns.text.empty() &&
+        (columns.text == columns.second || columns.text == columns.label || columns.second == columns.label))
+        fail_usage_option("text-column", "is named for two things");
     if (json) {
         if (table.texts.empty()) table.texts = {"text"};
         if (table.label.empty()) table.label = "label";
@@ -83,11 +91,21 @@ void check_labels(const std::vector<std::string>& labels, const std::string& pat
              labels.empty() ? "" : printable(labels.front(), 40).c_str());
 }
 
-int32_t number_of(const std::string& label, const std::vector<std::string>& labels) {
-    const auto found = std::find(labels.begin(), labels.end(), label);
-    if (found == labels.end()) fail("the label `%s` is none of the training", printable(label, 40).c_str());
-    return static_cast<int32_t>(found - labels.begin());
-}
+// The numbers of labels.
+class LabelNumbers {
+public:
+    explicit LabelNumbers(const std::vector<std::string>& labels) {
+        for (const std::string& label : labels) numbers_.emplace(label, static_cast<int32_t>(numbers_.size()));
+    }
+    int32_t operator()(const std::string& label) const {
+        const auto found = numbers_.find(label);
+        if (found == numbers_.end()) fail("the label `%s` is not one that was trained with", printable(label, 40).c_str());
+        return found->second;
+    }
+
+private:
+    std::unordered_map<std::string, int32_t> numbers_;
+};
 
 std::vector<Row> read_rows(const std::string& path, const LabelledFileOptions& options) {
     TableFile file(path, columns_of(path, options));
@@ -106,23 +124,31 @@ std::vector<Row> read_rows(const std::string& path, const LabelledFileOptions& o
     return rows;
 }
 
-// Examples out of rows; `set` gives each what it is to be known by.
-std::vector<LabelledExample> examples_of(const std::vector<Row>& rows, const Tokenizer& tokenizer, int64_t context,
-                                         const std::function<void(const std::string&, LabelledExample&)>& set) {
+// What `make` makes of each, which is at `where`. An Error of it ends the reading, or is counted.
+template <class Record>
+std::vector<LabelledExample> examples_of(const std::vector<Record>& records, const char* unit,
+                                         const LabelledFileOptions& options,
+                                         const std::function<LabelledExample(const Record&)>& make) {
     std::vector<LabelledExample> examples;
-    for (const Row& row : rows) try {
-            const std::vector<std::string>& texts = row.example.texts;
-            LabelledExample example;
-            set(row.example.labels.front(), example);
-            example.text =
-                texts.size() == 1 ? tokenizer.encode_marked(texts[0]) : tokenizer.encode_marked(texts[0], texts[1]);
-            shorten(example.text, tokenizer, context);
-            if (example.text.ids.empty()) fail("the text has no tokens");
-            examples.push_back(std::move(example));
+    BadRecords bad(options.skip_bad);
+    for (const Record& record : records) try {
+            examples.push_back(make(record));
         } catch (const Error& error) {
-            throw error.within(row.where);
+            bad.refuse(error.within(record.where));
         }
+    note_bad(bad, unit, options);
+    if (examples.empty()) fail("there is no %s that could be used", unit);
     return examples;
+}
+
+MarkedText encode_row(const Row& row, const Tokenizer& tokenizer, int64_t context) {
+    const std::vector<std::string>& texts = row.example.texts;
+    const EncodeOptions plain{.special = false};  // what spells a mark is text
+    MarkedText text =
+        texts.size() == 1 ? tokenizer.encode_marked(texts[0], plain) : tokenizer.encode_marked(texts[0], texts[1], plain);
+    shorten(text, tokenizer, context);
+    if (text.ids.empty()) fail("the text has no tokens");
+    return text;
 }
 
 std::vector<Row> read_all_rows(const std::vector<std::string>& paths, const LabelledFileOptions& options) {
@@ -144,43 +170,53 @@ std::vector<LabelledExample> read_labelled(const std::vector<std::string>& paths
         labels = sorted_labels(names);
     }
     check_labels(labels, paths.front());
-    return examples_of(rows, tokenizer, options.context, [&](const std::string& label, LabelledExample& example) {
-        example.label = number_of(label, labels);
+    const LabelNumbers numbers(labels);
+    return examples_of<Row>(rows, "row", options, [&](const Row& row) {
+        return LabelledExample{encode_row(row, tokenizer, options.context), numbers(row.example.labels.front())};
     });
 }
 
 std::vector<LabelledExample> read_numbered(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
                                            const LabelledFileOptions& options, std::vector<std::string>& labels) {
     labels = default_labels(1);
-    return examples_of(read_all_rows(paths, options), tokenizer, options.context,
-                       [](const std::string& label, LabelledExample& example) {
-                           example.number = static_cast<float>(label_number(label));
-                       });
+    return examples_of<Row>(read_all_rows(paths, options), "row", options, [&](const Row& row) {
+        LabelledExample example;
+        example.number = static_cast<float>(label_number(row.example.labels.front()));
+        example.text = encode_row(row, tokenizer, options.context);
+        return example;
+    });
 }
 
 std::vector<LabelledExample> read_tagged(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
                                          const LabelledFileOptions& options, std::vector<std::string>& labels) {
-    std::vector<std::pair<TaggedSentence, std::string>> sentences;  // and where they are
+    std::vector<Sentence> sentences;
     for (const std::string& path : paths) {
         TaggedFile file(path, options.skip_bad);
-        for (TaggedSentence sentence; file.next(sentence);) sentences.emplace_back(sentence, file.where(sentence.number));
+        for (TaggedSentence sentence; file.next(sentence);) sentences.push_back({sentence, file.where(sentence.number)});
         note_bad(file.bad(), "sentence", options);
     }
     if (sentences.empty()) fail("%s: has no sentences", printable(paths.front()).c_str());
     if (labels.empty()) {
         std::set<std::string> names;
-        for (const auto& [sentence, where] : sentences) names.insert(sentence.tags.begin(), sentence.tags.end());
+        for (const Sentence& sentence : sentences) names.insert(sentence.words.tags.begin(), sentence.words.tags.end());
         labels = sorted_labels(names);
     }
     check_labels(labels, paths.front());
-    std::vector<LabelledExample> examples;
-    for (const auto& [sentence, where] : sentences) try {
+    const LabelNumbers numbers(labels);
+    int64_t left_out = 0;
+    std::vector<LabelledExample> examples =
+        examples_of<Sentence>(sentences, "sentence", options, [&](const Sentence& sentence) {
             std::vector<int32_t> tags;
-            for (const std::string& tag : sentence.tags) tags.push_back(number_of(tag, labels));
-            examples.push_back(encode_words(tokenizer, sentence.tokens, tags, options.context));
-        } catch (const Error& error) {
-            throw error.within(where);
-        }
+            for (const std::string& tag : sentence.words.tags) tags.push_back(numbers(tag));
+            std::vector<size_t> places;
+            LabelledExample example = encode_words(tokenizer, sentence.words.tokens, tags, options.context, &places);
+            if (places.empty()) fail("not one word fits into %lld tokens", static_cast<long long>(options.context));
+            left_out += std::ssize(tags) - std::ssize(places);
+            return example;
+        });
+    if (left_out > 0 && options.note)
+        options.note(strprintf("%s at the ends of sentences that do not fit into %lld tokens do not count",
+                               counted(left_out, "word").c_str(), static_cast<long long>(options.context)));
     return examples;
 }
 

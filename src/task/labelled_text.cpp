@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/hash.h"
+#include "text/char_tokenizer.h"
 
 namespace nib {
 
@@ -42,10 +43,12 @@ LabelledExample encode_words(const Tokenizer& tokenizer, std::span<const std::st
     const auto put = [&](int32_t id, int32_t tag) { ids.push_back(id), example.tags.push_back(tag); };
     if (tokenizer.begins_texts()) put(tokenizer.begin_token(), kIgnore);
     // Where a space belongs to the word after it, a word alone would be another.
-    const std::string_view kind = tokenizer.kind();
-    const bool spaced = kind == "bpe" || kind == "char";
+    const auto* characters = dynamic_cast<const CharTokenizer*>(&tokenizer);
+    const bool spaced = characters != nullptr ? characters->id_of(U' ') >= 0 : tokenizer.kind() == std::string_view("bpe");
     for (size_t w = 0; w < words.size(); ++w) {
-        const std::vector<int32_t> word = tokenizer.encode(w > 0 && spaced ? " " + words[w] : words[w], {.special = false});
+        std::vector<int32_t> word = tokenizer.encode(w > 0 && spaced ? " " + words[w] : words[w], {.special = false});
+        if (word.empty())
+            word.push_back(std::max(tokenizer.specials().unknown, 0));  // of what leaves nothing, such as U+200B
         if (std::ssize(ids) + std::ssize(word) + ends > tokens) break;
         if (places != nullptr) places->push_back(ids.size());
         for (size_t t = 0; t < word.size(); ++t) put(word[t], t == 0 && !tags.empty() ? tags[w] : kIgnore);

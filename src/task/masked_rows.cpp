@@ -27,6 +27,10 @@ MaskedRows::MaskedRows(uint64_t seed, const Tokenizer& tokenizer, bool whole_wor
     const int32_t size = tokenizer.vocab_size();
     replacements_ = mask_ == size - 1 ? mask_ : size;
     if (mask_ < 0) fail("the vocabulary has no token for masked ones, such as %s", kMaskToken);
+    for (int32_t id = 0; id < size; ++id) {
+        const TokenType type = tokenizer.type(id);
+        marks_.push_back(type != TokenType::Normal && type != TokenType::UserDefined);
+    }
     for (int32_t id = 0; whole_words && id < size; ++id) continues_.push_back(tokenizer.continues_word(id));
     if (whole_words && std::find(continues_.begin(), continues_.end(), true) == continues_.end())
         fail("whole words can be told in a WordPiece vocabulary only, by its tokens that begin with ##");
@@ -43,7 +47,7 @@ void MaskedRows::mask(uint32_t step, uint32_t row, std::span<int32_t> ids, std::
     for (size_t t = 0; t < ids.size(); ++t) {
         const uint32_t number = first + static_cast<uint32_t>(t);
         if (t == 0 || begins_word(ids[t])) chosen = is_chosen(step, row, number);
-        targets[t] = chosen ? ids[t] : kIgnore;
+        targets[t] = chosen && !is_mark(ids[t]) ? ids[t] : kIgnore;
     }
     for (size_t t = 0; t < ids.size(); ++t) {
         if (targets[t] == kIgnore) continue;
@@ -60,7 +64,7 @@ int64_t MaskedRows::count(uint32_t step, uint32_t row, std::span<const int32_t> 
     bool chosen = false;
     for (size_t t = 0; t < ids.size(); ++t) {
         if (t == 0 || begins_word(ids[t])) chosen = is_chosen(step, row, first + static_cast<uint32_t>(t));
-        count += chosen;
+        count += chosen && !is_mark(ids[t]);
     }
     return count;
 }

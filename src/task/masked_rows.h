@@ -24,8 +24,8 @@ class MaskedRows {
 public:
     /// `replacements`: a token becomes any of so many, the first ones.
     MaskedRows(uint64_t seed, int32_t mask, int32_t replacements) : seed_(seed), mask_(mask), replacements_(replacements) {}
-    /// Those of a vocabulary, but for a mask that is its last token. With `whole_words` all tokens of a word are chosen, or
-    /// none. Error when it has no mask.
+    /// Those of a vocabulary, but for a mask that is its last token. Marks stay. With `whole_words` all tokens of a word
+    /// are chosen, or none. Error when it has no mask.
     MaskedRows(uint64_t seed, const Tokenizer& tokenizer, bool whole_words);
 
     /// Sets targets (n) and changes ids (n), the tokens of a row from number `first` on; the first one begins a word.
@@ -39,7 +39,10 @@ private:
 
     uint64_t seed_;
     int32_t mask_, replacements_;
+    bool is_mark(int32_t id) const { return !marks_.empty() && marks_[static_cast<size_t>(id)]; }
+
     std::vector<bool> continues_;  // by id: it goes on with a word; empty: none does
+    std::vector<bool> marks_;      // by id: it is no text, and stays; empty: none is
 };
 
 }  // namespace nib

@@ -1,6 +1,7 @@
 // BERT's pre-training (Devlin et al. 2018, section 3.1): masked tokens of two texts, and whether the second follows the
 // first.
 #include <algorithm>
+#include <functional>
 #include <vector>
 
 #include "core/error.h"
@@ -25,12 +26,19 @@ struct TextPair {
 class TextPairs {
 public:
     // `purpose`: what the text is for, for messages.
-    TextPairs(const TokenText& text, Span span, int64_t context, uint64_t seed, const char* purpose)
-        : text_(text), span_(span), room_(context - kMarks), seed_(seed) {
+    TextPairs(const TokenText& text, Span span, int64_t context, uint64_t seed, const Tokenizer& tokenizer,
+              const char* purpose)
+        : text_(text),
+          span_(span),
+          room_(context - kMarks),
+          seed_(seed),
+          begin_(tokenizer.begin_token()),
+          end_(tokenizer.end_token()) {
         if (room_ < 2) fail("a context of %lld has no room for two texts", static_cast<long long>(context));
         if (span.size() == 0) return;
         if (text.document_of(span.begin) == text.document_of(span.end - 1))
-            fail("texts that do not follow one another are of two documents, but what %s is one", purpose);
+            fail("pairs of texts are taken from several documents, but what %s is one; documents may end at blank lines",
+                 purpose);
     }
 
     // A pair whose first text begins anywhere. Half of the second texts follow it, the others are of another document.
@@ -45,6 +53,7 @@ public:
             if (number == kAttempts) fail("the documents are too short for pairs of texts");
             start = span_.begin + draw(span_.size());
             home = inside(text_.document_of(start));
+            start = std::max(start, home.begin);
         }
         const int64_t both = std::min(room_, home.end - start);
         TextPair pair{
@@ -52,12 +61,10 @@ public:
             {0,     0                         },
             draw(2) == 0
         };
-        pair.second = {pair.first.end, start + both};
-        if (pair.follows) return pair;
-        int64_t other = span_.begin + draw(span_.size() - home.size());
-        if (other >= home.begin) other += home.size();
-        // No longer than one that follows, or its length would tell.
-        pair.second = {other, std::min(other + pair.second.size(), inside(text_.document_of(other)).end)};
+        const Span next{pair.first.end, start + both}, other = elsewhere(text_.document_of(start), draw);
+        // Both are as long as the shorter of them, or the length would tell which it is.
+        pair.second = pair.follows ? next : other;
+        pair.second.end = pair.second.begin + std::min(next.size(), other.size());
         return pair;
     }
 
@@ -67,16 +74,36 @@ public:
 private:
     static constexpr uint32_t kAttempts = 1000;
 
-    // The part of a document that is in the span.
+    // The part of a document that is in the span, without the marks that begin and end it.
     Span inside(int64_t document) const {
         const Span all = text_.document(document);
-        return {std::max(all.begin, span_.begin), std::min(all.end, span_.end)};
+        Span part{std::max(all.begin, span_.begin), std::min(all.end, span_.end)};
+        while (part.size() > 0 && is_mark(part.begin)) ++part.begin;
+        while (part.size() > 0 && is_mark(part.end - 1)) --part.end;
+        return part;
+    }
+    bool is_mark(int64_t at) const {
+        int32_t id = 0;
+        text_.read(at, {&id, 1});
+        return id == begin_ || id == end_;
+    }
+    // A text that begins anywhere in another document.
+    Span elsewhere(int64_t home, const std::function<int64_t(int64_t below)>& draw) const {
+        const Span all = text_.document(home), taken{std::max(all.begin, span_.begin), std::min(all.end, span_.end)};
+        for (uint32_t attempt = 0; attempt < kAttempts; ++attempt) {
+            int64_t start = span_.begin + draw(span_.size() - taken.size());
+            if (start >= taken.begin) start += taken.size();
+            const Span other = inside(text_.document_of(start));
+            if (start < other.end) return {std::max(start, other.begin), other.end};
+        }
+        fail("the documents are too short for pairs of texts");
     }
 
     const TokenText& text_;
     const Span span_;
     const int64_t room_;
     const uint64_t seed_;
+    const int32_t begin_, end_;
 };
 
 class SentencePairsTask : public Task {
@@ -84,8 +111,8 @@ public:
     explicit SentencePairsTask(const TaskTexts& texts)
         : texts_(texts),
           masked_(texts.seed, texts.tokenizer, texts.choices.whole_words),
-          train_(texts.train, texts.train_span, texts.context, texts.seed, "trains"),
-          validation_(texts.validation, texts.validation_span, texts.context, texts.seed, "validates") {
+          train_(texts.train, texts.train_span, texts.context, texts.seed, texts.tokenizer, "trains"),
+          validation_(texts.validation, texts.validation_span, texts.context, texts.seed, texts.tokenizer, "validates") {
         if (!texts.tokenizer.begins_texts() || !texts.tokenizer.ends_texts())
             fail("pairs of texts need a vocabulary with tokens that begin and end them, such as [CLS] and [SEP]");
         const int64_t tokens =

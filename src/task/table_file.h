@@ -72,7 +72,7 @@ private:
 
 /// Whether the first of two lines of a table are names of columns: all of its fields look like names (a letter, then
 /// letters, digits, "_" and "-"; no two alike), and either half of them or more are names that data sets use ("text",
-/// "sentence1", "label", ...), or where the second line has a number, the first has none.
+/// "sentence1", "label", ...) or one is "label", or where the second line has a number, the first has none.
 bool has_header(const std::vector<std::string>& first, const std::vector<std::string>& second);
 
 }  // namespace nib

@@ -51,7 +51,8 @@ bool has_header(const std::vector<std::string>& first, const std::vector<std::st
     const auto used = std::count_if(lower.begin(), lower.end(), [](const std::string& name) {
         return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
     });
-    return 2 * static_cast<size_t>(used) >= lower.size() || std::any_of(second.begin(), second.end(), is_number);
+    return lower.contains("label") || 2 * static_cast<size_t>(used) >= lower.size() ||
+           std::any_of(second.begin(), second.end(), is_number);
 }
 
 }  // namespace nib

@@ -41,7 +41,7 @@ std::unique_ptr<Task> make_task(const std::string& name, const TaskTexts& texts)
 
 std::vector<Objective> task_objectives(const std::string& name, const TaskChoices& choices) {
     std::vector<Objective> all = {find_task(name).objective};
-    if (choices.next_sentence) all.push_back({.head = "nsp", .of_rows = true});
+    if (choices.next_sentence) all.push_back({.head = kNextSentence, .of_rows = true});
     if (choices.lm_weight > 0) all.push_back({.head = "lm", .weight = choices.lm_weight});
     return all;
 }

@@ -104,6 +104,8 @@ public:
 /// The names of tasks.
 inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kPairs = "pairs", *kDialogues = "dialogue",
                             *kClassify = "classify", *kTag = "tag", *kRegress = "regress";
+/// The head that says whether the second text of a row follows the first.
+inline constexpr const char* kNextSentence = "nsp";
 /// The token that a vocabulary of characters gets for masked ones.
 inline constexpr const char* kMaskToken = "[MASK]";
 

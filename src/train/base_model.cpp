@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <functional>
+#include <map>
 #include <numeric>
 #include <string_view>
 
@@ -85,11 +86,18 @@ std::vector<bool> frozen_parameters(const TrainOptions& options, const ModelConf
     return frozen_parameters(options.freeze, config);
 }
 
-Weights frozen_weights(const std::vector<bool>& frozen, const Weights& weights) {
+Weights frozen_weights(std::span<const ParameterSpec> parameters, const std::vector<bool>& frozen, const Weights& weights) {
     if (std::find(frozen.begin(), frozen.end(), true) == frozen.end()) return {};
-    std::vector<Weight> some(weights.all().size());
-    for (size_t i = 0; i < some.size(); ++i)
-        if (frozen.at(i)) some[i] = weights.all()[i];
+    std::map<std::string_view, const Weight*> by_name;
+    for (const Weight& weight : weights.all()) by_name[weight.name] = &weight;
+    std::vector<Weight> some(parameters.size());
+    for (size_t i = 0; i < some.size(); ++i) {
+        if (!frozen.at(i)) continue;
+        const auto found = by_name.find(parameters[i].name);
+        if (found == by_name.end())
+            fail("`%s` cannot stay as it is: the model does not have it", parameters[i].name.c_str());
+        some[i] = *found->second;
+    }
     return Weights(std::move(some));
 }
 

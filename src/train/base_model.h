@@ -1,6 +1,7 @@
 // Training that starts from a model: its weights, and which of them stay as they are.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,9 @@ std::vector<bool> frozen_parameters(const std::string& parts, const ModelConfig&
 /// The same for the options of a training: all of them where adapters are trained.
 std::vector<bool> frozen_parameters(const TrainOptions& options, const ModelConfig& config);
 
-/// TrainShape::frozen: those of a model's weights that are frozen.
-Weights frozen_weights(const std::vector<bool>& frozen, const Weights& weights);
+/// TrainShape::frozen: those of a model's weights that are frozen, by the parameters of what is trained, which may have
+/// other heads. Error for one that the model does not have.
+Weights frozen_weights(std::span<const ParameterSpec> parameters, const std::vector<bool>& frozen, const Weights& weights);
 
 /// Loads what is trained from a model's file; what that does not have begins as in TrainStep::initialise(), and rows of new
 /// tokens as the mean of the others, which takes little probability from those (Hewitt 2021). Error for quantized

@@ -43,7 +43,8 @@ Weights placeholder_weights(const ParameterLayout& layout, const ModelConfig& co
 // embeddings. Of an encoder-decoder the encoder is below the decoder.
 int64_t depth_below_top(std::string_view name, const ModelConfig& config) {
     const int64_t block = block_of(name);
-    if (block < 0) return is_embedding(name) ? config.layers + config.encoder_layers + 1 : 0;
+    if (block < 0 && is_embedding(name)) return config.layers + config.encoder_layers + 1;
+    if (block < 0) return name.starts_with("enc.") ? config.layers : 0;
     return name.starts_with("enc.") ? config.layers + config.encoder_layers - block : config.layers - block;
 }
 

@@ -32,8 +32,8 @@ const OptionField kFields[] = {
     {"untied",          Kind::Model, &O::untied,        "Model", "an output head of its own, not the token embedding"},
 
     {"iters",           Kind::Free,  &O::iters,         "Training", "steps in all; a resumed training may take more"},
-    {"epochs",          Kind::Fixed, &O::epochs,        "Training", "times that all of the text is seen, instead of a number of steps (default: 3 for dialogues)"},
-    {"batch",           Kind::Fixed, &O::batch,         "Training", "sequences at a time (default: 16; from a model 4)"},
+    {"epochs",          Kind::Fixed, &O::epochs,        "Training", "times that all of the text is seen, instead of a number of steps (default: 3 for dialogues and labels)"},
+    {"batch",           Kind::Fixed, &O::batch,         "Training", "sequences at a time (default: 16; from a model 4, of labels 16)"},
     {"accumulate",      Kind::Fixed, &O::accumulate,    "Training", "batches whose gradients are added up for one step"},
     {"recompute",       Kind::Free,  &O::recompute,     "Training", "keep less for the backward pass, which computes each block again: slower, same bits"},
     {"dropout",         Kind::Fixed, &O::dropout,       "Training", "probability of dropout, 0 to below 1"},
@@ -50,12 +50,12 @@ const OptionField kFields[] = {
     {"second-column",   Kind::Fixed, &O::second_column, "Labels", "column of a second text that belongs to the first"},
     {"label-column",    Kind::Fixed, &O::label_column,  "Labels", "column of the labels (default: named label, else the last)"},
     {"header",          Kind::Fixed, &O::header,        "Labels", "the first line names the columns (default: if it looks like names)"},
-    {"no-header",       Kind::Fixed, &O::no_header,     "Labels", "it does not"},
+    {"no-header",       Kind::Fixed, &O::no_header,     "Labels", "the first line is an example, too"},
     {"lm-weight",       Kind::Fixed, &O::lm_weight,     "Labels", "of decoders: weight of the next tokens' loss, which is learned beside the labels (GPT-1: 0.5)"},
     {"metric",          Kind::Fixed, &O::metric,        "Labels", "score by which a model is the best: accuracy, f1 or mcc (default: accuracy); of regress spearman or pearson (default: spearman)"},
     {"freeze",          Kind::Fixed, &O::freeze,        "Training", "of a model to start from: parts that stay as they are: embeddings, blocks such as 0-3, encoder, decoder, with commas between them"},
     {"add-tokens",      Kind::Fixed, &O::add_tokens,    "Training", "marks that the model to start from gets as tokens, such as <|im_start|>,<|im_end|>"},
-    {"val-fraction",    Kind::Fixed, &O::val_fraction,  "Training", "part of the text, at its end, that only validates"},
+    {"val-fraction",    Kind::Fixed, &O::val_fraction,  "Training", "part of the text, at its end, that only validates; of texts with labels any, by the seed"},
 
     {"lora",            Kind::Fixed, &O::lora,          "LoRA", "rank of adapters that are trained instead of the model to start from; what is written is an adapter"},
     {"lora-alpha",      Kind::Fixed, &O::lora_alpha,    "LoRA", "adapters count this / rank times (default: the rank)"},
@@ -80,7 +80,7 @@ const OptionField kFields[] = {
     {"clip",            Kind::Fixed, &O::clip,          "Optimizer", "largest norm of all gradients together, 0 for no limit"},
 
     {"eval-every",      Kind::Free,  &O::eval_every,    "Reports", "steps between validations"},
-    {"eval-tokens",     Kind::Free,  &O::eval_tokens,   "Reports", "tokens of a validation, evenly spaced; 0: all"},
+    {"eval-tokens",     Kind::Free,  &O::eval_tokens,   "Reports", "tokens of a validation, evenly spaced; 0: all, as of labels unless given"},
     {"patience",        Kind::Free,  &O::patience,      "Reports", "stop after so many validations without a new best; 0: never"},
     {"save-every",      Kind::Free,  &O::save_every,    "Reports", "steps between checkpoints (default: as many as between validations)"},
     {"sample-every",    Kind::Free,  &O::sample_every,  "Reports", "steps between samples; 0: only one at the end"},
@@ -119,6 +119,18 @@ std::string usual_task(const Architecture& family) {
     return family.has_encoder ? kPairs : family.encoder_only ? kMaskedTokens : kLanguageModel;
 }
 
+// "lm, dialogue, classify"
+std::string tasks_of(const Architecture& family) {
+    std::string names = usual_task(family);
+    if (names == kLanguageModel) names += std::string(", ") + kDialogues;
+    for (const char* task : {kClassify, kRegress, kTag}) {
+        const std::string head = task_objectives(task).front().head;
+        const auto is_its = [&](const HeadTensor& tensor) { return tensor.name == head; };
+        if (std::any_of(family.heads.begin(), family.heads.end(), is_its)) names += std::string(", ") + task;
+    }
+    return names;
+}
+
 // Error for what a family does not learn; no task is chosen yet: none.
 void check_task(const TrainOptions& o, const Architecture& family) {
     const std::string usual = usual_task(family);
@@ -128,7 +140,8 @@ void check_task(const TrainOptions& o, const Architecture& family) {
     const std::string head = task_objectives(o.task).front().head;
     const auto is_its = [&](const HeadTensor& tensor) { return tensor.name == head; };
     if (std::none_of(family.heads.begin(), family.heads.end(), is_its))
-        fail_usage_option("task", "is `%s`; a %s learns %s", printable(o.task, 40).c_str(), family.title, usual.c_str());
+        fail_usage_option("task", "is `%s`; a %s learns %s", printable(o.task, 40).c_str(), family.title,
+                          tasks_of(family).c_str());
 }
 
 void check_range(const char* option, double value, double low, double high, bool open = false) {
@@ -283,6 +296,18 @@ void start_from(const ModelConfig& config, TrainOptions& o, const GivenOptions& 
 
 namespace {
 
+// UsageError unless the task has such a score.
+void check_metric(const TrainOptions& o) {
+    const std::vector<std::string> names = o.task == kClassify  ? std::vector<std::string>{"accuracy", "f1", "mcc"}
+                                           : o.task == kRegress ? std::vector<std::string>{"spearman", "pearson"}
+                                                                : std::vector<std::string>{};
+    if (o.metric.empty() || std::find(names.begin(), names.end(), o.metric) != names.end()) return;
+    std::string known;
+    for (const std::string& name : names) known += (known.empty() ? "; choose " : ", ") + name;
+    fail_usage_option("metric", "is `%s`, which %s has not%s", printable(o.metric, 40).c_str(),
+                      printable(o.task, 40).c_str(), known.c_str());
+}
+
 // Whether an option is not what it is by default.
 bool differs(const TrainOptions& o, std::string_view name) {
     const auto field = std::find_if(std::begin(kFields), std::end(kFields), [&](const auto& f) { return f.name == name; });
@@ -309,8 +334,8 @@ void check_options(const TrainOptions& o) {
     if (o.lora > 0 && !o.freeze.empty())
         fail_usage_option("freeze", "cannot be chosen with lora, which freezes all of the model");
     check_range("token-dropout", o.token_dropout, 0, 1, true);
-    if (!(o.layer_decay > 0 && o.layer_decay <= 1))
-        fail_usage_option("layer-decay", "is %g; it must be above 0 and at most 1", o.layer_decay);
+    check_range("layer-decay", o.layer_decay, 0.01, 1);
+    check_metric(o);
     check_range("lm-weight", o.lm_weight, 0, 1000);
     check_range("label-smoothing", o.label_smoothing, 0, 1, true);
     if (o.batch < 1) fail_usage_option("batch", "is %lld; it must be 1 or more", static_cast<long long>(o.batch));

@@ -155,6 +155,13 @@ void add_tokens(TrainSetup& setup) {
                               o.lora > 0 ? ", as all but adapters is" : "");
 }
 
+// A head of BERT's pre-training, which a model to start from may lack.
+void add_head(ModelConfig& config, const std::string& name) {
+    if (config.find_head(name) != nullptr) return;
+    config.task_heads.push_back({name, name == kNextSentence ? 2 : config.vocab, {}});
+    config.pooler = config.pooler || name == kNextSentence;
+}
+
 // Options, sizes and vocabulary of the model to start from.
 void open_base(TrainSetup& setup, const TrainRequest& request, Backend& backend) {
     setup.base = std::make_unique<LoadedModel>(request.from, backend);
@@ -171,6 +178,8 @@ void open_base(TrainSetup& setup, const TrainRequest& request, Backend& backend)
                           static_cast<long long>(setup.options.context), static_cast<long long>(setup.config.context));
     if (reads_records(setup.options.task) || !is_plain(*setup.tokenizer)) setup.options.tokenizer = kOwnTokenizer;
     add_tokens(setup);
+    for (const Objective& objective : task_objectives(setup.options.task, task_choices(setup.options)))
+        if (objective.head == kMaskedTokens || objective.head == kNextSentence) add_head(setup.config, objective.head);
 }
 
 // The template of dialogues, which the model's file keeps.
@@ -195,6 +204,9 @@ Dataset labels_of(TrainSetup& setup, const TrainRequest& request, const DatasetO
                                     static_cast<uint64_t>(o.seed), options, label_reader(task_reads(o.task)));
     if (known != nullptr) return data;
     const std::vector<std::string>& labels = dynamic_cast<const LabelledText&>(*data.text).label_names();
+    const HeadConfig* const before = setup.config.find_head(name);
+    if (o.lora > 0 && (before == nullptr || before->labels != labels))
+        fail_usage_option("lora", "trains adapters alone, but the model has no head for these labels");
     setup.config.task_heads = {
         {name, std::ssize(labels), labels}
     };
@@ -267,6 +279,16 @@ int64_t steps_of(const TrainOptions& o, const Dataset& data) {
     return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(steps)));
 }
 
+// The sizes and the name of a model that is not there yet, once its vocabulary is known.
+void take_options(TrainSetup& setup) {
+    const TrainOptions& o = setup.options;
+    const bool characters = o.tokenizer.empty() || o.tokenizer == kCharacters;
+    setup.info.name = characters ? "nib character model" : "nib model";
+    setup.config = o.config(setup.tokenizer->vocab_size());
+    if (o.task == kPairs && o.tokenizer.empty())
+        setup.config.encoder_decoder.start = dynamic_cast<const CharTokenizer&>(*setup.tokenizer).id_of(kPairTab);
+}
+
 void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backend) {
     TrainOptions& o = setup.options;
     if (!request.overwrite) refuse_existing(setup.files);
@@ -299,16 +321,12 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
     const DatasetOptions options = dataset_options(o, request, setup.files);
     if (o.tokenizer.empty()) {
         setup.data = characters_of(setup, request, options);
+        if (!setup.base) take_options(setup);
     } else {
         if (!setup.base) setup.tokenizer = new_tokenizer(o, request);
+        if (!setup.base) take_options(setup);
         check_ends(o, *setup.tokenizer);
         setup.data = tokens_of(setup, request, options);
-    }
-    if (!setup.base) {
-        setup.info.name = o.tokenizer.empty() || o.tokenizer == kCharacters ? "nib character model" : "nib model";
-        setup.config = o.config(setup.tokenizer->vocab_size());
-        if (o.task == kPairs && o.tokenizer.empty())
-            setup.config.encoder_decoder.start = dynamic_cast<const CharTokenizer&>(*setup.tokenizer).id_of(kPairTab);
     }
     if (o.lora > 0) {
         setup.info.adapter = adapter_keys(setup.config, lora_of(o), setup.base->file());
@@ -372,7 +390,8 @@ TrainSetup prepare_training(const TrainRequest& request, Backend& backend) {
     setup.shape = shape_of(setup.options);
     setup.shape.activations = request.activations;
     if (setup.base)
-        setup.shape.frozen = frozen_weights(frozen_parameters(setup.options, setup.config), setup.base->weights());
+        setup.shape.frozen = frozen_weights(model_parameters(setup.config), frozen_parameters(setup.options, setup.config),
+                                            setup.base->weights());
     setup.memory = check_memory(setup.config, setup.shape, backend, memory_limit());
     check_writable(setup.files);
     if (const auto events = make_event_log(setup.files, setup.options)) events->check();

@@ -37,6 +37,14 @@ std::optional<TokenDropout> token_dropout_of(const TrainSetup& setup) {
     return TokenDropout(o.token_dropout, static_cast<uint64_t>(o.seed), *setup.tokenizer);
 }
 
+// The first few.
+std::string joined_labels(const std::vector<std::string>& labels) {
+    constexpr size_t kMost = 20;
+    std::string text;
+    for (size_t i = 0; i < std::min(labels.size(), kMost); ++i) text += (i > 0 ? ", " : "") + printable(labels[i], 40);
+    return text + (labels.size() > kMost ? ", ..." : "");
+}
+
 // "  accuracy 0.9123"
 std::string scores_text(const std::vector<Score>& scores) {
     std::string text;
@@ -383,6 +391,9 @@ void Trainer::introduce() const {
     const TaskExtent text = task_->extent();
     progress_.line(
         strprintf("text   %s train, %lld validate", nib::counted(text.train, text.unit).c_str(), integer(text.validation)));
+    const HeadConfig* const head = c.find_head(setup_.shape.objectives.front().head);
+    if (head != nullptr && head->labels.size() > 1)
+        progress_.line(strprintf("labels %zu: %s", head->labels.size(), joined_labels(head->labels).c_str()));
     progress_.line(strprintf("run    %s, about %s of memory%s", train_.backend().name().c_str(),
                              human_bytes(setup_.memory.total()).c_str(),
                              saved_ >= 0 ? strprintf("; goes on after step %lld", integer(saved_)).c_str() : ""));

@@ -230,6 +230,12 @@ std::vector<Dispatch> gather_backward(const Node& node, const Limits& limits) {
     return by_rows(base(kGatherBackward, node), node, limits, p.B * p.T, 4 * kMove * real(p.C) + 2 * real(p.N));
 }
 
+std::vector<Dispatch> mean_rows(const Node& node, const Limits& limits) {
+    const Params& p = node.p;
+    const Dispatch d = base(kMeanRows, node);
+    return by_rows(d, node, limits, p.N * groups_of(p.C, d), kMove * real(p.B * p.T) * d.constants.group);
+}
+
 std::vector<Dispatch> mean_rows_backward(const Node& node, const Limits& limits) {
     const Params& p = node.p;
     return by_rows(base(kMeanRowsBackward, node), node, limits, p.B * p.T, 3 * kMove * real(p.C) + 2 * real(p.N));
@@ -247,7 +253,7 @@ std::vector<Dispatch> similarity_backward(const Node& node, const Limits& limits
         d.bind(O::b, others);
         d.bind(O::da, result);
         d.push.flags = (d.push.flags & ~1u) | (node.accumulate >> (result - kMaxIn) & 1u);
-        add_groups(list, d, node, limits, rows, 2 * kMove * real(terms) * real(p.C));
+        add_groups(list, d, node, limits, rows * groups_of(p.C, d), 2 * kMove * real(terms) * d.constants.group);
     };
     add_side(false, O::b, O::da, R, p.N);
     add_side(true, O::a, O::db, p.N, R);
@@ -386,7 +392,7 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::LogProbBackward: return by_rows(base(kLogProbBackward, node), node, limits, R, 4 * kMove * real(p.N));
         case Op::ValueLoss: return by_rows(base(kValueLoss, node), node, limits, R, 4 * kMove * real(p.N));
         case Op::SpanLoss: return by_rows(base(kSpanLoss, node), node, limits, p.N, 8 * kMove * real(R));
-        case Op::MeanRows: return by_rows(base(kMeanRows, node), node, limits, p.N, kMove * real(R) * real(p.C));
+        case Op::MeanRows: return mean_rows(node, limits);
         case Op::MeanRowsBackward: return mean_rows_backward(node, limits);
         case Op::Normalize: return by_rows(base(kNormalize, node), node, limits, R, 3 * kMove * real(p.C));
         case Op::NormalizeBackward: return by_rows(base(kNormalizeBackward, node), node, limits, R, 5 * kMove * real(p.C));
