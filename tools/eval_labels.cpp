@@ -16,7 +16,7 @@ namespace nib {
 namespace {
 
 struct Predicted {
-    std::vector<LabelledExample> examples;     // without their tokens
+    std::vector<LabelledExample> examples;     // their tokens are gone
     std::vector<std::vector<int32_t>> labels;  // of each example, those of its places in order
     std::vector<double> numbers;               // of a head with one output, instead
     double texts_per_second = 0;

@@ -70,6 +70,18 @@ void print_tags(const std::string& text, const std::vector<std::string>& words, 
     print_json(json);
 }
 
+// Error for a text, the i-th, that is longer than the model's context.
+void check_room(const std::string& text, size_t i, const Options& o, const LoadedModel& model) {
+    const std::vector<std::string> words = words_of(text);
+    std::vector<size_t> places;
+    encode_words(model.tokenizer(), words, {}, model.config().context, &places);
+    if (places.size() == words.size()) return;
+    const std::string where =
+        i < o.texts.size() ? "" : strprintf("%s: line %zu: ", printable(o.file).c_str(), i - o.texts.size() + 1);
+    fail("%sa text of %zu words does not fit into the model's context of %lld tokens", where.c_str(), words.size(),
+         static_cast<long long>(model.config().context));
+}
+
 void tag(const Options& o, Backend& backend) {
     const LoadedModel model = open_model(o.model, backend);
     SequenceEncoder encoder(backend, model.config(), model.weights());
@@ -79,13 +91,11 @@ void tag(const Options& o, Backend& backend) {
     if (!o.file.empty())
         for (std::string& line : lines_of(read_input(o.file))) texts.push_back(std::move(line));
     if (texts.empty()) fail_usage("give texts, or a file of them");
+    for (size_t i = 0; i < texts.size(); ++i) check_room(texts[i], i, o, model);
     for (const std::string& text : texts) {
         const std::vector<std::string> words = words_of(text);
         std::vector<size_t> places;
         LabelledExample example = encode_words(model.tokenizer(), words, {}, model.config().context, &places);
-        if (places.size() < words.size())
-            fail("a text of %zu words does not fit into the model's context of %lld tokens", words.size(),
-                 static_cast<long long>(model.config().context));
         std::vector<std::string> tags;
         if (!words.empty()) {
             std::vector<TokenPlace> wanted;

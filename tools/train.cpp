@@ -183,7 +183,10 @@ void report_end(const TrainResult& result, const RunFiles& files, Progress& prog
     if (result.end == TrainEnd::StoppedEarly) text += " (stopped early: none better for --patience validations)";
     if (result.val_loss) text += strprintf("; validation loss %.4f", *result.val_loss);
     for (const Score& score : result.scores) text += strprintf(", %s %.4f", score.name.c_str(), score.value);
-    if (result.best) text += strprintf(", best %.4f in %s", *result.best, printable(files.best).c_str());
+    if (result.best)
+        text += strprintf("; best %s%.4f in %s",
+                          result.best_of.empty() || result.best_of == "loss" ? "" : (result.best_of + " ").c_str(),
+                          *result.best, printable(files.best).c_str());
     progress.line(text);
 }
 

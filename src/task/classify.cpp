@@ -12,7 +12,7 @@
 namespace nib {
 namespace {
 
-// A text, its label at the row that the head works on, and what it says as the second targets.
+// A text with its label where the head reads it; the second targets are its next tokens.
 void read_example(const LabelledPart& part, int64_t i, HeadRows place, TaskRow& to) {
     part.read(i, to);
     const auto length = static_cast<size_t>(to.length);
@@ -52,11 +52,11 @@ public:
     TaskExtent extent() const override { return {"text", train_.count(), validation_.count()}; }
     bool ragged() const override { return true; }
     void fill(uint32_t step, uint32_t row, TaskRow& to) const override {
-        read_example(train_, drawn(step, row), texts_.labelled_rows, to);
+        read_example(train_, drawn(texts_, step, row, train_.count()), texts_.labelled_rows, to);
     }
     TargetCounts counted(uint32_t step, uint32_t row) const override {
         if (texts_.choices.lm_weight == 0) return {1};
-        return {1, train_.tokens(drawn(step, row)) - 1};
+        return {1, train_.tokens(drawn(texts_, step, row, train_.count())) - 1};
     }
 
     int64_t validation_rows() const override { return validated_.count(); }
@@ -68,10 +68,6 @@ public:
     }
 
 private:
-    int64_t drawn(uint32_t step, uint32_t row) const {
-        return shuffled(texts_.seed, uint64_t{step} * static_cast<uint64_t>(texts_.rows) + row, train_.count());
-    }
-
     const TaskTexts texts_;
     const LabelledPart train_, validation_;
     const EvalExamples validated_;

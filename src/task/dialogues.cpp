@@ -74,17 +74,17 @@ public:
 
     TaskExtent extent() const override { return {"dialogue", train_.count(), validation_.count()}; }
     bool ragged() const override { return true; }
-    void fill(uint32_t step, uint32_t row, TaskRow& to) const override { train_.read(drawn(step, row), to); }
-    TargetCounts counted(uint32_t step, uint32_t row) const override { return {train_.targets(drawn(step, row))}; }
+    void fill(uint32_t step, uint32_t row, TaskRow& to) const override {
+        train_.read(drawn(texts_, step, row, train_.count()), to);
+    }
+    TargetCounts counted(uint32_t step, uint32_t row) const override {
+        return {train_.targets(drawn(texts_, step, row, train_.count()))};
+    }
 
     int64_t validation_rows() const override { return validated_.count(); }
     void fill_validation(int64_t row, TaskRow& to) const override { validation_.read(validated_.number(row), to); }
 
 private:
-    int64_t drawn(uint32_t step, uint32_t row) const {
-        return shuffled(texts_.seed, uint64_t{step} * static_cast<uint64_t>(texts_.rows) + row, train_.count());
-    }
-
     const TaskTexts texts_;
     const Dialogues train_, validation_;
     const EvalExamples validated_;

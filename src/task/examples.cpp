@@ -30,6 +30,10 @@ int64_t shuffled(uint64_t seed, uint64_t n, int64_t count) {
     return static_cast<int64_t>(x);
 }
 
+int64_t drawn(const TaskTexts& texts, uint32_t step, uint32_t row, int64_t count) {
+    return shuffled(texts.seed, uint64_t{step} * static_cast<uint64_t>(texts.rows) + row, count);
+}
+
 EvalExamples::EvalExamples(const TaskTexts& texts, const char* unit, int64_t train, int64_t validation) : all_(validation) {
     if (train == 0 || (texts.validation_span.size() > 0 && validation == 0))
         fail("there are too few %ss: %lld to train and %lld to validate, and each takes one at least", unit,

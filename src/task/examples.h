@@ -12,6 +12,9 @@ namespace nib {
 /// Rogaway 2002), so that it can be asked for any n alone.
 int64_t shuffled(uint64_t seed, uint64_t n, int64_t count);
 
+/// The one that a row of a step trains on.
+int64_t drawn(const TaskTexts& texts, uint32_t step, uint32_t row, int64_t count);
+
 /// Those that validate: evenly spaced ones, which predict about as many tokens as a training asks for.
 class EvalExamples {
 public:

@@ -40,8 +40,7 @@ public:
     TaskExtent extent() const override { return {"text", train_.count(), validation_.count()}; }
     bool ragged() const override { return true; }
     void fill(uint32_t step, uint32_t row, TaskRow& to) const override {
-        const uint64_t number = uint64_t{step} * static_cast<uint64_t>(texts_.rows) + row;
-        read(train_, shuffled(texts_.seed, number, train_.count()), to);
+        read(train_, drawn(texts_, step, row, train_.count()), to);
     }
     TargetCounts counted(uint32_t, uint32_t) const override { return {1}; }
 

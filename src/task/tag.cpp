@@ -40,9 +40,11 @@ public:
 
     TaskExtent extent() const override { return {"sentence", train_.count(), validation_.count()}; }
     bool ragged() const override { return true; }
-    void fill(uint32_t step, uint32_t row, TaskRow& to) const override { read(train_, drawn(step, row), to); }
+    void fill(uint32_t step, uint32_t row, TaskRow& to) const override {
+        read(train_, drawn(texts_, step, row, train_.count()), to);
+    }
     TargetCounts counted(uint32_t step, uint32_t row) const override {
-        const auto tags = train_.tags(drawn(step, row));
+        const auto tags = train_.tags(drawn(texts_, step, row, train_.count()));
         return {std::ssize(tags) - std::count(tags.begin(), tags.end(), kIgnore)};
     }
 
@@ -55,10 +57,6 @@ private:
         part.read(i, to);
         std::copy_n(part.tags(i).begin(), part.tags(i).size(), to.targets.begin());
     }
-    int64_t drawn(uint32_t step, uint32_t row) const {
-        return shuffled(texts_.seed, uint64_t{step} * static_cast<uint64_t>(texts_.rows) + row, train_.count());
-    }
-
     const TaskTexts texts_;
     const LabelledPart train_, validation_;
     const EvalExamples validated_;

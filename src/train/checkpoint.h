@@ -60,7 +60,7 @@ struct ModelInfo {
 void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer, const ModelInfo& info,
                      const TrainOptions& options, const TrainState& state, bool first);
 
-/// Writes NAME.best.gguf, weights with this validation loss, completely but without publishing it.
+/// Writes NAME.best.gguf, weights with this validation loss or first score, completely but without publishing it.
 std::unique_ptr<AtomicFile> write_best(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer,
                                        const ModelInfo& info, int64_t step, double best);
 
@@ -70,7 +70,7 @@ uint64_t weights_checksum(const GgufFile& model);
 /// That of a model's file.
 ModelInfo read_info(const GgufFile& model);
 
-/// The validation loss in NAME.best.gguf; nothing if there is no such file, or not one that nib has written.
+/// That of NAME.best.gguf; nothing if there is no such file, or not one that nib has written.
 std::optional<double> read_best(const RunFiles& files);
 
 /// Completes a pair that was left half renamed, if any. The caller of this and of require_pair() holds the run's lock.

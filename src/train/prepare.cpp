@@ -193,7 +193,7 @@ LabelReader label_reader(TaskReads reads) {
     return reads == TaskReads::Tags ? read_tagged : reads == TaskReads::Numbers ? read_numbered : read_labelled;
 }
 
-// Texts with labels, for which the model gets a head unless it has one for these very labels.
+// Texts with labels, and the head that names them. load_weights() takes its weights from a model with the same labels.
 Dataset labels_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
     const TrainOptions& o = setup.options;
     const std::string name = task_objectives(o.task).front().head;

@@ -98,12 +98,12 @@ TrainResult Trainer::run() {
     if (saved_ >= 0 && state_.step >= options_.iters) {
         progress_.line(strprintf("nothing to do: %s has had %s; ask for more to go on",
                                  printable(setup_.files.model).c_str(), counted(state_.step, "step").c_str()));
-        return {TrainEnd::NothingToDo, state_.step, val_loss_, scores_, best_};
+        return {TrainEnd::NothingToDo, state_.step, val_loss_, scores_, best_, best_of_};
     }
     try {
         const TrainEnd end = loop();
         draw_curve();
-        return {end, state_.step, val_loss_, scores_, best_};
+        return {end, state_.step, val_loss_, scores_, best_, best_of_};
     } catch (const Error& error) {
         progress_.clear();
         if (saved_ < 0) fail("%s; nothing was saved", error.what());
@@ -256,6 +256,7 @@ void Trainer::validate_if_due() {
     check_finite("validation loss", found->loss);
     val_loss_ = found->loss;
     scores_ = found->scores;
+    best_of_ = found->decides();
     validated_ = state_.step;
     if (!line_ || line_->step != state_.step) line_ = LogLine{.step = state_.step};
     line_->val_loss = found->loss;

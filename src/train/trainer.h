@@ -30,6 +30,7 @@ struct TrainResult {
     std::optional<double> val_loss;
     std::vector<Score> scores{};  // with val_loss, of a task that has them
     std::optional<double> best;   // of NAME.best.gguf: its loss or, where there are scores, its first
+    std::string best_of{};        // what that is: "loss", "accuracy"
 };
 
 /// A run after its preparation. It writes the files of RunFiles. A resumed run gives the same bytes as an uninterrupted
@@ -63,6 +64,7 @@ private:
         std::vector<Score> scores{};
         bool by_score = false;
         /// What decides which model is the best: the loss, or the first score, of which more is better.
+        const char* decides() const { return by_score ? scores.front().name.c_str() : "loss"; }
         double decisive() const { return by_score ? scores.front().value : loss; }
         bool beats(double other) const { return by_score ? decisive() > other : decisive() < other; }
     };
@@ -99,6 +101,7 @@ private:
     std::optional<double> val_loss_;         // the last one
     std::optional<double> best_;             // in NAME.best.gguf
     std::vector<Score> scores_;              // of the last validation
+    std::string best_of_;                    // what best_ is, once there was one
     std::unique_ptr<AtomicFile> best_file_;  // that file before the first checkpoint, complete but not published
     int64_t validated_ = -1;                 // step of the last validation
     int64_t saved_ = -1;                     // step of the checkpoint on disk; -1: none
