@@ -4,7 +4,7 @@ source "$(dirname "$0")/cli_helpers.bash"
 
 # ---- help and usage --------------------------------------------------------------------------------------------------
 
-mentions train --text-column --second-column --label-column --no-header --metric --lm-weight --nsp --whole-words --layer-decay \
+mentions train --text-column --second-column --label-column --no-header --metric --temperature --min-score --lm-weight --nsp --whole-words --layer-decay \
     --token-dropout --add-tokens
 mentions eval --text-column --second-column --label-column --no-header --skip-bad
 mentions tag --file
@@ -59,6 +59,11 @@ works train animals.tsv -o scratch --task classify --arch llama --tokenizer base
 check "a model from nothing learns labels" grep -q "accuracy 1.0000" "$err"
 works train animals.tsv -o frozen $learn_here --freeze embeddings,0
 works train animals.tsv -o again --from tsv --task classify --lora 2 --iters 2 --context 32
+for i in {1..30}; do printf 'the fox %s\tfox and fox\t%s\n' $i $((i % 6)); done > pairs.tsv
+works train pairs.tsv -o near --from base --task embed --label-column 3 --min-score 2 --iters 10 --batch 8 --context 32
+check "pairs come nearer" grep -q "spearman" "$err"
+works embed near "the fox"
+check "a text has a vector" grep -q '"embedding":\[' "$out"
 printf 'one,two,label\nfox,crow,yes\ncrow,fox,no\n' > header.csv
 works train header.csv -o header --from base --task classify --iters 2 --context 32
 check "labels are named" grep -q "^labels 2: no, yes" "$err"
@@ -100,6 +105,8 @@ wrong_usage "is measured on all rows of tables" eval tsv.gguf animals.tsv --val-
 wrong_usage "tags are in the last column" eval tags.gguf animals.conll --text-column 2
 wrong_usage "--skip-bad is for models that name labels" eval gpt.gguf text.txt --skip-bad
 refuses "animals.conll: line 1: not one word fits into 2 tokens" train animals.conll -o y --from base --task tag --context 2
+refuses "it takes 2 rows or more" train pairs.tsv -o y --from base --task embed --label-column 3 --batch 1 --iters 2 --context 32
+refuses "pairs.tsv: line 1: has 1 text; it takes two" train pairs.tsv -o y --from base --task embed --text-column 1 --iters 2 --context 32
 wrong_usage "text-column is for texts with labels; the task is lm" train text.txt -o y --text-column 1
 wrong_usage "layer-decay needs a model to start from" train text.txt -o y --layer-decay 0.9
 wrong_usage "layer-decay is 1.5" train text.txt -o y --from gpt --layer-decay 1.5

@@ -130,8 +130,9 @@ void eval_labels(const std::vector<std::string>& paths, const LabelColumns& colu
     const bool classes = model.config().find_head("class") != nullptr;
     const char* const name = classes ? "class" : "tag";
     std::vector<std::string> labels = model.config().find_head(name)->labels;
-    const LabelledFileOptions how{columns, model.config().context, skip_bad,
-                                  [](const std::string& note) { std::fprintf(stderr, "nib: %s\n", note.c_str()); }};
+    const LabelledFileOptions how{columns, model.config().context, skip_bad, {}, [](const std::string& note) {
+                                      std::fprintf(stderr, "nib: %s\n", note.c_str());
+                                  }};
     const bool numbers = classes && labels.size() == 1;
     const auto read = numbers ? read_numbered : classes ? read_labelled : read_tagged;
     const Predicted predicted = predict(read(paths, model.tokenizer(), how, labels), name, backend, model);

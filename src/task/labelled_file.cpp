@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <set>
 #include <unordered_map>
@@ -42,8 +43,8 @@ std::vector<std::string> sorted_labels(const std::set<std::string>& names) {
     return labels;
 }
 
-// The columns of a file that are asked for, or else the usual ones.
-TableOptions columns_of(const std::string& path, const LabelledFileOptions& options) {
+// The columns of a file that are asked for, or else the usual ones. `labelled`: one has labels, whether it is named or not.
+TableOptions columns_of(const std::string& path, const LabelledFileOptions& options, bool labelled) {
     const LabelColumns& columns = options.columns;
     TableOptions table;
     table.skip_bad = options.skip_bad;
@@ -60,8 +61,8 @@ TableOptions columns_of(const std::string& path, const LabelledFileOptions& opti
         fail_usage_option("text-column", "is named for two things");
     if (json) {
         if (table.texts.empty()) table.texts = {"text"};
-        if (table.label.empty()) table.label = "label";
-    } else if (table.label.empty()) {
+        if (table.label.empty() && labelled) table.label = "label";
+    } else if (table.label.empty() && labelled) {
         const std::vector<std::string> names = TableFile(path, table).names();
         table.label = std::find(names.begin(), names.end(), "label") != names.end() ? "label" : "-1";
     }
@@ -69,11 +70,12 @@ TableOptions columns_of(const std::string& path, const LabelledFileOptions& opti
 }
 
 // Error for what no example may be.
-void check(const Example& example) {
-    if (example.texts.size() > 2)
+void check(const Example& example, bool labelled) {
+    if (labelled && example.texts.size() > 2)
         fail("has %zu columns beside the label's; say which one is the text", example.texts.size());
     if (std::all_of(example.texts.begin(), example.texts.end(), [](const std::string& text) { return text.empty(); }))
         fail("has no text");
+    if (!labelled) return;
     if (example.labels.size() != 1) fail("has %zu labels; it takes one", example.labels.size());
     if (example.labels.front().empty()) fail("has no label");
 }
@@ -107,12 +109,12 @@ private:
     std::unordered_map<std::string, int32_t> numbers_;
 };
 
-std::vector<Row> read_rows(const std::string& path, const LabelledFileOptions& options) {
-    TableFile file(path, columns_of(path, options));
+std::vector<Row> read_rows(const std::string& path, const LabelledFileOptions& options, bool labelled) {
+    TableFile file(path, columns_of(path, options, labelled));
     std::vector<Row> rows;
     for (Example example; file.next(example);) {
         try {
-            check(example);
+            check(example, labelled);
         } catch (const Error& error) {
             file.refuse(example, error);
             continue;
@@ -151,10 +153,11 @@ MarkedText encode_row(const Row& row, const Tokenizer& tokenizer, int64_t contex
     return text;
 }
 
-std::vector<Row> read_all_rows(const std::vector<std::string>& paths, const LabelledFileOptions& options) {
+std::vector<Row> read_all_rows(const std::vector<std::string>& paths, const LabelledFileOptions& options,
+                               bool labelled = true) {
     std::vector<Row> rows;
     for (const std::string& path : paths)
-        for (Row& row : read_rows(path, options)) rows.push_back(std::move(row));
+        for (Row& row : read_rows(path, options, labelled)) rows.push_back(std::move(row));
     if (rows.empty()) fail("%s: has no texts", printable(paths.front()).c_str());
     return rows;
 }
@@ -183,6 +186,33 @@ std::vector<LabelledExample> read_numbered(const std::vector<std::string>& paths
         LabelledExample example;
         example.number = static_cast<float>(label_number(row.example.labels.front()));
         example.text = encode_row(row, tokenizer, options.context);
+        return example;
+    });
+}
+
+std::vector<LabelledExample> read_texts_apart(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
+                                              const LabelledFileOptions& options, std::vector<std::string>& labels) {
+    labels = default_labels(1);
+    const auto number_of = [](const Row& row) {
+        const std::vector<std::string>& label = row.example.labels;
+        return label.empty() ? std::numeric_limits<double>::quiet_NaN() : label_number(label.front());
+    };
+    std::vector<Row> rows = read_all_rows(paths, options, false);
+    if (options.least) std::erase_if(rows, [&](const Row& row) { return !(number_of(row) >= *options.least); });
+    return examples_of<Row>(rows, "row", options, [&](const Row& row) {
+        LabelledExample example;
+        const auto count = std::ssize(row.example.texts);
+        if (count < 2 || count > 3)
+            fail("has %s; it takes two, and perhaps one that is unlike them", counted(count, "text").c_str());
+        example.number = static_cast<float>(number_of(row));
+        for (const std::string& text : row.example.texts) {
+            MarkedText marked = tokenizer.encode_marked(text, {.special = false});
+            shorten(marked, tokenizer, options.context / count);
+            if (marked.ids.empty()) fail("a text has no tokens");
+            example.parts.push_back(static_cast<int32_t>(marked.ids.size()));
+            example.text.ids.insert(example.text.ids.end(), marked.ids.begin(), marked.ids.end());
+            example.text.types.insert(example.text.types.end(), marked.types.begin(), marked.types.end());
+        }
         return example;
     });
 }

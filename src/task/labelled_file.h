@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,7 @@ struct LabelledFileOptions {
     LabelColumns columns;
     int64_t context = 0;                             // tokens of an example at most; longer ones are shortened
     bool skip_bad = false;                           // pass over rows that are not as they should be
+    std::optional<double> least{};                   // of read_texts_apart: see there
     std::function<void(const std::string&)> note{};  // of rows that were passed over
 };
 
@@ -34,6 +36,11 @@ std::vector<LabelledExample> read_labelled(const std::vector<std::string>& paths
 /// The same of texts with numbers instead of labels; `labels` becomes the one name that transformers gives such a head.
 std::vector<LabelledExample> read_numbered(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
                                            const LabelledFileOptions& options, std::vector<std::string>& labels);
+
+/// Two or three texts in each row, which stay apart: each has half or a third of the context. The label, if a column is
+/// named, is a number. Rows with less than `least` are left out.
+std::vector<LabelledExample> read_texts_apart(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
+                                              const LabelledFileOptions& options, std::vector<std::string>& labels);
 
 /// The same of sentences whose words have tags (task/tagged_file.h); words that do not fit in are left out.
 std::vector<LabelledExample> read_tagged(const std::vector<std::string>& paths, const Tokenizer& tokenizer,

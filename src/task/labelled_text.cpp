@@ -76,6 +76,7 @@ LabelledText::LabelledText(std::span<const LabelledExample> examples, std::vecto
         ends_.push_back(size());
         labels_.push_back(example.label);
         numbers_.push_back(example.number);
+        parts_.push_back(example.parts);
     }
 }
 
@@ -105,6 +106,7 @@ uint64_t LabelledText::beside_tokens() const {
     Hash64 hash;
     hash.add(std::as_bytes(std::span(tags_)));
     hash.add(std::as_bytes(std::span(numbers_)));
+    for (const std::vector<int32_t>& parts : parts_) hash.add(std::as_bytes(std::span(parts)));
     hash.add(std::as_bytes(std::span(labels_)));
     hash.add(std::as_bytes(std::span(segments_)));
     hash.add(std::as_bytes(std::span(ends_)));
@@ -136,6 +138,9 @@ void LabelledPart::read(int64_t i, TaskRow& to) const {
     if (!to.segments.empty()) std::copy_n(text_.segments(first_ + i).begin(), length, to.segments.begin());
     std::fill(to.targets.begin(), to.targets.end(), kIgnore);
     to.length = static_cast<int32_t>(length);
+    size_t at = 0;
+    for (const int32_t part : text_.parts(first_ + i))
+        for (int32_t t = 0; t < part; ++t) to.positions[at++] = t;
 }
 
 }  // namespace nib

@@ -16,8 +16,9 @@ namespace nib {
 struct LabelledExample {
     MarkedText text;
     int32_t label = 0;
-    std::vector<int32_t> tags{};  // of each token, kIgnore where it has none; empty: the text has one label
-    float number = 0;             // instead of a label
+    std::vector<int32_t> tags{};   // of each token, kIgnore where it has none; empty: the text has one label
+    float number = 0;              // instead of a label
+    std::vector<int32_t> parts{};  // tokens of each of several texts that do not see each other; empty: all are one
 };
 
 /// The tokens of words, with the marks that belong around a text, up to so many tokens; the first token of each word gets
@@ -46,6 +47,7 @@ public:
     std::span<const int32_t> segments(int64_t i) const;
     int32_t label(int64_t i) const { return labels_[static_cast<size_t>(i)]; }
     float number(int64_t i) const { return numbers_[static_cast<size_t>(i)]; }
+    const std::vector<int32_t>& parts(int64_t i) const { return parts_[static_cast<size_t>(i)]; }
     /// The tags of its tokens, none if they have none.
     std::span<const int32_t> tags(int64_t i) const;
     const std::vector<std::string>& label_names() const { return names_; }
@@ -55,6 +57,7 @@ private:
     std::vector<int64_t> ends_;  // of each example
     std::vector<int32_t> labels_;
     std::vector<float> numbers_;
+    std::vector<std::vector<int32_t>> parts_;
     std::vector<std::string> names_;
 };
 
@@ -70,7 +73,7 @@ public:
     float number(int64_t i) const { return text_.number(first_ + i); }
     std::span<const int32_t> tags(int64_t i) const { return text_.tags(first_ + i); }
     const std::vector<std::string>& label_names() const { return text_.label_names(); }
-    /// Fills in the tokens and segments of a row, whose targets become kIgnore.
+    /// Fills in the tokens and segments of a row, and where each stands in its text; targets become kIgnore.
     void read(int64_t i, TaskRow& to) const;
 
 private:

@@ -11,15 +11,18 @@ namespace nib {
 enum class Loss {
     CrossEntropy,  // of the targets that a head chooses from
     Squared,       // (v - t)^2 of numbers, of which a row has one for each output of the head
+    Contrast,      // a row is a text, one that is like it and perhaps one that is not: of all second and third texts of the
+                   // batch the own second one is to be nearest, by the cosine of embeddings (Graph::contrastive_loss)
 };
 
 /// The loss of a step is the sum of its objectives' means over their targets, each times its weight.
 struct Objective {
-    std::string head = "lm";  // Model::head
+    std::string head = "lm";  // Model::head; of Contrast none
     Loss loss = Loss::CrossEntropy;
-    double weight = 1;     // of the first 1
-    double share = 1;      // of all tokens, about, that have a target; below 1 the head is computed for those alone
-    bool of_rows = false;  // a row has one target at most; the head is computed for those alone
+    double weight = 1;      // of the first 1
+    double share = 1;       // of all tokens, about, that have a target; below 1 the head is computed for those alone
+    bool of_rows = false;   // a row has one target at most; the head is computed for those alone
+    float temperature = 1;  // of Contrast: cosines are divided by it
 
     bool sparse() const { return of_rows || share < 1; }
 };

@@ -24,6 +24,7 @@ const TaskKind kTasks[] = {
     {kClassify,      {.head = "class", .of_rows = true},                        true,  TaskReads::Labels,    make_classify_task      },
     {kTag,           {.head = "tag", .share = kTaggedShare},                    true,  TaskReads::Tags,      make_tag_task           },
     {kRegress,       {.head = "class", .loss = Loss::Squared, .of_rows = true}, true,  TaskReads::Numbers,   make_regress_task       },
+    {kEmbed,         {.head = "", .loss = Loss::Contrast, .of_rows = true},     true,  TaskReads::Texts,     make_embed_task         },
 };
 
 const TaskKind& find_task(const std::string& name) {
@@ -41,6 +42,7 @@ std::unique_ptr<Task> make_task(const std::string& name, const TaskTexts& texts)
 
 std::vector<Objective> task_objectives(const std::string& name, const TaskChoices& choices) {
     std::vector<Objective> all = {find_task(name).objective};
+    all[0].temperature = static_cast<float>(choices.temperature);
     if (choices.next_sentence) all.push_back({.head = kNextSentence, .of_rows = true});
     if (choices.lm_weight > 0) all.push_back({.head = "lm", .weight = choices.lm_weight});
     return all;

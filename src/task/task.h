@@ -25,6 +25,7 @@ struct TaskExtent {
 struct TaskChoices {
     bool next_sentence = false;  // of masked tokens: rows are two texts, of which the second follows the first or does not
     bool whole_words = false;    // of the same: all tokens of a word are chosen, or none
+    double temperature = 0.05;   // of embeddings: Objective::temperature
     double lm_weight = 0;        // of labels: that of the loss of the next tokens, which is learned beside them unless 0
 };
 
@@ -72,7 +73,7 @@ public:
     /// What was predicted for the targets of a row of the validation.
     struct Predicted {
         std::array<std::span<const int32_t>, kMostObjectives> labels{};  // in their order; by objective
-        std::span<const float> numbers{};                                // of a head of numbers
+        std::span<const float> numbers{};                                // of a head of numbers; the cosine of embeddings
     };
     virtual void add(int64_t row, const Predicted& predicted) = 0;
     virtual std::vector<Score> scores() const = 0;
@@ -103,7 +104,7 @@ public:
 
 /// The names of tasks.
 inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kPairs = "pairs", *kDialogues = "dialogue",
-                            *kClassify = "classify", *kTag = "tag", *kRegress = "regress";
+                            *kClassify = "classify", *kTag = "tag", *kRegress = "regress", *kEmbed = "embed";
 /// The head that says whether the second text of a row follows the first.
 inline constexpr const char* kNextSentence = "nsp";
 /// The token that a vocabulary of characters gets for masked ones.
@@ -116,7 +117,7 @@ std::vector<Objective> task_objectives(const std::string& name, const TaskChoice
 /// Whether its rows may have more than one text, or be shorter than T.
 bool task_is_ragged(const std::string& name, const TaskChoices& choices = {});
 /// What the files of a training hold.
-enum class TaskReads { Text, Pairs, Dialogues, Labels, Tags, Numbers };
+enum class TaskReads { Text, Pairs, Dialogues, Labels, Tags, Numbers, Texts };
 TaskReads task_reads(const std::string& name);
 
 // Made by make_task.
@@ -128,5 +129,6 @@ std::unique_ptr<Task> make_dialogues_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_classify_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_tag_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_regress_task(const TaskTexts& texts);
+std::unique_ptr<Task> make_embed_task(const TaskTexts& texts);
 
 }  // namespace nib

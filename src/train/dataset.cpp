@@ -89,8 +89,8 @@ Dataset dialogue_dataset(const std::vector<std::string>& inputs, const std::stri
 
 Dataset labelled_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
                          const LabelColumns& columns, std::vector<std::string> labels, uint64_t seed,
-                         const DatasetOptions& options, LabelReader reader) {
-    const LabelledFileOptions how{columns, options.context, options.skip_bad, options.note};
+                         const DatasetOptions& options, LabelReader reader, std::optional<double> least) {
+    LabelledFileOptions how{columns, options.context, options.skip_bad, least, options.note};
     const auto text_of = [&](const std::vector<std::string>& paths) {
         const std::vector<LabelledExample> read = reader(paths, tokenizer, how, labels);
         std::vector<LabelledExample> mixed;
@@ -100,6 +100,7 @@ Dataset labelled_dataset(const std::vector<std::string>& inputs, const std::stri
     };
     Dataset data;
     data.text = text_of(inputs);
+    how.least.reset();
     if (!val_file.empty()) data.other = text_of({val_file});
     divide_documents(data, options);
     return data;

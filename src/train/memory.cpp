@@ -132,11 +132,32 @@ int64_t sparse_rows(const Objective& objective, const TrainShape& shape, bool us
     return usual ? static_cast<int64_t>(std::ceil(static_cast<double>(all) * objective.share)) : all;
 }
 
+// Vectors of length 1 for texts, each the mean of its rows of the hidden states.
+Tensor embeddings(Graph& g, Tensor hidden, Tensor texts, RowCount count) {
+    return g.normalize(g.mean_rows(hidden, texts, count));
+}
+
+ObjectiveScores record_contrast(Graph& g, const Objective& objective, const TrainShape& shape, Tensor hidden,
+                                TrainInputs::OfObjective& of) {
+    if (!shape.ragged) fail("embeddings are learned from ragged rows");
+    of.most = shape.batch;
+    of.count = g.add_row_count(), of.others_count = g.add_row_count();
+    of.firsts = g.input("first texts", {of.most, 2}, DType::I32);
+    of.others = g.input("other texts", {2 * of.most, 2}, DType::I32);
+    of.targets = g.input("targets", {1, of.most}, DType::I32, of.count);
+    const Tensor firsts = embeddings(g, hidden, of.firsts, of.count),
+                 others = embeddings(g, hidden, of.others, of.others_count);
+    const Graph::LogProbs scores = g.contrastive_loss(firsts, others, 1 / objective.temperature, of.targets);
+    if (g.mode() == Mode::Infer) g.output(scores.predicted), g.output(firsts), g.output(others);
+    return {g.output(scores.logp), scores.predicted, {}, firsts, others};
+}
+
 ObjectiveScores record_objective(Graph& g, const Model& model, const Weights& weights, const TrainShape& shape,
                                  size_t number, Tensor hidden, TrainInputs& in, bool usual) {
     const Objective& objective = shape.objectives[number];
     const bool trains = g.mode() == Mode::Train, in_numbers = objective.loss == Loss::Squared;
     TrainInputs::OfObjective& of = in.objectives.emplace_back();
+    if (objective.loss == Loss::Contrast) return record_contrast(g, objective, shape, hidden, of);
     Shape all = shape.ragged ? Shape{1, shape.batch * shape.time} : Shape{shape.batch, shape.time};
     RowCount count = in.packed.row_count();
     if (objective.sparse() && !model.config().has_encoder()) {

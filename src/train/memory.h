@@ -82,15 +82,19 @@ struct TrainInputs {
         Tensor numbers{};     // (1,n,N) float: of numbers instead of the targets
         Tensor weights{};     // as the targets, float: how much each counts, of all objectives but the first
         int64_t most = 0;     // n
+        /// Of Contrast: the first texts, and the second and third ones, as spans of rows (n,2), (2n,2) int32.
+        Tensor firsts{}, others{};
+        RowCount others_count = -1;
     };
     std::vector<OfObjective> objectives;
 };
 
 /// What is known of each target after a run.
 struct ObjectiveScores {
-    Tensor loss;         // of the targets' shape: how far off it is; of cross-entropy minus that
-    Tensor predicted{};  // likewise int32, of a sparse objective in Mode::Infer: what is most probable
-    Tensor numbers{};    // (1,n,N), in Mode::Infer: what a head of numbers says
+    Tensor loss;                // of the targets' shape: how far off it is; of cross-entropy minus that
+    Tensor predicted{};         // likewise int32, of a sparse objective in Mode::Infer: what is most probable
+    Tensor numbers{};           // (1,n,N), in Mode::Infer: what a head of numbers says
+    Tensor firsts{}, others{};  // (1,n,C), (1,2n,C), likewise: embeddings
 };
 
 /// Records the model and the losses of its objectives, which it returns; in Mode::Train also the backward pass.

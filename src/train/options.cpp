@@ -17,7 +17,7 @@ using Kind = OptionField::Kind;
 // clang-format off
 const OptionField kFields[] = {
     {"arch",            Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
-    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; pairs, the second half of each line from the first; dialogue, what the assistant says; classify, the label of a text or of two; tag, those of words; regress, a number of a text or of two (default: mlm for encoders, pairs for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
+    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; pairs, the second half of each line from the first; dialogue, what the assistant says; classify, the label of a text or of two; tag, those of words; regress, a number of a text or of two; embed, to bring pairs of texts together (default: mlm for encoders, pairs for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
     {"tokenizer",       Kind::Fixed, &O::tokenizer,     "Model", "what the model reads: a tokenizer.json or a model that has one, or one to be learned from the texts, bpe:8000 or wordpiece:8000, or char: their characters and a token that ends documents (default: their characters; char where documents matter)"},
     {"layers",          Kind::Model, &O::layers,        "Model", "transformer blocks"},
     {"heads",           Kind::Model, &O::heads,         "Model", "attention heads; must divide the channels"},
@@ -52,6 +52,8 @@ const OptionField kFields[] = {
     {"header",          Kind::Fixed, &O::header,        "Labels", "the first line names the columns (default: if it looks like names)"},
     {"no-header",       Kind::Fixed, &O::no_header,     "Labels", "the first line is an example, too"},
     {"lm-weight",       Kind::Fixed, &O::lm_weight,     "Labels", "of decoders: weight of the next tokens' loss, which is learned beside the labels (GPT-1: 0.5)"},
+    {"temperature",     Kind::Fixed, &O::temperature,   "Labels", "embed: cosines are divided by it"},
+    {"min-score",       Kind::Fixed, &O::min_score,     "Labels", "embed: pairs train whose label is as high, where --label-column has a number; 0: all"},
     {"metric",          Kind::Fixed, &O::metric,        "Labels", "score by which a model is the best: accuracy, f1 or mcc (default: accuracy); of regress spearman or pearson (default: spearman)"},
     {"freeze",          Kind::Fixed, &O::freeze,        "Training", "of a model to start from: parts that stay as they are: embeddings, blocks such as 0-3, encoder, decoder, with commas between them"},
     {"add-tokens",      Kind::Fixed, &O::add_tokens,    "Training", "marks that the model to start from gets as tokens, such as <|im_start|>,<|im_end|>"},
@@ -138,6 +140,7 @@ void check_task(const TrainOptions& o, const Architecture& family) {
         fail_usage_option("lm-weight", "is for decoders; a %s has no next token", family.title);
     if (o.task.empty() || o.task == usual || (o.task == kDialogues && usual == kLanguageModel)) return;
     const std::string head = task_objectives(o.task).front().head;
+    if (head.empty() && !family.has_encoder) return;
     const auto is_its = [&](const HeadTensor& tensor) { return tensor.name == head; };
     if (std::none_of(family.heads.begin(), family.heads.end(), is_its))
         fail_usage_option("task", "is `%s`; a %s learns %s", printable(o.task, 40).c_str(), family.title,
@@ -239,7 +242,7 @@ LoraConfig lora_of(const TrainOptions& o) {
     return lora;
 }
 
-TaskChoices task_choices(const TrainOptions& o) { return {o.nsp, o.whole_words, o.lm_weight}; }
+TaskChoices task_choices(const TrainOptions& o) { return {o.nsp, o.whole_words, o.temperature, o.lm_weight}; }
 
 DocumentEnds document_ends(const TrainOptions& o) {
     return o.documents == "lines"         ? DocumentEnds::Lines
@@ -289,7 +292,8 @@ void start_from(const ModelConfig& config, TrainOptions& o, const GivenOptions& 
         if (!given.contains(option)) value = other;
     };
     usual("context", o.context, std::min<int64_t>(config.context, 256));
-    usual("batch", o.batch, int64_t{o.task == kClassify || o.task == kTag || o.task == kRegress ? 16 : 4});
+    usual("batch", o.batch,
+          int64_t{o.task == kClassify || o.task == kTag || o.task == kRegress || o.task == kEmbed ? 16 : 4});
     usual("lr", o.lr, o.lora > 0 ? 5e-4 : 5e-5);
     usual("weight-decay", o.weight_decay, 0.01);
 }
@@ -336,6 +340,8 @@ void check_options(const TrainOptions& o) {
     check_range("token-dropout", o.token_dropout, 0, 1, true);
     check_range("layer-decay", o.layer_decay, 0.01, 1);
     check_metric(o);
+    if (!(o.temperature >= 1e-4 && o.temperature <= 1e4))
+        fail_usage_option("temperature", "is %g; it must be between 0.0001 and 10000", o.temperature);
     check_range("lm-weight", o.lm_weight, 0, 1000);
     check_range("label-smoothing", o.label_smoothing, 0, 1, true);
     if (o.batch < 1) fail_usage_option("batch", "is %lld; it must be 1 or more", static_cast<long long>(o.batch));
@@ -351,9 +357,10 @@ void check_options(const TrainOptions& o) {
         fail_usage_option(o.nsp ? "nsp" : "whole-words", "is for the task %s; this is %s", kMaskedTokens,
                           printable(o.task, 40).c_str());
     if (o.header && o.no_header) fail_usage_option("header", "and no-header contradict each other");
-    for (const char* option :
-         {"text-column", "second-column", "label-column", "header", "no-header", "metric", "lm-weight"})
-        if (task_reads(o.task) != TaskReads::Labels && task_reads(o.task) != TaskReads::Numbers && differs(o, option))
+    for (const char* option : {"text-column", "second-column", "label-column", "header", "no-header", "metric", "lm-weight",
+                               "temperature", "min-score"})
+        if (task_reads(o.task) != TaskReads::Labels && task_reads(o.task) != TaskReads::Numbers &&
+            task_reads(o.task) != TaskReads::Texts && differs(o, option))
             fail_usage_option(option, "is for texts with labels; the task is %s", printable(o.task, 40).c_str());
     if (o.isolate && o.task != kLanguageModel)
         fail_usage_option("isolate", "is for the task %s; this is %s", kLanguageModel, printable(o.task, 40).c_str());

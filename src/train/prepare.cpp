@@ -96,7 +96,8 @@ TrainShape shape_of(const TrainOptions& o) {
 
 bool reads_labels(const std::string& task) {
     const TaskReads reads = task_reads(task);
-    return reads == TaskReads::Labels || reads == TaskReads::Tags || reads == TaskReads::Numbers;
+    return reads == TaskReads::Labels || reads == TaskReads::Tags || reads == TaskReads::Numbers ||
+           reads == TaskReads::Texts;
 }
 
 // Whether files are records, each of which is an example.
@@ -190,7 +191,10 @@ ChatTemplate chat_template_of(TrainSetup& setup) {
 }
 
 LabelReader label_reader(TaskReads reads) {
-    return reads == TaskReads::Tags ? read_tagged : reads == TaskReads::Numbers ? read_numbered : read_labelled;
+    return reads == TaskReads::Tags      ? read_tagged
+           : reads == TaskReads::Numbers ? read_numbered
+           : reads == TaskReads::Texts   ? read_texts_apart
+                                         : read_labelled;
 }
 
 // Texts with labels, and the head that names them. load_weights() takes its weights from a model with the same labels.
@@ -201,8 +205,14 @@ Dataset labels_of(TrainSetup& setup, const TrainRequest& request, const DatasetO
     Dataset data = labelled_dataset(request.inputs, request.validation, *setup.tokenizer,
                                     {o.text_column, o.second_column, o.label_column, o.header, o.no_header},
                                     known != nullptr ? known->labels : std::vector<std::string>(),
-                                    static_cast<uint64_t>(o.seed), options, label_reader(task_reads(o.task)));
+                                    static_cast<uint64_t>(o.seed), options, label_reader(task_reads(o.task)),
+                                    o.min_score != 0 ? std::optional(o.min_score) : std::nullopt);
     if (known != nullptr) return data;
+    if (o.task == kEmbed) {
+        setup.config.pooling = Pooling::Mean;
+        setup.config.normalize = true;
+        return data;
+    }
     const std::vector<std::string>& labels = dynamic_cast<const LabelledText&>(*data.text).label_names();
     const HeadConfig* const before = setup.config.find_head(name);
     if (o.lora > 0 && (before == nullptr || before->labels != labels))

@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <numbers>
+#include <numeric>
 
 #include "core/philox.h"
 
@@ -94,7 +95,13 @@ TrainStep::TrainStep(Backend& backend, const ModelConfig& config, const TrainSha
     counted_rows_.resize(count), counted_targets_.resize(count), target_weights_.resize(count);
     const auto model = make_model(config);
     for (size_t i = 0; i < shape.objectives.size(); ++i) {
-        outputs_.push_back(model->head(shape.objectives[i].head).outputs);
+        const bool contrast = shape.objectives[i].loss == Loss::Contrast;
+        outputs_.push_back(contrast ? 0 : model->head(shape.objectives[i].head).outputs);
+        if (contrast) {
+            firsts_.resize(static_cast<size_t>(2 * shape.batch)), others_.resize(static_cast<size_t>(4 * shape.batch));
+            vectors_.resize(static_cast<size_t>(3 * shape.batch * config.embd));
+            numbers_.resize(static_cast<size_t>(shape.batch));
+        }
         predicted_[i].resize(elements(evaluate_.inputs.objectives[i]));
         if (shape.objectives[i].loss == Loss::Squared) numbers_.resize(static_cast<size_t>(shape.batch * outputs_.back()));
     }
@@ -230,7 +237,8 @@ std::array<TrainStep::LossSum, kMostObjectives> TrainStep::evaluate_all(std::spa
             sums[i].numbers = std::span<const float>(numbers_).first(static_cast<size_t>(sums[i].rows * outputs_[i]));
             continue;
         }
-        if (!shape_.objectives[i].sparse()) continue;
+        if (shape_.objectives[i].loss == Loss::Contrast) compare_texts(i, sums[i]);
+        if (!shape_.objectives[i].sparse() || shape_.objectives[i].loss == Loss::Contrast) continue;
         evaluate_.plan.get(evaluate_.scores[i].predicted, std::span<int32_t>(predicted_[i]));
         sums[i].predicted = std::span<const int32_t>(predicted_[i]).first(static_cast<size_t>(sums[i].rows));
     }
@@ -248,6 +256,10 @@ void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, const T
     else
         what.inputs.tokens.set(what.plan, ids, positions_);
     for (size_t i = 0; i < shape_.objectives.size(); ++i) {
+        if (shape_.objectives[i].loss == Loss::Contrast) {
+            set_texts(what, i, ragged, step);
+            continue;
+        }
         check_tokens(targets[i], outputs_[i], true);
         if (shape_.objectives[i].loss == Loss::Squared) set_numbers(what, i, targets[i], numbers);
         const std::span<const int32_t> packed =
@@ -284,6 +296,57 @@ void TrainStep::set_numbers(LossPlan& what, size_t objective, std::span<const in
     what.plan.set<float>(what.inputs.objectives[objective].numbers, numbers_);
 }
 
+// The texts of rows that have two or three, as rows of hidden states: the packed ones, in the order of their tokens.
+void TrainStep::set_texts(LossPlan& what, size_t objective, const RaggedRows& ragged, Step& step) {
+    const TrainInputs::OfObjective& of = what.inputs.objectives[objective];
+    const auto B = static_cast<size_t>(shape_.batch), T = static_cast<size_t>(shape_.time);
+    std::fill(counted_targets_.begin(), counted_targets_.end(), kIgnore);
+    size_t pairs = 0, others = 0;
+    int32_t row = 0;
+    for (size_t b = 0; b < B; ++b) {
+        int texts = 0;
+        for (size_t t = 0; t < static_cast<size_t>(ragged.lengths[b]); ++t, ++row) {
+            if (t == 0 || ragged.positions[b * T + t] == 0) {
+                if (++texts > 3) fail("a row has more than three texts");
+                if (texts == 2) counted_targets_[pairs] = static_cast<int32_t>(others);
+                (texts == 1 ? firsts_[2 * pairs] : others_[2 * others++]) = row;
+            }
+            (texts == 1 ? firsts_[2 * pairs + 1] : others_[2 * others - 1]) = row + 1;
+        }
+        if (texts == 1) fail("a row of one text has nothing to be compared with");
+        if (texts > 0) ++pairs;
+    }
+    // Those that are not in use begin where the last one ends.
+    const auto rest = [](std::vector<int32_t>& texts, size_t used) {
+        std::fill(texts.begin() + static_cast<std::ptrdiff_t>(2 * used), texts.end(), used > 0 ? texts[2 * used - 1] : 0);
+    };
+    rest(firsts_, pairs), rest(others_, others);
+    what.plan.set<int32_t>(of.firsts, firsts_);
+    what.plan.set<int32_t>(of.others, others_);
+    what.plan.set<int32_t>(of.targets, std::span(counted_targets_).first(B));
+    what.rows[objective] = static_cast<int64_t>(std::max<size_t>(pairs, 1));
+    step.rows[of.count] = what.rows[objective];
+    step.rows[of.others_count] = static_cast<int64_t>(std::max<size_t>(others, 1));
+}
+
+// Cosines of the first and second texts, and whether none of the batch's others is nearer; right after set_texts().
+void TrainStep::compare_texts(size_t objective, LossSum& to) {
+    const ObjectiveScores& scores = evaluate_.scores[objective];
+    const auto B = static_cast<size_t>(shape_.batch), C = static_cast<size_t>(config_.embd),
+               n = static_cast<size_t>(to.rows);
+    const auto firsts = std::span(vectors_).first(B * C), others = std::span(vectors_).subspan(B * C);
+    evaluate_.plan.get(scores.firsts, firsts);
+    evaluate_.plan.get(scores.others, others);
+    evaluate_.plan.get(scores.predicted, std::span<int32_t>(predicted_[objective]));
+    for (size_t i = 0; i < n; ++i) {
+        const auto own = static_cast<size_t>(counted_targets_[i]);
+        numbers_[i] = std::inner_product(&firsts[i * C], &firsts[i * C] + C, &others[own * C], 0.0f);
+        predicted_[objective][i] = predicted_[objective][i] == counted_targets_[i];
+    }
+    to.numbers = std::span<const float>(numbers_).first(n);
+    to.predicted = std::span<const int32_t>(predicted_[objective]).first(n);
+}
+
 // How many targets an objective has room for.
 size_t TrainStep::elements(const TrainInputs::OfObjective& of) const {
     return static_cast<size_t>(of.most > 0 ? of.most : rows());
@@ -311,7 +374,7 @@ double TrainStep::loss_sum(const LossPlan& what, size_t objective) {
                   std::span<float>(losses_).first(elements(what.inputs.objectives[objective])));
     double sum = 0;
     for (const float loss : std::span(losses_).first(static_cast<size_t>(what.rows[objective]))) sum += loss;
-    return shape_.objectives[objective].loss == Loss::CrossEntropy ? -sum : sum;
+    return shape_.objectives[objective].loss == Loss::Squared ? sum : -sum;
 }
 
 double TrainStep::mean_loss() {

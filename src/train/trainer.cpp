@@ -14,6 +14,12 @@ namespace {
 
 double seconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
+// Where the head of a task's first objective is.
+HeadRows labelled_rows(const TrainSetup& setup) {
+    const std::string& head = setup.shape.objectives.front().head;
+    return head.empty() ? HeadRows::Every : make_model(setup.config)->head(head).rows;
+}
+
 TaskTexts texts_of(const TrainSetup& setup) {
     const TrainOptions& o = setup.options;
     return {.train = *setup.data.text,
@@ -27,7 +33,7 @@ TaskTexts texts_of(const TrainSetup& setup) {
             .rows = o.batch * o.accumulate,
             .isolate = o.isolate,
             .choices = task_choices(o),
-            .labelled_rows = make_model(setup.config)->head(task_objectives(o.task).front().head).rows,
+            .labelled_rows = labelled_rows(setup),
             .metric = o.metric};
 }
 
