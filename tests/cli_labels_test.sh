@@ -64,6 +64,7 @@ works train pairs.tsv -o near --from base --task embed --label-column 3 --min-sc
 check "pairs come nearer" grep -q "spearman" "$err"
 works embed near "the fox"
 check "a text has a vector" grep -q '"embedding":\[' "$out"
+works train animals.csv -o named --from base --task classify --text-column text --iters 2 --context 32
 printf 'one,two,label\nfox,crow,yes\ncrow,fox,no\n' > header.csv
 works train header.csv -o header --from base --task classify --iters 2 --context 32
 check "labels are named" grep -q "^labels 2: no, yes" "$err"

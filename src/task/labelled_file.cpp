@@ -56,8 +56,8 @@ TableOptions columns_of(const std::string& path, const LabelledFileOptions& opti
         table.texts.push_back(columns.second);
     }
     table.label = columns.label;
-    if (!columns.text.empty() &&
-        (columns.text == columns.second || columns.text == columns.label || columns.second == columns.label))
+    const auto same = [](const std::string& a, const std::string& b) { return !a.empty() && a == b; };
+    if (same(columns.text, columns.second) || same(columns.text, columns.label) || same(columns.second, columns.label))
         fail_usage_option("text-column", "is named for two things");
     if (json) {
         if (table.texts.empty()) table.texts = {"text"};
