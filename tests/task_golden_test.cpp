@@ -13,6 +13,7 @@
 #include "test_files.h"
 #include "train/base_model.h"
 #include "train/train_step.h"
+#include "vulkan_device.h"
 
 namespace nib {
 namespace {
@@ -49,56 +50,61 @@ std::vector<Objective> objectives_of(const std::string& name) {
     };
 }
 
-TEST(TaskGoldens, LossesOfTrainingAreThoseOfPyTorch) {
+// Trains as PyTorch did, and holds the losses before each update to its own.
+void check_case(const nlohmann::json& wanted, Backend& backend) {
+    const auto name = wanted["name"].get<std::string>();
+    SCOPED_TRACE(name + " on " + backend.name());
     const TempFolder folder;
-    for (const auto& wanted : nlohmann::json::parse(read_file(golden("tasks/cases.json")))) {
-        const auto name = wanted["name"].get<std::string>();
-        SCOPED_TRACE(name);
-        ConvertRequest request;
-        request.input = golden("tasks/" + name);
-        request.output = (folder / (name + ".gguf")).string();
-        request.type = DType::F32;
-        convert_checkpoint(request, {[](const Note&) {}, [](double) {}});
-        const GgufFile file = GgufFile::open(request.output);
+    ConvertRequest request;
+    request.input = golden("tasks/" + name);
+    request.output = (folder / "model.gguf").string();
+    request.type = DType::F32;
+    convert_checkpoint(request, {[](const Note&) {}, [](double) {}});
+    const GgufFile file = GgufFile::open(request.output);
 
-        const Rows ids = wanted["ids"];
-        TrainShape shape;
-        shape.batch = std::ssize(ids), shape.time = 12;
-        shape.ragged = true;
-        shape.objectives = objectives_of(name);
-        const auto rows = [&](const char* key, int32_t value) {
-            return filled(wanted.contains(key) ? wanted[key].get<Rows>() : Rows(ids.size()), 12, value);
-        };
-        std::vector<int32_t> positions(48), lengths;
-        for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<int32_t>(i % 12);
-        for (const std::vector<int32_t>& row : ids) lengths.push_back(static_cast<int32_t>(row.size()));
-        const std::vector<int32_t> tokens = rows("ids", 0), segments = rows("segments", 0),
-                                   targets = rows("targets", kIgnore), second = rows("second", kIgnore);
+    const Rows ids = wanted["ids"];
+    TrainShape shape;
+    shape.batch = std::ssize(ids), shape.time = 12;
+    shape.ragged = true;
+    shape.objectives = objectives_of(name);
+    const auto rows = [&](const char* key, int32_t value) {
+        return filled(wanted.contains(key) ? wanted[key].get<Rows>() : Rows(ids.size()), 12, value);
+    };
+    std::vector<int32_t> positions(48), lengths;
+    for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<int32_t>(i % 12);
+    for (const std::vector<int32_t>& row : ids) lengths.push_back(static_cast<int32_t>(row.size()));
+    const std::vector<int32_t> tokens = rows("ids", 0), segments = rows("segments", 0);
+    const std::vector<int32_t> targets = rows("targets", kIgnore), second = rows("second", kIgnore);
+    std::vector<float> numbers;
+    if (wanted.contains("numbers")) numbers = wanted["numbers"].get<std::vector<float>>();
 
-        const auto numbers =
-            wanted.contains("numbers") ? wanted["numbers"].get<std::vector<float>>() : std::vector<float>();
-
-        for (const KernelTable* table : kernel_tables()) {
-            CpuBackend backend(*table, 2);
-            TrainStep train(backend, read_config(file), shape);
-            load_weights(file, 1, train);
-            const TrainStep::MicroBatch batch{
-                .ragged = {positions, lengths, segments},
-                  .second = second, .numbers = numbers
-            };
-            for (size_t step = 0; step < wanted["losses"].size(); ++step) {
-                const TrainStep::Update update{.step = static_cast<int64_t>(step),
-                                               .lr = 0.01,
-                                               .weight_decay = 0.1,
-                                               .beta1 = 0.9,
-                                               .beta2 = 0.99,
-                                               .eps = 1e-8};
-                EXPECT_NEAR(train.last_micro_step(tokens, targets, batch, 0, update).loss,
-                            wanted["losses"][step].get<double>(), 1e-5)
-                    << table->name << ", step " << step;
-            }
-        }
+    TrainStep train(backend, read_config(file), shape);
+    load_weights(file, 1, train);
+    TrainStep::MicroBatch batch;
+    batch.ragged = {positions, lengths, segments};
+    batch.second = second;
+    batch.numbers = numbers;
+    for (size_t step = 0; step < wanted["losses"].size(); ++step) {
+        const TrainStep::Update update{
+            .step = static_cast<int64_t>(step), .lr = 0.01, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8};
+        const double loss = train.last_micro_step(tokens, targets, batch, 0, update).loss;
+        EXPECT_NEAR(loss, wanted["losses"][step].get<double>(), 1e-5) << "step " << step;
     }
+}
+
+nlohmann::json cases() { return nlohmann::json::parse(read_file(golden("tasks/cases.json"))); }
+
+TEST(TaskGoldens, LossesOfTrainingAreThoseOfPyTorch) {
+    for (const KernelTable* table : kernel_tables()) {
+        CpuBackend backend(*table, 2);
+        for (const auto& wanted : cases()) check_case(wanted, backend);
+    }
+}
+
+struct VulkanTaskGoldens : Vulkan {};
+
+TEST_F(VulkanTaskGoldens, LossesOfTrainingAreThoseOfPyTorch) {
+    for (const auto& wanted : cases()) check_case(wanted, backend());
 }
 
 }  // namespace
