@@ -106,13 +106,15 @@ wrong_usage "is measured on all rows of tables" eval tsv.gguf animals.tsv --val-
 wrong_usage "tags are in the last column" eval tags.gguf animals.conll --text-column 2
 wrong_usage "--skip-bad is for models that name labels" eval gpt.gguf text.txt --skip-bad
 refuses "animals.conll: line 1: not one word fits into 2 tokens" train animals.conll -o y --from base --task tag --context 2
-refuses "it takes 2 rows or more" train pairs.tsv -o y --from base --task embed --label-column 3 --batch 1 --iters 2 --context 32
+wrong_usage "which takes 2 or more" train pairs.tsv -o y --from base --task embed --label-column 3 --batch 1 --iters 2 --context 32
 refuses "pairs.tsv: line 1: has 1 text; it takes two" train pairs.tsv -o y --from base --task embed --text-column 1 --iters 2 --context 32
 wrong_usage "text-column is for texts with labels; the task is lm" train text.txt -o y --text-column 1
 wrong_usage "layer-decay needs a model to start from" train text.txt -o y --layer-decay 0.9
 wrong_usage "layer-decay is 1.5" train text.txt -o y --from gpt --layer-decay 1.5
 wrong_usage "token-dropout is 1" train text.txt -o y --token-dropout 1
 wrong_usage "nsp is for the task mlm; this is lm" train text.txt -o y --nsp
+wrong_usage "lm-weight is for the task classify; this is regress" train animals.tsv -o y --from gpt --task regress --lm-weight 0.5
+wrong_usage "temperature is for the task embed; this is classify" train animals.tsv -o y $learn_here --temperature 0.1
 wrong_usage "lm-weight is for decoders" train animals.tsv -o y --from base --task classify --lm-weight 0.5
 wrong_usage "columns are for models that name the labels of texts" eval gpt.gguf animals.tsv --label-column 2
 fails "the model has no head \`tag\`" tag tsv.gguf "the crow"

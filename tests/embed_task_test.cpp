@@ -169,7 +169,14 @@ TEST_F(EmbedTaskTest, WhatCannotBe) {
     make_base("bert");
     TrainRequest r = embed("bert", "x");
     r.options.batch = 1;
-    EXPECT_MENTIONS(error_of(r), "it takes 2 rows or more");
+    EXPECT_MENTIONS(error_of(r), "which takes 2 or more");
+    r.options.accumulate = 2;  // the rows of one batch alone are compared
+    EXPECT_MENTIONS(error_of(r), "which takes 2 or more");
+    r.options.accumulate = 1;
+    r.options.label_smoothing = 0.1;
+    r.options.batch = 8;
+    EXPECT_MENTIONS(error_of(r), "label-smoothing is for targets");
+    r.options.label_smoothing = 0;
     r.options.batch = 8;
     r.options.temperature = 0;
     EXPECT_MENTIONS(error_of(r), "temperature is 0");

@@ -5,72 +5,45 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "task/examples.h"
-#include "task/labelled_text.h"
-#include "task/task.h"
+#include "task/labelled_task.h"
 
 namespace nib {
 namespace {
 
-// A text with its label where the head reads it; the second targets are its next tokens.
-void read_example(const LabelledPart& part, int64_t i, HeadRows place, TaskRow& to) {
-    part.read(i, to);
-    const auto length = static_cast<size_t>(to.length);
-    to.targets[place == HeadRows::Last ? length - 1 : 0] = part.label(i);
-    if (!to.second.empty()) std::copy_n(to.ids.begin() + 1, length - 1, to.second.begin());
-}
-
-class ClassJudge : public Judge {
+class ClassJudge : public LabelledJudge {
 public:
     ClassJudge(const LabelledPart& part, const EvalExamples& validated, std::string metric)
-        : part_(part),
-          validated_(validated),
-          metric_(std::move(metric)),
-          matrix_(static_cast<int64_t>(part.label_names().size())) {}
+        : LabelledJudge(part, validated), metric_(std::move(metric)), matrix_(std::ssize(part.label_names())) {}
 
     void add(int64_t row, const Predicted& predicted) override {
         if (predicted.labels[0].size() != 1) fail("%zu labels were predicted for one text", predicted.labels[0].size());
-        matrix_.add(part_.label(validated_.number(row)), predicted.labels[0][0]);
+        matrix_.add(part_.label(number(row)), predicted.labels[0][0]);
     }
     std::vector<Score> scores() const override { return class_scores(matrix_, metric_); }
 
 private:
-    const LabelledPart& part_;
-    const EvalExamples& validated_;
     const std::string metric_;
     ConfusionMatrix matrix_;
 };
 
-class ClassifyTask : public Task {
+class ClassifyTask : public LabelledTask {
 public:
-    explicit ClassifyTask(const TaskTexts& texts)
-        : texts_(texts),
-          train_(texts.train, texts.train_span),
-          validation_(texts.validation, texts.validation_span),
-          validated_(texts, "text", train_.count(), validation_.count()) {}
+    explicit ClassifyTask(const TaskTexts& texts) : LabelledTask(texts, "text") {}
 
-    TaskExtent extent() const override { return {"text", train_.count(), validation_.count()}; }
-    bool ragged() const override { return true; }
-    void fill(uint32_t step, uint32_t row, TaskRow& to) const override {
-        read_example(train_, drawn(texts_, step, row, train_.count()), texts_.labelled_rows, to);
-    }
-    TargetCounts counted(uint32_t step, uint32_t row) const override {
-        if (texts_.choices.lm_weight == 0) return {1};
-        return {1, train_.tokens(drawn(texts_, step, row, train_.count())) - 1};
-    }
-
-    int64_t validation_rows() const override { return validated_.count(); }
-    void fill_validation(int64_t row, TaskRow& to) const override {
-        read_example(validation_, validated_.number(row), texts_.labelled_rows, to);
-    }
     std::unique_ptr<Judge> judge() const override {
         return std::make_unique<ClassJudge>(validation_, validated_, texts_.metric);
     }
 
-private:
-    const TaskTexts texts_;
-    const LabelledPart train_, validation_;
-    const EvalExamples validated_;
+protected:
+    // A text with its label where the head reads it; the second targets, if there are any, are its next tokens.
+    void read(const LabelledPart& part, int64_t i, TaskRow& to) const override {
+        part.read(i, to);
+        to.targets[head_row(to)] = part.label(i);
+        if (!to.second.empty()) std::copy_n(to.ids.begin() + 1, to.length - 1, to.second.begin());
+    }
+    TargetCounts targets(const LabelledPart& part, int64_t i) const override {
+        return {1, texts_.choices.lm_weight > 0 ? part.tokens(i) - 1 : 0};
+    }
 };
 
 }  // namespace

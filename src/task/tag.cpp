@@ -3,21 +3,19 @@
 #include <string>
 #include <vector>
 
-#include "task/examples.h"
 #include "task/label_scores.h"
-#include "task/labelled_text.h"
-#include "task/task.h"
+#include "task/labelled_task.h"
 
 namespace nib {
 namespace {
 
-class TagJudge : public Judge {
+class TagJudge : public LabelledJudge {
 public:
-    TagJudge(const LabelledPart& part, const EvalExamples& validated) : part_(part), validated_(validated) {}
+    using LabelledJudge::LabelledJudge;
 
     void add(int64_t row, const Predicted& predicted) override {
         std::vector<std::string> actual, found;
-        for (const int32_t tag : part_.tags(validated_.number(row)))
+        for (const int32_t tag : part_.tags(number(row)))
             if (tag != kIgnore) actual.push_back(part_.label_names()[static_cast<size_t>(tag)]);
         for (const int32_t tag : predicted.labels[0]) found.push_back(part_.label_names()[static_cast<size_t>(tag)]);
         scores_.add(actual, found);
@@ -25,41 +23,24 @@ public:
     std::vector<Score> scores() const override { return tag_scores(scores_); }
 
 private:
-    const LabelledPart& part_;
-    const EvalExamples& validated_;
     TagScores scores_;
 };
 
-class TagTask : public Task {
+class TagTask : public LabelledTask {
 public:
-    explicit TagTask(const TaskTexts& texts)
-        : texts_(texts),
-          train_(texts.train, texts.train_span),
-          validation_(texts.validation, texts.validation_span),
-          validated_(texts, "sentence", train_.count(), validation_.count()) {}
+    explicit TagTask(const TaskTexts& texts) : LabelledTask(texts, "sentence") {}
 
-    TaskExtent extent() const override { return {"sentence", train_.count(), validation_.count()}; }
-    bool ragged() const override { return true; }
-    void fill(uint32_t step, uint32_t row, TaskRow& to) const override {
-        read(train_, drawn(texts_, step, row, train_.count()), to);
-    }
-    TargetCounts counted(uint32_t step, uint32_t row) const override {
-        const auto tags = train_.tags(drawn(texts_, step, row, train_.count()));
-        return {std::ssize(tags) - std::count(tags.begin(), tags.end(), kIgnore)};
-    }
-
-    int64_t validation_rows() const override { return validated_.count(); }
-    void fill_validation(int64_t row, TaskRow& to) const override { read(validation_, validated_.number(row), to); }
     std::unique_ptr<Judge> judge() const override { return std::make_unique<TagJudge>(validation_, validated_); }
 
-private:
-    static void read(const LabelledPart& part, int64_t i, TaskRow& to) {
+protected:
+    void read(const LabelledPart& part, int64_t i, TaskRow& to) const override {
         part.read(i, to);
         std::copy_n(part.tags(i).begin(), part.tags(i).size(), to.targets.begin());
     }
-    const TaskTexts texts_;
-    const LabelledPart train_, validation_;
-    const EvalExamples validated_;
+    TargetCounts targets(const LabelledPart& part, int64_t i) const override {
+        const auto tags = part.tags(i);
+        return {std::ssize(tags) - std::count(tags.begin(), tags.end(), kIgnore)};
+    }
 };
 
 }  // namespace

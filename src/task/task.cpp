@@ -15,16 +15,20 @@ struct TaskKind {
     bool ragged;
     TaskReads reads;
     std::unique_ptr<Task> (*make)(const TaskTexts& texts);
+    std::vector<std::string> metrics{};
 };
 const TaskKind kTasks[] = {
-    {kLanguageModel, {.head = "lm"},                                            false, TaskReads::Text,      make_language_model_task},
-    {kMaskedTokens,  {.head = "mlm", .share = kMaskedShare},                    false, TaskReads::Text,      make_masked_tokens_task },
-    {kPairs,         {.head = "lm"},                                            false, TaskReads::Pairs,     make_pairs_task         },
-    {kDialogues,     {.head = "lm", .share = kAnswerShare},                     true,  TaskReads::Dialogues, make_dialogues_task     },
-    {kClassify,      {.head = "class", .of_rows = true},                        true,  TaskReads::Labels,    make_classify_task      },
-    {kTag,           {.head = "tag", .share = kTaggedShare},                    true,  TaskReads::Tags,      make_tag_task           },
-    {kRegress,       {.head = "class", .loss = Loss::Squared, .of_rows = true}, true,  TaskReads::Numbers,   make_regress_task       },
-    {kEmbed,         {.head = "", .loss = Loss::Contrast, .of_rows = true},     true,  TaskReads::Texts,     make_embed_task         },
+    {kLanguageModel,           {.head = "lm"},                         false, TaskReads::Text,                                              make_language_model_task},
+    {kMaskedTokens,            {.head = "mlm", .share = kMaskedShare}, false, TaskReads::Text,                                              make_masked_tokens_task },
+    {kPairs,                   {.head = "lm"},                         false, TaskReads::Pairs,                                             make_pairs_task         },
+    {kDialogues,               {.head = "lm", .share = kAnswerShare},  true,  TaskReads::Dialogues,                                         make_dialogues_task     },
+    {kClassify,                {.head = "class", .of_rows = true},     true,  TaskReads::Labels,                                            make_classify_task,       {"accuracy", "f1", "mcc"}},
+    {kTag,                        {.head = "tag", .share = kTaggedShare},                                                           true,   TaskReads::Tags, make_tag_task       },
+    {kRegress,
+     {.head = "class", .loss = Loss::Squared, .of_rows = true},
+     true,               TaskReads::Numbers,
+     make_regress_task,                                                                                                                          {"spearman", "pearson"}},
+    {kEmbed, {.head = "", .loss = Loss::Contrast, .of_rows = true},                                       true,                                       TaskReads::Texts,                                              make_embed_task},
 };
 
 const TaskKind& find_task(const std::string& name) {
@@ -49,6 +53,20 @@ std::vector<Objective> task_objectives(const std::string& name, const TaskChoice
 }
 
 TaskReads task_reads(const std::string& name) { return find_task(name).reads; }
+
+bool task_has_labels(const std::string& name) {
+    const TaskReads reads = task_reads(name);
+    return reads != TaskReads::Text && reads != TaskReads::Pairs && reads != TaskReads::Dialogues;
+}
+
+std::vector<std::string> task_metrics(const std::string& name) { return find_task(name).metrics; }
+
+std::vector<std::string> tasks_with_labels() {
+    std::vector<std::string> names;
+    for (const TaskKind& kind : kTasks)
+        if (task_has_labels(kind.name)) names.emplace_back(kind.name);
+    return names;
+}
 
 bool task_is_ragged(const std::string& name, const TaskChoices& choices) {
     return find_task(name).ragged || choices.next_sentence;

@@ -119,6 +119,12 @@ bool task_is_ragged(const std::string& name, const TaskChoices& choices = {});
 /// What the files of a training hold.
 enum class TaskReads { Text, Pairs, Dialogues, Labels, Tags, Numbers, Texts };
 TaskReads task_reads(const std::string& name);
+/// Whether these are examples with labels of any kind.
+bool task_has_labels(const std::string& name);
+/// Scores that can decide which model is the best, the usual one first; none: there is no choice.
+std::vector<std::string> task_metrics(const std::string& name);
+/// All tasks whose examples have labels.
+std::vector<std::string> tasks_with_labels();
 
 // Made by make_task.
 std::unique_ptr<Task> make_language_model_task(const TaskTexts& texts);

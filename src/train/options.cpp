@@ -53,7 +53,7 @@ const OptionField kFields[] = {
     {"no-header",       Kind::Fixed, &O::no_header,     "Labels", "the first line is an example, too"},
     {"lm-weight",       Kind::Fixed, &O::lm_weight,     "Labels", "of decoders: weight of the next tokens' loss, which is learned beside the labels (GPT-1: 0.5)"},
     {"temperature",     Kind::Fixed, &O::temperature,   "Labels", "embed: cosines are divided by it"},
-    {"min-score",       Kind::Fixed, &O::min_score,     "Labels", "embed: pairs train whose label is as high, where --label-column has a number; 0: all"},
+    {"min-score",       Kind::Fixed, &O::min_score,     "Labels", "embed: pairs train whose label is as high, where a column of labels is named; 0: all"},
     {"metric",          Kind::Fixed, &O::metric,        "Labels", "score by which a model is the best: accuracy, f1 or mcc (default: accuracy); of regress spearman or pearson (default: spearman)"},
     {"freeze",          Kind::Fixed, &O::freeze,        "Training", "of a model to start from: parts that stay as they are: embeddings, blocks such as 0-3, encoder, decoder, with commas between them"},
     {"add-tokens",      Kind::Fixed, &O::add_tokens,    "Training", "marks that the model to start from gets as tokens, such as <|im_start|>,<|im_end|>"},
@@ -121,15 +121,22 @@ std::string usual_task(const Architecture& family) {
     return family.has_encoder ? kPairs : family.encoder_only ? kMaskedTokens : kLanguageModel;
 }
 
+bool has_head(const Architecture& family, const std::string& name) {
+    return std::any_of(family.heads.begin(), family.heads.end(), [&](const HeadTensor& head) { return head.name == name; });
+}
+
+// Whether a family can learn a task with labels. Embeddings need no head, but a text that is read as a whole.
+bool learns(const Architecture& family, const std::string& task) {
+    const std::string head = task_objectives(task).front().head;
+    return head.empty() ? !family.has_encoder : has_head(family, head);
+}
+
 // "lm, dialogue, classify"
 std::string tasks_of(const Architecture& family) {
     std::string names = usual_task(family);
     if (names == kLanguageModel) names += std::string(", ") + kDialogues;
-    for (const char* task : {kClassify, kRegress, kTag}) {
-        const std::string head = task_objectives(task).front().head;
-        const auto is_its = [&](const HeadTensor& tensor) { return tensor.name == head; };
-        if (std::any_of(family.heads.begin(), family.heads.end(), is_its)) names += std::string(", ") + task;
-    }
+    for (const std::string& task : tasks_with_labels())
+        if (learns(family, task)) names += ", " + task;
     return names;
 }
 
@@ -139,10 +146,7 @@ void check_task(const TrainOptions& o, const Architecture& family) {
     if (o.lm_weight > 0 && usual != kLanguageModel)
         fail_usage_option("lm-weight", "is for decoders; a %s has no next token", family.title);
     if (o.task.empty() || o.task == usual || (o.task == kDialogues && usual == kLanguageModel)) return;
-    const std::string head = task_objectives(o.task).front().head;
-    if (head.empty() && !family.has_encoder) return;
-    const auto is_its = [&](const HeadTensor& tensor) { return tensor.name == head; };
-    if (std::none_of(family.heads.begin(), family.heads.end(), is_its))
+    if (!task_has_labels(o.task) || !learns(family, o.task))
         fail_usage_option("task", "is `%s`; a %s learns %s", printable(o.task, 40).c_str(), family.title,
                           tasks_of(family).c_str());
 }
@@ -292,8 +296,7 @@ void start_from(const ModelConfig& config, TrainOptions& o, const GivenOptions& 
         if (!given.contains(option)) value = other;
     };
     usual("context", o.context, std::min<int64_t>(config.context, 256));
-    usual("batch", o.batch,
-          int64_t{o.task == kClassify || o.task == kTag || o.task == kRegress || o.task == kEmbed ? 16 : 4});
+    usual("batch", o.batch, int64_t{!o.task.empty() && task_has_labels(o.task) ? 16 : 4});
     usual("lr", o.lr, o.lora > 0 ? 5e-4 : 5e-5);
     usual("weight-decay", o.weight_decay, 0.01);
 }
@@ -302,9 +305,7 @@ namespace {
 
 // UsageError unless the task has such a score.
 void check_metric(const TrainOptions& o) {
-    const std::vector<std::string> names = o.task == kClassify  ? std::vector<std::string>{"accuracy", "f1", "mcc"}
-                                           : o.task == kRegress ? std::vector<std::string>{"spearman", "pearson"}
-                                                                : std::vector<std::string>{};
+    const std::vector<std::string> names = task_metrics(o.task);
     if (o.metric.empty() || std::find(names.begin(), names.end(), o.metric) != names.end()) return;
     std::string known;
     for (const std::string& name : names) known += (known.empty() ? "; choose " : ", ") + name;
@@ -357,11 +358,20 @@ void check_options(const TrainOptions& o) {
         fail_usage_option(o.nsp ? "nsp" : "whole-words", "is for the task %s; this is %s", kMaskedTokens,
                           printable(o.task, 40).c_str());
     if (o.header && o.no_header) fail_usage_option("header", "and no-header contradict each other");
-    for (const char* option : {"text-column", "second-column", "label-column", "header", "no-header", "metric", "lm-weight",
-                               "temperature", "min-score"})
-        if (task_reads(o.task) != TaskReads::Labels && task_reads(o.task) != TaskReads::Numbers &&
-            task_reads(o.task) != TaskReads::Texts && differs(o, option))
+    const bool in_columns = task_has_labels(o.task) && o.task != kTag;
+    for (const char* option : {"text-column", "second-column", "label-column", "header", "no-header"})
+        if (!in_columns && differs(o, option))
             fail_usage_option(option, "is for texts with labels; the task is %s", printable(o.task, 40).c_str());
+    if (o.lm_weight > 0 && o.task != kClassify)
+        fail_usage_option("lm-weight", "is for the task %s; this is %s", kClassify, printable(o.task, 40).c_str());
+    for (const char* option : {"temperature", "min-score"})
+        if (o.task != kEmbed && differs(o, option))
+            fail_usage_option(option, "is for the task %s; this is %s", kEmbed, printable(o.task, 40).c_str());
+    if (o.task == kEmbed && o.batch < 2)
+        fail_usage_option("batch", "is %lld; embeddings are learned from the other texts of a batch, which takes 2 or more",
+                          static_cast<long long>(o.batch));
+    if (o.label_smoothing > 0 && (o.task == kRegress || o.task == kEmbed))
+        fail_usage_option("label-smoothing", "is for targets among several; the task is %s", o.task.c_str());
     if (o.isolate && o.task != kLanguageModel)
         fail_usage_option("isolate", "is for the task %s; this is %s", kLanguageModel, printable(o.task, 40).c_str());
     check_schedule(o.learning_rate());

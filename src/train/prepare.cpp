@@ -94,14 +94,8 @@ TrainShape shape_of(const TrainOptions& o) {
     return shape;
 }
 
-bool reads_labels(const std::string& task) {
-    const TaskReads reads = task_reads(task);
-    return reads == TaskReads::Labels || reads == TaskReads::Tags || reads == TaskReads::Numbers ||
-           reads == TaskReads::Texts;
-}
-
 // Whether files are records, each of which is an example.
-bool reads_records(const std::string& task) { return task_reads(task) == TaskReads::Dialogues || reads_labels(task); }
+bool reads_records(const std::string& task) { return task_reads(task) == TaskReads::Dialogues || task_has_labels(task); }
 
 // The tokens of a window of the text, 0 for pairs: they are lines, of which the task itself counts those in each part.
 int64_t window_of(const TrainOptions& o) { return o.task == kPairs ? 0 : o.context; }
@@ -226,7 +220,7 @@ Dataset labels_of(TrainSetup& setup, const TrainRequest& request, const DatasetO
 
 // Texts that are no characters.
 Dataset tokens_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
-    if (reads_labels(setup.options.task)) return labels_of(setup, request, options);
+    if (task_has_labels(setup.options.task)) return labels_of(setup, request, options);
     if (setup.options.task == kDialogues)
         return dialogue_dataset(request.inputs, request.validation, *setup.tokenizer, chat_template_of(setup), options);
     return token_dataset(request.inputs, request.validation, *setup.tokenizer, options);
@@ -307,7 +301,7 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
     if (o.epochs > 0 && request.given.contains("iters")) fail_usage_option("epochs", "and iters cannot both be chosen");
     const bool examples = !o.task.empty() && reads_records(o.task);
     if (examples && !request.given.contains("iters") && o.epochs == 0) o.epochs = kExampleEpochs;
-    if (examples && reads_labels(o.task) && !request.given.contains("eval-tokens")) o.eval_tokens = 0;
+    if (examples && task_has_labels(o.task) && !request.given.contains("eval-tokens")) o.eval_tokens = 0;
     if (!request.from.empty()) {
         open_base(setup, request, backend);
     } else {
