@@ -1,23 +1,20 @@
 #!/bin/sh
-# embed_shaders.sh NAME.spv...: C++ arrays of the words of each NAME.spv and, where it differs, of NAME.subgroups.spv, and
-# kCode, the table of them.
-array() { # its name, the file
-    echo "constexpr uint32_t $1[] = {"
-    od -An -v -tx4 "$2" | sed 's/ *\([0-9a-f]\{8\}\)/0x\1,/g'
-    echo "};"
+# embed_shaders.sh NAME.spv...: the words of each NAME.spv and, where it differs, of NAME.subgroups.spv, one behind the other
+# and packed by gzip, as a C++ array of bytes; and kCode, the table of where each is.
+all= words=0 table=
+add() { # a file
+    all="$all $1"
+    begin=$words
+    words=$((words + $(wc -c < "$1") / 4))
 }
-
-table=
 for file in "$@"; do
-    name=$(basename "$file" .spv) subgroups=${file%.spv}.subgroups.spv
-    array "$name" "$file"
-    if cmp -s "$file" "$subgroups"; then
-        table="$table    {$name, $name},
+    subgroups=${file%.spv}.subgroups.spv
+    add "$file"
+    entry="{$begin, $words}"
+    cmp -s "$file" "$subgroups" || add "$subgroups"
+    table="$table    {$entry, {$begin, $words}},
 "
-    else
-        array "${name}_subgroups" "$subgroups"
-        table="$table    {$name, ${name}_subgroups},
-"
-    fi
 done
-printf 'constexpr Code kCode[] = {\n%s};\n' "$table"
+echo "constexpr unsigned char kPacked[] = {"
+cat $all | gzip -9n | od -An -v -tx1 | sed 's/ *\([0-9a-f]\{2\}\)/0x\1,/g'
+printf '};\nconstexpr size_t kWords = %s;\nconstexpr Code kCode[] = {\n%s};\n' "$words" "$table"
