@@ -103,7 +103,7 @@ TEST_F(EmbedTaskTest, TheLossIsThatOfTheTextsEmbeddings) {
     TrainStep train(backend, model.config(), shape);
     load_weights(model.file(), 1, train);
     const RaggedRows ragged{positions, lengths, {}};
-    const TrainStep::LossSum found = train.evaluate(ids, targets, {}, ragged);
+    const LossSum found = train.evaluate(ids, targets, {}, ragged);
     EXPECT_EQ(found.rows, 3);
     EXPECT_NEAR(found.sum, expected, 1e-4);
     ASSERT_EQ(found.numbers.size(), 3U);

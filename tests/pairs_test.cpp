@@ -112,7 +112,7 @@ TEST(PackedPairs, EachIsByItself) {
         ids[i] = static_cast<int32_t>(i * i % 11), source[i] = static_cast<int32_t>(i * 7 % 11);
         if (static_cast<int32_t>(i % T) < counts[i / T]) targets[i] = static_cast<int32_t>(i * 5 % 11);
     }
-    const TrainStep::LossSum together = train.evaluate(ids, targets, {source, lengths});
+    const LossSum together = train.evaluate(ids, targets, {source, lengths});
     EXPECT_EQ(together.rows, 2 + 6 + 3);
     double sum = 0;
     for (size_t b = 0; b < B; ++b) {
@@ -130,7 +130,7 @@ TEST(PackedPairs, EachIsByItself) {
     std::vector<int32_t> some_ids = ids, some_targets = targets;
     std::fill_n(some_ids.begin() + T, T, 99), std::fill_n(some_targets.begin() + T, T, kIgnore);
     const std::vector<int32_t> some_lengths = {6, 0, 4};
-    const TrainStep::LossSum some = train.evaluate(some_ids, some_targets, {source, some_lengths});
+    const LossSum some = train.evaluate(some_ids, some_targets, {source, some_lengths});
     EXPECT_EQ(some.rows, 2 + 3);
     const std::vector<int32_t> second = {0, 1, 0};
     std::vector<int32_t> only = targets;

@@ -104,7 +104,7 @@ TEST(TrainStep, RaggedRowsAreTheTextsByThemselves) {
         const std::vector<float> a = gradients(packed), b = gradients(apart);
         for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1e-6) << i;
         for (const size_t padding : {7U, 13U, 14U, 15U}) targets[padding] = kIgnore;
-        const TrainStep::LossSum sum = packed.evaluate(ids, targets, {}, {positions, lengths});
+        const LossSum sum = packed.evaluate(ids, targets, {}, {positions, lengths});
         EXPECT_EQ(sum.rows, 10);
         EXPECT_NEAR(sum.sum, loss * 10, 1e-5);
         const std::vector<int32_t> none = {0, 0}, long_one = {9, 0};

@@ -114,7 +114,7 @@ double RandomTraining::step() {
 }
 
 double RandomTraining::evaluate() {
-    const TrainStep::LossSum loss = train_.evaluate(ids_, targets_, source());
+    const LossSum loss = train_.evaluate(ids_, targets_, source());
     return loss.sum / static_cast<double>(std::max<int64_t>(loss.rows, 1));
 }
 

@@ -7,6 +7,7 @@
 #include "core/align.h"
 #include "core/error.h"
 #include "core/plan.h"
+#include "train/training_graph.h"
 
 namespace nib {
 namespace {
@@ -118,104 +119,6 @@ Weights training_weights(const ModelConfig& config, const TrainShape& shape,
     return weights;
 }
 
-Graph training_graph(Mode mode, const TrainShape& shape) {
-    return Graph(mode, mode == Mode::Train ? shape.activations : DType::F32);
-}
-
-namespace {
-
-// Rows of hidden states that a sparse objective has room for: all that could have a target or, for an estimate, as many as
-// usually have one.
-int64_t sparse_rows(const Objective& objective, const TrainShape& shape, bool usual) {
-    if (objective.of_rows) return shape.batch;
-    const int64_t all = shape.batch * shape.time;
-    return usual ? static_cast<int64_t>(std::ceil(static_cast<double>(all) * objective.share)) : all;
-}
-
-// Vectors of length 1 for texts, each the mean of its rows of the hidden states.
-Tensor embeddings(Graph& g, Tensor hidden, Tensor texts, RowCount count) {
-    return g.normalize(g.mean_rows(hidden, texts, count));
-}
-
-ObjectiveScores record_contrast(Graph& g, const Objective& objective, const TrainShape& shape, Tensor hidden,
-                                TrainInputs::OfObjective& of) {
-    if (!shape.ragged) fail("embeddings are learned from ragged rows");
-    of.most = shape.batch;
-    of.count = g.add_row_count(), of.others_count = g.add_row_count();
-    of.firsts = g.input("first texts", {of.most, 2}, DType::I32);
-    of.others = g.input("other texts", {2 * of.most, 2}, DType::I32);
-    of.targets = g.input("targets", {1, of.most}, DType::I32, of.count);
-    const Tensor firsts = embeddings(g, hidden, of.firsts, of.count),
-                 others = embeddings(g, hidden, of.others, of.others_count);
-    const Graph::LogProbs scores = g.contrastive_loss(firsts, others, 1 / objective.temperature, of.targets);
-    if (g.mode() == Mode::Infer) g.output(scores.predicted), g.output(firsts), g.output(others);
-    return {g.output(scores.logp), scores.predicted, {}, firsts, others};
-}
-
-ObjectiveScores record_objective(Graph& g, const Model& model, const Weights& weights, const TrainShape& shape,
-                                 size_t number, Tensor hidden, TrainInputs& in, bool usual) {
-    const Objective& objective = shape.objectives[number];
-    const bool trains = g.mode() == Mode::Train, in_numbers = objective.loss == Loss::Squared;
-    TrainInputs::OfObjective& of = in.objectives.emplace_back();
-    if (objective.loss == Loss::Contrast) return record_contrast(g, objective, shape, hidden, of);
-    Shape all = shape.ragged ? Shape{1, shape.batch * shape.time} : Shape{shape.batch, shape.time};
-    RowCount count = in.packed.row_count();
-    if (objective.sparse() && !model.config().has_encoder()) {
-        of.most = sparse_rows(objective, shape, usual);
-        of.count = count = g.add_row_count();
-        of.rows = g.input("rows with targets", {of.most}, DType::I32);
-        hidden = g.gather(hidden, of.rows, of.count);
-        all = {1, of.most};
-    }
-    if (model.config().has_encoder())
-        of.targets = in.pairs.targets();
-    else if (!in_numbers)
-        of.targets = g.input("targets", all, DType::I32, count);
-    if (trains && number > 0) of.weights = g.input("weights", all, DType::F32, count);
-    const Head& head = model.head(objective.head);
-    const Tensor x = model.features(g, weights, head, hidden);
-    if (in_numbers) {
-        of.numbers = g.input("numbers", {1, of.most, head.outputs}, DType::F32, of.count);
-        const Graph::Values values = g.value_loss(x, weights[head.output], of.numbers, of.weights, false);
-        if (!trains) g.output(values.values);
-        return {g.output(values.loss), {}, values.values};
-    }
-    const float smoothing = trains && number == 0 ? shape.label_smoothing : 0;
-    const Graph::LogProbs scores = g.cross_entropy(x, weights[head.output], of.targets, of.weights, smoothing);
-    if (!trains && objective.sparse()) g.output(scores.predicted);
-    return {g.output(scores.logp), scores.predicted};
-}
-
-std::vector<ObjectiveScores> record(Graph& g, const ModelConfig& config, const Weights& weights, const TrainShape& shape,
-                                    TrainInputs& in, bool usual) {
-    const auto model = make_model(config);
-    Tensor hidden;
-    if (config.has_encoder()) {
-        in.pairs = PairInputs(g, config, shape.batch, shape.time, shape.time);
-        hidden = model->hidden(g, in.pairs.inputs(weights, shape.dropout));
-    } else if (shape.ragged) {
-        in.packed = PackedInputs(g, config, shape.batch, shape.time);
-        hidden = model->hidden(g, in.packed.inputs(weights, shape.dropout));
-    } else {
-        in.tokens = TokenInputs(g, config, shape.batch, shape.time);
-        hidden = model->hidden(g, in.tokens.inputs(weights, shape.dropout));
-    }
-    std::vector<ObjectiveScores> scores;
-    for (size_t i = 0; i < shape.objectives.size(); ++i)
-        scores.push_back(record_objective(g, *model, weights, shape, i, hidden, in, usual));
-    if (g.mode() == Mode::Train) g.record_backward(shape.recompute);
-    return scores;
-}
-
-}  // namespace
-
-std::vector<ObjectiveScores> record_training(Graph& g, const ModelConfig& config, const Weights& weights,
-                                             const TrainShape& shape, TrainInputs& in) {
-    if (shape.objectives.empty() || shape.objectives.size() > (config.has_encoder() ? 1 : kMostObjectives))
-        fail("a training of %s with %zu objectives is not possible", config.arch.c_str(), shape.objectives.size());
-    return record(g, config, weights, shape, in, false);
-}
-
 TrainingMemory training_memory(const ModelConfig& config, const TrainShape& shape, const Backend& backend) {
     const ParameterLayout layout(config, shape);
     TrainingMemory memory;
@@ -235,7 +138,9 @@ double training_flops(const ModelConfig& config, const TrainShape& shape) {
     once.recompute = false;
     Graph graph = training_graph(Mode::Train, once);
     TrainInputs inputs;
-    record(graph, config, placeholder_weights(ParameterLayout(config, once), config, once), once, inputs, true);
+    constexpr bool kUsualShare = true;
+    record_training(graph, config, placeholder_weights(ParameterLayout(config, once), config, once), once, inputs,
+                    kUsualShare);
     return graph.flops();
 }
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "core/backend.h"
 #include "model/adapter.h"
 #include "model/architecture.h"
-#include "model/pair_inputs.h"
 #include "task/objective.h"
 
 namespace nib {
@@ -66,40 +66,6 @@ struct ParameterLayout {
 /// The weights for a graph: frozen ones where they are, each other parameter as `place` says.
 Weights training_weights(const ModelConfig& config, const TrainShape& shape,
                          const std::function<Weight(size_t parameter)>& place);
-
-/// A graph for record_training().
-Graph training_graph(Mode mode, const TrainShape& shape);
-
-/// Graph inputs of training and evaluation.
-struct TrainInputs {
-    TokenInputs tokens;   // of models without an encoder
-    PackedInputs packed;  // of the same with ragged rows
-    PairInputs pairs;     // of models with an encoder
-    struct OfObjective {
-        Tensor targets;       // (B,T) or, with ragged rows or an encoder, (1,B*T) int32; of a sparse objective (1,n)
-        Tensor rows{};        // (n) int32: of a sparse objective the rows that have targets
-        RowCount count = -1;  // and how many they are
-        Tensor numbers{};     // (1,n,N) float: of numbers instead of the targets
-        Tensor weights{};     // as the targets, float: how much each counts, of all objectives but the first
-        int64_t most = 0;     // n
-        /// Of Contrast: the first texts, and the second and third ones, as spans of rows (n,2), (2n,2) int32.
-        Tensor firsts{}, others{};
-        RowCount others_count = -1;
-    };
-    std::vector<OfObjective> objectives;
-};
-
-/// What is known of each target after a run.
-struct ObjectiveScores {
-    Tensor loss;                // of the targets' shape: how far off it is; of cross-entropy minus that
-    Tensor predicted{};         // likewise int32, of a sparse objective in Mode::Infer: what is most probable
-    Tensor numbers{};           // (1,n,N), in Mode::Infer: what a head of numbers says
-    Tensor firsts{}, others{};  // (1,n,C), (1,2n,C), likewise: embeddings
-};
-
-/// Records the model and the losses of its objectives, which it returns; in Mode::Train also the backward pass.
-std::vector<ObjectiveScores> record_training(Graph& graph, const ModelConfig& config, const Weights& weights,
-                                             const TrainShape& shape, TrainInputs& inputs);
 
 /// Bytes on a backend, without the scratch memory of kernels and frozen weights.
 struct TrainingMemory {

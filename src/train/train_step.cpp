@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 #include <memory>
 #include <numbers>
-#include <numeric>
 
 #include "core/philox.h"
 
@@ -65,10 +63,6 @@ Op update_op(Optimizer optimizer) {
     return Op::AdamW;
 }
 
-int64_t count_targets(std::span<const int32_t> targets) {
-    return std::count_if(targets.begin(), targets.end(), [](int32_t t) { return t != kIgnore; });
-}
-
 }  // namespace
 
 TrainStep::TrainStep(Backend& backend, const ModelConfig& config, const TrainShape& shape)
@@ -89,22 +83,7 @@ TrainStep::TrainStep(Backend& backend, const ModelConfig& config, const TrainSha
         return Weight{spec.name, spec.shape, DType::F32, locate(parameter, 0), gradient(parameter)};
     });
     compile_plans();
-    const auto count = static_cast<size_t>(rows());
-    for (size_t r = 0; r < count; ++r) positions_.push_back(static_cast<int32_t>(r % static_cast<size_t>(shape.time)));
-    losses_.resize(count);
-    counted_rows_.resize(count), counted_targets_.resize(count), target_weights_.resize(count);
-    const auto model = make_model(config);
-    for (size_t i = 0; i < shape.objectives.size(); ++i) {
-        const bool contrast = shape.objectives[i].loss == Loss::Contrast;
-        outputs_.push_back(contrast ? 0 : model->head(shape.objectives[i].head).outputs);
-        if (contrast) {
-            firsts_.resize(static_cast<size_t>(2 * shape.batch)), others_.resize(static_cast<size_t>(4 * shape.batch));
-            vectors_.resize(static_cast<size_t>(3 * shape.batch * config.embd));
-            numbers_.resize(static_cast<size_t>(shape.batch));
-        }
-        predicted_[i].resize(elements(evaluate_.inputs.objectives[i]));
-        if (shape.objectives[i].loss == Loss::Squared) numbers_.resize(static_cast<size_t>(shape.batch * outputs_.back()));
-    }
+    for (int64_t r = 0; r < rows(); ++r) positions_.push_back(static_cast<int32_t>(r % shape.time));
 }
 
 std::vector<int64_t> TrainStep::sum_blocks() const {
@@ -118,8 +97,8 @@ std::vector<int64_t> TrainStep::sum_blocks() const {
 void TrainStep::compile_plans() {
     Graph train = training_graph(Mode::Train, shape_), evaluate = training_graph(Mode::Infer, shape_), norm = norm_graph(),
           update = update_graph();
-    train_.scores = record_training(train, config_, weights_, shape_, train_.inputs);
-    evaluate_.scores = record_training(evaluate, config_, weights_, shape_, evaluate_.inputs);
+    record_training(train, config_, weights_, shape_, train_.inputs);
+    record_training(evaluate, config_, weights_, shape_, evaluate_.inputs);
     size_t bytes = 0;
     for (const Graph* graph : {&train, &evaluate, &norm, &update}) bytes = std::max(bytes, arena_bytes(*graph, backend_));
     const auto arena = std::make_shared<const Arena>(backend_, bytes);
@@ -214,173 +193,53 @@ TrainStep::Outcome TrainStep::last_micro_step(std::span<const int32_t> ids, std:
     return {mean_loss(), norm()};
 }
 
-TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets,
-                                       const SourceBatch& source, const RaggedRows& ragged) {
+LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets, const SourceBatch& source,
+                            const RaggedRows& ragged) {
     return evaluate_all(ids, targets, {}, source, ragged)[0];
 }
 
-std::array<TrainStep::LossSum, kMostObjectives> TrainStep::evaluate_all(std::span<const int32_t> ids,
-                                                                        std::span<const int32_t> targets,
-                                                                        std::span<const int32_t> second,
-                                                                        const SourceBatch& source, const RaggedRows& ragged,
-                                                                        std::span<const float> numbers) {
+std::array<LossSum, kMostObjectives> TrainStep::evaluate_all(std::span<const int32_t> ids, std::span<const int32_t> targets,
+                                                             std::span<const int32_t> second, const SourceBatch& source,
+                                                             const RaggedRows& ragged, std::span<const float> numbers) {
     Step step;
     const Targets all{targets, second};
     set_inputs(evaluate_, ids, all, source, ragged, numbers, step);
     evaluate_.plan.run(step);
     std::array<LossSum, kMostObjectives> sums;
     for (size_t i = 0; i < shape_.objectives.size(); ++i) {
-        sums[i].sum = loss_sum(evaluate_, i);
+        LossInputs& loss = *evaluate_.inputs.losses[i];
+        sums[i].sum = loss.sum(evaluate_.plan);
         sums[i].rows = count_targets(all[i]);
-        if (shape_.objectives[i].loss == Loss::Squared) {
-            evaluate_.plan.get(evaluate_.scores[i].numbers, std::span<float>(numbers_));
-            sums[i].numbers = std::span<const float>(numbers_).first(static_cast<size_t>(sums[i].rows * outputs_[i]));
-            continue;
-        }
-        if (shape_.objectives[i].loss == Loss::Contrast) compare_texts(i, sums[i]);
-        if (!shape_.objectives[i].sparse() || shape_.objectives[i].loss == Loss::Contrast) continue;
-        evaluate_.plan.get(evaluate_.scores[i].predicted, std::span<int32_t>(predicted_[i]));
-        sums[i].predicted = std::span<const int32_t>(predicted_[i]).first(static_cast<size_t>(sums[i].rows));
+        loss.read(evaluate_.plan, sums[i]);
     }
     return sums;
 }
 
 void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, const Targets& targets, const SourceBatch& source,
                            const RaggedRows& ragged, std::span<const float> numbers, Step& step) {
+    LossBatch batch{.numbers = numbers, .ragged = ragged, .rows = rows()};
     if (config_.has_encoder()) {
-        what.rows[0] = what.inputs.pairs.set(what.plan, ids, targets[0], source, step);
-        return;
-    }
-    if (shape_.ragged)
+        batch.rows = what.inputs.pairs.set(what.plan, ids, targets[0], source, step);
+    } else if (shape_.ragged) {
         what.inputs.packed.set(what.plan, ids, ragged, step);
-    else
+        batch.rows = step.rows[what.inputs.packed.row_count()];
+    } else {
         what.inputs.tokens.set(what.plan, ids, positions_);
+    }
     for (size_t i = 0; i < shape_.objectives.size(); ++i) {
-        if (shape_.objectives[i].loss == Loss::Contrast) {
-            set_texts(what, i, ragged, step);
-            continue;
-        }
-        check_tokens(targets[i], outputs_[i], true);
-        if (shape_.objectives[i].loss == Loss::Squared) set_numbers(what, i, targets[i], numbers);
-        const std::span<const int32_t> packed =
-            shape_.ragged ? what.inputs.packed.pack(targets[i], ragged.lengths) : targets[i];
-        if (shape_.objectives[i].sparse()) {
-            set_sparse_targets(what, i, packed, step);
-        } else {
-            what.plan.set(what.inputs.objectives[i].targets, packed);
-            what.rows[i] = shape_.ragged ? step.rows[what.inputs.packed.row_count()] : rows();
-        }
-        if (const Tensor weights = what.inputs.objectives[i].weights) {
-            // The step's scale is that of the first objective's mean.
-            const double weight =
-                shape_.objectives[i].weight * static_cast<double>(counted_[0]) / static_cast<double>(counted_[i]);
-            std::fill(target_weights_.begin(), target_weights_.end(), static_cast<float>(weight));
-            what.plan.set<float>(weights, std::span(target_weights_).first(elements(what.inputs.objectives[i])));
-        }
+        batch.targets = batch.packed = targets[i];
+        if (shape_.ragged && !config_.has_encoder()) batch.packed = what.inputs.packed.pack(targets[i], ragged.lengths);
+        // The step's scale is that of the first objective's mean.
+        batch.weight = static_cast<float>(shape_.objectives[i].weight * static_cast<double>(counted_[0]) /
+                                          static_cast<double>(counted_[i]));
+        what.inputs.losses[i]->set(what.plan, batch, step);
     }
-}
-
-// Those of the rows that have a target, in their order.
-void TrainStep::set_numbers(LossPlan& what, size_t objective, std::span<const int32_t> targets,
-                            std::span<const float> numbers) {
-    const auto N = static_cast<size_t>(outputs_[objective]), B = static_cast<size_t>(shape_.batch),
-               T = static_cast<size_t>(shape_.time);
-    if (numbers.size() != B * N || targets.size() != B * T)
-        fail("%zu numbers are not %zu for each of %zu rows", numbers.size(), N, B);
-    auto at = numbers_.begin();
-    for (size_t b = 0; b < B; ++b) {
-        const auto row = targets.subspan(b * T, T);
-        if (count_targets(row) > 0) at = std::copy_n(&numbers[b * N], N, at);
-    }
-    std::fill(at, numbers_.end(), std::numeric_limits<float>::quiet_NaN());
-    what.plan.set<float>(what.inputs.objectives[objective].numbers, numbers_);
-}
-
-// The texts of rows that have two or three, as rows of hidden states: the packed ones, in the order of their tokens.
-void TrainStep::set_texts(LossPlan& what, size_t objective, const RaggedRows& ragged, Step& step) {
-    const TrainInputs::OfObjective& of = what.inputs.objectives[objective];
-    const auto B = static_cast<size_t>(shape_.batch), T = static_cast<size_t>(shape_.time);
-    std::fill(counted_targets_.begin(), counted_targets_.end(), kIgnore);
-    size_t pairs = 0, others = 0;
-    int32_t row = 0;
-    for (size_t b = 0; b < B; ++b) {
-        int texts = 0;
-        for (size_t t = 0; t < static_cast<size_t>(ragged.lengths[b]); ++t, ++row) {
-            if (t == 0 || ragged.positions[b * T + t] == 0) {
-                if (++texts > 3) fail("a row has more than three texts");
-                if (texts == 2) counted_targets_[pairs] = static_cast<int32_t>(others);
-                (texts == 1 ? firsts_[2 * pairs] : others_[2 * others++]) = row;
-            }
-            (texts == 1 ? firsts_[2 * pairs + 1] : others_[2 * others - 1]) = row + 1;
-        }
-        if (texts == 1) fail("a row of one text has nothing to be compared with");
-        if (texts > 0) ++pairs;
-    }
-    // Those that are not in use begin where the last one ends.
-    const auto rest = [](std::vector<int32_t>& texts, size_t used) {
-        std::fill(texts.begin() + static_cast<std::ptrdiff_t>(2 * used), texts.end(), used > 0 ? texts[2 * used - 1] : 0);
-    };
-    rest(firsts_, pairs), rest(others_, others);
-    what.plan.set<int32_t>(of.firsts, firsts_);
-    what.plan.set<int32_t>(of.others, others_);
-    what.plan.set<int32_t>(of.targets, std::span(counted_targets_).first(B));
-    what.rows[objective] = static_cast<int64_t>(std::max<size_t>(pairs, 1));
-    step.rows[of.count] = what.rows[objective];
-    step.rows[of.others_count] = static_cast<int64_t>(std::max<size_t>(others, 1));
-}
-
-// Cosines of the first and second texts, and whether none of the batch's others is nearer; right after set_texts().
-void TrainStep::compare_texts(size_t objective, LossSum& to) {
-    const ObjectiveScores& scores = evaluate_.scores[objective];
-    const auto B = static_cast<size_t>(shape_.batch), C = static_cast<size_t>(config_.embd),
-               n = static_cast<size_t>(to.rows);
-    const auto firsts = std::span(vectors_).first(B * C), others = std::span(vectors_).subspan(B * C);
-    evaluate_.plan.get(scores.firsts, firsts);
-    evaluate_.plan.get(scores.others, others);
-    evaluate_.plan.get(scores.predicted, std::span<int32_t>(predicted_[objective]));
-    for (size_t i = 0; i < n; ++i) {
-        const auto own = static_cast<size_t>(counted_targets_[i]);
-        numbers_[i] = std::inner_product(&firsts[i * C], &firsts[i * C] + C, &others[own * C], 0.0f);
-        predicted_[objective][i] = predicted_[objective][i] == counted_targets_[i];
-    }
-    to.numbers = std::span<const float>(numbers_).first(n);
-    to.predicted = std::span<const int32_t>(predicted_[objective]).first(n);
-}
-
-// How many targets an objective has room for.
-size_t TrainStep::elements(const TrainInputs::OfObjective& of) const {
-    return static_cast<size_t>(of.most > 0 ? of.most : rows());
-}
-
-void TrainStep::set_sparse_targets(LossPlan& what, size_t objective, std::span<const int32_t> targets, Step& step) {
-    const TrainInputs::OfObjective& of = what.inputs.objectives[objective];
-    const size_t room = elements(of);
-    std::fill(counted_rows_.begin(), counted_rows_.end(), 0);
-    std::fill(counted_targets_.begin(), counted_targets_.end(), kIgnore);
-    size_t count = 0;
-    for (size_t r = 0; r < targets.size(); ++r) {
-        if (targets[r] == kIgnore) continue;
-        if (count == room) fail("there are more than %zu targets", room);
-        counted_rows_[count] = static_cast<int32_t>(r), counted_targets_[count++] = targets[r];
-    }
-    what.plan.set<int32_t>(of.rows, std::span(counted_rows_).first(room));
-    if (of.targets) what.plan.set<int32_t>(of.targets, std::span(counted_targets_).first(room));
-    what.rows[objective] = static_cast<int64_t>(std::max<size_t>(count, 1));  // a plan computes one row at least
-    step.rows[of.count] = what.rows[objective];
-}
-
-double TrainStep::loss_sum(const LossPlan& what, size_t objective) {
-    what.plan.get(what.scores[objective].loss,
-                  std::span<float>(losses_).first(elements(what.inputs.objectives[objective])));
-    double sum = 0;
-    for (const float loss : std::span(losses_).first(static_cast<size_t>(what.rows[objective]))) sum += loss;
-    return shape_.objectives[objective].loss == Loss::Squared ? sum : -sum;
 }
 
 double TrainStep::mean_loss() {
     double loss = 0;
     for (size_t i = 0; i < shape_.objectives.size(); ++i)
-        loss += shape_.objectives[i].weight * loss_sum(train_, i) / static_cast<double>(counted_[i]);
+        loss += shape_.objectives[i].weight * train_.inputs.losses[i]->sum(train_.plan) / static_cast<double>(counted_[i]);
     return loss;
 }
 

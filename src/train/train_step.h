@@ -8,7 +8,7 @@
 
 #include "core/plan.h"
 #include "model/architecture.h"
-#include "train/memory.h"
+#include "train/training_graph.h"
 
 namespace nib {
 
@@ -58,15 +58,6 @@ public:
     Outcome last_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro,
                             double clip, const Update& update);
 
-    struct LossSum {
-        double sum = 0;    // nats
-        int64_t rows = 0;  // counted targets
-        /// Of a sparse objective what the head takes for most probable, for each counted target in their order. Valid until
-        /// the next evaluation.
-        std::span<const int32_t> predicted{};
-        std::span<const float> numbers{};  // likewise, N for each: of an objective of numbers; of Contrast the cosines of
-                                           // first and second texts, and `predicted` is 1 where that is the largest
-    };
     /// Losses of B sequences without dropout and label smoothing; rows whose target is kIgnore do not count.
     LossSum evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets, const SourceBatch& source = {},
                      const RaggedRows& ragged = {});
@@ -97,8 +88,6 @@ private:
     struct LossPlan {
         Plan plan;
         TrainInputs inputs;
-        std::vector<ObjectiveScores> scores;  // by objective
-        TargetCounts rows{};                  // computed
     };
     using Targets = std::array<std::span<const int32_t>, kMostObjectives>;
 
@@ -109,13 +98,7 @@ private:
     std::vector<int64_t> sum_blocks() const;
     void set_inputs(LossPlan& plan, std::span<const int32_t> ids, const Targets& targets, const SourceBatch& source,
                     const RaggedRows& ragged, std::span<const float> numbers, Step& step);
-    void set_numbers(LossPlan& plan, size_t objective, std::span<const int32_t> targets, std::span<const float> numbers);
-    void compare_texts(size_t objective, LossSum& to);
-    void set_texts(LossPlan& plan, size_t objective, const RaggedRows& ragged, Step& step);
-    void set_sparse_targets(LossPlan& plan, size_t objective, std::span<const int32_t> targets, Step& step);
     void begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
-    size_t elements(const TrainInputs::OfObjective& of) const;
-    double loss_sum(const LossPlan& plan, size_t objective);
     double mean_loss();
     double norm() const;
     void set_update(const Update& update);
@@ -132,17 +115,9 @@ private:
     Weights weights_;
     LossPlan train_, evaluate_;
     Plan norm_, update_;
-    std::vector<int32_t> positions_;                               // (B*T)
-    std::vector<int32_t> counted_rows_, counted_targets_;          // (B*T): of a sparse objective
-    std::vector<float> target_weights_;                            // (B*T): of the second objective
-    std::array<std::vector<int32_t>, kMostObjectives> predicted_;  // (B*T): of an evaluation
-    std::vector<int64_t> outputs_;                                 // by objective: of its head
-    std::vector<float> numbers_;                                   // (n*N): of an objective of numbers
-    std::vector<int32_t> firsts_, others_;                         // (n,2), (2n,2): texts of a contrast
-    std::vector<float> vectors_;                                   // (3n,C): their embeddings
-    Step step_;                                                    // of the last micro_step
-    TargetCounts counted_{};                                       // counted targets of its whole step
-    std::vector<float> losses_;                                    // (B*T)
+    std::vector<int32_t> positions_;  // (B*T)
+    Step step_;                       // of the last micro_step
+    TargetCounts counted_{};          // counted targets of its whole step
 };
 
 }  // namespace nib

@@ -310,7 +310,7 @@ std::optional<Trainer::Validation> Trainer::validation() {
 }
 
 // The predictions for each row of a batch of the validation, whose first row is number `first`.
-void Trainer::hand_over(const std::array<TrainStep::LossSum, kMostObjectives>& batch, int64_t first, Judge& judge) const {
+void Trainer::hand_over(const std::array<LossSum, kMostObjectives>& batch, int64_t first, Judge& judge) const {
     const auto T = static_cast<size_t>(options_.context);
     std::array<size_t, kMostObjectives> at{};
     for (int64_t b = 0; b < std::min(options_.batch, task_->validation_rows() - first); ++b) {

@@ -69,7 +69,7 @@ private:
         bool beats(double other) const { return by_score ? decisive() > other : decisive() < other; }
     };
     std::optional<Validation> validation();
-    void hand_over(const std::array<TrainStep::LossSum, kMostObjectives>& batch, int64_t first, Judge& judge) const;
+    void hand_over(const std::array<LossSum, kMostObjectives>& batch, int64_t first, Judge& judge) const;
     bool note_best(const Validation& validation, bool regular);
     void publish_best();
     double gradients(int64_t micro_batches, bool update);
