@@ -24,7 +24,7 @@ layout(push_constant, std430) uniform Push {
     uint first_row;   // of a view: its first row within the whole tensor
     uint window;
     uint q_stride, k_stride, v_stride, d_stride;  // elements from row to row of q, k, v and of the gradient of one of them
-    float eps, scale, smoothing;
+    float eps, scale, smoothing, clip_low, clip_high, beta, entropy_weight;
     uint shifts[4];  // a byte for each tensor: elements between the start of a binding and its tensor; bytes if it is in blocks
 } p;
 
@@ -76,6 +76,7 @@ bool is_inverse() { return flag(kInverse); }
 bool has_decay() { return flag(kDecay); }
 bool is_l2() { return flag(kL2); }
 bool is_binary() { return flag(kBinary); }
+uint preference() { return p.flags >> kPreferenceAt & 3u; }
 
 /// Whether to add to an output rather than overwrite it. Gradients of weights also add up over micro-batches.
 bool adds(int operand) {

@@ -29,6 +29,9 @@ float log_sum_exp(uint r) {
     return largest + log_of(sum_of_group(sum));
 }
 
+/// p log p for a logarithm; 0 for -infinity.
+float plogp(float log_p) { return exp_of(log_p) * (is_nan(log_p) ? log_p : max(log_p, kLowest)); }
+
 /// dlogits[r,v] = factor (softmax(logits[r])_v - of_target or of_others), which may overwrite the logits.
 #define STORE_GRADIENT(r, lse, target, of_target, of_others, factor)              \
     for (uint v = gl_LocalInvocationIndex; v < p.N; v += W) {                     \

@@ -21,7 +21,9 @@ Graph::Gradient Graph::gradient(Tensor t) {
         const Tensor made = view(gradients_[base], about.shape, dtype_bytes(DType::F32, first));
         tensors_.back().stride = about.stride;
         gradients_[id] = made;
-        return {made, gradient_is_whole_[base]};
+        const bool adds = gradient_is_whole_[base];
+        gradient_is_whole_[base] = adds || is_all_of_base(t);
+        return {made, adds};
     }
     const Location where = weight_gradients_[id];
     const Tensor made = where.buffer >= 0 ? fixed("d " + about.name, about.shape, DType::F32, where)
@@ -44,6 +46,17 @@ void Graph::set_gradient(Tensor t, Tensor gradient) {
              info(gradient).shape.text().c_str());
     gradients_[number(t)] = gradient;
     gradient_is_whole_[number(t)] = true;
+    if (info(t).base < 0) return;
+    const Tensor base{info(t).base};
+    if (!is_all_of_base(t)) fail("a part %s of a tensor cannot be given a gradient", info(t).shape.text().c_str());
+    set_gradient(base, view(gradient, info(base).shape, 0));
+}
+
+// Whether t is a view of all of another tensor.
+bool Graph::is_all_of_base(Tensor t) const {
+    const TensorInfo& about = info(t);
+    return about.base >= 0 && about.view_offset == 0 && about.stride == 0 &&
+           about.shape.elements() == info({about.base}).shape.elements();
 }
 
 Tensor Graph::computed_again(Tensor t) {

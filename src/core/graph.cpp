@@ -90,6 +90,17 @@ Graph::Graph(Mode mode, DType activations) : mode_(mode), activations_(activatio
     if (activations != DType::F32 && activations != DType::F16) fail("activations are f32 or f16");
 }
 
+namespace {
+
+// Elements of a row of a tensor (B,T,...).
+int64_t row_width(const Shape& shape) {
+    int64_t width = 1;
+    for (int i = 2; i < shape.rank; ++i) width *= shape[i];
+    return width;
+}
+
+}  // namespace
+
 // ---- tensors ---------------------------------------------------------------------------------------------------------
 
 size_t Graph::number(Tensor t) const {
@@ -117,7 +128,8 @@ Tensor Graph::make(Shape shape, DType type, RowCount row_count) {
 Tensor Graph::view(Tensor t, Shape shape, size_t offset) {
     const int base = info(t).base >= 0 ? info(t).base : t.id;
     offset += info(t).view_offset;
-    const Tensor result = make(shape, info(t).type, info(t).row_count);
+    const bool same_rows = row_width(shape) == row_width(info(t).shape);
+    const Tensor result = make(shape, info(t).type, same_rows ? info(t).row_count : RowCount{-1});
     TensorInfo& made = tensors_.back();
     made.base = base;
     made.view_offset = offset;

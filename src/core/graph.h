@@ -188,6 +188,7 @@ public:
     struct LogProbs {
         Tensor logp;       // (B,T) log-probability of the target in nats
         Tensor predicted;  // (B,T) int32, the most probable token; Infer only
+        Tensor entropy{};  // (B,T) of the distribution in nats, if asked for
     };
     /// Output head (V,C) and log-softmax over chunks of rows, so that the logits of all rows never exist at once. In
     /// training it is a loss: the sum over rows of -Step::loss_scale weights[r] logp[r] is part of what is differentiated,
@@ -196,8 +197,8 @@ public:
     /// 1 - smoothing more than the others'.
     LogProbs cross_entropy(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights = {}, float smoothing = 0);
     /// The same for losses built from logp: an op that reads it gives it a gradient, and the backward pass computes the
-    /// logits of each chunk again.
-    LogProbs log_probs(Tensor x, const LinearWeights& head, Tensor targets);
+    /// logits of each chunk again. The same goes for the entropy.
+    LogProbs log_probs(Tensor x, const LinearWeights& head, Tensor targets, bool entropy = false);
     /// The cross-entropy of softmax(scale a b^T) over the rows of b, of which targets (B,T) says the right one, or kIgnore:
     /// a (B,T,C), b (1,N,C). With vectors of length 1 this is the loss of contrastive learning with the other texts of the
     /// batch as negatives (Henderson et al. 2017; InfoNCE, van den Oord et al. 2018), the temperature being 1 / scale. In
@@ -211,8 +212,43 @@ public:
     };
     /// values = x w^T + b, and the mean over N of (v - t)^2 or, if `binary`, of the cross-entropy of sigmoid(v) and t. In
     /// training the sum over rows of Step::loss_scale weights[r] loss[r] is part of what is differentiated; targets
-    /// (B,T,N) and weights (B,T) are F32, and without weights every row has 1.
-    Values value_loss(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool binary);
+    /// (B,T,N) and weights (B,T) are F32, and without weights every row has 1. With `old` (B,T,N), values from before the
+    /// update, the squared error is max((v - t)^2, (min(max(v, old - clip), old + clip) - t)^2): the value clipping of PPO
+    /// as OpenAI Baselines has it.
+    Values value_loss(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool binary, Tensor old = {},
+                      float clip = 0);
+
+    /// What is known of each row's token beside its log-probability: (B,T) each, F32.
+    struct PolicyInputs {
+        Tensor advantages, weights;
+        Tensor old{};        // its log-probability when it was sampled; none: REINFORCE
+        Tensor reference{};  // its log-probability by the reference model; only with PolicyOptions::kl
+    };
+    struct PolicyOptions {
+        float clip_low = 0.2f, clip_high = 0.2f;  // the ratio counts from 1 - clip_low to 1 + clip_high
+        float kl = 0;                             // weight of the divergence from the reference
+        float entropy = 0;                        // weight of the entropy, which scores must have
+    };
+    /// The loss (B,T) of a policy: weights[r] times
+    ///   -min(ratio A, clip(ratio) A) + kl (e^d - d - 1) - entropy H
+    /// with ratio = exp(logp - old) and d = reference - logp (PPO, Schulman et al. 2017; GRPO, Shao et al. 2024); without
+    /// old the first term is -A logp (Williams 1992). Exactly 0 where the weight is 0, whatever the other inputs. In
+    /// training the sum of Step::loss_scale loss[r] is part of what is differentiated, by logp and the entropy.
+    Tensor policy_loss(const LogProbs& scores, const PolicyInputs& in, const PolicyOptions& options);
+
+    struct PreferenceOptions {
+        Preference kind = Preference::Sigmoid;
+        float beta = 1;
+        float smoothing = 0;  // of Sigmoid, below 0.5: how probable it is that a pair is the wrong way round
+    };
+    /// The loss (B,T) of pairs of scores, [chosen, rejected]: scores, scales, offsets (B,T,2). With the margin m = g[0] - g[1]
+    /// of g = scales scores - offsets it is, by kind,
+    ///   Sigmoid  -(1 - smoothing) log sigmoid(beta m) - smoothing log sigmoid(-beta m)
+    ///   Hinge    max(0, 1 - beta m)
+    ///   Ipo      (m - 1 / (2 beta))^2
+    /// (Bradley, Terry 1952; Rafailov et al. 2023; Zhao et al. 2023; Azar et al. 2023). Of a pair whose first offset is NaN
+    /// loss and gradient are 0. In training the sum of Step::loss_scale loss[r] is part of what is differentiated.
+    Tensor preference_loss(Tensor scores, Tensor scales, Tensor offsets, const PreferenceOptions& options);
 
     /// Where in each of N texts a head sees the first and the last row of an answer.
     struct SpanLogProbs {
@@ -243,7 +279,8 @@ public:
     Tensor make(Shape shape, DType type = DType::F32, RowCount row_count = -1);
     /// A new intermediate with the shape, type and row count of another tensor.
     Tensor make_like(Tensor t) { return make(info(t).shape, info(t).type, info(t).row_count); }
-    /// A view of `t` from byte `offset` on, with another shape.
+    /// A view of `t` from byte `offset` on, with another shape. Its rows (B,T) have t's row count unless they are of another
+    /// width: then all of them are in use. What a view of all of t gets as gradient, t gets.
     Tensor view(Tensor t, Shape shape, size_t offset);
     /// A tensor at a fixed place. The same place gives the same handle.
     Tensor fixed(std::string name, Shape shape, DType type, Location where, RowCount row_count = -1);
@@ -279,8 +316,15 @@ private:
     Tensor adapt(Tensor x, const Adapter& adapter, Tensor sum);
     Tensor shape_product(Tensor pre, const Params& p, Tensor residual, DType type);
     Params attention_params(const Qkv& qkv, const AttentionOptions& options);
-    LogProbs head(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool is_loss, float smoothing);
+    struct HeadUse {
+        Tensor weights{};
+        float smoothing = 0;
+        bool is_loss = false, entropy = false;
+    };
+    LogProbs head(Tensor x, const LinearWeights& head, Tensor targets, const HeadUse& use);
+    bool is_all_of_base(Tensor t) const;
     Tensor gradient_in_place(Tensor t);
+    Tensor gradient_of_its_own(Tensor t);
     std::vector<Node> record_again(size_t begin, size_t end);
 
     Mode mode_;

@@ -24,27 +24,27 @@ std::vector<Range> chunks(int64_t B, int64_t T, int64_t vocab) {
 }  // namespace
 
 Graph::LogProbs Graph::cross_entropy(Tensor x, const LinearWeights& w, Tensor targets, Tensor weights, float smoothing) {
-    return head(x, w, targets, weights, true, smoothing);
+    return head(x, w, targets, {.weights = weights, .smoothing = smoothing, .is_loss = true});
 }
 
-Graph::LogProbs Graph::log_probs(Tensor x, const LinearWeights& w, Tensor targets) {
-    return head(x, w, targets, {}, false, 0);
+Graph::LogProbs Graph::log_probs(Tensor x, const LinearWeights& w, Tensor targets, bool entropy) {
+    return head(x, w, targets, {.entropy = entropy});
 }
 
-Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets, Tensor weights, bool is_loss,
-                            float smoothing) {
+Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets, const HeadUse& use) {
     const TensorInfo about = info(x);
     const int64_t B = about.shape[0], T = about.shape[1], V = head.w.shape[0];
     if (about.shape.rank != 3 || B < 1 || T < 1 || !head.w || head.w.shape.rank != 2 || V < 1)
         fail("a head %s does not fit hidden states %s", head.w.shape.text().c_str(), about.shape.text().c_str());
     if (!head.adapters.empty()) fail("an output head takes no adapters");
-    for (const Tensor t : {targets, weights})
+    for (const Tensor t : {targets, use.weights})
         if (t && info(t).shape != Shape{B, T})
             fail("targets and weights of a loss have shape %s, not %s", Shape{B, T}.text().c_str(),
                  info(t).shape.text().c_str());
     const RowCount count = about.row_count;
     const Tensor w = weight(head.w), b = weight(head.b), logp = make({B, T}, DType::F32, count);
     const Tensor predicted = mode_ == Mode::Infer ? make({B, T}, DType::I32, count) : Tensor{};
+    const Tensor entropy = use.entropy ? make({B, T}, DType::F32, count) : Tensor{};
     const bool wanted = wants_gradient(x) || wants_gradient(w) || wants_gradient(b);
     const std::vector<Range> parts = chunks(B, T, V);
     Params p;
@@ -87,28 +87,31 @@ Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets,
     for (const Range& rows : parts) {
         Params at;
         const auto [xs, logits] = record_logits(rows, at);
-        at.smoothing = smoothing;
-        const bool now = is_loss && wanted;
-        add(Op::CrossEntropy, at, {logits, part(targets, rows), part(weights, rows)},
-            {part(logp, rows), now ? logits : Tensor{}, part(predicted, rows)});
+        at.smoothing = use.smoothing;
+        const bool now = use.is_loss && wanted;
+        add(Op::CrossEntropy, at, {logits, part(targets, rows), part(use.weights, rows)},
+            {part(logp, rows), now ? logits : Tensor{}, part(predicted, rows), part(entropy, rows)});
         // The gradients follow at once, since the next chunk reuses the memory of the logits.
         if (now) record_gradients(rows, at, xs, logits, adds_to_x);
     }
-    if (wanted && !is_loss) {
-        wants_gradient_[static_cast<size_t>(logp.id)] = true;
+    if (wanted && !use.is_loss) {
+        wants_gradient_[number(logp)] = true;
+        if (entropy) wants_gradient_[number(entropy)] = true;
         when_reached_[nodes_.size() - 1] = [=, this] {
             if (!has_gradient(logp)) return;
             const Tensor dlogp = gradient(logp).tensor;
-            const bool adds = has_gradient(x);
+            const bool varies = entropy && has_gradient(entropy), adds = has_gradient(x);
+            const Tensor h = varies ? entropy : Tensor{}, dh = varies ? gradient(entropy).tensor : Tensor{};
             for (const Range& rows : parts) {
                 Params at;
                 const auto [xs, logits] = record_logits(rows, at);
-                add(Op::LogProbBackward, at, {logits, part(targets, rows), part(dlogp, rows)}, {logits});
+                add(Op::LogProbBackward, at,
+                    {logits, part(targets, rows), part(dlogp, rows), part(h, rows), part(dh, rows)}, {logits});
                 record_gradients(rows, at, xs, logits, adds);
             }
         };
     }
-    return {logp, predicted};
+    return {logp, predicted, entropy};
 }
 
 }  // namespace nib

@@ -44,6 +44,11 @@ constexpr int64_t kFewRows = 16;
 enum class Act : uint8_t { None, GeluTanh, GeluErf, Relu, Silu, Tanh };
 constexpr int kActCount = 6;
 
+/// How PreferenceLoss judges a margin: cross-entropy (Rafailov et al. 2023), hinge loss (Zhao et al. 2023), or its squared
+/// distance from a target (Azar et al. 2023).
+enum class Preference : uint8_t { Sigmoid, Hinge, Ipo };
+constexpr int kPreferenceCount = 3;
+
 /// A target that does not count: no loss, no gradient.
 constexpr int32_t kIgnore = -1;
 
@@ -54,10 +59,16 @@ struct Params {
     float eps = 0;          // Norm; Normalize: the least length
     float scale = 1;        // Attention, Similarity: of the scores; Embed: of the token's row; LinearEpilogue: of what it
                             // takes; AdamW, Sgd, Adagrad: of the learning rate
-    float smoothing = 0;    // CrossEntropy: share of the target that all tokens have alike
+    float smoothing = 0;    // CrossEntropy: share of the target that all tokens have alike; PreferenceLoss: how probable
+                            // it is that the rejected side is the better one
+    float clip_low = 0, clip_high = 0;  // PolicyLoss, ValueLoss: how far a ratio or value counts below and above 1 or the
+                                        // old value
+    float beta = 0;            // PolicyLoss: weight of the divergence from the reference; PreferenceLoss: of the margin
+    float entropy_weight = 0;  // PolicyLoss
     int64_t first_row = 0;  // of a view: its first row within the whole tensor, for row counts
     int64_t window = 0;     // Attention: a query sees at most so many keys, up to its own; 0: all
     Act act = Act::None;    // Linear, Glu
+    Preference preference = Preference::Sigmoid;
     bool causal = false;    // Attention: query t sees keys 0 to t, of those the spans allow
     bool rms = false;       // Norm: root mean square (Zhang, Sennrich 2019), without mean
     bool interleaved = false;  // Rope: pairs are neighbours (2i, 2i + 1), not (i, i + S/2)

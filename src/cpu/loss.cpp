@@ -30,34 +30,43 @@ int64_t first_equal(const float* x, int64_t n, float value) {
     return 0;
 }
 
+// d e with e = exp(d), 0 if d is -infinity.
+[[gnu::always_inline]] inline vf moment(vf d, vf e) { return xsimd::max(vf(-1e30f), d) * e; }
+
 // Sum of exp(x - most), with blocks added in double so that the error does not grow with n. With kStore, the terms go to
-// `out`, which may be x.
-template <bool kStore>
-double sum_of_exp(const float* x, int64_t n, float most, float* out) {
+// `out`, which may be x. With kMoments, the sum of the (x - most) exp(x - most) goes to `moments`.
+template <bool kStore, bool kMoments = false>
+double sum_of_exp(const float* x, int64_t n, float most, float* out, double* moments = nullptr) {
     constexpr int64_t kBlock = 1024;
-    double total = 0;
+    double total = 0, total_moments = 0;
     for (int64_t block = 0; block < n; block += kBlock) {
         const int64_t end = min(n, block + kBlock);
-        vf sum[4] = {vf(0.0f), vf(0.0f), vf(0.0f), vf(0.0f)};
+        vf sum[4] = {vf(0.0f), vf(0.0f), vf(0.0f), vf(0.0f)}, more[4] = {vf(0.0f), vf(0.0f), vf(0.0f), vf(0.0f)};
         int64_t i = block;
         for (; i + 4 * kWidth <= end; i += 4 * kWidth)
             for (int k = 0; k < 4; ++k) {
-                const vf e = vexp(load(x + i + k * kWidth) - vf(most));
+                const vf d = load(x + i + k * kWidth) - vf(most), e = vexp(d);
                 if constexpr (kStore) store(out + i + k * kWidth, e);
+                if constexpr (kMoments) more[k] += moment(d, e);
                 sum[k] += e;
             }
         for (; i + kWidth <= end; i += kWidth) {
-            const vf e = vexp(load(x + i) - vf(most));
+            const vf d = load(x + i) - vf(most), e = vexp(d);
             if constexpr (kStore) store(out + i, e);
+            if constexpr (kMoments) more[0] += moment(d, e);
             sum[0] += e;
         }
         if (const int64_t left = end - i; left > 0) {
-            const vf e = vexp(load_tail_or(x + i, left, -kInfinity) - vf(most));
+            const vf d = load_tail_or(x + i, left, -kInfinity) - vf(most), e = vexp(d);
             if constexpr (kStore) store_tail(out + i, e, left);
+            if constexpr (kMoments) more[1] += keep_first(moment(d, e), left);
             sum[1] += keep_first(e, left);
         }
         total += static_cast<double>(reduce_add((sum[0] + sum[1]) + (sum[2] + sum[3])));
+        if constexpr (kMoments)
+            total_moments += static_cast<double>(reduce_add((more[0] + more[1]) + (more[2] + more[3])));
     }
+    if constexpr (kMoments) *moments = total_moments;
     return total;
 }
 
@@ -93,6 +102,23 @@ void row_gradient(float* dlogits, int64_t V, int32_t target, double sum, double 
     dlogits[target] = static_cast<float>(factor * (share - of_target));
 }
 
+// The same with dlogits = dlogp ([v = target] - p) - dH p (log p + H), p = softmax and H its entropy.
+void row_gradient_with_entropy(const float* logits, float* dlogits, int64_t V, int32_t target, double dlogp, double dH,
+                               double H) {
+    const float most = row_maximum(logits, V);
+    const double sum = sum_of_exp<false>(logits, V, most, nullptr), shift = H - natural_log(sum);
+    const float chosen = logits[target] - most;  // before dlogits may overwrite it
+    const vf slope(static_cast<float>(-dH / sum)), constant(static_cast<float>(-(dlogp + dH * shift) / sum));
+    for_each_vector(
+        V, [&](int64_t v, auto load, auto store) __attribute__((always_inline)) {
+            const vf d = load(logits + v) - vf(most), e = vexp(d);
+            store(dlogits + v, madd(slope, moment(d, e), constant * e));
+        });
+    const double share = static_cast<double>(first_lane(vexp(vf(chosen)))) / sum;
+    const double surprise = share > 0 ? static_cast<double>(chosen) + shift : 0;
+    dlogits[target] = static_cast<float>(dlogp * (1 - share) - dH * share * surprise);
+}
+
 void clear_row(float* row, int64_t V) { __builtin_memset(row, 0, static_cast<size_t>(V) * sizeof(float)); }
 
 }  // namespace
@@ -103,6 +129,7 @@ void cross_entropy(const Call& call, Range rows, void*) {
     const auto* weights = call.input<float>(O::weights);    // (R) or null
     auto* logp = call.output<float>(O::logp);               // (R)
     auto* predicted = call.output<int32_t>(O::predicted);   // (R) or null
+    auto* entropy = call.output<float>(O::entropy);         // (R) or null
     const int64_t V = call.p.N;
     const auto smoothing = static_cast<double>(call.p.smoothing);
     const double of_others = smoothing / static_cast<double>(V), of_target = 1 - smoothing + of_others;
@@ -115,14 +142,18 @@ void cross_entropy(const Call& call, Range rows, void*) {
         if (predicted) predicted[r] = static_cast<int32_t>(first_equal(logits, V, most));
         if (ignored) {
             logp[r] = 0;
+            if (entropy) entropy[r] = 0;
             if (dlogits) clear_row(dlogits, V);
             continue;
         }
         double expected = static_cast<double>(logits[target]);  // before dlogits may overwrite it
         if (smoothing > 0) expected = (1 - smoothing) * expected + of_others * sum_of(logits, V);
-        const double sum =
-            dlogits ? sum_of_exp<true>(logits, V, most, dlogits) : sum_of_exp<false>(logits, V, most, nullptr);
-        logp[r] = static_cast<float>(expected - (natural_log(sum) + static_cast<double>(most)));
+        double moments = 0;
+        const auto sum_up = entropy ? (dlogits ? sum_of_exp<true, true> : sum_of_exp<false, true>)
+                                    : (dlogits ? sum_of_exp<true> : sum_of_exp<false>);
+        const double sum = sum_up(logits, V, most, dlogits, &moments), log_sum = natural_log(sum);
+        logp[r] = static_cast<float>(expected - (log_sum + static_cast<double>(most)));
+        if (entropy) entropy[r] = static_cast<float>(log_sum - moments / sum);
         const double scale = static_cast<double>(call.step->loss_scale) * static_cast<double>(weights ? weights[r] : 1.0f);
         if (dlogits) row_gradient(dlogits, V, target, sum, scale, of_target, of_others);
     }
@@ -139,8 +170,15 @@ void log_prob_backward(const Call& call, Range rows, void*) {
             clear_row(dlogits, V);
             continue;
         }
+        const auto dlogp = static_cast<double>(call.input<float>(O::dlogp)[r]);
+        if (call.has(O::dentropy)) {
+            const auto H = static_cast<double>(call.input<float>(O::entropy)[r]);
+            const auto dH = static_cast<double>(call.input<float>(O::dentropy)[r]);
+            row_gradient_with_entropy(logits, dlogits, V, target, dlogp, dH, H);
+            continue;
+        }
         const double sum = sum_of_exp<true>(logits, V, row_maximum(logits, V), dlogits);
-        row_gradient(dlogits, V, target, sum, -static_cast<double>(call.input<float>(O::dlogp)[r]));
+        row_gradient(dlogits, V, target, sum, -dlogp);
     }
 }
 

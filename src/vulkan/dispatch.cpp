@@ -63,7 +63,7 @@ Dispatch base(const Shader& shader, const Node& node) {
     d.push.flags = u(node.accumulate) << kAdds | u(node.row_count + 1) << kRowCountAt |
                    u(node.key_row_count + 1) << kKeyRowCountAt | u(p.causal) << kCausal | u(p.rms) << kRms |
                    u(p.interleaved) << kInterleaved | u(p.inverse) << kInverse | u(p.decay) << kDecay | u(p.l2) << kL2 |
-                   u(p.binary) << kBinary;
+                   u(p.binary) << kBinary | static_cast<uint32_t>(p.preference) << kPreferenceAt;
     for (int i = 0; i < kMaxOut; ++i)
         if (op_info(node.op).outputs()[static_cast<size_t>(i)].writes == Writes::AddsWeight)
             d.push.flags |= 1u << (kAddsWeight + static_cast<uint32_t>(i));
@@ -74,6 +74,9 @@ Dispatch base(const Shader& shader, const Node& node) {
     d.push.eps = p.eps;
     d.push.scale = p.scale;
     d.push.smoothing = p.smoothing;
+    d.push.clip_low = p.clip_low, d.push.clip_high = p.clip_high;
+    d.push.beta = p.beta;
+    d.push.entropy_weight = p.entropy_weight;
     return d;
 }
 
@@ -241,6 +244,26 @@ std::vector<Dispatch> mean_rows_backward(const Node& node, const Limits& limits)
     return by_rows(base(kMeanRowsBackward, node), node, limits, p.B * p.T, 3 * kMove * real(p.C) + 2 * real(p.N));
 }
 
+// One invocation per row.
+void add_invocations(std::vector<Dispatch>& list, const Shader& shader, const Node& node, const Limits& limits) {
+    const Dispatch d = base(shader, node);
+    add_groups(list, d, node, limits, groups_of(node.p.B * node.p.T, d), 8 * kMove * d.constants.group);
+}
+
+std::vector<Dispatch> policy_loss(const Node& node, const Limits& limits) {
+    using O = operand::PolicyLoss;
+    std::vector<Dispatch> list;
+    add_invocations(list, kPolicyLoss, node, limits);
+    if (node[O::dlogp] || node[O::dentropy]) add_invocations(list, kPolicyLossBackward, node, limits);
+    return list;
+}
+
+std::vector<Dispatch> preference_loss(const Node& node, const Limits& limits) {
+    std::vector<Dispatch> list;
+    add_invocations(list, kPreferenceLoss, node, limits);
+    return list;
+}
+
 std::vector<Dispatch> similarity_backward(const Node& node, const Limits& limits) {
     using O = operand::SimilarityBackward;
     const Params& p = node.p;
@@ -391,6 +414,8 @@ std::vector<Dispatch> dispatches(const Node& node, const Limits& limits) {
         case Op::CrossEntropy: return by_rows(base(kCrossEntropy, node), node, limits, R, 4 * kMove * real(p.N));
         case Op::LogProbBackward: return by_rows(base(kLogProbBackward, node), node, limits, R, 4 * kMove * real(p.N));
         case Op::ValueLoss: return by_rows(base(kValueLoss, node), node, limits, R, 4 * kMove * real(p.N));
+        case Op::PolicyLoss: return policy_loss(node, limits);
+        case Op::PreferenceLoss: return preference_loss(node, limits);
         case Op::SpanLoss: return by_rows(base(kSpanLoss, node), node, limits, p.N, 8 * kMove * real(R));
         case Op::MeanRows: return mean_rows(node, limits);
         case Op::MeanRowsBackward: return mean_rows_backward(node, limits);

@@ -50,7 +50,7 @@ struct Push {
     uint32_t first = 0;
     uint32_t first_row = 0, window = 0;
     uint32_t q_stride = 0, k_stride = 0, v_stride = 0, d_stride = 0;
-    float eps = 0, scale = 1, smoothing = 0;
+    float eps = 0, scale = 1, smoothing = 0, clip_low = 0, clip_high = 0, beta = 0, entropy_weight = 0;
     std::array<uint8_t, 16> shift{};
 };
 static_assert(sizeof(Push) <= 128);  // the minimum that Vulkan guarantees
