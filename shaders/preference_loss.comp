@@ -24,7 +24,7 @@ void main() {
     float of_margin = max(-z, 0.0) + log_of(1.0 + e) + p.smoothing * z;
     float d = p.beta * (p.smoothing - (z > 0.0 ? e : 1.0) / (1.0 + e));
     if (kind == kHinge) {
-        of_margin = max(1.0 - z, 0.0);
+        of_margin = z >= 1.0 ? 0.0 : 1.0 - z;
         d = z >= 1.0 ? 0.0 : -p.beta;
     }
     if (kind == kIpo) {
