@@ -26,12 +26,11 @@ float sum_of_differences(uint r, float x) {
 }
 
 /// -sum_v p log p. To be called by all invocations.
-float entropy_of(uint r, float lse) {
+float entropy_of(uint r) {
     float sum = 0.0;
     for (uint first = 0; first < p.N; first += W) {
         const uint v = first + gl_LocalInvocationIndex;
-        const float log_p = AT(logits, r * p.N + min(v, p.N - 1)) - lse;
-        sum -= only_if(v < p.N, plogp(log_p));
+        sum -= only_if(v < p.N, plogp(log_softmax(AT(logits, r * p.N + min(v, p.N - 1)))));
     }
     return sum_of_group(sum);
 }
@@ -45,7 +44,7 @@ void main() {
     const float of_others = p.smoothing / float(p.N), of_target = 1.0 - p.smoothing + of_others;
     float expected = chosen - lse;
     if (p.smoothing > 0.0) expected = (1.0 - p.smoothing) * expected + of_others * sum_of_differences(r, lse);
-    const float h = HAS(entropy) ? entropy_of(r, lse) : 0.0;
+    const float h = HAS(entropy) ? entropy_of(r) : 0.0;
     if (gl_LocalInvocationIndex == 0) {
         AT(logp, r) = target == kIgnore ? 0.0 : expected;
         if (HAS(entropy)) AT(entropy, r) = target == kIgnore ? 0.0 : h;

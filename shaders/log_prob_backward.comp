@@ -23,7 +23,7 @@ void main() {
     }
     const float h = AT(entropy, r), dh = AT(dentropy, r);
     for (uint v = gl_LocalInvocationIndex; v < p.N; v += W) {
-        const float log_p = AT(logits, r * p.N + v) - lse, softmax = exp_of(log_p);
+        const float log_p = log_softmax(AT(logits, r * p.N + v)), softmax = exp_of(log_p);
         const float d = factor * (softmax - (int(v) == target ? 1.0 : 0.0)) - dh * (plogp(log_p) + softmax * h);
         AT(dlogits, r * p.N + v) = target == kIgnore ? 0.0 : d;
     }

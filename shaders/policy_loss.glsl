@@ -22,8 +22,11 @@ Loss clipped(float x, float A) {
     return Loss(-(bound < free ? bound : free), outside && free > bound ? 0.0 : -share * free);
 }
 
-/// e^d - d - 1, where d is small by its series.
-float divergence(float d) {
+/// k = e^d - d - 1, where d is small by its series, and e^d - 1.
+struct Divergence {
+    float k, slope;
+};
+Divergence divergence(float d) {
     float y = 1.0 / 40320.0;
     y = fma(y, d, 1.0 / 5040.0);
     y = fma(y, d, 1.0 / 720.0);
@@ -31,7 +34,8 @@ float divergence(float d) {
     y = fma(y, d, 1.0 / 24.0);
     y = fma(y, d, 1.0 / 6.0);
     y = fma(y, d, 0.5);
-    return abs(d) < 0.5 ? d * d * y : exp_of(d) - d - 1.0;
+    const float series = d * d * y, more = exp_of(d) - 1.0;
+    return abs(d) < 0.5 ? Divergence(series, series + d) : Divergence(more - d, more);
 }
 
 /// Of row r, without its weight and entropy.
@@ -40,9 +44,9 @@ Loss loss_of(uint r) {
     Loss sum = Loss(-A * l, -A);
     if (HAS(old)) sum = clipped(l - AT(old, r), A);
     if (HAS(reference)) {
-        const float d = AT(reference, r) - l, kl = divergence(d);
-        sum.loss += p.beta * kl;
-        sum.derivative -= p.beta * (kl + d);
+        const Divergence of = divergence(AT(reference, r) - l);
+        sum.loss += p.beta * of.k;
+        sum.derivative -= p.beta * of.slope;
     }
     return sum;
 }

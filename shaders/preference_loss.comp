@@ -18,13 +18,13 @@ void main() {
     const uint r = group() * W + gl_LocalInvocationIndex, i = 2 * r;
     if (r >= live_rows()) return;
     const vec2 scale = vec2(AT(scales, i), AT(scales, i + 1)), offset = vec2(AT(offsets, i), AT(offsets, i + 1));
-    const vec2 gain = scale * vec2(AT(scores, i), AT(scores, i + 1)) - offset;
+    const vec2 gain = fma(scale, vec2(AT(scores, i), AT(scores, i + 1)), -offset);
     const float m = gain.x - gain.y, z = p.beta * m, e = exp_of(-abs(z));
     const uint kind = preference();
     float of_margin = max(-z, 0.0) + log_of(1.0 + e) + p.smoothing * z;
     float d = p.beta * (p.smoothing - (z > 0.0 ? e : 1.0) / (1.0 + e));
     if (kind == kHinge) {
-        of_margin = max(1.0 - z, 0.0);
+        of_margin = z >= 1.0 ? 0.0 : 1.0 - z;
         d = z >= 1.0 ? 0.0 : -p.beta;
     }
     if (kind == kIpo) {

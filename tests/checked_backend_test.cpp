@@ -59,8 +59,8 @@ std::vector<float> results(Backend& backend, Optimizer optimizer, bool recompute
 }
 
 // A layer with what GPT-2 lacks, forward and backward on ragged rows of which not all are in use: rotary positions in place
-// in a fused qkv, grouped heads that see spans, gates, an adapter, gathered rows, a gradient of log-probabilities, losses
-// of numbers, ends and texts. All bits of its results.
+// in a fused qkv, grouped heads that see spans, gates, an adapter, gathered rows, losses of numbers, ends, texts, a policy
+// and preferences. All bits of its results.
 class RaggedLayer {
 public:
     explicit RaggedLayer(Backend& backend) : backend_(backend) {}
@@ -78,7 +78,8 @@ public:
         const Tensor rotation = g.input("rotation", {1, R, D}, DType::F32, rows);
         const Tensor which = g.input("which", {N}, DType::I32);
         const Tensor targets = g.input("targets", {1, N}, DType::I32);
-        const Tensor dlogp = g.input("dlogp", {1, N}, DType::F32);
+        const Tensor old = g.input("old", {1, N}, DType::F32), reference = g.input("reference", {1, N}, DType::F32),
+                     advantages = g.input("advantages", {1, N}, DType::F32);
         const auto norm = [&] { return NormWeights{weight({C}), {}, 1e-5f, true}; };
         const auto linear = [&](int64_t out, int64_t in) { return LinearWeights{weight({out, in}), {}}; };
         Tensor x = g.embed({ids}, {weight({V, C})});
@@ -99,8 +100,12 @@ public:
         g.contrastive_loss(vectors, g.normalize(g.linear(vectors, linear(C, C))), 5, own);
         g.span_loss(h, linear(2, C), texts, ends);
         g.value_loss(x, linear(2, C), numbers, {}, false);
-        const Tensor logp = g.output(g.log_probs(x, linear(V, C), targets).logp);
-        g.set_gradient(logp, dlogp);
+        g.value_loss(x, linear(2, C), numbers, advantages, false, numbers, 0.5f);
+        g.preference_loss(g.linear(x, linear(2, C)), numbers, numbers, {.smoothing = 0.1f});
+        const Graph::LogProbs scores = g.log_probs(g.normalize(x), linear(V, C), targets, true);
+        const Tensor logp = g.output(scores.logp);
+        g.policy_loss(scores, {.advantages = advantages, .weights = reference, .old = old, .reference = reference},
+                      {.kl = 0.5f, .entropy = 0.25f});
         g.record_backward();
 
         const Plan plan = compile(std::move(g), backend_);
@@ -111,7 +116,7 @@ public:
         set(rotation, random(R * D));
         set(which, std::vector<int32_t>{7, 0, 7, 10, 3, 9});
         set(targets, std::vector<int32_t>{1, 18, kIgnore, 0, 4, 0});
-        set(dlogp, random(N));
+        set(old, random(N)), set(reference, random(N)), set(advantages, random(N));
         set(texts, std::vector<int32_t>{0, 4, 4, 5, 5, 11});
         set(ends, std::vector<int32_t>{1, 3, 4, 4, 5, 10});
         set(own, std::vector<int32_t>{2, 1, 0});

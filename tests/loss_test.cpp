@@ -18,8 +18,10 @@ struct LossResult {
     std::vector<float> losses, dx, dw;
 };
 
+enum class Kind { CrossEntropy, Smoothed, Policy };
+
 // The loss of random x (R,C) and head (V,C), recorded with loss() or as one chunk by hand.
-LossResult run_loss(int64_t B, int64_t T, int64_t C, int64_t V, bool by_hand, float smoothing) {
+LossResult run_loss(int64_t B, int64_t T, int64_t C, int64_t V, bool by_hand, Kind kind) {
     CpuBackend backend(kernel_table("auto"), 2);
     const int64_t R = B * T;
     Random random(4);
@@ -42,16 +44,31 @@ LossResult run_loss(int64_t B, int64_t T, int64_t C, int64_t V, bool by_hand, fl
     Graph graph(Mode::Train);
     const Tensor x = graph.input("x", {B, T, C}, DType::F32), targets = graph.input("targets", {B, T}, DType::I32);
     graph.want_gradient(x);
+    const Tensor advantages = graph.input("advantages", {B, T}, DType::F32);
+    const float smoothing = kind == Kind::Smoothed ? 0.1f : 0, of_entropy = 0.25f;
     Tensor logp, dx;
     if (by_hand) {
         const Tensor w = graph.weight(head), logits = graph.make({B, T, V});
         logp = graph.make({B, T}), dx = graph.make({B, T, C});
         graph.add(Op::Linear, {}, {x, w}, {logits});
-        graph.add(Op::CrossEntropy, {.smoothing = smoothing}, {logits, targets}, {logp, logits});
+        if (kind == Kind::Policy) {
+            const Tensor of_targets = graph.make({B, T}), entropy = graph.make({B, T}), dlogp = graph.make({B, T}),
+                         dentropy = graph.make({B, T});
+            graph.add(Op::CrossEntropy, {}, {logits, targets}, {of_targets, {}, {}, entropy});
+            graph.add(Op::PolicyLoss, {.entropy_weight = of_entropy}, {of_targets, {}, {}, advantages, advantages, entropy},
+                      {logp, dlogp, dentropy});
+            graph.add(Op::LogProbBackward, {}, {logits, targets, dlogp, entropy, dentropy}, {logits});
+        } else {
+            graph.add(Op::CrossEntropy, {.smoothing = smoothing}, {logits, targets}, {logp, logits});
+        }
         graph.add(Op::LinearBackward, {}, {logits, w}, {dx});
         graph.add(Op::LinearBackwardWeight, {}, {logits, x}, {graph.gradient(w).tensor});
     } else {
-        logp = graph.cross_entropy(x, {head, {}}, targets, {}, smoothing).logp;
+        if (kind == Kind::Policy)
+            logp = graph.policy_loss(graph.log_probs(x, {head, {}}, targets, true), {advantages, advantages},
+                                     {.entropy = of_entropy});
+        else
+            logp = graph.cross_entropy(x, {head, {}}, targets, {}, smoothing).logp;
         graph.record_backward();
         dx = graph.gradient(x).tensor;
     }
@@ -61,6 +78,7 @@ LossResult run_loss(int64_t B, int64_t T, int64_t C, int64_t V, bool by_hand, fl
     check_schedule(plan);
     plan.set(x, std::span<const float>(x_values));
     plan.set(targets, std::span<const int32_t>(target_values));
+    if (kind == Kind::Policy) plan.set<float>(advantages, numbers(R));
     plan.run(training_step(R));
     LossResult result{std::vector<float>(static_cast<size_t>(R)), std::vector<float>(static_cast<size_t>(R * C)),
                       std::vector<float>(static_cast<size_t>(V * C))};
@@ -83,12 +101,12 @@ TEST(Loss, ChunksGiveWhatOneChunkGives) {
              std::pair<int64_t, int64_t>{16, 32 },
               {2,  300}
     }) {
-        const float smoothing = T == 300 ? 0.1f : 0;
-        const LossResult chunks = run_loss(B, T, 3, 70000, false, smoothing),
-                         whole = run_loss(B, T, 3, 70000, true, smoothing);
-        EXPECT_LE(relative_error(chunks.losses, whole.losses), 1e-6);
-        EXPECT_LE(relative_error(chunks.dx, whole.dx), 1e-6);
-        EXPECT_LE(relative_error(chunks.dw, whole.dw), 1e-6);
+        for (const Kind kind : {T == 300 ? Kind::Smoothed : Kind::CrossEntropy, Kind::Policy}) {
+            const LossResult chunks = run_loss(B, T, 3, 70000, false, kind), whole = run_loss(B, T, 3, 70000, true, kind);
+            EXPECT_LE(relative_error(chunks.losses, whole.losses), 1e-6);
+            EXPECT_LE(relative_error(chunks.dx, whole.dx), 1e-6);
+            EXPECT_LE(relative_error(chunks.dw, whole.dw), 1e-6);
+        }
     }
 }
 

@@ -44,6 +44,8 @@ double least(const Node& node) {
         case Op::AttentionCached: return 2 * R * C * static_cast<double>(p.S);
         case Op::EmbedBackward: return 2 * R * R;  // a search
         case Op::CrossEntropy: return 4 * R * static_cast<double>(p.N);
+        case Op::PolicyLoss:
+        case Op::PreferenceLoss: return 2 * R;
         case Op::ClipFactor: return 0;
         default: return 2 * R * C;
     }

@@ -65,6 +65,71 @@ TEST(Graph, WrongTensorsAreRefused) {
     EXPECT_TRUE(g.weight(half));
 }
 
+TEST(Graph, WrongLossesOfPoliciesAreRefused) {
+    Graph g(Mode::Train);
+    const Tensor x = g.input("x", {2, 3, 8}, DType::F32), of_rows = g.input("of rows", {2, 3}, DType::F32),
+                 ids = g.input("ids", {2, 3}, DType::I32), pairs = g.input("pairs", {2, 3, 2}, DType::F32);
+    g.want_gradient(x);
+    const Graph::LogProbs plain = g.log_probs(x, {weight_at("head", {5, 8}), {}}, ids);
+    const auto policy = [&](const Graph::LogProbs& scores, const Graph::PolicyInputs& in,
+                            const Graph::PolicyOptions& options) {
+        return error_of([&] { g.policy_loss(scores, in, options); });
+    };
+    const Graph::PolicyInputs in{.advantages = of_rows, .weights = of_rows, .old = of_rows};
+    EXPECT_MENTIONS(policy({}, in, {}), "missing, or of another graph");
+    EXPECT_MENTIONS(policy(plain, {.advantages = of_rows, .weights = {}}, {}), "operand `weights` is missing");
+    EXPECT_MENTIONS(policy({.logp = of_rows, .predicted = {}}, {.advantages = x, .weights = of_rows}, {}),
+                    "operand `advantages` has shape (2,3,8)");
+    for (const float clip : {-0.1f, NAN}) {
+        EXPECT_MENTIONS(policy(plain, in, {.clip_low = clip}), "a ratio cannot be clipped to");
+        EXPECT_MENTIONS(policy(plain, in, {.clip_high = clip}), "a ratio cannot be clipped to");
+    }
+    EXPECT_MENTIONS(policy(plain, in, {.kl = 0.1f}), "needs its log-probabilities");
+    EXPECT_MENTIONS(policy(plain, in, {.kl = NAN}), "cannot have weights nan and 0");
+    EXPECT_MENTIONS(policy(plain, in, {.entropy = INFINITY}), "cannot have weights 0 and inf");
+    EXPECT_MENTIONS(policy(plain, in, {.entropy = 0.1f}), "but was not asked for");
+    const auto preference = [&](Tensor scores, const Graph::PreferenceOptions& options) {
+        return error_of([&] { g.preference_loss(scores, pairs, pairs, options); });
+    };
+    EXPECT_MENTIONS(preference(x, {}), "operand `scores` has shape (2,3,8)");
+    EXPECT_MENTIONS(preference(of_rows, {}), "operand `scores` has shape (2,3)");
+    for (const float beta : {0.0f, -1.0f, INFINITY, NAN})
+        EXPECT_MENTIONS(preference(pairs, {.beta = beta}), "a margin cannot have the weight");
+    for (const float smoothing : {-0.1f, 0.5f, NAN})
+        EXPECT_MENTIONS(preference(pairs, {.smoothing = smoothing}), "a label smoothing of");
+    EXPECT_MENTIONS(preference(pairs, {.kind = Preference::Ipo, .smoothing = 0.1f}), "or not of the sigmoid loss");
+    // A gradient is given once, and to all of a tensor.
+    g.want_gradient(pairs);
+    g.preference_loss(pairs, pairs, pairs, {});
+    EXPECT_MENTIONS(preference(pairs, {}), "(2,3,2) has a gradient already");
+    EXPECT_MENTIONS(preference(g.view(x, {2, 3, 2}, 0), {}), "a part (2,3,2) of a tensor cannot be given a gradient");
+}
+
+// A view of other rows has no row count; what views of a whole tensor get as gradients, they add up there.
+TEST(Graph, ViewsOfAWholeTensor) {
+    CpuBackend backend(ref::table, 1);
+    Graph g(Mode::Train);
+    const RowCount count = g.add_row_count();
+    const Tensor x = g.input("x", {1, 4, 2}, DType::F32, count), texts = g.input("texts", {1, 2}, DType::I32);
+    g.want_gradient(x);
+    EXPECT_EQ(g.info(g.view(x, {2, 2, 2}, 0)).row_count, count);
+    EXPECT_EQ(g.info(g.view(x, {1, 2, 4}, 0)).row_count, -1);
+    const Tensor scales = g.input("scales", {1, 1, 2}, DType::F32), offsets = g.input("offsets", {1, 1, 2}, DType::F32);
+    for (int i = 0; i < 2; ++i)
+        g.preference_loss(g.mean_rows(g.view(x, {1, 4, 2}, 0), texts), scales, offsets, {.kind = Preference::Hinge});
+    g.record_backward();
+    const Tensor dx = g.output(g.gradient(x).tensor);
+    const Plan plan = compile(g, backend);
+    plan.set<float>(x, std::vector<float>(8)), plan.set<int32_t>(texts, std::vector<int32_t>{1, 3});
+    plan.set<float>(scales, std::vector<float>{4, 8}), plan.set<float>(offsets, std::vector<float>{0, 0});
+    Step step;
+    step.loss_scale = 1;
+    plan.run(step);
+    std::vector<float> got(8);
+    plan.get(dx, std::span(got));
+    EXPECT_EQ(got, (std::vector<float>{0, 0, -4, 8, -4, 8, 0, 0}));
+}
+
 TEST(Graph, WrongOperationsAreRefused) {
     Graph g(Mode::Train);
     const Tensor x = g.input("x", {2, 3, 8}, DType::F32), flat = g.input("flat", {6, 8}, DType::F32),
@@ -121,6 +186,16 @@ TEST(Graph, WrongOperationsAreRefused) {
                         g.value_loss(x, linear({8, 8}), x, flat, false);
                     }),
                     "operand `weights` has shape (6,8)");
+    EXPECT_MENTIONS(error_of([&] { g.value_loss(x, linear({8, 8}), x, {}, true, x, 0.2f); }), "not of labels");
+    EXPECT_MENTIONS(error_of([&] {
+                        g.value_loss(x, linear({8, 8}), x, {}, false, ids, 0.2f);
+                    }),
+                    "operand `old` has type i32");
+    for (const float clip : {-0.1f, NAN})
+        EXPECT_MENTIONS(error_of([&] {
+                            g.value_loss(x, linear({8, 8}), x, {}, false, x, clip);
+                        }),
+                        "values cannot be clipped");
     EXPECT_MENTIONS(error_of([&] { g.span_loss(x, linear({3, 8}), texts, texts); }), "operand `logits` has shape (2,3,3)");
     EXPECT_MENTIONS(error_of([&] { g.span_loss(x, linear({2, 8}), texts, ids); }), "operand `targets` has shape (2,3)");
     EXPECT_MENTIONS(error_of([&] { g.mean_rows(x, ids); }), "op `mean_rows`: operand `texts` has shape (2,3)");

@@ -58,6 +58,10 @@ void choose_options(OpCase& c, Choice& choice) {
     if (info.has_option("act")) p.act = static_cast<Act>(choice.pick(kActCount));
     if (info.has_option("dropout")) p.dropout = std::array{0u, 6554u, 32768u}[static_cast<size_t>(choice.pick(3))];
     if (info.has_option("smoothing")) p.smoothing = choice.flag() ? 0.1f : 0.0f;
+    if (info.has_option("clip_low")) p.clip_low = choice.flag() ? 0.2f : 0.5f, p.clip_high = 0.3f;
+    if (info.has_option("beta")) p.beta = choice.flag() ? 0.1f : 1.5f;
+    if (info.has_option("entropy_weight")) p.entropy_weight = 0.25f;
+    if (info.has_option("preference")) p.preference = static_cast<Preference>(choice.pick(kPreferenceCount));
     if (info.has_option("eps")) p.eps = choice.flag() ? 1e-2f : 1e-5f;
     if (info.has_option("scale"))
         p.scale = (choice.flag() ? 0.6f : 1.0f) / std::sqrt(static_cast<float>(std::max<int64_t>(1, p.D)));
@@ -113,9 +117,20 @@ void make_consistent(OpCase& c) {
         case Op::CrossEntropy:
             if (c.in_place) absent(operand::CrossEntropy::dlogits) = false;
             break;
+        case Op::LogProbBackward: {
+            using O = operand::LogProbBackward;
+            absent(O::dentropy) = absent(O::entropy);
+            break;
+        }
         case Op::ValueLoss:
             if (c.in_place) absent(operand::ValueLoss::dvalues) = false;
+            if (p.binary) absent(operand::ValueLoss::old) = true;
             break;
+        case Op::PolicyLoss: {
+            using O = operand::PolicyLoss;
+            if (absent(O::entropy)) absent(O::dentropy) = true;
+            break;
+        }
         case Op::SpanLoss:
             if (c.in_place) absent(operand::SpanLoss::dlogits) = false;
             break;
@@ -195,6 +210,10 @@ std::string OpCase::text() const {
     if (info.has_option("act")) number("act", static_cast<int>(p.act));
     if (info.has_option("scale")) s += strprintf(" scale %g", static_cast<double>(p.scale));
     if (info.has_option("eps")) s += strprintf(" eps %g", static_cast<double>(p.eps));
+    if (info.has_option("clip_low"))
+        s += strprintf(" clip %g %g", static_cast<double>(p.clip_low), static_cast<double>(p.clip_high));
+    if (info.has_option("beta")) s += strprintf(" beta %g", static_cast<double>(p.beta));
+    if (info.has_option("preference")) number("preference", static_cast<int>(p.preference));
     if (p.smoothing != 0) s += strprintf(" smoothing %g", static_cast<double>(p.smoothing));
     if (p.dropout != 0) number("dropout of 65536", p.dropout);
     flag("causal", p.causal), flag("rms", p.rms), flag("decay", p.decay), flag("l2", p.l2), flag("binary", p.binary),

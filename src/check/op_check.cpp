@@ -34,6 +34,8 @@ Tolerance op_tolerance(const OpCase& c) {
         case Op::CrossEntropy:
         case Op::LogProbBackward:
         case Op::ValueLoss:
+        case Op::PolicyLoss:
+        case Op::PreferenceLoss:
         case Op::SpanLoss:
         case Op::MeanRows:
         case Op::Similarity:

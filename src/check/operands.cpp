@@ -157,6 +157,8 @@ void Operands<Real>::fill_dependent() {
         case Op::Normalize:
         case Op::NormalizeBackward: return fill_lengths();
         case Op::ValueLoss: return fill_values();
+        case Op::PolicyLoss: return fill_policy();
+        case Op::PreferenceLoss: return fill_pairs();
         case Op::AdamW:
         case Op::Sgd:
         case Op::Adagrad: named("stats").template at<Real>(0) = 3, named("stats").template at<Real>(1) = 0.375f; return;
@@ -337,14 +339,62 @@ void Operands<Real>::fill_lengths() {
     }
 }
 
-// Numbers in which the exponential matters, and some rows that do not count.
+// Whether a loss bends so close to x that rounding may put it on the other side.
+bool bends_near(double x, double at) { return std::abs(x - at) < 1e-3; }
+
+// Numbers in which the exponential matters, old ones that are near some of them, and some rows that do not count.
 template <class Real>
 void Operands<Real>::fill_values() {
-    GuardedTensor &values = named("values"), &targets = named("targets");
+    GuardedTensor &values = named("values"), &targets = named("targets"), &old = named("old");
     for (size_t i = 0; i < values.count(); ++i) values.template at<Real>(i) *= 8;
+    for (size_t i = 0; i < old.count(); ++i) {
+        const double v = values.template at<Real>(i), t = targets.template at<Real>(i);
+        Real& o = old.template at<Real>(i) += static_cast<Real>(v);
+        const double low = o - static_cast<double>(case_.p.clip_low), high = o + static_cast<double>(case_.p.clip_high);
+        const double held = std::clamp(v, low, high);
+        if (bends_near(v, low) || bends_near(v, high) || bends_near(v + held, 2 * t)) o = static_cast<Real>(v);
+    }
     const auto N = static_cast<size_t>(case_.p.N);
     for (size_t r = 0; r < targets.count() / N; ++r)
         if (random_.below(5) == 0) targets.template at<Real>(r * N) = static_cast<Real>(NAN);
+}
+
+// Ratios of which many are clipped and many are not, and some rows that do not count, whatever they hold.
+template <class Real>
+void Operands<Real>::fill_policy() {
+    GuardedTensor &logp = named("logp"), &old = named("old"), &weights = named("weights");
+    for (size_t r = 0; r < old.count(); ++r) {
+        Real &l = logp.template at<Real>(r), &o = old.template at<Real>(r);
+        if (random_.below(2) == 0) o = l + o / 8;
+        const double ratio = std::exp(static_cast<double>(l) - static_cast<double>(o));
+        const double low = 1 - static_cast<double>(case_.p.clip_low), high = 1 + static_cast<double>(case_.p.clip_high);
+        if (bends_near(ratio, low) || bends_near(ratio, high)) o = l;
+    }
+    for (size_t r = 0; r < weights.count(); ++r) {
+        if (random_.below(5) != 0) continue;
+        weights.template at<Real>(r) = 0;
+        for (int i = 0; i < kMaxIn; ++i)
+            if (case_.has(i) && &(*this)[i] != &weights)
+                (*this)[i].template at<Real>(r) =
+                    static_cast<Real>(std::array{0.5f, NAN, INFINITY}[static_cast<size_t>(random_.below(3))]);
+    }
+}
+
+// Margins of a few units, and some pairs that do not count.
+template <class Real>
+void Operands<Real>::fill_pairs() {
+    GuardedTensor &scores = named("scores"), &scales = named("scales"), &offsets = named("offsets");
+    for (size_t i = 0; i < scores.count(); i += 2) {
+        const auto gain = [&](size_t k) {
+            return static_cast<double>(scales.template at<Real>(k)) * static_cast<double>(scores.template at<Real>(k)) -
+                   static_cast<double>(offsets.template at<Real>(k));
+        };
+        scores.template at<Real>(i) *= 4;
+        if (bends_near(static_cast<double>(case_.p.beta) * (gain(i) - gain(i + 1)), 1)) offsets.template at<Real>(i) += 1;
+        if (random_.below(5) != 0) continue;
+        offsets.template at<Real>(i) = static_cast<Real>(NAN);
+        scores.template at<Real>(i) = static_cast<Real>(random_.below(2) ? NAN : 0.5f);
+    }
 }
 
 template <class Real>

@@ -49,6 +49,8 @@ private:
     void fill_logits();
     void fill_lengths();
     void fill_values();
+    void fill_policy();
+    void fill_pairs();
     void fill_texts();
     void fill_answers();
     void fill_special(GuardedTensor& t);

@@ -92,11 +92,10 @@ Graph::Graph(Mode mode, DType activations) : mode_(mode), activations_(activatio
 
 namespace {
 
-// Elements of a row of a tensor (B,T,...).
-int64_t row_width(const Shape& shape) {
-    int64_t width = 1;
-    for (int i = 2; i < shape.rank; ++i) width *= shape[i];
-    return width;
+// Whether the rows (B,T) of one tensor (B,T,...) are rows of the other, or parts of them.
+bool have_same_rows(const Shape& a, const Shape& b) {
+    const int64_t rows_of_a = a[0] * (a.rank > 1 ? a[1] : 1), rows_of_b = b[0] * (b.rank > 1 ? b[1] : 1);
+    return rows_of_a == rows_of_b || a.elements() * rows_of_b == b.elements() * rows_of_a;
 }
 
 }  // namespace
@@ -128,8 +127,8 @@ Tensor Graph::make(Shape shape, DType type, RowCount row_count) {
 Tensor Graph::view(Tensor t, Shape shape, size_t offset) {
     const int base = info(t).base >= 0 ? info(t).base : t.id;
     offset += info(t).view_offset;
-    const bool same_rows = row_width(shape) == row_width(info(t).shape);
-    const Tensor result = make(shape, info(t).type, same_rows ? info(t).row_count : RowCount{-1});
+    const RowCount row_count = have_same_rows(shape, info(t).shape) ? info(t).row_count : RowCount{-1};
+    const Tensor result = make(shape, info(t).type, row_count);
     TensorInfo& made = tensors_.back();
     made.base = base;
     made.view_offset = offset;

@@ -59,16 +59,12 @@ struct Params {
     float eps = 0;          // Norm; Normalize: the least length
     float scale = 1;        // Attention, Similarity: of the scores; Embed: of the token's row; LinearEpilogue: of what it
                             // takes; AdamW, Sgd, Adagrad: of the learning rate
-    float smoothing = 0;    // CrossEntropy: share of the target that all tokens have alike; PreferenceLoss: how probable
-                            // it is that the rejected side is the better one
-    float clip_low = 0, clip_high = 0;  // PolicyLoss, ValueLoss: how far a ratio or value counts below and above 1 or the
-                                        // old value
-    float beta = 0;            // PolicyLoss: weight of the divergence from the reference; PreferenceLoss: of the margin
-    float entropy_weight = 0;  // PolicyLoss
+    float smoothing = 0;    // CrossEntropy: share of the target that all tokens have alike; PreferenceLoss: the chance that
+                            // the rejected side is the better one
+    float beta = 0;         // PolicyLoss: weight of the divergence from the reference; PreferenceLoss: of the margin
     int64_t first_row = 0;  // of a view: its first row within the whole tensor, for row counts
     int64_t window = 0;     // Attention: a query sees at most so many keys, up to its own; 0: all
     Act act = Act::None;    // Linear, Glu
-    Preference preference = Preference::Sigmoid;
     bool causal = false;    // Attention: query t sees keys 0 to t, of those the spans allow
     bool rms = false;       // Norm: root mean square (Zhang, Sennrich 2019), without mean
     bool interleaved = false;  // Rope: pairs are neighbours (2i, 2i + 1), not (i, i + S/2)
@@ -79,6 +75,10 @@ struct Params {
     bool binary = false;       // ValueLoss: cross-entropy of yes and no, not squared error
     uint32_t dropout = 0;      // probability in 1/65536: an element is dropped when its 16 random bits are below it
     uint32_t stream = 0;       // which dropout mask of the model: the third word of the Philox counter
+    float entropy_weight = 0;  // PolicyLoss
+    float clip_low = 0;        // PolicyLoss, ValueLoss: how far below 1, or the old value, a ratio or value counts,
+    float clip_high = 0;       // and how far above
+    Preference preference{};   // PreferenceLoss
 };
 
 /// Row counts of a step: encoder, decoder and gathered rows have their own.

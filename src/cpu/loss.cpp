@@ -63,8 +63,7 @@ double sum_of_exp(const float* x, int64_t n, float most, float* out, double* mom
             sum[1] += keep_first(e, left);
         }
         total += static_cast<double>(reduce_add((sum[0] + sum[1]) + (sum[2] + sum[3])));
-        if constexpr (kMoments)
-            total_moments += static_cast<double>(reduce_add((more[0] + more[1]) + (more[2] + more[3])));
+        if constexpr (kMoments) total_moments += static_cast<double>(reduce_add((more[0] + more[1]) + (more[2] + more[3])));
     }
     if constexpr (kMoments) *moments = total_moments;
     return total;

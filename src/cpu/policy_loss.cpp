@@ -19,8 +19,11 @@ struct Loss {
     return {vf(0.0f) - xsimd::select(bound < free, bound, free), vf(0.0f) - derivative};
 }
 
-// e^d - d - 1, where d is small by its series.
-[[gnu::always_inline]] inline vf divergence(vf d) {
+// k = e^d - d - 1, where d is small by its series, and e^d - 1.
+struct Divergence {
+    vf k, slope;
+};
+[[gnu::always_inline]] inline Divergence divergence(vf d) {
     vf p(1.0f / 40320);
     p = madd(p, d, vf(1.0f / 5040));
     p = madd(p, d, vf(1.0f / 720));
@@ -28,17 +31,18 @@ struct Loss {
     p = madd(p, d, vf(1.0f / 24));
     p = madd(p, d, vf(1.0f / 6));
     p = madd(p, d, vf(0.5f));
-    return xsimd::select(xsimd::abs(d) < vf(0.5f), d * d * p, vexp(d) - d - vf(1.0f));
+    const vf series = d * d * p, more = vexp(d) - vf(1.0f);
+    const auto small = xsimd::abs(d) < vf(0.5f);
+    return {xsimd::select(small, series, more - d), xsimd::select(small, series + d, more)};
 }
 
 }  // namespace
 
 void policy_loss(const Call& call, Range rows, void*) {
     using O = operand::PolicyLoss;
-    const auto input = [&](int operand)
-                           __attribute__((always_inline)) { return call.input<float>(operand) + rows.begin; };
-    const float *logp = input(O::logp), *old = input(O::old), *reference = input(O::reference), *entropy = input(O::entropy),
-                *advantages = input(O::advantages), *weights = input(O::weights);
+    const auto input = [&](int operand) __attribute__((always_inline)) { return call.input<float>(operand) + rows.begin; };
+    const float *logp = input(O::logp), *old = input(O::old), *reference = input(O::reference),
+                *entropy = input(O::entropy), *advantages = input(O::advantages), *weights = input(O::weights);
     const bool has_old = call.has(O::old), has_reference = call.has(O::reference), has_entropy = call.has(O::entropy);
     float *loss = call.output<float>(O::loss), *dlogp = call.output<float>(O::dlogp),
           *dentropy = call.output<float>(O::dentropy);
@@ -50,8 +54,8 @@ void policy_loss(const Call& call, Range rows, void*) {
             Loss sum{vf(0.0f) - A * l, vf(0.0f) - A};
             if (has_old) sum = clipped(l - get(old + i), A, low, high);
             if (has_reference) {
-                const vf d = get(reference + i) - l, kl = divergence(d);
-                sum = {madd(beta, kl, sum.loss), nmadd(beta, kl + d, sum.derivative)};
+                const auto [k, slope] = divergence(get(reference + i) - l);
+                sum = {madd(beta, k, sum.loss), nmadd(beta, slope, sum.derivative)};
             }
             if (has_entropy) sum.loss = madd(of_entropy, get(entropy + i), sum.loss);
             const auto put_counted = [&](float* to, vf x) __attribute__((always_inline)) {

@@ -53,8 +53,8 @@ double clipped_squared_error(const float* values, const float* targets, const fl
     return static_cast<double>(sum[0]);
 }
 
-void clipped_gradient(const float* values, const float* targets, const float* old, int64_t n, float factor,
-                      const Params& p, float* dvalues) {
+void clipped_gradient(const float* values, const float* targets, const float* old, int64_t n, float factor, const Params& p,
+                      float* dvalues) {
     const vf scale(factor);
     for_each_vector(
         n, [&](int64_t i, auto get, auto put) __attribute__((always_inline)) {

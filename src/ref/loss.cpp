@@ -35,8 +35,8 @@ struct Entropy {
     double value = 0, derivative = 0;
 };
 
-// dlogits[v] = factor (share(v = target) - p_v) - dH p_v (log p_v + H) with p = softmax(logits) and its entropy H, which may
-// replace the logits
+// dlogits[v] = factor (share(v = target) - p_v) - dH p_v (log p_v + H) with p = softmax(logits) and its entropy H, which
+// may replace the logits
 template <class Real>
 void gradient(const Real* logits, int64_t V, double lse, int32_t target, double factor, double smoothing, Real* dlogits,
               const Entropy& H = {}) {
@@ -52,8 +52,8 @@ void gradient(const Real* logits, int64_t V, double lse, int32_t target, double 
 
 // logp[r] = sum_v share(v = target) logits[r,v] - log(sum_v exp(logits[r,v])), and the gradient of the loss
 // -loss_scale weights[r] logp[r]:  dlogits[r,v] = loss_scale weights[r] (softmax(logits[r])_v - share(v = target));
-// both 0 where the target is kIgnore. Without label smoothing the sum is logits[r,target]. entropy[r] is that of the softmax
-// in nats, or 0, too.
+// both 0 where the target is kIgnore. Without label smoothing the sum is logits[r,target]. entropy[r] is that of the
+// softmax in nats, or 0, too.
 template <class Real>
 void cross_entropy(const Call& call, Range rows, void*) {
     using O = operand::CrossEntropy;
