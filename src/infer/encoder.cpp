@@ -67,13 +67,13 @@ std::vector<SequenceEncoder::Group> SequenceEncoder::groups(std::span<const Text
 }
 
 // The smallest that has room for so many rows.
-SequenceEncoder::Pass& SequenceEncoder::pass_for(const Head* head, int64_t rows) {
+SequenceEncoder::Pass& SequenceEncoder::pass_for(const Head* head, bool scores, int64_t rows) {
     int64_t size = std::min(kSmallest, rows_);
     while (size < rows) size = std::min(4 * size, rows_);
     for (const auto& pass : passes_)
-        if (pass->head == head && pass->rows == size) return *pass;
+        if (pass->head == head && pass->scores == scores && pass->rows == size) return *pass;
     auto pass = std::make_unique<Pass>();
-    pass->head = head, pass->rows = size;
+    pass->head = head, pass->scores = scores, pass->rows = size;
     compile_pass(*pass);
     return *passes_.emplace_back(std::move(pass));
 }
@@ -87,7 +87,16 @@ void SequenceEncoder::compile_pass(Pass& pass) {
     ModelInputs inputs = pass.tokens.inputs(weights_);
     inputs.spans = pass.spans;
     const Tensor hidden = model_->hidden(g, inputs);  // (1,R,C)
-    if (pass.head != nullptr) {
+    if (pass.scores) {                                // the logits are only there in pieces
+        pass.wanted = R;
+        pass.places = g.input("places", {R}, DType::I32);
+        const RowCount count = g.add_row_count();
+        pass.targets = g.input("targets", {1, R}, DType::I32, count);
+        const Tensor wanted = g.gather(hidden, pass.places, count);
+        pass.out = g.output(
+            g.cross_entropy(model_->features(g, weights_, *pass.head, wanted), weights_[pass.head->output], pass.targets)
+                .logp);
+    } else if (pass.head != nullptr) {
         pass.wanted = std::clamp<int64_t>(kMostLogits / pass.head->outputs, std::min(kFewest, R), R);
         pass.places = g.input("places", {pass.wanted}, DType::I32);
         const Tensor wanted = g.gather(hidden, pass.places, g.add_row_count());
@@ -128,7 +137,7 @@ void SequenceEncoder::hidden(std::span<const TextTokens> texts, const Sink& sink
     const auto C = static_cast<size_t>(config_.embd);
     std::vector<float> values;
     for (const Group& group : groups(texts)) {
-        Pass& pass = pass_for(nullptr, group.rows);
+        Pass& pass = pass_for(nullptr, false, group.rows);
         set(pass, texts, group);
         run(pass, group.rows, 0);
         values.resize(static_cast<size_t>(group.rows) * C);
@@ -151,8 +160,19 @@ std::vector<float> SequenceEncoder::embed(std::span<const TextTokens> texts, Poo
 
 std::vector<float> SequenceEncoder::logits(std::string_view name, std::span<const TextTokens> texts,
                                            std::span<const TokenPlace> places) {
-    const Head& head = model_->head(name);
-    const auto N = static_cast<size_t>(head.outputs);
+    return at_places(model_->head(name), false, texts, places);
+}
+
+std::vector<float> SequenceEncoder::log_probs(std::span<const TextTokens> texts, std::span<const TokenPlace> places) {
+    for (const TokenPlace& place : places)
+        if (place.position < 1) fail("nothing predicts the first token of a text");
+    return at_places(model_->head("lm"), true, texts, places);
+}
+
+// What a head says of places or, with `scores`, in the places before of these.
+std::vector<float> SequenceEncoder::at_places(const Head& head, bool scores, std::span<const TextTokens> texts,
+                                              std::span<const TokenPlace> places) {
+    const size_t N = scores ? 1 : static_cast<size_t>(head.outputs);
     std::vector<std::vector<size_t>> of_text(texts.size());  // numbers of its places
     for (size_t i = 0; i < places.size(); ++i) {
         const TokenPlace& place = places[i];
@@ -162,19 +182,25 @@ std::vector<float> SequenceEncoder::logits(std::string_view name, std::span<cons
         of_text[place.text].push_back(i);
     }
     std::vector<float> all(places.size() * N), some;
-    std::vector<int32_t> rows;
+    std::vector<int32_t> rows, targets;
     for (const Group& group : groups(texts)) {
-        Pass& pass = pass_for(&head, group.rows);
+        Pass& pass = pass_for(&head, scores, group.rows);
         set(pass, texts, group);
         std::vector<std::pair<size_t, int32_t>> wanted;  // place and row
         for (size_t i = 0; i < group.texts.size(); ++i)
             for (const size_t place : of_text[group.texts[i]])
-                wanted.emplace_back(place, static_cast<int32_t>(group.begin[i] + places[place].position));
+                wanted.emplace_back(place, static_cast<int32_t>(group.begin[i] + places[place].position - scores));
         for (size_t first = 0; first < wanted.size(); first += static_cast<size_t>(pass.wanted)) {
             const size_t count = std::min(wanted.size() - first, static_cast<size_t>(pass.wanted));
             rows.assign(static_cast<size_t>(pass.wanted), 0);
-            for (size_t i = 0; i < count; ++i) rows[i] = wanted[first + i].second;
+            targets.assign(scores ? rows.size() : 0, kIgnore);
+            for (size_t i = 0; i < count; ++i) {
+                rows[i] = wanted[first + i].second;
+                const TokenPlace& place = places[wanted[first + i].first];
+                if (scores) targets[i] = texts[place.text].ids[static_cast<size_t>(place.position)];
+            }
             pass.plan.set<int32_t>(pass.places, rows);
+            if (scores) pass.plan.set<int32_t>(pass.targets, targets);
             run(pass, group.rows, static_cast<int64_t>(count));
             some.resize(count * N);
             pass.plan.get(pass.out, std::span(some));

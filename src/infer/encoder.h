@@ -47,6 +47,9 @@ public:
 
     /// The logits (n,N) that a head gives at n places, in their order. Error when the model has no such head.
     std::vector<float> logits(std::string_view head, std::span<const TextTokens> texts, std::span<const TokenPlace> places);
+    /// The log-probabilities in nats of tokens of texts, each given those before it in its text; places are not the first
+    /// of a text. In the order of the places. Error when the model has no head `lm`.
+    std::vector<float> log_probs(std::span<const TextTokens> texts, std::span<const TokenPlace> places);
     /// The places that a head works on: each text's first or last token, or all tokens of one text after the other.
     static std::vector<TokenPlace> places_of(const Head& head, std::span<const TextTokens> texts);
 
@@ -55,12 +58,13 @@ private:
     struct Pass {
         int64_t rows = 0;    // R
         const Head* head;    // null: hidden states
-        int64_t wanted = 0;  // N: rows of which a head gives logits
+        bool scores;         // of given targets: log-probabilities instead of logits
+        int64_t wanted = 0;  // N: rows of which a head gives something
         Plan plan;
         TokenInputs tokens;
-        Tensor spans;   // input (1,R,2): the rows of each row's text
-        Tensor places;  // input (N)
-        Tensor out;     // (1,R,C), or (1,N,outputs)
+        Tensor spans;            // input (1,R,2): the rows of each row's text
+        Tensor places, targets;  // inputs (N), (1,N)
+        Tensor out;              // (1,R,C), (1,N,outputs), or (1,N)
     };
     // Texts of a pass, and the first row of each.
     struct Group {
@@ -70,10 +74,12 @@ private:
     };
 
     std::vector<Group> groups(std::span<const TextTokens> texts) const;
-    Pass& pass_for(const Head* head, int64_t rows);
+    Pass& pass_for(const Head* head, bool scores, int64_t rows);
     void compile_pass(Pass& pass);
     void set(Pass& pass, std::span<const TextTokens> texts, const Group& group);
     void run(const Pass& pass, int64_t rows, int64_t wanted) const;
+    std::vector<float> at_places(const Head& head, bool scores, std::span<const TextTokens> texts,
+                                 std::span<const TokenPlace> places);
 
     Backend& backend_;
     const ModelConfig config_;

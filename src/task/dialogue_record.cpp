@@ -68,29 +68,24 @@ void check_no_tools(const JsonValue& value) {
             found->refuse(std::string("a dialogue with ") + key);
 }
 
+ChatMessage read_message(const JsonValue& message) {
+    check_no_tools(message);
+    const bool shared = message.find("from").has_value();
+    return {role_of(message.get(shared ? "from" : "role")), content_of(message.get(shared ? "value" : "content")),
+            is_learnt(message)};
+}
+
 void read_messages(const JsonValue& list, std::vector<ChatMessage>& out) {
-    for (size_t i = 0; i < list.items(); ++i) {
-        const JsonValue message = list.at(i);
-        check_no_tools(message);
-        const bool shared = message.find("from").has_value();
-        out.push_back({role_of(message.get(shared ? "from" : "role")),
-                       content_of(message.get(shared ? "value" : "content")), is_learnt(message)});
-    }
+    for (size_t i = 0; i < list.items(); ++i) out.push_back(read_message(list.at(i)));
 }
 
 void read_prompt(const JsonValue& record, std::vector<ChatMessage>& out) {
     const JsonValue prompt = record.get("prompt");
     const auto response = record.find("response");
     const JsonValue completion = response ? *response : record.get("completion");
-    if (prompt.raw().is_array())
-        read_messages(prompt, out);
-    else
-        out.push_back({"user", prompt.text()});
+    read_turns(prompt, "user", out);
     for (ChatMessage& message : out) message.learnt = message.role != "assistant";  // only the completion is
-    if (completion.raw().is_array())
-        read_messages(completion, out);
-    else
-        out.push_back({"assistant", completion.text()});
+    read_turns(completion, "assistant", out);
 }
 
 void read_instruction(const JsonValue& record, bool alpaca, std::vector<ChatMessage>& out) {
@@ -116,6 +111,15 @@ const char* dialogue_shape(const JsonValue& record) {
         if (record.find(key)) return key;
     fail("%s is no dialogue: it has none of \"messages\", \"conversations\", \"prompt\" and \"instruction\"",
          record.where().substr(0, record.where().size() - 1).c_str());
+}
+
+void read_turns(const JsonValue& value, const char* role, std::vector<ChatMessage>& out) {
+    if (value.raw().is_array())
+        read_messages(value, out);
+    else if (value.raw().is_object())
+        out.push_back(read_message(value));
+    else
+        out.push_back({role, value.text()});
 }
 
 std::vector<ChatMessage> read_dialogue(const JsonValue& record, const std::string& shape, bool alpaca) {

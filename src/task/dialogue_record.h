@@ -16,4 +16,7 @@ const char* dialogue_shape(const JsonValue& record);
 /// what is not text, and for what nib does not know: tools, pictures, other roles.
 std::vector<ChatMessage> read_dialogue(const JsonValue& record, const std::string& shape, bool alpaca);
 
+/// Adds a list of messages, a message, or a string that one with that role says. Error likewise.
+void read_turns(const JsonValue& value, const char* role, std::vector<ChatMessage>& out);
+
 }  // namespace nib

@@ -80,12 +80,6 @@ void check(const Example& example, bool labelled) {
     if (example.labels.front().empty()) fail("has no label");
 }
 
-void note_bad(const BadRecords& bad, const char* unit, const LabelledFileOptions& options) {
-    if (bad.count() > 0 && options.note)
-        options.note(strprintf("%s passed over, such as %s", counted(static_cast<int64_t>(bad.count()), unit).c_str(),
-                               bad.reasons().front().c_str()));
-}
-
 // What is wrong with labels that nothing can be learned from.
 void check_labels(const std::vector<std::string>& labels, const std::string& path) {
     if (labels.size() < 2)
@@ -163,6 +157,12 @@ std::vector<Row> read_all_rows(const std::vector<std::string>& paths, const Labe
 }
 
 }  // namespace
+
+void note_bad(const BadRecords& bad, const char* unit, const LabelledFileOptions& options) {
+    if (bad.count() > 0 && options.note)
+        options.note(strprintf("%s passed over, such as %s", counted(static_cast<int64_t>(bad.count()), unit).c_str(),
+                               bad.reasons().front().c_str()));
+}
 
 std::vector<LabelledExample> read_labelled(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
                                            const LabelledFileOptions& options, std::vector<std::string>& labels) {

@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "task/bad_records.h"
 #include "task/labelled_text.h"
+#include "text/chat_template.h"
 
 namespace nib {
 
@@ -25,7 +27,11 @@ struct LabelledFileOptions {
     bool skip_bad = false;                           // pass over rows that are not as they should be
     std::optional<double> least{};                   // of read_texts_apart: see there
     std::function<void(const std::string&)> note{};  // of rows that were passed over
+    const ChatTemplate* chat_template = nullptr;     // of preferences: that of the model, if it has one
 };
+
+/// Tells of rows that were passed over, if there are any; `unit` is what they are called.
+void note_bad(const BadRecords& bad, const char* unit, const LabelledFileOptions& options);
 
 /// The examples of files. Without `labels`, these become the labels that are found: numbers in their order, other names by
 /// their bytes. Error, by file and line, for a label that is not among given ones, for a row without text or with several

@@ -129,6 +129,12 @@ LabelledPart::LabelledPart(const TokenText& text, Span span)
     count_ = number_at(span.end) - first_;
 }
 
+std::vector<int32_t> LabelledPart::ids(int64_t i) const {
+    std::vector<int32_t> ids(static_cast<size_t>(tokens(i)));
+    text_.read(text_.document(first_ + i).begin, ids);
+    return ids;
+}
+
 void LabelledPart::read(int64_t i, TaskRow& to) const {
     const Span span = text_.document(first_ + i);
     const auto length = static_cast<size_t>(span.size());

@@ -69,8 +69,10 @@ public:
 
     int64_t count() const { return count_; }
     int64_t tokens(int64_t i) const { return text_.document(first_ + i).size(); }
+    std::vector<int32_t> ids(int64_t i) const;
     int32_t label(int64_t i) const { return text_.label(first_ + i); }
     float number(int64_t i) const { return text_.number(first_ + i); }
+    const std::vector<int32_t>& parts(int64_t i) const { return text_.parts(first_ + i); }
     std::span<const int32_t> tags(int64_t i) const { return text_.tags(first_ + i); }
     const std::vector<std::string>& label_names() const { return text_.label_names(); }
     /// Fills in the tokens and segments of a row, and where each stands in its text; targets become kIgnore.

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 
+#include "core/graph.h"
+
 namespace nib {
 
 enum class Loss {
@@ -13,6 +15,7 @@ enum class Loss {
     Squared,       // (v - t)^2 of numbers, of which a row has one for each output of the head
     Contrast,      // a row is a text, one that is like it and perhaps one that is not: of all second and third texts of the
                    // batch the own second one is to be nearest, by the cosine of embeddings (Graph::contrastive_loss)
+    Preference,    // a row is two texts, of which the first is to have the higher score (Graph::preference_loss)
 };
 
 /// The loss of a step is the sum of its objectives' means over their targets, each times its weight.
@@ -21,9 +24,14 @@ struct Objective {
     Loss loss = Loss::CrossEntropy;
     double weight = 1;      // of the first 1
     double share = 1;       // of all tokens, about, that have a target; below 1 the head is computed for those alone
-    bool of_rows = false;   // a row has one target at most; the head is computed for those alone
+    bool of_rows = false;   // a row counts as one, whatever its targets; the head is computed for those alone
     float temperature = 1;  // of Contrast: cosines are divided by it
+    Graph::PreferenceOptions preference{};
 
+    /// How many texts of the model's context a row has room for.
+    int64_t texts_of_row() const { return loss == Loss::Preference ? 2 : 1; }
+    /// How many numbers a task says of a row.
+    int64_t numbers_of_row() const { return loss == Loss::Squared ? 1 : loss == Loss::Preference ? 2 : 0; }
     bool sparse() const { return of_rows || share < 1; }
 };
 

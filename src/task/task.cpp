@@ -18,17 +18,22 @@ struct TaskKind {
     std::vector<std::string> metrics{};
 };
 const TaskKind kTasks[] = {
-    {kLanguageModel,           {.head = "lm"},                         false, TaskReads::Text,                                              make_language_model_task},
-    {kMaskedTokens,            {.head = "mlm", .share = kMaskedShare}, false, TaskReads::Text,                                              make_masked_tokens_task },
-    {kPairs,                   {.head = "lm"},                         false, TaskReads::Pairs,                                             make_pairs_task         },
-    {kDialogues,               {.head = "lm", .share = kAnswerShare},  true,  TaskReads::Dialogues,                                         make_dialogues_task     },
-    {kClassify,                {.head = "class", .of_rows = true},     true,  TaskReads::Labels,                                            make_classify_task,       {"accuracy", "f1", "mcc"}},
-    {kTag,                        {.head = "tag", .share = kTaggedShare},                                                           true,   TaskReads::Tags, make_tag_task       },
+    {kLanguageModel,           {.head = "lm"},                         false, TaskReads::Text,                                              make_language_model_task                                  },
+    {kMaskedTokens,            {.head = "mlm", .share = kMaskedShare}, false, TaskReads::Text,                                              make_masked_tokens_task                                   },
+    {kPairs,                   {.head = "lm"},                         false, TaskReads::Pairs,                                             make_pairs_task                                           },
+    {kDialogues,               {.head = "lm", .share = kAnswerShare},  true,  TaskReads::Dialogues,                                         make_dialogues_task                                       },
+    {kClassify,                {.head = "class", .of_rows = true},     true,  TaskReads::Labels,                                            make_classify_task,                                         {"accuracy", "f1", "mcc"}},
+    {kTag,                        {.head = "tag", .share = kTaggedShare},                                                           true,   TaskReads::Tags, make_tag_task                                         },
     {kRegress,
      {.head = "class", .loss = Loss::Squared, .of_rows = true},
      true,               TaskReads::Numbers,
-     make_regress_task,                                                                                                                          {"spearman", "pearson"}},
+     make_regress_task,                                                                                                                                                            {"spearman", "pearson"}},
     {kEmbed, {.head = "", .loss = Loss::Contrast, .of_rows = true},                                       true,                                       TaskReads::Texts,                                              make_embed_task},
+    {kReward,         {.head = "class", .loss = Loss::Preference, .of_rows = true},                                               true,                                              TaskReads::Preferences,make_reward_task                                                                                              },
+    {kDpo,
+     {.head = "lm", .loss = Loss::Preference, .share = kAnswerShare, .of_rows = true},
+     true,                                                TaskReads::Preferences,
+     make_dpo_task                                                                                                                                                                                             },
 };
 
 const TaskKind& find_task(const std::string& name) {
@@ -47,6 +52,7 @@ std::unique_ptr<Task> make_task(const std::string& name, const TaskTexts& texts)
 std::vector<Objective> task_objectives(const std::string& name, const TaskChoices& choices) {
     std::vector<Objective> all = {find_task(name).objective};
     all[0].temperature = static_cast<float>(choices.temperature);
+    if (name == kDpo) all[0].preference = choices.preference;
     if (choices.next_sentence) all.push_back({.head = kNextSentence, .of_rows = true});
     if (choices.lm_weight > 0) all.push_back({.head = "lm", .weight = choices.lm_weight});
     return all;

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
-#include "core/op.h"  // kIgnore
+#include "core/backend.h"
 #include "model/model.h"
 #include "task/objective.h"
 #include "task/windows.h"
@@ -26,7 +27,8 @@ struct TaskChoices {
     bool next_sentence = false;  // of masked tokens: rows are two texts, of which the second follows the first or does not
     bool whole_words = false;    // of the same: all tokens of a word are chosen, or none
     double temperature = 0.05;   // of embeddings: Objective::temperature
-    double lm_weight = 0;        // of labels: that of the loss of the next tokens, which is learned beside them unless 0
+    Graph::PreferenceOptions preference{.beta = 0.1f};  // of DPO
+    double lm_weight = 0;  // of labels: that of the loss of the next tokens, which is learned beside them unless 0
 };
 
 /// The texts of a training, which outlive the task.
@@ -81,6 +83,14 @@ public:
     virtual bool decides() const { return true; }
 };
 
+/// The model in training, for a task that asks it something.
+struct TaskModel {
+    Backend& backend;
+    const ModelConfig& config;
+    const Weights& weights;
+    std::function<void(int64_t done, int64_t all)> progress{};
+};
+
 /// Rows are chosen by seed, step and row alone: there is nothing to save, and accumulating 2 batches of B rows sees those
 /// of one batch of 2 B.
 class Task {
@@ -98,13 +108,19 @@ public:
     /// The same for the rows of a validation.
     virtual int64_t validation_rows() const = 0;
     virtual void fill_validation(int64_t row, TaskRow& to) const = 0;
+    /// Called before the first step of a training, but not when one is resumed: what it has found out is kept with every
+    /// checkpoint, and recalled then.
+    virtual void start(const TaskModel&) {}
+    virtual std::vector<double> kept() const { return {}; }
+    virtual void recall(std::span<const double>) {}
     /// Of a task that is judged by more than its loss.
     virtual std::unique_ptr<Judge> judge() const { return nullptr; }
 };
 
 /// The names of tasks.
 inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kPairs = "pairs", *kDialogues = "dialogue",
-                            *kClassify = "classify", *kTag = "tag", *kRegress = "regress", *kEmbed = "embed";
+                            *kClassify = "classify", *kTag = "tag", *kRegress = "regress", *kEmbed = "embed",
+                            *kReward = "reward", *kDpo = "dpo";
 /// The head that says whether the second text of a row follows the first.
 inline constexpr const char* kNextSentence = "nsp";
 /// The token that a vocabulary of characters gets for masked ones.
@@ -117,7 +133,7 @@ std::vector<Objective> task_objectives(const std::string& name, const TaskChoice
 /// Whether its rows may have more than one text, or be shorter than T.
 bool task_is_ragged(const std::string& name, const TaskChoices& choices = {});
 /// What the files of a training hold.
-enum class TaskReads { Text, Pairs, Dialogues, Labels, Tags, Numbers, Texts };
+enum class TaskReads { Text, Pairs, Dialogues, Labels, Tags, Numbers, Texts, Preferences };
 TaskReads task_reads(const std::string& name);
 /// Whether these are examples with labels of any kind.
 bool task_has_labels(const std::string& name);
@@ -136,5 +152,7 @@ std::unique_ptr<Task> make_classify_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_tag_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_regress_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_embed_task(const TaskTexts& texts);
+std::unique_ptr<Task> make_reward_task(const TaskTexts& texts);
+std::unique_ptr<Task> make_dpo_task(const TaskTexts& texts);
 
 }  // namespace nib

@@ -44,8 +44,9 @@ struct TrainState {
     double best = 0;        // its loss or, of a task that has scores, its first one
     int64_t worse = 0;      // validations since
     TextIdentity text, val_text;
-    std::string base;           // where the model was that adapters are trained for; empty: none are
-    uint64_t base_weights = 0;  // its weights_checksum()
+    std::string base;            // where the model was that adapters are trained for; empty: none are
+    uint64_t base_weights = 0;   // its weights_checksum()
+    std::vector<double> task{};  // Task::kept()
 };
 
 /// What a model's file holds beside weights and sizes.

@@ -89,8 +89,9 @@ Dataset dialogue_dataset(const std::vector<std::string>& inputs, const std::stri
 
 Dataset labelled_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
                          const LabelColumns& columns, std::vector<std::string> labels, uint64_t seed,
-                         const DatasetOptions& options, LabelReader reader, std::optional<double> least) {
-    LabelledFileOptions how{columns, options.context, options.skip_bad, least, options.note};
+                         const DatasetOptions& options, LabelReader reader, std::optional<double> least,
+                         const ChatTemplate* chat_template) {
+    LabelledFileOptions how{columns, options.context, options.skip_bad, least, options.note, chat_template};
     const auto text_of = [&](const std::vector<std::string>& paths) {
         const std::vector<LabelledExample> read = reader(paths, tokenizer, how, labels);
         std::vector<LabelledExample> mixed;

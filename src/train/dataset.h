@@ -9,6 +9,7 @@
 
 #include "task/dialogue_text.h"
 #include "task/labelled_file.h"
+#include "task/preference_file.h"
 #include "text/corpus.h"
 #include "text/tokenized_text.h"
 
@@ -66,12 +67,13 @@ Dataset dialogue_dataset(const std::vector<std::string>& inputs, const std::stri
                          const ChatTemplate& chat_template, const DatasetOptions& options);
 
 using LabelReader = decltype(&read_labelled);
-/// Texts with labels, as `read` reads them (read_labelled, read_tagged), in an order drawn by `seed`; `least`
-/// (LabelledFileOptions) is for those that train. `labels`: their
+/// Texts with labels, as `read` reads them (read_labelled, read_tagged), in an order drawn by `seed`; `least` and
+/// `chat_template` are of LabelledFileOptions, the former for those that train. `labels`: their
 /// names; of a new training none, and then those of `inputs`. Error likewise.
 Dataset labelled_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
                          const LabelColumns& columns, std::vector<std::string> labels, uint64_t seed,
-                         const DatasetOptions& options, LabelReader read, std::optional<double> least = {});
+                         const DatasetOptions& options, LabelReader read, std::optional<double> least = {},
+                         const ChatTemplate* chat_template = nullptr);
 
 TextIdentity identify(const TokenText& text);
 

@@ -42,8 +42,7 @@ int64_t ChosenRows::set(const Plan& plan, std::span<const int32_t> packed, Step&
     return rows;
 }
 
-int64_t LossSource::most() const {
-    if (objective().of_rows) return shape.batch;
+int64_t LossSource::most_tokens() const {
     const int64_t all = shape.batch * shape.time;
     return usual_share ? static_cast<int64_t>(std::ceil(static_cast<double>(all) * objective().share)) : all;
 }
@@ -52,6 +51,7 @@ std::unique_ptr<LossInputs> record_loss(const LossSource& source) {
     switch (source.objective().loss) {
         case Loss::Squared: return record_number_loss(source);
         case Loss::Contrast: return record_contrast(source);
+        case Loss::Preference: return record_preference(source);
         case Loss::CrossEntropy: break;
     }
     return record_token_loss(source);

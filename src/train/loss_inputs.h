@@ -31,8 +31,9 @@ struct LossSum {
     /// Of a sparse objective what the head takes for most probable, for each counted target in their order. Valid until
     /// the next evaluation.
     std::span<const int32_t> predicted{};
-    std::span<const float> numbers{};  // likewise, N for each: of an objective of numbers; of Contrast the cosines of first
-                                       // and second texts, and `predicted` is 1 where that is the largest
+    /// Likewise, N for each: of an objective of numbers; of Contrast the cosines of first and second texts, and `predicted`
+    /// is 1 where that is the largest; of Preference the two scores of each pair.
+    std::span<const float> numbers{};
 };
 
 class LossInputs {
@@ -42,6 +43,7 @@ public:
     virtual void set(const Plan& plan, const LossBatch& batch, Step& step) = 0;
     /// After a run: the losses of all targets, added up.
     double sum(const Plan& plan);
+
     /// After an evaluation: what was predicted.
     virtual void read(const Plan&, LossSum&) {}
 
@@ -91,8 +93,9 @@ struct LossSource {
 
     const Objective& objective() const { return shape.objectives[number]; }
     bool trains() const { return g.mode() == Mode::Train; }
-    /// How many targets a sparse objective has room for.
-    int64_t most() const;
+    /// How many targets a sparse objective has room for: all that there could be, or as many as there usually are.
+    int64_t most() const { return objective().of_rows ? shape.batch : most_tokens(); }
+    int64_t most_tokens() const;
 };
 
 /// Records the loss of an objective.
@@ -102,6 +105,7 @@ std::unique_ptr<LossInputs> record_loss(const LossSource& source);
 std::unique_ptr<LossInputs> record_token_loss(const LossSource& source);
 std::unique_ptr<LossInputs> record_number_loss(const LossSource& source);
 std::unique_ptr<LossInputs> record_contrast(const LossSource& source);
+std::unique_ptr<LossInputs> record_preference(const LossSource& source);
 
 /// How many of these are not kIgnore.
 int64_t count_targets(std::span<const int32_t> targets);

@@ -54,6 +54,9 @@ const OptionField kFields[] = {
     {"lm-weight",       Kind::Fixed, &O::lm_weight,     "Labels", "of decoders: weight of the next tokens' loss, which is learned beside the labels (GPT-1: 0.5)"},
     {"temperature",     Kind::Fixed, &O::temperature,   "Labels", "embed: cosines are divided by it"},
     {"min-score",       Kind::Fixed, &O::min_score,     "Labels", "embed: pairs train whose label is as high, where a column of labels is named; 0: all"},
+    {"preference-loss", Kind::Fixed, &O::preference_loss, "Preferences", "dpo: sigmoid, hinge or ipo"},
+    {"beta",            Kind::Fixed, &O::beta, "Preferences", "dpo: how much log-probabilities count against those of the model to start from; less lets the model go farther"},
+    {"preference-smoothing", Kind::Fixed, &O::preference_smoothing, "Preferences", "dpo, sigmoid: how probable it is that a pair is the wrong way round"},
     {"metric",          Kind::Fixed, &O::metric,        "Labels", "score by which a model is the best: accuracy, f1 or mcc (default: accuracy); of regress spearman or pearson (default: spearman)"},
     {"freeze",          Kind::Fixed, &O::freeze,        "Training", "of a model to start from: parts that stay as they are: embeddings, blocks such as 0-3, encoder, decoder, with commas between them"},
     {"add-tokens",      Kind::Fixed, &O::add_tokens,    "Training", "marks that the model to start from gets as tokens, such as <|im_start|>,<|im_end|>"},
@@ -128,6 +131,7 @@ bool has_head(const Architecture& family, const std::string& name) {
 // Whether a family can learn a task with labels. Embeddings need no head, but a text that is read as a whole.
 bool learns(const Architecture& family, const std::string& task) {
     const std::string head = task_objectives(task).front().head;
+    if (head == "lm") return usual_task(family) == kLanguageModel;
     return head.empty() ? !family.has_encoder : has_head(family, head);
 }
 
@@ -246,7 +250,18 @@ LoraConfig lora_of(const TrainOptions& o) {
     return lora;
 }
 
-TaskChoices task_choices(const TrainOptions& o) { return {o.nsp, o.whole_words, o.temperature, o.lm_weight}; }
+TaskChoices task_choices(const TrainOptions& o) {
+    const Preference kind = o.preference_loss == "ipo"     ? Preference::Ipo
+                            : o.preference_loss == "hinge" ? Preference::Hinge
+                                                           : Preference::Sigmoid;
+    return {
+        o.nsp,
+        o.whole_words,
+        o.temperature,
+        {kind, static_cast<float>(o.beta), static_cast<float>(o.preference_smoothing)},
+        o.lm_weight
+    };
+}
 
 DocumentEnds document_ends(const TrainOptions& o) {
     return o.documents == "lines"         ? DocumentEnds::Lines
@@ -350,8 +365,8 @@ void check_options(const TrainOptions& o) {
     check_range("val-fraction", o.val_fraction, 0, 1, true);
     if (o.documents != "files" && o.documents != "blank-lines" && o.documents != "lines")
         fail_usage_option("documents", "is `%s`; choose files, blank-lines or lines", printable(o.documents, 40).c_str());
-    if (!o.chat_template.empty() && o.task != kDialogues)
-        fail_usage_option("template", "is for the task %s; this is %s", kDialogues, printable(o.task, 40).c_str());
+    if (!o.chat_template.empty() && o.task != kDialogues && task_reads(o.task) != TaskReads::Preferences)
+        fail_usage_option("template", "is for dialogues; the task is %s", printable(o.task, 40).c_str());
     if (o.skip_bad && (task_reads(o.task) == TaskReads::Text || task_reads(o.task) == TaskReads::Pairs))
         fail_usage_option("skip-bad", "is for records; the task is %s", printable(o.task, 40).c_str());
     if ((o.nsp || o.whole_words) && o.task != kMaskedTokens)
@@ -364,13 +379,23 @@ void check_options(const TrainOptions& o) {
             fail_usage_option(option, "is for texts with labels; the task is %s", printable(o.task, 40).c_str());
     if (o.lm_weight > 0 && o.task != kClassify)
         fail_usage_option("lm-weight", "is for the task %s; this is %s", kClassify, printable(o.task, 40).c_str());
+    if (o.preference_loss != "sigmoid" && o.preference_loss != "hinge" && o.preference_loss != "ipo")
+        fail_usage_option("preference-loss", "is `%s`; choose sigmoid, hinge or ipo",
+                          printable(o.preference_loss, 40).c_str());
+    if (!(o.beta >= 1e-4 && o.beta <= 1e4)) fail_usage_option("beta", "is %g; it must be between 0.0001 and 10000", o.beta);
+    check_range("preference-smoothing", o.preference_smoothing, 0, 0.5, true);
+    if (o.preference_smoothing > 0 && o.preference_loss != "sigmoid")
+        fail_usage_option("preference-smoothing", "is for the loss sigmoid; this is %s", o.preference_loss.c_str());
+    for (const char* option : {"preference-loss", "beta", "preference-smoothing"})
+        if (o.task != kDpo && differs(o, option))
+            fail_usage_option(option, "is for the task %s; this is %s", kDpo, printable(o.task, 40).c_str());
     for (const char* option : {"temperature", "min-score"})
         if (o.task != kEmbed && differs(o, option))
             fail_usage_option(option, "is for the task %s; this is %s", kEmbed, printable(o.task, 40).c_str());
     if (o.task == kEmbed && o.batch < 2)
         fail_usage_option("batch", "is %lld; embeddings are learned from the other texts of a batch, which takes 2 or more",
                           static_cast<long long>(o.batch));
-    if (o.label_smoothing > 0 && (o.task == kRegress || o.task == kEmbed))
+    if (o.label_smoothing > 0 && (o.task == kRegress || o.task == kEmbed || task_reads(o.task) == TaskReads::Preferences))
         fail_usage_option("label-smoothing", "is for targets among several; the task is %s", o.task.c_str());
     if (o.isolate && o.task != kLanguageModel)
         fail_usage_option("isolate", "is for the task %s; this is %s", kLanguageModel, printable(o.task, 40).c_str());

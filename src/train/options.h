@@ -29,11 +29,13 @@ struct TrainOptions {
     std::string chat_template;  // of dialogues, by name; empty: the model's
     bool skip_bad = false;
     std::string text_column, second_column,
-        label_column;                        // of texts with labels: names or numbers; empty: see LabelColumns
-    bool header = false, no_header = false;  // neither: as of TableReader
-    double temperature = 0.05;               // of embeddings
-    double min_score = 0;                    // of pairs to learn embeddings from, unless 0
-    std::string metric;                      // the score that decides; empty: the task's first
+        label_column;                         // of texts with labels: names or numbers; empty: see LabelColumns
+    bool header = false, no_header = false;   // neither: as of TableReader
+    double temperature = 0.05;                // of embeddings
+    double min_score = 0;                     // of pairs to learn embeddings from, unless 0
+    std::string preference_loss = "sigmoid";  // of dpo
+    double beta = 0.1, preference_smoothing = 0;
+    std::string metric;  // the score that decides; empty: the task's first
     bool isolate = false, nsp = false, whole_words = false;
     int64_t layers = 4, heads = 4, embd = 128, context = 64;
     int64_t kv_heads = 0, ffn = 0, encoder_layers = 0;  // 0: the default of the architecture

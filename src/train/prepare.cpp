@@ -87,6 +87,7 @@ constexpr double kExampleEpochs = 3;  // of dialogues and texts with labels
 TrainShape shape_of(const TrainOptions& o) {
     TrainShape shape{o.batch, o.context, static_cast<float>(o.dropout), optimizer_of(o), o.recompute};
     shape.objectives = task_objectives(o.task, task_choices(o));
+    shape.time *= shape.objectives.front().texts_of_row();
     shape.lora = lora_of(o);
     shape.layer_decay = o.layer_decay;
     shape.label_smoothing = static_cast<float>(o.label_smoothing);
@@ -185,10 +186,11 @@ ChatTemplate chat_template_of(TrainSetup& setup) {
 }
 
 LabelReader label_reader(TaskReads reads) {
-    return reads == TaskReads::Tags      ? read_tagged
-           : reads == TaskReads::Numbers ? read_numbered
-           : reads == TaskReads::Texts   ? read_texts_apart
-                                         : read_labelled;
+    return reads == TaskReads::Tags          ? read_tagged
+           : reads == TaskReads::Numbers     ? read_numbered
+           : reads == TaskReads::Texts       ? read_texts_apart
+           : reads == TaskReads::Preferences ? read_preferences
+                                             : read_labelled;
 }
 
 // Texts with labels, and the head that names them. load_weights() takes its weights from a model with the same labels.
@@ -196,12 +198,16 @@ Dataset labels_of(TrainSetup& setup, const TrainRequest& request, const DatasetO
     const TrainOptions& o = setup.options;
     const std::string name = task_objectives(o.task).front().head;
     const HeadConfig* const known = setup.checkpoint ? setup.config.find_head(name) : nullptr;
+    std::optional<ChatTemplate> chat_template;  // answers to compare may be texts, which need none
+    if (task_reads(o.task) == TaskReads::Preferences && !(o.chat_template.empty() && setup.info.chat_template.empty()))
+        chat_template = chat_template_of(setup);
     Dataset data = labelled_dataset(request.inputs, request.validation, *setup.tokenizer,
                                     {o.text_column, o.second_column, o.label_column, o.header, o.no_header},
                                     known != nullptr ? known->labels : std::vector<std::string>(),
                                     static_cast<uint64_t>(o.seed), options, label_reader(task_reads(o.task)),
-                                    o.min_score != 0 ? std::optional(o.min_score) : std::nullopt);
-    if (known != nullptr) return data;
+                                    o.min_score != 0 ? std::optional(o.min_score) : std::nullopt,
+                                    chat_template ? &*chat_template : nullptr);
+    if (known != nullptr || name == "lm") return data;
     if (o.task == kEmbed) {
         setup.config.pooling = Pooling::Mean;
         setup.config.normalize = true;

@@ -52,6 +52,10 @@ void initial_values(const ParameterSpec& spec, uint64_t seed, uint32_t parameter
     }
 }
 
+int64_t most_texts(const TrainShape& shape) {
+    return shape.objectives.empty() ? 1 : shape.objectives.front().texts_of_row();
+}
+
 Op update_op(Optimizer optimizer) {
     switch (optimizer) {
         case Optimizer::Sgd:
@@ -74,7 +78,7 @@ TrainStep::TrainStep(Backend& backend, const ModelConfig& config, const TrainSha
       gradients_(backend, static_cast<size_t>(layout_.total) * sizeof(float)),
       partials_(backend, static_cast<size_t>(first_block_.back()) * sizeof(double)),
       stats_(backend, kStatsBytes) {
-    if (shape.batch < 1 || shape.time < 1 || shape.time > config.context)
+    if (shape.batch < 1 || shape.time < 1 || shape.time > config.context * most_texts(shape))
         fail("%lld sequences of %lld tokens make no batch for a context of %lld", static_cast<long long>(shape.batch),
              static_cast<long long>(shape.time), static_cast<long long>(config.context));
     for (int part = 0; part < parts(); ++part) parts_.push_back(std::make_unique<Arena>(backend, gradients_.bytes()));
@@ -166,10 +170,19 @@ void TrainStep::initialise(uint64_t seed, const std::vector<bool>& given) {
     }
 }
 
+// How many targets an objective's mean is over.
+int64_t TrainStep::count(size_t objective, std::span<const int32_t> targets) const {
+    if (objective >= shape_.objectives.size() || !shape_.objectives[objective].of_rows) return count_targets(targets);
+    const auto T = static_cast<size_t>(shape_.time);
+    int64_t rows = 0;
+    for (size_t at = 0; at + T <= targets.size(); at += T) rows += count_targets(targets.subspan(at, T)) > 0;
+    return rows;
+}
+
 void TrainStep::begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro) {
     const Targets all{targets, micro.second};
     for (size_t i = 0; i < kMostObjectives; ++i)
-        counted_[i] = std::max<int64_t>(1, micro.counted[i] > 0 ? micro.counted[i] : count_targets(all[i]));
+        counted_[i] = std::max<int64_t>(1, micro.counted[i] > 0 ? micro.counted[i] : count(i, all[i]));
     step_ = {};
     step_.seed = micro.seed;
     step_.index = micro.index;
@@ -209,7 +222,7 @@ std::array<LossSum, kMostObjectives> TrainStep::evaluate_all(std::span<const int
     for (size_t i = 0; i < shape_.objectives.size(); ++i) {
         LossInputs& loss = *evaluate_.inputs.losses[i];
         sums[i].sum = loss.sum(evaluate_.plan);
-        sums[i].rows = count_targets(all[i]);
+        sums[i].rows = count(i, all[i]);
         loss.read(evaluate_.plan, sums[i]);
     }
     return sums;

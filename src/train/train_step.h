@@ -99,6 +99,7 @@ private:
     void set_inputs(LossPlan& plan, std::span<const int32_t> ids, const Targets& targets, const SourceBatch& source,
                     const RaggedRows& ragged, std::span<const float> numbers, Step& step);
     void begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
+    int64_t count(size_t objective, std::span<const int32_t> targets) const;
     double mean_loss();
     double norm() const;
     void set_update(const Update& update);

@@ -81,9 +81,11 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       lengths_(task_->ragged() ? static_cast<size_t>(options_.batch) : 0),
       segments_(task_->ragged() && setup_.config.segments > 0 ? ids_.size() : 0),
       second_(setup_.shape.objectives.size() > 1 ? ids_.size() : 0),
-      numbers_(setup_.shape.objectives[0].loss == Loss::Squared ? static_cast<size_t>(options_.batch) : 0) {
-    if (setup_.checkpoint) {
+      numbers_(static_cast<size_t>(options_.batch * setup_.shape.objectives[0].numbers_of_row())) {
+    const bool resumed = setup_.checkpoint != nullptr;
+    if (resumed) {
         restore(*setup_.checkpoint, train_);
+        task_->recall(state_.task);
         setup_.checkpoint.reset();
         saved_ = state_.step;
         log_.resume(state_.step);  // only after the checkpoint has proved intact
@@ -94,9 +96,19 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
     } else {
         train_.initialise(static_cast<uint64_t>(options_.seed));
     }
+    if (!resumed) start_task();
     if (setup_.shape.frozen.all().empty()) setup_.base.reset();
     first_step_ = state_.step;
     validated_ = state_.evaluated;
+}
+
+// What the task asks the model before the first step.
+void Trainer::start_task() {
+    task_->start({train_.backend(), setup_.config, train_.weights(), [this](int64_t done, int64_t all) {
+                      progress_.status(strprintf("%lld of %lld texts by the model as it is", static_cast<long long>(done),
+                                                 static_cast<long long>(all)));
+                  }});
+    state_.task = task_->kept();
 }
 
 TrainResult Trainer::run() {
@@ -146,7 +158,8 @@ TrainEnd Trainer::loop() {
 
 // Row b of the batch, for the task to fill in.
 TaskRow Trainer::row(int64_t b) {
-    const auto T = static_cast<size_t>(options_.context);
+    const auto T = static_cast<size_t>(setup_.shape.time);
+    const auto numbers = numbers_.size() / static_cast<size_t>(options_.batch);
     const auto part = [&](std::vector<int32_t>& of) {
         return of.empty() ? std::span<int32_t>() : std::span(of).subspan(static_cast<size_t>(b) * T, T);
     };
@@ -161,7 +174,7 @@ TaskRow Trainer::row(int64_t b) {
             .length = static_cast<int32_t>(T),
             .segments = segments,
             .second = second,
-            .numbers = numbers_.empty() ? std::span<float>() : std::span(numbers_).subspan(static_cast<size_t>(b), 1)};
+            .numbers = std::span(numbers_).subspan(static_cast<size_t>(b) * numbers, numbers)};
 }
 
 // Keeps what the task has said of row b beside its tokens.
@@ -311,17 +324,18 @@ std::optional<Trainer::Validation> Trainer::validation() {
 
 // The predictions for each row of a batch of the validation, whose first row is number `first`.
 void Trainer::hand_over(const std::array<LossSum, kMostObjectives>& batch, int64_t first, Judge& judge) const {
-    const auto T = static_cast<size_t>(options_.context);
+    const auto T = static_cast<size_t>(setup_.shape.time);
     std::array<size_t, kMostObjectives> at{};
     for (int64_t b = 0; b < std::min(options_.batch, task_->validation_rows() - first); ++b) {
         Judge::Predicted predicted;
         for (size_t i = 0; i < setup_.shape.objectives.size(); ++i) {
-            const std::vector<int32_t>& targets = i == 0 ? targets_ : second_;
-            const auto begin = targets.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(b) * T);
-            const auto end = begin + static_cast<std::ptrdiff_t>(T);
-            const auto count = static_cast<size_t>(T) - static_cast<size_t>(std::count(begin, end, kIgnore));
+            const std::span<const int32_t> targets =
+                std::span<const int32_t>(i == 0 ? targets_ : second_).subspan(static_cast<size_t>(b) * T, T);
+            const auto of_tokens = static_cast<size_t>(count_targets(targets));
+            const size_t count = setup_.shape.objectives[i].of_rows ? std::min<size_t>(of_tokens, 1) : of_tokens;
             if (!batch[i].predicted.empty()) predicted.labels[i] = batch[i].predicted.subspan(at[i], count);
-            if (!batch[i].numbers.empty()) predicted.numbers = batch[i].numbers.subspan(at[i], count);
+            const size_t N = batch[i].numbers.size() / static_cast<size_t>(std::max<int64_t>(batch[i].rows, 1));
+            if (N > 0) predicted.numbers = batch[i].numbers.subspan(at[i] * N, count * N);
             at[i] += count;
         }
         judge.add(first + b, predicted);

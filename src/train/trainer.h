@@ -58,6 +58,7 @@ private:
     TrainEnd loop();
     bool stopping() const { return hooks_.stop && hooks_.stop(); }
     bool stopped_early() const { return options_.patience > 0 && state_.worse >= options_.patience; }
+    void start_task();
     void validate_if_due();
     struct Validation {
         double loss = 0;
