@@ -11,6 +11,7 @@ namespace nib {
 enum class Loss {
     CrossEntropy,  // of the targets that a head chooses from
     Squared,       // (v - t)^2 of numbers, of which a row has one for each output of the head
+    Binary,        // of the sigmoid of each output and its target, 0 or 1: any number of the outputs may be true
     Contrast,      // a row is a text, one that is like it and perhaps one that is not: of all second and third texts of the
                    // batch the own second one is to be nearest, by the cosine of embeddings (Graph::contrastive_loss)
 };
@@ -23,7 +24,10 @@ struct Objective {
     double share = 1;       // of all tokens, about, that have a target; below 1 the head is computed for those alone
     bool of_rows = false;   // a row has one target at most; the head is computed for those alone
     float temperature = 1;  // of Contrast: cosines are divided by it
+    bool weighted = false;  // rows count as much as TaskRow::weight says, of CrossEntropy and rows; the first one only
 
+    /// Whether targets are numbers, of which a row has one for each output.
+    bool in_numbers() const { return loss == Loss::Squared || loss == Loss::Binary; }
     bool sparse() const { return of_rows || share < 1; }
 };
 

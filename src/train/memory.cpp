@@ -155,7 +155,7 @@ ObjectiveScores record_contrast(Graph& g, const Objective& objective, const Trai
 ObjectiveScores record_objective(Graph& g, const Model& model, const Weights& weights, const TrainShape& shape,
                                  size_t number, Tensor hidden, TrainInputs& in, bool usual) {
     const Objective& objective = shape.objectives[number];
-    const bool trains = g.mode() == Mode::Train, in_numbers = objective.loss == Loss::Squared;
+    const bool trains = g.mode() == Mode::Train, in_numbers = objective.in_numbers();
     TrainInputs::OfObjective& of = in.objectives.emplace_back();
     if (objective.loss == Loss::Contrast) return record_contrast(g, objective, shape, hidden, of);
     Shape all = shape.ragged ? Shape{1, shape.batch * shape.time} : Shape{shape.batch, shape.time};
@@ -171,12 +171,15 @@ ObjectiveScores record_objective(Graph& g, const Model& model, const Weights& we
         of.targets = in.pairs.targets();
     else if (!in_numbers)
         of.targets = g.input("targets", all, DType::I32, count);
-    if (trains && number > 0) of.weights = g.input("weights", all, DType::F32, count);
+    if (objective.weighted && (number > 0 || in_numbers || !objective.of_rows || model.config().has_encoder()))
+        fail("only the classes of whole rows have weights");
+    if (trains && (number > 0 || objective.weighted)) of.weights = g.input("weights", all, DType::F32, count);
     const Head& head = model.head(objective.head);
     const Tensor x = model.features(g, weights, head, hidden);
     if (in_numbers) {
         of.numbers = g.input("numbers", {1, of.most, head.outputs}, DType::F32, of.count);
-        const Graph::Values values = g.value_loss(x, weights[head.output], of.numbers, of.weights, false);
+        const Graph::Values values =
+            g.value_loss(x, weights[head.output], of.numbers, of.weights, objective.loss == Loss::Binary);
         if (!trains) g.output(values.values);
         return {g.output(values.loss), {}, values.values};
     }

@@ -80,7 +80,7 @@ struct TrainInputs {
         Tensor rows{};        // (n) int32: of a sparse objective the rows that have targets
         RowCount count = -1;  // and how many they are
         Tensor numbers{};     // (1,n,N) float: of numbers instead of the targets
-        Tensor weights{};     // as the targets, float: how much each counts, of all objectives but the first
+        Tensor weights{};     // as the targets, float: how much each counts, of the second objective and a weighted one
         int64_t most = 0;     // n
         /// Of Contrast: the first texts, and the second and third ones, as spans of rows (n,2), (2n,2) int32.
         Tensor firsts{}, others{};

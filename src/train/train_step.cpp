@@ -102,8 +102,9 @@ TrainStep::TrainStep(Backend& backend, const ModelConfig& config, const TrainSha
             vectors_.resize(static_cast<size_t>(3 * shape.batch * config.embd));
             numbers_.resize(static_cast<size_t>(shape.batch));
         }
+        if (shape.objectives[i].weighted) row_weights_.resize(static_cast<size_t>(shape.batch));
         predicted_[i].resize(elements(evaluate_.inputs.objectives[i]));
-        if (shape.objectives[i].loss == Loss::Squared) numbers_.resize(static_cast<size_t>(shape.batch * outputs_.back()));
+        if (shape.objectives[i].in_numbers()) numbers_.resize(static_cast<size_t>(shape.batch * outputs_.back()));
     }
 }
 
@@ -190,13 +191,18 @@ void TrainStep::initialise(uint64_t seed, const std::vector<bool>& given) {
 void TrainStep::begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro) {
     const Targets all{targets, micro.second};
     for (size_t i = 0; i < kMostObjectives; ++i)
-        counted_[i] = std::max<int64_t>(1, micro.counted[i] > 0 ? micro.counted[i] : count_targets(all[i]));
+        counted_[i] =
+            static_cast<double>(std::max<int64_t>(1, micro.counted[i] > 0 ? micro.counted[i] : count_targets(all[i])));
+    if (shape_.objectives[0].weighted) {
+        take_weights(targets, micro.weights);
+        counted_[0] = micro.weight > 0 ? micro.weight : weight_of(0, targets);
+    }
     step_ = {};
     step_.seed = micro.seed;
     step_.index = micro.index;
     step_.accumulate = micro.first ? 0 : 1;
-    step_.loss_scale = static_cast<float>(1.0 / static_cast<double>(counted_[0]));
-    set_inputs(train_, ids, all, micro.source, micro.ragged, micro.numbers, step_);
+    step_.loss_scale = static_cast<float>(1 / counted_[0]);
+    set_inputs(train_, ids, all, micro.source, micro.ragged, micro.numbers, micro.weights, step_);
 }
 
 double TrainStep::micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro) {
@@ -219,20 +225,19 @@ TrainStep::LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<c
     return evaluate_all(ids, targets, {}, source, ragged)[0];
 }
 
-std::array<TrainStep::LossSum, kMostObjectives> TrainStep::evaluate_all(std::span<const int32_t> ids,
-                                                                        std::span<const int32_t> targets,
-                                                                        std::span<const int32_t> second,
-                                                                        const SourceBatch& source, const RaggedRows& ragged,
-                                                                        std::span<const float> numbers) {
+std::array<TrainStep::LossSum, kMostObjectives> TrainStep::evaluate_all(
+    std::span<const int32_t> ids, std::span<const int32_t> targets, std::span<const int32_t> second,
+    const SourceBatch& source, const RaggedRows& ragged, std::span<const float> numbers, std::span<const float> weights) {
     Step step;
     const Targets all{targets, second};
-    set_inputs(evaluate_, ids, all, source, ragged, numbers, step);
+    set_inputs(evaluate_, ids, all, source, ragged, numbers, weights, step);
     evaluate_.plan.run(step);
     std::array<LossSum, kMostObjectives> sums;
     for (size_t i = 0; i < shape_.objectives.size(); ++i) {
         sums[i].sum = loss_sum(evaluate_, i);
         sums[i].rows = count_targets(all[i]);
-        if (shape_.objectives[i].loss == Loss::Squared) {
+        sums[i].weight = weight_of(i, all[i]);
+        if (shape_.objectives[i].in_numbers()) {
             evaluate_.plan.get(evaluate_.scores[i].numbers, std::span<float>(numbers_));
             sums[i].numbers = std::span<const float>(numbers_).first(static_cast<size_t>(sums[i].rows * outputs_[i]));
             continue;
@@ -246,7 +251,8 @@ std::array<TrainStep::LossSum, kMostObjectives> TrainStep::evaluate_all(std::spa
 }
 
 void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, const Targets& targets, const SourceBatch& source,
-                           const RaggedRows& ragged, std::span<const float> numbers, Step& step) {
+                           const RaggedRows& ragged, std::span<const float> numbers, std::span<const float> weights,
+                           Step& step) {
     if (config_.has_encoder()) {
         what.rows[0] = what.inputs.pairs.set(what.plan, ids, targets[0], source, step);
         return;
@@ -261,7 +267,8 @@ void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, const T
             continue;
         }
         check_tokens(targets[i], outputs_[i], true);
-        if (shape_.objectives[i].loss == Loss::Squared) set_numbers(what, i, targets[i], numbers);
+        if (shape_.objectives[i].in_numbers()) set_numbers(what, i, targets[i], numbers);
+        if (shape_.objectives[i].weighted) take_weights(targets[i], weights);
         const std::span<const int32_t> packed =
             shape_.ragged ? what.inputs.packed.pack(targets[i], ragged.lengths) : targets[i];
         if (shape_.objectives[i].sparse()) {
@@ -270,14 +277,33 @@ void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, const T
             what.plan.set(what.inputs.objectives[i].targets, packed);
             what.rows[i] = shape_.ragged ? step.rows[what.inputs.packed.row_count()] : rows();
         }
-        if (const Tensor weights = what.inputs.objectives[i].weights) {
+        if (const Tensor scaled = what.inputs.objectives[i].weights) {
             // The step's scale is that of the first objective's mean.
-            const double weight =
-                shape_.objectives[i].weight * static_cast<double>(counted_[0]) / static_cast<double>(counted_[i]);
-            std::fill(target_weights_.begin(), target_weights_.end(), static_cast<float>(weight));
-            what.plan.set<float>(weights, std::span(target_weights_).first(elements(what.inputs.objectives[i])));
+            const auto weight = static_cast<float>(shape_.objectives[i].weight * counted_[0] / counted_[i]);
+            std::fill(target_weights_.begin(), target_weights_.end(), weight);
+            if (shape_.objectives[i].weighted)
+                std::transform(row_weights_.begin(), row_weights_.end(), target_weights_.begin(),
+                               [&](float of_row) { return weight * of_row; });
+            what.plan.set<float>(scaled, std::span(target_weights_).first(elements(what.inputs.objectives[i])));
         }
     }
+}
+
+// Those of the rows that have a target, in their order; the rest is 0.
+void TrainStep::take_weights(std::span<const int32_t> targets, std::span<const float> weights) {
+    const auto T = static_cast<size_t>(shape_.time);
+    if (weights.size() != row_weights_.size() || targets.size() != weights.size() * T)
+        fail("%zu weights are not one for each of %zu rows", weights.size(), row_weights_.size());
+    size_t count = 0;
+    for (size_t b = 0; b < weights.size(); ++b)
+        if (count_targets(targets.subspan(b * T, T)) > 0) row_weights_[count++] = weights[b];
+    std::fill(row_weights_.begin() + static_cast<std::ptrdiff_t>(count), row_weights_.end(), 0.0f);
+}
+
+// How much the targets of an objective count together; of a weighted one right after take_weights().
+double TrainStep::weight_of(size_t objective, std::span<const int32_t> targets) const {
+    if (!shape_.objectives[objective].weighted) return static_cast<double>(count_targets(targets));
+    return std::accumulate(row_weights_.begin(), row_weights_.end(), 0.0);
 }
 
 // Those of the rows that have a target, in their order.
@@ -372,15 +398,17 @@ void TrainStep::set_sparse_targets(LossPlan& what, size_t objective, std::span<c
 double TrainStep::loss_sum(const LossPlan& what, size_t objective) {
     what.plan.get(what.scores[objective].loss,
                   std::span<float>(losses_).first(elements(what.inputs.objectives[objective])));
+    const Objective& of = shape_.objectives[objective];
     double sum = 0;
-    for (const float loss : std::span(losses_).first(static_cast<size_t>(what.rows[objective]))) sum += loss;
-    return shape_.objectives[objective].loss == Loss::Squared ? sum : -sum;
+    for (size_t r = 0; r < static_cast<size_t>(what.rows[objective]); ++r)
+        sum += static_cast<double>(losses_[r]) * (of.weighted ? static_cast<double>(row_weights_[r]) : 1);
+    return of.in_numbers() ? sum : -sum;
 }
 
 double TrainStep::mean_loss() {
     double loss = 0;
     for (size_t i = 0; i < shape_.objectives.size(); ++i)
-        loss += shape_.objectives[i].weight * loss_sum(train_, i) / static_cast<double>(counted_[i]);
+        loss += shape_.objectives[i].weight * loss_sum(train_, i) / counted_[i];
     return loss;
 }
 

@@ -33,6 +33,8 @@ public:
         RaggedRows ragged{};     // of TrainShape::ragged
         std::span<const int32_t> second{};  // targets (B*T) of the second objective, if there is one
         std::span<const float> numbers{};   // (B*N): of objectives of numbers, for each row the N of its target
+        std::span<const float> weights{};   // (B): of a weighted objective, how much each row's target counts
+        double weight = 0;                  // the sum of these in the whole step; 0: this is all of it
     };
     /// Forward and backward pass of B sequences: inputs and targets (B*T). Returns its part of the step's loss in nats,
     /// with label smoothing, before any update; the same for any number of threads.
@@ -59,8 +61,9 @@ public:
                             double clip, const Update& update);
 
     struct LossSum {
-        double sum = 0;    // nats
-        int64_t rows = 0;  // counted targets
+        double sum = 0;     // nats
+        int64_t rows = 0;   // counted targets
+        double weight = 0;  // how much they count together, by which the sum is divided for a mean
         /// Of a sparse objective what the head takes for most probable, for each counted target in their order. Valid until
         /// the next evaluation.
         std::span<const int32_t> predicted{};
@@ -73,7 +76,8 @@ public:
     /// The same of each objective; `second` are the targets of the second, if there is one.
     std::array<LossSum, kMostObjectives> evaluate_all(std::span<const int32_t> ids, std::span<const int32_t> targets,
                                                       std::span<const int32_t> second, const SourceBatch& source = {},
-                                                      const RaggedRows& ragged = {}, std::span<const float> numbers = {});
+                                                      const RaggedRows& ragged = {}, std::span<const float> numbers = {},
+                                                      std::span<const float> weights = {});
 
     const ModelConfig& config() const { return config_; }
     const Weights& weights() const { return weights_; }
@@ -108,7 +112,9 @@ private:
     Tensor gradient_of(Graph& g, const ParameterLayout::Run& run) const;
     std::vector<int64_t> sum_blocks() const;
     void set_inputs(LossPlan& plan, std::span<const int32_t> ids, const Targets& targets, const SourceBatch& source,
-                    const RaggedRows& ragged, std::span<const float> numbers, Step& step);
+                    const RaggedRows& ragged, std::span<const float> numbers, std::span<const float> weights, Step& step);
+    void take_weights(std::span<const int32_t> targets, std::span<const float> weights);
+    double weight_of(size_t objective, std::span<const int32_t> targets) const;
     void set_numbers(LossPlan& plan, size_t objective, std::span<const int32_t> targets, std::span<const float> numbers);
     void compare_texts(size_t objective, LossSum& to);
     void set_texts(LossPlan& plan, size_t objective, const RaggedRows& ragged, Step& step);
@@ -134,14 +140,15 @@ private:
     Plan norm_, update_;
     std::vector<int32_t> positions_;                               // (B*T)
     std::vector<int32_t> counted_rows_, counted_targets_;          // (B*T): of a sparse objective
-    std::vector<float> target_weights_;                            // (B*T): of the second objective
+    std::vector<float> target_weights_;                            // (B*T): of an objective, in the step's scale
+    std::vector<float> row_weights_;                               // (B): of a weighted objective, of each target
     std::array<std::vector<int32_t>, kMostObjectives> predicted_;  // (B*T): of an evaluation
     std::vector<int64_t> outputs_;                                 // by objective: of its head
     std::vector<float> numbers_;                                   // (n*N): of an objective of numbers
     std::vector<int32_t> firsts_, others_;                         // (n,2), (2n,2): texts of a contrast
     std::vector<float> vectors_;                                   // (3n,C): their embeddings
     Step step_;                                                    // of the last micro_step
-    TargetCounts counted_{};                                       // counted targets of its whole step
+    std::array<double, kMostObjectives> counted_{};                // LossSum::weight of its whole step
     std::vector<float> losses_;                                    // (B*T)
 };
 
