@@ -1,4 +1,5 @@
-// Classes, with weights and several of a text, tags, numbers and BERT's pre-training, beside PyTorch: tests/goldens/make_task_goldens.py.
+// Classes, with weights and several of a text, tags, numbers and BERT's pre-training, beside PyTorch:
+// tests/goldens/make_task_goldens.py.
 #include <gtest/gtest.h>
 
 #include <algorithm>

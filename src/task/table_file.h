@@ -19,9 +19,9 @@ namespace nib {
 struct TableOptions {
     std::vector<std::string> texts;  // columns, in this order; none: all but the label's (not of JSON)
     std::string label;               // a column; empty: examples have no labels
-    std::string separator;           // between labels of a .csv's or .tsv's field; empty: it is one label
     std::optional<bool> header;      // whether the first line has names; not said: see has_header()
     bool skip_bad = false;           // pass over records that are wrong
+    std::string separator;           // between labels of a .csv's or .tsv's field; empty: it is one label
 };
 
 class TableFile : public ExampleFile {

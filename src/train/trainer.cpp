@@ -394,8 +394,8 @@ void Trainer::sample() {
 void Trainer::draw_curve() {
     log_.flush();
     if (saved_ < 0 || log_.train().empty()) return;
-    write_file_atomically(setup_.files.curve,
-                          loss_curve_svg("Loss of " + base_name(setup_.files.model), log_.train(), log_.val()));
+    write_file_atomically(setup_.files.curve, loss_curve_svg("Loss of " + base_name(setup_.files.model), log_.train(),
+                                                             log_.val(), log_.scores()));
 }
 
 void Trainer::introduce() const {
