@@ -183,7 +183,7 @@ TEST(HfConfig, Gpt1CallsGeluNewGelu) {
     EXPECT_EQ(parse(R"({"model_type": "openai-gpt", "afn": "swish"})").activation, "swish");
     ModelConfig c = rest_of(R"({"model_type": "openai-gpt"})");
     c.ffn = 4 * c.embd;
-    EXPECT_MENTIONS(hf_config_text(c, "x", "float32", -1, -1), R"("afn": "gelu")");
+    EXPECT_MENTIONS(hf_config_text(c, "x", "float32"), R"("afn": "gelu")");
 }
 
 TEST(HfConfig, GptNeoLayers) {
@@ -227,7 +227,7 @@ TEST(HfConfig, IsWrittenAsItIsRead) {
             c.layers = 3, c.heads = 5, c.embd = 40, c.context = 9, c.vocab = 11, c.ffn = 160;
             c.eps = eps, c.act = family->checkpoints->acts.back(), c.tied = false;
             family->complete(c);
-            const std::string text = hf_config_text(c, "a \"name\"", "float32", 10, -1);
+            const std::string text = hf_config_text(c, "a \"name\"", "float32", {.begin = 10});
             const ConfigFile file(text, "config.json");
             ASSERT_EQ(file.architecture(), family);
             const SavedConfig read = file.read(*family);
@@ -252,7 +252,7 @@ TEST(HfConfig, IsWrittenAsItIsRead) {
 
 TEST(HfConfig, WhatTransformersHasNot) {
     ModelConfig c = rest_of(R"({"model_type": "llama"})");
-    const auto error = [&] { return error_of([&] { hf_config_text(c, "x", "float32", -1, -1); }); };
+    const auto error = [&] { return error_of([&] { hf_config_text(c, "x", "float32"); }); };
     EXPECT_EQ(error(), "");
     c.qkv_bias = true;
     EXPECT_MENTIONS(error(),

@@ -1,4 +1,5 @@
-// Classes, tags, numbers and BERT's pre-training, beside PyTorch: tests/goldens/make_task_goldens.py.
+// Classes, with weights and several of a text, tags, numbers and BERT's pre-training, beside PyTorch:
+// tests/goldens/make_task_goldens.py.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -40,6 +41,14 @@ std::vector<Objective> objectives_of(const std::string& name) {
         return {
             {.head = "class", .loss = Loss::Squared, .of_rows = true}
         };
+    if (name == "label_sets")
+        return {
+            {.head = "class", .loss = Loss::Binary, .of_rows = true}
+        };
+    if (name == "weighted")
+        return {
+            {.head = "class", .of_rows = true, .weighted = true}
+        };
     if (name == "tags")
         return {
             {.head = "tag", .share = 0.7}
@@ -75,8 +84,10 @@ void check_case(const nlohmann::json& wanted, Backend& backend) {
     for (const std::vector<int32_t>& row : ids) lengths.push_back(static_cast<int32_t>(row.size()));
     const std::vector<int32_t> tokens = rows("ids", 0), segments = rows("segments", 0);
     const std::vector<int32_t> targets = rows("targets", kIgnore), second = rows("second", kIgnore);
-    std::vector<float> numbers;
-    if (wanted.contains("numbers")) numbers = wanted["numbers"].get<std::vector<float>>();
+    const auto floats = [&](const char* key) {
+        return wanted.contains(key) ? wanted[key].get<std::vector<float>>() : std::vector<float>();
+    };
+    const std::vector<float> numbers = floats("numbers"), weights = floats("weights");
 
     TrainStep train(backend, read_config(file), shape);
     load_weights(file, 1, train);
@@ -84,6 +95,7 @@ void check_case(const nlohmann::json& wanted, Backend& backend) {
     batch.ragged = {positions, lengths, segments};
     batch.second = second;
     batch.numbers = numbers;
+    batch.weights = weights;
     for (size_t step = 0; step < wanted["losses"].size(); ++step) {
         const TrainStep::Update update{
             .step = static_cast<int64_t>(step), .lr = 0.01, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8};

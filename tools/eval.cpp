@@ -27,6 +27,7 @@
 #include "text/text_encoding.h"
 #include "text/text_source.h"
 #include "text/token_numbers.h"
+#include "texts.h"
 
 namespace nib {
 namespace {
@@ -363,15 +364,12 @@ void eval_command(CLI::App& app) {
     auto* lines = app.add_flag("--lines", o->lines, "each line is a text of its own")->excludes(tokens, fraction);
     add_end_token_option(app, o->end_token)->needs(lines);
     add_special_option(app, o->encode);
-    const auto column = [&](const char* flag, std::string& value, const char* help) {
-        app.add_option(flag, value, help)->type_name("NAME");
-    };
-    column("--text-column", o->columns.text,
-           "of texts with labels: column of the texts, by name or number, as in `nib train`");
-    column("--second-column", o->columns.second, "column of second texts");
-    column("--label-column", o->columns.label, "column of the labels");
-    auto* header = app.add_flag("--header", o->columns.header, "the first line names the columns");
-    app.add_flag("--no-header", o->columns.no_header, "it does not")->excludes(header);
+    add_column_options(app, o->columns);
+    app.add_option("--label-column", o->columns.label, "column of the labels")->type_name("NAME");
+    app.add_option("--label-separator", o->columns.separator,
+                   "between the labels of a row that has any number, but in JSON")
+        ->type_name("TEXT")
+        ->capture_default_str();
     app.add_flag("--skip-bad", o->skip_bad, "pass over rows that are not as they should be, and say how many");
     app.add_flag("--json", o->json, "print one JSON object");
     add_device_option(app, o->backend.device);

@@ -15,34 +15,54 @@ namespace nib {
 
 namespace {
 
+// What a head says in the labels of a text.
+enum class Kind { Class, Labels, Number, Tags };
+
 struct Predicted {
     std::vector<LabelledExample> examples;     // their tokens are gone
     std::vector<std::vector<int32_t>> labels;  // of each example, those of its places in order
-    std::vector<double> numbers;               // of a head with one output, instead
+    std::vector<double> numbers;               // of a head of numbers, instead
     double texts_per_second = 0;
 };
 
-// What a head says of each example at its places.
-Predicted predict(std::vector<LabelledExample> examples, const char* name, Backend& backend, const LoadedModel& model) {
-    SequenceEncoder encoder(backend, model.config(), model.weights());
-    const Head& head = encoder.model().head(name);
-    Predicted all;
+// Takes what a head says of examples from the one numbered `first` on, whose tokens go.
+void predict_some(std::span<LabelledExample> examples, Kind kind, SequenceEncoder& encoder, const Head& head,
+                  std::span<std::vector<int32_t>> labels, std::vector<double>& numbers) {
     std::vector<TextTokens> texts;
     for (LabelledExample& example : examples) texts.push_back({std::move(example.text.ids), std::move(example.text.types)});
     std::vector<TokenPlace> places;
-    if (head.rows != HeadRows::Every) places = SequenceEncoder::places_of(head, texts);
-    for (size_t i = 0; i < examples.size() && head.rows == HeadRows::Every; ++i)
+    if (kind != Kind::Tags) places = SequenceEncoder::places_of(head, texts);
+    for (size_t i = 0; i < examples.size() && kind == Kind::Tags; ++i)
         for (size_t t = 0; t < examples[i].tags.size(); ++t)
             if (examples[i].tags[t] != kIgnore) places.push_back({i, static_cast<int64_t>(t)});
-    const double start = seconds_since_start();
-    const std::vector<float> logits = encoder.logits(name, texts, places);
-    all.texts_per_second = static_cast<double>(texts.size()) / (seconds_since_start() - start);
-    all.labels.resize(examples.size());
+    const std::vector<float> logits = encoder.logits(head.name, texts, places);
+    const auto N = static_cast<size_t>(head.outputs);
     for (size_t i = 0; i < places.size(); ++i) {
-        const auto row = logits.begin() + static_cast<std::ptrdiff_t>(i) * head.outputs;
-        if (head.outputs == 1) all.numbers.push_back(static_cast<double>(*row));
-        all.labels[places[i].text].push_back(static_cast<int32_t>(std::max_element(row, row + head.outputs) - row));
+        const auto row = std::span(logits).subspan(i * N, N);
+        std::vector<int32_t>& of_text = labels[places[i].text];
+        if (kind == Kind::Number)
+            numbers.push_back(static_cast<double>(row[0]));
+        else if (kind == Kind::Labels)
+            of_text = labels_above(row);
+        else
+            of_text.push_back(static_cast<int32_t>(std::max_element(row.begin(), row.end()) - row.begin()));
     }
+}
+
+// So many examples at a time, so that not all logits are there at once.
+Predicted predict(std::vector<LabelledExample> examples, Kind kind, Backend& backend, const LoadedModel& model) {
+    constexpr size_t kAtOnce = 1024;
+    SequenceEncoder encoder(backend, model.config(), model.weights());
+    const Head& head = encoder.model().head(kind == Kind::Tags ? "tag" : "class");
+    Predicted all;
+    all.labels.resize(examples.size());
+    const double start = seconds_since_start();
+    for (size_t first = 0; first < examples.size(); first += kAtOnce) {
+        const size_t count = std::min(kAtOnce, examples.size() - first);
+        predict_some(std::span(examples).subspan(first, count), kind, encoder, head,
+                     std::span(all.labels).subspan(first, count), all.numbers);
+    }
+    all.texts_per_second = static_cast<double>(examples.size()) / (seconds_since_start() - start);
     all.examples = std::move(examples);
     return all;
 }
@@ -90,6 +110,27 @@ void eval_classes(const Predicted& predicted, const std::vector<std::string>& la
     if (matrix.classes() <= kMostShown) print("\n" + matrix.table(labels));
 }
 
+// How well each label is told.
+void print_label(const std::string& name, const F1& of) {
+    print(strprintf("%-12s precision %.4f  recall %.4f  f1 %.4f  of %lld\n", printable(name, 40).c_str(), of.precision(),
+                    of.recall(), of.f1(), static_cast<long long>(of.actual)));
+}
+
+void eval_label_sets(const Predicted& predicted, const std::vector<std::string>& labels, bool json) {
+    MultiLabelScores found(std::ssize(labels));
+    for (size_t i = 0; i < predicted.examples.size(); ++i) found.add(predicted.examples[i].labels, predicted.labels[i]);
+    const std::vector<Score> scores = multi_label_scores(found);
+    if (json) {
+        nlohmann::ordered_json all = json_of(scores, predicted, "text");
+        for (size_t i = 0; i < labels.size(); ++i)
+            all["labels"].push_back(json_of(labels[i], found.of(static_cast<int64_t>(i))));
+        print_json(all);
+        return;
+    }
+    print_scores(scores, predicted, "text");
+    for (size_t i = 0; i < labels.size(); ++i) print_label(labels[i], found.of(static_cast<int64_t>(i)));
+}
+
 void eval_tags(const Predicted& predicted, const std::vector<std::string>& labels, bool json) {
     TagScores tags;
     for (size_t i = 0; i < predicted.examples.size(); ++i) {
@@ -107,9 +148,7 @@ void eval_tags(const Predicted& predicted, const std::vector<std::string>& label
         return;
     }
     print_scores(scores, predicted, "sentence");
-    for (const auto& [type, of] : tags.by_type())
-        print(strprintf("%-12s precision %.4f  recall %.4f  f1 %.4f  of %lld\n", printable(type, 40).c_str(),
-                        of.precision(), of.recall(), of.f1(), static_cast<long long>(of.actual)));
+    for (const auto& [type, of] : tags.by_type()) print_label(type, of);
 }
 
 void eval_numbers(const Predicted& predicted, bool json) {
@@ -127,17 +166,26 @@ void eval_numbers(const Predicted& predicted, bool json) {
 
 void eval_labels(const std::vector<std::string>& paths, const LabelColumns& columns, bool skip_bad, bool json,
                  Backend& backend, const LoadedModel& model) {
-    const bool classes = model.config().find_head("class") != nullptr;
-    const char* const name = classes ? "class" : "tag";
-    std::vector<std::string> labels = model.config().find_head(name)->labels;
+    const HeadConfig* const classes = model.config().find_head("class");
+    const Kind kind = classes == nullptr      ? Kind::Tags
+                      : classes->multi_label  ? Kind::Labels
+                      : classes->outputs == 1 ? Kind::Number
+                                              : Kind::Class;
+    std::vector<std::string> labels = (classes != nullptr ? classes : model.config().find_head("tag"))->labels;
     const LabelledFileOptions how{columns, model.config().context, skip_bad, {}, [](const std::string& note) {
                                       std::fprintf(stderr, "nib: %s\n", note.c_str());
                                   }};
-    const bool numbers = classes && labels.size() == 1;
-    const auto read = numbers ? read_numbered : classes ? read_labelled : read_tagged;
-    const Predicted predicted = predict(read(paths, model.tokenizer(), how, labels), name, backend, model);
-    if (numbers) return eval_numbers(predicted, json);
-    (classes ? eval_classes : eval_tags)(predicted, labels, json);
+    const auto read = kind == Kind::Tags     ? read_tagged
+                      : kind == Kind::Labels ? read_label_sets
+                      : kind == Kind::Number ? read_numbered
+                                             : read_labelled;
+    const Predicted predicted = predict(read(paths, model.tokenizer(), how, labels), kind, backend, model);
+    switch (kind) {
+        case Kind::Tags: return eval_tags(predicted, labels, json);
+        case Kind::Labels: return eval_label_sets(predicted, labels, json);
+        case Kind::Number: return eval_numbers(predicted, json);
+        case Kind::Class: return eval_classes(predicted, labels, json);
+    }
 }
 
 }  // namespace nib

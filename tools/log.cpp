@@ -55,21 +55,45 @@ std::string csv_field(const std::string& text) {
     return field + "\"";
 }
 
-std::string csv_line(const RunLog& run, const LogLine& line, bool name) {
+// The same where it needs them.
+std::string csv_name(const std::string& name) {
+    return name.find_first_of(",\"\r\n") != std::string::npos ? csv_field(name) : name;
+}
+
+// The scores that any of the runs has, each once.
+std::vector<std::string> score_names(const Runs& runs) {
+    std::vector<std::string> names;
+    for (const auto& run : runs) {
+        RunLog all(run->path(), 0);
+        all.read();
+        for (const RunLog::ScoreSeries& score : all.scores())
+            if (std::find(names.begin(), names.end(), score.name) == names.end()) names.push_back(score.name);
+    }
+    return names;
+}
+
+std::string csv_line(const RunLog& run, const LogLine& line, const std::vector<std::string>& scores, bool name) {
     std::string text = name ? csv_field(run.name()) + "," : "";
     text += std::to_string(line.step);
     for (const auto& [key, tag, value] : kLogColumns) text += "," + (line.*value ? strprintf("%.9g", *(line.*value)) : "");
+    for (const std::string& wanted : scores) {
+        const auto score =
+            std::find_if(line.scores.begin(), line.scores.end(), [&](const Score& one) { return one.name == wanted; });
+        text += "," + (score != line.scores.end() ? strprintf("%.9g", score->value) : "");
+    }
     return text + "\n";
 }
 
 void print_csv(Runs& runs) {
     std::string head = runs.size() > 1 ? "run,step" : "step";
     for (const auto& column : kLogColumns) head += std::string(",") + column.key;
+    const std::vector<std::string> scores = score_names(runs);
+    for (const std::string& score : scores) head += "," + csv_name("val_" + score);
     print(head + "\n");
     for (const auto& run : runs) {
         std::string text;
         run->read([&](const LogLine& line) {
-            text += csv_line(*run, line, runs.size() > 1);
+            text += csv_line(*run, line, scores, runs.size() > 1);
             if (text.size() < size_t{64} << 10) return;
             print(text);
             text.clear();
@@ -86,6 +110,7 @@ nlohmann::ordered_json summary(const RunLog& run) {
     };
     for (const auto& column : kLogColumns)
         if (const Series& series = run.of(column.key); !series.empty()) json[column.key] = series.last();
+    for (const RunLog::ScoreSeries& score : run.scores()) json["val_" + score.name] = score.values.last();
     if (const auto& best = run.best()) json["best_val_loss"] = best->val_loss, json["best_step"] = best->step;
     if (run.seconds() > 0) json["seconds"] = run.seconds(), json["tokens"] = run.tokens();
     return json;
@@ -148,7 +173,8 @@ void log_command(CLI::App& app) {
         ->type_name("N")
         ->transform(whole_number(kLeastColumns, kMostColumns));
     app.footer(
-        "Draws training and validation loss, learning rate, gradient norm and speed over the steps; several trainings in "
+        "Draws training and validation loss, the score by which the best model is chosen, learning rate, gradient norm and "
+        "speed over the steps; several trainings in "
         "the same diagrams, told apart by colour or, in a pipe, by letter. Points that are close together are averaged.\n\n"
         "Examples:\n"
         "  nib log shakespeare\n"

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "input.h"
 #include "options.h"
+#include "task/labelled_text.h"
 #include "text/token_numbers.h"
 
 namespace nib {
@@ -39,6 +40,19 @@ TextTokens encode_text(const std::string& text, const TextOptions& options, cons
     fit(tokens.ids, room, ends ? 1 : 0, options, name);
     if (ends) tokens.ids.push_back(tokenizer.end_token());
     return tokens;
+}
+
+TextTokens encode_pair(const std::string& first, const std::string& second, const TextOptions& options,
+                       const LoadedModel& model, const std::string& name, const Room& room) {
+    if (first.empty() || second.empty()) fail("%s: one of its two texts is empty", name.c_str());
+    try {
+        MarkedText pair = model.tokenizer().encode_marked(first, second, options.encode);
+        if (options.truncate) shorten(pair, model.tokenizer(), static_cast<int64_t>(room.tokens));
+        fit(pair.ids, room, 0, options, "the pair");
+        return {std::move(pair.ids), std::move(pair.types)};
+    } catch (const Error& error) {
+        throw error.within(name);
+    }
 }
 
 std::vector<int32_t> read_target(const std::string& text, bool numbers, const TextOptions& options,
@@ -96,6 +110,15 @@ void add_text_options(CLI::App& app, TextOptions& o) {
     file->excludes(tokens);
     app.add_flag("--truncate", o.truncate, "cut texts that are longer than the model's context (default: an error)");
     add_special_option(app, o.encode);
+}
+
+void add_column_options(CLI::App& app, LabelColumns& columns) {
+    app.add_option("--text-column", columns.text,
+                   "of a table of texts (.tsv, .csv, .jsonl): column of the texts, by name or number, as in `nib train`")
+        ->type_name("NAME");
+    app.add_option("--second-column", columns.second, "column of second texts")->type_name("NAME");
+    auto* header = app.add_flag("--header", columns.header, "the first line names the columns");
+    app.add_flag("--no-header", columns.no_header, "it does not")->excludes(header);
 }
 
 Room context_room(const LoadedModel& model) { return {static_cast<size_t>(model.config().context)}; }

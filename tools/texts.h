@@ -7,6 +7,7 @@
 
 #include "infer/encoder.h"
 #include "model/loaded_model.h"
+#include "task/labelled_file.h"
 
 namespace nib {
 
@@ -21,6 +22,9 @@ struct TextOptions {
 
 /// Declares TEXT..., --file, --tokens, --truncate and --no-special.
 void add_text_options(CLI::App& app, TextOptions& options);
+
+/// Declares --text-column, --second-column, --header and --no-header, of tables of texts.
+void add_column_options(CLI::App& app, LabelColumns& columns);
 
 /// A text and its tokens.
 struct EncodedText {
@@ -42,6 +46,9 @@ TextTokens encode_text(const std::string& text, const TextOptions& options, cons
 /// starts with and the one that ends it. Error for more than there is room for unless it may be cut.
 std::vector<int32_t> read_target(const std::string& text, bool numbers, const TextOptions& options,
                                  const LoadedModel& model, const std::string& name, const Room& room);
+/// Two texts that belong together, likewise; where they may be cut, the longer one is first.
+TextTokens encode_pair(const std::string& first, const std::string& second, const TextOptions& options,
+                       const LoadedModel& model, const std::string& name, const Room& room);
 /// The same of token numbers.
 TextTokens parse_text(const std::string& numbers, const TextOptions& options, const LoadedModel& model,
                       const std::string& name, const Room& room);

@@ -1,6 +1,4 @@
 // BERT as transformers saves it: the bare model, and with each of its heads.
-#include <algorithm>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "model/families.h"
@@ -78,60 +76,18 @@ constexpr SizeKeys kSizes[] = {
     {&ModelConfig::segments, {"type_vocab_size"}        },
 };
 
-HeadConfig* labelled_head(ModelConfig& c) {
-    for (HeadConfig& head : c.task_heads)
-        if (head.name == "class" || head.name == "tag") return &head;
-    return nullptr;
-}
-
-// The names of a head's classes: id2label. Names that transformers gives where there are none may be fewer.
-void read_labels(const JsonValue& json, HeadConfig& head) {
-    const auto map = json.find("id2label");
-    if (!map || !map->raw().is_object()) return;
-    std::vector<std::string> labels(static_cast<size_t>(head.outputs));
-    bool named = false;
-    for (const auto& [key, value] : map->raw().items()) {
-        const std::string text = map->get(key.c_str()).text();
-        size_t number = labels.size();
-        const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), number);
-        if (error != std::errc() || end != key.data() + key.size() || number >= labels.size())
-            fail("%s: there is no class `%s`: the weights have %lld", map->where().c_str(), printable(key, 40).c_str(),
-                 static_cast<long long>(head.outputs));
-        labels[number] = text;
-        named |= text != "LABEL_" + key;
-    }
-    if (!named) return;
-    const auto missing = std::find(labels.begin(), labels.end(), "");
-    if (missing != labels.end())
-        fail("%s: has %s, but the weights have %lld classes: class %lld has no name", map->where().c_str(),
-             counted(static_cast<int64_t>(map->raw().size()), "name").c_str(), static_cast<long long>(head.outputs),
-             static_cast<long long>(missing - labels.begin()));
-    head.labels = std::move(labels);
-}
-
-void read(const JsonValue& json, ModelConfig& c) {
+void read(const JsonValue& json, ModelConfig&) {
     require_options(json, {
                               {"is_decoder",          false},
                               {"add_cross_attention", false},
     });
     if (const auto kind = json.find("position_embedding_type"); kind && kind->text() != "absolute")
         refuse_option(*kind, kind->text());
-    if (HeadConfig* head = labelled_head(c)) read_labels(json, *head);
 }
 
-void write(const ModelConfig& c, nlohmann::json& json) {
+void write(const ModelConfig&, nlohmann::json& json) {
     json["position_embedding_type"] = "absolute";
     json["pad_token_id"] = 0;
-    ModelConfig copy = c;
-    const HeadConfig* head = labelled_head(copy);
-    if (head == nullptr) return;
-    nlohmann::json names = nlohmann::json::object(), numbers = nlohmann::json::object();
-    for (size_t i = 0; i < head->labels.size(); ++i) {
-        names[std::to_string(i)] = head->labels[i];
-        numbers[head->labels[i]] = i;
-    }
-    json["id2label"] = names;
-    json["label2id"] = numbers;
 }
 
 }  // namespace

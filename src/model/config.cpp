@@ -41,7 +41,7 @@ constexpr std::pair<const char*, Act> kActs[] = {
     {"silu",      Act::Silu    },
 };
 constexpr const char *kActKey = "nib.activation", *kPoolingKey = "nib.pooling", *kNormalizeKey = "nib.normalize",
-                     *kLongestKey = "nib.max_seq_length";
+                     *kLongestKey = "nib.max_seq_length", *kMultiLabelKey = "nib.class.multi_label";
 
 // llama.cpp's numbers for what it makes of a text's rows; the last is the head `class`.
 enum PoolingType : uint32_t { kNone, kMean, kCls, kLast, kRank };
@@ -261,6 +261,8 @@ ModelConfig read_config(const GgufFile& file) {
     for (HeadConfig& head : c.task_heads)
         if (const std::string key = labels_key(c, head); !key.empty() && file.value(key) != nullptr)
             head.labels = file.array<std::string>(key);
+    for (HeadConfig& head : c.task_heads)
+        if (head.name == "class") head.multi_label = file.get_or<bool>(kMultiLabelKey, false);
     name_labels(c);
     c.pooling = read_pooling(file, c.arch + ".pooling_type");
     c.normalize = file.get_or<bool>(kNormalizeKey, c.pooling != Pooling::None);
@@ -296,6 +298,8 @@ void write_config(GgufWriter& file, const ModelConfig& c, const std::string& nam
     if (c.longest_text > 0) file.set(kLongestKey, static_cast<uint32_t>(c.longest_text));
     for (const HeadConfig& head : c.task_heads)
         if (const std::string key = labels_key(c, head); !key.empty()) file.set(key, head.labels);
+    for (const HeadConfig& head : c.task_heads)
+        if (head.multi_label) file.set(kMultiLabelKey, true);
     architecture_of(c).write(file, c);
 }
 

@@ -51,6 +51,7 @@ struct HeadConfig {
     std::string name;                 // "class"
     int64_t outputs = 0;              // N, logits of a row
     std::vector<std::string> labels;  // what they stand for, N of them; none where the name says it
+    bool multi_label = false;         // of "class": a text has any number of them, each by the sigmoid of its logit
     bool operator==(const HeadConfig&) const = default;
 };
 /// transformers' names of classes that have none: "LABEL_0", ...

@@ -15,6 +15,7 @@
 #include "model/loaded_model.h"
 #include "model/output_folder.h"
 #include "model/sentence_transformers.h"
+#include "model/tensor_names.h"
 #include "quant/quantize.h"
 #include "text/chat_template_files.h"
 #include "text/marian_files.h"
@@ -57,10 +58,15 @@ struct ExportedTensor {
 
 const char* torch_name(DType type) { return type == DType::F16 ? "float16" : type == DType::BF16 ? "bfloat16" : "float32"; }
 
+// Whether transformers' class names a text only, and gives no next token.
+bool is_classifier(const ModelConfig& config) {
+    return !architecture_of(config).encoder_only && config.find_head("class") != nullptr;
+}
+
 // Error, naming the file, for what transformers' class does not have.
 const Layout& layout_of(const GgufFile& file, const ModelConfig& config) {
     try {
-        hf_config_text(config, "", "", -1, -1);
+        hf_config_text(config, "", "");
         return hf_format(config).layouts[0];
     } catch (const Error& error) {
         file.wrong(error.what());
@@ -73,6 +79,7 @@ std::vector<ExportedTensor> plan_tensors(const GgufFile& file, const ModelConfig
     std::vector<ExportedTensor> tensors;
     const auto model = make_model(config);
     for (const ParameterSpec& spec : model->parameters()) {
+        if (spec.name == kHead && is_classifier(config)) continue;
         const GgufTensor& from = file.tensor(spec.name);
         if (!quant::can_unpack(from.type))
             file.wrong("tensor `" + spec.name + "` has type " + dtype_info(from.type)->name +
@@ -109,22 +116,24 @@ uint64_t write_weights(AtomicFile& file, const GgufFile& source, const ModelConf
     return bytes;
 }
 
-// The tokenizer, or nullptr with a warning; and the ids of the tokens around a text.
+// The tokenizer, or nullptr with a warning; and the ids of the tokens around a text. A token that ends texts pads none:
+// a class is read from the last token that is not padding.
 std::unique_ptr<Tokenizer> find_tokenizer(const GgufFile& file, const ModelConfig& config, const ConvertReports& reports,
-                                          int32_t& begin, int32_t& end) {
+                                          HfTokens& tokens) {
     const auto model = file.get_or<std::string>("tokenizer.ggml.model", "none");
     if (model == "none" || model == "no_vocab") {
         reports.warn("the model has no tokenizer: none is written");
-        begin = file.get_or<int32_t>("tokenizer.ggml.bos_token_id", -1);
-        end = file.get_or<int32_t>("tokenizer.ggml.eos_token_id", -1);
+        tokens.begin = file.get_or<int32_t>("tokenizer.ggml.bos_token_id", -1);
+        tokens.end = file.get_or<int32_t>("tokenizer.ggml.eos_token_id", -1);
         return nullptr;
     }
     std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(file);
     if (tokenizer->vocab_size() > config.source_tokens())
         file.wrong(strprintf("the tokenizer has %d tokens, but the embedding has only %lld rows", tokenizer->vocab_size(),
                              static_cast<long long>(config.source_tokens())));
-    begin = tokenizer->begin_token();
-    end = tokenizer->end_token();
+    tokens = {tokenizer->begin_token(), tokenizer->end_token(), tokenizer->specials().padding};
+    if (tokens.padding < 0) tokens.padding = tokens.end;
+    if (tokenizer->ends_texts() && tokens.padding == tokens.end) tokens.padding = -1;
     return tokenizer;
 }
 
@@ -134,8 +143,10 @@ ConvertResult export_model(const ExportRequest& request, const ConvertReports& r
     const GgufFile file = GgufFile::open(request.input);
     const ModelConfig config = read_config(file);
     const std::vector<ExportedTensor> tensors = plan_tensors(file, config, request.type);
-    int32_t begin = -1, end = -1;
-    const std::unique_ptr<Tokenizer> tokenizer = find_tokenizer(file, config, reports, begin, end);
+    HfTokens around;
+    const std::unique_ptr<Tokenizer> tokenizer = find_tokenizer(file, config, reports, around);
+    if (is_classifier(config) && !config.tied)
+        reports.warn("the head that gives the next token is left out: transformers' class names texts only");
     const auto quantized =
         std::count_if(tensors.begin(), tensors.end(), [](const auto& t) { return !is_plain(t.from->type); });
     const DType type = tensors.front().type;
@@ -144,7 +155,7 @@ ConvertResult export_model(const ExportRequest& request, const ConvertReports& r
                                quantized == 1 ? " is" : "s are", dtype_info(type)->name));
 
     const std::string name = printable(file.get_or<std::string>("general.name", config.arch));
-    const std::string json = hf_config_text(config, name, torch_name(type), begin, end);
+    const std::string json = hf_config_text(config, name, torch_name(type), around);
     OutputFolder folder(request.output, request.overwrite);
     OutputFiles files(folder);
     const int64_t parameters = parameter_count(config);

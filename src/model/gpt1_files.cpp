@@ -19,7 +19,8 @@ constexpr StoredAs kBody[] = {
     {"blk.#.layer_output_norm", {"h.#.ln_2"},        kWeightBias, Order::Same  },
 };
 constexpr StoredAs kHeads[] = {
-    {"output", {"lm_head"}, kNoBias},
+    {"output",     {"lm_head"}, kNoBias},
+    {"cls.output", {"score"},   kNoBias},
 };
 constexpr std::string_view kConstants[] = {"h.#.attn.bias", "position_ids"};
 
@@ -29,6 +30,10 @@ constexpr Layout kLayouts[] = {
 
 constexpr HfType kTypes[] = {
     {"openai-gpt", "OpenAIGPT"}
+};
+constexpr HfClass kClasses[] = {
+    {"OpenAIGPTLMHeadModel",               {},        false},
+    {"OpenAIGPTForSequenceClassification", {"class"}, false},
 };
 constexpr Act kActs[] = {Act::GeluTanh, Act::Relu, Act::Silu};
 constexpr NamedAct kActNames[] = {
@@ -56,7 +61,7 @@ void write(const ModelConfig& c, nlohmann::json& json) {
 
 constinit const CheckpointFormat kGpt1Checkpoints = {
     .types = kTypes,
-    .model_class = "OpenAIGPTLMHeadModel",
+    .model_class = nullptr,
     .sizes = kSizes,
     .eps_keys = {"layer_norm_epsilon"},
     .act_key = "afn",
@@ -65,6 +70,7 @@ constinit const CheckpointFormat kGpt1Checkpoints = {
     .layouts = kLayouts,
     .read = read,
     .write = write,
+    .classes = kClasses,
 };
 
 }  // namespace nib

@@ -25,8 +25,9 @@ constexpr StoredAs kHfBody[] = {
     {"output_norm",       {"ln_f"},            kWeightBias, Order::Same  },
 };
 constexpr StoredAs kHfHeads[] = {
-    {"output", {"lm_head"}        },
-    {"output", {"lm_head.decoder"}},
+    {"output",             {"lm_head"}},
+    {            "output", {"lm_head.decoder"}           },
+    { "cls.output",             {"score"},                        kNoBias},
 };
 constexpr std::string_view kHfConstants[] = {"h.#.attn.bias", "h.#.attn.masked_bias"};
 
@@ -111,6 +112,10 @@ constexpr Layout kLayouts[] = {
 constexpr HfType kTypes[] = {
     {"gpt2", "GPT2"}
 };
+constexpr HfClass kClasses[] = {
+    {"GPT2LMHeadModel",               {},        false},
+    {"GPT2ForSequenceClassification", {"class"}, false},
+};
 constexpr Act kActs[] = {Act::GeluTanh, Act::GeluErf, Act::Relu};
 constexpr SizeKeys kSizes[] = {
     {&ModelConfig::layers,  {"n_layer", "num_hidden_layers", "n_layers", "num_layers"}                         },
@@ -149,7 +154,7 @@ void write(const ModelConfig& c, nlohmann::json& json) {
 
 constinit const CheckpointFormat kGpt2Checkpoints = {
     .types = kTypes,
-    .model_class = "GPT2LMHeadModel",
+    .model_class = nullptr,
     .sizes = kSizes,
     .eps_keys = {"layer_norm_epsilon"},
     .act_key = "activation_function",
@@ -157,6 +162,7 @@ constinit const CheckpointFormat kGpt2Checkpoints = {
     .layouts = kLayouts,
     .read = read,
     .write = write,
+    .classes = kClasses,
 };
 
 }  // namespace nib

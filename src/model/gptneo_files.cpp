@@ -24,7 +24,8 @@ constexpr StoredAs kBody[] = {
     {"output_norm",       {"ln_f"},                        kWeightBias},
 };
 constexpr StoredAs kHeads[] = {
-    {"output", {"lm_head"}, kNoBias},
+    {"output",     {"lm_head"}, kNoBias},
+    {"cls.output", {"score"},   kNoBias},
 };
 constexpr std::string_view kConstants[] = {"h.#.attn.attention.bias", "h.#.attn.attention.masked_bias"};
 
@@ -34,6 +35,10 @@ constexpr Layout kLayouts[] = {
 
 constexpr HfType kTypes[] = {
     {"gpt_neo", "GPTNeo"}
+};
+constexpr HfClass kClasses[] = {
+    {"GPTNeoForCausalLM",               {},        false},
+    {"GPTNeoForSequenceClassification", {"class"}, false},
 };
 constexpr Act kActs[] = {Act::GeluTanh, Act::GeluErf, Act::Relu, Act::Silu};
 constexpr SizeKeys kSizes[] = {
@@ -103,7 +108,7 @@ void write(const ModelConfig& c, nlohmann::json& json) {
 
 constinit const CheckpointFormat kGptNeoCheckpoints = {
     .types = kTypes,
-    .model_class = "GPTNeoForCausalLM",
+    .model_class = nullptr,
     .sizes = kSizes,
     .eps_keys = {"layer_norm_epsilon"},
     .act_key = "activation_function",
@@ -111,6 +116,7 @@ constinit const CheckpointFormat kGptNeoCheckpoints = {
     .layouts = kLayouts,
     .read = read,
     .write = write,
+    .classes = kClasses,
 };
 
 }  // namespace nib

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "model/hf_labels.h"
+
 namespace nib {
 namespace {
 
@@ -137,6 +139,7 @@ SavedConfig ConfigFile::read(const Architecture& family) const {
 void ConfigFile::read_rest(const Architecture& family, ModelConfig& config) const {
     const JsonValue json(json_, file_ + ":");
     family.checkpoints->read(architecture_ != nullptr ? json : model_part(json), config);
+    read_labels(json, config);
 }
 
 const CheckpointFormat& hf_format(const ModelConfig& config) {
@@ -152,6 +155,8 @@ const HfClass* ConfigFile::model_class(const Architecture& family) const {
     const std::string name = list->at(0).text();
     for (const HfClass& known : family.checkpoints->classes)
         if (name == known.name) return &known;
+    static constexpr HfClass kOther{"", {}, false};
+    if (!family.encoder_only) return &kOther;
     refuse_option(list->at(0), "the class " + name);
 }
 
@@ -174,8 +179,8 @@ std::string hf_class(const ModelConfig& c) {
     fail("transformers has no class of %s with the heads %s", architecture_of(c).title, names.c_str());
 }
 
-std::string hf_config_text(const ModelConfig& c, const std::string& name, const std::string& dtype, int32_t begin,
-                           int32_t end) {
+std::string hf_config_text(const ModelConfig& c, const std::string& name, const std::string& dtype,
+                           const HfTokens& tokens) {
     const auto token = [](int32_t id) { return id >= 0 ? nlohmann::json(id) : nlohmann::json(); };
     const CheckpointFormat& format = hf_format(c);
     const char* act_name = activation_name(c.act);
@@ -184,8 +189,8 @@ std::string hf_config_text(const ModelConfig& c, const std::string& name, const 
     nlohmann::json json = {
         {"_name_or_path",       name                                },
         {"architectures",       nlohmann::json::array({hf_class(c)})},
-        {"bos_token_id",        token(begin)                        },
-        {"eos_token_id",        token(end)                          },
+        {"bos_token_id",        token(tokens.begin)                 },
+        {"eos_token_id",        token(tokens.end)                   },
         {format.act_key,        act_name                            },
         {"model_type",          format.types[0].model_type          },
         {"tie_word_embeddings", c.tied                              },
@@ -195,6 +200,7 @@ std::string hf_config_text(const ModelConfig& c, const std::string& name, const 
     for (const SizeKeys& keys : format.sizes)
         if (c.*keys.size > 0) json[keys.names[0]] = c.*keys.size;
     format.write(c, json);
+    write_labels(c, tokens.padding, json);
     return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 

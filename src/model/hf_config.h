@@ -29,8 +29,8 @@ public:
     /// Whose model it says it is of, nullptr when it says nothing (or names a preset of minGPT).
     const Architecture* architecture() const { return architecture_; }
 
-    /// Which of the family's classes it says it is of, nullptr when it names none. UnsupportedOption for one that nib does
-    /// not have.
+    /// Which of the family's classes it says it is of, nullptr when it names none. One that nib does not have is a decoder
+    /// without heads but the usual one; of encoders it is UnsupportedOption.
     const HfClass* model_class(const Architecture& architecture) const;
 
     /// All but what CheckpointFormat::read reads, as a model of `architecture`: transformers' keys, minGPT's or those of
@@ -52,9 +52,12 @@ const CheckpointFormat& hf_format(const ModelConfig& config);
 std::string hf_class(const ModelConfig& config);
 
 /// The text of a config.json that `transformers` and ConfigFile read as this model. `dtype` is PyTorch's word for the type
-/// of the weights: "float32". begin, end: -1 for none. Error for what transformers' class does not have.
-std::string hf_config_text(const ModelConfig& config, const std::string& name, const std::string& dtype, int32_t begin,
-                           int32_t end);
+/// of the weights: "float32". Error for what transformers' class does not have.
+struct HfTokens {
+    int32_t begin = -1, end = -1, padding = -1;  // -1: none
+};
+std::string hf_config_text(const ModelConfig& config, const std::string& name, const std::string& dtype,
+                           const HfTokens& tokens = {});
 
 // For the families' own part.
 

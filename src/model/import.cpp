@@ -177,9 +177,23 @@ bool has_values(const SourceTensor& vector) {
     return std::any_of(values.begin(), values.end(), [](float value) { return value != 0; });
 }
 
+// Of a decoder, which gives the next token too, the head of its class; where none is named, one without an output head.
+void choose_decoder_heads(NamedTensors& tensors, const HfClass* said, ModelConfig& c) {
+    const auto keep = [&](const HeadConfig& head) {
+        if (said == nullptr) return !tensors.has(kHead);
+        return std::any_of(said->heads.begin(), said->heads.end(),
+                           [&](const char* name) { return name != nullptr && head.name == name; });
+    };
+    for (const HeadConfig& head : c.task_heads)
+        for (const HeadTensor& row : tensors.architecture().heads)
+            if (head.name == row.name && !keep(head)) tensors.leave_out(row.tensor);
+    std::erase_if(c.task_heads, [&](const HeadConfig& head) { return !keep(head); });
+}
+
 // Of heads that are saved under one name the one of the model's class; where no class is named that of the first with as
 // much of a pooler.
-void choose_heads(const NamedTensors& tensors, const HfClass* said, ModelConfig& c) {
+void choose_heads(NamedTensors& tensors, const HfClass* said, ModelConfig& c) {
+    if (!tensors.architecture().encoder_only) return choose_decoder_heads(tensors, said, c);
     const std::span<const HfClass> classes = tensors.architecture().checkpoints->classes;
     const auto lists = [](const HfClass& one, const std::string& head) {
         return std::any_of(one.heads.begin(), one.heads.end(),
@@ -210,6 +224,7 @@ void choose_heads(const NamedTensors& tensors, const HfClass* said, ModelConfig&
 // configuration says, as in transformers since version 5.
 bool is_tied(NamedTensors& tensors, const ModelConfig& c, const Saved& saved, std::vector<Note>& notes) {
     if (tensors.architecture().encoder_only && c.find_head("mlm") == nullptr) return true;  // no head gives tokens
+    if (c.find_head("class") != nullptr && !tensors.has(kHead)) return true;  // nor is there one of a classifier
     const SavedConfig* config = saved.with(&SavedConfig::tied);
     const std::vector<int64_t> shape{c.vocab, c.embd};
     const bool says_untied = config != nullptr && !*config->tied, may_be_tied = tensors.layout().tied && !says_untied;

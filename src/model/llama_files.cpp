@@ -24,7 +24,8 @@ constexpr StoredAs kHfBody[] = {
     {"output_norm",       {"norm"},                              kNoBias,     Order::Same  },
 };
 constexpr StoredAs kHfHeads[] = {
-    {"output", {"lm_head"}, kNoBias},
+    {"output",     {"lm_head"}, kNoBias},
+    {"cls.output", {"score"},   kNoBias},
 };
 constexpr std::string_view kHfConstants[] = {"layers.#.self_attn.rotary_emb.inv_freq", "rotary_emb.inv_freq"};
 
@@ -66,6 +67,15 @@ constexpr HfType kLlamaTypes[] = {
 };
 constexpr HfType kQwen2Types[] = {
     {"qwen2", "Qwen2"}
+};
+constexpr HfClass kLlamaClasses[] = {
+    {"LlamaForCausalLM",                 {},        false},
+    {"LlamaForSequenceClassification",   {"class"}, false},
+    {"MistralForSequenceClassification", {"class"}, false},
+};
+constexpr HfClass kQwen2Classes[] = {
+    {"Qwen2ForCausalLM",               {},        false},
+    {"Qwen2ForSequenceClassification", {"class"}, false},
 };
 constexpr Act kActs[] = {Act::Silu};
 constexpr SizeKeys kSizes[] = {
@@ -180,27 +190,28 @@ void write_qwen2(const ModelConfig& c, nlohmann::json& json) {
     json["use_sliding_window"] = false;
 }
 
-constexpr CheckpointFormat format(std::span<const HfType> types, const char* model_class, std::span<const Layout> layouts,
-                                  void (*read)(const JsonValue&, ModelConfig&),
+constexpr CheckpointFormat format(std::span<const HfType> types, std::span<const HfClass> classes,
+                                  std::span<const Layout> layouts, void (*read)(const JsonValue&, ModelConfig&),
                                   void (*write)(const ModelConfig&, nlohmann::json&)) {
     return {
         .types = types,
-        .model_class = model_class,
+        .model_class = nullptr,
         .sizes = kSizes,
         .eps_keys = {"rms_norm_eps", "norm_eps"},
         .act_key = "hidden_act",
         .acts = kActs,
         .layouts = layouts,
         .read = read,
-        .write = write
+        .write = write,
+        .classes = classes
     };
 }
 
 }  // namespace
 
 constinit const CheckpointFormat kLlamaCheckpoints =
-    format(kLlamaTypes, "LlamaForCausalLM", kLlamaLayouts, read_llama, write_llama);
+    format(kLlamaTypes, kLlamaClasses, kLlamaLayouts, read_llama, write_llama);
 constinit const CheckpointFormat kQwen2Checkpoints =
-    format(kQwen2Types, "Qwen2ForCausalLM", kQwen2Layouts, read_common, write_qwen2);
+    format(kQwen2Types, kQwen2Classes, kQwen2Layouts, read_common, write_qwen2);
 
 }  // namespace nib

@@ -228,6 +228,15 @@ ModelConfig NamedTensors::sizes() const {
     return c;
 }
 
+// With its bias, which the layout may not have.
+void NamedTensors::leave_out(std::string_view gguf_name) {
+    const std::string name = name_of(gguf_name), module = name.substr(0, name.rfind('.') + 1);
+    for (auto at = by_name_.lower_bound(module); at != by_name_.end() && at->first.starts_with(module);) {
+        other_heads_.push_back(at->second);
+        at = by_name_.erase(at);
+    }
+}
+
 // Of the rows of the layout for this parameter that whose tensor is there, else the first.
 const StoredAs& NamedTensors::row_of(std::string_view gguf_name) const {
     const auto rows = rows_of(*layout_, gguf_name);

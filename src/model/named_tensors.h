@@ -30,6 +30,8 @@ public:
     const Layout& layout() const { return *layout_; }
     /// Tensors of heads that are left out.
     const std::vector<const SourceTensor*>& other_heads() const { return other_heads_; }
+    /// Makes a head that the layout has one of those.
+    void leave_out(std::string_view gguf_name);
     /// As many as there are modules, where each head has its own; 0 where the names do not say it.
     int64_t heads() const { return heads_; }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "task/class_weights.h"
 #include "task/labelled_task.h"
 
 namespace nib {
@@ -28,22 +29,30 @@ private:
 
 class ClassifyTask : public LabelledTask {
 public:
-    explicit ClassifyTask(const TaskTexts& texts) : LabelledTask(texts, "text") {}
+    explicit ClassifyTask(const TaskTexts& texts) : LabelledTask(texts, "text") {
+        std::vector<int64_t> counts(train_.label_names().size());
+        for (int64_t i = 0; i < train_.count(); ++i) ++counts[static_cast<size_t>(train_.label(i))];
+        weights_ = parse_class_weights(texts.choices.class_weights, train_.label_names(), counts);
+    }
 
     std::unique_ptr<Judge> judge() const override {
         return std::make_unique<ClassJudge>(validation_, validated_, texts_.metric);
     }
+    double weight(uint32_t step, uint32_t row) const override {
+        return static_cast<double>(weights_[static_cast<size_t>(train_.label(number(step, row)))]);
+    }
 
 protected:
-    // A text with its label where the head reads it; the second targets, if there are any, are its next tokens.
+    // A text with its label where the head reads it.
     void read(const LabelledPart& part, int64_t i, TaskRow& to) const override {
-        part.read(i, to);
+        read_text(part, i, to);
         to.targets[head_row(to)] = part.label(i);
-        if (!to.second.empty()) std::copy_n(to.ids.begin() + 1, to.length - 1, to.second.begin());
+        to.weight = weights_[static_cast<size_t>(part.label(i))];
     }
-    TargetCounts targets(const LabelledPart& part, int64_t i) const override {
-        return {1, texts_.choices.lm_weight > 0 ? part.tokens(i) - 1 : 0};
-    }
+    TargetCounts targets(const LabelledPart& part, int64_t i) const override { return {1, next_tokens(part, i)}; }
+
+private:
+    std::vector<float> weights_;  // by label
 };
 
 }  // namespace

@@ -43,8 +43,12 @@ std::vector<std::string> sorted_labels(const std::set<std::string>& names) {
     return labels;
 }
 
-// The columns of a file that are asked for, or else the usual ones. `labelled`: one has labels, whether it is named or not.
-TableOptions columns_of(const std::string& path, const LabelledFileOptions& options, bool labelled) {
+// How many labels a row has, in a column that is named or in the usual one; Perhaps: one, in a column that is named.
+enum class RowLabels { Perhaps, One, Any };
+
+// The columns of a file that are asked for, or else the usual ones.
+TableOptions columns_of(const std::string& path, const LabelledFileOptions& options, RowLabels kind) {
+    const bool labelled = kind != RowLabels::Perhaps;
     const LabelColumns& columns = options.columns;
     TableOptions table;
     table.skip_bad = options.skip_bad;
@@ -56,6 +60,7 @@ TableOptions columns_of(const std::string& path, const LabelledFileOptions& opti
         table.texts.push_back(columns.second);
     }
     table.label = columns.label;
+    if (kind == RowLabels::Any) table.separator = columns.separator;
     const auto same = [](const std::string& a, const std::string& b) { return !a.empty() && a == b; };
     if (same(columns.text, columns.second) || same(columns.text, columns.label) || same(columns.second, columns.label))
         fail_usage_option("text-column", "is named for two things");
@@ -70,13 +75,14 @@ TableOptions columns_of(const std::string& path, const LabelledFileOptions& opti
 }
 
 // Error for what no example may be.
-void check(const Example& example, bool labelled) {
-    if (labelled && example.texts.size() > 2)
+void check(const Example& example, RowLabels kind) {
+    if (kind != RowLabels::Perhaps && example.texts.size() > 2)
         fail("has %zu columns beside the label's; say which one is the text", example.texts.size());
     if (std::all_of(example.texts.begin(), example.texts.end(), [](const std::string& text) { return text.empty(); }))
         fail("has no text");
-    if (!labelled) return;
-    if (example.labels.size() != 1) fail("has %zu labels; it takes one", example.labels.size());
+    if (kind != RowLabels::One) return;
+    if (example.labels.size() != 1)
+        fail("has %zu labels; it takes one, unless rows are said to have several", example.labels.size());
     if (example.labels.front().empty()) fail("has no label");
 }
 
@@ -103,12 +109,12 @@ private:
     std::unordered_map<std::string, int32_t> numbers_;
 };
 
-std::vector<Row> read_rows(const std::string& path, const LabelledFileOptions& options, bool labelled) {
-    TableFile file(path, columns_of(path, options, labelled));
+std::vector<Row> read_rows(const std::string& path, const LabelledFileOptions& options, RowLabels kind) {
+    TableFile file(path, columns_of(path, options, kind));
     std::vector<Row> rows;
     for (Example example; file.next(example);) {
         try {
-            check(example, labelled);
+            check(example, kind);
         } catch (const Error& error) {
             file.refuse(example, error);
             continue;
@@ -148,10 +154,10 @@ MarkedText encode_row(const Row& row, const Tokenizer& tokenizer, int64_t contex
 }
 
 std::vector<Row> read_all_rows(const std::vector<std::string>& paths, const LabelledFileOptions& options,
-                               bool labelled = true) {
+                               RowLabels kind = RowLabels::One) {
     std::vector<Row> rows;
     for (const std::string& path : paths)
-        for (Row& row : read_rows(path, options, labelled)) rows.push_back(std::move(row));
+        for (Row& row : read_rows(path, options, kind)) rows.push_back(std::move(row));
     if (rows.empty()) fail("%s: has no texts", printable(paths.front()).c_str());
     return rows;
 }
@@ -179,6 +185,35 @@ std::vector<LabelledExample> read_labelled(const std::vector<std::string>& paths
     });
 }
 
+std::vector<LabelledExample> read_label_sets(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
+                                             const LabelledFileOptions& options, std::vector<std::string>& labels) {
+    if (options.columns.separator.empty()) fail_usage_option("label-separator", "is empty; it stands between labels");
+    std::vector<Row> rows = read_all_rows(paths, options, RowLabels::Any);
+    std::set<std::string> names;
+    bool alike = true;
+    for (Row& row : rows) {
+        std::vector<std::string>& own = row.example.labels;
+        std::sort(own.begin(), own.end());
+        own.erase(std::unique(own.begin(), own.end()), own.end());
+        std::erase(own, "");
+        names.insert(own.begin(), own.end());
+        alike = alike && own == rows.front().example.labels;
+    }
+    if (labels.empty()) {
+        if (names.empty()) fail("%s: no row has a label", printable(paths.front()).c_str());
+        if (alike)
+            fail("%s: all rows have the same labels; there is nothing to tell apart", printable(paths.front()).c_str());
+        labels = sorted_labels(names);
+    }
+    const LabelNumbers numbers(labels);
+    return examples_of<Row>(rows, "row", options, [&](const Row& row) {
+        LabelledExample example;
+        for (const std::string& label : row.example.labels) example.labels.push_back(numbers(label));
+        example.text = encode_row(row, tokenizer, options.context);
+        return example;
+    });
+}
+
 std::vector<LabelledExample> read_numbered(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
                                            const LabelledFileOptions& options, std::vector<std::string>& labels) {
     labels = default_labels(1);
@@ -197,7 +232,7 @@ std::vector<LabelledExample> read_texts_apart(const std::vector<std::string>& pa
         const std::vector<std::string>& label = row.example.labels;
         return label.empty() ? std::numeric_limits<double>::quiet_NaN() : label_number(label.front());
     };
-    std::vector<Row> rows = read_all_rows(paths, options, false);
+    std::vector<Row> rows = read_all_rows(paths, options, RowLabels::Perhaps);
     if (options.least) std::erase_if(rows, [&](const Row& row) { return !(number_of(row) >= *options.least); });
     return examples_of<Row>(rows, "row", options, [&](const Row& row) {
         LabelledExample example;

@@ -18,6 +18,7 @@ namespace nib {
 struct LabelColumns {
     std::string text, second, label;
     bool header = false, no_header = false;  // neither: has_header()
+    std::string separator = ",";             // between the labels of a row that may have several, but in JSON
     bool operator==(const LabelColumns&) const = default;
 };
 
@@ -38,6 +39,11 @@ void note_bad(const BadRecords& bad, const char* unit, const LabelledFileOptions
 /// labels, and when there are fewer than two labels.
 std::vector<LabelledExample> read_labelled(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
                                            const LabelledFileOptions& options, std::vector<std::string>& labels);
+
+/// The same of rows with any number of labels, also none: a list in JSON, or a field with LabelColumns::separator between
+/// them. There may be a single label.
+std::vector<LabelledExample> read_label_sets(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
+                                             const LabelledFileOptions& options, std::vector<std::string>& labels);
 
 /// The same of texts with numbers instead of labels; `labels` becomes the one name that transformers gives such a head.
 std::vector<LabelledExample> read_numbered(const std::vector<std::string>& paths, const Tokenizer& tokenizer,

@@ -24,6 +24,10 @@ protected:
     virtual void read(const LabelledPart& part, int64_t i, TaskRow& to) const = 0;
     /// How many targets it has, of each objective.
     virtual TargetCounts targets(const LabelledPart&, int64_t) const { return {1}; }
+    /// Fills in a row with the tokens of example i; the second targets, if there are any, are its next tokens.
+    void read_text(const LabelledPart& part, int64_t i, TaskRow& to) const;
+    /// How many of these there are.
+    int64_t next_tokens(const LabelledPart& part, int64_t i) const;
     /// The first of a row's tokens, or the last one: where the head is that names texts.
     size_t head_row(const TaskRow& row) const;
 
@@ -31,9 +35,10 @@ protected:
     const LabelledPart train_, validation_;
     const EvalExamples validated_;
 
-private:
+    /// The number of the example that a row of a step trains on.
     int64_t number(uint32_t step, uint32_t row) const { return drawn(texts_, step, row, train_.count()); }
 
+private:
     const char* const unit_;
 };
 

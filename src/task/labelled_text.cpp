@@ -65,6 +65,8 @@ LabelledText::LabelledText(std::span<const LabelledExample> examples, std::vecto
         if (example.text.ids.empty()) fail("an example has no tokens");
         if (example.label < 0 || example.label >= std::ssize(names_))
             fail("an example has the label %d of %zu", example.label, names_.size());
+        for (const int32_t label : example.labels)
+            if (label < 0 || label >= std::ssize(names_)) fail("an example has the label %d of %zu", label, names_.size());
         ids_.insert(ids_.end(), example.text.ids.begin(), example.text.ids.end());
         segments_.insert(segments_.end(), example.text.types.begin(), example.text.types.end());
         if (!example.tags.empty() && example.tags.size() != example.text.ids.size())
@@ -76,6 +78,7 @@ LabelledText::LabelledText(std::span<const LabelledExample> examples, std::vecto
         ends_.push_back(size());
         labels_.push_back(example.label);
         numbers_.push_back(example.number);
+        label_sets_.push_back(example.labels);
         parts_.push_back(example.parts);
     }
 }
@@ -106,7 +109,8 @@ uint64_t LabelledText::beside_tokens() const {
     Hash64 hash;
     hash.add(std::as_bytes(std::span(tags_)));
     hash.add(std::as_bytes(std::span(numbers_)));
-    for (const std::vector<int32_t>& parts : parts_) hash.add(std::as_bytes(std::span(parts)));
+    for (const auto* lists : {&parts_, &label_sets_})
+        for (const std::vector<int32_t>& list : *lists) hash.add(std::as_bytes(std::span(list)));
     hash.add(std::as_bytes(std::span(labels_)));
     hash.add(std::as_bytes(std::span(segments_)));
     hash.add(std::as_bytes(std::span(ends_)));

@@ -16,9 +16,10 @@ namespace nib {
 struct LabelledExample {
     MarkedText text;
     int32_t label = 0;
-    std::vector<int32_t> tags{};   // of each token, kIgnore where it has none; empty: the text has one label
-    float number = 0;              // instead of a label
-    std::vector<int32_t> parts{};  // tokens of each of several texts that do not see each other; empty: all are one
+    std::vector<int32_t> labels{};  // instead of one: any number of them, each once
+    std::vector<int32_t> tags{};    // of each token, kIgnore where it has none; empty: the text has one label
+    float number = 0;               // instead of a label
+    std::vector<int32_t> parts{};   // tokens of each of several texts that do not see each other; empty: all are one
 };
 
 /// The tokens of words, with the marks that belong around a text, up to so many tokens; the first token of each word gets
@@ -46,6 +47,8 @@ public:
     /// The segments of the tokens of an example.
     std::span<const int32_t> segments(int64_t i) const;
     int32_t label(int64_t i) const { return labels_[static_cast<size_t>(i)]; }
+    /// Those of an example that may have several.
+    const std::vector<int32_t>& labels(int64_t i) const { return label_sets_[static_cast<size_t>(i)]; }
     float number(int64_t i) const { return numbers_[static_cast<size_t>(i)]; }
     const std::vector<int32_t>& parts(int64_t i) const { return parts_[static_cast<size_t>(i)]; }
     /// The tags of its tokens, none if they have none.
@@ -57,7 +60,7 @@ private:
     std::vector<int64_t> ends_;  // of each example
     std::vector<int32_t> labels_;
     std::vector<float> numbers_;
-    std::vector<std::vector<int32_t>> parts_;
+    std::vector<std::vector<int32_t>> label_sets_, parts_;
     std::vector<std::string> names_;
 };
 
@@ -71,6 +74,7 @@ public:
     int64_t tokens(int64_t i) const { return text_.document(first_ + i).size(); }
     std::vector<int32_t> ids(int64_t i) const;
     int32_t label(int64_t i) const { return text_.label(first_ + i); }
+    const std::vector<int32_t>& labels(int64_t i) const { return text_.labels(first_ + i); }
     float number(int64_t i) const { return text_.number(first_ + i); }
     const std::vector<int32_t>& parts(int64_t i) const { return text_.parts(first_ + i); }
     std::span<const int32_t> tags(int64_t i) const { return text_.tags(first_ + i); }

@@ -13,6 +13,7 @@ namespace nib {
 enum class Loss {
     CrossEntropy,  // of the targets that a head chooses from
     Squared,       // (v - t)^2 of numbers, of which a row has one for each output of the head
+    Binary,        // of the sigmoid of each output and its target, 0 or 1: any number of the outputs may be true
     Contrast,      // a row is a text, one that is like it and perhaps one that is not: of all second and third texts of the
                    // batch the own second one is to be nearest, by the cosine of embeddings (Graph::contrastive_loss)
     Preference,    // a row is two texts, of which the first is to have the higher score (Graph::preference_loss)
@@ -27,11 +28,12 @@ struct Objective {
     bool of_rows = false;   // a row counts as one, whatever its targets; the head is computed for those alone
     float temperature = 1;  // of Contrast: cosines are divided by it
     Graph::PreferenceOptions preference{};
+    bool weighted = false;  // rows count as much as TaskRow::weight says, of CrossEntropy and rows; the first one only
 
     /// How many texts of the model's context a row has room for.
     int64_t texts_of_row() const { return loss == Loss::Preference ? 2 : 1; }
-    /// How many numbers a task says of a row.
-    int64_t numbers_of_row() const { return loss == Loss::Squared ? 1 : loss == Loss::Preference ? 2 : 0; }
+    /// Whether targets are numbers, of which a row has one for each output.
+    bool in_numbers() const { return loss == Loss::Squared || loss == Loss::Binary; }
     bool sparse() const { return of_rows || share < 1; }
 };
 

@@ -191,7 +191,14 @@ void TableFile::take(const Row& row, Example& example) const {
     example.texts.clear();
     example.labels.clear();
     for (const size_t i : texts_) example.texts.push_back(row.fields[i]);
-    if (label_) example.labels.emplace_back(python_strip(row.fields[*label_]));
+    if (!label_) return;
+    const std::string& field = row.fields[*label_];
+    for (size_t begin = 0;;) {
+        const size_t end = options_.separator.empty() ? field.npos : field.find(options_.separator, begin);
+        example.labels.emplace_back(python_strip(std::string_view(field).substr(begin, end - begin)));
+        if (end == field.npos) break;
+        begin = end + options_.separator.size();
+    }
 }
 
 void TableFile::take_json(const std::string& record, Example& example) const {

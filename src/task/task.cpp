@@ -47,25 +47,34 @@ const TaskKind& find_task(const std::string& name) {
 
 }  // namespace
 
-std::unique_ptr<Task> make_task(const std::string& name, const TaskTexts& texts) { return find_task(name).make(texts); }
+std::unique_ptr<Task> make_task(const std::string& name, const TaskTexts& texts) {
+    return texts.choices.multi_label ? make_multi_label_task(texts) : find_task(name).make(texts);
+}
 
 std::vector<Objective> task_objectives(const std::string& name, const TaskChoices& choices) {
     std::vector<Objective> all = {find_task(name).objective};
     all[0].temperature = static_cast<float>(choices.temperature);
     if (name == kDpo) all[0].preference = choices.preference;
+    if (choices.multi_label) all[0].loss = Loss::Binary;
+    all[0].weighted = !choices.class_weights.empty();
     if (choices.next_sentence) all.push_back({.head = kNextSentence, .of_rows = true});
     if (choices.lm_weight > 0) all.push_back({.head = "lm", .weight = choices.lm_weight});
     return all;
 }
 
-TaskReads task_reads(const std::string& name) { return find_task(name).reads; }
+TaskReads task_reads(const std::string& name, const TaskChoices& choices) {
+    return choices.multi_label ? TaskReads::LabelSets : find_task(name).reads;
+}
 
 bool task_has_labels(const std::string& name) {
     const TaskReads reads = task_reads(name);
     return reads != TaskReads::Text && reads != TaskReads::Pairs && reads != TaskReads::Dialogues;
 }
 
-std::vector<std::string> task_metrics(const std::string& name) { return find_task(name).metrics; }
+std::vector<std::string> task_metrics(const std::string& name, const TaskChoices& choices) {
+    if (choices.multi_label) return {"micro_f1", "macro_f1", "exact_match"};
+    return find_task(name).metrics;
+}
 
 std::vector<std::string> tasks_with_labels() {
     std::vector<std::string> names;

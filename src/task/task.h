@@ -24,11 +24,13 @@ struct TaskExtent {
 
 /// What is left open in some tasks.
 struct TaskChoices {
-    bool next_sentence = false;  // of masked tokens: rows are two texts, of which the second follows the first or does not
-    bool whole_words = false;    // of the same: all tokens of a word are chosen, or none
-    double temperature = 0.05;   // of embeddings: Objective::temperature
+    bool next_sentence = false;   // of masked tokens: rows are two texts, of which the second follows the first or does not
+    bool whole_words = false;     // of the same: all tokens of a word are chosen, or none
+    double temperature = 0.05;    // of embeddings: Objective::temperature
+    double lm_weight = 0;         // of labels: that of the loss of the next tokens, which is learned beside them unless 0
+    bool multi_label = false;     // of classes: a text has any number of them
+    std::string class_weights{};  // of the same where a text has one: as of parse_class_weights(); empty: all count alike
     Graph::PreferenceOptions preference{.beta = 0.1f};  // of DPO
-    double lm_weight = 0;  // of labels: that of the loss of the next tokens, which is learned beside them unless 0
 };
 
 /// The texts of a training, which outlive the task.
@@ -60,6 +62,7 @@ struct TaskRow {
     std::span<int32_t> segments{};  // of each token, where the model has them; they come as 0
     std::span<int32_t> second{};    // targets of the second objective, if there is one; they come as kIgnore
     std::span<float> numbers{};     // what a head of numbers is to say where the row's target is, which is then 0
+    float weight = 1;               // how much its target counts, of a weighted objective
 };
 
 /// How well a task is done.
@@ -102,6 +105,8 @@ public:
     virtual void fill(uint32_t step, uint32_t row, TaskRow& to) const = 0;
     /// How many of that row's targets count, of each objective.
     virtual TargetCounts counted(uint32_t step, uint32_t row) const = 0;
+    /// TaskRow::weight of that row.
+    virtual double weight(uint32_t, uint32_t) const { return 1; }
 
     /// Whether rows may have more than one document, or be shorter than T. Of models with an encoder they always may.
     virtual bool ragged() const { return false; }
@@ -133,12 +138,12 @@ std::vector<Objective> task_objectives(const std::string& name, const TaskChoice
 /// Whether its rows may have more than one text, or be shorter than T.
 bool task_is_ragged(const std::string& name, const TaskChoices& choices = {});
 /// What the files of a training hold.
-enum class TaskReads { Text, Pairs, Dialogues, Labels, Tags, Numbers, Texts, Preferences };
-TaskReads task_reads(const std::string& name);
+enum class TaskReads { Text, Pairs, Dialogues, Labels, LabelSets, Tags, Numbers, Texts, Preferences };
+TaskReads task_reads(const std::string& name, const TaskChoices& choices = {});
 /// Whether these are examples with labels of any kind.
 bool task_has_labels(const std::string& name);
 /// Scores that can decide which model is the best, the usual one first; none: there is no choice.
-std::vector<std::string> task_metrics(const std::string& name);
+std::vector<std::string> task_metrics(const std::string& name, const TaskChoices& choices = {});
 /// All tasks whose examples have labels.
 std::vector<std::string> tasks_with_labels();
 
@@ -149,6 +154,7 @@ std::unique_ptr<Task> make_sentence_pairs_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_pairs_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_dialogues_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_classify_task(const TaskTexts& texts);
+std::unique_ptr<Task> make_multi_label_task(const TaskTexts& texts);  // of classify, where TaskChoices say so
 std::unique_ptr<Task> make_tag_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_regress_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_embed_task(const TaskTexts& texts);

@@ -54,7 +54,8 @@ std::vector<std::string> other_heads(const ModelConfig& before, const ModelConfi
     std::vector<std::string> names;
     for (const HeadTensor& tensor : architecture_of(now).heads) {
         const HeadConfig *old = before.find_head(tensor.name), *head = now.find_head(tensor.name);
-        if (head == nullptr || old == nullptr || head->labels == old->labels) continue;
+        if (head == nullptr || old == nullptr) continue;
+        if (head->labels == old->labels && head->multi_label == old->multi_label) continue;
         const std::string_view name = tensor.tensor;
         names.emplace_back(name.substr(0, name.rfind('.') + 1));
     }

@@ -10,7 +10,8 @@ namespace nib {
 double LossInputs::sum(const Plan& plan) {
     plan.get(loss_, std::span<float>(losses_));
     double sum = 0;
-    for (const float loss : std::span(losses_).first(static_cast<size_t>(rows_))) sum += loss;
+    for (size_t r = 0; r < static_cast<size_t>(rows_); ++r)
+        sum += static_cast<double>(losses_[r]) * (counts_for_.empty() ? 1 : static_cast<double>(counts_for_[r]));
     return negative_ ? -sum : sum;
 }
 
@@ -49,7 +50,8 @@ int64_t LossSource::most_tokens() const {
 
 std::unique_ptr<LossInputs> record_loss(const LossSource& source) {
     switch (source.objective().loss) {
-        case Loss::Squared: return record_number_loss(source);
+        case Loss::Squared:
+        case Loss::Binary: return record_number_loss(source);
         case Loss::Contrast: return record_contrast(source);
         case Loss::Preference: return record_preference(source);
         case Loss::CrossEntropy: break;

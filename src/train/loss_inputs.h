@@ -19,6 +19,7 @@ struct LossBatch {
     std::span<const int32_t> targets{};  // (B*T), kIgnore where there is none
     std::span<const int32_t> packed{};   // the same by rows of hidden states; of models with an encoder none
     std::span<const float> numbers{};    // (B*N)
+    std::span<const float> weights{};    // (B): of a weighted objective, of each row
     RaggedRows ragged{};
     int64_t rows = 0;  // of hidden states that are in use
     float weight = 1;  // of each target, of all objectives but the first
@@ -26,8 +27,9 @@ struct LossBatch {
 
 /// What an evaluation finds.
 struct LossSum {
-    double sum = 0;    // nats
-    int64_t rows = 0;  // counted targets
+    double sum = 0;     // nats
+    int64_t rows = 0;   // counted targets
+    double weight = 0;  // how much they count together, by which the sum is divided for a mean
     /// Of a sparse objective what the head takes for most probable, for each counted target in their order. Valid until
     /// the next evaluation.
     std::span<const int32_t> predicted{};
@@ -51,7 +53,9 @@ protected:
     /// The loss of each of up to `most` targets, or minus that.
     void computes(Tensor loss, int64_t most, bool negative);
 
-    int64_t rows_ = 0;  // of them, those that a step computes
+    /// Of a weighted objective: how much each target counts, in their order; of others none.
+    std::vector<float> counts_for_;
+    int64_t rows_ = 0;  // targets that a step computes
 
 private:
     Tensor loss_;

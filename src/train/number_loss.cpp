@@ -1,4 +1,4 @@
-// Loss::Squared: of the numbers that a head says of a text.
+// Loss::Squared and Loss::Binary: of the numbers that a head says of a text, or of labels of which any number may be true.
 #include <algorithm>
 #include <limits>
 
@@ -20,7 +20,8 @@ public:
         const Tensor hidden = chosen_.gather(g, source.hidden);
         const Tensor x = source.model.features(g, source.weights, head, hidden);
         numbers_ = g.input("numbers", {1, n, outputs_}, DType::F32, chosen_.count());
-        const Graph::Values values = g.value_loss(x, source.weights[head.output], numbers_, {}, false);
+        const Graph::Values values =
+            g.value_loss(x, source.weights[head.output], numbers_, {}, source.objective().loss == Loss::Binary);
         if (!source.trains()) values_ = g.output(values.values);
         computes(g.output(values.loss), n, false);
         in_order_.resize(static_cast<size_t>(n * outputs_));

@@ -51,13 +51,16 @@ const OptionField kFields[] = {
     {"label-column",    Kind::Fixed, &O::label_column,  "Labels", "column of the labels (default: named label, else the last)"},
     {"header",          Kind::Fixed, &O::header,        "Labels", "the first line names the columns (default: if it looks like names)"},
     {"no-header",       Kind::Fixed, &O::no_header,     "Labels", "the first line is an example, too"},
+    {"multi-label",     Kind::Fixed, &O::multi_label,   "Labels", "classify: a text has any number of labels, also none: a list in JSON, or names with a separator between them"},
+    {"label-separator", Kind::Fixed, &O::label_separator, "Labels", "multi-label: what stands between the labels of a row, but in JSON"},
+    {"class-weights",   Kind::Fixed, &O::class_weights, "Labels", "classify: how much the examples of a label count in the loss: name=2,other=0.5, or balanced, so that all labels count alike"},
     {"lm-weight",       Kind::Fixed, &O::lm_weight,     "Labels", "of decoders: weight of the next tokens' loss, which is learned beside the labels (GPT-1: 0.5)"},
     {"temperature",     Kind::Fixed, &O::temperature,   "Labels", "embed: cosines are divided by it"},
     {"min-score",       Kind::Fixed, &O::min_score,     "Labels", "embed: pairs train whose label is as high, where a column of labels is named; 0: all"},
     {"preference-loss", Kind::Fixed, &O::preference_loss, "Preferences", "dpo: sigmoid, hinge or ipo"},
     {"beta",            Kind::Fixed, &O::beta, "Preferences", "dpo: how much log-probabilities count against those of the model to start from; less lets the model go farther"},
     {"preference-smoothing", Kind::Fixed, &O::preference_smoothing, "Preferences", "dpo, sigmoid: how probable it is that a pair is the wrong way round"},
-    {"metric",          Kind::Fixed, &O::metric,        "Labels", "score by which a model is the best: accuracy, f1 or mcc (default: accuracy); of regress spearman or pearson (default: spearman)"},
+    {"metric",          Kind::Fixed, &O::metric,        "Labels", "score by which a model is the best: accuracy, f1 or mcc (default: accuracy); multi-label: micro_f1, macro_f1 or exact_match (default: micro_f1); of regress spearman or pearson (default: spearman)"},
     {"freeze",          Kind::Fixed, &O::freeze,        "Training", "of a model to start from: parts that stay as they are: embeddings, blocks such as 0-3, encoder, decoder, with commas between them"},
     {"add-tokens",      Kind::Fixed, &O::add_tokens,    "Training", "marks that the model to start from gets as tokens, such as <|im_start|>,<|im_end|>"},
     {"val-fraction",    Kind::Fixed, &O::val_fraction,  "Training", "part of the text, at its end, that only validates; of texts with labels any, by the seed"},
@@ -258,8 +261,10 @@ TaskChoices task_choices(const TrainOptions& o) {
         o.nsp,
         o.whole_words,
         o.temperature,
-        {kind, static_cast<float>(o.beta), static_cast<float>(o.preference_smoothing)},
-        o.lm_weight
+        o.lm_weight,
+        o.multi_label,
+        o.class_weights,
+        {kind, static_cast<float>(o.beta), static_cast<float>(o.preference_smoothing)}
     };
 }
 
@@ -320,7 +325,7 @@ namespace {
 
 // UsageError unless the task has such a score.
 void check_metric(const TrainOptions& o) {
-    const std::vector<std::string> names = task_metrics(o.task);
+    const std::vector<std::string> names = task_metrics(o.task, task_choices(o));
     if (o.metric.empty() || std::find(names.begin(), names.end(), o.metric) != names.end()) return;
     std::string known;
     for (const std::string& name : names) known += (known.empty() ? "; choose " : ", ") + name;
@@ -377,8 +382,6 @@ void check_options(const TrainOptions& o) {
     for (const char* option : {"text-column", "second-column", "label-column", "header", "no-header"})
         if (!in_columns && differs(o, option))
             fail_usage_option(option, "is for texts with labels; the task is %s", printable(o.task, 40).c_str());
-    if (o.lm_weight > 0 && o.task != kClassify)
-        fail_usage_option("lm-weight", "is for the task %s; this is %s", kClassify, printable(o.task, 40).c_str());
     if (o.preference_loss != "sigmoid" && o.preference_loss != "hinge" && o.preference_loss != "ipo")
         fail_usage_option("preference-loss", "is `%s`; choose sigmoid, hinge or ipo",
                           printable(o.preference_loss, 40).c_str());
@@ -389,14 +392,22 @@ void check_options(const TrainOptions& o) {
     for (const char* option : {"preference-loss", "beta", "preference-smoothing"})
         if (o.task != kDpo && differs(o, option))
             fail_usage_option(option, "is for the task %s; this is %s", kDpo, printable(o.task, 40).c_str());
+    for (const char* option : {"lm-weight", "multi-label", "label-separator", "class-weights"})
+        if (o.task != kClassify && differs(o, option))
+            fail_usage_option(option, "is for the task %s; this is %s", kClassify, printable(o.task, 40).c_str());
+    if (o.multi_label && !o.class_weights.empty())
+        fail_usage_option("class-weights", "are of texts with one label, not several");
+    if (o.label_smoothing > 0 && !o.class_weights.empty())
+        fail_usage_option("class-weights", "and label-smoothing cannot both be chosen");
     for (const char* option : {"temperature", "min-score"})
         if (o.task != kEmbed && differs(o, option))
             fail_usage_option(option, "is for the task %s; this is %s", kEmbed, printable(o.task, 40).c_str());
     if (o.task == kEmbed && o.batch < 2)
         fail_usage_option("batch", "is %lld; embeddings are learned from the other texts of a batch, which takes 2 or more",
                           static_cast<long long>(o.batch));
-    if (o.label_smoothing > 0 && (o.task == kRegress || o.task == kEmbed || task_reads(o.task) == TaskReads::Preferences))
-        fail_usage_option("label-smoothing", "is for targets among several; the task is %s", o.task.c_str());
+    if (o.label_smoothing > 0 &&
+        (o.task == kRegress || o.task == kEmbed || o.multi_label || task_reads(o.task) == TaskReads::Preferences))
+        fail_usage_option("label-smoothing", "is for targets of which one is right; the task is %s", o.task.c_str());
     if (o.isolate && o.task != kLanguageModel)
         fail_usage_option("isolate", "is for the task %s; this is %s", kLanguageModel, printable(o.task, 40).c_str());
     check_schedule(o.learning_rate());

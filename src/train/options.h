@@ -31,6 +31,9 @@ struct TrainOptions {
     std::string text_column, second_column,
         label_column;                         // of texts with labels: names or numbers; empty: see LabelColumns
     bool header = false, no_header = false;   // neither: as of TableReader
+    bool multi_label = false;                 // of classes: a text has any number of them
+    std::string label_separator = ",";        // between them
+    std::string class_weights;                // as of parse_class_weights()
     double temperature = 0.05;                // of embeddings
     double min_score = 0;                     // of pairs to learn embeddings from, unless 0
     std::string preference_loss = "sigmoid";  // of dpo

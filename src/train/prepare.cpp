@@ -189,6 +189,7 @@ LabelReader label_reader(TaskReads reads) {
     return reads == TaskReads::Tags          ? read_tagged
            : reads == TaskReads::Numbers     ? read_numbered
            : reads == TaskReads::Texts       ? read_texts_apart
+           : reads == TaskReads::LabelSets   ? read_label_sets
            : reads == TaskReads::Preferences ? read_preferences
                                              : read_labelled;
 }
@@ -201,12 +202,12 @@ Dataset labels_of(TrainSetup& setup, const TrainRequest& request, const DatasetO
     std::optional<ChatTemplate> chat_template;  // answers to compare may be texts, which need none
     if (task_reads(o.task) == TaskReads::Preferences && !(o.chat_template.empty() && setup.info.chat_template.empty()))
         chat_template = chat_template_of(setup);
-    Dataset data = labelled_dataset(request.inputs, request.validation, *setup.tokenizer,
-                                    {o.text_column, o.second_column, o.label_column, o.header, o.no_header},
-                                    known != nullptr ? known->labels : std::vector<std::string>(),
-                                    static_cast<uint64_t>(o.seed), options, label_reader(task_reads(o.task)),
-                                    o.min_score != 0 ? std::optional(o.min_score) : std::nullopt,
-                                    chat_template ? &*chat_template : nullptr);
+    Dataset data = labelled_dataset(
+        request.inputs, request.validation, *setup.tokenizer,
+        {o.text_column, o.second_column, o.label_column, o.header, o.no_header, o.label_separator},
+        known != nullptr ? known->labels : std::vector<std::string>(), static_cast<uint64_t>(o.seed), options,
+        label_reader(task_reads(o.task, task_choices(o))), o.min_score != 0 ? std::optional(o.min_score) : std::nullopt,
+        chat_template ? &*chat_template : nullptr);
     if (known != nullptr || name == "lm") return data;
     if (o.task == kEmbed) {
         setup.config.pooling = Pooling::Mean;
@@ -215,10 +216,10 @@ Dataset labels_of(TrainSetup& setup, const TrainRequest& request, const DatasetO
     }
     const std::vector<std::string>& labels = dynamic_cast<const LabelledText&>(*data.text).label_names();
     const HeadConfig* const before = setup.config.find_head(name);
-    if (o.lora > 0 && (before == nullptr || before->labels != labels))
+    if (o.lora > 0 && (before == nullptr || before->labels != labels || before->multi_label != o.multi_label))
         fail_usage_option("lora", "trains adapters alone, but the model has no head for these labels");
     setup.config.task_heads = {
-        {name, std::ssize(labels), labels}
+        {name, std::ssize(labels), labels, o.multi_label}
     };
     if (o.task != kTag) setup.config.pooler = setup.config.pooler || setup.config.segments > 0;
     return data;

@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::string_view kEnding = ".log.jsonl";
 constexpr size_t kLongestLine = size_t{64} << 10;
+constexpr size_t kMostScores = 32;
 constexpr double kLargest = 1e100;  // sums of such values are still numbers
 
 }  // namespace
@@ -62,6 +63,13 @@ const Series& RunLog::of(std::string_view key) const {
     return series_[column - kLogColumns];
 }
 
+const RunLog::ScoreSeries* RunLog::drawn() const {
+    std::vector<std::string> names;
+    for (const ScoreSeries& score : scores_) names.push_back(score.name);
+    const size_t drawn = drawn_score(names);
+    return drawn < scores_.size() ? &scores_[drawn] : nullptr;
+}
+
 // Whether what was read last is no longer there: another file has this name now, or a resumed training has cut it back.
 bool RunLog::replaced() const {
     struct stat opened, named;
@@ -85,6 +93,7 @@ bool RunLog::read(const std::function<void(const LogLine&)>& seen) {
         offset_ = 0, lines_ = 0, step_ = 0, seconds_ = 0, tokens_ = 0;
         rest_.clear(), last_.clear(), best_.reset();
         for (Series& series : series_) series = {};
+        scores_.clear();
         changed = true;
     }
     if (descriptor_ < 0) descriptor_ = open_to_read(path_);
@@ -120,6 +129,13 @@ void RunLog::take(std::string_view text, const std::function<void(const LogLine&
     step_ = line->step;
     for (size_t i = 0; i < kColumns; ++i)
         if (const auto& value = *line.*kLogColumns[i].value) series_[i].add(step_, *value);
+    for (const Score& score : line->scores) {
+        if (!(std::abs(score.value) <= kLargest)) continue;
+        auto of = std::find_if(scores_.begin(), scores_.end(), [&](const ScoreSeries& s) { return s.name == score.name; });
+        if (of == scores_.end() && scores_.size() == kMostScores) continue;
+        if (of == scores_.end()) of = scores_.insert(of, {score.name, {}});
+        of->values.add(step_, score.value);
+    }
     if (line->val_loss && (!best_ || *line->val_loss < best_->val_loss)) best_ = {*line->val_loss, step_};
     seconds_ += line->seconds.value_or(0);
     tokens_ += line->seconds.value_or(0) * line->tok_s.value_or(0);

@@ -65,6 +65,14 @@ public:
     /// The same by name.
     const Series& of(std::string_view key) const;
     const std::optional<Best>& best() const { return best_; }
+    /// Of validations, in the order in which they came first.
+    struct ScoreSeries {
+        std::string name;
+        Series values;
+    };
+    const std::vector<ScoreSeries>& scores() const { return scores_; }
+    /// The one to draw (drawn_score()), null: there is none.
+    const ScoreSeries* drawn() const;
     /// What all steps took, and the tokens they read; 0 in logs that do not say.
     double seconds() const { return seconds_; }
     double tokens() const { return tokens_; }
@@ -86,6 +94,7 @@ private:
 
     int64_t step_ = 0;
     Series series_[kColumns];
+    std::vector<ScoreSeries> scores_;
     std::optional<Best> best_;
     double seconds_ = 0, tokens_ = 0;
 };

@@ -14,6 +14,7 @@ constexpr int kColors = 6;
 constexpr int kSmallRows = 7;      // of the diagrams below
 constexpr int kLeastLossRows = 8;  // of the one above, which has the rest
 constexpr int kMostLossRows = 20;
+constexpr int kGap = 2;  // columns between diagrams
 constexpr size_t kLongestName = 24;
 
 struct Small {
@@ -65,7 +66,7 @@ public:
         const std::vector<Small> small = smalls();
         const bool room = !small.empty() && left >= kLeastLossRows + kSmallRows;
         const int rows = std::clamp(left - (room ? kSmallRows : 0), kLeastLossRows, kMostLossRows);
-        for (const std::string& line : draw(losses(rows))) text += without_blanks(line) + "\n";
+        text += beside(diagrams(rows));
         if (room) text += row_of(small);
         return text;
     }
@@ -81,6 +82,23 @@ private:
 
     TextPlot plot(const char* title, int columns, int rows) const {
         return {title, {}, x_low_, x_high_, columns, rows, size_.colors};
+    }
+
+    // The losses, and beside them the score that decides.
+    std::vector<TextPlot> diagrams(int rows) const {
+        TextPlot score = plot("", size_.columns * 2 / 5, rows);
+        std::string name;
+        for (size_t i = 0; i < runs_.size(); ++i) {
+            const RunLog::ScoreSeries* const drawn = runs_[i]->drawn();
+            if (drawn == nullptr || (!name.empty() && name != drawn->name)) continue;  // of another task
+            name = drawn->name;
+            score.curves.push_back(curve_of(drawn->values, style_of(i, runs_.size(), size_.colors)));
+        }
+        TextPlot loss = losses(rows);
+        if (score.curves.empty()) return {loss};
+        score.title = printable(name, kLongestName);
+        loss.columns -= score.columns + kGap;
+        return {loss, score};
     }
 
     TextPlot losses(int rows) const {
@@ -109,15 +127,25 @@ private:
 
     // Diagrams side by side.
     std::string row_of(const std::vector<Small>& small) const {
-        constexpr int kGap = 2;
         const int count = static_cast<int>(small.size());
-        std::vector<std::string> lines(kSmallRows);
+        std::vector<TextPlot> all;
         for (const Small& one : small) {
             TextPlot diagram = plot(one.title, (size_.columns - kGap * (count - 1)) / count, kSmallRows);
             for (size_t i = 0; i < runs_.size(); ++i)
                 diagram.curves.push_back(curve_of(runs_[i]->of(one.key), style_of(i, runs_.size(), size_.colors)));
+            all.push_back(std::move(diagram));
+        }
+        return beside(all);
+    }
+
+    // Diagrams of as many rows.
+    static std::string beside(const std::vector<TextPlot>& diagrams) {
+        std::vector<std::string> lines;
+        for (const TextPlot& diagram : diagrams) {
             const std::vector<std::string> drawn = draw(diagram);
-            for (size_t row = 0; row < lines.size(); ++row) lines[row] += (lines[row].empty() ? "" : "  ") + drawn[row];
+            lines.resize(drawn.size());
+            for (size_t row = 0; row < lines.size(); ++row)
+                lines[row] += (lines[row].empty() ? "" : std::string(kGap, ' ')) + drawn[row];
         }
         std::string text;
         for (const std::string& line : lines) text += without_blanks(line) + "\n";
@@ -141,6 +169,8 @@ std::string describe(const RunLog& run) {
     if (const auto& best = run.best())
         text += strprintf("%svalidation %.4f, best %.4f at step %lld", run.of("loss").empty() ? "" : ", ",
                           run.of("val_loss").last(), best->val_loss, static_cast<long long>(best->step));
+    for (const RunLog::ScoreSeries& score : run.scores())
+        text += strprintf(", %s %.4f", printable(score.name, kLongestName).c_str(), score.values.last());
     return text;
 }
 

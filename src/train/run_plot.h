@@ -17,11 +17,11 @@ struct PageSize {
 /// At most so many trainings on one page.
 constexpr size_t kMostRuns = 26;
 
-/// Two lines about a training, without colours: its name, how far it is, time and speed; its losses.
+/// Two lines about a training, without colours: its name, how far it is, time and speed; its losses and scores.
 std::string describe(const RunLog& run);
 
-/// The losses of all runs in one diagram, and below it, as far as there is room and something to show, learning rates,
-/// gradient norms and speeds. Lines with ends.
+/// The losses of all runs in one diagram, beside it the score that decides, where there is one, and below, as far as there
+/// is room and something to show, learning rates, gradient norms and speeds. Lines with ends.
 std::string run_page(const std::vector<std::unique_ptr<RunLog>>& runs, const PageSize& size);
 
 }  // namespace nib

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/error.h"
 #include "train/loss_inputs.h"
 
 namespace nib {
@@ -9,7 +10,8 @@ namespace {
 
 class TokenLoss : public LossInputs {
 public:
-    explicit TokenLoss(const LossSource& source) : sparse_(source.objective().sparse()) {
+    explicit TokenLoss(const LossSource& source)
+        : batch_(source.shape.batch), time_(source.shape.time), sparse_(source.objective().sparse()) {
         Graph& g = source.g;
         const TrainShape& shape = source.shape;
         const bool ragged = shape.ragged || source.paired_targets;
@@ -22,7 +24,11 @@ public:
             all = {1, chosen_->most()}, count = chosen_->count();
         }
         if (!source.paired_targets) own_targets_ = g.input("targets", all, DType::I32, count);
-        if (source.trains() && source.number > 0) weights_ = g.input("weights", all, DType::F32, count);
+        const bool weighted = source.objective().weighted;
+        if (weighted && (source.number > 0 || !source.objective().of_rows || source.paired_targets))
+            fail("only the classes of whole rows have weights");
+        if (weighted) counts_for_.resize(static_cast<size_t>(batch_));
+        if (source.trains() && (source.number > 0 || weighted)) weights_ = g.input("weights", all, DType::F32, count);
         const Head& head = source.model.head(source.objective().head);
         outputs_ = head.outputs;
         const Tensor x = source.model.features(g, source.weights, head, hidden);
@@ -42,8 +48,10 @@ public:
         check_tokens(batch.targets, outputs_, true);
         if (chosen_) rows_ = chosen_->set(plan, batch.packed, step);
         plan.set(own_targets_, chosen_ ? chosen_->targets() : batch.packed);
+        if (!counts_for_.empty()) take_weights(batch);
         if (!weights_) return;
         std::fill(target_weights_.begin(), target_weights_.end(), batch.weight);
+        for (size_t i = 0; i < counts_for_.size(); ++i) target_weights_[i] *= counts_for_[i];
         plan.set<float>(weights_, target_weights_);
     }
 
@@ -54,6 +62,18 @@ public:
     }
 
 private:
+    // Those of the rows that have a target, in their order; the rest is 0.
+    void take_weights(const LossBatch& batch) {
+        const auto T = static_cast<size_t>(time_);
+        if (batch.weights.size() != counts_for_.size() || batch.targets.size() != batch.weights.size() * T)
+            fail("%zu weights are not one for each of %zu rows", batch.weights.size(), counts_for_.size());
+        std::fill(counts_for_.begin(), counts_for_.end(), 0.0f);
+        size_t count = 0;
+        for (size_t b = 0; b < batch.weights.size(); ++b)
+            if (count_targets(batch.targets.subspan(b * T, T)) > 0) counts_for_[count++] = batch.weights[b];
+    }
+
+    const int64_t batch_, time_;
     const bool sparse_;
     int64_t outputs_ = 0;
     std::optional<ChosenRows> chosen_;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -21,7 +22,7 @@ std::string log_text(const LogLine& line) {
 }
 
 std::optional<LogLine> parse_log_line(std::string_view text) {
-    const auto object = nlohmann::json::parse(text, nullptr, false);
+    const auto object = nlohmann::ordered_json::parse(text, nullptr, false);
     if (!object.is_object() || !object.contains("step") || !object["step"].is_number_integer()) return std::nullopt;
     LogLine line;
     line.step = object["step"].get<int64_t>();
@@ -97,6 +98,11 @@ void TrainLog::flush() {
 void TrainLog::note(const LogLine& line) {
     if (line.loss) train_.push_back({line.step, *line.loss});
     if (line.val_loss) val_.push_back({line.step, *line.val_loss});
+    for (const Score& score : line.scores) {
+        auto of = std::find_if(scores_.begin(), scores_.end(), [&](const ScoreCurve& c) { return c.name == score.name; });
+        if (of == scores_.end()) of = scores_.insert(of, {score.name, {}});
+        of->points.push_back({line.step, score.value});
+    }
 }
 
 void TrainLog::fail_to_write(int error) const {

@@ -65,6 +65,8 @@ public:
 
     const std::vector<LossPoint>& train() const { return train_; }
     const std::vector<LossPoint>& val() const { return val_; }
+    /// In the order in which they came first.
+    const std::vector<ScoreCurve>& scores() const { return scores_; }
 
 private:
     struct Close {
@@ -82,6 +84,7 @@ private:
     bool started_ = false;          // there may be a file
     std::chrono::steady_clock::time_point flushed_{};
     std::vector<LossPoint> train_, val_;
+    std::vector<ScoreCurve> scores_;
 };
 
 }  // namespace nib

@@ -179,16 +179,28 @@ int64_t TrainStep::count(size_t objective, std::span<const int32_t> targets) con
     return rows;
 }
 
+// How much they count together.
+double TrainStep::weight(size_t objective, std::span<const int32_t> targets, std::span<const float> weights) const {
+    if (!shape_.objectives[objective].weighted) return static_cast<double>(count(objective, targets));
+    const auto T = static_cast<size_t>(shape_.time);
+    if (targets.size() != weights.size() * T) fail("%zu weights are not one for each row", weights.size());
+    double sum = 0;
+    for (size_t b = 0; b < weights.size(); ++b)
+        if (count_targets(targets.subspan(b * T, T)) > 0) sum += static_cast<double>(weights[b]);
+    return sum;
+}
+
 void TrainStep::begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro) {
     const Targets all{targets, micro.second};
     for (size_t i = 0; i < kMostObjectives; ++i)
-        counted_[i] = std::max<int64_t>(1, micro.counted[i] > 0 ? micro.counted[i] : count(i, all[i]));
+        counted_[i] = static_cast<double>(std::max<int64_t>(1, micro.counted[i] > 0 ? micro.counted[i] : count(i, all[i])));
+    if (shape_.objectives[0].weighted) counted_[0] = micro.weight > 0 ? micro.weight : weight(0, targets, micro.weights);
     step_ = {};
     step_.seed = micro.seed;
     step_.index = micro.index;
     step_.accumulate = micro.first ? 0 : 1;
-    step_.loss_scale = static_cast<float>(1.0 / static_cast<double>(counted_[0]));
-    set_inputs(train_, ids, all, micro.source, micro.ragged, micro.numbers, step_);
+    step_.loss_scale = static_cast<float>(1 / counted_[0]);
+    set_inputs(train_, ids, all, micro.source, micro.ragged, micro.numbers, micro.weights, step_);
 }
 
 double TrainStep::micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro) {
@@ -213,24 +225,27 @@ LossSum TrainStep::evaluate(std::span<const int32_t> ids, std::span<const int32_
 
 std::array<LossSum, kMostObjectives> TrainStep::evaluate_all(std::span<const int32_t> ids, std::span<const int32_t> targets,
                                                              std::span<const int32_t> second, const SourceBatch& source,
-                                                             const RaggedRows& ragged, std::span<const float> numbers) {
+                                                             const RaggedRows& ragged, std::span<const float> numbers,
+                                                             std::span<const float> weights) {
     Step step;
     const Targets all{targets, second};
-    set_inputs(evaluate_, ids, all, source, ragged, numbers, step);
+    set_inputs(evaluate_, ids, all, source, ragged, numbers, weights, step);
     evaluate_.plan.run(step);
     std::array<LossSum, kMostObjectives> sums;
     for (size_t i = 0; i < shape_.objectives.size(); ++i) {
         LossInputs& loss = *evaluate_.inputs.losses[i];
         sums[i].sum = loss.sum(evaluate_.plan);
         sums[i].rows = count(i, all[i]);
+        sums[i].weight = weight(i, all[i], weights);
         loss.read(evaluate_.plan, sums[i]);
     }
     return sums;
 }
 
 void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, const Targets& targets, const SourceBatch& source,
-                           const RaggedRows& ragged, std::span<const float> numbers, Step& step) {
-    LossBatch batch{.numbers = numbers, .ragged = ragged, .rows = rows()};
+                           const RaggedRows& ragged, std::span<const float> numbers, std::span<const float> weights,
+                           Step& step) {
+    LossBatch batch{.numbers = numbers, .weights = weights, .ragged = ragged, .rows = rows()};
     if (config_.has_encoder()) {
         batch.rows = what.inputs.pairs.set(what.plan, ids, targets[0], source, step);
     } else if (shape_.ragged) {
@@ -243,8 +258,7 @@ void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, const T
         batch.targets = batch.packed = targets[i];
         if (shape_.ragged && !config_.has_encoder()) batch.packed = what.inputs.packed.pack(targets[i], ragged.lengths);
         // The step's scale is that of the first objective's mean.
-        batch.weight = static_cast<float>(shape_.objectives[i].weight * static_cast<double>(counted_[0]) /
-                                          static_cast<double>(counted_[i]));
+        batch.weight = static_cast<float>(shape_.objectives[i].weight * counted_[0] / counted_[i]);
         what.inputs.losses[i]->set(what.plan, batch, step);
     }
 }
@@ -252,7 +266,7 @@ void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, const T
 double TrainStep::mean_loss() {
     double loss = 0;
     for (size_t i = 0; i < shape_.objectives.size(); ++i)
-        loss += shape_.objectives[i].weight * train_.inputs.losses[i]->sum(train_.plan) / static_cast<double>(counted_[i]);
+        loss += shape_.objectives[i].weight * train_.inputs.losses[i]->sum(train_.plan) / counted_[i];
     return loss;
 }
 

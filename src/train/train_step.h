@@ -33,6 +33,8 @@ public:
         RaggedRows ragged{};     // of TrainShape::ragged
         std::span<const int32_t> second{};  // targets (B*T) of the second objective, if there is one
         std::span<const float> numbers{};   // (B*N): of objectives of numbers, for each row the N of its target
+        std::span<const float> weights{};   // (B): of a weighted objective, how much each row's target counts
+        double weight = 0;                  // the sum of these in the whole step; 0: this is all of it
     };
     /// Forward and backward pass of B sequences: inputs and targets (B*T). Returns its part of the step's loss in nats,
     /// with label smoothing, before any update; the same for any number of threads.
@@ -64,7 +66,8 @@ public:
     /// The same of each objective; `second` are the targets of the second, if there is one.
     std::array<LossSum, kMostObjectives> evaluate_all(std::span<const int32_t> ids, std::span<const int32_t> targets,
                                                       std::span<const int32_t> second, const SourceBatch& source = {},
-                                                      const RaggedRows& ragged = {}, std::span<const float> numbers = {});
+                                                      const RaggedRows& ragged = {}, std::span<const float> numbers = {},
+                                                      std::span<const float> weights = {});
 
     const ModelConfig& config() const { return config_; }
     const Weights& weights() const { return weights_; }
@@ -97,9 +100,10 @@ private:
     Tensor gradient_of(Graph& g, const ParameterLayout::Run& run) const;
     std::vector<int64_t> sum_blocks() const;
     void set_inputs(LossPlan& plan, std::span<const int32_t> ids, const Targets& targets, const SourceBatch& source,
-                    const RaggedRows& ragged, std::span<const float> numbers, Step& step);
+                    const RaggedRows& ragged, std::span<const float> numbers, std::span<const float> weights, Step& step);
     void begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
     int64_t count(size_t objective, std::span<const int32_t> targets) const;
+    double weight(size_t objective, std::span<const int32_t> targets, std::span<const float> weights) const;
     double mean_loss();
     double norm() const;
     void set_update(const Update& update);
@@ -116,9 +120,9 @@ private:
     Weights weights_;
     LossPlan train_, evaluate_;
     Plan norm_, update_;
-    std::vector<int32_t> positions_;  // (B*T)
-    Step step_;                       // of the last micro_step
-    TargetCounts counted_{};          // counted targets of its whole step
+    std::vector<int32_t> positions_;                 // (B*T)
+    Step step_;                                      // of the last micro_step
+    std::array<double, kMostObjectives> counted_{};  // LossSum::weight of its whole step
 };
 
 }  // namespace nib

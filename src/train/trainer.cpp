@@ -20,6 +20,13 @@ HeadRows labelled_rows(const TrainSetup& setup) {
     return head.empty() ? HeadRows::Every : make_model(setup.config)->head(head).rows;
 }
 
+// N numbers of a row.
+int64_t numbers_of(const TrainSetup& setup) {
+    const Objective& objective = setup.shape.objectives.front();
+    if (objective.loss == Loss::Preference) return 2;
+    return objective.in_numbers() ? make_model(setup.config)->head(objective.head).outputs : 0;
+}
+
 TaskTexts texts_of(const TrainSetup& setup) {
     const TrainOptions& o = setup.options;
     return {.train = *setup.data.text,
@@ -81,7 +88,8 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       lengths_(task_->ragged() ? static_cast<size_t>(options_.batch) : 0),
       segments_(task_->ragged() && setup_.config.segments > 0 ? ids_.size() : 0),
       second_(setup_.shape.objectives.size() > 1 ? ids_.size() : 0),
-      numbers_(static_cast<size_t>(options_.batch * setup_.shape.objectives[0].numbers_of_row())) {
+      numbers_(static_cast<size_t>(options_.batch * numbers_of(setup_))),
+      weights_(setup_.shape.objectives[0].weighted ? static_cast<size_t>(options_.batch) : 0) {
     const bool resumed = setup_.checkpoint != nullptr;
     if (resumed) {
         restore(*setup_.checkpoint, train_);
@@ -159,10 +167,10 @@ TrainEnd Trainer::loop() {
 // Row b of the batch, for the task to fill in.
 TaskRow Trainer::row(int64_t b) {
     const auto T = static_cast<size_t>(setup_.shape.time);
-    const auto numbers = numbers_.size() / static_cast<size_t>(options_.batch);
     const auto part = [&](std::vector<int32_t>& of) {
         return of.empty() ? std::span<int32_t>() : std::span(of).subspan(static_cast<size_t>(b) * T, T);
     };
+    const size_t N = numbers_.size() / static_cast<size_t>(options_.batch);
     const std::span<int32_t> positions = part(positions_), segments = part(segments_), second = part(second_);
     std::iota(positions.begin(), positions.end(), 0);
     std::fill(segments.begin(), segments.end(), 0);
@@ -174,24 +182,26 @@ TaskRow Trainer::row(int64_t b) {
             .length = static_cast<int32_t>(T),
             .segments = segments,
             .second = second,
-            .numbers = std::span(numbers_).subspan(static_cast<size_t>(b) * numbers, numbers)};
+            .numbers = std::span(numbers_).subspan(static_cast<size_t>(b) * N, N)};
 }
 
 // Keeps what the task has said of row b beside its tokens.
 void Trainer::note_row(int64_t b, const TaskRow& row) {
     if (!source_lengths_.empty()) source_lengths_[static_cast<size_t>(b)] = row.source_length;
     if (!lengths_.empty()) lengths_[static_cast<size_t>(b)] = row.length;
+    if (!weights_.empty()) weights_[static_cast<size_t>(b)] = row.weight;
 }
 
 // Computes the gradients of the next step and updates the weights if asked to. Returns the loss before the update.
 double Trainer::gradients(int64_t micro_batches, bool update) {
     const int64_t B = options_.batch;
     const auto step = static_cast<uint32_t>(state_.step);
-    double loss = 0, norm = 0;
+    double loss = 0, norm = 0, weight = 0;
     TargetCounts counted{};
     for (int64_t row = 0; row < micro_batches * B; ++row) {
         const TargetCounts of_row = task_->counted(step, static_cast<uint32_t>(row));
         for (size_t i = 0; i < counted.size(); ++i) counted[i] += of_row[i];
+        if (!weights_.empty()) weight += task_->weight(step, static_cast<uint32_t>(row));
     }
     // Padding is not computed, and counts for nothing.
     const bool ragged_rows = !lengths_.empty();
@@ -214,6 +224,8 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
         which.ragged = ragged();
         which.second = second_;
         which.numbers = numbers_;
+        which.weights = weights_;
+        which.weight = weight;
         if (update && micro == micro_batches - 1) {
             const TrainStep::Outcome all = train_.last_micro_step(ids_, targets_, which, options_.clip, next_update());
             loss += all.loss;
@@ -292,8 +304,7 @@ std::optional<Trainer::Validation> Trainer::validation() {
     const int64_t count = task_->validation_rows();
     const int64_t B = options_.batch;
     const std::unique_ptr<Judge> judge = task_->judge();
-    std::array<double, kMostObjectives> sums{};
-    TargetCounts rows{};
+    std::array<double, kMostObjectives> sums{}, weights{};
     for (int64_t first = 0; first < count; first += B) {
         if (first > 0 && stopping()) return std::nullopt;
         std::fill(ids_.begin(), ids_.end(), 0);
@@ -306,19 +317,18 @@ std::optional<Trainer::Validation> Trainer::validation() {
             task_->fill_validation(i, to);
             note_row(i - first, to);
         }
-        const auto batch = train_.evaluate_all(ids_, targets_, second_, source(), ragged(), numbers_);
-        for (size_t i = 0; i < batch.size(); ++i) sums[i] += batch[i].sum, rows[i] += batch[i].rows;
+        const auto batch = train_.evaluate_all(ids_, targets_, second_, source(), ragged(), numbers_, weights_);
+        for (size_t i = 0; i < batch.size(); ++i) sums[i] += batch[i].sum, weights[i] += batch[i].weight;
         if (judge) hand_over(batch, first, *judge);
         progress_.status(strprintf("step %lld/%lld  validating", static_cast<long long>(state_.step),
                                    static_cast<long long>(options_.iters)));
     }
     Validation found;
-    for (size_t i = 0; i < setup_.shape.objectives.size(); ++i)
-        found.loss += setup_.shape.objectives[i].weight * sums[i] / static_cast<double>(std::max<int64_t>(rows[i], 1));
+    const auto mean = [&](size_t i) { return weights[i] > 0 ? sums[i] / weights[i] : 0; };
+    for (size_t i = 0; i < setup_.shape.objectives.size(); ++i) found.loss += setup_.shape.objectives[i].weight * mean(i);
     if (judge) found.scores = judge->scores(), found.by_score = judge->decides();
     for (size_t i = 0; i < setup_.shape.objectives.size() && setup_.shape.objectives.size() > 1; ++i)
-        found.scores.push_back(
-            {setup_.shape.objectives[i].head + "_loss", sums[i] / static_cast<double>(std::max<int64_t>(rows[i], 1))});
+        found.scores.push_back({setup_.shape.objectives[i].head + "_loss", mean(i)});
     return found;
 }
 
@@ -397,8 +407,8 @@ void Trainer::sample() {
 void Trainer::draw_curve() {
     log_.flush();
     if (saved_ < 0 || log_.train().empty()) return;
-    write_file_atomically(setup_.files.curve,
-                          loss_curve_svg("Loss of " + base_name(setup_.files.model), log_.train(), log_.val()));
+    write_file_atomically(setup_.files.curve, loss_curve_svg("Loss of " + base_name(setup_.files.model), log_.train(),
+                                                             log_.val(), log_.scores()));
 }
 
 void Trainer::introduce() const {
@@ -413,7 +423,7 @@ void Trainer::introduce() const {
     progress_.line(
         strprintf("text   %s train, %lld validate", nib::counted(text.train, text.unit).c_str(), integer(text.validation)));
     const HeadConfig* const head = c.find_head(setup_.shape.objectives.front().head);
-    if (head != nullptr && head->labels.size() > 1)
+    if (head != nullptr && (head->labels.size() > 1 || head->multi_label))
         progress_.line(strprintf("labels %zu: %s", head->labels.size(), joined_labels(head->labels).c_str()));
     progress_.line(strprintf("run    %s, about %s of memory%s", train_.backend().name().c_str(),
                              human_bytes(setup_.memory.total()).c_str(),

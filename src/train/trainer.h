@@ -114,6 +114,7 @@ private:
     std::vector<int32_t> segments_;          // (B*T), likewise and where the model has segments
     std::vector<int32_t> second_;            // (B*T) or, with a single objective, none
     std::vector<float> numbers_;             // (B*N) or, of a head that says none, none
+    std::vector<float> weights_;             // (B) or, unless rows are weighted, none
 
     Clock::time_point begin_;
     int64_t first_step_ = 0;  // of this run

@@ -6,7 +6,7 @@ steps of training them.
 
 tasks/NAME/       a model as transformers saves it, without a tokenizer
 tasks/cases.json  for each the texts of a batch (ids, segments), what they are to predict (targets, -1 where nothing; second
-                  ones of the head for next sentences; numbers), and the loss before each of five updates by AdamW with a learning rate
+                  ones of the head for next sentences; numbers; weights of the texts), and the loss before each of five updates by AdamW with a learning rate
                   of 0.01, betas of 0.9 and 0.99, an epsilon of 1e-8 and a decay of 0.1 of all but vectors
 """
 import json
@@ -30,7 +30,7 @@ def fill(rows, value):
     return torch.tensor([row + [value] * (max(LENGTHS) - len(row)) for row in rows])
 
 
-def losses(model, batch):
+def losses(model, batch, weights=None):
     matrices = [p for p in model.parameters() if p.dim() > 1]
     vectors = [p for p in model.parameters() if p.dim() == 1]
     optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0}], lr=0.01,
@@ -38,6 +38,8 @@ def losses(model, batch):
     found = []
     for _ in range(5):
         loss = model(**batch).loss
+        if weights is not None:
+            loss = torch.nn.functional.cross_entropy(model(**batch).logits, batch["labels"], weight=weights)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -61,6 +63,10 @@ def make(name, kind, heads, seed):
         case["targets"] = [[0] + [-1] * (n - 1) for n in LENGTHS]
         case["numbers"] = [0.5, -1.25, 3.0, 0.75]
         batch["labels"] = torch.tensor(case["numbers"], dtype=torch.float64)
+    elif name == "label_sets":
+        case["targets"] = [[0] + [-1] * (n - 1) for n in LENGTHS]
+        case["numbers"] = [1, 0, 1, 0, 0, 0, 0, 1, 0, 1, 1, 1]
+        batch["labels"] = torch.tensor(case["numbers"], dtype=torch.float64).view(len(LENGTHS), -1)
     elif kind is BertForSequenceClassification:
         labels = [2, 0, 1, 2]
         case["targets"] = [[label] + [-1] * (n - 1) for label, n in zip(labels, LENGTHS)]
@@ -74,7 +80,11 @@ def make(name, kind, heads, seed):
         case["second"] = [[label] + [-1] * (n - 1) for label, n in zip(follows, LENGTHS)]
         batch["labels"] = fill([[-100 if t < 0 else t for t in row] for row in case["targets"]], -100)
         batch["next_sentence_label"] = torch.tensor(follows)
-    case["losses"] = losses(model.double(), batch)
+    weights = None
+    if name == "weighted":
+        weights = torch.tensor([0.5, 2, 1.25], dtype=torch.float64)
+        case["weights"] = weights[batch["labels"]].tolist()
+    case["losses"] = losses(model.double(), batch, weights)
     return case
 
 
@@ -87,5 +97,7 @@ cases = [
     make("tags", BertForTokenClassification, names(TAGS), 2),
     make("pretraining", BertForPreTraining, {}, 3),
     make("numbers", BertForSequenceClassification, {"num_labels": 1}, 4),
+    make("label_sets", BertForSequenceClassification, dict(problem_type="multi_label_classification", **names(["a", "b", "c"])), 5),
+    make("weighted", BertForSequenceClassification, names(["bad", "fair", "good"]), 6),
 ]
 (OUT / "cases.json").write_text(json.dumps(cases) + "\n")
