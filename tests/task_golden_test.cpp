@@ -1,4 +1,4 @@
-// Classes, tags, numbers and BERT's pre-training, beside PyTorch: tests/goldens/make_task_goldens.py.
+// Classes, tags, numbers, answers and BERT's pre-training, beside PyTorch: tests/goldens/make_task_goldens.py.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -39,6 +39,10 @@ std::vector<Objective> objectives_of(const std::string& name) {
     if (name == "numbers")
         return {
             {.head = "class", .loss = Loss::Squared, .of_rows = true}
+        };
+    if (name == "answers")
+        return {
+            {.head = "span", .loss = Loss::Span, .of_rows = true}
         };
     if (name == "tags")
         return {

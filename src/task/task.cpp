@@ -29,6 +29,7 @@ const TaskKind kTasks[] = {
      true,               TaskReads::Numbers,
      make_regress_task,                                                                                                                          {"spearman", "pearson"}},
     {kEmbed, {.head = "", .loss = Loss::Contrast, .of_rows = true},                                       true,                                       TaskReads::Texts,                                              make_embed_task},
+    {kAnswer, {.head = "span", .loss = Loss::Span, .of_rows = true}, true, TaskReads::Questions, make_answer_task},
 };
 
 const TaskKind& find_task(const std::string& name) {

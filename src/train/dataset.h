@@ -9,6 +9,7 @@
 
 #include "task/dialogue_text.h"
 #include "task/labelled_file.h"
+#include "task/question_text.h"
 #include "text/corpus.h"
 #include "text/tokenized_text.h"
 
@@ -72,6 +73,10 @@ using LabelReader = decltype(&read_labelled);
 Dataset labelled_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
                          const LabelColumns& columns, std::vector<std::string> labels, uint64_t seed,
                          const DatasetOptions& options, LabelReader read, std::optional<double> least = {});
+
+/// The contexts of questions, in an order drawn by `seed`, with all their windows. Error likewise.
+Dataset question_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
+                         int64_t stride, uint64_t seed, const DatasetOptions& options);
 
 TextIdentity identify(const TokenText& text);
 

@@ -152,12 +152,27 @@ ObjectiveScores record_contrast(Graph& g, const Objective& objective, const Trai
     return {g.output(scores.logp), scores.predicted, {}, firsts, others};
 }
 
+ObjectiveScores record_span(Graph& g, const Model& model, const Weights& weights, const TrainShape& shape, size_t number,
+                            Tensor hidden, TrainInputs::OfObjective& of) {
+    if (!shape.ragged || number > 0) fail("spans are learned from ragged rows, and alone");
+    of.most = shape.batch;
+    of.count = g.add_row_count();
+    of.firsts = g.input("texts", {of.most, 2}, DType::I32);
+    of.targets = g.input("targets", {of.most, 2}, DType::I32);
+    const Head& head = model.head(shape.objectives[number].head);
+    const Graph::SpanLogProbs scores =
+        g.span_loss(model.features(g, weights, head, hidden), weights[head.output], of.firsts, of.targets, of.count);
+    if (g.mode() == Mode::Infer) g.output(scores.logits);
+    return {g.output(scores.logp), {}, scores.logits};
+}
+
 ObjectiveScores record_objective(Graph& g, const Model& model, const Weights& weights, const TrainShape& shape,
                                  size_t number, Tensor hidden, TrainInputs& in, bool usual) {
     const Objective& objective = shape.objectives[number];
     const bool trains = g.mode() == Mode::Train, in_numbers = objective.loss == Loss::Squared;
     TrainInputs::OfObjective& of = in.objectives.emplace_back();
     if (objective.loss == Loss::Contrast) return record_contrast(g, objective, shape, hidden, of);
+    if (objective.loss == Loss::Span) return record_span(g, model, weights, shape, number, hidden, of);
     Shape all = shape.ragged ? Shape{1, shape.batch * shape.time} : Shape{shape.batch, shape.time};
     RowCount count = in.packed.row_count();
     if (objective.sparse() && !model.config().has_encoder()) {

@@ -82,7 +82,8 @@ struct TrainInputs {
         Tensor numbers{};     // (1,n,N) float: of numbers instead of the targets
         Tensor weights{};     // as the targets, float: how much each counts, of all objectives but the first
         int64_t most = 0;     // n
-        /// Of Contrast: the first texts, and the second and third ones, as spans of rows (n,2), (2n,2) int32.
+        /// Of Contrast: the first texts, and the second and third ones, as spans of rows (n,2), (2n,2) int32. Of Span the
+        /// texts, and `targets` are (n,2) as well: rows that spans begin and end with.
         Tensor firsts{}, others{};
         RowCount others_count = -1;
     };
@@ -93,7 +94,7 @@ struct TrainInputs {
 struct ObjectiveScores {
     Tensor loss;                // of the targets' shape: how far off it is; of cross-entropy minus that
     Tensor predicted{};         // likewise int32, of a sparse objective in Mode::Infer: what is most probable
-    Tensor numbers{};           // (1,n,N), in Mode::Infer: what a head of numbers says
+    Tensor numbers{};           // (1,n,N), in Mode::Infer: what a head of numbers says; of Span (1,B*T,2): of all rows
     Tensor firsts{}, others{};  // (1,n,C), (1,2n,C), likewise: embeddings
 };
 

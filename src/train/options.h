@@ -33,6 +33,7 @@ struct TrainOptions {
     bool header = false, no_header = false;  // neither: as of TableReader
     double temperature = 0.05;               // of embeddings
     double min_score = 0;                    // of pairs to learn embeddings from, unless 0
+    int64_t stride = 0;                      // of questions: WindowOptions
     std::string metric;                      // the score that decides; empty: the task's first
     bool isolate = false, nsp = false, whole_words = false;
     int64_t layers = 4, heads = 4, embd = 128, context = 64;

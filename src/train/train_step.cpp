@@ -104,6 +104,10 @@ TrainStep::TrainStep(Backend& backend, const ModelConfig& config, const TrainSha
         }
         predicted_[i].resize(elements(evaluate_.inputs.objectives[i]));
         if (shape.objectives[i].loss == Loss::Squared) numbers_.resize(static_cast<size_t>(shape.batch * outputs_.back()));
+        if (shape.objectives[i].loss == Loss::Span) {
+            firsts_.resize(static_cast<size_t>(2 * shape.batch)), others_.resize(firsts_.size());
+            numbers_.resize(2 * count);
+        }
     }
 }
 
@@ -237,6 +241,11 @@ std::array<TrainStep::LossSum, kMostObjectives> TrainStep::evaluate_all(std::spa
             sums[i].numbers = std::span<const float>(numbers_).first(static_cast<size_t>(sums[i].rows * outputs_[i]));
             continue;
         }
+        if (shape_.objectives[i].loss == Loss::Span) {
+            evaluate_.plan.get(evaluate_.scores[i].numbers, std::span<float>(numbers_));
+            sums[i].numbers = numbers_;
+            continue;
+        }
         if (shape_.objectives[i].loss == Loss::Contrast) compare_texts(i, sums[i]);
         if (!shape_.objectives[i].sparse() || shape_.objectives[i].loss == Loss::Contrast) continue;
         evaluate_.plan.get(evaluate_.scores[i].predicted, std::span<int32_t>(predicted_[i]));
@@ -258,6 +267,10 @@ void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, const T
     for (size_t i = 0; i < shape_.objectives.size(); ++i) {
         if (shape_.objectives[i].loss == Loss::Contrast) {
             set_texts(what, i, ragged, step);
+            continue;
+        }
+        if (shape_.objectives[i].loss == Loss::Span) {
+            set_spans(what, i, targets[i], ragged, step);
             continue;
         }
         check_tokens(targets[i], outputs_[i], true);
@@ -327,6 +340,36 @@ void TrainStep::set_texts(LossPlan& what, size_t objective, const RaggedRows& ra
     what.rows[objective] = static_cast<int64_t>(std::max<size_t>(pairs, 1));
     step.rows[of.count] = what.rows[objective];
     step.rows[of.others_count] = static_cast<int64_t>(std::max<size_t>(others, 1));
+}
+
+// The rows of tokens that have a target, as rows of hidden states: the packed ones.
+void TrainStep::set_spans(LossPlan& what, size_t objective, std::span<const int32_t> targets, const RaggedRows& ragged,
+                          Step& step) {
+    const TrainInputs::OfObjective& of = what.inputs.objectives[objective];
+    const auto B = static_cast<size_t>(shape_.batch), T = static_cast<size_t>(shape_.time);
+    if (targets.size() != B * T) fail("%zu targets are not %zu for each of %zu rows", targets.size(), T, B);
+    std::fill(firsts_.begin(), firsts_.end(), 0), std::fill(others_.begin(), others_.end(), 0);
+    size_t texts = 0;
+    int32_t row = 0;
+    for (size_t b = 0; b < B; row += ragged.lengths[b++]) {
+        for (int32_t t = 0; t < static_cast<int32_t>(T); ++t) {
+            const int32_t last = targets[b * T + static_cast<size_t>(t)];
+            if (last == kIgnore) continue;
+            if (last < t || last >= ragged.lengths[b])
+                fail("a span from token %d to %d is not within a row of %d", t, last, ragged.lengths[b]);
+            if (texts > 0 && firsts_[2 * texts - 2] == row) fail("a row of tokens has more than one span");
+            firsts_[2 * texts] = row, firsts_[2 * texts + 1] = row + ragged.lengths[b];
+            others_[2 * texts] = row + t, others_[2 * texts + 1] = row + last;
+            ++texts;
+        }
+    }
+    // Those that are not in use begin where the last one ends.
+    std::fill(firsts_.begin() + static_cast<std::ptrdiff_t>(2 * texts), firsts_.end(),
+              texts > 0 ? firsts_[2 * texts - 1] : 0);
+    what.plan.set<int32_t>(of.firsts, firsts_);
+    what.plan.set<int32_t>(of.targets, others_);
+    what.rows[objective] = static_cast<int64_t>(std::max<size_t>(texts, 1));
+    step.rows[of.count] = what.rows[objective];
 }
 
 // Cosines of the first and second texts, and whether none of the batch's others is nearer; right after set_texts().

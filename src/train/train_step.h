@@ -65,7 +65,8 @@ public:
         /// the next evaluation.
         std::span<const int32_t> predicted{};
         std::span<const float> numbers{};  // likewise, N for each: of an objective of numbers; of Contrast the cosines of
-                                           // first and second texts, and `predicted` is 1 where that is the largest
+                                           // first and second texts, and `predicted` is 1 where that is the largest; of
+                                           // Span the logits (T,2) of each row of tokens, one row after the other
     };
     /// Losses of B sequences without dropout and label smoothing; rows whose target is kIgnore do not count.
     LossSum evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets, const SourceBatch& source = {},
@@ -112,6 +113,7 @@ private:
     void set_numbers(LossPlan& plan, size_t objective, std::span<const int32_t> targets, std::span<const float> numbers);
     void compare_texts(size_t objective, LossSum& to);
     void set_texts(LossPlan& plan, size_t objective, const RaggedRows& ragged, Step& step);
+    void set_spans(LossPlan& plan, size_t objective, std::span<const int32_t> targets, const RaggedRows& ragged, Step& step);
     void set_sparse_targets(LossPlan& plan, size_t objective, std::span<const int32_t> targets, Step& step);
     void begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
     size_t elements(const TrainInputs::OfObjective& of) const;
@@ -138,7 +140,7 @@ private:
     std::array<std::vector<int32_t>, kMostObjectives> predicted_;  // (B*T): of an evaluation
     std::vector<int64_t> outputs_;                                 // by objective: of its head
     std::vector<float> numbers_;                                   // (n*N): of an objective of numbers
-    std::vector<int32_t> firsts_, others_;                         // (n,2), (2n,2): texts of a contrast
+    std::vector<int32_t> firsts_, others_;                         // (n,2), (2n,2): texts of a contrast; of spans, targets
     std::vector<float> vectors_;                                   // (3n,C): their embeddings
     Step step_;                                                    // of the last micro_step
     TargetCounts counted_{};                                       // counted targets of its whole step

@@ -321,8 +321,10 @@ void Trainer::hand_over(const std::array<TrainStep::LossSum, kMostObjectives>& b
             const auto end = begin + static_cast<std::ptrdiff_t>(T);
             const auto count = static_cast<size_t>(T) - static_cast<size_t>(std::count(begin, end, kIgnore));
             if (!batch[i].predicted.empty()) predicted.labels[i] = batch[i].predicted.subspan(at[i], count);
-            if (!batch[i].numbers.empty()) predicted.numbers = batch[i].numbers.subspan(at[i], count);
-            at[i] += count;
+            const bool spans = setup_.shape.objectives[i].loss == Loss::Span;  // all tokens have numbers
+            const size_t numbers = spans ? 2 * static_cast<size_t>(lengths_[static_cast<size_t>(b)]) : count;
+            if (!batch[i].numbers.empty()) predicted.numbers = batch[i].numbers.subspan(at[i], numbers);
+            at[i] += spans ? numbers : count;
         }
         judge.add(first + b, predicted);
     }

@@ -6,7 +6,7 @@ steps of training them.
 
 tasks/NAME/       a model as transformers saves it, without a tokenizer
 tasks/cases.json  for each the texts of a batch (ids, segments), what they are to predict (targets, -1 where nothing; second
-                  ones of the head for next sentences; numbers), and the loss before each of five updates by AdamW with a learning rate
+                  ones of the head for next sentences; numbers; of spans where the first token is what the last one is), and the loss before each of five updates by AdamW with a learning rate
                   of 0.01, betas of 0.9 and 0.99, an epsilon of 1e-8 and a decay of 0.1 of all but vectors
 """
 import json
@@ -14,7 +14,8 @@ import pathlib
 import shutil
 
 import torch
-from transformers import BertConfig, BertForPreTraining, BertForSequenceClassification, BertForTokenClassification
+from transformers import (BertConfig, BertForPreTraining, BertForQuestionAnswering, BertForSequenceClassification,
+                          BertForTokenClassification)
 
 OUT = pathlib.Path(__file__).parent / "tasks"
 LENGTHS = [9, 5, 7, 12]
@@ -30,6 +31,16 @@ def fill(rows, value):
     return torch.tensor([row + [value] * (max(LENGTHS) - len(row)) for row in rows])
 
 
+def loss_of(model, batch):
+    """transformers' own, but that a span is looked for among the tokens of its text alone, not in what fills the rows"""
+    mask = batch.get("mask")
+    if mask is None:
+        return model(**batch).loss
+    out = model(**{k: v for k, v in batch.items() if k not in ("mask", "start_positions", "end_positions")})
+    ends = [(out.start_logits, batch["start_positions"]), (out.end_logits, batch["end_positions"])]
+    return sum(torch.nn.functional.cross_entropy(logits + mask, at) for logits, at in ends) / 2
+
+
 def losses(model, batch):
     matrices = [p for p in model.parameters() if p.dim() > 1]
     vectors = [p for p in model.parameters() if p.dim() == 1]
@@ -37,7 +48,7 @@ def losses(model, batch):
                                   betas=(0.9, 0.99), eps=1e-8)
     found = []
     for _ in range(5):
-        loss = model(**batch).loss
+        loss = loss_of(model, batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -68,12 +79,18 @@ def make(name, kind, heads, seed):
     elif kind is BertForTokenClassification:
         case["targets"] = [[-1 if t % 3 == 1 else (t * 7 + n) % len(TAGS) for t in range(n)] for n in LENGTHS]
         batch["labels"] = fill([[-100 if t < 0 else t for t in row] for row in case["targets"]], -100)
+    elif kind is BertForQuestionAnswering:
+        spans = [(3, 5), (0, 0), (6, 6), (4, 11)]
+        case["targets"] = [[last if t == first else -1 for t in range(n)] for (first, last), n in zip(spans, LENGTHS)]
+        batch["start_positions"], batch["end_positions"] = torch.tensor(spans).T
     else:
         follows = [0, 1, 1, 0]
         case["targets"] = [[row[t] if t % 4 == 2 else -1 for t in range(len(row))] for row in ids]
         case["second"] = [[label] + [-1] * (n - 1) for label, n in zip(follows, LENGTHS)]
         batch["labels"] = fill([[-100 if t < 0 else t for t in row] for row in case["targets"]], -100)
         batch["next_sentence_label"] = torch.tensor(follows)
+    if kind is BertForQuestionAnswering:
+        batch["mask"] = fill([[0.0] * n for n in LENGTHS], float("-inf"))
     case["losses"] = losses(model.double(), batch)
     return case
 
@@ -87,5 +104,6 @@ cases = [
     make("tags", BertForTokenClassification, names(TAGS), 2),
     make("pretraining", BertForPreTraining, {}, 3),
     make("numbers", BertForSequenceClassification, {"num_labels": 1}, 4),
+    make("answers", BertForQuestionAnswering, {}, 5),
 ]
 (OUT / "cases.json").write_text(json.dumps(cases) + "\n")
