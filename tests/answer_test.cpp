@@ -10,6 +10,7 @@
 #include "model/loaded_model.h"
 #include "task/answering.h"
 #include "text/char_tokenizer.h"
+#include "text/python_text.h"
 #include "text/tokenizer_files.h"
 #include "tiny_training.h"
 
@@ -161,14 +162,16 @@ struct AnswerPlaces : testing::Test {
                     ++counts.misplaced;
                     continue;
                 }
-                const size_t end = answer.begin + answer.text.size();
-                const auto range = tokens_at(tokens, answer.begin, end);
+                // White space at the ends, which three answers of CMRC have, is of no token.
+                const std::string_view text = python_strip(answer.text);
+                const size_t begin = answer.begin + answer.text.find(text), end = begin + text.size();
+                const auto range = tokens_at(tokens, begin, end);
                 if (!range) continue;
                 const size_t first = tokens.places[static_cast<size_t>(range->first)].begin,
                              last = tokens.places[static_cast<size_t>(range->second)].end;
-                if (first == answer.begin && last == end)
+                if (first == begin && last == end)
                     ++counts.same;
-                else if (first <= answer.begin && last >= end)
+                else if (first <= begin && last >= end)
                     ++counts.more;
             }
         }
@@ -179,8 +182,8 @@ struct AnswerPlaces : testing::Test {
 TEST_F(AnswerPlaces, OfDataSets) {
     const fs::path data = "../shared/data";
     if (!fs::exists(data / "qa")) GTEST_SKIP() << data / "qa" << " is not there";
-    const auto english = load_tokenizer_file(data / "tokenizers/bert-base-uncased/vocab.txt"),
-               chinese = load_tokenizer_file(data / "tokenizers/bert-base-chinese/vocab.txt");
+    const auto english = load_tokenizer_file(data / "bert-base-uncased/vocab.txt"),
+               chinese = load_tokenizer_file(data / "bert-base-chinese/vocab.txt");
     const auto check = [&](const char* file, const Tokenizer& tokenizer, size_t answers, size_t misplaced, size_t within) {
         const Counts counts = count((data / "qa" / file).string(), tokenizer);
         EXPECT_EQ(counts.answers, answers) << file;
@@ -188,9 +191,9 @@ TEST_F(AnswerPlaces, OfDataSets) {
         EXPECT_EQ(counts.more, within) << file << ": answers that begin or end within a token";
         EXPECT_EQ(counts.same + counts.more + counts.misplaced, counts.answers) << file;
     };
-    check("xquad/en.json", *english, 1190, 0, 0);
+    check("xquad/en.json", *english, 1190, 0, 1);  // "(2,70", of "(2,700"
     check("xquad/zh.json", *chinese, 1190, 0, 0);
-    check("cmrc2018/trial.json", *chinese, 3006, 5, 0);
+    check("cmrc2018/trial.json", *chinese, 1002, 5, 0);
 }
 
 // Contexts with a number, which answers every question, or without one.

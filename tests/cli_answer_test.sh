@@ -27,7 +27,8 @@ python_free_join() { printf '%s' "$(sed 's/\]}\]}$//' q.json),$(sed 's/^.*"parag
 python_free_join > both.json
 small="--layers 2 --heads 2 --embd 16 --context 64"
 works train text.txt -o base --arch bert $small --iters 5
-works train text.txt -o gpt --layers 1 --heads 2 --embd 16 --context 200 --iters 2
+for i in {1..200}; do echo "Q: $i the fox and the crow A:"; done > long-text.txt
+works train long-text.txt -o gpt --layers 1 --heads 2 --embd 16 --context 200 --iters 2
 
 # ---- what works --------------------------------------------------------------------------------------------------------
 
@@ -50,9 +51,6 @@ check "the best come first" [ "$(cut -f 1 "$out")" = "$(cut -f 1 "$out" | sort -
 printf 'the fox\n\nthe fox\n' > asked.txt
 works answer qa.gguf --context page.txt --file asked.txt
 check "questions stand in a file" [ "$(wc -l < "$out")" = 2 ]
-{ for i in {1..40}; do printf 'the crow and the crow and '; done; cat page.txt; } > long.txt
-works answer qa.gguf --context long.txt "the fox" --stride 16 --json
-check "a long text is read in windows" grep -q '"answer":"23"' "$out"
 
 works train both.json -o both $learn --iters 200 --val both.json
 works eval both.gguf both.json
@@ -61,6 +59,9 @@ check "by SQuAD's rules for that" grep -q "by the rules of squad2" "$out"
 echo "the fox and the crow" > none.txt
 works answer both.gguf --context none.txt "the fox"
 check "there is no answer" grep -qx "(none)" "$out"
+{ for i in {1..40}; do printf 'the crow and the crow and '; done; cat page.txt; } > long.txt
+works answer both.gguf --context long.txt "the fox" --stride 16 --json --top 20
+check "a long text is read in windows" grep -q '{"answer":"23",.*"begin":1061,"end":1063}' "$out"
 works answer both.gguf --context none.txt "the fox" --json
 check "for programs, too" grep -q '"answer":null,.*"begin":null' "$out"
 

@@ -22,13 +22,13 @@ constexpr const char* kFooter =
     "A model that was trained for it (`nib train --task qa`, or BertForQuestionAnswering) points at pieces of the text. A "
     "text longer than fits is read in windows. Prints the answer to each question on a line, and with --top more than one "
     "of them: probability, tab, answer, the best first; `(none)` says that the text has no answer. Probabilities are among "
-    "the 20 best answers of all windows. With --json a line for each question: "
-    "{\"question\":...,\"answer\":...,\"probability\":...,\"begin\":...,\"end\":...,\"answers\":[...]}, where begin and end "
-    "are characters of the text; no answer is null.\n\n"
+    "the 20 best answers of all windows. With --json a line for each question: {\"question\":..., \"answer\":..., "
+    "\"probability\":..., \"begin\":..., \"end\":..., \"answers\":[...]}, where begin and end are characters of the text; "
+    "no answer is null.\n\n"
     "A language model writes its answer, by its most probable tokens, after the text, `Q:`, the question and `A:`.\n\n"
     "Examples:\n"
     "  nib answer qa.gguf --context page.txt \"Who wrote it?\"\n"
-    "  curl -s https://example.org/page.txt | nib answer qa.gguf --context - \"Who wrote it?\" \"When?\" --json";
+    "  nib answer qa.gguf --context - \"Who wrote it?\" \"When?\" --json < page.txt";
 
 struct Options {
     ModelOptions model;
