@@ -38,17 +38,22 @@ std::string shown(const CharTokenizer& tokenizer, const MarkedText& window) {
     return text;
 }
 
-Question question(const std::string& asked, const std::string& context, std::vector<Answer> answers) {
-    return {"id", "", asked, std::make_shared<const std::string>(context), std::move(answers), ""};
+Question question(const std::string& asked, const std::string& context) {
+    return {"id", "", asked, std::make_shared<const std::string>(context), {}, ""};
+}
+Question question(const std::string& asked, const std::string& context, const std::string& answer, size_t begin) {
+    Question one = question(asked, context);
+    one.answers.push_back({answer, begin});
+    return one;
+}
+QuestionText text_of(const Question& one, const Tokenizer& tokenizer, const WindowOptions& options) {
+    return QuestionText({&one, 1}, tokenizer, options);
 }
 
 TEST(QuestionText, WindowsOfALongContext) {
     const CharTokenizer tokenizer = letters();
-    const std::vector<Question> questions = {
-        question("who", "abcdefghij", {{"fg", 5}}
-        )
-    };
-    const QuestionText text(questions, tokenizer, {12, 2});
+    const Question one = question("who", "abcdefghij", "fg", 5);
+    const QuestionText text = text_of(one, tokenizer, {12, 2});
     std::vector<std::string> windows;
     std::vector<std::pair<int64_t, int64_t>> answers;
     for (size_t i = 0; i < text.windows().size(); ++i) {
@@ -68,18 +73,19 @@ TEST(QuestionText, WindowsOfALongContext) {
     text.read(10, ids);
     EXPECT_EQ(shown(tokenizer, {ids, {}}), "f><who>cdefgh>");
     // By default windows overlap by half, and none is left out where the stride is more than fits.
-    EXPECT_EQ(QuestionText(questions, tokenizer, {12, 0}).windows().size(), 3u);
-    EXPECT_EQ(QuestionText(questions, tokenizer, {12, 100}).windows().size(), 2u);
-    EXPECT_EQ(QuestionText(questions, tokenizer, {64, 0}).windows().size(), 1u);
-    EXPECT_MENTIONS(error_of([&] { QuestionText(questions, tokenizer, {4, 0}); }), "no room for a question");
+    EXPECT_EQ(text_of(one, tokenizer, {12, 0}).windows().size(), 3u);
+    EXPECT_EQ(text_of(one, tokenizer, {12, 100}).windows().size(), 2u);
+    EXPECT_EQ(text_of(one, tokenizer, {64, 0}).windows().size(), 1u);
+    EXPECT_MENTIONS(error_of([&] { text_of(one, tokenizer, {4, 0}); }), "no room for a question");
+    EXPECT_MENTIONS(error_of([&] { QuestionText({}, tokenizer, {12, 0}); }), "there are no questions");
 }
 
 TEST(QuestionText, LongQuestionsLoseTheirEnds) {
     const CharTokenizer tokenizer = letters();
-    const QuestionText text(std::vector<Question>{question("abcdefgh", "xyz", {{"y", 1}})}, tokenizer, {11, 0});
+    const QuestionText text = text_of(question("abcdefgh", "xyz", "y", 1), tokenizer, {11, 0});
     EXPECT_EQ(shown(tokenizer, text.read_window(0)), "<abcd>xyz>");
     EXPECT_EQ(text.windows()[0].begin, 7);
-    const QuestionText empty(std::vector<Question>{question("", "xyz", {})}, tokenizer, {11, 0});
+    const QuestionText empty = text_of(question("", "xyz"), tokenizer, {11, 0});
     EXPECT_EQ(shown(tokenizer, empty.read_window(0)), "<>xyz>");
     EXPECT_TRUE(empty.may_be_none());
 }
@@ -87,12 +93,9 @@ TEST(QuestionText, LongQuestionsLoseTheirEnds) {
 TEST(QuestionText, AnswersThatAreElsewhere) {
     const CharTokenizer tokenizer = letters();
     const size_t nowhere = Answer::kNowhere;
-    const std::vector<Question> questions = {
-        question("a", "x yes z", {{"yes", nowhere}}              ),
-        question("b", "no no",   {{"no", nowhere}}               ),
-        question("c", "x",       {{"why", nowhere}}              ),
-        question("d", "x ab",    {{"why", nowhere}, {"ab", 2}}   ),
-    };
+    std::vector<Question> questions = {question("a", "x yes z", "yes", nowhere), question("b", "no no", "no", nowhere),
+                                       question("c", "x", "why", nowhere), question("d", "x ab", "why", nowhere)};
+    questions.back().answers.push_back({"ab", 2});
     const QuestionText text(questions, tokenizer, {32, 0});
     std::vector<int64_t> begins;
     for (const QuestionText::Window& window : text.windows()) begins.push_back(window.begin);
@@ -106,13 +109,14 @@ TEST(QuestionText, AnswersThatAreElsewhere) {
 
 TEST(AnswerSearch, TheBestOfAllWindows) {
     const CharTokenizer tokenizer = letters();
-    const QuestionText text(std::vector<Question>{question("who", "abcdefghij", {})}, tokenizer, {12, 4});
+    const QuestionText text = text_of(question("who", "abcdefghij"), tokenizer, {12, 4});
     ASSERT_EQ(text.windows().size(), 2u);  // abcdef and efghij
     std::vector<float> first(24, 0), second(24, 0);
-    first[0] = 1, first[1] = 2;             // no answer
-    first[2 * 7] = 5, first[2 * 6 + 1] = 9;  // begins with c, ends with b: no piece
-    first[2 * 9 + 1] = 1;                    // ends with e
-    second[2 * 5] = 4, second[2 * 6 + 1] = 3;  // ef
+    // No answer; begins with c, ends with b, which is no piece; ends with e. In the second window ef.
+    first[0] = 1, first[1] = 2;
+    first[2 * 7] = 5, first[2 * 6 + 1] = 9;
+    first[2 * 9 + 1] = 1;
+    second[2 * 5] = 4, second[2 * 6 + 1] = 3;
     AnswerSearch search(text);
     search.add(0, first);
     search.add(1, second);
@@ -181,7 +185,9 @@ struct AnswerPlaces : testing::Test {
 
 TEST_F(AnswerPlaces, OfDataSets) {
     const fs::path data = "../shared/data";
-    if (!fs::exists(data / "qa")) GTEST_SKIP() << data / "qa" << " is not there";
+    if (!fs::exists(data / "qa"))
+        GTEST_SKIP() << data / "qa"
+                     << " is not there";
     const auto english = load_tokenizer_file(data / "bert-base-uncased/vocab.txt"),
                chinese = load_tokenizer_file(data / "bert-base-chinese/vocab.txt");
     const auto check = [&](const char* file, const Tokenizer& tokenizer, size_t answers, size_t misplaced, size_t within) {
@@ -196,25 +202,29 @@ TEST_F(AnswerPlaces, OfDataSets) {
     check("cmrc2018/trial.json", *chinese, 1002, 5, 0);
 }
 
-// Contexts with a number, which answers every question, or without one.
-std::string fox_questions(int count, bool impossible = true) {
+// Contexts with a number, which answers every question, or, of every fourth, without one.
+std::string fox_questions(int count) {
     nlohmann::json paragraphs = nlohmann::json::array();
     for (int i = 0; i < count; ++i) {
-        const bool none = impossible && i % 4 == 3;
-        const std::string number = std::to_string(i % 60), before = "the crow and " + std::string(i % 3 == 0 ? "the fox " : "");
-        nlohmann::json asked = {
-            {"id",            "q" + std::to_string(i)},
-            {"question",      "the fox"              },
-            {"is_impossible", none                   },
-            {"answers",       nlohmann::json::array()}
-        };
-        if (!none) asked["answers"].push_back({{"text", number}, {"answer_start", before.size()}});
-        paragraphs.push_back({
-            {"context", none ? before + "the crow" : before + number + " and the crow"},
-            {"qas",     {asked}                                                       }
-        });
+        const bool none = i % 4 == 3;
+        const std::string number = std::to_string(i % 60),
+                          before = "the crow and " + std::string(i % 3 == 0 ? "the fox " : "");
+        nlohmann::json asked, paragraph, answer;
+        answer["text"] = number;
+        answer["answer_start"] = before.size();
+        asked["id"] = "q" + std::to_string(i);
+        asked["question"] = "the fox";
+        asked["is_impossible"] = none;
+        asked["answers"] = nlohmann::json::array();
+        if (!none) asked["answers"].push_back(answer);
+        paragraph["context"] = none ? before + "the crow" : before + number + " and the crow";
+        paragraph["qas"].push_back(asked);
+        paragraphs.push_back(paragraph);
     }
-    return nlohmann::json{{"data", {{{"title", "t"}, {"paragraphs", paragraphs}}}}}.dump();
+    nlohmann::json article, all;
+    article["paragraphs"] = paragraphs;
+    all["data"].push_back(article);
+    return all.dump();
 }
 
 struct AnswerTraining : TinyTraining {

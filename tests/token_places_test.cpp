@@ -42,7 +42,10 @@ TEST_F(TokenPlacesTest, WordPiece) {
     EXPECT_EQ(pieces(*tokenizer, "  Café unAFFable.\n"), (Pieces{"Café", "un", "AFF", "able", "."}));
     EXPECT_EQ(pieces(*tokenizer, "中文  xyz 1990s"), (Pieces{"中", "文", "xyz", "1990", "s"}));
     EXPECT_EQ(pieces(*tokenizer, "cafe\u0301 e\u200bs"), (Pieces{"cafe\u0301", "e", "s"}));
-    EXPECT_EQ(pieces(*tokenizer, "\x01" "Cafe\x02 1990"), (Pieces{"Cafe", "1990"}));
+    EXPECT_EQ(pieces(*tokenizer,
+                     "\x01"
+                     "Cafe\x02 1990"),
+              (Pieces{"Cafe", "1990"}));
     EXPECT_EQ(pieces(*tokenizer, "a[MASK]e"), (Pieces{"a", "[MASK]", "e"}));
     EXPECT_TRUE(pieces(*tokenizer, "").empty());
     EXPECT_TRUE(pieces(*tokenizer, " \n").empty());
@@ -54,13 +57,12 @@ TEST_F(TokenPlacesTest, Bytes) {
         const PlacedTokens tokens = tokenizer->encode_placed(text);
         EXPECT_EQ(tokens.ids, tokenizer->encode(text));
         for (size_t i = 0; i < tokens.ids.size(); ++i) {
-            const auto [begin, end] = tokens.places[i];
-            const std::string piece = text.substr(begin, end - begin), token = tokenizer->decode(tokens.ids[i]);
+            const PlacedTokens::Place place = tokens.places[i];
+            const std::string piece = text.substr(place.begin, place.end - place.begin),
+                              token = tokenizer->decode(tokens.ids[i]);
+            const size_t word = token.find_first_not_of(" \n");
             EXPECT_EQ(find_invalid(piece), std::string::npos);
-            EXPECT_NE(piece.find(token.substr(token.find_first_not_of(" \n") == std::string::npos
-                                                  ? 0
-                                                  : token.find_first_not_of(" \n"))),
-                      std::string::npos)
+            EXPECT_NE(piece.find(token.substr(word == std::string::npos ? 0 : word)), std::string::npos)
                 << text << ": " << token;
         }
     }

@@ -109,7 +109,8 @@ void print_answers(const Options& o, const std::string& question, const std::str
     }
     for (const auto& [answer, probability] : shown) {
         std::string line = answer != nullptr ? text.substr(answer->begin, answer->end - answer->begin) : "(none)";
-        std::replace_if(line.begin(), line.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
+        std::replace_if(
+            line.begin(), line.end(), [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
         print((o.top > 1 ? strprintf("%.4f\t", probability) : "") + line + "\n");
     }
 }
@@ -132,7 +133,8 @@ void point_out(const Options& o, Backend& backend, const LoadedModel& model) {
 
 void write_out(const Options& o, Backend& backend, const LoadedModel& model) {
     if (o.top > 1 || o.may_be_none || o.stride > 0)
-        fail_usage("a language model writes one answer; it has no others, no windows, and does not tell that there is none");
+        fail_usage(
+            "a language model writes one answer; it has no others, no windows, and does not tell that there is none");
     const std::string context = context_of(o);
     Engine engine(backend, model.config(), model.weights(), {});
     for (const std::string& question : questions_of(o)) {

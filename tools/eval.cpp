@@ -50,7 +50,8 @@ constexpr const char* kFooter =
     "measured by accuracy, "
     "F1 and Matthews correlation.\n\n"
     "A model that answers questions (`nib train --task qa`) takes files of them in SQuAD's JSON, and is measured by F1 and "
-    "exact match; with --task qa a decoder, too, which then writes its answers (`nib answer`). --stride is of the windows of long texts.\n\n"
+    "exact match; with --task qa a decoder, too, which then writes its answers (`nib answer`). --stride is of the windows "
+    "of long texts.\n\n"
     "Examples:\n"
     "  nib eval shakespeare.gguf input.txt\n"
     "  nib eval shakespeare.gguf input.txt --val-fraction 0.1     # what nib train keeps for validation\n"
@@ -330,7 +331,8 @@ void eval(Options& o) {
         if (model->config().find_head("tag") != nullptr && !(o.columns == LabelColumns{}))
             fail_usage("columns are for texts with labels; tags are in the last column of a file of words");
         const bool questions = o.task == "qa" || model->config().find_head("span") != nullptr;
-        if (!labels && !questions && o.skip_bad) fail_usage("--skip-bad is for models that name labels or answer questions");
+        if (!labels && !questions && o.skip_bad)
+            fail_usage("--skip-bad is for models that name labels or answer questions");
         check_questions(o, questions);
         done = labels || questions || model->config().has_encoder();
         if (questions)

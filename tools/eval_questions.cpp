@@ -84,7 +84,8 @@ void eval_questions(const std::vector<std::string>& paths, const EvalQuestionsOp
                     const LoadedModel& model) {
     const auto whole = make_model(model.config());
     const bool points = model.config().find_head("span") != nullptr;
-    if (!points && model.config().has_encoder()) fail("a model that reads a text before it writes another answers no questions");
+    if (!points && model.config().has_encoder())
+        fail("a model that reads a text before it writes another answers no questions");
     if (!points) whole->head("lm");  // there is one
     const std::vector<Question> questions = read_questions(paths, options.skip_bad, say);
     const QuestionText text(questions, model.tokenizer(),

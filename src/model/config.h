@@ -51,7 +51,7 @@ struct HeadConfig {
     std::string name;                 // "class"
     int64_t outputs = 0;              // N, logits of a row
     std::vector<std::string> labels;  // what they stand for, N of them; none where the name says it
-    bool may_be_none = false;         // of spans: the model has learned that a text may have none, which its first token says
+    bool may_be_none = false;  // of spans: the model has learned that a text may have none, which its first token says
     bool operator==(const HeadConfig&) const = default;
 };
 /// transformers' names of classes that have none: "LABEL_0", ...

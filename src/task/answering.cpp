@@ -39,8 +39,7 @@ std::string write_answer(Engine& engine, const Tokenizer& tokenizer, std::string
     if (room < 1) fail("the question leaves no room for its context");
     const PlacedTokens placed = tokenizer.encode_placed(context, {.special = false});
     if (std::ssize(placed.ids) > room) context = context.substr(0, placed.places[static_cast<size_t>(room - 1)].end);
-    const std::vector<int32_t> prompt =
-        tokenizer.encode(std::string(context) + asked, {.special = false, .begin = true});
+    const std::vector<int32_t> prompt = tokenizer.encode(std::string(context) + asked, {.special = false, .begin = true});
     GenerateOptions options;
     options.sampler.temperature = 0;
     options.overflow = Overflow::Stop;

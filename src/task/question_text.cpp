@@ -69,8 +69,8 @@ void QuestionText::add(const Question& question, const WindowOptions& options) {
     if (std::ssize(asked.ids) > room / 2) asked.ids.resize(at(room / 2));
     const int64_t fits = room - std::ssize(asked.ids), all = std::ssize(tokens.ids),
                   row = std::ssize(tokenizer_.mark(asked.ids, {}).ids) - (tokenizer_.ends_texts() ? 1 : 0);
-    const int64_t stride = options.stride > 0 ? std::min(options.stride, fits)
-                                              : std::min(kUsualStride, std::max<int64_t>(fits / 2, 1));
+    const int64_t stride =
+        options.stride > 0 ? std::min(options.stride, fits) : std::min(kUsualStride, std::max<int64_t>(fits / 2, 1));
     const std::optional<TokenRange> answer = answer_of(question, tokens);
     may_be_none_ |= question.answers.empty();
     const bool known = answer.has_value() || question.answers.empty();
@@ -155,7 +155,8 @@ std::vector<Question> read_questions(const std::vector<std::string>& paths, bool
         QuestionFile file(path, skip_bad);
         for (Question question; file.next(question);) all.push_back(std::move(question));
         if (file.bad().count() > 0 && note)
-            note(strprintf("%s passed over, such as %s", counted(static_cast<int64_t>(file.bad().count()), "record").c_str(),
+            note(strprintf("%s passed over, such as %s",
+                           counted(static_cast<int64_t>(file.bad().count()), "record").c_str(),
                            file.bad().reasons().front().c_str()));
     }
     return all;
@@ -166,9 +167,10 @@ std::string misplaced_note(const QuestionText& text) {
     if (misplaced.count == 0) return "";
     std::string ids;
     for (const std::string& id : misplaced.ids) ids += (ids.empty() ? "" : ", ") + printable(id, 60);
-    return strprintf("%s not where %s said to be, such as of %s; %lld %s found elsewhere in the context, others are passed over",
-                     counted(misplaced.count, "answer").c_str(), misplaced.count == 1 ? "it is" : "they are", ids.c_str(),
-                     static_cast<long long>(misplaced.found), misplaced.found == 1 ? "was" : "were");
+    return strprintf(
+        "%s not where %s said to be, such as of %s; %lld %s found elsewhere in the context, others are passed over",
+        counted(misplaced.count, "answer").c_str(), misplaced.count == 1 ? "it is" : "they are", ids.c_str(),
+        static_cast<long long>(misplaced.found), misplaced.found == 1 ? "was" : "were");
 }
 
 }  // namespace nib

@@ -1,5 +1,5 @@
-// Questions about contexts as a model reads them: [CLS] question [SEP] piece of the context [SEP], in as many windows as the
-// context takes (Devlin et al. 2018, section 4.2).
+// Questions about contexts as a model reads them: [CLS] question [SEP] piece of the context [SEP], in as many windows as
+// the context takes (Devlin et al. 2018, section 4.2).
 #pragma once
 
 #include <cstdint>

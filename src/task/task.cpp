@@ -18,18 +18,18 @@ struct TaskKind {
     std::vector<std::string> metrics{};
 };
 const TaskKind kTasks[] = {
-    {kLanguageModel,           {.head = "lm"},                         false, TaskReads::Text,                                              make_language_model_task},
-    {kMaskedTokens,            {.head = "mlm", .share = kMaskedShare}, false, TaskReads::Text,                                              make_masked_tokens_task },
-    {kPairs,                   {.head = "lm"},                         false, TaskReads::Pairs,                                             make_pairs_task         },
-    {kDialogues,               {.head = "lm", .share = kAnswerShare},  true,  TaskReads::Dialogues,                                         make_dialogues_task     },
-    {kClassify,                {.head = "class", .of_rows = true},     true,  TaskReads::Labels,                                            make_classify_task,       {"accuracy", "f1", "mcc"}},
-    {kTag,                        {.head = "tag", .share = kTaggedShare},                                                           true,   TaskReads::Tags, make_tag_task       },
+    {kLanguageModel,           {.head = "lm"},                         false, TaskReads::Text,                                              make_language_model_task                           },
+    {kMaskedTokens,            {.head = "mlm", .share = kMaskedShare}, false, TaskReads::Text,                                              make_masked_tokens_task                            },
+    {kPairs,                   {.head = "lm"},                         false, TaskReads::Pairs,                                             make_pairs_task                                    },
+    {kDialogues,               {.head = "lm", .share = kAnswerShare},  true,  TaskReads::Dialogues,                                         make_dialogues_task                                },
+    {kClassify,                {.head = "class", .of_rows = true},     true,  TaskReads::Labels,                                            make_classify_task,                                  {"accuracy", "f1", "mcc"}},
+    {kTag,                        {.head = "tag", .share = kTaggedShare},                                                           true,   TaskReads::Tags, make_tag_task                                  },
     {kRegress,
      {.head = "class", .loss = Loss::Squared, .of_rows = true},
      true,               TaskReads::Numbers,
-     make_regress_task,                                                                                                                          {"spearman", "pearson"}},
+     make_regress_task,                                                                                                                                                     {"spearman", "pearson"}},
     {kEmbed, {.head = "", .loss = Loss::Contrast, .of_rows = true},                                       true,                                       TaskReads::Texts,                                              make_embed_task},
-    {kAnswer, {.head = "span", .loss = Loss::Span, .of_rows = true}, true, TaskReads::Questions, make_answer_task},
+    {kAnswer,         {.head = "span", .loss = Loss::Span, .of_rows = true},                                               true,                                              TaskReads::Questions,make_answer_task                                                                                              },
 };
 
 const TaskKind& find_task(const std::string& name) {

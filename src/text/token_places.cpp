@@ -65,7 +65,8 @@ void TokenPlaces::follow(std::string_view part) {
             made = normalizer_(part.substr(at, end - at));
         }
         if (made.empty()) continue;
-        const size_t found = normalized_.substr(0, std::min(normalized_.size(), done + kAhead + made.size())).find(made, done);
+        const size_t found =
+            normalized_.substr(0, std::min(normalized_.size(), done + kAhead + made.size())).find(made, done);
         if (found == std::string_view::npos) continue;
         std::fill_n(of_byte_.begin() + static_cast<std::ptrdiff_t>(found), made.size(), Place{part_ + at, part_ + end});
         done = found + made.size();
@@ -113,8 +114,9 @@ void TokenPlaces::add_word(std::string_view word, std::span<const TokenInWord> t
     const auto place = [&](size_t begin, size_t end) {
         const size_t last = normalized_.size();
         if (last == 0) return places_.push_back({part_, part_});
-        places_.push_back(begin < end ? original(at + begin, at + end)
-                                      : Place{original(std::min(at + begin, last - 1), std::min(at + begin, last - 1) + 1)});
+        places_.push_back(begin < end
+                              ? original(at + begin, at + end)
+                              : Place{original(std::min(at + begin, last - 1), std::min(at + begin, last - 1) + 1)});
     };
     const auto settle = [&](size_t end) {
         for (; waiting > 0; --waiting) place(done, end);

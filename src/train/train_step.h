@@ -113,7 +113,8 @@ private:
     void set_numbers(LossPlan& plan, size_t objective, std::span<const int32_t> targets, std::span<const float> numbers);
     void compare_texts(size_t objective, LossSum& to);
     void set_texts(LossPlan& plan, size_t objective, const RaggedRows& ragged, Step& step);
-    void set_spans(LossPlan& plan, size_t objective, std::span<const int32_t> targets, const RaggedRows& ragged, Step& step);
+    void set_spans(LossPlan& plan, size_t objective, std::span<const int32_t> targets, const RaggedRows& ragged,
+                   Step& step);
     void set_sparse_targets(LossPlan& plan, size_t objective, std::span<const int32_t> targets, Step& step);
     void begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
     size_t elements(const TrainInputs::OfObjective& of) const;
