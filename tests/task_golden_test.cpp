@@ -1,4 +1,4 @@
-// Classes, with weights and several of a text, tags, numbers and BERT's pre-training, beside PyTorch:
+// Classes, with weights and several of a text, tags, numbers, answers and BERT's pre-training, beside PyTorch:
 // tests/goldens/make_task_goldens.py.
 #include <gtest/gtest.h>
 
@@ -48,6 +48,10 @@ std::vector<Objective> objectives_of(const std::string& name) {
     if (name == "weighted")
         return {
             {.head = "class", .of_rows = true, .weighted = true}
+        };
+    if (name == "answers")
+        return {
+            {.head = "span", .loss = Loss::Span, .of_rows = true}
         };
     if (name == "tags")
         return {

@@ -16,6 +16,7 @@ void embed_command(CLI::App& app);
 void fill_command(CLI::App& app);
 void classify_command(CLI::App& app);
 void tag_command(CLI::App& app);
+void answer_command(CLI::App& app);
 void search_command(CLI::App& app);
 void attention_command(CLI::App& app);
 void info_command(CLI::App& app);

@@ -14,6 +14,7 @@
 #include "console.h"
 #include "core/error.h"
 #include "eval_labels.h"
+#include "eval_questions.h"
 #include "infer/evaluate.h"
 #include "input.h"
 #include "io/mapped_file.h"
@@ -49,17 +50,24 @@ constexpr const char* kFooter =
     "A model that names the labels of texts (`nib train --task classify`) takes tables of texts and labels, and is "
     "measured by accuracy, "
     "F1 and Matthews correlation.\n\n"
+    "A model that answers questions (`nib train --task qa`) takes files of them in SQuAD's JSON, and is measured by F1 and "
+    "exact match; with --task qa a decoder, too, which then writes its answers (`nib answer`). --stride is of the windows "
+    "of long texts.\n\n"
     "Examples:\n"
     "  nib eval shakespeare.gguf input.txt\n"
     "  nib eval shakespeare.gguf input.txt --val-fraction 0.1     # what nib train keeps for validation\n"
     "  nib eval gpt2.gguf texts/ more.txt --stride 512 --json\n"
     "  nib eval names.gguf names.txt --lines\n"
-    "  nib eval mood.gguf test.tsv";
+    "  nib eval mood.gguf test.tsv\n"
+    "  nib eval qa.gguf dev.json -o answers.json\n"
+    "  nib eval gpt2.gguf dev.json --task qa";
 
 struct Options {
     ModelOptions model;
     std::vector<std::string> paths;
     LabelColumns columns;
+    EvalQuestionsOptions questions;
+    std::string task;
     bool skip_bad = false;
     double val_fraction = 0;
     EvaluationOptions evaluation;
@@ -286,6 +294,16 @@ void eval_pairs(const Options& o, Backend& backend, const LoadedModel& model) {
     print_result(o.json, result, text, static_cast<double>(result.tokens) / (seconds_since_start() - start));
 }
 
+// UsageError for options that are not for questions, or for them alone. Takes over those that are for others, too.
+void check_questions(Options& o, bool questions) {
+    EvalQuestionsOptions& q = o.questions;
+    if (!questions && (!q.rules.empty() || !q.predictions.empty() || q.longest > 0))
+        fail_usage("--rules, --max-answer and --output are for questions, which this model does not answer");
+    if (questions && (o.lines || o.tokens || o.val_fraction > 0 || o.evaluation.batch > 0))
+        fail_usage("answers are measured on all questions of a file");
+    q.stride = o.evaluation.stride, q.skip_bad = o.skip_bad, q.json = o.json;
+}
+
 struct Task {
     std::unique_ptr<Backend> backend;
     std::unique_ptr<LoadedModel> model;
@@ -313,9 +331,14 @@ void eval(Options& o) {
             fail_usage("a model that names labels is measured on all rows of tables, each by itself");
         if (model->config().find_head("tag") != nullptr && !(o.columns == LabelColumns{}))
             fail_usage("columns are for texts with labels; tags are in the last column of a file of words");
-        if (!labels && o.skip_bad) fail_usage("--skip-bad is for models that name labels");
-        done = labels || model->config().has_encoder();
-        if (labels)
+        const bool questions = o.task == "qa" || model->config().find_head("span") != nullptr;
+        if (!labels && !questions && o.skip_bad)
+            fail_usage("--skip-bad is for models that name labels or answer questions");
+        check_questions(o, questions);
+        done = labels || questions || model->config().has_encoder();
+        if (questions)
+            eval_questions(o.paths, o.questions, *backend, *model);
+        else if (labels)
             eval_labels(o.paths, o.columns, o.skip_bad, o.json, *backend, *model);
         else if (done)
             eval_pairs(o, *backend, *model);
@@ -371,6 +394,19 @@ void eval_command(CLI::App& app) {
         ->type_name("TEXT")
         ->capture_default_str();
     app.add_flag("--skip-bad", o->skip_bad, "pass over rows that are not as they should be, and say how many");
+    app.add_option("--task", o->task, "of a decoder: qa, the texts are files of questions")
+        ->check(one_of({"qa"}))
+        ->type_name("NAME");
+    app.add_option("--rules", o->questions.rules,
+                   "of questions: how answers are compared, as by SQuAD 1.1, SQuAD 2.0 or CMRC 2018: squad1, squad2, cmrc "
+                   "(default: cmrc where texts are Chinese, else as the questions are)")
+        ->check(one_of({"squad1", "squad2", "cmrc"}))
+        ->type_name("NAME");
+    app.add_option("--max-answer", o->questions.longest, "of questions: tokens of an answer at most (default: 30)")
+        ->transform(whole_number(1, 1 << 20))
+        ->type_name("N");
+    app.add_option("-o,--output", o->questions.predictions, "of questions: a file for the answers, {\"ID\": \"ANSWER\"}")
+        ->type_name("FILE");
     app.add_flag("--json", o->json, "print one JSON object");
     add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);

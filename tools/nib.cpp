@@ -42,6 +42,7 @@ constexpr Command kCommands[] = {
     {"fill",      "fill in the masked words of a text",                   fill_command     },
     {"classify",  "tell the classes of texts",                            classify_command },
     {"tag",       "tell the tags of words, such as names",                tag_command      },
+    {"answer",    "answer questions about a text",                        answer_command   },
     {"attention", "show which words a model looks at, on a page",         attention_command},
     {"info",      "show what is in a model file",                         info_command     },
     {"logits",    "write a model's logits for some tokens to a file",     logits_command   },

@@ -219,6 +219,8 @@ int64_t parameter_count(const ModelConfig& config) {
 
 namespace {
 
+constexpr const char* kMayBeNone = "nib.span.may_be_none";
+
 // Where the names of a head's classes are; empty: it has none.
 std::string labels_key(const ModelConfig& c, const HeadConfig& head) {
     if (head.name == "class") return c.arch + ".classifier.output_labels";
@@ -261,8 +263,10 @@ ModelConfig read_config(const GgufFile& file) {
     for (HeadConfig& head : c.task_heads)
         if (const std::string key = labels_key(c, head); !key.empty() && file.value(key) != nullptr)
             head.labels = file.array<std::string>(key);
-    for (HeadConfig& head : c.task_heads)
-        if (head.name == "class") head.multi_label = file.get_or<bool>(kMultiLabelKey, false);
+    for (HeadConfig& head : c.task_heads) {
+        head.multi_label = head.name == "class" && file.get_or<bool>(kMultiLabelKey, false);
+        head.may_be_none = head.name == "span" && file.get_or<bool>(kMayBeNone, false);
+    }
     name_labels(c);
     c.pooling = read_pooling(file, c.arch + ".pooling_type");
     c.normalize = file.get_or<bool>(kNormalizeKey, c.pooling != Pooling::None);
@@ -296,10 +300,11 @@ void write_config(GgufWriter& file, const ModelConfig& c, const std::string& nam
         file.set(kNormalizeKey, c.normalize);
     }
     if (c.longest_text > 0) file.set(kLongestKey, static_cast<uint32_t>(c.longest_text));
-    for (const HeadConfig& head : c.task_heads)
+    for (const HeadConfig& head : c.task_heads) {
         if (const std::string key = labels_key(c, head); !key.empty()) file.set(key, head.labels);
-    for (const HeadConfig& head : c.task_heads)
         if (head.multi_label) file.set(kMultiLabelKey, true);
+        if (head.may_be_none) file.set(kMayBeNone, true);
+    }
     architecture_of(c).write(file, c);
 }
 

@@ -52,6 +52,7 @@ struct HeadConfig {
     int64_t outputs = 0;              // N, logits of a row
     std::vector<std::string> labels;  // what they stand for, N of them; none where the name says it
     bool multi_label = false;         // of "class": a text has any number of them, each by the sigmoid of its logit
+    bool may_be_none = false;  // of spans: the model has learned that a text may have none, which its first token says
     bool operator==(const HeadConfig&) const = default;
 };
 /// transformers' names of classes that have none: "LABEL_0", ...

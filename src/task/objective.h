@@ -17,6 +17,8 @@ enum class Loss {
     Contrast,      // a row is a text, one that is like it and perhaps one that is not: of all second and third texts of the
                    // batch the own second one is to be nearest, by the cosine of embeddings (Graph::contrastive_loss)
     Preference,    // a row is two texts, of which the first is to have the higher score (Graph::preference_loss)
+    Span,          // among the tokens of a row, of which tokens a span begins and ends with: the target is where the span
+                   // begins, and says which token of the row is its last (Graph::span_loss)
 };
 
 /// The loss of a step is the sum of its objectives' means over their targets, each times its weight.

@@ -34,6 +34,7 @@ const TaskKind kTasks[] = {
      {.head = "lm", .loss = Loss::Preference, .share = kAnswerShare, .of_rows = true},
      true,                                                TaskReads::Preferences,
      make_dpo_task                                                                                                                                                                                             },
+    {kAnswer,            {.head = "span", .loss = Loss::Span, .of_rows = true},                                                  true,                                                 TaskReads::Questions,                                             make_answer_task},
 };
 
 const TaskKind& find_task(const std::string& name) {

@@ -78,7 +78,8 @@ public:
     /// What was predicted for the targets of a row of the validation.
     struct Predicted {
         std::array<std::span<const int32_t>, kMostObjectives> labels{};  // in their order; by objective
-        std::span<const float> numbers{};                                // of a head of numbers; the cosine of embeddings
+        /// Of a head of numbers these; of embeddings the cosine; of spans the logits (T,2) of all tokens.
+        std::span<const float> numbers{};
     };
     virtual void add(int64_t row, const Predicted& predicted) = 0;
     virtual std::vector<Score> scores() const = 0;
@@ -125,7 +126,7 @@ public:
 /// The names of tasks.
 inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kPairs = "pairs", *kDialogues = "dialogue",
                             *kClassify = "classify", *kTag = "tag", *kRegress = "regress", *kEmbed = "embed",
-                            *kReward = "reward", *kDpo = "dpo";
+                            *kReward = "reward", *kDpo = "dpo", *kAnswer = "qa";
 /// The head that says whether the second text of a row follows the first.
 inline constexpr const char* kNextSentence = "nsp";
 /// The token that a vocabulary of characters gets for masked ones.
@@ -138,7 +139,7 @@ std::vector<Objective> task_objectives(const std::string& name, const TaskChoice
 /// Whether its rows may have more than one text, or be shorter than T.
 bool task_is_ragged(const std::string& name, const TaskChoices& choices = {});
 /// What the files of a training hold.
-enum class TaskReads { Text, Pairs, Dialogues, Labels, LabelSets, Tags, Numbers, Texts, Preferences };
+enum class TaskReads { Text, Pairs, Dialogues, Labels, LabelSets, Tags, Numbers, Texts, Preferences, Questions };
 TaskReads task_reads(const std::string& name, const TaskChoices& choices = {});
 /// Whether these are examples with labels of any kind.
 bool task_has_labels(const std::string& name);
@@ -160,5 +161,9 @@ std::unique_ptr<Task> make_regress_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_embed_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_reward_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_dpo_task(const TaskTexts& texts);
+std::unique_ptr<Task> make_answer_task(const TaskTexts& texts);
+
+/// How many windows of a part of a text of questions are learned from: an epoch of kAnswer.
+int64_t learned_windows(const TokenText& text, Span span);
 
 }  // namespace nib

@@ -121,19 +121,34 @@ std::vector<int32_t> CharTokenizer::encode(std::string_view text, const EncodeOp
     std::vector<int32_t> ids;
     ids.reserve(text.size() + 1);
     if (options.begin && begins_texts()) ids.push_back(specials().begin);
-    const auto encode_part = [&](std::string_view part, int32_t id) {
-        const auto begin = static_cast<size_t>(part.data() - text.data());
-        if (id >= 0)
-            ids.push_back(id);
-        else
-            encode_characters(text, begin, begin + part.size(), options, ids);
-    };
-    longer_[options.special ? 0 : 1].split(text, true, encode_part, options.verbatim);
+    each_token(text, options, [&](int32_t id, size_t, size_t) { ids.push_back(id); });
     return ids;
 }
 
-void CharTokenizer::encode_characters(std::string_view text, size_t begin, size_t end, const EncodeOptions& options,
-                                      std::vector<int32_t>& ids) const {
+PlacedTokens CharTokenizer::encode_placed(std::string_view text, const EncodeOptions& options) const {
+    PlacedTokens tokens;
+    each_token(text, options, [&](int32_t id, size_t begin, size_t end) {
+        tokens.ids.push_back(id);
+        tokens.places.push_back({begin, end});
+    });
+    return tokens;
+}
+
+template <class Take>
+void CharTokenizer::each_token(std::string_view text, const EncodeOptions& options, const Take& take) const {
+    const auto take_part = [&](std::string_view part, int32_t id) {
+        const auto begin = static_cast<size_t>(part.data() - text.data());
+        if (id >= 0)
+            take(id, begin, begin + part.size());
+        else
+            each_character(text, begin, begin + part.size(), options, take);
+    };
+    longer_[options.special ? 0 : 1].split(text, true, take_part, options.verbatim);
+}
+
+template <class Take>
+void CharTokenizer::each_character(std::string_view text, size_t begin, size_t end, const EncodeOptions& options,
+                                   const Take& take) const {
     for (size_t at = begin; at < end;) {
         const Decoded next = decode_utf8(text, at);
         if (next.length == 0) {
@@ -143,7 +158,7 @@ void CharTokenizer::encode_characters(std::string_view text, size_t begin, size_
         int32_t id = id_of(next.code);
         if (id < 0) id = specials().unknown;
         if (id >= 0)
-            ids.push_back(id);
+            take(id, at, at + static_cast<size_t>(next.length));
         else if (!options.skip_unknown)
             fail_with(Remedy::SkipUnknown, "the model does not know the character %s, character %zu (byte offset %zu)",
                       describe(next.code).c_str(), characters_in(text.substr(0, at)) + 1, at);

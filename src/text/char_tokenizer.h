@@ -43,6 +43,7 @@ public:
     /// At each place the longest token that is found there. Characters without a token become the token for unknown text.
     /// Error for malformed UTF-8, and without such a token for a character that the model does not know.
     std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const override;
+    PlacedTokens encode_placed(std::string_view text, const EncodeOptions& options = {}) const override;
 
     using Tokenizer::decode;
     std::string decode(int32_t id) const override;
@@ -78,8 +79,12 @@ private:
     static constexpr uint32_t kPage = 256;  // the table's second level: ids of 256 neighbouring code points
 
     void add_character(int32_t id);
-    void encode_characters(std::string_view text, size_t begin, size_t end, const EncodeOptions& options,
-                           std::vector<int32_t>& ids) const;
+    /// Takes a token and the bytes of the text that it is of.
+    template <class Take>
+    void each_token(std::string_view text, const EncodeOptions& options, const Take& take) const;
+    template <class Take>
+    void each_character(std::string_view text, size_t begin, size_t end, const EncodeOptions& options,
+                        const Take& take) const;
 
     std::vector<CharToken> tokens_;
     std::array<uint16_t, kCodePointLimit / kPage> page_of_{};  // page 0 is the one without any known character

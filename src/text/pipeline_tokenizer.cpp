@@ -75,49 +75,85 @@ PipelineTokenizer::PipelineTokenizer(const TokenizerSpec& spec, std::span<const 
 }
 
 std::vector<int32_t> PipelineTokenizer::encode(std::string_view text, const EncodeOptions& options) const {
+    return run(text, options, nullptr);
+}
+
+PlacedTokens PipelineTokenizer::encode_placed(std::string_view text, const EncodeOptions& options) const {
+    if (find_invalid(text) != std::string_view::npos) fail("the text is not valid UTF-8");
+    EncodeOptions within = options;
+    within.begin = false;
+    TokenPlaces places(text, normalizer_);
+    PlacedTokens tokens;
+    tokens.ids = run(text, within, &places);
+    tokens.places = places.take();
+    CHECK(tokens.ids.size() == tokens.places.size());
+    return tokens;
+}
+
+std::vector<int32_t> PipelineTokenizer::run(std::string_view text, const EncodeOptions& options,
+                                            TokenPlaces* places) const {
     WordModel::Work work{options.skip_unknown, {}, {}, {}, {}};
     work.ids.reserve(text.size() / 3);
     if (options.begin && begins_texts()) work.ids.push_back(begin_token());
     const auto encode = [&](std::string_view part, int32_t id) {
-        if (id >= 0)
-            work.ids.push_back(id);
-        else
-            encode_part(part, part.data() == text.data(), options, work);
+        if (id < 0) return encode_part(part, part.data() == text.data(), options, work, places);
+        work.ids.push_back(id);
+        if (places != nullptr) places->add(part);
     };
     added_.split(text, options.special, encode, options.verbatim);
     return std::move(work.ids);
 }
 
-void PipelineTokenizer::encode_part(std::string_view text, bool first, const EncodeOptions& options,
-                                    WordModel::Work& work) const {
-    if (find_invalid(text) == std::string_view::npos) return encode_valid(text, first, options, work);
+void PipelineTokenizer::encode_part(std::string_view text, bool first, const EncodeOptions& options, WordModel::Work& work,
+                                    TokenPlaces* places) const {
+    if (find_invalid(text) == std::string_view::npos) return encode_valid(text, first, options, work, places);
     if (!byte_level_) {
         Utf8Streamer streamer;
         std::string repaired = streamer.push(text);
         repaired += streamer.finish();
-        return encode_valid(repaired, first, options, work);
+        return encode_valid(repaired, first, options, work, nullptr);
     }
     for (size_t begin = 0; begin < text.size();) {
         const size_t invalid = std::min(find_invalid(text.substr(begin)), text.size() - begin) + begin;
-        if (begin < invalid) encode_valid(text.substr(begin, invalid - begin), first && begin == 0, options, work);
+        if (begin < invalid) encode_valid(text.substr(begin, invalid - begin), first && begin == 0, options, work, nullptr);
         begin = invalid;
         while (begin < text.size() && decode_utf8(text, begin).length == 0) ++begin;
         if (invalid < begin) model_->encode(text.substr(invalid, begin - invalid), work);
     }
 }
 
-void PipelineTokenizer::encode_valid(std::string_view text, bool first, const EncodeOptions& options,
-                                     WordModel::Work& work) const {
-    std::string normalized;
-    if (!normalizer_.empty()) text = normalized = normalizer_(text);
-    const PieceSink encode_word = [&](std::string_view word, bool) { model_->encode(word, work); };
-    const auto cut = [&](std::string_view part, int32_t id) {
-        if (id >= 0)
-            work.ids.push_back(id);
-        else
-            pre_tokenizer_(part, first && part.data() == text.data(), encode_word);
+void PipelineTokenizer::encode_valid(std::string_view text, bool first, const EncodeOptions& options, WordModel::Work& work,
+                                     TokenPlaces* places) const {
+    std::string made;
+    std::string_view normalized = text;
+    if (!normalizer_.empty()) normalized = made = normalizer_(text);
+    if (places != nullptr) places->enter(text, normalized);
+    std::vector<TokenInWord> tokens;
+    const PieceSink encode_word = [&](std::string_view word, bool) {
+        const size_t before = work.ids.size();
+        model_->encode(word, work);
+        if (places == nullptr) return;
+        tokens.clear();
+        for (size_t i = before; i < work.ids.size(); ++i) tokens.push_back(in_word(work.ids[i]));
+        places->add_word(word, tokens);
     };
-    added_normalized_.split(text, options.special, cut, options.verbatim);
+    const auto cut = [&](std::string_view part, int32_t id) {
+        if (id < 0) return pre_tokenizer_(part, first && part.data() == normalized.data(), encode_word);
+        work.ids.push_back(id);
+        if (places != nullptr) places->add_normalized(part);
+    };
+    added_normalized_.split(normalized, options.special, cut, options.verbatim);
+}
+
+// A token's text without what only says where in a word it stands.
+TokenInWord PipelineTokenizer::in_word(int32_t id) const {
+    if (id == specials().unknown || type(id) != TokenType::Normal) return std::nullopt;
+    std::string_view text = table_.key(id);
+    const WordModelSpec& model = rest_.model;
+    if (!model.continuing_prefix.empty() && text.starts_with(model.continuing_prefix))
+        text.remove_prefix(model.continuing_prefix.size());
+    if (!model.word_suffix.empty() && text.ends_with(model.word_suffix)) text.remove_suffix(model.word_suffix.size());
+    return text;
 }
 
 std::string PipelineTokenizer::decode(int32_t id) const {

@@ -13,6 +13,7 @@
 #include "text/normalizer.h"
 #include "text/pre_tokenizer.h"
 #include "text/token_decoder.h"
+#include "text/token_places.h"
 #include "text/token_table.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_spec.h"
@@ -38,6 +39,8 @@ public:
     /// no token, which takes a vocabulary without one for unknown text.
     std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const override;
 
+    PlacedTokens encode_placed(std::string_view text, const EncodeOptions& options = {}) const override;
+
     std::string decode(int32_t id) const override;
     std::string decode_next(int32_t id, DecodeState& state) const override {
         return decoder_.next(table_.meaning(id), state);
@@ -58,9 +61,14 @@ public:
     TokenizerSpec spec() const;
 
 private:
+    // `places`, unless null, is told where each token stands.
+    std::vector<int32_t> run(std::string_view text, const EncodeOptions& options, TokenPlaces* places) const;
     // `first`: the text of encode() begins with this part of it.
-    void encode_part(std::string_view text, bool first, const EncodeOptions& options, WordModel::Work& work) const;
-    void encode_valid(std::string_view text, bool first, const EncodeOptions& options, WordModel::Work& work) const;
+    void encode_part(std::string_view text, bool first, const EncodeOptions& options, WordModel::Work& work,
+                     TokenPlaces* places) const;
+    void encode_valid(std::string_view text, bool first, const EncodeOptions& options, WordModel::Work& work,
+                      TokenPlaces* places) const;
+    TokenInWord in_word(int32_t id) const;
 
     TokenizerSpec rest_;  // of the spec: all but tokens, merges and special tokens
     bool byte_level_;

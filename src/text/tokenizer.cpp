@@ -26,6 +26,10 @@ EncodeOptions without_begin(EncodeOptions options) {
 
 }  // namespace
 
+PlacedTokens Tokenizer::encode_placed(std::string_view, const EncodeOptions&) const {
+    fail("the tokens of this model are not pieces of a text");
+}
+
 MarkedText Tokenizer::encode_marked(std::string_view text, const EncodeOptions& options) const {
     MarkedText marked;
     if (begins_texts()) append(marked, specials_.begin, 0);
@@ -35,14 +39,18 @@ MarkedText Tokenizer::encode_marked(std::string_view text, const EncodeOptions& 
 }
 
 MarkedText Tokenizer::encode_marked(std::string_view first, std::string_view second, const EncodeOptions& options) const {
+    return mark(encode(first, without_begin(options)), encode(second, without_begin(options)));
+}
+
+MarkedText Tokenizer::mark(std::span<const int32_t> first, std::span<const int32_t> second) const {
     const auto [ends_between, begins_second, type] = specials_.pairs;
     if (ends_between < 0) fail("the way in which this tokenizer puts two texts together is not supported");
     MarkedText marked;
     if (begins_texts()) append(marked, specials_.begin, 0);
-    append(marked, encode(first, without_begin(options)), 0);
+    append(marked, first, 0);
     for (int32_t i = 0; ends_texts() && i < ends_between; ++i) append(marked, specials_.end, 0);
     if (begins_texts() && begins_second) append(marked, specials_.begin, type);
-    append(marked, encode(second, without_begin(options)), type);
+    append(marked, second, type);
     if (ends_texts()) append(marked, specials_.end, type);
     return marked;
 }

@@ -57,6 +57,16 @@ struct MarkedText {
     std::vector<int32_t> types;  // the segment of each
 };
 
+/// Tokens, and which bytes of the text each of them is of.
+struct PlacedTokens {
+    struct Place {
+        size_t begin = 0, end = 0;
+        bool operator==(const Place&) const = default;
+    };
+    std::vector<int32_t> ids;
+    std::vector<Place> places;
+};
+
 /// What decoding a sequence token by token has to remember.
 struct DecodeState {
     bool begun = false;   // a token has been decoded: its successors may begin with a space
@@ -71,10 +81,17 @@ public:
     /// The tokens of a text; Error with Remedy::SkipUnknown for text that has none.
     virtual std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const = 0;
 
+    /// The same tokens of a text, which must be UTF-8, and their places: whole characters, without white space around them
+    /// unless the token is nothing else. Both ends never decrease; tokens that share a character share its bytes. Error for
+    /// a tokenizer whose tokens are of no text.
+    virtual PlacedTokens encode_placed(std::string_view text, const EncodeOptions& options = {}) const;
+
     /// One text, or two that belong together, with the tokens that the model wants around them; `begin` of the options does
     /// not matter. Error if nib does not know how this tokenizer puts two together.
     MarkedText encode_marked(std::string_view text, const EncodeOptions& options = {}) const;
     MarkedText encode_marked(std::string_view first, std::string_view second, const EncodeOptions& options = {}) const;
+    /// The same of tokens.
+    MarkedText mark(std::span<const int32_t> first, std::span<const int32_t> second) const;
 
     /// The bytes of one token amid others, which may be part of a character (Utf8Streamer puts them together); throws Error
     /// for an id outside the vocabulary.

@@ -107,6 +107,30 @@ Dataset labelled_dataset(const std::vector<std::string>& inputs, const std::stri
     return data;
 }
 
+Dataset question_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
+                         int64_t stride, uint64_t seed, const DatasetOptions& options) {
+    const auto text_of = [&](const std::vector<std::string>& paths) {
+        const std::vector<Question> read = read_questions(paths, options.skip_bad, options.note);
+        std::vector<size_t> begins;  // of each context
+        for (size_t i = 0; i < read.size(); ++i)
+            if (i == 0 || read[i].context != read[i - 1].context) begins.push_back(i);
+        begins.push_back(read.size());
+        std::vector<Question> mixed;
+        for (uint64_t n = 0; n + 1 < begins.size(); ++n) {
+            const auto i = static_cast<size_t>(shuffled(seed, n, std::ssize(begins) - 1));
+            for (size_t k = begins[i]; k < begins[i + 1]; ++k) mixed.push_back(read[k]);
+        }
+        auto text = std::make_unique<QuestionText>(mixed, tokenizer, WindowOptions{options.context, stride});
+        if (const std::string note = misplaced_note(*text); !note.empty() && options.note) options.note(note);
+        return text;
+    };
+    Dataset data;
+    data.text = text_of(inputs);
+    if (!val_file.empty()) data.other = text_of({val_file});
+    divide_documents(data, options);
+    return data;
+}
+
 TextIdentity identify(const TokenText& text) {
     constexpr int64_t kPiece = 4096, kPieces = 256;
     Hash64 hash;

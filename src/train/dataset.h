@@ -10,6 +10,7 @@
 #include "task/dialogue_text.h"
 #include "task/labelled_file.h"
 #include "task/preference_file.h"
+#include "task/question_text.h"
 #include "text/corpus.h"
 #include "text/tokenized_text.h"
 
@@ -74,6 +75,10 @@ Dataset labelled_dataset(const std::vector<std::string>& inputs, const std::stri
                          const LabelColumns& columns, std::vector<std::string> labels, uint64_t seed,
                          const DatasetOptions& options, LabelReader read, std::optional<double> least = {},
                          const ChatTemplate* chat_template = nullptr);
+
+/// The contexts of questions, in an order drawn by `seed`, with all their windows. Error likewise.
+Dataset question_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
+                         int64_t stride, uint64_t seed, const DatasetOptions& options);
 
 TextIdentity identify(const TokenText& text);
 

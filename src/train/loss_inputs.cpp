@@ -53,6 +53,7 @@ std::unique_ptr<LossInputs> record_loss(const LossSource& source) {
         case Loss::Squared:
         case Loss::Binary: return record_number_loss(source);
         case Loss::Contrast: return record_contrast(source);
+        case Loss::Span: return record_span(source);
         case Loss::Preference: return record_preference(source);
         case Loss::CrossEntropy: break;
     }

@@ -34,7 +34,8 @@ struct LossSum {
     /// the next evaluation.
     std::span<const int32_t> predicted{};
     /// Likewise, N for each: of an objective of numbers; of Contrast the cosines of first and second texts, and `predicted`
-    /// is 1 where that is the largest; of Preference the two scores of each pair.
+    /// is 1 where that is the largest; of Preference the two scores of each pair; of
+    /// Span the logits (T,2) of each row of tokens, one row after the other.
     std::span<const float> numbers{};
 };
 
@@ -109,6 +110,7 @@ std::unique_ptr<LossInputs> record_loss(const LossSource& source);
 std::unique_ptr<LossInputs> record_token_loss(const LossSource& source);
 std::unique_ptr<LossInputs> record_number_loss(const LossSource& source);
 std::unique_ptr<LossInputs> record_contrast(const LossSource& source);
+std::unique_ptr<LossInputs> record_span(const LossSource& source);
 std::unique_ptr<LossInputs> record_preference(const LossSource& source);
 
 /// How many of these are not kIgnore.

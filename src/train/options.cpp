@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "model/architecture.h"
+#include "task/question_text.h"
 #include "task/task.h"
 
 namespace nib {
@@ -17,7 +18,7 @@ using Kind = OptionField::Kind;
 // clang-format off
 const OptionField kFields[] = {
     {"arch",            Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
-    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; pairs, the second half of each line from the first; dialogue, what the assistant says; classify, the label of a text or of two; tag, those of words; regress, a number of a text or of two; embed, to bring pairs of texts together (default: mlm for encoders, pairs for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
+    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; pairs, the second half of each line from the first; dialogue, what the assistant says; classify, the label of a text or of two; tag, those of words; regress, a number of a text or of two; embed, to bring pairs of texts together; qa, where in a text the answer to a question is (default: mlm for encoders, pairs for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
     {"tokenizer",       Kind::Fixed, &O::tokenizer,     "Model", "what the model reads: a tokenizer.json or a model that has one, or one to be learned from the texts, bpe:8000 or wordpiece:8000, or char: their characters and a token that ends documents (default: their characters; char where documents matter)"},
     {"layers",          Kind::Model, &O::layers,        "Model", "transformer blocks"},
     {"heads",           Kind::Model, &O::heads,         "Model", "attention heads; must divide the channels"},
@@ -57,6 +58,7 @@ const OptionField kFields[] = {
     {"lm-weight",       Kind::Fixed, &O::lm_weight,     "Labels", "of decoders: weight of the next tokens' loss, which is learned beside the labels (GPT-1: 0.5)"},
     {"temperature",     Kind::Fixed, &O::temperature,   "Labels", "embed: cosines are divided by it"},
     {"min-score",       Kind::Fixed, &O::min_score,     "Labels", "embed: pairs train whose label is as high, where a column of labels is named; 0: all"},
+    {"stride",          Kind::Fixed, &O::stride,        "Labels", "qa: tokens from one window of a long text to the next; 0: 128, or half of what fits where that is less"},
     {"preference-loss", Kind::Fixed, &O::preference_loss, "Preferences", "dpo: sigmoid, hinge or ipo"},
     {"beta",            Kind::Fixed, &O::beta, "Preferences", "dpo: how much log-probabilities count against those of the model to start from; less lets the model go farther"},
     {"preference-smoothing", Kind::Fixed, &O::preference_smoothing, "Preferences", "dpo, sigmoid: how probable it is that a pair is the wrong way round"},
@@ -315,7 +317,7 @@ void start_from(const ModelConfig& config, TrainOptions& o, const GivenOptions& 
     const auto usual = [&](const char* option, auto& value, auto other) {
         if (!given.contains(option)) value = other;
     };
-    usual("context", o.context, std::min<int64_t>(config.context, 256));
+    usual("context", o.context, std::min<int64_t>(config.context, o.task == kAnswer ? kAnswerWindow : 256));
     usual("batch", o.batch, int64_t{!o.task.empty() && task_has_labels(o.task) ? 16 : 4});
     usual("lr", o.lr, o.lora > 0 ? 5e-4 : 5e-5);
     usual("weight-decay", o.weight_decay, 0.01);
@@ -378,7 +380,7 @@ void check_options(const TrainOptions& o) {
         fail_usage_option(o.nsp ? "nsp" : "whole-words", "is for the task %s; this is %s", kMaskedTokens,
                           printable(o.task, 40).c_str());
     if (o.header && o.no_header) fail_usage_option("header", "and no-header contradict each other");
-    const bool in_columns = task_has_labels(o.task) && o.task != kTag;
+    const bool in_columns = task_has_labels(o.task) && o.task != kTag && o.task != kAnswer;
     for (const char* option : {"text-column", "second-column", "label-column", "header", "no-header"})
         if (!in_columns && differs(o, option))
             fail_usage_option(option, "is for texts with labels; the task is %s", printable(o.task, 40).c_str());
@@ -405,8 +407,11 @@ void check_options(const TrainOptions& o) {
     if (o.task == kEmbed && o.batch < 2)
         fail_usage_option("batch", "is %lld; embeddings are learned from the other texts of a batch, which takes 2 or more",
                           static_cast<long long>(o.batch));
-    if (o.label_smoothing > 0 &&
-        (o.task == kRegress || o.task == kEmbed || o.multi_label || task_reads(o.task) == TaskReads::Preferences))
+    check_count("stride", o.stride, 0);
+    if (o.stride > 0 && o.task != kAnswer)
+        fail_usage_option("stride", "is for the task %s; this is %s", kAnswer, printable(o.task, 40).c_str());
+    if (o.label_smoothing > 0 && (o.task == kRegress || o.task == kEmbed || o.task == kAnswer || o.multi_label ||
+                                  task_reads(o.task) == TaskReads::Preferences))
         fail_usage_option("label-smoothing", "is for targets of which one is right; the task is %s", o.task.c_str());
     if (o.isolate && o.task != kLanguageModel)
         fail_usage_option("isolate", "is for the task %s; this is %s", kLanguageModel, printable(o.task, 40).c_str());

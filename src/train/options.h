@@ -36,6 +36,7 @@ struct TrainOptions {
     std::string class_weights;                // as of parse_class_weights()
     double temperature = 0.05;                // of embeddings
     double min_score = 0;                     // of pairs to learn embeddings from, unless 0
+    int64_t stride = 0;                       // of questions: WindowOptions
     std::string preference_loss = "sigmoid";  // of dpo
     double beta = 0.1, preference_smoothing = 0;
     std::string metric;  // the score that decides; empty: the task's first

@@ -225,8 +225,24 @@ Dataset labels_of(TrainSetup& setup, const TrainRequest& request, const DatasetO
     return data;
 }
 
+// Questions, and the head that finds their answers.
+Dataset questions_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
+    const TrainOptions& o = setup.options;
+    Dataset data = question_dataset(request.inputs, request.validation, *setup.tokenizer, o.stride,
+                                    static_cast<uint64_t>(o.seed), options);
+    if (setup.checkpoint) return data;
+    const std::string name = task_objectives(o.task).front().head;
+    if (o.lora > 0 && setup.config.find_head(name) == nullptr)
+        fail_usage_option("lora", "trains adapters alone, but the model has no head for answers");
+    setup.config.task_heads = {
+        {.name = name, .outputs = 2, .may_be_none = dynamic_cast<const QuestionText&>(*data.text).may_be_none()}
+    };
+    return data;
+}
+
 // Texts that are no characters.
 Dataset tokens_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
+    if (setup.options.task == kAnswer) return questions_of(setup, request, options);
     if (task_has_labels(setup.options.task)) return labels_of(setup, request, options);
     if (setup.options.task == kDialogues)
         return dialogue_dataset(request.inputs, request.validation, *setup.tokenizer, chat_template_of(setup), options);
@@ -285,7 +301,10 @@ Dataset characters_of(TrainSetup& setup, const TrainRequest& request, const Data
 int64_t steps_of(const TrainOptions& o, const Dataset& data) {
     int64_t examples = data.train.size() / o.context;
     if (o.task == kPairs) examples = Pairs(dynamic_cast<const CharacterText&>(*data.text), data.train, o.context).count();
-    if (reads_records(o.task)) examples = data.train.size() > 0 ? data.text->document_of(data.train.end - 1) + 1 : 0;
+    if (o.task == kAnswer)
+        examples = learned_windows(*data.text, data.train);
+    else if (reads_records(o.task))
+        examples = data.train.size() > 0 ? data.text->document_of(data.train.end - 1) + 1 : 0;
     const double steps = o.epochs * static_cast<double>(examples) / static_cast<double>(o.batch * o.accumulate);
     return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(steps)));
 }

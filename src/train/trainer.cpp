@@ -344,9 +344,12 @@ void Trainer::hand_over(const std::array<LossSum, kMostObjectives>& batch, int64
             const auto of_tokens = static_cast<size_t>(count_targets(targets));
             const size_t count = setup_.shape.objectives[i].of_rows ? std::min<size_t>(of_tokens, 1) : of_tokens;
             if (!batch[i].predicted.empty()) predicted.labels[i] = batch[i].predicted.subspan(at[i], count);
-            const size_t N = batch[i].numbers.size() / static_cast<size_t>(std::max<int64_t>(batch[i].rows, 1));
-            if (N > 0) predicted.numbers = batch[i].numbers.subspan(at[i] * N, count * N);
-            at[i] += count;
+            const bool spans = setup_.shape.objectives[i].loss == Loss::Span;  // all tokens have numbers
+            const auto targets_of_batch = static_cast<size_t>(std::max<int64_t>(batch[i].rows, 1));
+            const size_t N = spans ? 2 : batch[i].numbers.size() / targets_of_batch,
+                         numbered = spans ? static_cast<size_t>(lengths_[static_cast<size_t>(b)]) : count;
+            if (!batch[i].numbers.empty()) predicted.numbers = batch[i].numbers.subspan(at[i] * N, numbered * N);
+            at[i] += numbered;
         }
         judge.add(first + b, predicted);
     }

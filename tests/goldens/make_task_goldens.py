@@ -6,7 +6,7 @@ steps of training them.
 
 tasks/NAME/       a model as transformers saves it, without a tokenizer
 tasks/cases.json  for each the texts of a batch (ids, segments), what they are to predict (targets, -1 where nothing; second
-                  ones of the head for next sentences; numbers; weights of the texts), and the loss before each of five updates by AdamW with a learning rate
+                  ones of the head for next sentences; numbers; weights of the texts; of spans where the first token is what the last one is), and the loss before each of five updates by AdamW with a learning rate
                   of 0.01, betas of 0.9 and 0.99, an epsilon of 1e-8 and a decay of 0.1 of all but vectors
 """
 import json
@@ -14,7 +14,8 @@ import pathlib
 import shutil
 
 import torch
-from transformers import BertConfig, BertForPreTraining, BertForSequenceClassification, BertForTokenClassification
+from transformers import (BertConfig, BertForPreTraining, BertForQuestionAnswering, BertForSequenceClassification,
+                          BertForTokenClassification)
 
 OUT = pathlib.Path(__file__).parent / "tasks"
 LENGTHS = [9, 5, 7, 12]
@@ -30,6 +31,19 @@ def fill(rows, value):
     return torch.tensor([row + [value] * (max(LENGTHS) - len(row)) for row in rows])
 
 
+def loss_of(model, batch, weights):
+    """transformers' own, but with weights of classes, and a span is looked for among the tokens of its text alone, not in what
+    fills the rows"""
+    if weights is not None:
+        return torch.nn.functional.cross_entropy(model(**batch).logits, batch["labels"], weight=weights)
+    mask = batch.get("mask")
+    if mask is None:
+        return model(**batch).loss
+    out = model(**{k: v for k, v in batch.items() if k not in ("mask", "start_positions", "end_positions")})
+    ends = [(out.start_logits, batch["start_positions"]), (out.end_logits, batch["end_positions"])]
+    return sum(torch.nn.functional.cross_entropy(logits + mask, at) for logits, at in ends) / 2
+
+
 def losses(model, batch, weights=None):
     matrices = [p for p in model.parameters() if p.dim() > 1]
     vectors = [p for p in model.parameters() if p.dim() == 1]
@@ -37,9 +51,7 @@ def losses(model, batch, weights=None):
                                   betas=(0.9, 0.99), eps=1e-8)
     found = []
     for _ in range(5):
-        loss = model(**batch).loss
-        if weights is not None:
-            loss = torch.nn.functional.cross_entropy(model(**batch).logits, batch["labels"], weight=weights)
+        loss = loss_of(model, batch, weights)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -74,6 +86,10 @@ def make(name, kind, heads, seed):
     elif kind is BertForTokenClassification:
         case["targets"] = [[-1 if t % 3 == 1 else (t * 7 + n) % len(TAGS) for t in range(n)] for n in LENGTHS]
         batch["labels"] = fill([[-100 if t < 0 else t for t in row] for row in case["targets"]], -100)
+    elif kind is BertForQuestionAnswering:
+        spans = [(3, 5), (0, 0), (6, 6), (4, 11)]
+        case["targets"] = [[last if t == first else -1 for t in range(n)] for (first, last), n in zip(spans, LENGTHS)]
+        batch["start_positions"], batch["end_positions"] = torch.tensor(spans).T
     else:
         follows = [0, 1, 1, 0]
         case["targets"] = [[row[t] if t % 4 == 2 else -1 for t in range(len(row))] for row in ids]
@@ -84,6 +100,8 @@ def make(name, kind, heads, seed):
     if name == "weighted":
         weights = torch.tensor([0.5, 2, 1.25], dtype=torch.float64)
         case["weights"] = weights[batch["labels"]].tolist()
+    if kind is BertForQuestionAnswering:
+        batch["mask"] = fill([[0.0] * n for n in LENGTHS], float("-inf"))
     case["losses"] = losses(model.double(), batch, weights)
     return case
 
@@ -99,5 +117,6 @@ cases = [
     make("numbers", BertForSequenceClassification, {"num_labels": 1}, 4),
     make("label_sets", BertForSequenceClassification, dict(problem_type="multi_label_classification", **names(["a", "b", "c"])), 5),
     make("weighted", BertForSequenceClassification, names(["bad", "fair", "good"]), 6),
+    make("answers", BertForQuestionAnswering, {}, 5),
 ]
 (OUT / "cases.json").write_text(json.dumps(cases) + "\n")
