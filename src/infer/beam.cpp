@@ -154,6 +154,17 @@ struct Running {
 
 }  // namespace
 
+Engine translation_engine(Backend& backend, const LoadedModel& model, const BeamOptions& options, int64_t sources,
+                          size_t longest, DType cache) {
+    constexpr int64_t kRows = 64;  // of all texts that are written side by side, each with its beam
+    const int64_t places = std::clamp<int64_t>(kRows / options.beams, 1, sources);
+    return Engine(backend, model.config(), model.weights(),
+                  {.slots = places * options.beams,
+                   .cache_type = cache,
+                   .sources = places,
+                   .source_context = static_cast<int64_t>(longest)});
+}
+
 void translate(Engine& engine, std::span<const std::vector<int32_t>> sources, const BeamOptions& given,
                const std::function<void(size_t, std::vector<Hypothesis>)>& found) {
     check_options(given);

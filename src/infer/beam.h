@@ -71,6 +71,11 @@ private:
     bool done_ = false;
 };
 
+/// An engine for translate(), with room for so many of `sources` sources, of at most `longest` tokens, side by side as are
+/// worth it.
+Engine translation_engine(Backend& backend, const LoadedModel& model, const BeamOptions& options, int64_t sources,
+                          size_t longest, DType cache = DType::F16);
+
 /// Translates sources, as many side by side as the engine has slots for: K each. `found` gets the number of a source and
 /// its hypotheses as soon as they are complete. Error for a source that the engine does not take.
 void translate(Engine& engine, std::span<const std::vector<int32_t>> sources, const BeamOptions& options,
