@@ -61,10 +61,10 @@ TEST_F(PairsTest, AreReadFromTables) {
     put("b.csv", "id,de,en\n1,\"drei, vier\",three\n");
     put("c.jsonl", R"({"source":"four","target":"vier"})" "\n");
     EXPECT_EQ(read({.first = {path("a.tsv"), path("c.jsonl")}}), "one>eins@1;two>zwei@2;four>vier@1;");
-    EXPECT_EQ(read({.first = {path("b.csv")}, .columns = {.text = "en", .second = "de"}}), "three>drei, vier@2;");
-    EXPECT_EQ(read({.first = {path("b.csv")}, .columns = {.text = "3", .second = "2", .no_header = true}}),
+    EXPECT_EQ(read({.first = {path("b.csv")}, .columns = {"en", "de", {}}}), "three>drei, vier@2;");
+    EXPECT_EQ(read({.first = {path("b.csv")}, .columns = {"3", "2", {}, false, true}}),
               "en>de@1;three>drei, vier@2;");
-    EXPECT_EQ(read({.first = {path("a.tsv")}, .columns = {.header = true}}), "two>zwei@2;");
+    EXPECT_EQ(read({.first = {path("a.tsv")}, .columns = {{}, {}, {}, true}}), "two>zwei@2;");
     fs::create_directory(folder_ / "more");
     put("more/d.tsv.gz", gzip("five\tfünf\n"));
     EXPECT_EQ(read({.first = {path("more")}}), "five>fünf@1;");
@@ -86,9 +86,9 @@ TEST_F(PairsTest, WhatIsNone) {
     EXPECT_MENTIONS(error_of_files({.first = {path("b.tsv")}}), "b.tsv: line 2: the source is empty");
     EXPECT_MENTIONS(error_of_files({.first = {path("c.tsv")}}), "c.tsv: line 2: the target is empty");
     EXPECT_MENTIONS(error_of_files({.first = {path("d.tsv")}}), "d.tsv: line 1: has 3 columns, not a source and a target");
-    EXPECT_MENTIONS(error_of_files({.first = {path("d.tsv")}, .columns = {.text = "1", .second = "4"}}),
+    EXPECT_MENTIONS(error_of_files({.first = {path("d.tsv")}, .columns = {"1", "4", {}}}),
                     "there is no column \"4\"; there are 1 to 3");
-    EXPECT_MENTIONS(error_of_files({.first = {path("d.tsv")}, .columns = {.text = "1"}}), "one of sources and one of targets");
+    EXPECT_MENTIONS(error_of_files({.first = {path("d.tsv")}, .columns = {"1", {}, {}}}), "one of sources and one of targets");
     put("e.jsonl", R"({"en":"x","de":"y"})");
     EXPECT_MENTIONS(error_of_files({.first = {path("e.jsonl")}}), "line 1: there is no column \"source\"; there are \"de\", \"en\"");
     put("x.en", "1\n2\n3\n"), put("x.de", "1\n2\n"), put("y.de", "1\n\n3\n");
@@ -108,7 +108,7 @@ TEST_F(PairsTest, WhatCannotBeLearned) {
     EXPECT_MENTIONS(error_of_pairs("12345678\tb\n" + more),
                     "pairs.tsv: line 1: a source of 8 tokens, but a context of 8 has room for 7");
     EXPECT_MENTIONS(error_of_pairs("b\t12345678\n" + more), "line 1: a target of 8 tokens");
-    EXPECT_MENTIONS(error_of_pairs("a\tb\n"), "too few pairs: 1 to train and 0 to validate");
+    EXPECT_MENTIONS(error_of_pairs("a\tb\n"), "too few pairs: 0 to train and 1 to validate");
     EXPECT_MENTIONS(error_of_pairs("a\xff\tb\n" + more), "pairs.tsv: line 1");
     EXPECT_MENTIONS(error_of_pairs("", "empty.tsv"), "empty.tsv: empty");
     TrainRequest r = translation("m", {"pairs.tsv"});

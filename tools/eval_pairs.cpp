@@ -70,7 +70,7 @@ std::vector<std::string> translations(const EvalPairsOptions& o, Backend& backen
     Progress progress(stderr, stderr_is_terminal(), 1);
     size_t done = 0;
     translate(engine, sources, o.beam, [&](size_t i, const std::vector<Hypothesis>& best) {
-        found[i] = model.target_tokenizer().decode(best.at(0).ids);
+        found[i] = text_of(best.at(0), model.target_tokenizer());
         progress.status(strprintf("translating  %zu of %zu", ++done, sources.size()));
     });
     progress.clear();

@@ -138,7 +138,7 @@ void write_translation(Engine& engine, const ModelConfig& config, const Tokenize
     const BeamOptions greedy{.start = static_cast<int32_t>(config.encoder_decoder.start), .end = writes.end_token()};
     translate(engine, {&ids, 1}, greedy, [&](size_t, const std::vector<Hypothesis>& found) {
         print(strprintf("--- sample after step %lld ---\n%s\n---\n", static_cast<long long>(step),
-                        writes.decode(found.at(0).ids).c_str()));
+                        text_of(found.at(0), writes).c_str()));
     });
 }
 

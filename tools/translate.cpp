@@ -41,7 +41,7 @@ std::string shown(const Options& o, const Tokenizer& tokenizer, const std::vecto
     std::string text;
     for (size_t i = 0; i < std::min(found.size(), static_cast<size_t>(o.best)); ++i) {
         if (o.numbered) text += strprintf("%.6f\t", found[i].score);
-        text += tokenizer.decode(found[i].ids) + "\n";
+        text += text_of(found[i], tokenizer) + "\n";
     }
     return text;
 }

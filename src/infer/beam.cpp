@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "infer/probabilities.h"
+#include "text/utf8.h"
 
 namespace nib {
 namespace {
@@ -61,6 +62,12 @@ void set_ends(BeamOptions& options, const LoadedModel& model) {
     options.start = static_cast<int32_t>(config.encoder_decoder.start);
     options.end = model.target_tokenizer().end_token();
     if (options.end < 0) fail("%s: the model has no token that ends a text", model.file().name().c_str());
+}
+
+std::string text_of(const Hypothesis& hypothesis, const Tokenizer& tokenizer) {
+    Utf8Streamer characters;
+    std::string text = characters.push(tokenizer.decode(hypothesis.ids));
+    return text += characters.finish();
 }
 
 BeamSearch::BeamSearch(const BeamOptions& options)

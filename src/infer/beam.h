@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "infer/engine.h"
@@ -31,6 +32,9 @@ struct Hypothesis {
     double score = 0;          // by which they are ranked
     bool ended = false;        // by the end token, else for want of room
 };
+
+/// Its text; where tokens make no UTF-8 this has U+FFFD.
+std::string text_of(const Hypothesis& hypothesis, const Tokenizer& tokenizer);
 
 /// The search for one text, apart from the model. Each step extends K beams by every token and takes the 2 K best of all:
 /// of those an end among the first K makes its beam a finished hypothesis, and the first K others go on. Of equal ones the
