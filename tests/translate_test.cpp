@@ -88,7 +88,7 @@ TEST_F(PairsTest, WhatIsNone) {
     EXPECT_MENTIONS(error_of_files({.first = {path("d.tsv")}}), "d.tsv: line 1: has 3 columns, not a source and a target");
     EXPECT_MENTIONS(error_of_files({.first = {path("d.tsv")}, .columns = {"1", "4", {}}}),
                     "there is no column \"4\"; there are 1 to 3");
-    EXPECT_MENTIONS(error_of_files({.first = {path("d.tsv")}, .columns = {"1", {}, {}}}), "one of sources and one of targets");
+    EXPECT_MENTIONS(error_of_files({.first = {path("d.tsv")}, .columns = {"1", {}, {}}}), "a column of sources and one of targets");
     put("e.jsonl", R"({"en":"x","de":"y"})");
     EXPECT_MENTIONS(error_of_files({.first = {path("e.jsonl")}}), "line 1: there is no column \"source\"; there are \"de\", \"en\"");
     put("x.en", "1\n2\n3\n"), put("x.de", "1\n2\n"), put("y.de", "1\n\n3\n");

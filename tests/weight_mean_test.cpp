@@ -113,7 +113,7 @@ TEST_F(WeightMean, WhatMakesNoSense) {
     TrainRequest resumed = training("damaged");
     resumed.resume = true, resumed.given = {};
     EXPECT_MENTIONS(error_of(resumed), "its sum of weights is not the one that was saved");
-    EXPECT_MENTIONS(error_of(training("x.mean")), "names that nib gives itself");
+    EXPECT_MENTIONS(error_of(training("x.mean.gguf")), "are those that nib gives itself");
 }
 
 }  // namespace
