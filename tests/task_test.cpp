@@ -114,7 +114,7 @@ TEST_F(Tasks, WhatCannotBe) {
     const CharTokenizer tokenizer = tokenizer_of(corpus, false);
     const CharacterText text(corpus, tokenizer);
     EXPECT_MENTIONS(error_of([&] { make_task("mlm", texts(text)); }), "[MASK]");
-    EXPECT_MENTIONS(error_of([&] { make_task("x", texts(text)); }), "no task `x`; nib knows lm, mlm, pairs");
+    EXPECT_MENTIONS(error_of([&] { make_task("x", texts(text)); }), "no task `x`; nib knows lm, mlm, translate");
 }
 
 TEST(EvalExamples, AreEvenlySpacedAndEachIsItself) {

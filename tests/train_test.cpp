@@ -247,7 +247,7 @@ TEST_F(Train, ANameIsTakenWhileItsTrainingRuns) {
     r.options.sample_every = 6;
     std::string error;
     TrainHooks hooks;
-    hooks.sample = [&](const TrainStep&, const Tokenizer&, int64_t) {
+    hooks.sample = [&](const TrainStep&, const Tokenizer&, const Tokenizer&, int64_t) {
         for (const bool resume : {false, true}) {
             TrainRequest second = request("m");
             second.resume = resume;
@@ -288,7 +288,7 @@ TEST_F(Train, ReplacingATrainingIsAllOrNothing) {
     r.options.sample_every = 7;
     r.options.save_every = 8;
     TrainHooks hooks;
-    hooks.sample = [](const TrainStep&, const Tokenizer&, int64_t) { fail("the end"); };
+    hooks.sample = [](const TrainStep&, const Tokenizer&, const Tokenizer&, int64_t) { fail("the end"); };
     EXPECT_THROW(run(r, hooks), Error);
     for (size_t i = 0; i < names.size(); ++i) EXPECT_TRUE(get(names[i]) == before[i]) << names[i];
     EXPECT_EQ(files(), names.size());
@@ -334,7 +334,7 @@ TEST_F(Train, AsksForSamplesAndStops) {
     r.options.sample_every = 3;
     std::vector<int64_t> sampled;
     TrainHooks hooks;
-    hooks.sample = [&](const TrainStep&, const Tokenizer&, int64_t step) { sampled.push_back(step); };
+    hooks.sample = [&](const TrainStep&, const Tokenizer&, const Tokenizer&, int64_t step) { sampled.push_back(step); };
     hooks.stop = [&] { return sampled.size() == 2; };
     const TrainResult result = run(r, hooks);
     EXPECT_EQ(result.end, TrainEnd::Interrupted);

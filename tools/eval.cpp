@@ -10,10 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "beam_options.h"
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
 #include "eval_labels.h"
+#include "eval_pairs.h"
 #include "eval_questions.h"
 #include "infer/evaluate.h"
 #include "input.h"
@@ -23,7 +25,6 @@
 #include "model/loaded_model.h"
 #include "model_options.h"
 #include "options.h"
-#include "task/pairs.h"
 #include "text/corpus.h"
 #include "text/text_encoding.h"
 #include "text/text_source.h"
@@ -32,8 +33,6 @@
 
 namespace nib {
 namespace {
-
-constexpr int64_t kPairsAtOnce = 16;  // of a model with an encoder
 
 constexpr const char* kFooter =
     "The text is cut into windows of the model's context, end to end; in each window every token is predicted from those "
@@ -46,7 +45,9 @@ constexpr const char* kFooter =
     "characters, each is encoded by itself.\n\n"
     "With --lines each line is a text of its own, such as a name: it begins after the model's token for the beginning of a "
     "text and is predicted up to its token for the end, which --end-token may name. Empty lines do not count.\n\n"
-    "A model with an encoder takes lines of a source, a tab and a target, and predicts the targets up to their ends.\n\n"
+    "A model with an encoder takes pairs of a source and its translation: tables (.tsv, .csv, .jsonl) of two columns, or a "
+    "file of sources and one of --target. It translates the sources, which BLEU and chrF compare with the targets as "
+    "sacreBLEU does, and predicts the targets up to their ends.\n\n"
     "A model that names the labels of texts (`nib train --task classify`) takes tables of texts and labels, and is "
     "measured by accuracy, "
     "F1 and Matthews correlation.\n\n"
@@ -60,7 +61,8 @@ constexpr const char* kFooter =
     "  nib eval names.gguf names.txt --lines\n"
     "  nib eval mood.gguf test.tsv\n"
     "  nib eval qa.gguf dev.json -o answers.json\n"
-    "  nib eval gpt2.gguf dev.json --task qa";
+    "  nib eval gpt2.gguf dev.json --task qa\n"
+    "  nib eval de.gguf test.en --target test.de --beam 4";
 
 struct Options {
     ModelOptions model;
@@ -68,6 +70,9 @@ struct Options {
     LabelColumns columns;
     EvalQuestionsOptions questions;
     std::string task;
+    std::string target;  // of a model with an encoder: a file whose lines belong to those of the text
+    BeamOptions beam;
+    std::string bleu_tokenize;
     bool skip_bad = false;
     double val_fraction = 0;
     EvaluationOptions evaluation;
@@ -250,50 +255,6 @@ void print_result(bool json, const Evaluation& result, const Text& text, double 
     print(lines);
 }
 
-// The pairs in the lines of all files, and the bytes of their targets.
-std::vector<TokenPair> read_pairs(const Options& o, const LoadedModel& model, double& bytes) {
-    const int64_t context = model.config().context;
-    std::vector<TokenPair> pairs;
-    const auto half = [&](const char* what, const Tokenizer& tokenizer, std::string_view text) {
-        std::vector<int32_t> ids = tokenizer.encode(text, o.encode);
-        check_pair_half(what, std::ssize(ids), "token", tokenizer.ends_texts(), context);
-        if (tokenizer.ends_texts()) ids.push_back(tokenizer.end_token());
-        if (ids.empty()) fail("the %s is empty", what);
-        return ids;
-    };
-    for_each_document(o.paths, [&](std::string_view file) {
-        for_each_line(file, [&](std::string_view line) {
-            check_pair_tabs(std::count(line.begin(), line.end(), '\t'));
-            const size_t tab = line.find('\t');
-            const std::string_view target = line.substr(tab + 1);
-            pairs.push_back(
-                {half("source", model.tokenizer(), line.substr(0, tab)), half("target", model.target_tokenizer(), target)});
-            bytes += static_cast<double>(target.size() + 1);
-        });
-    });
-    if (pairs.empty()) fail("there is no line to measure");
-    return pairs;
-}
-
-// Prints how well a model with an encoder predicts the second half of each line from the first.
-void eval_pairs(const Options& o, Backend& backend, const LoadedModel& model) {
-    if (o.lines || o.tokens || o.val_fraction > 0 || o.evaluation.stride > 0)
-        fail_usage("a model with an encoder is measured on all lines of a text, each by itself");
-    Text text;
-    const std::vector<TokenPair> pairs = read_pairs(o, model, text.bytes);
-    size_t longest = 0;
-    for (const TokenPair& pair : pairs) longest = std::max(longest, pair.source.size());
-    Engine engine(backend, model.config(), model.weights(),
-                  {.slots = std::min<int64_t>(kPairsAtOnce, std::ssize(pairs)),
-                   .source_context = static_cast<int64_t>(longest),
-                   .logit_rows = kPairRows});
-    const double start = seconds_since_start();
-    const Evaluation result = evaluate_pairs(engine, pairs, static_cast<int32_t>(model.config().encoder_decoder.start));
-    text.given = true;
-    text.ends = {result.tokens + 1};
-    print_result(o.json, result, text, static_cast<double>(result.tokens) / (seconds_since_start() - start));
-}
-
 // UsageError for options that are not for questions, or for them alone. Takes over those that are for others, too.
 void check_questions(Options& o, bool questions) {
     EvalQuestionsOptions& q = o.questions;
@@ -325,23 +286,33 @@ void eval(Options& o) {
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
         auto model = std::unique_ptr<LoadedModel>(new LoadedModel(open_model(o.model, *backend)));
         const bool labels = model->config().find_head("class") != nullptr || model->config().find_head("tag") != nullptr;
-        if (!labels && !(o.columns == LabelColumns{}))
+        const bool pairs = model->config().has_encoder();
+        if (!labels && !pairs && !(o.columns == LabelColumns{}))
             fail_usage("columns are for models that name the labels of texts; this model has no head for that");
+        if (pairs && !o.columns.label.empty()) fail_usage("--label-column: pairs of texts have no labels");
+        if (!pairs && !o.target.empty()) fail_usage("--target is for models that translate");
+        if (pairs && (o.lines || o.tokens || o.val_fraction > 0 || o.evaluation.stride > 0 || o.evaluation.batch > 0))
+            fail_usage("a model with an encoder is measured on all pairs of texts, each by itself");
         if (labels && (o.lines || o.tokens || o.val_fraction > 0 || o.evaluation.stride > 0 || o.evaluation.batch > 0))
             fail_usage("a model that names labels is measured on all rows of tables, each by itself");
         if (model->config().find_head("tag") != nullptr && !(o.columns == LabelColumns{}))
             fail_usage("columns are for texts with labels; tags are in the last column of a file of words");
         const bool questions = o.task == "qa" || model->config().find_head("span") != nullptr;
-        if (!labels && !questions && o.skip_bad)
-            fail_usage("--skip-bad is for models that name labels or answer questions");
+        if (!labels && !questions && !pairs && o.skip_bad)
+            fail_usage("--skip-bad is for models that name labels, answer questions or translate");
         check_questions(o, questions);
-        done = labels || questions || model->config().has_encoder();
+        done = labels || questions || pairs;
         if (questions)
             eval_questions(o.paths, o.questions, *backend, *model);
         else if (labels)
             eval_labels(o.paths, o.columns, o.skip_bad, o.json, *backend, *model);
         else if (done)
-            eval_pairs(o, *backend, *model);
+            eval_pairs(
+                {
+                    {o.paths, o.target, o.columns, o.skip_bad},
+                    o.beam, o.bleu_tokenize, o.json
+            },
+                *backend, *model);
         else
             task = std::make_unique<Task>(o, std::move(backend), std::move(model));
     });
@@ -393,6 +364,14 @@ void eval_command(CLI::App& app) {
                    "between the labels of a row that has any number, but in JSON")
         ->type_name("TEXT")
         ->capture_default_str();
+    app.add_option("--target", o->target, "of translation, where the text is one file and no table: its translation")
+        ->type_name("FILE");
+    add_beam_options(app, o->beam);
+    app.add_option("--bleu-tokenize", o->bleu_tokenize,
+                   "how BLEU tells words apart: 13a, zh, char or none (default: zh where the targets are mostly Chinese, "
+                   "else 13a)")
+        ->check(one_of({"13a", "zh", "char", "none"}))
+        ->type_name("NAME");
     app.add_flag("--skip-bad", o->skip_bad, "pass over rows that are not as they should be, and say how many");
     app.add_option("--task", o->task, "of a decoder: qa, the texts are files of questions")
         ->check(one_of({"qa"}))
@@ -411,7 +390,10 @@ void eval_command(CLI::App& app) {
     add_device_option(app, o->backend.device);
     add_backend_options(app, o->backend);
     app.footer(kFooter);
-    app.callback([o] { eval(*o); });
+    app.callback([o] {
+        check_options(o->beam);
+        eval(*o);
+    });
 }
 
 }  // namespace nib

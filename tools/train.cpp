@@ -33,7 +33,8 @@ constexpr int64_t kSampleTokens = 300;
 constexpr const char* kFooter =
     "Files: NAME.gguf is the model (`nib run` takes it; with --lora an adapter, for --lora of other commands), "
     "NAME.state.gguf what --resume needs, NAME.best.gguf the model "
-    "with the best validation loss so far, NAME.log.jsonl a line per step, NAME.svg the loss curve, nib-*.tokens the texts "
+    "with the best validation loss so far, NAME.mean.gguf that of --average, NAME.log.jsonl a line per step, NAME.svg the "
+    "loss curve, nib-*.tokens the texts "
     "as tokens, which may be removed.\n\n"
     "Ctrl-C finishes the step, saves and prints the command that resumes; the exit code is then 130 (143 for SIGTERM, "
     "129 for SIGHUP). Whatever kills a run, even kill -9, the last checkpoint resumes, and a resumed run gives the same "
@@ -117,7 +118,9 @@ std::string program() {
 std::string resume_command(const CLI::App& app, const Options& o) {
     std::string command = quoted(program()) + " train";
     for (const std::string& input : o.request.inputs) command += " " + quoted(input);
+    if (!o.request.target.empty()) command += " --target " + quoted(o.request.target);
     if (!o.request.validation.empty()) command += " --val " + quoted(o.request.validation);
+    if (!o.request.validation_target.empty()) command += " --val-target " + quoted(o.request.validation_target);
     command += " -o " + quoted(o.request.output) + " --resume";
     if (app.count("--device") > 0) command += " --device " + o.backend.device;
     if (app.count("--threads") > 0) command += " --threads " + std::to_string(o.backend.threads);
@@ -129,14 +132,14 @@ std::string resume_command(const CLI::App& app, const Options& o) {
 // ---- Running ----
 
 // Of a prompt, if there is one.
-void write_translation(Engine& engine, const ModelConfig& config, const Tokenizer& tokenizer, std::vector<int32_t> ids,
-                       int64_t step) {
-    if (ids.empty()) return;
-    ids.push_back(tokenizer.end_token());
-    const BeamOptions greedy{.start = static_cast<int32_t>(config.encoder_decoder.start), .end = tokenizer.end_token()};
+void write_translation(Engine& engine, const ModelConfig& config, const Tokenizer& reads, const Tokenizer& writes,
+                       const std::string& prompt, int64_t step) {
+    if (prompt.empty()) return;
+    const std::vector<int32_t> ids = reads.encode_marked(prompt).ids;
+    const BeamOptions greedy{.start = static_cast<int32_t>(config.encoder_decoder.start), .end = writes.end_token()};
     translate(engine, {&ids, 1}, greedy, [&](size_t, const std::vector<Hypothesis>& found) {
         print(strprintf("--- sample after step %lld ---\n%s\n---\n", static_cast<long long>(step),
-                        tokenizer.decode(found.at(0).ids).c_str()));
+                        text_of(found.at(0), writes).c_str()));
     });
 }
 
@@ -160,14 +163,15 @@ Prompt prompt_of(const TrainSetup& setup) {
     return {setup.options.sample_prompt, dialogues ? setup.info.chat_template : ""};
 }
 
-void write_sample(const TrainStep& train, const Tokenizer& tokenizer, const Prompt& prompt, int64_t step) {
+void write_sample(const TrainStep& train, const Tokenizer& tokenizer, const Tokenizer& writes, const Prompt& prompt,
+                  int64_t step) {
     if (prompt.text.empty() && !prompt.chat_template.empty()) return;  // nothing was said to answer
     std::vector<int32_t> ids = prompt.ids(tokenizer);
     const ModelConfig& config = train.config();
     if (ids.empty() && !config.has_encoder()) ids.push_back(tokenizer.first_token());
     const int64_t needed = config.has_encoder() ? config.context : std::ssize(ids) + kSampleTokens;
     Engine engine(train.backend(), config, train.weights(), {.context = std::min(config.context, needed)});
-    if (config.has_encoder()) return write_translation(engine, config, tokenizer, ids, step);
+    if (config.has_encoder()) return write_translation(engine, config, tokenizer, writes, prompt.text, step);
     GenerateOptions options;
     options.count = kSampleTokens;
     options.sampler.seed = 1;
@@ -225,9 +229,9 @@ bool train(const Options& o) {
     Prompt prompt;
     TrainHooks hooks;
     hooks.stop = [] { return caught_signal != 0; };
-    hooks.sample = [&](const TrainStep& step, const Tokenizer& tokenizer, int64_t number) {
+    hooks.sample = [&](const TrainStep& step, const Tokenizer& reads, const Tokenizer& writes, int64_t number) {
         try {
-            write_sample(step, tokenizer, prompt, number);
+            write_sample(step, reads, writes, prompt, number);
         } catch (const OutputClosed&) {  // nobody reads the samples; the training goes on
         } catch (const Error& error) {   // the disk of a redirected output is full, for example
             std::fprintf(stderr, "nib: no sample after step %lld: %s\n", static_cast<long long>(number), error.what());
@@ -290,6 +294,10 @@ void train_command(CLI::App& app) {
     app.add_option("--from", request.from, "model to start from, instead of random weights: its sizes, its tokenizer")
         ->type_name("MODEL");
     app.add_option("--val", request.validation, "text that validates, instead of the end of the input")->type_name("FILE");
+    app.add_option("--target", request.target,
+                   "of translation, where the text is one file and no table: its translation, line by line")
+        ->type_name("FILE");
+    app.add_option("--val-target", request.validation_target, "likewise the translation of --val")->type_name("FILE");
     app.add_flag("--resume", request.resume, "go on with the training that has left this output");
     app.add_flag("--overwrite", request.overwrite, "replace what another training has left under this name");
     app.add_option("--preset", o->preset, "size by name, see below")->type_name("NAME")->group("Model");

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "beam_options.h"
 #include "command.h"
 #include "console.h"
 #include "core/error.h"
@@ -16,8 +17,6 @@
 
 namespace nib {
 namespace {
-
-constexpr int64_t kRows = 64;  // of all texts that are written side by side, each with its beam
 
 constexpr const char* kFooter =
     "Each text gives a line, an empty line of a file an empty one. With --n-best each gives as many lines, the best first: "
@@ -42,7 +41,7 @@ std::string shown(const Options& o, const Tokenizer& tokenizer, const std::vecto
     std::string text;
     for (size_t i = 0; i < std::min(found.size(), static_cast<size_t>(o.best)); ++i) {
         if (o.numbered) text += strprintf("%.6f\t", found[i].score);
-        text += tokenizer.decode(found[i].ids) + "\n";
+        text += text_of(found[i], tokenizer) + "\n";
     }
     return text;
 }
@@ -65,7 +64,6 @@ private:
 
 void translate_texts(const Options& o, Backend& backend) {
     const LoadedModel model = open_model(o.model, backend);
-    const ModelConfig& config = model.config();
     BeamOptions beam = o.beam;
     set_ends(beam, model);
 
@@ -85,12 +83,7 @@ void translate_texts(const Options& o, Backend& backend) {
     if (sources.empty()) return;
     size_t longest = 0;
     for (const auto& source : sources) longest = std::max(longest, source.size());
-    const int64_t places = std::clamp<int64_t>(kRows / beam.beams, 1, std::ssize(sources));
-    Engine engine(backend, config, model.weights(),
-                  {.slots = places * beam.beams,
-                   .cache_type = float_type(o.cache),
-                   .sources = places,
-                   .source_context = static_cast<int64_t>(longest)});
+    Engine engine = translation_engine(backend, model, beam, std::ssize(sources), longest, float_type(o.cache));
     translate(engine, sources, beam, [&](size_t source, const std::vector<Hypothesis>& found) {
         lines.add(numbers[source], shown(o, model.target_tokenizer(), found));
     });
@@ -103,14 +96,7 @@ void translate_command(CLI::App& app) {
     o->texts.keep_empty = true;
     add_model_options(app, o->model);
     add_text_options(app, o->texts);
-    app.add_option("--beam", o->beam.beams, "texts that are kept at each step; 1: greedy")
-        ->transform(whole_number())
-        ->type_name("N")
-        ->capture_default_str();
-    app.add_option("--length-penalty", o->beam.length_penalty, "exponent of the length in the score")
-        ->transform(real_number())
-        ->type_name("A")
-        ->capture_default_str();
+    add_beam_options(app, o->beam);
     auto* best = app.add_option("--n-best", o->best, "results of each text, with their scores; at most --beam")
                      ->transform(whole_number())
                      ->type_name("N");

@@ -48,6 +48,11 @@ struct Mask {
         if (causal) s = min<int64_t>(s, t + 1);
         return max<int64_t>(s, first(t));
     }
+    // The same within `keys`, counted from their first.
+    Range of_block(int64_t t, int64_t M, Range keys) const {
+        const Range block = of_block(t, M);
+        return block.begin < block.end ? Range{block.begin - keys.begin, block.end - keys.begin} : Range{0, 0};
+    }
     // The smallest interval of all keys that queries [t, t + M) see; {0, 0} if they see none.
     Range of_block(int64_t t, int64_t M) const {
         Range keys{S, 0};
@@ -56,6 +61,30 @@ struct Mask {
         return keys.begin < keys.end ? keys : Range{0, 0};
     }
 };
+
+// Queries of a sequence, whole blocks of them but for the last, and all keys that they see: these are packed at once.
+struct Chunk {
+    Range queries, keys;
+};
+
+// The one that begins with query t. It ends where it would have too many keys for the cache, of which the next queries do
+// not see at least half: where rows are many short texts, keys are packed and read again while they are near.
+Chunk next_chunk(const Mask& mask, int64_t t, int64_t T) {
+    constexpr int64_t kKeys = 256;
+    Chunk chunk{
+        {t, t},
+        {0, 0}
+    };
+    Range& keys = chunk.keys;
+    for (int64_t& end = chunk.queries.end; end < T; end = min(T, end + kQueries)) {
+        const Range block = mask.of_block(end, min(kQueries, T - end));
+        if (block.begin == block.end) continue;
+        if (keys.begin == keys.end) keys = block;
+        if (block.end - keys.begin > kKeys && block.begin - keys.begin >= kKeys / 2) break;
+        keys.end = block.end;
+    }
+    return chunk;
+}
 
 // Queries in use of a sequence.
 int64_t queries(const Call& call) { return call.p.B == 1 ? call.rows() : call.p.T; }
@@ -115,23 +144,29 @@ void fill_zero(float* s, int64_t begin, int64_t end) {
 void attention(const Call& call, Range units, void* scratch) {
     using O = operand::Attention;
     const Params& p = call.p;
-    const int64_t D = p.D, S = p.S, T = queries(call), ld = padded(S);
-    auto* keys = static_cast<float*>(scratch);  // (D,S) in panels
-    float* values = keys + D * ld;              // (S,D) in panels
+    const int64_t D = p.D, S = p.S, T = queries(call);
+    auto* keys = static_cast<float*>(scratch);  // of a chunk: (D,S) in panels
+    float* values = keys + D * padded(S);       // (S,D) in panels
     float* scores = values + S * padded(D);     // (kQueries,S)
     for (int64_t unit = units.begin; unit < units.end; ++unit) {
         const int64_t b = unit / p.H, h = unit % p.H, g = h / (p.H / p.G);
         const Rows q = Rows(call, O::q, p.C).from(b * p.T, h * D), k = Rows(call, O::k, p.K).from(b * S, g * D),
                    v = Rows(call, O::v, p.K).from(b * S, g * D), y = Rows(call, O::y, p.C).from(b * p.T, h * D);
         const Mask mask(call, O::spans, b);
-        pack_all(true, k.data, k.stride, D, S, keys);
-        pack_all(false, v.data, v.stride, S, D, values);
+        Chunk chunk{};
+        int64_t packed = 0, ld = 0;  // keys of the chunk
         for (int64_t t = 0; t < T; t += kQueries) {
+            if (t == chunk.queries.end) {
+                chunk = next_chunk(mask, t, T);
+                packed = chunk.keys.end - chunk.keys.begin, ld = padded(packed);
+                pack_all(true, k[chunk.keys.begin], k.stride, D, packed, keys);
+                pack_all(false, v[chunk.keys.begin], v.stride, packed, D, values);
+            }
             const int64_t M = min(kQueries, T - t);
-            const auto [begin, end] = mask.of_block(t, M);
-            product<true>(M, S, D, Left{q[t], q.stride, 1}, keys, D, 0, scores, ld, nullptr, Start::Zero, end, begin);
+            const auto [begin, end] = mask.of_block(t, M, chunk.keys);
+            product<true>(M, packed, D, Left{q[t], q.stride, 1}, keys, D, 0, scores, ld, nullptr, Start::Zero, end, begin);
             for (int64_t i = 0; i < M; ++i) {
-                const int64_t first = mask.first(t + i), n = mask.end(t + i) - first;
+                const int64_t from = mask.first(t + i), n = mask.end(t + i) - from, first = from - chunk.keys.begin;
                 float* row = scores + i * ld;
                 const float lse = n > 0 ? softmax(row + first, n, end - first, p.scale) : 0.0f;
                 fill_zero(row, begin, n > 0 ? first : end);
@@ -139,12 +174,12 @@ void attention(const Call& call, Range units, void* scratch) {
                 if (call.has(O::weights)) {
                     float* out = call.output<float>(O::weights) + (unit * p.T + t + i) * S;
                     fill_zero(out, 0, S);
-                    for (int64_t s = begin; s < end; ++s) out[s] = row[s];
+                    for (int64_t s = begin; s < end; ++s) out[chunk.keys.begin + s] = row[s];
                 }
                 if (p.dropout != 0)
-                    apply_dropout(call, mask_index(call, unit, t + i) + static_cast<uint64_t>(first), n, row + first);
+                    apply_dropout(call, mask_index(call, unit, t + i) + static_cast<uint64_t>(from), n, row + first);
             }
-            product<true>(M, D, end - begin, Left{scores + begin, ld, 1}, values, S, begin, y[t], y.stride, nullptr,
+            product<true>(M, D, end - begin, Left{scores + begin, ld, 1}, values, packed, begin, y[t], y.stride, nullptr,
                           Start::Zero, D);
         }
     }
@@ -152,7 +187,7 @@ void attention(const Call& call, Range units, void* scratch) {
 
 namespace {
 
-// Scratch memory of attention_backward, for one key head.
+// Scratch memory of attention_backward, for a chunk of one key head.
 struct BackwardScratch {
     float *keys_t, *values_t, *keys;  // (D,S), (D,S), (S,D) in panels
     float *queries, *outputs;         // (T,D) in panels
@@ -191,67 +226,74 @@ void score_gradient(const Call& call, uint64_t index, int64_t n, float dy_y, flo
 void attention_backward(const Call& call, Range units, void* scratch) {
     using O = operand::AttentionBackward;
     const Params& p = call.p;
-    const int64_t D = p.D, S = p.S, T = queries(call), ld = padded(S), group = p.H / p.G;
+    const int64_t D = p.D, S = p.S, T = queries(call), group = p.H / p.G;
     const BackwardScratch at(p, static_cast<float*>(scratch));
     for (int64_t unit = units.begin; unit < units.end; ++unit) {
         const int64_t b = unit / p.G, g = unit % p.G;
         const auto of_keys = [&](int operand) { return Rows(call, operand, p.K).from(b * S, g * D); };
         const Rows k = of_keys(O::k), v = of_keys(O::v), dk = of_keys(O::dk), dv = of_keys(O::dv);
         const Mask mask(call, O::spans, b);
-        pack_all(true, k.data, k.stride, D, S, at.keys_t);
-        pack_all(true, v.data, v.stride, D, S, at.values_t);
-        pack_all(false, k.data, k.stride, S, D, at.keys);
-        for (int64_t h = g * group; h < (g + 1) * group; ++h) {
-            const auto of_queries = [&](int operand) { return Rows(call, operand, p.C).from(b * p.T, h * D); };
-            const Rows q = of_queries(O::q), dq = of_queries(O::dq), dy = of_queries(O::dy), y = of_queries(O::y);
-            const float* lse = call.input<float>(O::lse) + (b * p.H + h) * p.T;
-            pack_all(false, q.data, q.stride, T, D, at.queries);
-            pack_all(false, dy.data, dy.stride, T, D, at.outputs);
-            int64_t seen = 0;  // keys before this one have gradients from earlier blocks of queries, or of another head
-            const auto clear = [&](int64_t until) {
-                for (; h == g * group && seen < until; ++seen) fill_zero(dk[seen], 0, D), fill_zero(dv[seen], 0, D);
-                seen = max(seen, until);
-            };
-            for (int64_t t = 0; t < T; t += kQueries) {
-                const int64_t M = min(kQueries, T - t);
-                const auto [begin, end] = mask.of_block(t, M);
-                product<true>(M, S, D, Left{q[t], q.stride, 1}, at.keys_t, D, 0, at.P, ld, nullptr, Start::Zero, end,
-                              begin);
-                product<true>(M, S, D, Left{dy[t], dy.stride, 1}, at.values_t, D, 0, at.dS, ld, nullptr, Start::Zero, end,
-                              begin);
-                for (int64_t i = 0; i < M; ++i) {
-                    const int64_t first = mask.first(t + i), n = mask.end(t + i) - first;
-                    float *P = at.P + i * ld, *dS = at.dS + i * ld;
-                    fill_zero(P, begin, n > 0 ? first : end), fill_zero(dS, begin, n > 0 ? first : end);
-                    if (n == 0) continue;
-                    probabilities(P + first, n, end - first, p.scale, lse[t + i]);
-                    vf sum(0.0f);
-                    for_each_vector(
-                        D, [&](int64_t j, auto get, auto) { sum = madd(get(dy[t + i] + j), get(y[t + i] + j), sum); });
-                    score_gradient(call, mask_index(call, b * p.H + h, t + i) + static_cast<uint64_t>(first), n,
-                                   reduce_add(sum), P + first, dS + first, at.factors);
-                    fill_zero(dS, first + n, end);
+        int64_t seen = 0;  // keys before this one have gradients
+        const auto clear = [&](int64_t until) {
+            for (; seen < until; ++seen) fill_zero(dk[seen], 0, D), fill_zero(dv[seen], 0, D);
+        };
+        for (Chunk chunk = next_chunk(mask, 0, T); chunk.queries.begin < T;
+             chunk = next_chunk(mask, chunk.queries.end, T)) {
+            const int64_t origin = chunk.keys.begin, keys = chunk.keys.end - origin, ld = padded(keys);
+            const int64_t start_query = chunk.queries.begin, count = chunk.queries.end - start_query;
+            pack_all(true, k[origin], k.stride, D, keys, at.keys_t);
+            pack_all(true, v[origin], v.stride, D, keys, at.values_t);
+            pack_all(false, k[origin], k.stride, keys, D, at.keys);
+            for (int64_t h = g * group; h < (g + 1) * group; ++h) {
+                const auto of_queries = [&](int operand) { return Rows(call, operand, p.C).from(b * p.T, h * D); };
+                const Rows q = of_queries(O::q), dq = of_queries(O::dq), dy = of_queries(O::dy), y = of_queries(O::y);
+                const float* lse = call.input<float>(O::lse) + (b * p.H + h) * p.T;
+                pack_all(false, q[start_query], q.stride, count, D, at.queries);
+                pack_all(false, dy[start_query], dy.stride, count, D, at.outputs);
+                for (int64_t t = start_query; t < chunk.queries.end; t += kQueries) {
+                    const int64_t M = min(kQueries, T - t);
+                    const auto [begin, end] = mask.of_block(t, M, chunk.keys);
+                    product<true>(M, keys, D, Left{q[t], q.stride, 1}, at.keys_t, D, 0, at.P, ld, nullptr, Start::Zero, end,
+                                  begin);
+                    product<true>(M, keys, D, Left{dy[t], dy.stride, 1}, at.values_t, D, 0, at.dS, ld, nullptr, Start::Zero,
+                                  end, begin);
+                    for (int64_t i = 0; i < M; ++i) {
+                        const int64_t from = mask.first(t + i), n = mask.end(t + i) - from, first = from - origin;
+                        float *P = at.P + i * ld, *dS = at.dS + i * ld;
+                        fill_zero(P, begin, n > 0 ? first : end), fill_zero(dS, begin, n > 0 ? first : end);
+                        if (n == 0) continue;
+                        probabilities(P + first, n, end - first, p.scale, lse[t + i]);
+                        vf sum(0.0f);
+                        for_each_vector(
+                            D, [&](int64_t j, auto get, auto) { sum = madd(get(dy[t + i] + j), get(y[t + i] + j), sum); });
+                        score_gradient(call, mask_index(call, b * p.H + h, t + i) + static_cast<uint64_t>(from), n,
+                                       reduce_add(sum), P + first, dS + first, at.factors);
+                        fill_zero(dS, first + n, end);
+                    }
+                    product<true>(M, D, end - begin, Left{at.dS + begin, ld, 1}, at.keys, keys, begin, dq[t], dq.stride,
+                                  nullptr, Start::Zero, D);
+                    if (begin == end) continue;
+                    // Up to `old` keys have gradients from earlier blocks of queries, or of another head.
+                    const bool first_head = h == g * group;
+                    if (first_head) clear(origin + begin);
+                    const int64_t old = first_head ? min(seen - origin, end) : end;
+                    for (const Range rows : {
+                             Range{begin, old},
+                             Range{old,   end}
+                    }) {
+                        if (rows.begin == rows.end) continue;
+                        const Start start = rows.begin < old ? Start::Add : Start::Zero;
+                        const int64_t to = origin + rows.begin, M_first = t - start_query;
+                        product<false>(rows.end - rows.begin, D, M, Left{at.dS + rows.begin, 1, ld}, at.queries, count,
+                                       M_first, dk[to], dk.stride, nullptr, start, D);
+                        product<false>(rows.end - rows.begin, D, M, Left{at.P + rows.begin, 1, ld}, at.outputs, count,
+                                       M_first, dv[to], dv.stride, nullptr, start, D);
+                    }
+                    seen = max(seen, origin + end);
                 }
-                product<true>(M, D, end - begin, Left{at.dS + begin, ld, 1}, at.keys, S, begin, dq[t], dq.stride, nullptr,
-                              Start::Zero, D);
-                if (begin == end) continue;
-                clear(begin);
-                const int64_t fresh = h == g * group ? min(max(seen, begin), end) : end;
-                for (const Range rows : {
-                         Range{begin, fresh},
-                         Range{fresh, end  }
-                }) {
-                    if (rows.begin == rows.end) continue;
-                    const Start start = rows.begin < fresh ? Start::Add : Start::Zero;
-                    product<false>(rows.end - rows.begin, D, M, Left{at.dS + rows.begin, 1, ld}, at.queries, T, t,
-                                   dk[rows.begin], dk.stride, nullptr, start, D);
-                    product<false>(rows.end - rows.begin, D, M, Left{at.P + rows.begin, 1, ld}, at.outputs, T, t,
-                                   dv[rows.begin], dv.stride, nullptr, start, D);
-                }
-                seen = max(seen, end);
             }
-            clear(mask.S);
         }
+        clear(mask.S);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "infer/probabilities.h"
+#include "text/utf8.h"
 
 namespace nib {
 namespace {
@@ -61,6 +62,12 @@ void set_ends(BeamOptions& options, const LoadedModel& model) {
     options.start = static_cast<int32_t>(config.encoder_decoder.start);
     options.end = model.target_tokenizer().end_token();
     if (options.end < 0) fail("%s: the model has no token that ends a text", model.file().name().c_str());
+}
+
+std::string text_of(const Hypothesis& hypothesis, const Tokenizer& tokenizer) {
+    Utf8Streamer characters;
+    std::string text = characters.push(tokenizer.decode(hypothesis.ids));
+    return text += characters.finish();
 }
 
 BeamSearch::BeamSearch(const BeamOptions& options)
@@ -153,6 +160,17 @@ struct Running {
 };
 
 }  // namespace
+
+Engine translation_engine(Backend& backend, const LoadedModel& model, const BeamOptions& options, int64_t sources,
+                          size_t longest, DType cache) {
+    constexpr int64_t kRows = 64;  // of all texts that are written side by side, each with its beam
+    const int64_t places = std::clamp<int64_t>(kRows / options.beams, 1, sources);
+    return Engine(backend, model.config(), model.weights(),
+                  {.slots = places * options.beams,
+                   .cache_type = cache,
+                   .sources = places,
+                   .source_context = static_cast<int64_t>(longest)});
+}
 
 void translate(Engine& engine, std::span<const std::vector<int32_t>> sources, const BeamOptions& given,
                const std::function<void(size_t, std::vector<Hypothesis>)>& found) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "infer/engine.h"
@@ -31,6 +32,9 @@ struct Hypothesis {
     double score = 0;          // by which they are ranked
     bool ended = false;        // by the end token, else for want of room
 };
+
+/// Its text; where tokens make no UTF-8 this has U+FFFD.
+std::string text_of(const Hypothesis& hypothesis, const Tokenizer& tokenizer);
 
 /// The search for one text, apart from the model. Each step extends K beams by every token and takes the 2 K best of all:
 /// of those an end among the first K makes its beam a finished hypothesis, and the first K others go on. Of equal ones the
@@ -70,6 +74,11 @@ private:
     std::vector<Hypothesis> finished_;
     bool done_ = false;
 };
+
+/// An engine for translate(), with room for so many of `sources` sources, of at most `longest` tokens, side by side as are
+/// worth it.
+Engine translation_engine(Backend& backend, const LoadedModel& model, const BeamOptions& options, int64_t sources,
+                          size_t longest, DType cache = DType::F16);
 
 /// Translates sources, as many side by side as the engine has slots for: K each. `found` gets the number of a source and
 /// its hypotheses as soon as they are complete. Error for a source that the engine does not take.

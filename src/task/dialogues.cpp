@@ -20,11 +20,11 @@ const TokenFile& dialogues_of(const TokenText& text) {
 class Dialogues {
 public:
     Dialogues(const TokenText& text, Span span) : text_(dialogues_of(text)) {
-        first_ = number_at(span.begin);
-        const int64_t end = number_at(span.end);
+        const DocumentRange range = documents_within(text, span);
+        first_ = range.first;
         std::vector<int32_t> ids;
         std::vector<uint8_t> marks;
-        for (int64_t i = first_; i < end; ++i) {
+        for (int64_t i = first_; i < first_ + range.count; ++i) {
             const auto size = static_cast<size_t>(text_.document(i).size());
             ids.resize(size), marks.resize(size);
             text_.read(text_.document(i).begin, ids, marks);
@@ -52,13 +52,6 @@ public:
     }
 
 private:
-    // The number of the first dialogue that begins at a token or after it.
-    int64_t number_at(int64_t token) const {
-        if (token >= text_.size()) return text_.documents();
-        const int64_t number = text_.document_of(token);
-        return text_.document(number).begin == token ? number : number + 1;
-    }
-
     const TokenFile& text_;
     int64_t first_ = 0;
     std::vector<int32_t> targets_;  // of each

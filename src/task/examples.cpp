@@ -34,6 +34,16 @@ int64_t drawn(const TaskTexts& texts, uint32_t step, uint32_t row, int64_t count
     return shuffled(texts.seed, uint64_t{step} * static_cast<uint64_t>(texts.rows) + row, count);
 }
 
+DocumentRange documents_within(const TokenText& text, Span span) {
+    const auto number_at = [&](int64_t token) {
+        if (token >= text.size()) return text.documents();
+        const int64_t number = text.document_of(token);
+        return text.document(number).begin == token ? number : number + 1;
+    };
+    const int64_t first = number_at(span.begin);
+    return {first, number_at(span.end) - first};
+}
+
 EvalExamples::EvalExamples(const TaskTexts& texts, const char* unit, int64_t train, int64_t validation) : all_(validation) {
     if (train == 0 || (texts.validation_span.size() > 0 && validation == 0))
         fail("there are too few %ss: %lld to train and %lld to validate, and each takes one at least", unit,

@@ -15,6 +15,12 @@ int64_t shuffled(uint64_t seed, uint64_t n, int64_t count);
 /// The one that a row of a step trains on.
 int64_t drawn(const TaskTexts& texts, uint32_t step, uint32_t row, int64_t count);
 
+/// The documents that begin within a span of a text.
+struct DocumentRange {
+    int64_t first = 0, count = 0;
+};
+DocumentRange documents_within(const TokenText& text, Span span);
+
 /// Those that validate: evenly spaced ones, which predict about as many tokens as a training asks for.
 class EvalExamples {
 public:

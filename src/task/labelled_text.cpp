@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/hash.h"
+#include "task/examples.h"
 #include "text/char_tokenizer.h"
 
 namespace nib {
@@ -128,9 +129,8 @@ LabelledPart::LabelledPart(const TokenText& text, Span span)
           if (labelled == nullptr) fail("the texts have no labels");
           return *labelled;
       }()) {
-    const auto number_at = [&](int64_t token) { return token >= text.size() ? text.documents() : text.document_of(token); };
-    first_ = number_at(span.begin);
-    count_ = number_at(span.end) - first_;
+    const DocumentRange range = documents_within(text, span);
+    first_ = range.first, count_ = range.count;
 }
 
 std::vector<int32_t> LabelledPart::ids(int64_t i) const {

@@ -20,7 +20,7 @@ struct TaskKind {
 const TaskKind kTasks[] = {
     {kLanguageModel,           {.head = "lm"},                         false, TaskReads::Text,                                              make_language_model_task                                  },
     {kMaskedTokens,            {.head = "mlm", .share = kMaskedShare}, false, TaskReads::Text,                                              make_masked_tokens_task                                   },
-    {kPairs,                   {.head = "lm"},                         false, TaskReads::Pairs,                                             make_pairs_task                                           },
+    {kTranslate,               {.head = "lm"},                         false, TaskReads::Pairs,                                             make_translate_task                                       },
     {kDialogues,               {.head = "lm", .share = kAnswerShare},  true,  TaskReads::Dialogues,                                         make_dialogues_task                                       },
     {kClassify,                {.head = "class", .of_rows = true},     true,  TaskReads::Labels,                                            make_classify_task,                                         {"accuracy", "f1", "mcc"}},
     {kTag,                        {.head = "tag", .share = kTaggedShare},                                                           true,   TaskReads::Tags, make_tag_task                                         },

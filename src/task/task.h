@@ -44,6 +44,7 @@ struct TaskTexts {
     int64_t rows = 1;      // of a step, all micro-batches together
     bool isolate = false;  // tokens do not see those of other documents in their row
     TaskChoices choices{};
+    int32_t start = 0;                         // of models with an encoder: the token that the decoder reads first
     HeadRows labelled_rows = HeadRows::First;  // of texts with labels: where the head is that names them
     std::string metric{};                      // the score that decides; empty: the task's first
 
@@ -124,9 +125,9 @@ public:
 };
 
 /// The names of tasks.
-inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kPairs = "pairs", *kDialogues = "dialogue",
-                            *kClassify = "classify", *kTag = "tag", *kRegress = "regress", *kEmbed = "embed",
-                            *kReward = "reward", *kDpo = "dpo", *kAnswer = "qa";
+inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kTranslate = "translate",
+                            *kDialogues = "dialogue", *kClassify = "classify", *kTag = "tag", *kRegress = "regress",
+                            *kEmbed = "embed", *kReward = "reward", *kDpo = "dpo", *kAnswer = "qa";
 /// The head that says whether the second text of a row follows the first.
 inline constexpr const char* kNextSentence = "nsp";
 /// The token that a vocabulary of characters gets for masked ones.
@@ -152,7 +153,7 @@ std::vector<std::string> tasks_with_labels();
 std::unique_ptr<Task> make_language_model_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_masked_tokens_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_sentence_pairs_task(const TaskTexts& texts);
-std::unique_ptr<Task> make_pairs_task(const TaskTexts& texts);
+std::unique_ptr<Task> make_translate_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_dialogues_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_classify_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_multi_label_task(const TaskTexts& texts);  // of classify, where TaskChoices say so

@@ -24,6 +24,19 @@ int64_t size_after(const std::string& name, std::string_view prefix) {
     return size;
 }
 
+// How the tokenizer of this name is learned.
+TokenizerTraining training_of(const std::string& name) {
+    using Type = TokenizerTraining::Type;
+    if (!learned_tokenizer(name)) fail("`%s` is no tokenizer that can be learned", printable(name, 60).c_str());
+    const int64_t bpe = size_after(name, kBpe), wordpiece = size_after(name, kWordPiece);
+    TokenizerTraining training;
+    training.type = bpe > 0 ? Type::Bpe : wordpiece > 0 ? Type::WordPiece : Type::Char;
+    training.size = bpe + wordpiece;
+    training.specials =
+        wordpiece > 0 ? default_specials(training.type, training.split) : std::vector<std::string>{kEndOfText};
+    return training;
+}
+
 }  // namespace
 
 std::unique_ptr<Tokenizer> open_tokenizer(const std::string& path) {
@@ -41,24 +54,24 @@ bool learned_tokenizer(const std::string& name) {
     return name == kCharacters || name.starts_with(kBpe) || name.starts_with(kWordPiece);
 }
 
-std::unique_ptr<Tokenizer> choose_tokenizer(const std::string& name, const std::vector<std::string>& texts, int threads,
-                                            const TrainingProgress& progress) {
-    using Type = TokenizerTraining::Type;
-    const int64_t bpe = size_after(name, kBpe), wordpiece = size_after(name, kWordPiece);
-    if (!learned_tokenizer(name)) return open_tokenizer(name);
-    TokenizerTraining training;
-    training.type = bpe > 0 ? Type::Bpe : wordpiece > 0 ? Type::WordPiece : Type::Char;
-    training.size = bpe + wordpiece;
+std::unique_ptr<Tokenizer> learn_tokenizer(const std::string& name, DocumentSource& texts, int threads,
+                                           const TrainingProgress& progress) {
+    TokenizerTraining training = training_of(name);
     training.threads = threads;
-    training.specials =
-        wordpiece > 0 ? default_specials(training.type, training.split) : std::vector<std::string>{kEndOfText};
-    TextSource source(texts);
     try {
-        return train_tokenizer(source, training, progress);
+        return train_tokenizer(texts, training, progress);
     } catch (const Error& error) {
         if (!error.about_option()) throw;
         fail_option("tokenizer", "is `%s`, whose %s", printable(name, 60).c_str(), error.what());
     }
+}
+
+std::unique_ptr<Tokenizer> choose_tokenizer(const std::string& name, const std::vector<std::string>& texts, int threads,
+                                            const TrainingProgress& progress) {
+    if (!learned_tokenizer(name)) return open_tokenizer(name);
+    training_of(name);  // its errors come before those of texts
+    TextSource source(texts);
+    return learn_tokenizer(name, source, threads, progress);
 }
 
 }  // namespace nib

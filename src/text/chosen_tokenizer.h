@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "text/text_source.h"
 #include "text/tokenizer.h"
 #include "text/tokenizer_training.h"
 
@@ -19,8 +20,12 @@ inline constexpr const char* kCharacters = "char";
 /// Whether choose_tokenizer() learns the one of this name, and does not open it.
 bool learned_tokenizer(const std::string& name);
 
-/// "bpe:8000" and "wordpiece:8000" are learned from `texts` (TextSource), in so many tokens, kCharacters as well; anything
-/// else is opened. Byte-pair encoding gets a token that ends documents. Error for what is neither.
+/// "bpe:8000" and "wordpiece:8000" are learned from texts in so many tokens, kCharacters as well. Byte-pair encoding and
+/// characters get a token that ends documents. Error for another name.
+std::unique_ptr<Tokenizer> learn_tokenizer(const std::string& name, DocumentSource& texts, int threads,
+                                           const TrainingProgress& progress);
+
+/// The same from `texts` (TextSource), but anything else is opened. Error for what is neither.
 std::unique_ptr<Tokenizer> choose_tokenizer(const std::string& name, const std::vector<std::string>& texts, int threads,
                                             const TrainingProgress& progress);
 

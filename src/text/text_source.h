@@ -27,7 +27,20 @@ struct TextPiece {
     uint64_t offset = 0;          // bytes of the file's or record's text before this piece
 };
 
-class TextSource {
+/// Documents from front to back, in pieces.
+class DocumentSource {
+public:
+    virtual ~DocumentSource() = default;
+    /// Takes the next piece of text; false at the end.
+    virtual bool next(TextPiece& piece) = 0;
+    /// The size of all of it as it is stored, and how much of that has been read.
+    virtual uint64_t total_bytes() const = 0;
+    virtual uint64_t bytes_read() const = 0;
+    /// What it is of, for messages.
+    virtual std::string description() const = 0;
+};
+
+class TextSource : public DocumentSource {
 public:
     /// Pieces are about this long, in bytes; documents of .jsonl are never cut.
     static constexpr size_t kPiece = size_t{256} << 10;
@@ -43,11 +56,11 @@ public:
     /// follows, since no word of a text reaches across that: what words the pieces have does not depend on where they were
     /// cut. Error, which names the file and the byte offset or the line, for a file that cannot be read, text that is not
     /// UTF-8, and a line that is not what it must be.
-    bool next(TextPiece& piece);
+    bool next(TextPiece& piece) override;
 
-    /// The size of all files together (of pipes 0), and how much of it has been read.
-    uint64_t total_bytes() const { return total_bytes_; }
-    uint64_t bytes_read() const { return bytes_done_ + (file_ ? file_->bytes_read() : 0); }
+    /// The size of all files together (of pipes 0).
+    uint64_t total_bytes() const override { return total_bytes_; }
+    uint64_t bytes_read() const override { return bytes_done_ + (file_ ? file_->bytes_read() : 0); }
 
     /// The files, in order.
     const std::vector<std::string>& files() const { return paths_; }
@@ -57,7 +70,7 @@ public:
     /// The first that is packed; "": none. Reads the beginning of each.
     std::string find_packed() const;
     /// Their names for messages: the first, and whether there are others.
-    std::string description() const;
+    std::string description() const override;
 
 private:
     bool open_next();

@@ -68,6 +68,11 @@ void Tokenizer::set_end_token(std::string_view text) {
     specials_.add_end = id >= 0 && specials_.add_end;
 }
 
+void Tokenizer::end_texts() {
+    if (specials_.end < 0) fail("the vocabulary has no token that ends a text");
+    specials_.add_end = true;
+}
+
 void Tokenizer::check_specials() const {
     const std::pair<const char*, int32_t> ids[] = {
         {"beginning",    specials_.begin  },

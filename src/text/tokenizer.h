@@ -143,6 +143,8 @@ public:
     /// Takes the token with this text for the one that ends a text, no token if `text` is empty. It also begins texts,
     /// unless the vocabulary has another token for that than for the end. Error when there is no such token.
     void set_end_token(std::string_view text);
+    /// From now on every text ends with that token. Error when there is none.
+    void end_texts();
 
 protected:
     explicit Tokenizer(const SpecialTokens& specials = {}) : specials_(specials) {}

@@ -82,7 +82,7 @@ void set_purposes(TokenizerSpec& spec, const std::vector<std::string>& names) {
     specials.pairs = kBertPairs;
 }
 
-std::unique_ptr<Tokenizer> train_characters(TextSource& source, const TokenizerTraining& options,
+std::unique_ptr<Tokenizer> train_characters(DocumentSource& source, const TokenizerTraining& options,
                                             const TrainingProgress& progress) {
     CharModel model;
     for (const std::string& special : options.specials) model.tokens.push_back({special, TokenType::Control});
@@ -104,7 +104,7 @@ std::vector<std::string> default_specials(Type type, Split split) {
     return {};
 }
 
-std::vector<char32_t> distinct_characters(TextSource& source, const TrainingProgress& progress) {
+std::vector<char32_t> distinct_characters(DocumentSource& source, const TrainingProgress& progress) {
     std::vector<bool> seen(kCodePointLimit);
     for (TextPiece piece; source.next(piece);) {
         for (size_t at = 0; at < piece.text.size();) {
@@ -121,7 +121,7 @@ std::vector<char32_t> distinct_characters(TextSource& source, const TrainingProg
     return found;
 }
 
-std::unique_ptr<Tokenizer> train_tokenizer(TextSource& source, const TokenizerTraining& options,
+std::unique_ptr<Tokenizer> train_tokenizer(DocumentSource& source, const TokenizerTraining& options,
                                            const TrainingProgress& progress) {
     check_options(options);
     if (options.type == Type::Char) return train_characters(source, options, progress);

@@ -35,11 +35,11 @@ std::vector<std::string> default_specials(TokenizerTraining::Type type, Tokenize
 using TrainingProgress = std::function<void(const char* stage, uint64_t done, uint64_t total)>;
 
 /// The characters of all documents of `source`, ascending. Error when there is none.
-std::vector<char32_t> distinct_characters(TextSource& source, const TrainingProgress& progress);
+std::vector<char32_t> distinct_characters(DocumentSource& source, const TrainingProgress& progress);
 
 /// Learns a tokenizer from all documents of `source`, each cut into words as the tokenizer will cut texts. The same for any
 /// number of threads. Error for options that contradict each other, naming one, and for a source without text.
-std::unique_ptr<Tokenizer> train_tokenizer(TextSource& source, const TokenizerTraining& options,
+std::unique_ptr<Tokenizer> train_tokenizer(DocumentSource& source, const TokenizerTraining& options,
                                            const TrainingProgress& progress);
 
 }  // namespace nib

@@ -54,7 +54,7 @@ std::vector<CountedWord> WordCounts::sorted() const {
     return words;
 }
 
-WordCounts count_words(TextSource& source, const Normalizer& normalizer, const PreTokenizer& pre_tokenizer, int threads,
+WordCounts count_words(DocumentSource& source, const Normalizer& normalizer, const PreTokenizer& pre_tokenizer, int threads,
                        const WorkProgress& progress) {
     std::vector<WordCounts> counts(static_cast<size_t>(threads));
     const auto next = [&](TextPiece& piece) {

@@ -45,7 +45,7 @@ private:
 
 /// The words of all of a source's documents after normalizing and cutting, on `threads` threads; the result is the same for
 /// any number of them. Error for the first text that cannot be read or cut.
-WordCounts count_words(TextSource& source, const Normalizer& normalizer, const PreTokenizer& pre_tokenizer, int threads,
+WordCounts count_words(DocumentSource& source, const Normalizer& normalizer, const PreTokenizer& pre_tokenizer, int threads,
                        const WorkProgress& progress);
 
 }  // namespace nib

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <utility>
 #include <vector>
 
 #include "core/error.h"
@@ -19,7 +20,9 @@ constexpr const char* kId = "nib.checkpoint";
 constexpr const char* kMoments = "nib.state.checksum";
 constexpr const char* kNameKey = "general.name";
 constexpr const char* kBest = "nib.best";
-constexpr int kVersion = 4;
+const std::string kSumPrefix = "sum.";
+constexpr const char* kSum = "nib.state.sum_checksum";
+constexpr int kVersion = 5;
 
 // Calls take(bytes) with the values of one parameter, front to back in pieces.
 template <class Take>
@@ -72,17 +75,36 @@ uint64_t moments_checksum(const TrainStep& train) {
     return hash.value();
 }
 
-void add_tensors(GgufWriter& writer, const TrainStep& train, int part, const std::string& prefix) {
-    for (size_t i = 0; i < train.parameters().size(); ++i) {
-        if (!is_saved(train.shape(), i, part)) continue;
-        const Shape& shape = train.parameters()[i].shape;
-        writer.add(prefix + train.parameters()[i].name, train.type(i),
-                   std::vector<int64_t>(shape.dims.begin(), shape.dims.begin() + shape.rank),
-                   [&train, i, part](const GgufWriter::Sink& sink) { stream(train, i, part, sink); });
-    }
+void add_tensor(GgufWriter& writer, const TrainStep& train, size_t parameter, const std::string& prefix,
+                GgufWriter::Producer values) {
+    const Shape& shape = train.parameters()[parameter].shape;
+    writer.add(prefix + train.parameters()[parameter].name, train.type(parameter),
+               std::vector<int64_t>(shape.dims.begin(), shape.dims.begin() + shape.rank), std::move(values));
 }
 
-// general.name does not depend on the output's name, so that equal runs give equal files.
+void add_tensors(GgufWriter& writer, const TrainStep& train, int part, const std::string& prefix) {
+    for (size_t i = 0; i < train.parameters().size(); ++i)
+        if (is_saved(train.shape(), i, part))
+            add_tensor(writer, train, i, prefix,
+                       [&train, i, part](const GgufWriter::Sink& sink) { stream(train, i, part, sink); });
+}
+
+void add_sums(GgufWriter& writer, const TrainStep& train, const WeightSum& sum) {
+    for (size_t i = 0; i < train.parameters().size(); ++i)
+        if (train.shape().trains(i))
+            add_tensor(writer, train, i, kSumPrefix,
+                       [&sum, i](const GgufWriter::Sink& sink) { sink(std::as_bytes(sum.of(i))); });
+}
+
+uint64_t sum_checksum(const TrainStep& train, const WeightSum& sum) {
+    Hash64 hash;
+    for (size_t i = 0; i < train.parameters().size(); ++i)
+        if (train.shape().trains(i)) hash.add(std::as_bytes(sum.of(i)));
+    return hash.value();
+}
+
+// What a model's file says beside its weights; general.name does not depend on the output's name, so that equal runs give
+// equal files.
 GgufWriter model_writer(const TrainStep& train, const Tokenizer& tokenizer, const ModelInfo& info, int64_t step) {
     GgufWriter writer;
     if (info.adapter) {
@@ -90,10 +112,10 @@ GgufWriter model_writer(const TrainStep& train, const Tokenizer& tokenizer, cons
     } else {
         write_config(writer, train.config(), info.name);
         write_tokenizer(writer, tokenizer);
+        if (info.target_tokenizer) write_target_tokenizer(writer, *info.target_tokenizer);
     }
     if (!info.chat_template.empty()) writer.set(kChatTemplateKey, info.chat_template);
     writer.set("nib.step", step);
-    add_tensors(writer, train, 0, "");
     return writer;
 }
 
@@ -106,6 +128,8 @@ void write_state(GgufWriter& file, const TrainState& s) {
     file.set("nib.state.best_step", s.best_step);
     file.set("nib.state.best", s.best);
     file.set("nib.state.worse", s.worse);
+    file.set("nib.state.summed", s.summed);
+    file.set("nib.state.summed_at", s.summed_at);
     const auto text = [&](const std::string& key, const TextIdentity& identity) {
         file.set("nib.state." + key + ".tokens", identity.tokens);
         file.set("nib.state." + key + ".fingerprint", identity.fingerprint);
@@ -136,6 +160,8 @@ TrainState read_state(const GgufFile& file) {
     s.best_step = count("best_step");
     s.best = file.get<double>("nib.state.best");
     s.worse = count("worse");
+    s.summed = count("summed");
+    s.summed_at = count("summed_at");
     s.text = text("text");
     s.val_text = text("val_text");
     if (file.value("nib.state.task") != nullptr) s.task = file.array<double>("nib.state.task");
@@ -157,7 +183,7 @@ std::span<const std::byte> checked(const GgufFile& file, const std::string& name
 
 std::unique_ptr<Tokenizer> tokenizer_of(const GgufFile& model, const ModelConfig& config) {
     std::unique_ptr<Tokenizer> tokenizer = read_tokenizer(model);
-    if (!tokenizer || tokenizer->vocab_size() != config.vocab)
+    if (!tokenizer || tokenizer->vocab_size() != config.source_tokens())
         fail("%s: has no vocabulary that fits its embedding; it is no training to resume", printable(model.name()).c_str());
     return tokenizer;
 }
@@ -170,6 +196,7 @@ void check_parameters(const Checkpoint& c) {
         if (is_frozen) return;
         for (int part = 1; part <= optimizer_moments(optimizer_of(c.options)); ++part)
             checked(c.state_file, moment_prefix(part) + spec.name, spec.shape);
+        if (c.state.summed > 0) checked(c.state_file, kSumPrefix + spec.name, spec.shape);
     };
     const LoraConfig lora = lora_of(c.options);
     for (const LoraParameter& pair : lora_parameters(c.config, lora)) check(pair.a, false), check(pair.b, false);
@@ -184,13 +211,14 @@ RunFiles::RunFiles(const std::string& output) {
     const std::string ending = ".gguf";
     model = gguf_name(output);
     const std::string stem = model.substr(0, model.size() - ending.size());
-    if (stem.ends_with(".state") || stem.ends_with(".best"))
+    if (stem.ends_with(".state") || stem.ends_with(".best") || stem.ends_with(".mean"))
         fail(
-            "%s: names that end in .state.gguf or .best.gguf are those that nib gives itself; give the model's "
+            "%s: names that end in .state.gguf, .best.gguf or .mean.gguf are those that nib gives itself; give the model's "
             "name",
             printable(output).c_str());
     state = stem + ".state" + ending;
     best = stem + ".best" + ending;
+    mean = stem + ".mean" + ending;
     log = stem + ".log.jsonl";
     curve = stem + ".svg";
     lock = model + ".lock";
@@ -207,14 +235,17 @@ uint64_t weights_checksum(const GgufFile& model) {
 }
 
 ModelInfo read_info(const GgufFile& model) {
-    return {model.get_or<std::string>(kNameKey, ""), model.get_or<std::string>(kChatTemplateKey, "")};
+    return {.name = model.get_or<std::string>(kNameKey, ""),
+            .chat_template = model.get_or<std::string>(kChatTemplateKey, ""),
+            .target_tokenizer = read_target_tokenizer(model)};
 }
 
 void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer, const ModelInfo& info,
-                     const TrainOptions& options, const TrainState& state, bool first) {
+                     const TrainOptions& options, const TrainState& state, const WeightSum& sum, bool first) {
     const uint64_t id = pair_id(train, state.step);
     GgufWriter model = model_writer(train, tokenizer, info, state.step);
     model.set(kId, id);
+    add_tensors(model, train, 0, "");
     GgufWriter rest;
     rest.set("general.architecture", std::string("nib-state"));
     rest.set(kId, id);
@@ -222,6 +253,10 @@ void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokeni
     write_state(rest, state);
     write_options(rest, options);
     for (int part = 1; part < train.parts(); ++part) add_tensors(rest, train, part, moment_prefix(part));
+    if (state.summed > 0) {
+        rest.set(kSum, sum_checksum(train, sum));
+        add_sums(rest, train, sum);
+    }
 
     AtomicFile model_file(files.model), state_file(files.state);
     model.write(model_file);
@@ -229,18 +264,44 @@ void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokeni
     model_file.finish();
     state_file.finish();
     if (first)
-        for (const std::string& other : {files.best, files.log, files.curve}) std::remove(other.c_str());
+        for (const std::string& other : {files.best, files.mean, files.log, files.curve}) std::remove(other.c_str());
     AtomicFile::publish_pair(model_file, state_file);
 }
+
+namespace {
+
+// The file, complete but not published.
+std::unique_ptr<AtomicFile> written(const GgufWriter& writer, const std::string& path) {
+    auto file = std::make_unique<AtomicFile>(path);
+    writer.write(*file);
+    file->finish();
+    return file;
+}
+
+}  // namespace
 
 std::unique_ptr<AtomicFile> write_best(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer,
                                        const ModelInfo& info, int64_t step, double best) {
     GgufWriter writer = model_writer(train, tokenizer, info, step);
     writer.set(kBest, best);
-    auto file = std::make_unique<AtomicFile>(files.best);
-    writer.write(*file);
-    file->finish();
-    return file;
+    add_tensors(writer, train, 0, "");
+    return written(writer, files.best);
+}
+
+std::unique_ptr<AtomicFile> write_mean(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer,
+                                       const ModelInfo& info, int64_t step, const WeightSum& sum, int64_t count) {
+    GgufWriter writer = model_writer(train, tokenizer, info, step);
+    writer.set("nib.mean_of", count);
+    for (size_t i = 0; i < train.parameters().size(); ++i) {
+        if (!is_saved(train.shape(), i, 0)) continue;
+        add_tensor(writer, train, i, "", [&train, &sum, i, count](const GgufWriter::Sink& sink) {
+            if (!train.shape().trains(i)) return stream(train, i, 0, sink);
+            std::vector<float> mean(sum.of(i).begin(), sum.of(i).end());
+            for (float& value : mean) value /= static_cast<float>(count);
+            sink(std::as_bytes(std::span<const float>(mean)));
+        });
+    }
+    return written(writer, files.mean);
 }
 
 std::optional<double> read_best(const RunFiles& files) {
@@ -278,7 +339,7 @@ Checkpoint open_checkpoint(const RunFiles& files, const std::string& base, Backe
     return c;
 }
 
-void restore(const Checkpoint& checkpoint, TrainStep& train) {
+void restore(const Checkpoint& checkpoint, TrainStep& train, WeightSum& sum) {
     const auto load = [&](Hash64& hash, const GgufFile& file, int part, const std::string& prefix) {
         for (size_t i = 0; i < train.parameters().size(); ++i) {
             const ParameterSpec& spec = train.parameters()[i];
@@ -292,6 +353,15 @@ void restore(const Checkpoint& checkpoint, TrainStep& train) {
     Hash64 weights, moments;
     load(weights, checkpoint.model, 0, "");
     for (int part = 1; part < train.parts(); ++part) load(moments, checkpoint.state_file, part, moment_prefix(part));
+    for (size_t i = 0; checkpoint.state.summed > 0 && i < train.parameters().size(); ++i) {
+        const ParameterSpec& spec = train.parameters()[i];
+        if (!train.shape().trains(i)) continue;
+        const auto values = checked(checkpoint.state_file, kSumPrefix + spec.name, spec.shape);
+        std::copy(values.begin(), values.end(), std::as_writable_bytes(sum.of(train, i)).begin());
+    }
+    if (checkpoint.state.summed > 0 && sum_checksum(train, sum) != checkpoint.state_file.get<uint64_t>(kSum))
+        fail("%s: its sum of weights is not the one that was saved; the file was changed or is damaged",
+             printable(checkpoint.state_file.name()).c_str());
     if (moments.value() != checkpoint.state_file.get<uint64_t>(kMoments))
         fail("%s: its moments are not those that were saved; the file was changed or is damaged",
              printable(checkpoint.state_file.name()).c_str());

@@ -21,6 +21,7 @@
 #include "train/dataset.h"
 #include "train/options.h"
 #include "train/train_step.h"
+#include "train/weight_sum.h"
 
 namespace nib {
 
@@ -29,6 +30,7 @@ struct RunFiles {
     std::string model;  // NAME.gguf
     std::string state;  // NAME.state.gguf
     std::string best;   // NAME.best.gguf
+    std::string mean;   // NAME.mean.gguf
     std::string log;    // NAME.log.jsonl
     std::string curve;  // NAME.svg
     std::string lock;   // NAME.gguf.lock, while nib trains
@@ -43,6 +45,8 @@ struct TrainState {
     int64_t best_step = 0;  // step of the best one, 0: none yet
     double best = 0;        // its loss or, of a task that has scores, its first one
     int64_t worse = 0;      // validations since
+    int64_t summed = 0;     // how often the weights were added to the WeightSum, 0: there is none
+    int64_t summed_at = 0;  // at which step last
     TextIdentity text, val_text;
     std::string base;            // where the model was that adapters are trained for; empty: none are
     uint64_t base_weights = 0;   // its weights_checksum()
@@ -54,16 +58,22 @@ struct ModelInfo {
     std::string name;                      // of people
     std::string chat_template;             // empty: none
     std::optional<AdapterKeys> adapter{};  // of a training of adapters, whose file holds them alone
+    /// Of a model with an encoder that does not write by the tokenizer it reads by; else null.
+    std::shared_ptr<const Tokenizer> target_tokenizer{};
 };
 
-/// Writes and publishes the pair. `first`: it is the first of a new run, so the other files of an earlier run are removed.
-/// An Error leaves the old pair, or the new one for complete_pair().
+/// Writes and publishes the pair. `sum` is that of TrainState::summed. `first`: it is the first of a new run, so the other
+/// files of an earlier run are removed. An Error leaves the old pair, or the new one for complete_pair().
 void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer, const ModelInfo& info,
-                     const TrainOptions& options, const TrainState& state, bool first);
+                     const TrainOptions& options, const TrainState& state, const WeightSum& sum, bool first);
 
 /// Writes NAME.best.gguf, weights with this validation loss or first score, completely but without publishing it.
 std::unique_ptr<AtomicFile> write_best(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer,
                                        const ModelInfo& info, int64_t step, double best);
+
+/// Writes NAME.mean.gguf, whose weights are a sum of `count` ones over that, likewise.
+std::unique_ptr<AtomicFile> write_mean(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer,
+                                       const ModelInfo& info, int64_t step, const WeightSum& sum, int64_t count);
 
 /// Of the types and bytes of all tensors.
 uint64_t weights_checksum(const GgufFile& model);
@@ -95,7 +105,7 @@ struct Checkpoint {
 /// Error when a key or tensor is missing or does not fit, and for another model.
 Checkpoint open_checkpoint(const RunFiles& files, const std::string& base, Backend& backend);
 
-/// Loads weights and moments. Error when a checksum is wrong.
-void restore(const Checkpoint& checkpoint, TrainStep& train);
+/// Loads weights, moments and, if there is one, the sum of weights. Error when a checksum is wrong.
+void restore(const Checkpoint& checkpoint, TrainStep& train, WeightSum& sum);
 
 }  // namespace nib

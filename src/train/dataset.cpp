@@ -87,6 +87,18 @@ Dataset dialogue_dataset(const std::vector<std::string>& inputs, const std::stri
     return data;
 }
 
+Dataset pair_dataset(const PairFiles& files, const PairFiles& validation, const PairTokens& tokens,
+                     const DatasetOptions& options) {
+    Dataset data;
+    const auto tokens_of = [&](const PairFiles& from) {
+        return pair_text(from, tokens, options.folder, {options.progress, options.note});
+    };
+    data.text = tokens_of(files);
+    if (!validation.first.empty()) data.other = tokens_of(validation);
+    divide_documents(data, options);
+    return data;
+}
+
 Dataset labelled_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
                          const LabelColumns& columns, std::vector<std::string> labels, uint64_t seed,
                          const DatasetOptions& options, LabelReader reader, std::optional<double> least,

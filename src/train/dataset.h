@@ -9,6 +9,7 @@
 
 #include "task/dialogue_text.h"
 #include "task/labelled_file.h"
+#include "task/pair_text.h"
 #include "task/preference_file.h"
 #include "task/question_text.h"
 #include "text/corpus.h"
@@ -66,6 +67,10 @@ Dataset token_dataset(const std::vector<std::string>& inputs, const std::string&
 /// The tokens of dialogues (dialogue_text). Error likewise.
 Dataset dialogue_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
                          const ChatTemplate& chat_template, const DatasetOptions& options);
+
+/// The tokens of pairs of texts (pair_text); those of `validation` validate, if it names files. Error likewise.
+Dataset pair_dataset(const PairFiles& files, const PairFiles& validation, const PairTokens& tokens,
+                     const DatasetOptions& options);
 
 using LabelReader = decltype(&read_labelled);
 /// Texts with labels, as `read` reads them (read_labelled, read_tagged), in an order drawn by `seed`; `least` and

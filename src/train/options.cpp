@@ -18,7 +18,7 @@ using Kind = OptionField::Kind;
 // clang-format off
 const OptionField kFields[] = {
     {"arch",            Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
-    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; pairs, the second half of each line from the first; dialogue, what the assistant says; classify, the label of a text or of two; tag, those of words; regress, a number of a text or of two; embed, to bring pairs of texts together; qa, where in a text the answer to a question is (default: mlm for encoders, pairs for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
+    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; translate, the second text of each pair from the first; dialogue, what the assistant says; classify, the label of a text or of two; tag, those of words; regress, a number of a text or of two; embed, to bring pairs of texts together; qa, where in a text the answer to a question is; reward, which of two answers is better; dpo, to prefer the better one (default: mlm for encoders, translate for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
     {"tokenizer",       Kind::Fixed, &O::tokenizer,     "Model", "what the model reads: a tokenizer.json or a model that has one, or one to be learned from the texts, bpe:8000 or wordpiece:8000, or char: their characters and a token that ends documents (default: their characters; char where documents matter)"},
     {"layers",          Kind::Model, &O::layers,        "Model", "transformer blocks"},
     {"heads",           Kind::Model, &O::heads,         "Model", "attention heads; must divide the channels"},
@@ -48,7 +48,7 @@ const OptionField kFields[] = {
     {"template",        Kind::Fixed, &O::chat_template, "Training", "how dialogues are written, for a model that does not say: chatml, llama2, llama3, zephyr, mistral or alpaca"},
     {"skip-bad",        Kind::Fixed, &O::skip_bad,      "Training", "pass over records that are not as they should be, and say how many"},
     {"text-column",     Kind::Fixed, &O::text_column,   "Labels", "column of the texts, by its name or its number, 1 for the first, -1 for the last (default: all but that of the labels)"},
-    {"second-column",   Kind::Fixed, &O::second_column, "Labels", "column of a second text that belongs to the first"},
+    {"second-column",   Kind::Fixed, &O::second_column, "Labels", "column of a second text that belongs to the first; of its translation"},
     {"label-column",    Kind::Fixed, &O::label_column,  "Labels", "column of the labels (default: named label, else the last)"},
     {"header",          Kind::Fixed, &O::header,        "Labels", "the first line names the columns (default: if it looks like names)"},
     {"no-header",       Kind::Fixed, &O::no_header,     "Labels", "the first line is an example, too"},
@@ -93,6 +93,7 @@ const OptionField kFields[] = {
     {"eval-tokens",     Kind::Free,  &O::eval_tokens,   "Reports", "tokens of a validation, evenly spaced; 0: all, as of labels unless given"},
     {"patience",        Kind::Free,  &O::patience,      "Reports", "stop after so many validations without a new best; 0: never"},
     {"save-every",      Kind::Free,  &O::save_every,    "Reports", "steps between checkpoints (default: as many as between validations)"},
+    {"average",         Kind::Free,  &O::average,       "Reports", "at the end also write NAME.mean.gguf, the mean of the weights then and at the checkpoints before, so many in all; 0: none"},
     {"sample-every",    Kind::Free,  &O::sample_every,  "Reports", "steps between samples; 0: only one at the end"},
     {"sample-prompt",   Kind::Free,  &O::sample_prompt, "Reports", "text that the samples begin with; of dialogues a message that they answer"},
     {"log-every",       Kind::Free,  &O::log_every,     "Reports", "steps between lines where no terminal shows a live one"},
@@ -126,7 +127,7 @@ const Architecture& family_of(const TrainOptions& o) {
 
 // What models of a family learn from a text.
 std::string usual_task(const Architecture& family) {
-    return family.has_encoder ? kPairs : family.encoder_only ? kMaskedTokens : kLanguageModel;
+    return family.has_encoder ? kTranslate : family.encoder_only ? kMaskedTokens : kLanguageModel;
 }
 
 bool has_head(const Architecture& family, const std::string& name) {
@@ -374,15 +375,16 @@ void check_options(const TrainOptions& o) {
         fail_usage_option("documents", "is `%s`; choose files, blank-lines or lines", printable(o.documents, 40).c_str());
     if (!o.chat_template.empty() && o.task != kDialogues && task_reads(o.task) != TaskReads::Preferences)
         fail_usage_option("template", "is for dialogues; the task is %s", printable(o.task, 40).c_str());
-    if (o.skip_bad && (task_reads(o.task) == TaskReads::Text || task_reads(o.task) == TaskReads::Pairs))
+    if (o.skip_bad && task_reads(o.task) == TaskReads::Text)
         fail_usage_option("skip-bad", "is for records; the task is %s", printable(o.task, 40).c_str());
     if ((o.nsp || o.whole_words) && o.task != kMaskedTokens)
         fail_usage_option(o.nsp ? "nsp" : "whole-words", "is for the task %s; this is %s", kMaskedTokens,
                           printable(o.task, 40).c_str());
     if (o.header && o.no_header) fail_usage_option("header", "and no-header contradict each other");
-    const bool in_columns = task_has_labels(o.task) && o.task != kTag && o.task != kAnswer;
-    for (const char* option : {"text-column", "second-column", "label-column", "header", "no-header"})
-        if (!in_columns && differs(o, option))
+    const bool in_columns =
+        task_has_labels(o.task) && o.task != kTag && o.task != kAnswer && task_reads(o.task) != TaskReads::Preferences;
+    for (const char* const option : {"text-column", "second-column", "label-column", "header", "no-header"})
+        if (!in_columns && differs(o, option) && (o.task != kTranslate || option == std::string_view("label-column")))
             fail_usage_option(option, "is for texts with labels; the task is %s", printable(o.task, 40).c_str());
     if (o.preference_loss != "sigmoid" && o.preference_loss != "hinge" && o.preference_loss != "ipo")
         fail_usage_option("preference-loss", "is `%s`; choose sigmoid, hinge or ipo",
@@ -429,6 +431,9 @@ void check_options(const TrainOptions& o) {
     check_range("eval-tokens", static_cast<double>(o.eval_tokens), 0, kAny);
     check_count("patience", o.patience, 0);
     check_count("save-every", o.save_every, 1);
+    check_count("average", o.average, 0);
+    if (o.average > 0 && o.patience > 0)
+        fail_usage_option("average", "needs a training that ends at a given step, without patience");
     check_count("sample-every", o.sample_every, 0);
     check_count("log-every", o.log_every, 1);
 }

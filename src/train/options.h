@@ -71,6 +71,7 @@ struct TrainOptions {
 
     int64_t eval_every = 250, eval_tokens = 100000, patience = 0;
     int64_t save_every = 0;  // default: eval_every
+    int64_t average = 0;     // checkpoints whose mean is made at the end; 0: none
     int64_t sample_every = 0;
     std::string sample_prompt;
     int64_t log_every = 50;

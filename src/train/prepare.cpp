@@ -6,7 +6,6 @@
 
 #include "core/error.h"
 #include "io/memory_limit.h"
-#include "task/pairs.h"
 #include "text/chosen_tokenizer.h"
 #include "text/extended_tokenizer.h"
 #include "text/text_files.h"
@@ -30,7 +29,8 @@ void refuse_existing(const RunFiles& files) {
 
 std::vector<std::string> all_texts(const TrainRequest& request) {
     std::vector<std::string> all = request.inputs;
-    if (!request.validation.empty()) all.push_back(request.validation);
+    for (const std::string* text : {&request.validation, &request.target, &request.validation_target})
+        if (!text->empty()) all.push_back(*text);
     return all;
 }
 
@@ -45,22 +45,27 @@ void check_output(const TrainRequest& request, const RunFiles& files) {
         if (fs::exists(status) && !fs::is_regular_file(status))
             fail("%s: is not a regular file; the output is a model file", printable(path).c_str());
     }
-    std::vector<std::string> read = request.inputs;
-    read.insert(read.end(), {request.validation, request.from});
+    std::vector<std::string> read = all_texts(request);
+    read.push_back(request.from);
     for (const std::string& text : read)
-        for (const std::string& path : {files.model, files.state, files.best, files.log, files.curve})
+        for (const std::string& path : {files.model, files.state, files.best, files.mean, files.log, files.curve})
             if (fs::equivalent(text, path, error))
                 fail("%s: is a file to read and one to write; give the output another name", printable(path).c_str());
 }
 
 // Creates all temporary files and removes them again.
 void check_writable(const RunFiles& files) {
-    AtomicFile model(files.model), state(files.state), best(files.best), log(files.log), curve(files.curve);
+    AtomicFile model(files.model), state(files.state), best(files.best), mean(files.mean), log(files.log),
+        curve(files.curve);
 }
 
 void check_together(const TrainOptions& o, const TrainSetup& setup) {
     if (o.patience > 0 && setup.data.val.size() == 0)
         fail_usage_option("patience", "needs a validation text, or a part of the text that validates");
+    if (o.average > 0 && (o.average - 1) > (o.iters - 1) / o.save_every)
+        fail_usage_option("average", "is %lld, but in %lld steps there are not so many checkpoints %lld steps apart",
+                          static_cast<long long>(o.average), static_cast<long long>(o.iters),
+                          static_cast<long long>(o.save_every));
     if (static_cast<double>(o.batch) * static_cast<double>(o.accumulate) > 4294967295.0)
         fail_usage_option("batch", "%lld is too large when %lld are accumulated", static_cast<long long>(o.batch),
                           static_cast<long long>(o.accumulate));
@@ -96,10 +101,7 @@ TrainShape shape_of(const TrainOptions& o) {
 }
 
 // Whether files are records, each of which is an example.
-bool reads_records(const std::string& task) { return task_reads(task) == TaskReads::Dialogues || task_has_labels(task); }
-
-// The tokens of a window of the text, 0 for pairs: they are lines, of which the task itself counts those in each part.
-int64_t window_of(const TrainOptions& o) { return o.task == kPairs ? 0 : o.context; }
+bool reads_records(const std::string& task) { return task_reads(task) != TaskReads::Text; }
 
 // The vocabulary of a new training: the characters of its texts, and what the task needs beside them.
 std::unique_ptr<CharTokenizer> make_tokenizer(const CharTokenizer& characters, const std::string& task) {
@@ -107,12 +109,6 @@ std::unique_ptr<CharTokenizer> make_tokenizer(const CharTokenizer& characters, c
     if (task == kMaskedTokens) {
         model.specials.mask = static_cast<int32_t>(model.tokens.size());
         model.tokens.push_back({kMaskToken, TokenType::Control});
-    }
-    if (task == kPairs) {
-        if (characters.id_of(kPairTab) < 0 || characters.id_of(kPairEnd) < 0)
-            fail("the text has no lines of a source, a tab and a target, as a model with an encoder needs them");
-        model.specials.end = characters.id_of(kPairEnd);
-        model.specials.add_end = true;
     }
     return std::make_unique<CharTokenizer>(std::move(model));
 }
@@ -127,8 +123,7 @@ bool is_plain(const Tokenizer& tokenizer) {
 }
 
 DatasetOptions dataset_options(const TrainOptions& o, const TrainRequest& request, const RunFiles& files) {
-    DatasetOptions options{o.val_fraction, window_of(o), document_ends(o), request.threads, {}, {},
-                           o.skip_bad,     request.note};
+    DatasetOptions options{o.val_fraction, o.context, document_ends(o), request.threads, {}, {}, o.skip_bad, request.note};
     options.folder = fs::path(files.model).parent_path().string();
     options.progress = [&request](uint64_t done, uint64_t total) { request.progress("tokenizing", done, total); };
     return options;
@@ -138,6 +133,8 @@ DatasetOptions dataset_options(const TrainOptions& o, const TrainRequest& reques
 void add_tokens(TrainSetup& setup) {
     const TrainOptions& o = setup.options;
     if (o.add_tokens.empty()) return;
+    if (setup.info.target_tokenizer)
+        fail_usage_option("add-tokens", "cannot be chosen for a model that reads and writes by different tokenizers");
     setup.tokenizer = with_marks(std::move(setup.tokenizer), parse_marks(o.add_tokens));
     const int64_t before = setup.config.vocab, vocab = setup.tokenizer->vocab_size();
     for (HeadConfig& head : setup.config.task_heads)
@@ -166,7 +163,6 @@ void open_base(TrainSetup& setup, const TrainRequest& request, Backend& backend)
     setup.info = read_info(file);
     setup.tokenizer = read_tokenizer(file);
     if (!setup.tokenizer) file.wrong("the model has no tokenizer, by which texts become tokens");
-    if (setup.base->config().source_vocab > 0) file.wrong("models with two vocabularies cannot be trained");
     start_from(setup.config, setup.options, request.given);
     resolve_defaults(setup.options, request.given);
     if (setup.options.context > setup.config.context)
@@ -240,28 +236,56 @@ Dataset questions_of(TrainSetup& setup, const TrainRequest& request, const Datas
     return data;
 }
 
+// Error for parallel files that nothing will read.
+void check_parallel(const TrainRequest& request, const TrainOptions& o) {
+    if (request.target.empty() && request.validation_target.empty()) return;
+    if (o.task != kTranslate)
+        fail_usage_option(request.target.empty() ? "val-target" : "target", "is for the task %s; this is %s", kTranslate,
+                          printable(o.task, 40).c_str());
+    if (!request.validation_target.empty() && request.validation.empty())
+        fail_usage_option("val-target", "needs the file that its lines are translations of");
+}
+
+PairFiles training_pairs(const TrainRequest& request, const TrainOptions& o) {
+    return {
+        request.inputs, request.target, {o.text_column, o.second_column, {}, o.header, o.no_header},
+          o.skip_bad
+    };
+}
+
+// None, where a part of the others validates. Lines of two files have no columns.
+PairFiles validation_pairs(const TrainRequest& request, const TrainOptions& o) {
+    PairFiles files = training_pairs(request, o);
+    files.first.clear();
+    if (!request.validation.empty()) files.first.push_back(request.validation);
+    files.second = request.validation_target;
+    return files;
+}
+
 // Texts that are no characters.
 Dataset tokens_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
-    if (setup.options.task == kAnswer) return questions_of(setup, request, options);
-    if (task_has_labels(setup.options.task)) return labels_of(setup, request, options);
-    if (setup.options.task == kDialogues)
+    const TrainOptions& o = setup.options;
+    if (o.task == kTranslate) {
+        const Tokenizer& writes = setup.info.target_tokenizer ? *setup.info.target_tokenizer : *setup.tokenizer;
+        return pair_dataset(training_pairs(request, o), validation_pairs(request, o), {*setup.tokenizer, writes, o.context},
+                            options);
+    }
+    if (o.task == kAnswer) return questions_of(setup, request, options);
+    if (task_has_labels(o.task)) return labels_of(setup, request, options);
+    if (o.task == kDialogues)
         return dialogue_dataset(request.inputs, request.validation, *setup.tokenizer, chat_template_of(setup), options);
     return token_dataset(request.inputs, request.validation, *setup.tokenizer, options);
 }
 
-// Where the characters of texts are to be told apart by document, they become tokens as sub-words do. Pairs cannot.
+// Where the characters of texts are to be told apart by document or text, they become tokens as sub-words do.
 void choose_documents(TrainSetup& setup, const TrainRequest& request) {
     TrainOptions& o = setup.options;
     const bool parts = document_ends(o) != DocumentEnds::Files;
-    if (parts && (o.task == kPairs || o.task == kDialogues))
+    if (parts && (o.task == kTranslate || o.task == kDialogues))
         fail_usage_option("documents", "is for texts; this is the task %s", o.task.c_str());
-    if (o.task == kPairs) {
-        if (!o.tokenizer.empty() && !setup.base)
-            fail_usage_option("tokenizer", "cannot be chosen for pairs of lines, which are learned from their characters");
-        if (!o.tokenizer.empty()) fail("pairs of lines are learned from characters only; the model has other tokens");
-    }
-    if (!o.tokenizer.empty() || o.task == kPairs) return;
-    if (parts || TextSource(all_texts(request)).has_records()) o.tokenizer = setup.base ? kOwnTokenizer : kCharacters;
+    if (!o.tokenizer.empty()) return;
+    if (o.task == kTranslate || parts || TextSource(all_texts(request)).has_records())
+        o.tokenizer = setup.base ? kOwnTokenizer : kCharacters;
 }
 
 // Error for texts within a file, if nothing will tell where they end.
@@ -270,9 +294,22 @@ void check_ends(const TrainOptions& o, const Tokenizer& tokenizer) {
         fail_usage_option("documents", "is `%s`, but the vocabulary has no token that ends a text", o.documents.c_str());
 }
 
+// The tokenizer of pairs, one for sources and targets, which it ends.
+std::unique_ptr<Tokenizer> pair_tokenizer(const TrainOptions& o, const TrainRequest& request) {
+    std::vector<PairFiles> files = {training_pairs(request, o)};
+    if (o.tokenizer == kCharacters) files.push_back(validation_pairs(request, o));
+    PairDocuments texts(files);
+    std::unique_ptr<Tokenizer> tokenizer = learned_tokenizer(o.tokenizer)
+                                               ? learn_tokenizer(o.tokenizer, texts, request.threads, request.progress)
+                                               : open_tokenizer(o.tokenizer);
+    tokenizer->end_texts();
+    return tokenizer;
+}
+
 // The tokenizer of a new training whose texts become tokens.
 std::unique_ptr<Tokenizer> new_tokenizer(const TrainOptions& o, const TrainRequest& request) {
     const bool characters = o.tokenizer == kCharacters;
+    if (o.task == kTranslate) return pair_tokenizer(o, request);
     auto chosen =
         choose_tokenizer(o.tokenizer, characters ? all_texts(request) : request.inputs, request.threads, request.progress);
     return characters ? make_tokenizer(dynamic_cast<const CharTokenizer&>(*chosen), o.task) : std::move(chosen);
@@ -287,8 +324,6 @@ Dataset characters_of(TrainSetup& setup, const TrainRequest& request, const Data
     };
     TextSource source(all_texts(request));
     if (const std::string packed = source.find_packed(); !packed.empty()) {
-        if (setup.options.task == kPairs)
-            fail("%s: pairs of lines are read from files as they are; unpack it first", printable(packed).c_str());
         if (!setup.tokenizer) take(distinct_characters(source, request.progress));
         return token_dataset(request.inputs, request.validation, *setup.tokenizer, options);
     }
@@ -300,7 +335,6 @@ Dataset characters_of(TrainSetup& setup, const TrainRequest& request, const Data
 // The steps that `epochs` asks for.
 int64_t steps_of(const TrainOptions& o, const Dataset& data) {
     int64_t examples = data.train.size() / o.context;
-    if (o.task == kPairs) examples = Pairs(dynamic_cast<const CharacterText&>(*data.text), data.train, o.context).count();
     if (o.task == kAnswer)
         examples = learned_windows(*data.text, data.train);
     else if (reads_records(o.task))
@@ -315,8 +349,7 @@ void take_options(TrainSetup& setup) {
     const bool characters = o.tokenizer.empty() || o.tokenizer == kCharacters;
     setup.info.name = characters ? "nib character model" : "nib model";
     setup.config = o.config(setup.tokenizer->vocab_size());
-    if (o.task == kPairs && o.tokenizer.empty())
-        setup.config.encoder_decoder.start = dynamic_cast<const CharTokenizer&>(*setup.tokenizer).id_of(kPairTab);
+    if (o.task == kTranslate) setup.config.encoder_decoder.start = setup.tokenizer->first_token();
 }
 
 void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backend) {
@@ -325,7 +358,7 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
     o = request.options;
     if (o.task.empty() && hold_dialogues(all_texts(request))) o.task = kDialogues;
     if (o.epochs > 0 && request.given.contains("iters")) fail_usage_option("epochs", "and iters cannot both be chosen");
-    const bool examples = !o.task.empty() && reads_records(o.task);
+    const bool examples = !o.task.empty() && o.task != kTranslate && reads_records(o.task);
     if (examples && !request.given.contains("iters") && o.epochs == 0) o.epochs = kExampleEpochs;
     if (examples && task_has_labels(o.task) && !request.given.contains("eval-tokens")) o.eval_tokens = 0;
     if (!request.from.empty()) {
@@ -347,6 +380,7 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
                     memory_limit());  // before the text: it may be too short for an absurd context
     }
     check_options(o);
+    check_parallel(request, o);
     choose_documents(setup, request);
     const DatasetOptions options = dataset_options(o, request, setup.files);
     if (o.tokenizer.empty()) {
@@ -380,6 +414,7 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request, Backend& ba
         fail_usage_option("from", "cannot be given when a training is resumed: it has its own weights");
     setup.options = merge_options(checkpoint.options, request.options, request.given, setup.files.state);
     check_options(setup.options);
+    check_parallel(request, setup.options);
     setup.tokenizer = std::move(checkpoint.tokenizer);
     setup.config = checkpoint.config;
     setup.info = checkpoint.info;

@@ -40,6 +40,7 @@ TaskTexts texts_of(const TrainSetup& setup) {
             .rows = o.batch * o.accumulate,
             .isolate = o.isolate,
             .choices = task_choices(o),
+            .start = static_cast<int32_t>(setup.config.encoder_decoder.start),
             .labelled_rows = labelled_rows(setup),
             .metric = o.metric};
 }
@@ -92,7 +93,7 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       weights_(setup_.shape.objectives[0].weighted ? static_cast<size_t>(options_.batch) : 0) {
     const bool resumed = setup_.checkpoint != nullptr;
     if (resumed) {
-        restore(*setup_.checkpoint, train_);
+        restore(*setup_.checkpoint, train_, sum_);
         task_->recall(state_.task);
         setup_.checkpoint.reset();
         saved_ = state_.step;
@@ -124,6 +125,7 @@ TrainResult Trainer::run() {
     if (saved_ >= 0 && state_.step >= options_.iters) {
         progress_.line(strprintf("nothing to do: %s has had %s; ask for more to go on",
                                  printable(setup_.files.model).c_str(), counted(state_.step, "step").c_str()));
+        if (!std::filesystem::exists(setup_.files.mean)) publish_mean();  // its end was cut off
         return {TrainEnd::NothingToDo, state_.step, val_loss_, scores_, best_, best_of_};
     }
     try {
@@ -146,6 +148,7 @@ TrainEnd Trainer::loop() {
     for (;;) {
         validate_if_due();
         finish_line();
+        sum_if_due();
         const bool early = stopped_early(), done = state_.step >= options_.iters, stop = stopping();
         const bool last = early || done || stop;
         const bool save_now = last || (state_.step > 0 && state_.step % options_.save_every == 0);
@@ -158,6 +161,7 @@ TrainEnd Trainer::loop() {
             save();
             begin += Clock::now() - save_begin;
         }
+        if (last) publish_mean();
         if (last) return done ? TrainEnd::Finished : early ? TrainEnd::StoppedEarly : TrainEnd::Interrupted;
         if (save_first) train_.update(next_update());
         report(loss, Clock::now() - begin);
@@ -390,11 +394,34 @@ void Trainer::publish_best() {
 void Trainer::save() {
     const bool first = saved_ < 0;
     log_.flush();
-    save_checkpoint(setup_.files, train_, *setup_.tokenizer, setup_.info, options_, state_, first);
+    save_checkpoint(setup_.files, train_, *setup_.tokenizer, setup_.info, options_, state_, sum_, first);
     saved_ = state_.step;
     if (first) log_.start();
     publish_best();
     if (first || setup_.data.val.size() == 0) draw_curve();
+}
+
+// The last step, those --save-every steps before it and so on: `average` of them. Sums that more or other steps have made
+// of another series begin anew.
+void Trainer::sum_if_due() {
+    const int64_t left = options_.iters - state_.step, every = options_.save_every;
+    const int64_t number = options_.average - 1 - left / every;  // of the series, from 0
+    if (left < 0 || left % every != 0 || number < 0 || state_.step == 0 || state_.summed_at == state_.step) return;
+    if (state_.summed != number || (number > 0 && state_.summed_at != state_.step - every)) {
+        sum_.clear();
+        state_.summed = 0;
+    }
+    sum_.add(train_);
+    ++state_.summed;
+    state_.summed_at = state_.step;
+}
+
+// At the end of a run, after its checkpoint.
+void Trainer::publish_mean() {
+    if (state_.step < options_.iters || state_.summed == 0 || state_.summed_at != state_.step) return;
+    write_mean(setup_.files, train_, *setup_.tokenizer, setup_.info, state_.step, sum_, state_.summed)->publish();
+    progress_.line(strprintf("mean   of %s in %s", nib::counted(state_.summed, "checkpoint").c_str(),
+                             printable(setup_.files.mean).c_str()));
 }
 
 void Trainer::sample_if_due() {
@@ -404,7 +431,8 @@ void Trainer::sample_if_due() {
 void Trainer::sample() {
     if (!hooks_.sample || setup_.shape.objectives[0].head != "lm") return;  // others do not write
     progress_.clear();
-    hooks_.sample(train_, *setup_.tokenizer, state_.step);
+    const Tokenizer& reads = *setup_.tokenizer;
+    hooks_.sample(train_, reads, setup_.info.target_tokenizer ? *setup_.info.target_tokenizer : reads, state_.step);
 }
 
 void Trainer::draw_curve() {

@@ -19,7 +19,8 @@ namespace nib {
 /// Callbacks of the loop; each may be empty.
 struct TrainHooks {
     std::function<bool()> stop;  // asked between steps: whether to save and stop
-    std::function<void(const TrainStep&, const Tokenizer&, int64_t step)> sample;  // writes a sample
+    /// Writes a sample; by the tokenizers that the model reads and writes by.
+    std::function<void(const TrainStep&, const Tokenizer& reads, const Tokenizer& writes, int64_t step)> sample;
 };
 
 enum class TrainEnd { Finished, StoppedEarly, Interrupted, NothingToDo };
@@ -84,6 +85,8 @@ private:
     void finish_line();
     void save();
     void sample_if_due();
+    void sum_if_due();
+    void publish_mean();
     void draw_curve();
     void introduce() const;
 
@@ -96,6 +99,7 @@ private:
     const std::unique_ptr<Task> task_;
     const std::optional<TokenDropout> token_dropout_;
     TrainStep train_;
+    WeightSum sum_;
     TrainLog log_;
 
     std::optional<LogLine> line_;            // of the last step, until its validation is known
