@@ -279,8 +279,8 @@ public:
     Tensor make(Shape shape, DType type = DType::F32, RowCount row_count = -1);
     /// A new intermediate with the shape, type and row count of another tensor.
     Tensor make_like(Tensor t) { return make(info(t).shape, info(t).type, info(t).row_count); }
-    /// A view of `t` from byte `offset` on, with another shape. It has t's row count if its rows (B,T) are rows of t or parts
-    /// of those; else all of them are in use. What a view of all of t gets as gradient, t gets.
+    /// A view of `t` from byte `offset` on, with another shape. It has t's row count if its rows (B,T) are rows of t or
+    /// parts of those; else all of them are in use. What a view of all of t gets as gradient, t gets.
     Tensor view(Tensor t, Shape shape, size_t offset);
     /// A tensor at a fixed place. The same place gives the same handle.
     Tensor fixed(std::string name, Shape shape, DType type, Location where, RowCount row_count = -1);
