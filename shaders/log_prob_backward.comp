@@ -1,11 +1,11 @@
 // dlogits[r,v] = dlogp[r] ([v = target] - p_v) - dentropy[r] p_v (log p_v + entropy[r]) with p = softmax(logits[r]); 0 where the
-// target is kIgnore. Without dentropy that is 0. One workgroup per row.
+// target is kIgnore. Without dentropy its term is 0. One workgroup per row.
 #version 450
 #include "common.glsl"
 
-TENSOR(LogProbBackward_logits, readonly, float, logits);           // (R,V)
-TENSOR(LogProbBackward_targets, readonly restrict, int, targets);  // (R)
-TENSOR(LogProbBackward_dlogp, readonly restrict, float, dlogp);    // (R)
+TENSOR(LogProbBackward_logits, readonly, float, logits);               // (R,V)
+TENSOR(LogProbBackward_targets, readonly restrict, int, targets);      // (R)
+TENSOR(LogProbBackward_dlogp, readonly restrict, float, dlogp);        // (R)
 TENSOR(LogProbBackward_entropy, readonly restrict, float, entropy);    // (R)
 TENSOR(LogProbBackward_dentropy, readonly restrict, float, dentropy);  // (R)
 TENSOR(LogProbBackward_dlogits, writeonly, float, dlogits);            // (R,V), may be logits

@@ -7,8 +7,9 @@ const int kIgnore = -1;
 shared uint first_largest;
 float largest_logit, log_sum;  // the largest logit of a row, and log(sum_v exp(logits[r,v] - largest_logit))
 
-/// log(sum_v exp(logits[r,v])). Sets first_largest to the index of the first of the largest logits, or to p.N if the largest is NaN
-/// and so equals none, and largest_logit and log_sum. To be called by all invocations; what they write afterwards comes after its barriers.
+/// log(sum_v exp(logits[r,v])). Sets largest_logit, log_sum, and first_largest to the index of the first of the largest logits, or to
+/// p.N if the largest is NaN and so equals none. To be called by all invocations; what they write afterwards comes after its
+/// barriers.
 float log_sum_exp(uint r) {
     const uint i = gl_LocalInvocationIndex, row = r * p.N, last = p.N - 1;
     float mine = uintBitsToFloat(0xFF800000u), sum = 0.0;
@@ -32,7 +33,7 @@ float log_sum_exp(uint r) {
     return largest + log_sum;
 }
 
-/// The logarithm of a logit's softmax after log_sum_exp(), near 0 more exact than a difference to that.
+/// The logarithm of a logit's softmax, after log_sum_exp(); near 0 more exact than the logit minus that.
 float log_softmax(float logit) { return logit - largest_logit - log_sum; }
 
 /// p log p for a logarithm; 0 for -infinity.

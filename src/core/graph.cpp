@@ -92,10 +92,16 @@ Graph::Graph(Mode mode, DType activations) : mode_(mode), activations_(activatio
 
 namespace {
 
-// Whether the rows (B,T) of one tensor (B,T,...) are rows of the other, or parts of them.
+// Elements of a tensor's dimensions [first, end).
+int64_t elements_of(const Shape& shape, int first, int end) {
+    int64_t elements = 1;
+    for (int i = first; i < std::min(end, shape.rank); ++i) elements *= shape[i];
+    return elements;
+}
+
+// Whether the rows (B,T) of one tensor (B,T,...) are some of those of the other, or parts of them all.
 bool have_same_rows(const Shape& a, const Shape& b) {
-    const int64_t rows_of_a = a[0] * (a.rank > 1 ? a[1] : 1), rows_of_b = b[0] * (b.rank > 1 ? b[1] : 1);
-    return rows_of_a == rows_of_b || a.elements() * rows_of_b == b.elements() * rows_of_a;
+    return elements_of(a, 0, 2) == elements_of(b, 0, 2) || elements_of(a, 2, a.rank) == elements_of(b, 2, b.rank);
 }
 
 }  // namespace

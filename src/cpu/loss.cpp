@@ -41,29 +41,31 @@ double sum_of_exp(const float* x, int64_t n, float most, float* out, double* mom
     double total = 0, total_moments = 0;
     for (int64_t block = 0; block < n; block += kBlock) {
         const int64_t end = min(n, block + kBlock);
-        vf sum[4] = {vf(0.0f), vf(0.0f), vf(0.0f), vf(0.0f)}, more[4] = {vf(0.0f), vf(0.0f), vf(0.0f), vf(0.0f)};
+        vf sum[4] = {vf(0.0f), vf(0.0f), vf(0.0f), vf(0.0f)}, moments_of[4] = {vf(0.0f), vf(0.0f), vf(0.0f), vf(0.0f)};
         int64_t i = block;
         for (; i + 4 * kWidth <= end; i += 4 * kWidth)
             for (int k = 0; k < 4; ++k) {
                 const vf d = load(x + i + k * kWidth) - vf(most), e = vexp(d);
                 if constexpr (kStore) store(out + i + k * kWidth, e);
-                if constexpr (kMoments) more[k] += moment(d, e);
+                if constexpr (kMoments) moments_of[k] += moment(d, e);
                 sum[k] += e;
             }
         for (; i + kWidth <= end; i += kWidth) {
             const vf d = load(x + i) - vf(most), e = vexp(d);
             if constexpr (kStore) store(out + i, e);
-            if constexpr (kMoments) more[0] += moment(d, e);
+            if constexpr (kMoments) moments_of[0] += moment(d, e);
             sum[0] += e;
         }
         if (const int64_t left = end - i; left > 0) {
             const vf d = load_tail_or(x + i, left, -kInfinity) - vf(most), e = vexp(d);
             if constexpr (kStore) store_tail(out + i, e, left);
-            if constexpr (kMoments) more[1] += keep_first(moment(d, e), left);
+            if constexpr (kMoments) moments_of[1] += keep_first(moment(d, e), left);
             sum[1] += keep_first(e, left);
         }
         total += static_cast<double>(reduce_add((sum[0] + sum[1]) + (sum[2] + sum[3])));
-        if constexpr (kMoments) total_moments += static_cast<double>(reduce_add((more[0] + more[1]) + (more[2] + more[3])));
+        if constexpr (kMoments)
+            total_moments +=
+                static_cast<double>(reduce_add((moments_of[0] + moments_of[1]) + (moments_of[2] + moments_of[3])));
     }
     if constexpr (kMoments) *moments = total_moments;
     return total;
@@ -101,7 +103,8 @@ void row_gradient(float* dlogits, int64_t V, int32_t target, double sum, double 
     dlogits[target] = static_cast<float>(factor * (share - of_target));
 }
 
-// The same with dlogits = dlogp ([v = target] - p) - dH p (log p + H), p = softmax and H its entropy.
+// dlogits = dlogp ([v = target] - p) - dH p (log p + H) for one row, with p = softmax and H its entropy; it may replace the
+// logits.
 void row_gradient_with_entropy(const float* logits, float* dlogits, int64_t V, int32_t target, double dlogp, double dH,
                                double H) {
     const float most = row_maximum(logits, V);

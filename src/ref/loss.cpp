@@ -85,7 +85,7 @@ void cross_entropy(const Call& call, Range rows, void*) {
 }
 
 // dlogits[r,v] = dlogp[r] ([v = target] - p_v) - dentropy[r] p_v (log p_v + entropy[r]) with p = softmax(logits[r]) and its
-// entropy; 0 where the target is kIgnore. Without dentropy that is 0.
+// entropy; 0 where the target is kIgnore. Without dentropy its term is 0.
 template <class Real>
 void log_prob_backward(const Call& call, Range rows, void*) {
     using O = operand::LogProbBackward;
