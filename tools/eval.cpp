@@ -14,6 +14,7 @@
 #include "console.h"
 #include "core/error.h"
 #include "eval_labels.h"
+#include "eval_prompts.h"
 #include "infer/evaluate.h"
 #include "input.h"
 #include "io/mapped_file.h"
@@ -49,17 +50,23 @@ constexpr const char* kFooter =
     "A model that names the labels of texts (`nib train --task classify`) takes tables of texts and labels, and is "
     "measured by accuracy, "
     "F1 and Matthews correlation.\n\n"
+    "With --task a language model is asked without training: each row becomes a prompt, after some examples with their "
+    "answers, and the answer that is the most probable counts. --task choice takes .jsonl with question, choices and "
+    "answer "
+    "(or answerKey; or ctx, endings and label).\n\n"
     "Examples:\n"
     "  nib eval shakespeare.gguf input.txt\n"
     "  nib eval shakespeare.gguf input.txt --val-fraction 0.1     # what nib train keeps for validation\n"
     "  nib eval gpt2.gguf texts/ more.txt --stride 512 --json\n"
     "  nib eval names.gguf names.txt --lines\n"
-    "  nib eval mood.gguf test.tsv";
+    "  nib eval mood.gguf test.tsv\n"
+    "  nib eval gpt2.gguf sst2.tsv --task classify --shots 4 --label-names 0=negative,1=positive";
 
 struct Options {
     ModelOptions model;
     std::vector<std::string> paths;
     LabelColumns columns;
+    PromptOptions prompts;
     bool skip_bad = false;
     double val_fraction = 0;
     EvaluationOptions evaluation;
@@ -306,6 +313,14 @@ void eval(Options& o) {
     bool done = false;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
         auto model = std::unique_ptr<LoadedModel>(new LoadedModel(open_model(o.model, *backend)));
+        if (o.prompts.task.empty() && !(o.prompts == PromptOptions{}))
+            fail_usage("--task is needed for options of prompts: classify or choice");
+        if (!o.prompts.task.empty()) {
+            if (o.lines || o.tokens || o.val_fraction > 0 || o.evaluation.stride > 0 || o.evaluation.batch > 0)
+                fail_usage("prompts are made of all rows, each by itself");
+            done = true;
+            return eval_prompts(o.prompts, {o.paths, o.columns, o.skip_bad}, o.json, *backend, *model);
+        }
         const bool labels = model->config().find_head("class") != nullptr || model->config().find_head("tag") != nullptr;
         if (!labels && !(o.columns == LabelColumns{}))
             fail_usage("columns are for models that name the labels of texts; this model has no head for that");
@@ -364,6 +379,7 @@ void eval_command(CLI::App& app) {
     auto* lines = app.add_flag("--lines", o->lines, "each line is a text of its own")->excludes(tokens, fraction);
     add_end_token_option(app, o->end_token)->needs(lines);
     add_special_option(app, o->encode);
+    add_prompt_options(app, o->prompts);
     add_column_options(app, o->columns);
     app.add_option("--label-column", o->columns.label, "column of the labels")->type_name("NAME");
     app.add_option("--label-separator", o->columns.separator,

@@ -177,10 +177,11 @@ bool has_values(const SourceTensor& vector) {
     return std::any_of(values.begin(), values.end(), [](float value) { return value != 0; });
 }
 
-// Of a decoder, which gives the next token too, the head of its class; where none is named, one without an output head.
+// Of a decoder, which gives the next token too, the head of its class; where none is named, one without an output head
+// and not as large as one.
 void choose_decoder_heads(NamedTensors& tensors, const HfClass* said, ModelConfig& c) {
     const auto keep = [&](const HeadConfig& head) {
-        if (said == nullptr) return !tensors.has(kHead);
+        if (said == nullptr) return !tensors.has(kHead) && head.outputs != c.vocab;
         return std::any_of(said->heads.begin(), said->heads.end(),
                            [&](const char* name) { return name != nullptr && head.name == name; });
     };

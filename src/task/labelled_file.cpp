@@ -19,10 +19,7 @@ namespace nib {
 namespace {
 
 // What is read before labels have numbers and texts tokens.
-struct Row {
-    Example example;
-    std::string where;
-};
+using Row = LabelledRow;
 struct Sentence {
     TaggedSentence words;
     std::string where;
@@ -169,6 +166,14 @@ std::vector<Row> read_all_rows(const std::vector<std::string>& paths, const Labe
 }
 
 }  // namespace
+
+std::vector<std::string> label_names(const std::vector<std::string>& labels) {
+    return sorted_labels({labels.begin(), labels.end()});
+}
+
+std::vector<LabelledRow> read_labelled_rows(const std::vector<std::string>& paths, const LabelledFileOptions& options) {
+    return read_all_rows(paths, options);
+}
 
 std::vector<LabelledExample> read_labelled(const std::vector<std::string>& paths, const Tokenizer& tokenizer,
                                            const LabelledFileOptions& options, std::vector<std::string>& labels) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "task/example_file.h"
 #include "task/labelled_text.h"
 
 namespace nib {
@@ -27,6 +28,17 @@ struct LabelledFileOptions {
     std::optional<double> least{};                   // of read_texts_apart: see there
     std::function<void(const std::string&)> note{};  // of rows that were passed over
 };
+
+/// Labels each once, in the order of their numbers: those that are numbers in their order, else by their bytes.
+std::vector<std::string> label_names(const std::vector<std::string>& labels);
+
+/// A row as it is written, with its label.
+struct LabelledRow {
+    Example example;
+    std::string where;  // "films.tsv: line 12"
+};
+/// Error as of read_labelled().
+std::vector<LabelledRow> read_labelled_rows(const std::vector<std::string>& paths, const LabelledFileOptions& options);
 
 /// The examples of files. Without `labels`, these become the labels that are found: numbers in their order, other names by
 /// their bytes. Error, by file and line, for a label that is not among given ones, for a row without text or with several
