@@ -16,30 +16,34 @@ std::vector<std::string> texts_of(const JsonValue& list) {
     std::vector<std::string> texts;
     for (size_t i = 0; i < list.items(); ++i) {
         texts.push_back(list.at(i).text());
-        if (texts.back().empty()) list.at(i).wrong("the text of a choice");
+        if (texts.back().empty()) fail("%s: is empty", list.at(i).where().c_str());
     }
-    if (texts.size() < 2) list.wrong("two choices or more");
+    if (texts.size() < 2)
+        fail("%s: has %s; it takes two or more", list.where().c_str(), counted(std::ssize(texts), "choice").c_str());
     return texts;
 }
 
+constexpr size_t kNone = SIZE_MAX;
+
 size_t position_of(const std::vector<std::string>& names, const std::string& name) {
-    return static_cast<size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+    const auto found = std::find(names.begin(), names.end(), name);
+    return found != names.end() ? static_cast<size_t>(found - names.begin()) : kNone;
 }
 
 // A number from 0, as one or spelled; the name of a choice, its letter, or its text.
 size_t answer_of(const JsonValue& value, const std::vector<std::string>& names, const std::vector<std::string>& choices) {
-    size_t found = choices.size();
+    size_t found = kNone;
     if (value.raw().is_number()) {
-        found = static_cast<size_t>(value.whole_number("the number of a choice, from 0", INT32_MAX));
+        found = static_cast<size_t>(value.whole_number("the number of a choice", INT32_MAX));
     } else {
         const std::string& text = value.text();
         found = position_of(names, text);
-        if (found >= choices.size()) found = position_of(choices, text);
-        if (found >= choices.size() && text.size() == 1 && text[0] >= 'A' && text[0] <= 'Z')
+        if (found == kNone) found = position_of(choices, text);
+        if (found == kNone && text.size() == 1 && text[0] >= 'A' && text[0] <= 'Z')
             found = static_cast<size_t>(text[0] - 'A');
         size_t number = 0;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-        if (found >= choices.size() && error == std::errc() && end == text.data() + text.size()) found = number;
+        if (found == kNone && error == std::errc() && end == text.data() + text.size()) found = number;
     }
     if (found >= choices.size()) fail("%s: is none of the %zu choices", value.where().c_str(), choices.size());
     return found;
@@ -63,7 +67,8 @@ ChoiceQuestion read_record(const std::string& record, const std::string& where, 
         if (choices.raw().is_object()) {
             question.choices = texts_of(choices.get("text"));
             names = texts_of(choices.get("label"));
-            if (names.size() != question.choices.size()) choices.wrong("as many labels as texts");
+            if (names.size() != question.choices.size())
+                fail("%s: has %zu labels for %zu texts", choices.where().c_str(), names.size(), question.choices.size());
         } else {
             question.choices = texts_of(choices);
         }
