@@ -4,6 +4,9 @@ source "$(dirname "$0")/cli_helpers.bash"
 
 # ---- help and usage --------------------------------------------------------------------------------------------------
 
+mentions train --multi-label --label-separator --class-weights
+mentions classify --second --text-column --second-column --threshold
+mentions eval --task --shots --train --seed --prompt --label-names --normalize --label-separator
 mentions train --text-column --second-column --label-column --no-header --metric --temperature --min-score --lm-weight --nsp --whole-words --layer-decay \
     --token-dropout --add-tokens
 mentions eval --text-column --second-column --label-column --no-header --skip-bad
@@ -55,6 +58,49 @@ works eval numbers.gguf numbers.tsv
 check "and measured" grep -q "^spearman 0.[89].*  pearson .*  mse 0.0.*  60 texts" "$out"
 works classify numbers.gguf "the fox 3 and the crow"
 check "a text has a number" grep -q '"number":0.' "$out"
+for i in {1..60}; do
+    case $((i % 4)) in 0) l=beast,wet a=fox w=rain ;; 1) l= a=crow w=sun ;; 2) l=beast a=fox w=sun ;; 3) l=wet a=crow w=rain ;; esac
+    printf 'the %s and the %s in the %s\t%s\n' $a $a $w "$l"
+done > sets.tsv
+sed 's/\(.*\)\t\(.*\)/{"text": "\1", "label": ["\2"]}/; s/,wet/", "wet/; s/\[""\]/[]/' sets.tsv > sets.jsonl
+sed 's/\t.*//' sets.tsv > words.txt
+works train words.txt -o words --arch bert $small --iters 5
+for table in tsv jsonl; do
+    works train sets.$table -o sets-$table --from words --task classify --multi-label --no-header --iters 120 --lr 5e-3 --context 32
+    check "any number of labels is learned" grep -q "micro_f1 1.0000" "$err"
+done
+check "a list is what names with commas are" same sets-tsv.gguf sets-jsonl.gguf
+works eval sets-tsv sets.tsv --no-header
+check "and told by eval" grep -q "^micro_f1 1.0000  macro_f1 1.0000  exact_match 1.0000  60 texts" "$out"
+works classify sets-tsv "the fox and the fox in the rain" "the crow and the crow in the sun"
+check "all labels of a text" grep -q '"labels":\[{"label":"\(beast\|wet\)".*{"label":"\(beast\|wet\)"' "$out"
+check "or none" grep -q '"labels":\[\]}$' "$out"
+works classify sets-tsv "the fox and the fox in the rain" --threshold 0
+works info sets-tsv && check "they are named" grep -q "wet" "$out"
+works export sets-tsv -o sets-hf && works convert sets-hf -o sets-again && works eval sets-again sets.tsv --no-header
+check "transformers' folder keeps it" grep -q "^micro_f1 1.0000" "$out"
+works train animals.tsv -o heavy $learn --class-weights balanced
+works train animals.tsv -o heavier $learn --class-weights bird=2,beast=0.5
+for i in {1..40}; do printf 'the fox\tthe %s\t%s\n' "$( ((i % 2)) && echo fox || echo crow)" "$( ((i % 2)) && echo same || echo other)"; done > two.tsv
+works train two.tsv -o two --from base --task classify --iters 80 --lr 5e-3 --context 32
+works classify two "the fox" "the fox" --second "the fox" --second "the crow"
+check "pairs are classified" test "$(grep -o '"label":"[a-z]*"' "$out" | tr '\n' ' ')" = '"label":"same" "label":"other" '
+works classify two --file two.tsv --text-column 1 --second-column 2
+check "those of a table" test "$(grep -c '"second":"the fox","label":"same"' "$out") $(wc -l < "$out")" = "20 40"
+works log two && check "the score is drawn" grep -q " accuracy$" "$out"
+check "and in the curve" grep -q "accuracy</text>" two.svg
+works log two --csv && check "in CSV, too" grep -q "^step,.*,val_accuracy,val_f1,val_mcc$" "$out"
+sed 's/crow\t/crow is a/; s/fox\t/fox is a/; s/bird/ bird/; s/beast/ beast/' animals.tsv > told.txt
+works train told.txt -o teller --arch llama --layers 2 --heads 2 --embd 32 --context 64 --iters 300 --lr 5e-3 --documents lines --tokenizer char
+for shots in 0 2; do
+    works eval teller animals.tsv --task classify --shots $shots --prompt "{text} is a {label}"
+    check "classes without training, $shots examples" grep -q "^accuracy 0.9\|^accuracy 1.0" "$out"
+done
+works eval teller animals.tsv --task classify --train animals.csv --shots 1 --prompt "{text} is a {label}" --normalize unconditional --json
+check "measured on all rows" grep -q '^{"texts":60,"accuracy":' "$out"
+printf '{"question":"the fox 3 and the crow","choices":["beast","bird"],"answer":1}\n{"question":"the fox 5 and the fox","choices":{"text":["beast","bird"],"label":["A","B"]},"answerKey":"A"}\n' > choices.jsonl
+works eval teller choices.jsonl --task choice --prompt "{text} is a {label}"
+check "choices" grep -q "^accuracy 1.0000  2 questions" "$out"
 works train animals.tsv -o scratch --task classify --arch llama --tokenizer base.gguf $small --iters 100 --lr 5e-3
 check "a model from nothing learns labels" grep -q "accuracy 1.0000" "$err"
 works train animals.tsv -o frozen $learn_here --freeze embeddings,0
@@ -87,6 +133,28 @@ printf 'a fox\tbeast\na fox\tbeast\n' > one.tsv
 refuses "one.tsv: all labels are \`beast\`" train one.tsv -o y --from base --task classify
 refuses "fish.tsv: line 3: the label \`fish\` is not one that was trained with" train animals.tsv --val fish.tsv -o y --from base --task classify
 refuses "fish.tsv: line 3: the label \`fish\`" eval tsv.gguf fish.tsv
+refuses "sets.jsonl: line 2: has 0 labels; it takes one" train sets.jsonl -o y --from words --task classify
+refuses "all rows have the same labels" train one.tsv -o y --from base --task classify --multi-label --no-header
+wrong_usage "class-weights are of texts with one label" train animals.tsv -o y $learn_here --multi-label --class-weights balanced
+wrong_usage "class-weights is for the task classify; this is regress" train animals.tsv -o y --from base --task regress --class-weights balanced
+wrong_usage "metric is \`accuracy\`, which classify has not; choose micro_f1" train sets.tsv -o y --from words --task classify --multi-label --metric accuracy
+refuses "class-weights names \`fish\`; the labels are beast, bird" train animals.tsv -o y $learn_here --class-weights fish=2
+refuses "class-weights has \`bird=-1\`" train animals.tsv -o y $learn_here --class-weights bird=-1
+wrong_usage "--top is for models that give a text one label" classify sets-tsv "the fox" --top 2
+wrong_usage "--threshold is for models that give a text any number" classify two "the fox" --threshold 0.2
+wrong_usage "each belongs to one" classify two "the fox" --second "the fox" --second "the crow"
+wrong_usage "--text-column is needed" classify two --file two.tsv --second-column 2
+fails "there is no column \"9\"; there are 1 to 3" classify two --file two.tsv --text-column 1 --second-column 9
+fails "one of its two texts is empty" classify two "the fox" --second ""
+fails "cut it with --truncate" classify two "the fox and the fox and the fox" --second "the fox and the fox"
+works classify two "the fox and the fox and the fox" --second "the fox and the fox" --truncate
+fails "the model has no head \`lm\`" eval two animals.tsv --task classify
+wrong_usage "--task is needed" eval teller animals.tsv --shots 2
+wrong_usage "of which one at least is measured" eval teller animals.tsv --task classify --shots 60
+wrong_usage "{label} is to be once" eval teller animals.tsv --task classify --prompt "{text}"
+fails "all labels are \`beast\`" eval teller one.tsv --task classify --no-header
+printf '{"question":"the fox","choices":["a"],"answer":0}\n' > single.jsonl
+fails "single.jsonl: line 1: choices: has 1 choice" eval teller single.jsonl --task choice
 printf 'a fox\t0.5\na crow\tmuch\n' > much.tsv
 refuses "much.tsv: line 2: " train much.tsv -o y --from base --task regress --no-header
 printf 'text,label\n"a fox,beast\n' > open.csv

@@ -246,5 +246,65 @@ TEST_F(ClassifyTest, NumbersAreLearned) {
     EXPECT_MENTIONS(error_of(r), "animals.tsv: line 61: ");
 }
 
+// Rows with none, one or two labels; the same bits on any threads, and when a run goes on.
+TEST_F(ClassifyTest, AnyNumberOfLabelsIsLearned) {
+    std::string lines;
+    for (int i = 0; i < 80; ++i) {
+        const std::string fox = i % 2 == 0 ? "fox" : "crow", wet = i % 4 < 2 ? "rain" : "sun";
+        lines += wet + " and " + fox + "\t" + (i % 2 == 0 ? "beast" : "") + (i % 4 < 2 ? ", wet" : "") + "\n";
+    }
+    put("animals.tsv", lines);
+    put("text.txt", get("text.txt") + " rain sun and the rain in the sun;");
+    make_base("bert");
+    const auto learn = [&](const std::string& name) {
+        TrainRequest r = classify("bert", name);
+        r.options.multi_label = r.options.no_header = true;
+        r.options.iters = 200;
+        r.given.insert({"multi-label", "no-header"});
+        return r;
+    };
+    const TrainResult result = run(learn("both"));
+    ASSERT_EQ(result.scores.front().name, "micro_f1");
+    EXPECT_EQ(result.scores.front().value, 1);
+    EXPECT_EQ(result.scores.back().name, "exact_match");
+    CpuBackend backend(kernel_table("auto"), 1);
+    const LoadedModel model((folder_ / "both.gguf").string(), backend);
+    EXPECT_EQ(model.config().find_head("class")->labels, (std::vector<std::string>{"beast", "wet"}));
+    EXPECT_TRUE(model.config().find_head("class")->multi_label);
+
+    TrainRequest r = learn("none");
+    put("animals.tsv", "a\t\nb\t\n");
+    EXPECT_MENTIONS(error_of(r), "animals.tsv: no row has a label");
+    put("animals.tsv", "the\tx,y\nfox\ty,x\n");
+    EXPECT_MENTIONS(error_of(r), "all rows have the same labels");
+    r.options.metric = "accuracy";
+    EXPECT_MENTIONS(error_of(r), "choose micro_f1, macro_f1, exact_match");
+}
+
+// Rare labels count for more; batches that are accumulated are as one.
+TEST_F(ClassifyTest, ClassesHaveWeights) {
+    std::string lines;
+    for (int i = 0; i < 60; ++i)
+        lines += "the fox " + std::to_string(i % 10) + (i % 6 == 0 ? " and the crow\tbird\n" : " and the fox\tbeast\n");
+    put("animals.tsv", lines);
+    make_base("bert");
+    const auto learn = [&](const std::string& name, const std::string& weights, int64_t accumulate) {
+        TrainRequest r = classify("bert", name);
+        r.options.class_weights = weights;
+        r.options.batch = 12 / accumulate, r.options.accumulate = accumulate;
+        r.options.iters = 8;
+        r.given.insert({"class-weights", "batch", "accumulate", "no-header"});
+        r.options.no_header = true;
+        return run(r);
+    };
+    const double balanced = *learn("a", "balanced", 1).val_loss;
+    EXPECT_NEAR(*learn("b", "balanced", 3).val_loss, balanced, 1e-5);
+    EXPECT_GT(std::abs(*learn("c", "", 1).val_loss - balanced), 1e-3);
+    TrainRequest r = classify("bert", "d");
+    r.options.class_weights = "fish=2";
+    EXPECT_MENTIONS(error_of(r), "names `fish`; the labels are beast, bird");
+    EXPECT_FALSE(has("d.gguf"));
+}
+
 }  // namespace
 }  // namespace nib

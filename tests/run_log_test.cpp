@@ -198,6 +198,25 @@ TEST_F(RunPage, CurvesAreWhereTheirValuesAre) {
     for (const std::string& shown : lines) EXPECT_EQ(shown.find('\x1b'), std::string::npos);
 }
 
+TEST_F(RunPage, TheScoreThatDecidesIsBesideTheLosses) {
+    std::string text;
+    for (int step = 1; step <= 9; ++step)
+        text += log_text({
+                    .step = step, .loss = 1, .val_loss = 2, .scores = {{"mlm_loss", 4}, {"f1", step / 10.0}, {"a", 0.5}}
+        }) +
+                "\n";
+    write_file(folder_ / "m.log.jsonl", text);
+    runs_.push_back(std::make_unique<RunLog>((folder_ / "m.log.jsonl").string(), 0));
+    runs_.back()->read();
+    ASSERT_EQ(runs_.back()->scores().size(), 3u);
+    EXPECT_EQ(runs_.back()->drawn()->name, "f1");
+    const auto lines = page({80, 24, false});
+    EXPECT_EQ(lines[2], "  mlm_loss 4.0000, f1 0.9000, a 0.5000");
+    EXPECT_TRUE(lines[3].ends_with(" f1")) << lines[3];
+    add("n", 4);
+    EXPECT_NE(page({80, 24, false}).size(), 0u);
+}
+
 TEST_F(RunPage, SeveralRunsAreToldApart) {
     add("one", 4), add("two", 8, 200);
     const auto plain = page({80, 24, false});

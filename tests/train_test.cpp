@@ -362,6 +362,25 @@ TEST(LossCurve, IsAnImageOfAnyNumberOfPoints) {
               std::string::npos);
 }
 
+TEST(LossCurve, OneScoreIsDrawnAndAllAreTold) {
+    const std::vector<LossPoint> losses = {
+        {1, 3},
+        {2, 2}
+    };
+    const std::vector<ScoreCurve> scores = {
+        {"mlm_loss", {{2, 1.5}} },
+        {"<f1>",     {{2, 0.25}}},
+        {"mcc",      {{2, 0.5}} }
+    };
+    const std::string svg = loss_curve_svg("m", losses, losses, scores);
+    for (const char* part :
+         {"mlm_loss 1.500", "&lt;f1&gt; 0.250", "mcc 0.500", "rotate(-90)\" text-anchor=\"middle\" fill"})
+        EXPECT_NE(svg.find(part), std::string::npos) << part;
+    EXPECT_EQ(svg.find("nan"), std::string::npos);
+    EXPECT_EQ(drawn_score(std::vector<std::string>{"mlm_loss", "f1"}), 1u);
+    EXPECT_EQ(drawn_score(std::vector<std::string>{"mlm_loss"}), 1u);
+}
+
 TEST_F(Train, MemoryIsLimitedByTheMachineAndItsControlGroups) {
     const auto put = [&](const std::string& name, const std::string& text) {
         fs::create_directories((folder_ / name).parent_path());

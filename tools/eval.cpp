@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "eval_labels.h"
 #include "eval_pairs.h"
+#include "eval_prompts.h"
 #include "eval_questions.h"
 #include "infer/evaluate.h"
 #include "input.h"
@@ -54,6 +55,10 @@ constexpr const char* kFooter =
     "A model that answers questions (`nib train --task qa`) takes files of them in SQuAD's JSON, and is measured by F1 and "
     "exact match; with --task qa a decoder, too, which then writes its answers (`nib answer`). --stride is of the windows "
     "of long texts.\n\n"
+    "With --task a language model is asked without training: each row becomes a prompt, after some examples with their "
+    "answers, and the answer that is the most probable counts. --task choice takes .jsonl with question, choices and "
+    "answer "
+    "(or answerKey; or ctx, endings and label).\n\n"
     "Examples:\n"
     "  nib eval shakespeare.gguf input.txt\n"
     "  nib eval shakespeare.gguf input.txt --val-fraction 0.1     # what nib train keeps for validation\n"
@@ -62,17 +67,19 @@ constexpr const char* kFooter =
     "  nib eval mood.gguf test.tsv\n"
     "  nib eval qa.gguf dev.json -o answers.json\n"
     "  nib eval gpt2.gguf dev.json --task qa\n"
-    "  nib eval de.gguf test.en --target test.de --beam 4";
+    "  nib eval de.gguf test.en --target test.de --beam 4\n"
+    "  nib eval gpt2.gguf sst2.tsv --task classify --shots 4 --label-names 0=negative,1=positive";
 
 struct Options {
     ModelOptions model;
     std::vector<std::string> paths;
     LabelColumns columns;
     EvalQuestionsOptions questions;
-    std::string task;
     std::string target;  // of a model with an encoder: a file whose lines belong to those of the text
     BeamOptions beam;
     std::string bleu_tokenize;
+    std::string task;  // without training: classify, choice or qa; empty: what the model was trained for
+    PromptOptions prompts;
     bool skip_bad = false;
     double val_fraction = 0;
     EvaluationOptions evaluation;
@@ -255,16 +262,6 @@ void print_result(bool json, const Evaluation& result, const Text& text, double 
     print(lines);
 }
 
-// UsageError for options that are not for questions, or for them alone. Takes over those that are for others, too.
-void check_questions(Options& o, bool questions) {
-    EvalQuestionsOptions& q = o.questions;
-    if (!questions && (!q.rules.empty() || !q.predictions.empty() || q.longest > 0))
-        fail_usage("--rules, --max-answer and --output are for questions, which this model does not answer");
-    if (questions && (o.lines || o.tokens || o.val_fraction > 0 || o.evaluation.batch > 0))
-        fail_usage("answers are measured on all questions of a file");
-    q.stride = o.evaluation.stride, q.skip_bad = o.skip_bad, q.json = o.json;
-}
-
 struct Task {
     std::unique_ptr<Backend> backend;
     std::unique_ptr<LoadedModel> model;
@@ -277,6 +274,62 @@ struct Task {
           evaluator(*backend, model->config(), model->weights(), text.ends, o.evaluation) {}
 };
 
+// What a model is measured on.
+enum class Measured { Text, Labels, Pairs, Questions, Prompts };
+
+Measured measured_of(const Options& o, const ModelConfig& config) {
+    if (o.task == "qa" || (o.task.empty() && config.find_head("span") != nullptr)) return Measured::Questions;
+    if (!o.task.empty()) return Measured::Prompts;
+    if (config.has_encoder()) return Measured::Pairs;
+    return config.find_head("class") != nullptr || config.find_head("tag") != nullptr ? Measured::Labels : Measured::Text;
+}
+
+// UsageError for options that are for something else.
+void check(const Options& o, Measured what, const ModelConfig& config) {
+    const EvalQuestionsOptions& q = o.questions;
+    const bool windows = o.val_fraction > 0 || o.evaluation.batch > 0 || o.lines || o.tokens;
+    const bool strides = o.evaluation.stride > 0 && what != Measured::Questions;
+    const char* const unit = what == Measured::Labels      ? "a model that names labels is measured on all rows of tables"
+                             : what == Measured::Pairs     ? "a model with an encoder is measured on all pairs of texts"
+                             : what == Measured::Questions ? "answers are measured on all questions of a file"
+                                                           : "prompts are made of all rows";
+    if (what != Measured::Text && (windows || strides)) fail_usage("%s, each by itself", unit);
+    if (what != Measured::Questions && (!q.rules.empty() || !q.predictions.empty() || q.longest > 0))
+        fail_usage("--rules, --max-answer and --output are for questions, which this model does not answer");
+    if (what != Measured::Prompts && !(o.prompts == PromptOptions{}))
+        fail_usage("options of prompts need --task classify or --task choice");
+    const bool columns = !(o.columns == LabelColumns{});
+    if (columns && (what == Measured::Text || what == Measured::Questions))
+        fail_usage("columns are for models that name the labels of texts or translate; this model does neither");
+    if (columns && what == Measured::Labels && config.find_head("tag") != nullptr)
+        fail_usage("columns are for texts with labels; tags are in the last column of a file of words");
+    if (what == Measured::Pairs && !o.columns.label.empty()) fail_usage("--label-column: pairs of texts have no labels");
+    if (what != Measured::Pairs && !o.target.empty()) fail_usage("--target is for models that translate");
+    if (what == Measured::Text && o.skip_bad)
+        fail_usage("--skip-bad is for models that name labels, answer questions or translate");
+}
+
+// Measures what is no text; false: it is one.
+bool eval_records(Options& o, Measured what, Backend& backend, const LoadedModel& model) {
+    switch (what) {
+        case Measured::Text: return false;
+        case Measured::Labels: eval_labels(o.paths, o.columns, o.skip_bad, o.json, backend, model); break;
+        case Measured::Pairs: {
+            const PairFiles files{o.paths, o.target, o.columns, o.skip_bad};
+            eval_pairs({files, o.beam, o.bleu_tokenize, o.json}, backend, model);
+            break;
+        }
+        case Measured::Questions:
+            o.questions.stride = o.evaluation.stride, o.questions.skip_bad = o.skip_bad, o.questions.json = o.json;
+            eval_questions(o.paths, o.questions, backend, model);
+            break;
+        case Measured::Prompts:
+            o.prompts.task = o.task;
+            eval_prompts(o.prompts, {o.paths, o.columns, o.skip_bad}, o.json, backend, model);
+    }
+    return true;
+}
+
 void eval(Options& o) {
     if (!(o.val_fraction >= 0 && o.val_fraction < 1))
         fail_usage("--val-fraction is %g; it must be at least 0 and below 1", o.val_fraction);
@@ -285,36 +338,10 @@ void eval(Options& o) {
     bool done = false;
     on_device(o.backend, [&](std::unique_ptr<Backend> backend) {
         auto model = std::unique_ptr<LoadedModel>(new LoadedModel(open_model(o.model, *backend)));
-        const bool labels = model->config().find_head("class") != nullptr || model->config().find_head("tag") != nullptr;
-        const bool pairs = model->config().has_encoder();
-        if (!labels && !pairs && !(o.columns == LabelColumns{}))
-            fail_usage("columns are for models that name the labels of texts; this model has no head for that");
-        if (pairs && !o.columns.label.empty()) fail_usage("--label-column: pairs of texts have no labels");
-        if (!pairs && !o.target.empty()) fail_usage("--target is for models that translate");
-        if (pairs && (o.lines || o.tokens || o.val_fraction > 0 || o.evaluation.stride > 0 || o.evaluation.batch > 0))
-            fail_usage("a model with an encoder is measured on all pairs of texts, each by itself");
-        if (labels && (o.lines || o.tokens || o.val_fraction > 0 || o.evaluation.stride > 0 || o.evaluation.batch > 0))
-            fail_usage("a model that names labels is measured on all rows of tables, each by itself");
-        if (model->config().find_head("tag") != nullptr && !(o.columns == LabelColumns{}))
-            fail_usage("columns are for texts with labels; tags are in the last column of a file of words");
-        const bool questions = o.task == "qa" || model->config().find_head("span") != nullptr;
-        if (!labels && !questions && !pairs && o.skip_bad)
-            fail_usage("--skip-bad is for models that name labels, answer questions or translate");
-        check_questions(o, questions);
-        done = labels || questions || pairs;
-        if (questions)
-            eval_questions(o.paths, o.questions, *backend, *model);
-        else if (labels)
-            eval_labels(o.paths, o.columns, o.skip_bad, o.json, *backend, *model);
-        else if (done)
-            eval_pairs(
-                {
-                    {o.paths, o.target, o.columns, o.skip_bad},
-                    o.beam, o.bleu_tokenize, o.json
-            },
-                *backend, *model);
-        else
-            task = std::make_unique<Task>(o, std::move(backend), std::move(model));
+        const Measured what = measured_of(o, model->config());
+        check(o, what, model->config());
+        done = eval_records(o, what, *backend, *model);
+        if (!done) task = std::make_unique<Task>(o, std::move(backend), std::move(model));
     });
     if (done) return;
     const Text& text = task->text;
@@ -358,6 +385,7 @@ void eval_command(CLI::App& app) {
     auto* lines = app.add_flag("--lines", o->lines, "each line is a text of its own")->excludes(tokens, fraction);
     add_end_token_option(app, o->end_token)->needs(lines);
     add_special_option(app, o->encode);
+    add_prompt_options(app, o->task, o->prompts);
     add_column_options(app, o->columns);
     app.add_option("--label-column", o->columns.label, "column of the labels")->type_name("NAME");
     app.add_option("--label-separator", o->columns.separator,
@@ -373,9 +401,6 @@ void eval_command(CLI::App& app) {
         ->check(one_of({"13a", "zh", "char", "none"}))
         ->type_name("NAME");
     app.add_flag("--skip-bad", o->skip_bad, "pass over rows that are not as they should be, and say how many");
-    app.add_option("--task", o->task, "of a decoder: qa, the texts are files of questions")
-        ->check(one_of({"qa"}))
-        ->type_name("NAME");
     app.add_option("--rules", o->questions.rules,
                    "of questions: how answers are compared, as by SQuAD 1.1, SQuAD 2.0 or CMRC 2018: squad1, squad2, cmrc "
                    "(default: cmrc where texts are Chinese, else as the questions are)")

@@ -67,20 +67,27 @@ Predicted predict(std::vector<LabelledExample> examples, Kind kind, Backend& bac
     return all;
 }
 
-void print_scores(const std::vector<Score>& scores, const Predicted& predicted, const char* unit) {
+void print_scores(const std::vector<Score>& scores, int64_t count, double per_second, const char* unit) {
     std::string line;
     for (const Score& score : scores) line += strprintf("%s %.4f  ", score.name.c_str(), score.value);
-    print(line +
-          strprintf("%s  %.0f/s\n", counted(std::ssize(predicted.examples), unit).c_str(), predicted.texts_per_second));
+    print(line + strprintf("%s  %.0f/s\n", counted(count, unit).c_str(), per_second));
+}
+
+void print_scores(const std::vector<Score>& scores, const Predicted& predicted, const char* unit) {
+    print_scores(scores, std::ssize(predicted.examples), predicted.texts_per_second, unit);
+}
+
+nlohmann::ordered_json json_of(const std::vector<Score>& scores, int64_t count, double per_second, const char* unit) {
+    nlohmann::ordered_json all = {
+        {std::string(unit) + "s", count}
+    };
+    for (const Score& score : scores) all[score.name] = score.value;
+    all[std::string(unit) + "s_per_second"] = per_second;
+    return all;
 }
 
 nlohmann::ordered_json json_of(const std::vector<Score>& scores, const Predicted& predicted, const char* unit) {
-    nlohmann::ordered_json all = {
-        {std::string(unit) + "s", predicted.examples.size()}
-    };
-    for (const Score& score : scores) all[score.name] = score.value;
-    all[std::string(unit) + "s_per_second"] = predicted.texts_per_second;
-    return all;
+    return json_of(scores, std::ssize(predicted.examples), predicted.texts_per_second, unit);
 }
 
 nlohmann::ordered_json json_of(const std::string& label, const F1& of) {
@@ -97,17 +104,7 @@ void eval_classes(const Predicted& predicted, const std::vector<std::string>& la
     ConfusionMatrix matrix(std::ssize(labels));
     for (size_t i = 0; i < predicted.examples.size(); ++i)
         matrix.add(predicted.examples[i].label, predicted.labels[i].front());
-    const std::vector<Score> scores = class_scores(matrix);
-    if (json) {
-        nlohmann::ordered_json all = json_of(scores, predicted, "text");
-        for (size_t i = 0; i < labels.size(); ++i)
-            all["labels"].push_back(json_of(labels[i], matrix.of(static_cast<int64_t>(i))));
-        print_json(all);
-        return;
-    }
-    print_scores(scores, predicted, "text");
-    constexpr int64_t kMostShown = 20;
-    if (matrix.classes() <= kMostShown) print("\n" + matrix.table(labels));
+    print_classes(matrix, labels, predicted.texts_per_second, json);
 }
 
 // How well each label is told.
@@ -163,6 +160,21 @@ void eval_numbers(const Predicted& predicted, bool json) {
 }
 
 }  // namespace
+
+void print_classes(const ConfusionMatrix& matrix, const std::vector<std::string>& labels, double texts_per_second,
+                   bool json) {
+    const std::vector<Score> scores = class_scores(matrix);
+    if (json) {
+        nlohmann::ordered_json all = json_of(scores, matrix.total(), texts_per_second, "text");
+        for (size_t i = 0; i < labels.size(); ++i)
+            all["labels"].push_back(json_of(labels[i], matrix.of(static_cast<int64_t>(i))));
+        print_json(all);
+        return;
+    }
+    print_scores(scores, matrix.total(), texts_per_second, "text");
+    constexpr int64_t kMostShown = 20;
+    if (matrix.classes() <= kMostShown) print("\n" + matrix.table(labels));
+}
 
 void eval_labels(const std::vector<std::string>& paths, const LabelColumns& columns, bool skip_bad, bool json,
                  Backend& backend, const LoadedModel& model) {

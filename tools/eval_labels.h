@@ -7,8 +7,13 @@
 #include "core/backend.h"
 #include "model/loaded_model.h"
 #include "task/labelled_file.h"
+#include "task/metrics/confusion_matrix.h"
 
 namespace nib {
+
+/// Prints how texts were sorted into classes, so many each second.
+void print_classes(const ConfusionMatrix& matrix, const std::vector<std::string>& labels, double texts_per_second,
+                   bool json);
 
 /// Prints how often a model with a head `class` gives the texts of files their labels, or one with a head `tag` words
 /// their tags.

@@ -177,17 +177,20 @@ bool has_values(const SourceTensor& vector) {
     return std::any_of(values.begin(), values.end(), [](float value) { return value != 0; });
 }
 
-// Of a decoder, which gives the next token too, the head of its class; where none is named, one without an output head.
+// Of a decoder, which gives the next token too, the head of its class; where none is named, one without an output head
+// that has a weight alone and is not as large as one.
 void choose_decoder_heads(NamedTensors& tensors, const HfClass* said, ModelConfig& c) {
-    const auto keep = [&](const HeadConfig& head) {
-        if (said == nullptr) return !tensors.has(kHead);
+    const auto keep = [&](const HeadConfig& head, const char* tensor) {
+        if (said == nullptr) return !tensors.has(kHead) && head.outputs != c.vocab && tensors.is_alone(tensor);
         return std::any_of(said->heads.begin(), said->heads.end(),
                            [&](const char* name) { return name != nullptr && head.name == name; });
     };
-    for (const HeadConfig& head : c.task_heads)
-        for (const HeadTensor& row : tensors.architecture().heads)
-            if (head.name == row.name && !keep(head)) tensors.leave_out(row.tensor);
-    std::erase_if(c.task_heads, [&](const HeadConfig& head) { return !keep(head); });
+    for (const HeadTensor& row : tensors.architecture().heads) {
+        const HeadConfig* const head = c.find_head(row.name);
+        if (head == nullptr || keep(*head, row.tensor)) continue;
+        tensors.leave_out(row.tensor);
+        std::erase_if(c.task_heads, [&](const HeadConfig& one) { return one.name == row.name; });
+    }
 }
 
 // Of heads that are saved under one name the one of the model's class; where no class is named that of the first with as

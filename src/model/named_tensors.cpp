@@ -228,9 +228,21 @@ ModelConfig NamedTensors::sizes() const {
     return c;
 }
 
+// "score."
+std::string NamedTensors::module_of(std::string_view gguf_name) const {
+    const std::string name = name_of(gguf_name);
+    return name.substr(0, name.rfind('.') + 1);
+}
+
+bool NamedTensors::is_alone(std::string_view gguf_name) const {
+    const std::string module = module_of(gguf_name);
+    return std::count_if(by_name_.begin(), by_name_.end(),
+                         [&](const auto& entry) { return entry.first.starts_with(module); }) == 1;
+}
+
 // With its bias, which the layout may not have.
 void NamedTensors::leave_out(std::string_view gguf_name) {
-    const std::string name = name_of(gguf_name), module = name.substr(0, name.rfind('.') + 1);
+    const std::string module = module_of(gguf_name);
     for (auto at = by_name_.lower_bound(module); at != by_name_.end() && at->first.starts_with(module);) {
         other_heads_.push_back(at->second);
         at = by_name_.erase(at);

@@ -30,6 +30,8 @@ public:
     const Layout& layout() const { return *layout_; }
     /// Tensors of heads that are left out.
     const std::vector<const SourceTensor*>& other_heads() const { return other_heads_; }
+    /// Whether there is nothing else in the module of a parameter, such as a bias.
+    bool is_alone(std::string_view gguf_name) const;
     /// Makes a head that the layout has one of those.
     void leave_out(std::string_view gguf_name);
     /// As many as there are modules, where each head has its own; 0 where the names do not say it.
@@ -64,6 +66,7 @@ private:
                                              std::span<const Architecture* const> families);
     void take_layout(const std::vector<std::string>& names, const Architecture* said);
     const StoredAs& row_of(std::string_view gguf_name) const;
+    std::string module_of(std::string_view gguf_name) const;
     std::vector<std::string> part_names(std::string_view gguf_name) const;
     const SourceTensor& tensor(const std::string& name) const;
     std::vector<int64_t> matrix_shape(std::string_view gguf_name) const;

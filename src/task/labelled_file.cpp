@@ -19,10 +19,7 @@ namespace nib {
 namespace {
 
 // What is read before labels have numbers and texts tokens.
-struct Row {
-    Example example;
-    std::string where;
-};
+using Row = LabelledRow;
 struct Sentence {
     TaggedSentence words;
     std::string where;
@@ -168,6 +165,14 @@ void note_bad(const BadRecords& bad, const char* unit, const LabelledFileOptions
     if (bad.count() > 0 && options.note)
         options.note(strprintf("%s passed over, such as %s", counted(static_cast<int64_t>(bad.count()), unit).c_str(),
                                bad.reasons().front().c_str()));
+}
+
+std::vector<std::string> label_names(const std::vector<std::string>& labels) {
+    return sorted_labels({labels.begin(), labels.end()});
+}
+
+std::vector<LabelledRow> read_labelled_rows(const std::vector<std::string>& paths, const LabelledFileOptions& options) {
+    return read_all_rows(paths, options);
 }
 
 std::vector<LabelledExample> read_labelled(const std::vector<std::string>& paths, const Tokenizer& tokenizer,

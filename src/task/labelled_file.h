@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "task/bad_records.h"
+#include "task/example_file.h"
 #include "task/labelled_text.h"
 #include "text/chat_template.h"
 
@@ -33,6 +34,17 @@ struct LabelledFileOptions {
 
 /// Tells of rows that were passed over, if there are any; `unit` is what they are called.
 void note_bad(const BadRecords& bad, const char* unit, const LabelledFileOptions& options);
+
+/// Labels each once, in the order of their numbers: those that are numbers in their order, else by their bytes.
+std::vector<std::string> label_names(const std::vector<std::string>& labels);
+
+/// A row as it is written, with its label.
+struct LabelledRow {
+    Example example;
+    std::string where;  // "films.tsv: line 12"
+};
+/// Error as of read_labelled().
+std::vector<LabelledRow> read_labelled_rows(const std::vector<std::string>& paths, const LabelledFileOptions& options);
 
 /// The examples of files. Without `labels`, these become the labels that are found: numbers in their order, other names by
 /// their bytes. Error, by file and line, for a label that is not among given ones, for a row without text or with several

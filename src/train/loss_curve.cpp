@@ -96,14 +96,14 @@ std::string score_curve(const ScoreCurve& score, const Axis& x, const Axis& loss
     return out + polyline(score.points, x, y, kScoreColor) + circles(score.points, x, y, kScoreColor);
 }
 
-// The last value of each score, in a line at the top.
+// The last value of each score, in a line below the title.
 std::string score_values(std::span<const ScoreCurve> scores, size_t drawn) {
     std::string out;
     for (size_t i = 0; i < scores.size(); ++i)
         out += strprintf("<tspan%s>%s%s %.3f</tspan>", i == drawn ? strprintf(" fill=\"%s\"", kScoreColor).c_str() : "",
                          i > 0 ? "  " : "", escape(scores[i].name).c_str(), scores[i].points.back().loss);
-    return strprintf("<text x=\"%g\" y=\"28\" text-anchor=\"end\" xml:space=\"preserve\">%s</text>\n", kWidth - 24,
-                     out.c_str());
+    return strprintf("<text x=\"%g\" y=\"42\" font-size=\"12\" text-anchor=\"end\" xml:space=\"preserve\">%s</text>\n",
+                     kWidth - 24, out.c_str());
 }
 
 // `right`: where the diagram ends.
@@ -139,7 +139,7 @@ std::string loss_curve_svg(const std::string& title, std::span<const LossPoint> 
         "font-family=\"sans-serif\" font-size=\"14\" fill=\"#333\">\n<rect width=\"100%%\" height=\"100%%\" "
         "fill=\"#fff\"/>\n",
         kWidth, kHeight, kWidth, kHeight);
-    svg += strprintf("<text x=\"%g\" y=\"28\" font-size=\"18\">%s</text>\n", kLeft, escape(title).c_str());
+    svg += strprintf("<text x=\"%g\" y=\"24\" font-size=\"18\">%s</text>\n", kLeft, escape(title).c_str());
     svg += grid(x, y);
     if (!scores.empty()) svg += score_values(scores, drawn);
     if (drawn < scores.size()) svg += score_curve(scores[drawn], x, y);

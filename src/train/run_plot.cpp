@@ -15,7 +15,7 @@ constexpr int kSmallRows = 7;      // of the diagrams below
 constexpr int kLeastLossRows = 8;  // of the one above, which has the rest
 constexpr int kMostLossRows = 20;
 constexpr int kGap = 2;  // columns between diagrams
-constexpr size_t kLongestName = 24;
+constexpr size_t kLongestName = 24, kLongestScores = 66;
 
 struct Small {
     const char* key;
@@ -62,7 +62,7 @@ public:
     std::string text() {
         std::string text;
         for (size_t i = 0; i < runs_.size(); ++i) text += head(i);
-        const int left = size_.rows - 2 * static_cast<int>(runs_.size());
+        const int left = size_.rows - static_cast<int>(std::count(text.begin(), text.end(), '\n'));
         const std::vector<Small> small = smalls();
         const bool room = !small.empty() && left >= kLeastLossRows + kSmallRows;
         const int rows = std::clamp(left - (room ? kSmallRows : 0), kLeastLossRows, kMostLossRows);
@@ -169,8 +169,12 @@ std::string describe(const RunLog& run) {
     if (const auto& best = run.best())
         text += strprintf("%svalidation %.4f, best %.4f at step %lld", run.of("loss").empty() ? "" : ", ",
                           run.of("val_loss").last(), best->val_loss, static_cast<long long>(best->step));
-    for (const RunLog::ScoreSeries& score : run.scores())
-        text += strprintf(", %s %.4f", printable(score.name, kLongestName).c_str(), score.values.last());
+    std::string scores;
+    for (const RunLog::ScoreSeries& score : run.scores()) {
+        const std::string told = strprintf("%s %.4f", printable(score.name, kLongestName).c_str(), score.values.last());
+        if (scores.size() + told.size() <= kLongestScores) scores += (scores.empty() ? "\n  " : ", ") + told;
+    }
+    text += scores;
     return text;
 }
 

@@ -17,7 +17,7 @@ struct PageSize {
 /// At most so many trainings on one page.
 constexpr size_t kMostRuns = 26;
 
-/// Two lines about a training, without colours: its name, how far it is, time and speed; its losses and scores.
+/// Lines about a training, without colours: its name, how far it is, time and speed; its losses; its scores, if it has any.
 std::string describe(const RunLog& run);
 
 /// The losses of all runs in one diagram, beside it the score that decides, where there is one, and below, as far as there
