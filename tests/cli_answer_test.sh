@@ -67,6 +67,7 @@ check "for programs, too" grep -q '"answer":null,.*"begin":null' "$out"
 
 works export qa.gguf -o folder
 check "it is a model for questions" grep -q BertForQuestionAnswering folder/config.json
+check "whose texts have segments" grep -q token_type_ids folder/tokenizer_config.json
 works convert folder -o again.gguf --type f32
 works answer again.gguf --context page.txt "the fox"
 check "which answers as before" grep -qx 23 "$out"

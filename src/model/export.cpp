@@ -164,7 +164,7 @@ ConvertResult export_model(const ExportRequest& request, const ConvertReports& r
     const std::unique_ptr<Tokenizer> target = read_target_tokenizer(file);
     const auto vocabulary = tokenizer == nullptr ? std::vector<std::pair<std::string, std::string>>()
                             : target != nullptr  ? translation_tokenizer_files(*tokenizer, *target, config.context)
-                                                 : tokenizer_files(*tokenizer, config.context);
+                                                 : tokenizer_files(*tokenizer, config.context, config.segments > 0);
     for (const auto& [name, text] : vocabulary) files.add(name, text);
     if (const auto chat = file.get_or<std::string>(kChatTemplateKey, ""); !chat.empty()) files.add(kChatTemplateFile, chat);
     for (const auto& [name, text] : sentence_transformers_files(config)) files.add(name, text);

@@ -200,7 +200,8 @@ private:
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> character_files(const CharTokenizer& tokenizer, int64_t context) {
+std::vector<std::pair<std::string, std::string>> character_files(const CharTokenizer& tokenizer, int64_t context,
+                                                                 bool segments) {
     const Json decoder = {
         {"type", "Fuse"}
     };
@@ -221,6 +222,7 @@ std::vector<std::pair<std::string, std::string>> character_files(const CharToken
         {"model_max_length",             context                  },
         {"clean_up_tokenization_spaces", false                    },
     };
+    if (segments) config["model_input_names"] = {"input_ids", "token_type_ids", "attention_mask"};
     for (const auto& [key, member] : kPurposes)
         if (const int32_t id = tokenizer.specials().*member; id >= 0) config[key] = tokenizer.decode(id);
     return {

@@ -12,8 +12,10 @@
 
 namespace nib {
 
-/// Names and contents of tokenizer.json and tokenizer_config.json, which give the same ids. `context`: of the model.
-std::vector<std::pair<std::string, std::string>> character_files(const CharTokenizer& tokenizer, int64_t context);
+/// Names and contents of tokenizer.json and tokenizer_config.json, which give the same ids. `context`: of the model;
+/// `segments`: as of tokenizer_files().
+std::vector<std::pair<std::string, std::string>> character_files(const CharTokenizer& tokenizer, int64_t context,
+                                                                 bool segments);
 
 /// The tokenizer in such files, nullptr when `tokenizer`, the root of tokenizer.json, is another kind. `config` is the root
 /// of tokenizer_config.json. Error names the file and what is wrong.

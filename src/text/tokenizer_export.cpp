@@ -67,8 +67,9 @@ void add_older_files(const TokenizerSpec& spec, Files& files) {
     }
 }
 
-Files pipeline_files(const TokenizerSpec& spec, int64_t context) {
+Files pipeline_files(const TokenizerSpec& spec, int64_t context, bool segments) {
     Json config = config_json(context);
+    if (segments) config["model_input_names"] = {"input_ids", "token_type_ids", "attention_mask"};
     const SpecialTokens& specials = spec.specials;
     const auto text = [&](int32_t id) { return id < 0 ? Json() : Json(spec.tokens[static_cast<size_t>(id)].text); };
     const bool wordpiece = spec.model.kind == WordModelSpec::Kind::WordPiece;
@@ -90,11 +91,11 @@ Files pipeline_files(const TokenizerSpec& spec, int64_t context) {
 
 }  // namespace
 
-Files tokenizer_files(const Tokenizer& tokenizer, int64_t context) {
+Files tokenizer_files(const Tokenizer& tokenizer, int64_t context, bool segments) {
     if (const auto* characters = dynamic_cast<const CharTokenizer*>(&tokenizer))
-        return character_files(*characters, context);
+        return character_files(*characters, context, segments);
     if (const auto* other = dynamic_cast<const PipelineTokenizer*>(&tokenizer))
-        return pipeline_files(other->spec(), context);
+        return pipeline_files(other->spec(), context, segments);
     fail("a tokenizer of the kind `%s` cannot be written for Hugging Face", tokenizer.kind());
 }
 

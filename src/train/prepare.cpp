@@ -233,6 +233,7 @@ Dataset questions_of(TrainSetup& setup, const TrainRequest& request, const Datas
     setup.config.task_heads = {
         {.name = name, .outputs = 2, .may_be_none = dynamic_cast<const QuestionText&>(*data.text).may_be_none()}
     };
+    setup.config.pooler = false;  // which no answer needs, and transformers does not have there
     return data;
 }
 
