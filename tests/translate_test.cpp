@@ -12,6 +12,7 @@
 #include "model/loaded_model.h"
 #include "reader_case.h"
 #include "task/pair_text.h"
+#include "text/tokenizer_gguf.h"
 #include "tiny_training.h"
 
 namespace nib {
@@ -59,12 +60,27 @@ struct PairsTest : TinyTraining {
 TEST_F(PairsTest, AreReadFromTables) {
     put("a.tsv", "one\teins\ntwo\tzwei\n\t \n");
     put("b.csv", "id,de,en\n1,\"drei, vier\",three\n");
-    put("c.jsonl", R"({"source":"four","target":"vier"})" "\n");
-    EXPECT_EQ(read({.first = {path("a.tsv"), path("c.jsonl")}}), "one>eins@1;two>zwei@2;four>vier@1;");
-    EXPECT_EQ(read({.first = {path("b.csv")}, .columns = {"en", "de", {}}}), "three>drei, vier@2;");
-    EXPECT_EQ(read({.first = {path("b.csv")}, .columns = {"3", "2", {}, false, true}}),
+    put("c.jsonl", R"({"source":"four","target":"vier"})"
+                   "\n");
+    EXPECT_EQ(read({
+                  .first = {path("a.tsv"), path("c.jsonl")}
+    }),
+              "one>eins@1;two>zwei@2;four>vier@1;");
+    EXPECT_EQ(read({
+                  .first = {path("b.csv")},
+                    .columns = { "en", "de", {}}
+    }),
+              "three>drei, vier@2;");
+    EXPECT_EQ(read({
+                  .first = {path("b.csv")},
+                    .columns = { "3", "2", {}, false, true}
+    }),
               "en>de@1;three>drei, vier@2;");
-    EXPECT_EQ(read({.first = {path("a.tsv")}, .columns = {{}, {}, {}, true}}), "two>zwei@2;");
+    EXPECT_EQ(read({
+                  .first = {path("a.tsv")},
+                    .columns = { {}, {}, {}, true}
+    }),
+              "two>zwei@2;");
     fs::create_directory(folder_ / "more");
     put("more/d.tsv.gz", gzip("five\tfünf\n"));
     EXPECT_EQ(read({.first = {path("more")}}), "five>fünf@1;");
@@ -86,16 +102,28 @@ TEST_F(PairsTest, WhatIsNone) {
     EXPECT_MENTIONS(error_of_files({.first = {path("b.tsv")}}), "b.tsv: line 2: the source is empty");
     EXPECT_MENTIONS(error_of_files({.first = {path("c.tsv")}}), "c.tsv: line 2: the target is empty");
     EXPECT_MENTIONS(error_of_files({.first = {path("d.tsv")}}), "d.tsv: line 1: has 3 columns, not a source and a target");
-    EXPECT_MENTIONS(error_of_files({.first = {path("d.tsv")}, .columns = {"1", "4", {}}}),
+    EXPECT_MENTIONS(error_of_files({
+                        .first = {path("d.tsv")},
+                          .columns = { "1", "4", {}}
+    }),
                     "there is no column \"4\"; there are 1 to 3");
-    EXPECT_MENTIONS(error_of_files({.first = {path("d.tsv")}, .columns = {"1", {}, {}}}), "a column of sources and one of targets");
+    EXPECT_MENTIONS(error_of_files({
+                        .first = {path("d.tsv")},
+                          .columns = { "1", {}, {}}
+    }),
+                    "a column of sources and one of targets");
     put("e.jsonl", R"({"en":"x","de":"y"})");
-    EXPECT_MENTIONS(error_of_files({.first = {path("e.jsonl")}}), "line 1: there is no column \"source\"; there are \"de\", \"en\"");
+    EXPECT_MENTIONS(error_of_files({.first = {path("e.jsonl")}}),
+                    "line 1: there is no column \"source\"; there are \"de\", \"en\"");
     put("x.en", "1\n2\n3\n"), put("x.de", "1\n2\n"), put("y.de", "1\n\n3\n");
     EXPECT_MENTIONS(error_of_files({.first = {path("x.en")}, .second = path("x.de")}), "x.en has 3 lines, but");
     EXPECT_MENTIONS(error_of_files({.first = {path("x.en")}, .second = path("x.de")}), "x.de has 2 lines");
     EXPECT_MENTIONS(error_of_files({.first = {path("x.en")}, .second = path("y.de")}), "x.en: line 2: the target is empty");
-    EXPECT_MENTIONS(error_of_files({.first = {path("x.en"), path("x.de")}, .second = path("y.de")}), "one file goes with one");
+    EXPECT_MENTIONS(error_of_files({
+                        .first = {path("x.en"), path("x.de")},
+                          .second = path("y.de")
+    }),
+                    "one file goes with one");
     EXPECT_MENTIONS(error_of_files({.first = {path("x.en")}}), "does not say what kind of table");
     EXPECT_MENTIONS(error_of_files({.first = {path("x.en")}, .second = path("z.de")}), "z.de");
 }
@@ -123,15 +151,26 @@ TEST_F(PairsTest, WhatCannotBeLearned) {
 // Rows in one order of each epoch, of the pairs "ab>c", "d>efg" and so on.
 TEST_F(PairsTest, WhatTheyBecome) {
     put("pairs.tsv", "abc\txy\nd\twxyz\n");
-    CharModel model{.tokens = {{"<s>", TokenType::Control}, {"</s>", TokenType::Control}}, .specials = {.begin = 0, .end = 1}};
+    CharModel model{
+        .tokens = {{"<s>", TokenType::Control}, {"</s>", TokenType::Control}},
+          .specials = {.begin = 0,                  .end = 1                    }
+    };
     for (const char c : std::string("abcdwxyz")) model.tokens.push_back({std::string(1, c), TokenType::Normal});
     CharTokenizer tokenizer(std::move(model));
     tokenizer.end_texts();
     const PairTokens tokens{tokenizer, tokenizer, 5};
     const auto text = pair_text({.first = {path("pairs.tsv")}}, tokens, folder_.path().string(), {});
-    const auto task = make_task("translate", {.train = *text, .validation = *text, .train_span = {0, text->size()},
-                                              .validation_span = {0, text->size()}, .tokenizer = tokenizer, .context = 5,
-                                              .seed = 3, .rows = 2, .start = 0});
+    const auto task = make_task("translate", {
+                                                 .train = *text,
+                                                 .validation = *text,
+                                                 .train_span = {0, text->size()},
+                                                 .validation_span = {0, text->size()},
+                                                 .tokenizer = tokenizer,
+                                                 .context = 5,
+                                                 .seed = 3,
+                                                 .rows = 2,
+                                                 .start = 0
+    });
     EXPECT_EQ(task->extent().train, 2);
     std::set<std::string> rows;
     for (uint32_t row = 0; row < 2; ++row) {
@@ -146,12 +185,15 @@ TEST_F(PairsTest, WhatTheyBecome) {
         rows.insert(all + std::to_string(to.source_length) + std::to_string(task->counted(0, row)[0]));
     }
     EXPECT_EQ(rows, (std::set<std::string>{"abc</s>. .xy.. xy</s>-- 43", "d</s>... .wxyz wxyz</s> 25"}));
-    EXPECT_MENTIONS(test::error_of([&] { pair_text({.first = {path("pairs.tsv")}}, {tokenizer, tokenizer, 4},
-                                                   folder_.path().string(), {}); }),
+    EXPECT_MENTIONS(test::error_of([&] {
+                        pair_text({.first = {path("pairs.tsv")}}, {tokenizer, tokenizer, 4}, folder_.path().string(), {});
+                    }),
                     "line 2: a target of 4 tokens, but a context of 4 has room for 3");
     std::string said;
-    EXPECT_EQ(pair_text({.first = {path("pairs.tsv")}, .skip_bad = true}, {tokenizer, tokenizer, 4}, folder_.path().string(),
-                        {.note = [&](const std::string& note) { said = note; }})->documents(), 1);
+    EXPECT_EQ(pair_text({.first = {path("pairs.tsv")}, .skip_bad = true}, {tokenizer, tokenizer, 4},
+                        folder_.path().string(), {.note = [&](const std::string& note) { said = note; }})
+                  ->documents(),
+              1);
     EXPECT_MENTIONS(said, "passed over 1 pair");
 }
 
@@ -208,6 +250,46 @@ TEST_F(PairsTest, GoOnFromAModel) {
     second.options.iters = 3, second.options.lora = 2;
     EXPECT_EQ(run(second).step, 3);
     EXPECT_LT(get("second.gguf").size(), get("first.gguf").size());
+}
+
+// Other tokens on each side, and an embedding for each or one for both.
+TEST_F(PairsTest, GoOnFromAModelOfTwoTokenizers) {
+    put_numbers();
+    TrainRequest first = translation("first", {"numbers.tsv"});
+    first.options.iters = 4;
+    run(first);
+    const GgufFile file = GgufFile::open(path("first.gguf"));
+    CharModel letters{.tokens = {{"</s>", TokenType::Control}}, .specials = {.end = 0}};
+    for (const char c : std::string("9876543210")) letters.tokens.push_back({std::string(1, c), TokenType::Normal});
+    for (const bool apart : {false, true}) {
+        ModelConfig config = read_config(file);
+        GgufWriter writer;
+        if (apart) config.source_vocab = config.vocab;
+        write_config(writer, config, "two");
+        write_tokenizer(writer, *read_tokenizer(file));
+        write_target_tokenizer(writer, CharTokenizer(CharModel(letters)));
+        for (const GgufTensor& tensor : file.tensors()) writer.add(tensor.name, tensor.type, tensor.shape, tensor.data);
+        if (apart) {
+            const GgufTensor& tokens = file.tensor("token_embd.weight");
+            writer.add("enc.token_embd.weight", tokens.type, tokens.shape, tokens.data);
+        }
+        AtomicFile two(path("two.gguf"));
+        writer.write(two);
+        two.publish();
+        TrainRequest second = translation("tuned", {"numbers.tsv"});
+        second.from = path("two.gguf"), second.overwrite = true;
+        second.options = {};
+        second.options.iters = 3, second.options.context = 8;
+        second.given = {"context"};
+        run(second);
+        second.resume = true, second.overwrite = false, second.from.clear();
+        second.options.iters = 5, second.given = {"iters"};
+        EXPECT_EQ(run(second).step, 5);
+        CpuBackend backend(kernel_table("auto"), 1);
+        const LoadedModel model(path("tuned.gguf"), backend);
+        EXPECT_EQ(model.target_tokenizer().decode(1), "9");
+        EXPECT_EQ(model.tokenizer().decode(1), "0");
+    }
 }
 
 TEST_F(PairsTest, OptionsOfAnEncoder) {

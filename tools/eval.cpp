@@ -283,7 +283,12 @@ void eval(Options& o) {
         if (labels)
             eval_labels(o.paths, o.columns, o.skip_bad, o.json, *backend, *model);
         else if (done)
-            eval_pairs({{o.paths, o.target, o.columns, o.skip_bad}, o.beam, o.bleu_tokenize, o.json}, *backend, *model);
+            eval_pairs(
+                {
+                    {o.paths, o.target, o.columns, o.skip_bad},
+                    o.beam, o.bleu_tokenize, o.json
+            },
+                *backend, *model);
         else
             task = std::make_unique<Task>(o, std::move(backend), std::move(model));
     });

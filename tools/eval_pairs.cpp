@@ -91,7 +91,7 @@ void eval_pairs(const EvalPairsOptions& given, Backend& backend, const LoadedMod
     EvalPairsOptions o = given;
     set_ends(o.beam, model);
     const Pairs pairs = read_pairs(o.files, model);
-    Bleu bleu({.tokenizer = !o.bleu_tokenize.empty()         ? bleu_tokenizer(o.bleu_tokenize)
+    Bleu bleu({.tokenizer = !o.bleu_tokenize.empty()        ? bleu_tokenizer(o.bleu_tokenize)
                             : are_chinese(pairs.references) ? BleuTokenizer::Chinese
                                                             : BleuTokenizer::Mteval13a});
     Chrf chrf;
@@ -103,25 +103,26 @@ void eval_pairs(const EvalPairsOptions& given, Backend& backend, const LoadedMod
         bleu.add(found[i], {&pairs.references[i], 1});
         chrf.add(found[i], {&pairs.references[i], 1});
     }
-    const double loss = result.loss(),
-                 bits = loss / std::numbers::ln2 * static_cast<double>(result.tokens) / pairs.bytes;
+    const double loss = result.loss(), bits = loss / std::numbers::ln2 * static_cast<double>(result.tokens) / pairs.bytes;
     if (o.json)
         return print_json({
-            {"bleu",           bleu.score().score  },
-            {"bleu_signature", bleu.signature()    },
-            {"chrf",           chrf.score()        },
-            {"chrf_signature", chrf.signature()    },
-            {"loss",           loss                },
-            {"perplexity",     std::exp(loss)      },
-            {"bits_per_byte",  bits                },
-            {"accuracy",       result.accuracy()   },
-            {"pairs",          found.size()        },
-            {"tokens",         result.tokens       },
-            {"bytes",          static_cast<int64_t>(pairs.bytes)},
-            {"pairs_per_second", speed             }
+            {"bleu",             bleu.score().score               },
+            {"bleu_signature",   bleu.signature()                 },
+            {"chrf",             chrf.score()                     },
+            {"chrf_signature",   chrf.signature()                 },
+            {"loss",             loss                             },
+            {"perplexity",       std::exp(loss)                   },
+            {"bits_per_byte",    bits                             },
+            {"accuracy",         result.accuracy()                },
+            {"pairs",            found.size()                     },
+            {"tokens",           result.tokens                    },
+            {"bytes",            static_cast<int64_t>(pairs.bytes)},
+            {"pairs_per_second", speed                            }
         });
     std::string lines;
-    const auto line = [&](const char* name, const std::string& value) { lines += strprintf("%-20s%s\n", name, value.c_str()); };
+    const auto line = [&](const char* name, const std::string& value) {
+        lines += strprintf("%-20s%s\n", name, value.c_str());
+    };
     line("BLEU", bleu.score().text());
     line("", bleu.signature());
     line("chrF2", strprintf("%.1f", chrf.score()));

@@ -13,7 +13,8 @@ namespace nib {
 struct EvalPairsOptions {
     PairFiles files;
     BeamOptions beam;
-    std::string bleu_tokenize;  // sacreBLEU's name of how words are told apart; empty: zh for mostly Chinese references, 13a
+    std::string
+        bleu_tokenize;  // sacreBLEU's name of how words are told apart; empty: zh for mostly Chinese references, 13a
     bool json = false;
 };
 

@@ -33,7 +33,8 @@ constexpr int64_t kSampleTokens = 300;
 constexpr const char* kFooter =
     "Files: NAME.gguf is the model (`nib run` takes it; with --lora an adapter, for --lora of other commands), "
     "NAME.state.gguf what --resume needs, NAME.best.gguf the model "
-    "with the best validation loss so far, NAME.mean.gguf that of --average, NAME.log.jsonl a line per step, NAME.svg the loss curve, nib-*.tokens the texts "
+    "with the best validation loss so far, NAME.mean.gguf that of --average, NAME.log.jsonl a line per step, NAME.svg the "
+    "loss curve, nib-*.tokens the texts "
     "as tokens, which may be removed.\n\n"
     "Ctrl-C finishes the step, saves and prints the command that resumes; the exit code is then 130 (143 for SIGTERM, "
     "129 for SIGHUP). Whatever kills a run, even kill -9, the last checkpoint resumes, and a resumed run gives the same "

@@ -178,8 +178,8 @@ void Operands<Real>::fill_norm_statistics() {
     }
 }
 
-// Either packed documents, some of them short, where each query sees the keys of its own document, or intervals that advance by random steps.
-// Some queries see no key, and some keys are seen by no query.
+// Either packed documents, some of them short, where each query sees the keys of its own document, or intervals that
+// advance by random steps. Some queries see no key, and some keys are seen by no query.
 template <class Real>
 void Operands<Real>::fill_spans() {
     GuardedTensor& spans = named("spans");

@@ -67,8 +67,8 @@ struct Chunk {
     Range queries, keys;
 };
 
-// The one that begins with query t. It ends where it would have too many keys for the cache, of which the next queries do not
-// see at least half: where rows are many short texts, keys are packed and read again while they are near.
+// The one that begins with query t. It ends where it would have too many keys for the cache, of which the next queries do
+// not see at least half: where rows are many short texts, keys are packed and read again while they are near.
 Chunk next_chunk(const Mask& mask, int64_t t, int64_t T) {
     constexpr int64_t kKeys = 256;
     Chunk chunk{
@@ -237,7 +237,8 @@ void attention_backward(const Call& call, Range units, void* scratch) {
         const auto clear = [&](int64_t until) {
             for (; seen < until; ++seen) fill_zero(dk[seen], 0, D), fill_zero(dv[seen], 0, D);
         };
-        for (Chunk chunk = next_chunk(mask, 0, T); chunk.queries.begin < T; chunk = next_chunk(mask, chunk.queries.end, T)) {
+        for (Chunk chunk = next_chunk(mask, 0, T); chunk.queries.begin < T;
+             chunk = next_chunk(mask, chunk.queries.end, T)) {
             const int64_t origin = chunk.keys.begin, keys = chunk.keys.end - origin, ld = padded(keys);
             const int64_t start_query = chunk.queries.begin, count = chunk.queries.end - start_query;
             pack_all(true, k[origin], k.stride, D, keys, at.keys_t);

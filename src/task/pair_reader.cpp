@@ -36,7 +36,8 @@ PairReader::PairReader(PairFiles files) : what_(std::move(files)) {
     if (columns.text.empty() != columns.second.empty())
         fail_usage_option(columns.text.empty() ? "second-column" : "text-column",
                           "is one of two: pairs have a column of sources and one of targets");
-    if (!columns.text.empty() && columns.text == columns.second) fail_usage_option("text-column", "is named for two things");
+    if (!columns.text.empty() && columns.text == columns.second)
+        fail_usage_option("text-column", "is named for two things");
     if (!what_.second.empty()) {
         if (!(columns == LabelColumns{})) fail_usage("two parallel files have lines, not columns");
         if (what_.first.size() != 1) fail("%zu files have no target each: one file goes with one", what_.first.size());

@@ -40,7 +40,7 @@ struct TaskTexts {
     int64_t rows = 1;      // of a step, all micro-batches together
     bool isolate = false;  // tokens do not see those of other documents in their row
     TaskChoices choices{};
-    int32_t start = 0;     // of models with an encoder: the token that the decoder reads first
+    int32_t start = 0;                         // of models with an encoder: the token that the decoder reads first
     HeadRows labelled_rows = HeadRows::First;  // of texts with labels: where the head is that names them
     std::string metric{};                      // the score that decides; empty: the task's first
 
@@ -104,8 +104,9 @@ public:
 };
 
 /// The names of tasks.
-inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kTranslate = "translate", *kDialogues = "dialogue",
-                            *kClassify = "classify", *kTag = "tag", *kRegress = "regress", *kEmbed = "embed";
+inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kTranslate = "translate",
+                            *kDialogues = "dialogue", *kClassify = "classify", *kTag = "tag", *kRegress = "regress",
+                            *kEmbed = "embed";
 /// The head that says whether the second text of a row follows the first.
 inline constexpr const char* kNextSentence = "nsp";
 /// The token that a vocabulary of characters gets for masked ones.

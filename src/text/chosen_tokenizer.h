@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "text/tokenizer.h"
 #include "text/text_source.h"
+#include "text/tokenizer.h"
 #include "text/tokenizer_training.h"
 
 namespace nib {

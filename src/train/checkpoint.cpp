@@ -103,7 +103,8 @@ uint64_t sum_checksum(const TrainStep& train, const WeightSum& sum) {
     return hash.value();
 }
 
-// What a model's file says beside its weights; general.name does not depend on the output's name, so that equal runs give equal files.
+// What a model's file says beside its weights; general.name does not depend on the output's name, so that equal runs give
+// equal files.
 GgufWriter model_writer(const TrainStep& train, const Tokenizer& tokenizer, const ModelInfo& info, int64_t step) {
     GgufWriter writer;
     if (info.adapter) {

@@ -61,8 +61,8 @@ struct ModelInfo {
     std::shared_ptr<const Tokenizer> target_tokenizer{};
 };
 
-/// Writes and publishes the pair. `sum` is that of TrainState::summed. `first`: it is the first of a new run, so the other files of an earlier run are removed.
-/// An Error leaves the old pair, or the new one for complete_pair().
+/// Writes and publishes the pair. `sum` is that of TrainState::summed. `first`: it is the first of a new run, so the other
+/// files of an earlier run are removed. An Error leaves the old pair, or the new one for complete_pair().
 void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokenizer& tokenizer, const ModelInfo& info,
                      const TrainOptions& options, const TrainState& state, const WeightSum& sum, bool first);
 

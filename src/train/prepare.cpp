@@ -55,7 +55,8 @@ void check_output(const TrainRequest& request, const RunFiles& files) {
 
 // Creates all temporary files and removes them again.
 void check_writable(const RunFiles& files) {
-    AtomicFile model(files.model), state(files.state), best(files.best), mean(files.mean), log(files.log), curve(files.curve);
+    AtomicFile model(files.model), state(files.state), best(files.best), mean(files.mean), log(files.log),
+        curve(files.curve);
 }
 
 void check_together(const TrainOptions& o, const TrainSetup& setup) {
@@ -121,8 +122,7 @@ bool is_plain(const Tokenizer& tokenizer) {
 }
 
 DatasetOptions dataset_options(const TrainOptions& o, const TrainRequest& request, const RunFiles& files) {
-    DatasetOptions options{o.val_fraction, o.context, document_ends(o), request.threads, {}, {},
-                           o.skip_bad,     request.note};
+    DatasetOptions options{o.val_fraction, o.context, document_ends(o), request.threads, {}, {}, o.skip_bad, request.note};
     options.folder = fs::path(files.model).parent_path().string();
     options.progress = [&request](uint64_t done, uint64_t total) { request.progress("tokenizing", done, total); };
     return options;
@@ -225,7 +225,10 @@ void check_parallel(const TrainRequest& request, const TrainOptions& o) {
 }
 
 PairFiles training_pairs(const TrainRequest& request, const TrainOptions& o) {
-    return {request.inputs, request.target, {o.text_column, o.second_column, {}, o.header, o.no_header}, o.skip_bad};
+    return {
+        request.inputs, request.target, {o.text_column, o.second_column, {}, o.header, o.no_header},
+          o.skip_bad
+    };
 }
 
 // None, where a part of the others validates. Lines of two files have no columns.
@@ -242,8 +245,8 @@ Dataset tokens_of(TrainSetup& setup, const TrainRequest& request, const DatasetO
     const TrainOptions& o = setup.options;
     if (o.task == kTranslate) {
         const Tokenizer& writes = setup.info.target_tokenizer ? *setup.info.target_tokenizer : *setup.tokenizer;
-        return pair_dataset(training_pairs(request, o), validation_pairs(request, o),
-                            {*setup.tokenizer, writes, o.context}, options);
+        return pair_dataset(training_pairs(request, o), validation_pairs(request, o), {*setup.tokenizer, writes, o.context},
+                            options);
     }
     if (task_has_labels(o.task)) return labels_of(setup, request, options);
     if (o.task == kDialogues)
@@ -258,7 +261,8 @@ void choose_documents(TrainSetup& setup, const TrainRequest& request) {
     if (parts && (o.task == kTranslate || o.task == kDialogues))
         fail_usage_option("documents", "is for texts; this is the task %s", o.task.c_str());
     if (!o.tokenizer.empty()) return;
-    if (o.task == kTranslate || parts || TextSource(all_texts(request)).has_records()) o.tokenizer = setup.base ? kOwnTokenizer : kCharacters;
+    if (o.task == kTranslate || parts || TextSource(all_texts(request)).has_records())
+        o.tokenizer = setup.base ? kOwnTokenizer : kCharacters;
 }
 
 // Error for texts within a file, if nothing will tell where they end.

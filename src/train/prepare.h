@@ -20,8 +20,8 @@ struct TrainRequest {
     /// Of pairs whose texts are in two files: that of the targets, whose lines belong to those of the input, and that of
     /// the validation's. Empty: the files are tables.
     std::string target, validation_target;
-    std::string output;               // NAME.gguf or NAME
-    std::string from;                 // a model to start from; empty: random weights
+    std::string output;  // NAME.gguf or NAME
+    std::string from;    // a model to start from; empty: random weights
     bool resume = false;
     bool overwrite = false;  // replace what another run has left under this name
     TrainOptions options;
