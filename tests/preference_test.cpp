@@ -69,22 +69,22 @@ TEST_F(PreferenceTest, AllShapesOfRecords) {
         return PreferencePair{chosen, rejected};
     };
     const std::pair<const char*, PreferencePair> cases[] = {
-        {R"({"prompt": "Hi", "chosen": "Hello", "rejected": "What?"})", pair({user}, true)},
-        {R"({"chosen": "Hello", "rejected": "What?"})", pair({}, true)},
-        {R"({"system": "Be kind", "prompt": "Hi", "chosen": "Hello", "rejected": "What?"})", pair({system, user}, false)},
+        {R"({"prompt": "Hi", "chosen": "Hello", "rejected": "What?"})",                                             pair({user},         true) },
+        {R"({"chosen": "Hello", "rejected": "What?"})",                                                             pair({},             true) },
+        {R"({"system": "Be kind", "prompt": "Hi", "chosen": "Hello", "rejected": "What?"})",                        pair({system, user}, false)},
         {R"({"conversations": [{"from": "human", "value": "Hi"}], "chosen": {"from": "gpt", "value": "Hello"},
              "rejected": {"from": "gpt", "value": "What?"}})",
-         pair({user}, false)},
+         pair({user},                                                                                                                    false)},
         {R"({"prompt": [{"role": "user", "content": "Hi"}], "chosen": [{"role": "assistant", "content": "Hello"}],
              "rejected": [{"role": "assistant", "content": "What?"}]})",
-         pair({user}, false)},
+         pair({user},                                                                                                                    false)},
         {R"({"chosen": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}],
              "rejected": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "What?"}]})",
-         pair({user}, false)},
+         pair({user},                                                                                                                    false)},
         {R"({"chosen_messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}],
              "rejected_messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "What?"}]})",
-         pair({user}, false)},
-        {R"({"instruction": "Hi", "input": "", "chosen": "Hello", "rejected": "What?"})", pair({user}, true)},
+         pair({user},                                                                                                                    false)},
+        {R"({"instruction": "Hi", "input": "", "chosen": "Hello", "rejected": "What?"})",                           pair({user},         true) },
     };
     for (const auto& [json, expected] : cases) {
         SCOPED_TRACE(json);
@@ -119,8 +119,9 @@ TEST_F(PreferenceTest, WrongRecordsAreNamed) {
 
 TEST_F(PreferenceTest, ExamplesHoldBothAnswers) {
     const CharTokenizer tokenizer = CharTokenizer::from_code_points({U'a', U'b', U'c'});
-    put("p.jsonl", "{\"prompt\": \"ab\", \"chosen\": \"c\", \"rejected\": \"aa\"}\n{\"chosen\": \"ab\", \"rejected\": \"b\"}\n"
-                   "{\"prompt\": \"ababab\", \"chosen\": \"c\", \"rejected\": \"aa\"}\n");
+    put("p.jsonl",
+        "{\"prompt\": \"ab\", \"chosen\": \"c\", \"rejected\": \"aa\"}\n{\"chosen\": \"ab\", \"rejected\": \"b\"}\n"
+        "{\"prompt\": \"ababab\", \"chosen\": \"c\", \"rejected\": \"aa\"}\n");
     std::vector<std::string> labels, notes;
     LabelledFileOptions options{.context = 5, .skip_bad = true};
     options.note = [&](const std::string& note) { notes.push_back(note); };
@@ -185,7 +186,8 @@ TEST_F(PreferenceTest, RefusesWhatMakesNoSense) {
     r = task("d", "dpo");
     r.options.preference_loss = "best";
     EXPECT_MENTIONS(error_of(r), "choose sigmoid, hinge or ipo");
-    put("p.jsonl", "{\"prompt\": [{\"role\": \"user\", \"content\": \"the\"}], \"chosen\": \"fox\", \"rejected\": \"crow\"}\n");
+    put("p.jsonl",
+        "{\"prompt\": [{\"role\": \"user\", \"content\": \"the\"}], \"chosen\": \"fox\", \"rejected\": \"crow\"}\n");
     EXPECT_MENTIONS(error_of(task("d", "dpo")), "no chat template");
     put("p.jsonl", "{\"chosen\": \"the fox the fox the fox\", \"rejected\": \"crow\"}\n");
     EXPECT_MENTIONS(error_of(task("d", "dpo")), "too long");

@@ -26,7 +26,8 @@ protected:
         std::vector<float> logp;
         for (size_t t = prompt.size(); t < ids.size(); ++t) {
             const auto before = row(logits, t - 1);
-            logp.push_back(static_cast<float>(static_cast<double>(before[static_cast<size_t>(ids[t])]) - log_sum_exp(before)));
+            logp.push_back(
+                static_cast<float>(static_cast<double>(before[static_cast<size_t>(ids[t])]) - log_sum_exp(before)));
         }
         return logp;
     }
@@ -38,8 +39,7 @@ TEST_F(RolloutTest, ProbabilitiesAreThoseOfTheModel) {
     for (const int64_t slots : {1, 4, 8}) {
         SCOPED_TRACE(slots);
         Engine engine(backend_, config_, weights_, {.slots = slots});
-        const std::vector<Rollout> texts =
-            roll_out(engine, *tokenizer_, prompts, {.longest = 12, .ends = {3}, .seed = 5});
+        const std::vector<Rollout> texts = roll_out(engine, *tokenizer_, prompts, {.longest = 12, .ends = {3}, .seed = 5});
         ASSERT_EQ(texts.size(), prompts.size());
         for (size_t i = 0; i < texts.size(); ++i) {
             const Rollout& text = texts[i];
@@ -56,7 +56,8 @@ TEST_F(RolloutTest, TheSameTextsWithAnyNumberOfSlots) {
     const std::vector<std::vector<int32_t>> prompts(6, random_ids(4));
     Engine one(backend_, config_, weights_, {.slots = 1}), many(backend_, config_, weights_, {.slots = 6});
     const RolloutOptions options{.longest = 8, .seed = 9};
-    const auto apart = roll_out(one, *tokenizer_, prompts, options), together = roll_out(many, *tokenizer_, prompts, options);
+    const auto apart = roll_out(one, *tokenizer_, prompts, options),
+               together = roll_out(many, *tokenizer_, prompts, options);
     for (size_t i = 0; i < prompts.size(); ++i) EXPECT_EQ(apart[i].ids, together[i].ids) << i;
     // The numbers of texts go on where a later call begins.
     const auto later = roll_out(many, *tokenizer_, std::span(prompts).first(2), {.longest = 8, .seed = 9, .first = 4});
@@ -117,7 +118,9 @@ TEST_F(RolloutTest, LogProbabilitiesOfAnyPlaces) {
     }
     expect_near(expected, all.log_probs(texts, places));
     expect_near(expected, few.log_probs(texts, places));
-    const TokenPlace first[] = {{0, 0}};
+    const TokenPlace first[] = {
+        {0, 0}
+    };
     EXPECT_MENTIONS(error_of([&] { all.log_probs(texts, first); }), "nothing predicts the first token");
 }
 

@@ -12,6 +12,7 @@
 #include "model/loaded_model.h"
 #include "reader_case.h"
 #include "task/pair_text.h"
+#include "text/tokenizer_gguf.h"
 #include "tiny_training.h"
 
 namespace nib {
@@ -249,6 +250,46 @@ TEST_F(PairsTest, GoOnFromAModel) {
     second.options.iters = 3, second.options.lora = 2;
     EXPECT_EQ(run(second).step, 3);
     EXPECT_LT(get("second.gguf").size(), get("first.gguf").size());
+}
+
+// Other tokens on each side, and an embedding for each or one for both.
+TEST_F(PairsTest, GoOnFromAModelOfTwoTokenizers) {
+    put_numbers();
+    TrainRequest first = translation("first", {"numbers.tsv"});
+    first.options.iters = 4;
+    run(first);
+    const GgufFile file = GgufFile::open(path("first.gguf"));
+    CharModel letters{.tokens = {{"</s>", TokenType::Control}}, .specials = {.end = 0}};
+    for (const char c : std::string("9876543210")) letters.tokens.push_back({std::string(1, c), TokenType::Normal});
+    for (const bool apart : {false, true}) {
+        ModelConfig config = read_config(file);
+        GgufWriter writer;
+        if (apart) config.source_vocab = config.vocab;
+        write_config(writer, config, "two");
+        write_tokenizer(writer, *read_tokenizer(file));
+        write_target_tokenizer(writer, CharTokenizer(CharModel(letters)));
+        for (const GgufTensor& tensor : file.tensors()) writer.add(tensor.name, tensor.type, tensor.shape, tensor.data);
+        if (apart) {
+            const GgufTensor& tokens = file.tensor("token_embd.weight");
+            writer.add("enc.token_embd.weight", tokens.type, tokens.shape, tokens.data);
+        }
+        AtomicFile two(path("two.gguf"));
+        writer.write(two);
+        two.publish();
+        TrainRequest second = translation("tuned", {"numbers.tsv"});
+        second.from = path("two.gguf"), second.overwrite = true;
+        second.options = {};
+        second.options.iters = 3, second.options.context = 8;
+        second.given = {"context"};
+        run(second);
+        second.resume = true, second.overwrite = false, second.from.clear();
+        second.options.iters = 5, second.given = {"iters"};
+        EXPECT_EQ(run(second).step, 5);
+        CpuBackend backend(kernel_table("auto"), 1);
+        const LoadedModel model(path("tuned.gguf"), backend);
+        EXPECT_EQ(model.target_tokenizer().decode(1), "9");
+        EXPECT_EQ(model.tokenizer().decode(1), "0");
+    }
 }
 
 TEST_F(PairsTest, OptionsOfAnEncoder) {

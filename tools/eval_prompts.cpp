@@ -201,10 +201,11 @@ std::vector<PromptTokens> encode_all(const FewShotPrompts& prompts, Questions& q
 
 void add_prompt_options(CLI::App& app, std::string& task, PromptOptions& o) {
     constexpr const char* kGroup = "Without training";
-    app.add_option("--task", task,
-                   "of a language model: classify, the label of each text in a table; choice, the answer of questions with "
-                   "several; the most probable one after a prompt counts; qa, the texts are files of questions, whose answers it "
-                   "writes")
+    app.add_option(
+           "--task", task,
+           "of a language model: classify, the label of each text in a table; choice, the answer of questions with "
+           "several; the most probable one after a prompt counts; qa, the texts are files of questions, whose answers it "
+           "writes")
         ->check(one_of({kClasses, kChoices, "qa"}))
         ->type_name("NAME")
         ->group(kGroup);

@@ -401,7 +401,7 @@ void Trainer::save() {
     if (first || setup_.data.val.size() == 0) draw_curve();
 }
 
-// The last step, those --save-every steps before it and so on: `average` of them. Sums that more or other steps have made
+// The last step, those save_every steps before it and so on: `average` of them. Sums that more or other steps have made
 // of another series begin anew.
 void Trainer::sum_if_due() {
     const int64_t left = options_.iters - state_.step, every = options_.save_every;
