@@ -64,9 +64,9 @@ for i in {1..60}; do
 done > sets.tsv
 sed 's/\(.*\)\t\(.*\)/{"text": "\1", "label": ["\2"]}/; s/,wet/", "wet/; s/\[""\]/[]/' sets.tsv > sets.jsonl
 sed 's/\t.*//' sets.tsv > words.txt
-works train words.txt -o words --arch bert $small --iters 5
+works train words.txt -o words $small --iters 5
 for table in tsv jsonl; do
-    works train sets.$table -o sets-$table --from words --task classify --multi-label --no-header --iters 120 --lr 5e-3 --context 32
+    works train sets.$table -o sets-$table --from words --task classify --multi-label --no-header --iters 200 --lr 5e-3 --context 32
     check "any number of labels is learned" grep -q "micro_f1 1.0000" "$err"
 done
 check "a list is what names with commas are" same sets-tsv.gguf sets-jsonl.gguf
@@ -133,7 +133,7 @@ printf 'a fox\tbeast\na fox\tbeast\n' > one.tsv
 refuses "one.tsv: all labels are \`beast\`" train one.tsv -o y --from base --task classify
 refuses "fish.tsv: line 3: the label \`fish\` is not one that was trained with" train animals.tsv --val fish.tsv -o y --from base --task classify
 refuses "fish.tsv: line 3: the label \`fish\`" eval tsv.gguf fish.tsv
-refuses "sets.jsonl: line 2: has 0 labels; it takes one" train sets.jsonl -o y --from words --task classify
+refuses "sets.jsonl: line 1: has 0 labels; it takes one" train sets.jsonl -o y --from words --task classify
 refuses "all rows have the same labels" train one.tsv -o y --from base --task classify --multi-label --no-header
 wrong_usage "class-weights are of texts with one label" train animals.tsv -o y $learn_here --multi-label --class-weights balanced
 wrong_usage "class-weights is for the task classify; this is regress" train animals.tsv -o y --from base --task regress --class-weights balanced

@@ -255,9 +255,9 @@ TEST_F(ClassifyTest, AnyNumberOfLabelsIsLearned) {
     }
     put("animals.tsv", lines);
     put("text.txt", get("text.txt") + " rain sun and the rain in the sun;");
-    make_base("bert");
+    make_base("gpt2");
     const auto learn = [&](const std::string& name) {
-        TrainRequest r = classify("bert", name);
+        TrainRequest r = classify("gpt2", name);
         r.options.multi_label = r.options.no_header = true;
         r.options.iters = 200;
         r.given.insert({"multi-label", "no-header"});

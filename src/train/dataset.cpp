@@ -105,10 +105,10 @@ Dataset labelled_dataset(const std::vector<std::string>& inputs, const std::stri
                          const ChatTemplate* chat_template) {
     LabelledFileOptions how{columns, options.context, options.skip_bad, least, options.note, chat_template};
     const auto text_of = [&](const std::vector<std::string>& paths) {
-        const std::vector<LabelledExample> read = reader(paths, tokenizer, how, labels);
+        std::vector<LabelledExample> read = reader(paths, tokenizer, how, labels);
         std::vector<LabelledExample> mixed;
         for (uint64_t n = 0; n < read.size(); ++n)
-            mixed.push_back(read[static_cast<size_t>(shuffled(seed, n, std::ssize(read)))]);
+            mixed.push_back(std::move(read[static_cast<size_t>(shuffled(seed, n, std::ssize(read)))]));
         return std::make_unique<LabelledText>(mixed, labels);
     };
     Dataset data;

@@ -57,7 +57,10 @@ VkDescriptorBufferInfo Recorder::place(const Part& part, int tensor, Dispatch& d
     const Tensor t = is_scratch ? Tensor{} : node[d.bound[i]];
     // An absent tensor needs a binding, too, though shaders never access it.
     if (!t && (is_scratch || tensor < kMaxIn)) return {c_.step.buffer, 0, sizeof(StepValues)};
-    if (!t) return place(part, kMaxIn, d);
+    if (!t) {
+        CHECK(tensor > kMaxIn);  // of an op without outputs this would go on for ever
+        return place(part, kMaxIn, d);
+    }
     const TensorInfo& info = plan.tensors[static_cast<size_t>(t.id)];
     Location where = plan.locate(t);
     uint64_t bytes = info.bytes();
