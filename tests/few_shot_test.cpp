@@ -30,8 +30,20 @@ CharTokenizer characters() {
 
 std::string text_of(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) { return tokenizer.decode(ids); }
 
-const ChoiceQuestion kCat = {"a cat", "", {"no", "yes"}, 1, "t.tsv: line 1"};
-const ChoiceQuestion kDog = {"a dog", "", {"no", "yes"}, 0, "t.tsv: line 2"};
+const ChoiceQuestion kCat = {
+    "a cat",
+    "",
+    {"no", "yes"},
+    1,
+    "t.tsv: line 1"
+};
+const ChoiceQuestion kDog = {
+    "a dog",
+    "",
+    {"no", "yes"},
+    0,
+    "t.tsv: line 2"
+};
 
 TEST(PromptForm, PutsAnExampleTogether) {
     const PromptForm form("Q: {text}\nA:  {label}?", false);
@@ -39,7 +51,10 @@ TEST(PromptForm, PutsAnExampleTogether) {
     EXPECT_EQ(form.answer("no"), "  no");
     EXPECT_EQ(form.whole(kCat), "Q: a cat\nA:  yes?");
     EXPECT_EQ(form.lead(), "A:");
-    const ChoiceQuestion two = {"{second}", "{text}", {"x", "y"}, 0, ""};
+    const ChoiceQuestion two = {
+        "{second}", "{text}", {"x", "y"},
+          0, ""
+    };
     EXPECT_EQ(PromptForm("{text}+{second}={label}", true).whole(two), "{second}+{text}=x");
     EXPECT_EQ(PromptForm("{second}+{text}={label}", true).whole(two), "{text}+{second}=x");
     EXPECT_EQ(PromptForm("{text} {label}", false).lead(), "");
@@ -84,7 +99,9 @@ struct Scorer : testing::Test {
         if (ids.size() < 2) return 0;
         Evaluator evaluator(backend, model->config(), model->weights(), {std::ssize(ids)});
         return -evaluator
-                    .run([&](int64_t begin, std::span<int32_t> out) { std::copy_n(&ids[static_cast<size_t>(begin)], out.size(), out.begin()); })
+                    .run([&](int64_t begin, std::span<int32_t> out) {
+                        std::copy_n(&ids[static_cast<size_t>(begin)], out.size(), out.begin());
+                    })
                     .loss_sum;
     }
 
@@ -93,12 +110,17 @@ struct Scorer : testing::Test {
     std::optional<LoadedModel> model;
 };
 
+template <class... Ids>
+std::vector<int32_t> ids(Ids... all) {
+    return {all...};
+}
+
 // Whatever is kept of the prompt before.
 TEST_F(Scorer, GivesTheLogProbabilitiesOfWholeTexts) {
     ContinuationScorer scorer(backend, model->config(), model->weights(), 40);
-    std::vector<std::vector<int32_t>> choices = {{5}, {6, 7}, {1, 2, 3, 4}, {9, 9}, {8, 0}, {3, 1, 4}, {2, 2, 2}};
+    const std::vector choices = {ids(5), ids(6, 7), ids(1, 2, 3, 4), ids(9, 9), ids(8, 0), ids(3, 1, 4), ids(2, 2, 2)};
     for (const std::vector<int32_t>& prompt :
-         {std::vector<int32_t>{1, 2, 3, 4, 5}, {1, 2, 3, 9}, {1, 2, 3, 9}, {1}, {7, 2, 3, 9, 4, 4, 4, 4}}) {
+         {ids(1, 2, 3, 4, 5), ids(1, 2, 3, 9), ids(1, 2, 3, 9), ids(1), ids(7, 2, 3, 9, 4, 4, 4, 4)}) {
         const std::vector<double> found = scorer.score(prompt, choices);
         for (size_t i = 0; i < choices.size(); ++i) {
             std::vector<int32_t> whole = prompt;
@@ -110,7 +132,7 @@ TEST_F(Scorer, GivesTheLogProbabilitiesOfWholeTexts) {
 
 TEST_F(Scorer, RefusesWhatIsEmptyOrTooLong) {
     ContinuationScorer scorer(backend, model->config(), model->weights(), 4);
-    const std::vector<std::vector<int32_t>> one = {{5}}, none = {{}}, odd = {{1000}}, several = {{1, 2, 3, 4}};
+    const std::vector<std::vector<int32_t>> one(1, ids(5)), none(1), odd(1, ids(1000)), several(1, ids(1, 2, 3, 4));
     const std::vector<int32_t> prompt = {1, 2};
     EXPECT_MENTIONS(error_of([&] { scorer.score({}, one); }), "no prompt");
     EXPECT_MENTIONS(error_of([&] { scorer.score(prompt, none); }), "has no tokens");
@@ -150,9 +172,14 @@ TEST_F(Choices, RefusesWhatIsNoQuestion) {
     EXPECT_MENTIONS(error(R"({"question":"q","choices":["x",""],"answer":0})"), "choices[1]: is empty");
     EXPECT_MENTIONS(error(R"({"question":"q","choices":["x","y"]})"), "has no \"answer\"");
     EXPECT_MENTIONS(error(R"({"question":"","choices":["x","y"],"answer":0})"), "has no text");
-    EXPECT_MENTIONS(error(R"({"question":"q","choices":{"text":["x","y"],"label":["a","b","c"]},"answerKey":"a"})"), "3 labels for 2 texts");
+    EXPECT_MENTIONS(error(R"({"question":"q","choices":{"text":["x","y"],"label":["a","b","c"]},"answerKey":"a"})"),
+                    "3 labels for 2 texts");
     EXPECT_MENTIONS(error("\n"), "has no questions");
-    EXPECT_EQ(read("{}\n" R"({"question":"q","choices":["x","y"],"answer":0})", true).size(), 1u);
+    EXPECT_EQ(read("{}\n"
+                   R"({"question":"q","choices":["x","y"],"answer":0})",
+                   true)
+                  .size(),
+              1u);
 }
 
 }  // namespace

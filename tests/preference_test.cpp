@@ -118,7 +118,7 @@ TEST_F(PreferenceTest, WrongRecordsAreNamed) {
 }
 
 TEST_F(PreferenceTest, ExamplesHoldBothAnswers) {
-    const CharTokenizer tokenizer = CharTokenizer::from_code_points({U'a', U'b', U'c'});
+    const CharTokenizer tokenizer = CharTokenizer::from_code_points(std::vector{U'a', U'b', U'c'});
     put("p.jsonl",
         "{\"prompt\": \"ab\", \"chosen\": \"c\", \"rejected\": \"aa\"}\n{\"chosen\": \"ab\", \"rejected\": \"b\"}\n"
         "{\"prompt\": \"ababab\", \"chosen\": \"c\", \"rejected\": \"aa\"}\n");

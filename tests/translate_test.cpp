@@ -227,7 +227,7 @@ TEST_F(PairsTest, EpochsAndResuming) {
         TrainRequest part = whole;
         part.output = path("part" + std::to_string(threads));
         int asked = 0;
-        run(part, {.stop = [&] { return ++asked > 9; }, {}}, threads);
+        run(part, {.stop = [&] { return ++asked > 9; }, .sample = {}}, threads);
         part.resume = true;
         part.given = {};
         EXPECT_EQ(run(part, {}, threads).step, 16);

@@ -59,7 +59,7 @@ TEST_F(WeightMean, IsTheSameAfterInterruptions) {
         TrainRequest part = training("part");
         part.overwrite = true;
         int asked = 0;
-        run(part, {.stop = [&] { return ++asked >= stops; }, {}}, 1 + stops % 3);
+        run(part, {.stop = [&] { return ++asked >= stops; }, .sample = {}}, 1 + stops % 3);
         part.overwrite = false, part.resume = true, part.given = {};
         run(part);
         for (const char* ending : {".gguf", ".state.gguf", ".mean.gguf"})
