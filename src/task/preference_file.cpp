@@ -44,6 +44,7 @@ Answered with_answer(Answered prompt, const JsonValue& answer) {
 
 // Error for what no answer may be.
 void check(const Answered& side, const char* which) {
+    if (side.messages.empty()) fail("\"%s\" is empty", which);
     if (side.messages.back().role != "assistant") fail("\"%s\" does not end with an answer of the assistant", which);
     if (side.messages.back().content.empty()) fail("\"%s\" is empty", which);
 }
