@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "core/graph.h"
@@ -17,6 +18,8 @@ enum class Loss {
     Contrast,      // a row is a text, one that is like it and perhaps one that is not: of all second and third texts of the
                    // batch the own second one is to be nearest, by the cosine of embeddings (Graph::contrastive_loss)
     Preference,    // a row is two texts, of which the first is to have the higher score (Graph::preference_loss)
+    Policy,        // of tokens that the model wrote itself, each with an advantage and a weight (Graph::policy_loss); the
+                   // weights say it all: it is a sum, not a mean
     Span,          // among the tokens of a row, of which tokens a span begins and ends with: the target is where the span
                    // begins, and says which token of the row is its last (Graph::span_loss)
 };
@@ -30,6 +33,8 @@ struct Objective {
     bool of_rows = false;   // a row counts as one, whatever its targets; the head is computed for those alone
     float temperature = 1;  // of Contrast: cosines are divided by it
     Graph::PreferenceOptions preference{};
+    Graph::PolicyOptions policy{};
+    bool ratios = true;     // of Policy: log-probabilities count against those when the tokens were written; else REINFORCE
     bool weighted = false;  // rows count as much as TaskRow::weight says, of CrossEntropy and rows; the first one only
 
     /// How many texts of the model's context a row has room for.
@@ -37,6 +42,11 @@ struct Objective {
     /// Whether targets are numbers, of which a row has one for each output.
     bool in_numbers() const { return loss == Loss::Squared || loss == Loss::Binary; }
     bool sparse() const { return of_rows || share < 1; }
+};
+
+/// What Policy takes beside each target, all of (B*T): see Graph::PolicyInputs.
+struct PolicyNumbers {
+    std::span<const float> advantages{}, weights{}, old{}, reference{};
 };
 
 /// A task has one objective or two.

@@ -123,7 +123,9 @@ private:
             }
             for (size_t k = 0; k < sums.size(); ++k)
                 reference_.push_back(static_cast<float>(averages ? sums[k] / counts[k] : sums[k]));
-            if (model.progress) model.progress(std::ssize(reference_), 2 * (train_.count() + validation_.count()));
+            if (model.progress)
+                model.progress("asking the model as it is", std::ssize(reference_),
+                               2 * (train_.count() + validation_.count()));
         }
     }
 

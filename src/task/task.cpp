@@ -35,6 +35,8 @@ const TaskKind kTasks[] = {
      true,                                                TaskReads::Preferences,
      make_dpo_task                                                                                                                                                                                             },
     {kAnswer,            {.head = "span", .loss = Loss::Span, .of_rows = true},                                                  true,                                                 TaskReads::Questions,                                             make_answer_task},
+    {kGrpo,        {.head = "lm", .loss = Loss::Policy, .share = kAnswerShare},                                              true,                                               TaskReads::Prompts,make_policy_task                                                                                                                                                 },
+    {kReinforce,        {.head = "lm", .loss = Loss::Policy, .share = kAnswerShare},                                              true,                                          TaskReads::Prompts,                                        make_policy_task},
 };
 
 const TaskKind& find_task(const std::string& name) {
@@ -56,6 +58,8 @@ std::vector<Objective> task_objectives(const std::string& name, const TaskChoice
     std::vector<Objective> all = {find_task(name).objective};
     all[0].temperature = static_cast<float>(choices.temperature);
     if (name == kDpo) all[0].preference = choices.preference;
+    all[0].policy = choices.policy.loss;
+    all[0].ratios = !choices.policy.reinforce;
     if (choices.multi_label) all[0].loss = Loss::Binary;
     all[0].weighted = !choices.class_weights.empty();
     if (choices.next_sentence) all.push_back({.head = kNextSentence, .of_rows = true});

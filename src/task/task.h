@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "core/backend.h"
 #include "model/model.h"
 #include "task/objective.h"
+#include "task/rewards/reward.h"
 #include "task/windows.h"
 #include "text/tokenizer.h"
 
@@ -22,6 +24,26 @@ struct TaskExtent {
     int64_t train, validation;
 };
 
+/// What the losses of a policy's texts are divided by: each by its own tokens, all by the tokens of an update (DAPO), each
+/// by the longest there may be (Dr. GRPO), or by nothing.
+enum class PolicyNorm { Text, Tokens, Longest, Sum };
+/// What rewards are compared with, or divided by the deviation of.
+enum class PolicyBaseline { None, Group, Batch };
+
+/// How a policy learns.
+struct PolicyChoices {
+    Graph::PolicyOptions loss{};
+    bool reinforce = false;
+    PolicyNorm norm = PolicyNorm::Tokens;
+    PolicyBaseline baseline = PolicyBaseline::Group, scale = PolicyBaseline::Group;
+    int64_t group = 8;            // answers to a prompt
+    int64_t rollouts = 64;        // answers of an iteration
+    int64_t epochs = 1;           // how often an iteration learns from them
+    int64_t longest = 64;         // tokens of an answer at most
+    std::vector<int32_t> ends{};  // tokens that end one
+    RewardOptions reward{};
+};
+
 /// What is left open in some tasks.
 struct TaskChoices {
     bool next_sentence = false;   // of masked tokens: rows are two texts, of which the second follows the first or does not
@@ -31,6 +53,7 @@ struct TaskChoices {
     bool multi_label = false;     // of classes: a text has any number of them
     std::string class_weights{};  // of the same where a text has one: as of parse_class_weights(); empty: all count alike
     Graph::PreferenceOptions preference{.beta = 0.1f};  // of DPO
+    PolicyChoices policy{};
 };
 
 /// The texts of a training, which outlive the task.
@@ -64,6 +87,11 @@ struct TaskRow {
     std::span<int32_t> second{};    // targets of the second objective, if there is one; they come as kIgnore
     std::span<float> numbers{};     // what a head of numbers is to say where the row's target is, which is then 0
     float weight = 1;               // how much its target counts, of a weighted objective
+    /// Of a policy: see PolicyNumbers.
+    struct Policy {
+        std::span<float> advantages{}, weights{}, old{}, reference{};
+    };
+    Policy policy{};
 };
 
 /// How well a task is done.
@@ -93,7 +121,8 @@ struct TaskModel {
     Backend& backend;
     const ModelConfig& config;
     const Weights& weights;
-    std::function<void(int64_t done, int64_t all)> progress{};
+    const Weights* reference = nullptr;  // of the model that the training started from; null: it is not there
+    std::function<void(const char* what, int64_t done, int64_t all)> progress{};
 };
 
 /// Rows are chosen by seed, step and row alone: there is nothing to save, and accumulating 2 batches of B rows sees those
@@ -120,6 +149,13 @@ public:
     virtual void start(const TaskModel&) {}
     virtual std::vector<double> kept() const { return {}; }
     virtual void recall(std::span<const double>) {}
+    /// Of a task that learns from what the model writes itself: called before the rows of a step are asked for. Whether a
+    /// checkpoint may be taken before this step, and what is worth telling about what was written for it.
+    virtual void begin_step(uint32_t, const TaskModel&) {}
+    virtual bool may_save(int64_t) const { return true; }
+    virtual std::vector<Score> step_scores(int64_t) const { return {}; }
+    /// Of the same: how good what it writes is, of which the first score, where more is better, decides; of others nothing.
+    virtual std::optional<std::vector<Score>> validate(const TaskModel&) { return std::nullopt; }
     /// Of a task that is judged by more than its loss.
     virtual std::unique_ptr<Judge> judge() const { return nullptr; }
 };
@@ -127,7 +163,8 @@ public:
 /// The names of tasks.
 inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kTranslate = "translate",
                             *kDialogues = "dialogue", *kClassify = "classify", *kTag = "tag", *kRegress = "regress",
-                            *kEmbed = "embed", *kReward = "reward", *kDpo = "dpo", *kAnswer = "qa";
+                            *kEmbed = "embed", *kReward = "reward", *kDpo = "dpo", *kAnswer = "qa", *kGrpo = "grpo",
+                            *kReinforce = "reinforce";
 /// The head that says whether the second text of a row follows the first.
 inline constexpr const char* kNextSentence = "nsp";
 /// The token that a vocabulary of characters gets for masked ones.
@@ -140,7 +177,7 @@ std::vector<Objective> task_objectives(const std::string& name, const TaskChoice
 /// Whether its rows may have more than one text, or be shorter than T.
 bool task_is_ragged(const std::string& name, const TaskChoices& choices = {});
 /// What the files of a training hold.
-enum class TaskReads { Text, Pairs, Dialogues, Labels, LabelSets, Tags, Numbers, Texts, Preferences, Questions };
+enum class TaskReads { Text, Pairs, Dialogues, Labels, LabelSets, Tags, Numbers, Texts, Preferences, Questions, Prompts };
 TaskReads task_reads(const std::string& name, const TaskChoices& choices = {});
 /// Whether these are examples with labels of any kind.
 bool task_has_labels(const std::string& name);
@@ -162,6 +199,7 @@ std::unique_ptr<Task> make_regress_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_embed_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_reward_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_dpo_task(const TaskTexts& texts);
+std::unique_ptr<Task> make_policy_task(const TaskTexts& texts);
 std::unique_ptr<Task> make_answer_task(const TaskTexts& texts);
 
 /// How many windows of a part of a text of questions are learned from: an epoch of kAnswer.

@@ -143,6 +143,21 @@ Dataset question_dataset(const std::vector<std::string>& inputs, const std::stri
     return data;
 }
 
+Dataset prompt_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
+                       const LabelledFileOptions& how, const DatasetOptions& options) {
+    const auto text_of = [&](const std::vector<std::string>& paths) {
+        std::vector<LabelledExample> examples;
+        std::vector<PromptWords> words;
+        read_prompts(paths, tokenizer, how, examples, words);
+        return std::make_unique<PromptText>(std::move(examples), std::move(words));
+    };
+    Dataset data;
+    data.text = text_of(inputs);
+    if (!val_file.empty()) data.other = text_of({val_file});
+    divide_documents(data, options);
+    return data;
+}
+
 TextIdentity identify(const TokenText& text) {
     constexpr int64_t kPiece = 4096, kPieces = 256;
     Hash64 hash;

@@ -11,6 +11,7 @@
 #include "task/labelled_file.h"
 #include "task/pair_text.h"
 #include "task/preference_file.h"
+#include "task/prompt_text.h"
 #include "task/question_text.h"
 #include "text/corpus.h"
 #include "text/tokenized_text.h"
@@ -84,6 +85,10 @@ Dataset labelled_dataset(const std::vector<std::string>& inputs, const std::stri
 /// The contexts of questions, in an order drawn by `seed`, with all their windows. Error likewise.
 Dataset question_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
                          int64_t stride, uint64_t seed, const DatasetOptions& options);
+
+/// Prompts (task/prompt_text.h). Error likewise.
+Dataset prompt_dataset(const std::vector<std::string>& inputs, const std::string& val_file, const Tokenizer& tokenizer,
+                       const LabelledFileOptions& how, const DatasetOptions& options);
 
 TextIdentity identify(const TokenText& text);
 

@@ -55,6 +55,7 @@ std::unique_ptr<LossInputs> record_loss(const LossSource& source) {
         case Loss::Contrast: return record_contrast(source);
         case Loss::Span: return record_span(source);
         case Loss::Preference: return record_preference(source);
+        case Loss::Policy: return record_policy(source);
         case Loss::CrossEntropy: break;
     }
     return record_token_loss(source);

@@ -20,6 +20,7 @@ struct LossBatch {
     std::span<const int32_t> packed{};   // the same by rows of hidden states; of models with an encoder none
     std::span<const float> numbers{};    // (B*N)
     std::span<const float> weights{};    // (B): of a weighted objective, of each row
+    PolicyNumbers policy{};
     RaggedRows ragged{};
     int64_t rows = 0;  // of hidden states that are in use
     float weight = 1;  // of each target, of all objectives but the first
@@ -112,6 +113,7 @@ std::unique_ptr<LossInputs> record_number_loss(const LossSource& source);
 std::unique_ptr<LossInputs> record_contrast(const LossSource& source);
 std::unique_ptr<LossInputs> record_span(const LossSource& source);
 std::unique_ptr<LossInputs> record_preference(const LossSource& source);
+std::unique_ptr<LossInputs> record_policy(const LossSource& source);
 
 /// How many of these are not kIgnore.
 int64_t count_targets(std::span<const int32_t> targets);

@@ -18,7 +18,7 @@ using Kind = OptionField::Kind;
 // clang-format off
 const OptionField kFields[] = {
     {"arch",            Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
-    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; translate, the second text of each pair from the first; dialogue, what the assistant says; classify, the label of a text or of two; tag, those of words; regress, a number of a text or of two; embed, to bring pairs of texts together; qa, where in a text the answer to a question is; reward, which of two answers is better; dpo, to prefer the better one (default: mlm for encoders, translate for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
+    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; translate, the second text of each pair from the first; dialogue, what the assistant says; classify, the label of a text or of two; tag, those of words; regress, a number of a text or of two; embed, to bring pairs of texts together; qa, where in a text the answer to a question is; reward, which of two answers is better; dpo, to prefer the better one; grpo and reinforce, to write what is rewarded (default: mlm for encoders, translate for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
     {"tokenizer",       Kind::Fixed, &O::tokenizer,     "Model", "what the model reads: a tokenizer.json or a model that has one, or one to be learned from the texts, bpe:8000 or wordpiece:8000, or char: their characters and a token that ends documents (default: their characters; char where documents matter)"},
     {"layers",          Kind::Model, &O::layers,        "Model", "transformer blocks"},
     {"heads",           Kind::Model, &O::heads,         "Model", "attention heads; must divide the channels"},
@@ -62,6 +62,25 @@ const OptionField kFields[] = {
     {"preference-loss", Kind::Fixed, &O::preference_loss, "Preferences", "dpo: sigmoid, hinge or ipo"},
     {"beta",            Kind::Fixed, &O::beta, "Preferences", "dpo: how much log-probabilities count against those of the model to start from; less lets the model go farther"},
     {"preference-smoothing", Kind::Fixed, &O::preference_smoothing, "Preferences", "dpo, sigmoid: how probable it is that a pair is the wrong way round"},
+    {"reward",          Kind::Fixed, &O::reward,         "Policies", "grpo, reinforce: a model that scores texts, or FILE.gguf:LABEL, the probability of a label"},
+    {"reward-command",  Kind::Fixed, &O::reward_command, "Policies", "a command that reads a line of JSON for each text ({\"prompt\", \"response\", \"reference\"}) and writes a number for each"},
+    {"reward-timeout",  Kind::Free,  &O::reward_timeout, "Policies", "seconds that it may take for all texts of an iteration"},
+    {"reward-regex",    Kind::Fixed, &O::reward_regex,   "Policies", "1 for each text in which this pattern is found"},
+    {"reward-length",   Kind::Fixed, &O::reward_length,  "Policies", "tokens that a text should have: less is given for others"},
+    {"reward-match",    Kind::Fixed, &O::reward_match,   "Policies", "how a text is compared with the answer in the data: exact, bleu or chrf"},
+    {"reward-weights",  Kind::Fixed, &O::reward_weights, "Policies", "of several rewards, in the order above, such as 1,0.5 (default: all 1)"},
+    {"group",           Kind::Fixed, &O::group,          "Policies", "texts that are written for a prompt"},
+    {"rollouts",        Kind::Fixed, &O::rollouts,       "Policies", "texts of an iteration, from which it learns in updates of as many as a batch has"},
+    {"rollout-epochs",  Kind::Fixed, &O::rollout_epochs, "Policies", "how often an iteration learns from them"},
+    {"max-new",         Kind::Fixed, &O::longest_answer, "Policies", "tokens of a text at most"},
+    {"answer-end",      Kind::Fixed, &O::answer_end,     "Policies", "a token that ends a text, beside those of the model, as text"},
+    {"epsilon",         Kind::Fixed, &O::epsilon,        "Policies", "grpo: how far ratios of probabilities may leave 1"},
+    {"epsilon-high",    Kind::Fixed, &O::epsilon_high,   "Policies", "the same upwards (default: the same)"},
+    {"kl",              Kind::Fixed, &O::kl,             "Policies", "weight of the divergence from the model to start from"},
+    {"entropy",         Kind::Fixed, &O::entropy,        "Policies", "weight of the entropy, which it keeps up"},
+    {"loss-norm",       Kind::Fixed, &O::loss_norm,      "Policies", "what losses are divided by: dapo, all tokens of an update; grpo, each text's own; dr_grpo, the longest text; none (default: dapo, of reinforce none)"},
+    {"scale-rewards",   Kind::Fixed, &O::scale_rewards,  "Policies", "whose deviation rewards are divided by: group, batch or none (default: group, of reinforce none)"},
+    {"baseline",        Kind::Fixed, &O::baseline,       "Policies", "whose mean rewards are compared with: group, batch or none (default: group, of reinforce batch)"},
     {"metric",          Kind::Fixed, &O::metric,        "Labels", "score by which a model is the best: accuracy, f1 or mcc (default: accuracy); multi-label: micro_f1, macro_f1 or exact_match (default: micro_f1); of regress spearman or pearson (default: spearman)"},
     {"freeze",          Kind::Fixed, &O::freeze,        "Training", "of a model to start from: parts that stay as they are: embeddings, blocks such as 0-3, encoder, decoder, with commas between them"},
     {"add-tokens",      Kind::Fixed, &O::add_tokens,    "Training", "marks that the model to start from gets as tokens, such as <|im_start|>,<|im_end|>"},
@@ -256,6 +275,30 @@ LoraConfig lora_of(const TrainOptions& o) {
     return lora;
 }
 
+// The choices of a policy, by their names.
+PolicyChoices policy_choices(const TrainOptions& o) {
+    const auto baseline = [](const std::string& name) {
+        return name == "group" ? PolicyBaseline::Group : name == "batch" ? PolicyBaseline::Batch : PolicyBaseline::None;
+    };
+    PolicyChoices p;
+    p.reinforce = o.task == kReinforce;
+    p.loss.clip_low = static_cast<float>(o.epsilon);
+    p.loss.clip_high = static_cast<float>(o.epsilon_high > 0 ? o.epsilon_high : o.epsilon);
+    p.loss.kl = static_cast<float>(o.kl);
+    p.loss.entropy = static_cast<float>(o.entropy);
+    const std::string norm = !o.loss_norm.empty() ? o.loss_norm : p.reinforce ? "none" : "dapo";
+    p.norm = norm == "dapo"      ? PolicyNorm::Tokens
+             : norm == "grpo"    ? PolicyNorm::Text
+             : norm == "dr_grpo" ? PolicyNorm::Longest
+                                 : PolicyNorm::Sum;
+    p.baseline = baseline(!o.baseline.empty() ? o.baseline : p.reinforce ? "batch" : "group");
+    p.scale = baseline(!o.scale_rewards.empty() ? o.scale_rewards : p.reinforce ? "none" : "group");
+    p.group = o.group, p.rollouts = o.rollouts, p.epochs = o.rollout_epochs, p.longest = o.longest_answer;
+    p.reward = {o.reward,        o.reward_command, o.reward_timeout, o.reward_regex,
+                o.reward_length, o.reward_match,   o.reward_weights};
+    return p;
+}
+
 TaskChoices task_choices(const TrainOptions& o) {
     const Preference kind = o.preference_loss == "ipo"     ? Preference::Ipo
                             : o.preference_loss == "hinge" ? Preference::Hinge
@@ -267,7 +310,8 @@ TaskChoices task_choices(const TrainOptions& o) {
         o.lm_weight,
         o.multi_label,
         o.class_weights,
-        {kind, static_cast<float>(o.beta), static_cast<float>(o.preference_smoothing)}
+        {kind, static_cast<float>(o.beta), static_cast<float>(o.preference_smoothing)},
+        policy_choices(o)
     };
 }
 
@@ -344,6 +388,50 @@ bool differs(const TrainOptions& o, std::string_view name) {
 
 }  // namespace
 
+// Options of policies.
+static void check_policy(const TrainOptions& o) {
+    if (task_reads(o.task) != TaskReads::Prompts) {
+        for (const OptionField& field : kFields)
+            if (std::string_view(field.group) == "Policies" && differs(o, field.name))
+                fail_usage_option(field.name, "is for policies; the task is %s", printable(o.task, 40).c_str());
+        return;
+    }
+    for (const auto& [option, value] : {
+             std::pair("group", o.group),
+             {"rollouts",       o.rollouts      },
+             {"rollout-epochs", o.rollout_epochs},
+             {"max-new",        o.longest_answer}
+    })
+        check_count(option, value, 1);
+    check_range("epsilon", o.epsilon, 0, 1000);
+    check_range("epsilon-high", o.epsilon_high, 0, 1000);
+    check_range("kl", o.kl, 0, 1000);
+    check_range("entropy", o.entropy, 0, 1000);
+    check_range("reward-timeout", o.reward_timeout, 0.001, 1e6);
+    check_count("reward-length", o.reward_length, 0);
+    const auto one_of = [](const char* option, const std::string& value, std::initializer_list<const char*> names) {
+        std::string known;
+        for (const char* const name : names) {
+            if (value.empty() || value == name) return;
+            known += (known.empty() ? "" : ", ") + std::string(name);
+        }
+        fail_usage_option(option, "is `%s`; choose one of: %s", printable(value, 40).c_str(), known.c_str());
+    };
+    one_of("loss-norm", o.loss_norm, {"dapo", "grpo", "dr_grpo", "none"});
+    one_of("scale-rewards", o.scale_rewards, {"group", "batch", "none"});
+    one_of("baseline", o.baseline, {"group", "batch", "none"});
+    if (o.task == kGrpo && o.group < 2)
+        fail_usage_option("group", "is 1; texts are compared with others of the same prompt, which takes 2 or more");
+    if (o.dropout > 0)
+        fail_usage_option("dropout", "is %g; a policy learns from what it writes without dropout", o.dropout);
+    if (o.rollouts % o.group != 0)
+        fail_usage_option("rollouts", "are %lld, which are no whole groups of %lld", static_cast<long long>(o.rollouts),
+                          static_cast<long long>(o.group));
+    if (o.batch > 0 && o.accumulate > 0 && o.rollouts % (o.batch * o.accumulate) != 0)
+        fail_usage_option("rollouts", "are %lld, which are no whole updates of %lld", static_cast<long long>(o.rollouts),
+                          static_cast<long long>(o.batch * o.accumulate));
+}
+
 void check_options(const TrainOptions& o) {
     constexpr double kAny = std::numeric_limits<double>::max();
     check_count("iters", o.iters, 1);
@@ -373,7 +461,8 @@ void check_options(const TrainOptions& o) {
     check_range("val-fraction", o.val_fraction, 0, 1, true);
     if (o.documents != "files" && o.documents != "blank-lines" && o.documents != "lines")
         fail_usage_option("documents", "is `%s`; choose files, blank-lines or lines", printable(o.documents, 40).c_str());
-    if (!o.chat_template.empty() && o.task != kDialogues && task_reads(o.task) != TaskReads::Preferences)
+    if (!o.chat_template.empty() && o.task != kDialogues && task_reads(o.task) != TaskReads::Preferences &&
+        task_reads(o.task) != TaskReads::Prompts)
         fail_usage_option("template", "is for dialogues; the task is %s", printable(o.task, 40).c_str());
     if (o.skip_bad && task_reads(o.task) == TaskReads::Text)
         fail_usage_option("skip-bad", "is for records; the task is %s", printable(o.task, 40).c_str());
@@ -381,8 +470,8 @@ void check_options(const TrainOptions& o) {
         fail_usage_option(o.nsp ? "nsp" : "whole-words", "is for the task %s; this is %s", kMaskedTokens,
                           printable(o.task, 40).c_str());
     if (o.header && o.no_header) fail_usage_option("header", "and no-header contradict each other");
-    const bool in_columns =
-        task_has_labels(o.task) && o.task != kTag && o.task != kAnswer && task_reads(o.task) != TaskReads::Preferences;
+    const bool in_columns = task_has_labels(o.task) && o.task != kTag && o.task != kAnswer &&
+                            task_reads(o.task) != TaskReads::Preferences && task_reads(o.task) != TaskReads::Prompts;
     for (const char* const option : {"text-column", "second-column", "label-column", "header", "no-header"})
         if (!in_columns && differs(o, option) && (o.task != kTranslate || option == std::string_view("label-column")))
             fail_usage_option(option, "is for texts with labels; the task is %s", printable(o.task, 40).c_str());
@@ -393,6 +482,7 @@ void check_options(const TrainOptions& o) {
     check_range("preference-smoothing", o.preference_smoothing, 0, 0.5, true);
     if (o.preference_smoothing > 0 && o.preference_loss != "sigmoid")
         fail_usage_option("preference-smoothing", "is for the loss sigmoid; this is %s", o.preference_loss.c_str());
+    check_policy(o);
     for (const char* option : {"preference-loss", "beta", "preference-smoothing"})
         if (o.task != kDpo && differs(o, option))
             fail_usage_option(option, "is for the task %s; this is %s", kDpo, printable(o.task, 40).c_str());

@@ -39,7 +39,14 @@ struct TrainOptions {
     int64_t stride = 0;                       // of questions: WindowOptions
     std::string preference_loss = "sigmoid";  // of dpo
     double beta = 0.1, preference_smoothing = 0;
-    std::string metric;  // the score that decides; empty: the task's first
+    std::string reward, reward_command, reward_regex, reward_match, reward_weights;  // of policies: RewardOptions
+    double reward_timeout = 60;
+    int64_t reward_length = 0;
+    int64_t group = 8, rollouts = 64, rollout_epochs = 1, longest_answer = 64;  // PolicyChoices
+    std::string answer_end;
+    double epsilon = 0.2, epsilon_high = 0, kl = 0, entropy = 0;
+    std::string loss_norm, scale_rewards, baseline;  // empty: the task's usual ones
+    std::string metric;                              // the score that decides; empty: the task's first
     bool isolate = false, nsp = false, whole_words = false;
     int64_t layers = 4, heads = 4, embd = 128, context = 64;
     int64_t kv_heads = 0, ffn = 0, encoder_layers = 0;  // 0: the default of the architecture

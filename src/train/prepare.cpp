@@ -263,6 +263,20 @@ PairFiles validation_pairs(const TrainRequest& request, const TrainOptions& o) {
     return files;
 }
 
+// Prompts for a policy, with what it is judged by.
+Dataset prompts_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
+    const TrainOptions& o = setup.options;
+    std::optional<ChatTemplate> chat_template;
+    if (!o.chat_template.empty() || !setup.info.chat_template.empty()) chat_template = chat_template_of(setup);
+    if (o.longest_answer >= o.context)
+        fail_usage_option("max-new", "is %lld, which leaves no room for a prompt in a context of %lld",
+                          static_cast<long long>(o.longest_answer), static_cast<long long>(o.context));
+    LabelledFileOptions how{.context = o.context - o.longest_answer, .skip_bad = options.skip_bad};
+    how.note = options.note;
+    how.chat_template = chat_template ? &*chat_template : nullptr;
+    return prompt_dataset(request.inputs, request.validation, *setup.tokenizer, how, options);
+}
+
 // Texts that are no characters.
 Dataset tokens_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
     const TrainOptions& o = setup.options;
@@ -272,6 +286,7 @@ Dataset tokens_of(TrainSetup& setup, const TrainRequest& request, const DatasetO
                             options);
     }
     if (o.task == kAnswer) return questions_of(setup, request, options);
+    if (task_reads(o.task) == TaskReads::Prompts) return prompts_of(setup, request, options);
     if (task_has_labels(o.task)) return labels_of(setup, request, options);
     if (o.task == kDialogues)
         return dialogue_dataset(request.inputs, request.validation, *setup.tokenizer, chat_template_of(setup), options);

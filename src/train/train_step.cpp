@@ -194,13 +194,15 @@ void TrainStep::begin_micro_step(std::span<const int32_t> ids, std::span<const i
     const Targets all{targets, micro.second};
     for (size_t i = 0; i < kMostObjectives; ++i)
         counted_[i] = static_cast<double>(std::max<int64_t>(1, micro.counted[i] > 0 ? micro.counted[i] : count(i, all[i])));
+    if (shape_.objectives[0].loss == Loss::Policy) counted_[0] = 1;  // its weights say it all
     if (shape_.objectives[0].weighted) counted_[0] = micro.weight > 0 ? micro.weight : weight(0, targets, micro.weights);
     step_ = {};
     step_.seed = micro.seed;
     step_.index = micro.index;
     step_.accumulate = micro.first ? 0 : 1;
     step_.loss_scale = static_cast<float>(1 / counted_[0]);
-    set_inputs(train_, ids, all, micro.source, micro.ragged, micro.numbers, micro.weights, step_);
+    set_inputs(train_, ids, all, micro.source,
+               {.numbers = micro.numbers, .weights = micro.weights, .policy = micro.policy, .ragged = micro.ragged}, step_);
 }
 
 double TrainStep::micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro) {
@@ -229,7 +231,7 @@ std::array<LossSum, kMostObjectives> TrainStep::evaluate_all(std::span<const int
                                                              std::span<const float> weights) {
     Step step;
     const Targets all{targets, second};
-    set_inputs(evaluate_, ids, all, source, ragged, numbers, weights, step);
+    set_inputs(evaluate_, ids, all, source, {.numbers = numbers, .weights = weights, .ragged = ragged}, step);
     evaluate_.plan.run(step);
     std::array<LossSum, kMostObjectives> sums;
     for (size_t i = 0; i < shape_.objectives.size(); ++i) {
@@ -243,9 +245,9 @@ std::array<LossSum, kMostObjectives> TrainStep::evaluate_all(std::span<const int
 }
 
 void TrainStep::set_inputs(LossPlan& what, std::span<const int32_t> ids, const Targets& targets, const SourceBatch& source,
-                           const RaggedRows& ragged, std::span<const float> numbers, std::span<const float> weights,
-                           Step& step) {
-    LossBatch batch{.numbers = numbers, .weights = weights, .ragged = ragged, .rows = rows()};
+                           LossBatch batch, Step& step) {
+    batch.rows = rows();
+    const RaggedRows& ragged = batch.ragged;
     if (config_.has_encoder()) {
         batch.rows = what.inputs.pairs.set(what.plan, ids, targets[0], source, step);
     } else if (shape_.ragged) {

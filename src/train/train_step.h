@@ -35,6 +35,7 @@ public:
         std::span<const float> numbers{};   // (B*N): of objectives of numbers, for each row the N of its target
         std::span<const float> weights{};   // (B): of a weighted objective, how much each row's target counts
         double weight = 0;                  // the sum of these in the whole step; 0: this is all of it
+        PolicyNumbers policy{};             // of Loss::Policy
     };
     /// Forward and backward pass of B sequences: inputs and targets (B*T). Returns its part of the step's loss in nats,
     /// with label smoothing, before any update; the same for any number of threads.
@@ -100,7 +101,7 @@ private:
     Tensor gradient_of(Graph& g, const ParameterLayout::Run& run) const;
     std::vector<int64_t> sum_blocks() const;
     void set_inputs(LossPlan& plan, std::span<const int32_t> ids, const Targets& targets, const SourceBatch& source,
-                    const RaggedRows& ragged, std::span<const float> numbers, std::span<const float> weights, Step& step);
+                    LossBatch batch, Step& step);
     void begin_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro);
     int64_t count(size_t objective, std::span<const int32_t> targets) const;
     double weight(size_t objective, std::span<const int32_t> targets, std::span<const float> weights) const;

@@ -27,6 +27,29 @@ int64_t numbers_of(const TrainSetup& setup) {
     return objective.in_numbers() ? make_model(setup.config)->head(objective.head).outputs : 0;
 }
 
+// The tokens that end what a policy writes.
+std::vector<int32_t> ends_of(const TrainSetup& setup) {
+    const Tokenizer& tokenizer = *setup.tokenizer;
+    std::vector<int32_t> ends;
+    if (tokenizer.end_token() >= 0) ends.push_back(tokenizer.end_token());
+    const auto add = [&](const std::string& text, const char* what) {
+        const std::vector<int32_t> ids = tokenizer.encode(text);
+        if (ids.empty()) return;
+        if (what != nullptr && ids.size() > 1) fail_usage_option(what, "must be one token, not %zu", ids.size());
+        ends.push_back(ids.front());
+    };
+    if (!setup.info.chat_template.empty())
+        add(ChatTemplate::recognize(setup.info.chat_template, tokenizer).answer_end(), nullptr);
+    if (!setup.options.answer_end.empty()) add(setup.options.answer_end, "answer-end");
+    return ends;
+}
+
+TaskChoices choices_of(const TrainSetup& setup) {
+    TaskChoices choices = task_choices(setup.options);
+    if (task_reads(setup.options.task) == TaskReads::Prompts) choices.policy.ends = ends_of(setup);
+    return choices;
+}
+
 TaskTexts texts_of(const TrainSetup& setup) {
     const TrainOptions& o = setup.options;
     return {.train = *setup.data.text,
@@ -39,7 +62,7 @@ TaskTexts texts_of(const TrainSetup& setup) {
             .seed = static_cast<uint64_t>(o.seed),
             .rows = o.batch * o.accumulate,
             .isolate = o.isolate,
-            .choices = task_choices(o),
+            .choices = choices_of(setup),
             .start = static_cast<int32_t>(setup.config.encoder_decoder.start),
             .labelled_rows = labelled_rows(setup),
             .metric = o.metric};
@@ -91,6 +114,8 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       second_(setup_.shape.objectives.size() > 1 ? ids_.size() : 0),
       numbers_(static_cast<size_t>(options_.batch * numbers_of(setup_))),
       weights_(setup_.shape.objectives[0].weighted ? static_cast<size_t>(options_.batch) : 0) {
+    if (setup_.shape.objectives.front().loss == Loss::Policy)
+        for (std::vector<float>& numbers : policy_) numbers.resize(ids_.size());
     const bool resumed = setup_.checkpoint != nullptr;
     if (resumed) {
         restore(*setup_.checkpoint, train_, sum_);
@@ -105,8 +130,11 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
     } else {
         train_.initialise(static_cast<uint64_t>(options_.seed));
     }
-    if (!resumed) start_task();
-    if (setup_.shape.frozen.all().empty()) setup_.base.reset();
+    if (!resumed) {
+        task_->start(model());
+        state_.task = task_->kept();
+    }
+    if (setup_.shape.frozen.all().empty() && setup_.shape.objectives.front().policy.kl == 0) setup_.base.reset();
     first_step_ = state_.step;
     validated_ = state_.evaluated;
 }
@@ -149,9 +177,12 @@ TrainEnd Trainer::loop() {
         validate_if_due();
         finish_line();
         sum_if_due();
-        const bool early = stopped_early(), done = state_.step >= options_.iters, stop = stopping();
+        const bool may_save = task_->may_save(state_.step);
+        const bool early = stopped_early() && may_save, done = state_.step >= options_.iters, stop = may_save && stopping();
         const bool last = early || done || stop;
-        const bool save_now = last || (state_.step > 0 && state_.step % options_.save_every == 0);
+        save_due_ = save_due_ || (state_.step > 0 && state_.step % options_.save_every == 0);
+        const bool save_now = last || (save_due_ && may_save);
+        if (save_now) save_due_ = false;
         if (!last) sample_if_due();
         const bool save_first = save_now && saved_ != state_.step;
         Clock::time_point begin = Clock::now();
@@ -174,19 +205,25 @@ TaskRow Trainer::row(int64_t b) {
     const auto part = [&](std::vector<int32_t>& of) {
         return of.empty() ? std::span<int32_t>() : std::span(of).subspan(static_cast<size_t>(b) * T, T);
     };
+    const auto floats = [&](std::vector<float>& of) {
+        return of.empty() ? std::span<float>() : std::span(of).subspan(static_cast<size_t>(b) * T, T);
+    };
     const size_t N = numbers_.size() / static_cast<size_t>(options_.batch);
     const std::span<int32_t> positions = part(positions_), segments = part(segments_), second = part(second_);
     std::iota(positions.begin(), positions.end(), 0);
     std::fill(segments.begin(), segments.end(), 0);
     std::fill(second.begin(), second.end(), kIgnore);
-    return {.ids = part(ids_),
-            .targets = part(targets_),
-            .source = part(source_),
-            .positions = positions,
-            .length = static_cast<int32_t>(T),
-            .segments = segments,
-            .second = second,
-            .numbers = std::span(numbers_).subspan(static_cast<size_t>(b) * N, N)};
+    return {
+        .ids = part(ids_),
+        .targets = part(targets_),
+        .source = part(source_),
+        .positions = positions,
+        .length = static_cast<int32_t>(T),
+        .segments = segments,
+        .second = second,
+        .numbers = std::span(numbers_).subspan(static_cast<size_t>(b) * N, N),
+        .policy = {floats(policy_[0]), floats(policy_[1]), floats(policy_[2]), floats(policy_[3])}
+    };
 }
 
 // Keeps what the task has said of row b beside its tokens.
@@ -200,6 +237,7 @@ void Trainer::note_row(int64_t b, const TaskRow& row) {
 double Trainer::gradients(int64_t micro_batches, bool update) {
     const int64_t B = options_.batch;
     const auto step = static_cast<uint32_t>(state_.step);
+    task_->begin_step(step, model());
     double loss = 0, norm = 0, weight = 0;
     TargetCounts counted{};
     for (int64_t row = 0; row < micro_batches * B; ++row) {
@@ -230,6 +268,7 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
         which.numbers = numbers_;
         which.weights = weights_;
         which.weight = weight;
+        if (!policy_[0].empty()) which.policy = {policy_[0], policy_[1], policy_[2], policy_[3]};
         if (update && micro == micro_batches - 1) {
             const TrainStep::Outcome all = train_.last_micro_step(ids_, targets_, which, options_.clip, next_update());
             loss += all.loss;
@@ -241,7 +280,7 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
     }
     if (!update) norm = train_.gradient_norm(options_.clip);
     check_finite("norm of the gradients", norm);
-    line_ = LogLine{.step = state_.step + 1, .loss = loss, .grad_norm = norm};
+    line_ = LogLine{.step = state_.step + 1, .loss = loss, .grad_norm = norm, .written = task_->step_scores(state_.step)};
     return *line_->loss;
 }
 
@@ -305,6 +344,10 @@ void Trainer::validate_if_due() {
 }
 
 std::optional<Trainer::Validation> Trainer::validation() {
+    if (auto scores = task_->validate(model())) {
+        const double loss = -scores->front().value;
+        return Validation{loss, std::move(*scores), true};
+    }
     const int64_t count = task_->validation_rows();
     const int64_t B = options_.batch;
     const std::unique_ptr<Judge> judge = task_->judge();

@@ -1,6 +1,7 @@
 // The training loop: steps, validation, early stopping, checkpoints, log, curve, samples.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <functional>
 #include <optional>
@@ -59,7 +60,7 @@ private:
     TrainEnd loop();
     bool stopping() const { return hooks_.stop && hooks_.stop(); }
     bool stopped_early() const { return options_.patience > 0 && state_.worse >= options_.patience; }
-    void start_task();
+    TaskModel model();
     void validate_if_due();
     struct Validation {
         double loss = 0;
@@ -102,23 +103,26 @@ private:
     WeightSum sum_;
     TrainLog log_;
 
-    std::optional<LogLine> line_;            // of the last step, until its validation is known
-    std::optional<double> val_loss_;         // the last one
-    std::optional<double> best_;             // in NAME.best.gguf
-    std::vector<Score> scores_;              // of the last validation
-    std::string best_of_;                    // what best_ is, once there was one
-    std::unique_ptr<AtomicFile> best_file_;  // that file before the first checkpoint, complete but not published
-    int64_t validated_ = -1;                 // step of the last validation
-    int64_t saved_ = -1;                     // step of the checkpoint on disk; -1: none
-    std::vector<int32_t> ids_, targets_;     // (B*T)
-    std::vector<int32_t> source_;            // (B*T) or, without an encoder, none
-    std::vector<int32_t> source_lengths_;    // (B), likewise
-    std::vector<int32_t> positions_;         // (B*T) or, unless rows are ragged, none
-    std::vector<int32_t> lengths_;           // (B), likewise
-    std::vector<int32_t> segments_;          // (B*T), likewise and where the model has segments
-    std::vector<int32_t> second_;            // (B*T) or, with a single objective, none
-    std::vector<float> numbers_;             // (B*N) or, of a head that says none, none
-    std::vector<float> weights_;             // (B) or, unless rows are weighted, none
+    std::optional<LogLine> line_;               // of the last step, until its validation is known
+    std::optional<double> val_loss_;            // the last one
+    std::optional<double> best_;                // in NAME.best.gguf
+    std::vector<Score> scores_;                 // of the last validation
+    std::string best_of_;                       // what best_ is, once there was one
+    std::unique_ptr<AtomicFile> best_file_;     // that file before the first checkpoint, complete but not published
+    int64_t validated_ = -1;                    // step of the last validation
+    int64_t saved_ = -1;                        // step of the checkpoint on disk; -1: none
+    std::vector<int32_t> ids_, targets_;        // (B*T)
+    std::vector<int32_t> source_;               // (B*T) or, without an encoder, none
+    std::vector<int32_t> source_lengths_;       // (B), likewise
+    std::vector<int32_t> positions_;            // (B*T) or, unless rows are ragged, none
+    std::vector<int32_t> lengths_;              // (B), likewise
+    std::vector<int32_t> segments_;             // (B*T), likewise and where the model has segments
+    std::vector<int32_t> second_;               // (B*T) or, with a single objective, none
+    std::vector<float> numbers_;                // (B*N) or, of a head that says none, none
+    std::array<std::vector<float>, 4> policy_;  // (B*T): PolicyNumbers
+    Weights reference_;                         // of a training of adapters: the model without them
+    bool save_due_ = false;                     // but the task was not ready for it
+    std::vector<float> weights_;                // (B) or, unless rows are weighted, none
 
     Clock::time_point begin_;
     int64_t first_step_ = 0;  // of this run
