@@ -139,13 +139,19 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
     validated_ = state_.evaluated;
 }
 
-// What the task asks the model before the first step.
-void Trainer::start_task() {
-    task_->start({train_.backend(), setup_.config, train_.weights(), [this](int64_t done, int64_t all) {
-                      progress_.status(strprintf("%lld of %lld texts by the model as it is", static_cast<long long>(done),
-                                                 static_cast<long long>(all)));
-                  }});
-    state_.task = task_->kept();
+// What the task sees of the model.
+TaskModel Trainer::model() {
+    const Weights* reference = nullptr;
+    if (setup_.shape.lora)
+        reference = &setup_.shape.frozen;
+    else if (setup_.base)
+        reference = &setup_.base->weights();
+    return {train_.backend(), setup_.config, train_.weights(), reference,
+            [this](const char* what, int64_t done, int64_t all) {
+                progress_.status(strprintf("step %lld/%lld  %s: %lld of %lld texts", static_cast<long long>(state_.step),
+                                           static_cast<long long>(options_.iters), what, static_cast<long long>(done),
+                                           static_cast<long long>(all)));
+            }};
 }
 
 TrainResult Trainer::run() {

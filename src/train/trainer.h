@@ -120,7 +120,6 @@ private:
     std::vector<int32_t> second_;               // (B*T) or, with a single objective, none
     std::vector<float> numbers_;                // (B*N) or, of a head that says none, none
     std::array<std::vector<float>, 4> policy_;  // (B*T): PolicyNumbers
-    Weights reference_;                         // of a training of adapters: the model without them
     bool save_due_ = false;                     // but the task was not ready for it
     std::vector<float> weights_;                // (B) or, unless rows are weighted, none
 
