@@ -67,10 +67,10 @@ works eval char.gguf fox.txt --json && loss=$(field loss) && works eval char.ggu
 check "measured packed" test "$(field loss)" = "$loss"
 works eval records.gguf names.jsonl --json && check "records are their texts" test "$(field tokens)$(field characters)" != ""
 printf 'ab\tba\n%.0s' {1..40} > pairs.tsv && gzip -k pairs.tsv
-fails "pairs.tsv.gz: pairs of lines are read from files as they are; unpack it first" train pairs.tsv.gz -o x.gguf --arch transformer --context 8
+works train pairs.tsv.gz -o packed_pairs.gguf "${chars[@]}" --arch transformer --context 8
 wrong_usage "--documents is \`lines\`, but the vocabulary has no token that ends a text" train fox.txt -o x.gguf --from char.gguf --documents lines
 wrong_usage "--documents is for texts" train pairs.tsv -o x.gguf --arch transformer --context 8 --documents lines
-wrong_usage "--tokenizer cannot be chosen for pairs" train pairs.tsv -o x.gguf --arch transformer --context 8 --tokenizer tok.json --epochs 1
+works train pairs.tsv -o subwords.gguf "${chars[@]}" --arch transformer --context 8 --tokenizer tok.json
 
 # ---- texts that can be read once only --------------------------------------------------------------------------------------
 
@@ -157,7 +157,7 @@ wrong "" '{"messages": [{"role": "user", "content": 7}, {"role": "assistant", "c
 wrong "" "$(printf '{"messages": [{"role": "user", "content": "\xff"}, {"role": "assistant", "content": "b"}]}')"
 wrong_usage "--task is dialogue, which needs a model to start from" train chats.jsonl -o x.gguf
 wrong_usage "--task is \`dialogue\`; a BERT learns mlm" train chats.jsonl -o x.gguf --arch bert --task dialogue --tokenizer tok.json
-wrong_usage "--template is for the task dialogue" train fox.txt -o x.gguf --template chatml
+wrong_usage "--template is for dialogues" train fox.txt -o x.gguf --template chatml
 
 mentions train --tokenizer --documents --isolate --from --freeze --lora --lora-alpha --lora-dropout --lora-targets --epochs --template --skip-bad
 finish

@@ -149,7 +149,7 @@ fails "one of its two texts is empty" classify two "the fox" --second ""
 fails "cut it with --truncate" classify two "the fox and the fox and the fox" --second "the fox and the fox"
 works classify two "the fox and the fox and the fox" --second "the fox and the fox" --truncate
 fails "the model has no head \`lm\`" eval two animals.tsv --task classify
-wrong_usage "--task is needed" eval teller animals.tsv --shots 2
+wrong_usage "options of prompts need --task" eval teller animals.tsv --shots 2
 wrong_usage "of which one at least is measured" eval teller animals.tsv --task classify --shots 60
 wrong_usage "{label} is to be once" eval teller animals.tsv --task classify --prompt "{text}"
 fails "all labels are \`beast\`" eval teller one.tsv --task classify --no-header

@@ -187,7 +187,7 @@ TEST_F(DialoguesTest, WhatCannotBe) {
     EXPECT_EQ(note, "passed over 1 record");
     r = request("y");
     r.options.chat_template = "chatml";
-    EXPECT_MENTIONS(error_of(r), "is for the task dialogue");
+    EXPECT_MENTIONS(error_of(r), "is for dialogues");
 }
 
 TEST_F(DialoguesTest, FilesOfDialoguesAreKnownByTheirRecords) {
