@@ -82,6 +82,36 @@ TEST_F(PolicyTest, InterruptedAndResumedIsTheSame) {
     EXPECT_EQ(get("whole.state.gguf"), get("parts.state.gguf"));
 }
 
+TEST_F(PolicyTest, TheReferenceIsTheModelItStartedFrom) {
+    make_base();
+    const auto held = [&](const std::string& name) {
+        TrainRequest r = task(name, "grpo");
+        r.options.kl = 0.1;
+        r.given.insert("kl");
+        return r;
+    };
+    run(held("whole"));
+    const std::string log = get("whole.log.jsonl");
+    const std::string first = log.substr(log.find("\"rollout_kl\":") + 13, 24);
+    EXPECT_NEAR(std::stod(first), 0, 1e-4) << "of a policy and itself";
+    int steps = 0;
+    ASSERT_EQ(run(held("parts"), {.stop = [&] { return ++steps > 4; }, .sample = {}}).end, TrainEnd::Interrupted);
+    TrainRequest on = held("parts");
+    on.from.clear();
+    on.resume = true;
+    run(on);
+    EXPECT_EQ(get("whole.gguf"), get("parts.gguf"));
+    fs::rename(folder_ / "base.gguf", folder_ / "elsewhere.gguf");
+    on.options.iters = 44;
+    on.given = {"iters"};
+    EXPECT_MENTIONS(error_of(on), "base.gguf");
+    on.from = (folder_ / "elsewhere.gguf").string();
+    run(on);
+    on.from = (folder_ / "whole.gguf").string();
+    on.options.iters = 48;
+    EXPECT_MENTIONS(error_of(on), "not those that the training started from");
+}
+
 TEST_F(PolicyTest, RulesOfRewards) {
     const RewardText text{"the prompt", " the fox ", "the fox", 4};
     EXPECT_EQ(scored({.regex = "f.x"}, text), std::vector{1.0});

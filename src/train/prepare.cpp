@@ -408,8 +408,9 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
         check_ends(o, *setup.tokenizer);
         setup.data = tokens_of(setup, request, options);
     }
-    if (o.lora > 0) {
-        setup.info.adapter = adapter_keys(setup.config, lora_of(o), setup.base->file());
+    if (o.lora > 0) setup.info.adapter = adapter_keys(setup.config, lora_of(o), setup.base->file());
+    if (o.lora > 0 || o.kl > 0) {
+        if (!setup.base) fail_usage_option("kl", "needs a model to start from, to which a policy is to stay near");
         setup.state.base = request.from;
         setup.state.base_weights = weights_checksum(setup.base->file());
     }
@@ -426,8 +427,15 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request, Backend& ba
     require_pair(setup.files);
     setup.checkpoint = std::make_unique<Checkpoint>(open_checkpoint(setup.files, request.from, backend));
     Checkpoint& checkpoint = *setup.checkpoint;
-    if (!request.from.empty() && !checkpoint.info.adapter)
+    const bool compares = checkpoint.options.kl > 0;  // with the model it started from
+    if (!request.from.empty() && !checkpoint.info.adapter && !compares)
         fail_usage_option("from", "cannot be given when a training is resumed: it has its own weights");
+    if (compares && !checkpoint.base) {
+        const std::string path = request.from.empty() ? checkpoint.state.base : request.from;
+        checkpoint.base = std::make_unique<LoadedModel>(path, backend);
+        if (weights_checksum(checkpoint.base->file()) != checkpoint.state.base_weights)
+            fail("%s: its weights are not those that the training started from", printable(path).c_str());
+    }
     setup.options = merge_options(checkpoint.options, request.options, request.given, setup.files.state);
     check_options(setup.options);
     check_parallel(request, setup.options);
