@@ -57,14 +57,8 @@ ChatSession::ChatSession(Engine& engine, const Tokenizer& tokenizer, ChatTemplat
 
 void ChatSession::find_ends() {
     const std::string mark(python_strip(template_.answer_end()));
-    std::vector<int32_t> ids;
-    try {
-        ids = tokenizer_.encode(mark);
-    } catch (const Error& error) {
-        fail("the model's tokenizer cannot write the chat template %s: %s", template_.name().c_str(), error.what());
-    }
-    if (ids.size() == 1)
-        ends_.push_back(ids[0]);
+    if (const int32_t end = template_.answer_end_token(tokenizer_); end >= 0)
+        ends_.push_back(end);
     else if (!mark.empty())
         options_.stop.push_back(mark);
     // Models that were trained in several steps may end an answer by another token than the template says.

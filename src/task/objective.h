@@ -34,7 +34,7 @@ struct Objective {
     float temperature = 1;  // of Contrast: cosines are divided by it
     Graph::PreferenceOptions preference{};
     Graph::PolicyOptions policy{};
-    bool ratios = true;     // of Policy: log-probabilities count against those when the tokens were written; else REINFORCE
+    bool ratios = true;     // of Policy: compared with the policy that wrote the tokens; false: REINFORCE
     bool weighted = false;  // rows count as much as TaskRow::weight says, of CrossEntropy and rows; the first one only
 
     /// How many texts of the model's context a row has room for.

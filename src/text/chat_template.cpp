@@ -231,4 +231,13 @@ std::vector<ChatStretch> ChatTemplate::render(std::span<const ChatMessage> messa
     return out;
 }
 
+int32_t ChatTemplate::answer_end_token(const Tokenizer& tokenizer) const {
+    try {
+        const std::vector<int32_t> ids = tokenizer.encode(python_strip(answer_end()));
+        return ids.size() == 1 ? ids[0] : -1;
+    } catch (const Error& error) {
+        fail("the model's tokenizer cannot write the chat template %s: %s", name_.c_str(), error.what());
+    }
+}
+
 }  // namespace nib

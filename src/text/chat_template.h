@@ -59,6 +59,9 @@ public:
     std::vector<std::string> marks() const;
     /// What ends an answer.
     const std::string& answer_end() const { return answer_.after; }
+    /// The token that is, without white space around it; -1: it takes several, or nothing ends an answer. Error when the
+    /// tokenizer cannot write it.
+    int32_t answer_end_token(const Tokenizer& tokenizer) const;
 
     /// The text of a dialogue, in stretches, as the Jinja writes it; with `add_generation_prompt` also what comes before
     /// the answer to it. Error, naming the message, for what check_messages() or the template does not take: a system

@@ -9,8 +9,7 @@ namespace {
 
 class PolicyLossInputs : public LossInputs {
 public:
-    explicit PolicyLossInputs(const LossSource& source)
-        : batch_(source.shape.batch), time_(source.shape.time), chosen_(source.g, source.most_tokens()) {
+    explicit PolicyLossInputs(const LossSource& source) : chosen_(source.g, source.most_tokens()) {
         Graph& g = source.g;
         if (!source.shape.ragged) fail("policies are learned from ragged rows");
         const Objective& objective = source.objective();
@@ -49,7 +48,6 @@ public:
     }
 
 private:
-    const int64_t batch_, time_;  // B, T
     int64_t outputs_ = 0;
     ChosenRows chosen_;
     Tensor targets_;                 // (1,n) int32

@@ -8,65 +8,12 @@
 #include "core/error.h"
 #include "io/atomic_file.h"
 #include "train/base_model.h"
+#include "train/task_texts.h"
 
 namespace nib {
 namespace {
 
 double seconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
-
-// Where the head of a task's first objective is.
-HeadRows labelled_rows(const TrainSetup& setup) {
-    const std::string& head = setup.shape.objectives.front().head;
-    return head.empty() ? HeadRows::Every : make_model(setup.config)->head(head).rows;
-}
-
-// N numbers of a row.
-int64_t numbers_of(const TrainSetup& setup) {
-    const Objective& objective = setup.shape.objectives.front();
-    if (objective.loss == Loss::Preference) return 2;
-    return objective.in_numbers() ? make_model(setup.config)->head(objective.head).outputs : 0;
-}
-
-// The tokens that end what a policy writes.
-std::vector<int32_t> ends_of(const TrainSetup& setup) {
-    const Tokenizer& tokenizer = *setup.tokenizer;
-    std::vector<int32_t> ends;
-    if (tokenizer.end_token() >= 0) ends.push_back(tokenizer.end_token());
-    const auto add = [&](const std::string& text, const char* what) {
-        const std::vector<int32_t> ids = tokenizer.encode(text);
-        if (ids.empty()) return;
-        if (what != nullptr && ids.size() > 1) fail_usage_option(what, "must be one token, not %zu", ids.size());
-        ends.push_back(ids.front());
-    };
-    if (!setup.info.chat_template.empty())
-        add(ChatTemplate::recognize(setup.info.chat_template, tokenizer).answer_end(), nullptr);
-    if (!setup.options.answer_end.empty()) add(setup.options.answer_end, "answer-end");
-    return ends;
-}
-
-TaskChoices choices_of(const TrainSetup& setup) {
-    TaskChoices choices = task_choices(setup.options);
-    if (task_reads(setup.options.task) == TaskReads::Prompts) choices.policy.ends = ends_of(setup);
-    return choices;
-}
-
-TaskTexts texts_of(const TrainSetup& setup) {
-    const TrainOptions& o = setup.options;
-    return {.train = *setup.data.text,
-            .validation = setup.data.validation(),
-            .train_span = setup.data.train,
-            .validation_span = setup.data.val,
-            .tokenizer = *setup.tokenizer,
-            .context = o.context,
-            .validation_tokens = o.eval_tokens,
-            .seed = static_cast<uint64_t>(o.seed),
-            .rows = o.batch * o.accumulate,
-            .isolate = o.isolate,
-            .choices = choices_of(setup),
-            .start = static_cast<int32_t>(setup.config.encoder_decoder.start),
-            .labelled_rows = labelled_rows(setup),
-            .metric = o.metric};
-}
 
 std::optional<TokenDropout> token_dropout_of(const TrainSetup& setup) {
     const TrainOptions& o = setup.options;
