@@ -1,10 +1,12 @@
-// Policies that learn from rewards: GRPO and REINFORCE, and the rewards.
+// Policies that learn from rewards: PPO, GRPO and REINFORCE, and the rewards.
 #include <gtest/gtest.h>
 
 #include <cmath>
 
 #include "cpu/backend.h"
 #include "cpu/isa.h"
+#include "io/gguf.h"
+#include "model/convert.h"
 #include "task/rewards/reward.h"
 #include "tiny_training.h"
 
@@ -19,7 +21,8 @@ protected:
         TrainRequest r = request("base");
         r.options.iters = 40;
         r.options.context = 24;
-        r.given = {"iters", "context"};
+        r.options.embd = 32;
+        r.given = {"iters", "context", "embd"};
         run(r);
         std::string lines;
         for (const char* const prompt : {"the ", "and", "fox", "cro", "w; ", " fo", "ox ", "nd "})
@@ -55,10 +58,12 @@ protected:
 
 TEST_F(PolicyTest, WritesWhatIsRewarded) {
     make_base();
-    for (const char* const name : {"grpo", "reinforce"}) {
+    for (const char* const name : {"ppo", "grpo", "reinforce"}) {
         SCOPED_TRACE(name);
         TrainRequest r = task(name, name);
         r.options.iters = 120;
+        r.options.kl = 0;
+        r.given.insert("kl");
         const TrainResult result = run(r);
         ASSERT_FALSE(result.scores.empty());
         EXPECT_EQ(result.scores[0].name, "reward");
@@ -112,6 +117,93 @@ TEST_F(PolicyTest, TheReferenceIsTheModelItStartedFrom) {
     EXPECT_MENTIONS(error_of(on), "not those that the training started from");
 }
 
+// PPO with all that a resumed run has to know: a value function, its moments, a weight that adapts, and what the rewards
+// were like in the beginning.
+TEST_F(PolicyTest, PpoGoesOnAsIfItHadNotBeenInterrupted) {
+    make_base();
+    for (const int64_t lora : {0, 2}) {
+        SCOPED_TRACE(lora);
+        const std::string whole = "whole" + std::to_string(lora), parts = "parts" + std::to_string(lora);
+        const auto ppo = [&](const std::string& name) {
+            TrainRequest r = task(name, "ppo");
+            r.options.kl_target = 0.5;
+            r.options.scale_rewards = "start";
+            r.options.reward_clip = 2;
+            r.options.missing_eos_penalty = 0.1;
+            r.options.lora = lora;
+            r.given.insert({"kl-target", "scale-rewards", "reward-clip", "missing-eos-penalty", "lora"});
+            return r;
+        };
+        run(ppo(whole), {}, 1);
+        int steps = 0;
+        ASSERT_EQ(run(ppo(parts), {.stop = [&] { return ++steps > 4; }, .sample = {}}, 3).end, TrainEnd::Interrupted);
+        TrainRequest on = ppo(parts);
+        on.from.clear();
+        on.resume = true;
+        run(on, {}, 2);
+        EXPECT_EQ(get(whole + ".gguf"), get(parts + ".gguf"));
+        EXPECT_EQ(get(whole + ".state.gguf"), get(parts + ".state.gguf"));
+        EXPECT_EQ(get(whole + ".samples.md"), get(parts + ".samples.md"));
+    }
+    const GgufFile model = GgufFile::open((folder_ / "whole0.gguf").string()),
+                   state = GgufFile::open((folder_ / "whole0.state.gguf").string());
+    EXPECT_EQ(model.find("value.weight"), nullptr) << "others could not read the model";
+    EXPECT_NE(state.find("value.weight"), nullptr);
+    EXPECT_MENTIONS(get("whole0.samples.md"), "## Step 0");
+    EXPECT_MENTIONS(get("whole0.samples.md"), "## Step 40");
+    const std::string log = get("whole0.log.jsonl");
+    for (const char* const key : {"rollout_kl_weight", "rollout_explained_variance", "clip_fraction", "value_loss"})
+        EXPECT_MENTIONS(log, key);
+    EXPECT_EQ(log.find("\"clip_fraction\":0.0"), log.find("\"clip_fraction\":")) << "the first ratio is 1";
+}
+
+TEST_F(PolicyTest, AChangedValueFunctionIsNoticed) {
+    make_base();
+    run(task("p", "ppo"));
+    std::string state = get("p.state.gguf");
+    const GgufFile file = GgufFile::open((folder_ / "p.state.gguf").string());
+    const auto& values = file.tensor("value.weight").data;
+    const std::string bytes(reinterpret_cast<const char*>(values.data()), values.size());
+    state[state.find(bytes) + 1] ^= 1;
+    put("p.state.gguf", state);
+    TrainRequest on = task("p", "ppo");
+    on.from.clear();
+    on.resume = true;
+    on.options.iters = 48;
+    EXPECT_MENTIONS(error_of(on), "changed or is damaged");
+}
+
+TEST_F(PolicyTest, ADivergenceThatExplodesEndsTheTraining) {
+    make_base();
+    TrainRequest r = task("p", "ppo");
+    r.options.lr = 5e-3;
+    r.options.kl_limit = 2;
+    r.options.save_every = 4;
+    r.given.insert("save-every");
+    r.options.kl = 0.001;
+    r.given.insert({"kl-limit", "kl"});
+    EXPECT_MENTIONS(error_of(r), "more than the limit of 2");
+    EXPECT_TRUE(has("p.gguf")) << "the checkpoint before";
+}
+
+// A cache and products of weights in blocks give other roundings than those that training computes.
+TEST_F(PolicyTest, AdaptersOfAQuantizedModelKnowTheirOwnProbabilities) {
+    make_base();
+    ConvertRequest quantize;
+    quantize.input = (folder_ / "base.gguf").string();
+    quantize.output = (folder_ / "q8.gguf").string();
+    quantize.type = DType::Q8_0;
+    quantize_file(quantize, {[](const Note&) {}, [](double) {}});
+    TrainRequest r = task("p", "ppo");
+    r.from = (folder_ / "q8.gguf").string();
+    r.options.lora = 2;
+    r.given.insert("lora");
+    run(r);
+    const std::string log = get("p.log.jsonl");
+    EXPECT_MENTIONS(log, "rollout_logp_difference");
+    EXPECT_EQ(log.find("\"clip_fraction\":0.0"), log.find("\"clip_fraction\":"));
+}
+
 TEST_F(PolicyTest, RulesOfRewards) {
     const RewardText text{"the prompt", " the fox ", "the fox", 4};
     EXPECT_EQ(scored({.regex = "f.x"}, text), std::vector{1.0});
@@ -159,6 +251,12 @@ TEST_F(PolicyTest, RefusesWhatMakesNoSense) {
     r = task("g", "grpo");
     r.options.loss_norm = "best";
     EXPECT_MENTIONS(error_of(r), "choose one of: dapo, grpo, dr_grpo, none");
+    r = task("g", "grpo");
+    r.options.kl_target = 5;
+    EXPECT_MENTIONS(error_of(r), "is for the task ppo");
+    r = task("g", "ppo");
+    r.options.vf_coef = 0;
+    EXPECT_MENTIONS(error_of(r), "vf-coef");
     r = task("g", "dpo");
     EXPECT_MENTIONS(error_of(r), "is for policies");
     put("prompts.jsonl", "{\"prompt\": \"the \"}\n{\"text\": \"fox\"}\n");

@@ -123,7 +123,7 @@ TEST_F(PreferenceTest, ExamplesHoldBothAnswers) {
         "{\"prompt\": \"ab\", \"chosen\": \"c\", \"rejected\": \"aa\"}\n{\"chosen\": \"ab\", \"rejected\": \"b\"}\n"
         "{\"prompt\": \"ababab\", \"chosen\": \"c\", \"rejected\": \"aa\"}\n");
     std::vector<std::string> labels, notes;
-    LabelledFileOptions options{.context = 5, .skip_bad = true};
+    LabelledFileOptions options{.columns = {}, .context = 5, .skip_bad = true};
     options.note = [&](const std::string& note) { notes.push_back(note); };
     const auto examples = read_preferences({(folder_ / "p.jsonl").string()}, tokenizer, options, labels);
     ASSERT_EQ(examples.size(), 1u);  // nothing predicts the one token of "b", and the last prompt is too long

@@ -186,7 +186,9 @@ void report_end(const TrainResult& result, const RunFiles& files, Progress& prog
         strprintf("saved %s after step %lld", printable(files.model).c_str(), static_cast<long long>(result.step));
     if (result.end == TrainEnd::StoppedEarly) text += " (stopped early: none better for --patience validations)";
     if (result.val_loss) text += strprintf("; validation loss %.4f", *result.val_loss);
-    for (const Score& score : result.scores) text += strprintf(", %s %.4f", score.name.c_str(), score.value);
+    for (size_t i = 0; i < result.scores.size(); ++i)
+        text += strprintf("%s %s %.4f", i > 0 || result.val_loss ? "," : ";", result.scores[i].name.c_str(),
+                          result.scores[i].value);
     if (result.best)
         text += strprintf("; best %s%.4f in %s",
                           result.best_of.empty() || result.best_of == "loss" ? "" : (result.best_of + " ").c_str(),

@@ -22,6 +22,7 @@ std::string describe(const Progress::Report& r) {
     std::string text =
         strprintf("step %lld/%lld  loss %.4f", static_cast<long long>(r.step), static_cast<long long>(r.steps), r.loss);
     if (r.val_loss) text += strprintf("  val %.4f", *r.val_loss);
+    if (!r.others.empty()) text += "  " + r.others;
     text += strprintf("  lr %.2e  ", r.lr);
     text += r.tok_s < 10000 ? strprintf("%.0f tok/s", r.tok_s) : strprintf("%.1fk tok/s", r.tok_s / 1000);
     return text + "  " + clock_text(r.seconds_left) + " left";

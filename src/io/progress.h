@@ -21,6 +21,7 @@ public:
         int64_t step = 0, steps = 0;  // done, in total
         double loss = 0, lr = 0, tok_s = 0;
         std::optional<double> val_loss;  // the last one
+        std::string others{};            // what else there is to tell: "reward 0.5"
         double seconds_left = 0;
     };
     void step(const Report& report);

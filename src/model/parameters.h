@@ -101,12 +101,21 @@ public:
         return {(*this)[p.w], (*this)[p.b], found != adapters_.end() ? found->second : std::vector<Adapter>()};
     }
 
+    /// In the training of a policy, the head that says of a hidden state what reward is to be expected after it: (1,C),
+    /// (1).
+    const LinearWeights& value_head() const {
+        if (!value_head_.w) fail("these weights have no value function");
+        return value_head_;
+    }
+    void set_value_head(LinearWeights head) { value_head_ = std::move(head); }
+
     /// Adds an adapter to the linear layer whose matrix is `parameter`.
     void adapt(size_t parameter, Adapter adapter) { adapters_[static_cast<int>(parameter)].push_back(std::move(adapter)); }
 
 private:
     std::vector<Weight> weights_;
     std::map<int, std::vector<Adapter>> adapters_;  // by parameter
+    LinearWeights value_head_;
 };
 
 }  // namespace nib

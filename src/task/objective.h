@@ -34,7 +34,10 @@ struct Objective {
     float temperature = 1;  // of Contrast: cosines are divided by it
     Graph::PreferenceOptions preference{};
     Graph::PolicyOptions policy{};
-    bool ratios = true;     // of Policy: compared with the policy that wrote the tokens; false: REINFORCE
+    bool ratios = true;  // of Policy: compared with the policy that wrote the tokens; false: REINFORCE
+    /// Of Policy: if not 0, a value function (Weights::value_head) is learned beside it, by so many times half the squared
+    /// error of its values, which is clipped as Graph::value_loss says where value_clip is not 0.
+    float value_weight = 0, value_clip = 0;
     bool weighted = false;  // rows count as much as TaskRow::weight says, of CrossEntropy and rows; the first one only
 
     /// How many texts of the model's context a row has room for.
@@ -44,10 +47,18 @@ struct Objective {
     bool sparse() const { return of_rows || share < 1; }
 };
 
-/// What Policy takes beside each target, all of (B*T): see Graph::PolicyInputs.
-struct PolicyNumbers {
-    std::span<const float> advantages{}, weights{}, old{}, reference{};
+/// What Policy takes beside each target, all of (B*T): as Graph::PolicyInputs has them and, of a value function, what a
+/// token was worth in the end and what the policy that wrote it took it to be worth.
+template <class T>
+struct OfPolicy {
+    T advantages{}, weights{}, old{}, reference{}, returns{}, old_values{};
+    template <class Make>
+    auto map(const Make& make) {
+        using Made = decltype(make(advantages));
+        return OfPolicy<Made>{make(advantages), make(weights), make(old), make(reference), make(returns), make(old_values)};
+    }
 };
+using PolicyNumbers = OfPolicy<std::span<const float>>;
 
 /// A task has one objective or two.
 constexpr size_t kMostObjectives = 2;

@@ -17,27 +17,24 @@ struct TaskKind {
     std::unique_ptr<Task> (*make)(const TaskTexts& texts);
     std::vector<std::string> metrics{};
 };
+// clang-format off
 const TaskKind kTasks[] = {
-    {kLanguageModel,           {.head = "lm"},                         false, TaskReads::Text,                                              make_language_model_task                                  },
-    {kMaskedTokens,            {.head = "mlm", .share = kMaskedShare}, false, TaskReads::Text,                                              make_masked_tokens_task                                   },
-    {kTranslate,               {.head = "lm"},                         false, TaskReads::Pairs,                                             make_translate_task                                       },
-    {kDialogues,               {.head = "lm", .share = kAnswerShare},  true,  TaskReads::Dialogues,                                         make_dialogues_task                                       },
-    {kClassify,                {.head = "class", .of_rows = true},     true,  TaskReads::Labels,                                            make_classify_task,                                         {"accuracy", "f1", "mcc"}},
-    {kTag,                        {.head = "tag", .share = kTaggedShare},                                                           true,   TaskReads::Tags, make_tag_task                                         },
-    {kRegress,
-     {.head = "class", .loss = Loss::Squared, .of_rows = true},
-     true,               TaskReads::Numbers,
-     make_regress_task,                                                                                                                                                            {"spearman", "pearson"}},
-    {kEmbed, {.head = "", .loss = Loss::Contrast, .of_rows = true},                                       true,                                       TaskReads::Texts,                                              make_embed_task},
-    {kReward,         {.head = "class", .loss = Loss::Preference, .of_rows = true},                                               true,                                              TaskReads::Preferences,make_reward_task                                                                                              },
-    {kDpo,
-     {.head = "lm", .loss = Loss::Preference, .share = kAnswerShare, .of_rows = true},
-     true,                                                TaskReads::Preferences,
-     make_dpo_task                                                                                                                                                                                             },
-    {kAnswer,            {.head = "span", .loss = Loss::Span, .of_rows = true},                                                  true,                                                 TaskReads::Questions,                                             make_answer_task},
-    {kGrpo,        {.head = "lm", .loss = Loss::Policy, .share = kAnswerShare},                                              true,                                               TaskReads::Prompts,make_policy_task                                                                                                                                                 },
-    {kReinforce,        {.head = "lm", .loss = Loss::Policy, .share = kAnswerShare},                                              true,                                          TaskReads::Prompts,                                        make_policy_task},
+    {kLanguageModel, {.head = "lm"}, false, TaskReads::Text, make_language_model_task},
+    {kMaskedTokens, {.head = "mlm", .share = kMaskedShare}, false, TaskReads::Text, make_masked_tokens_task},
+    {kTranslate, {.head = "lm"}, false, TaskReads::Pairs, make_translate_task},
+    {kDialogues, {.head = "lm", .share = kAnswerShare}, true, TaskReads::Dialogues, make_dialogues_task},
+    {kClassify, {.head = "class", .of_rows = true}, true, TaskReads::Labels, make_classify_task, {"accuracy", "f1", "mcc"}},
+    {kTag, {.head = "tag", .share = kTaggedShare}, true, TaskReads::Tags, make_tag_task},
+    {kRegress, {.head = "class", .loss = Loss::Squared, .of_rows = true}, true, TaskReads::Numbers, make_regress_task, {"spearman", "pearson"}},
+    {kEmbed, {.head = "", .loss = Loss::Contrast, .of_rows = true}, true, TaskReads::Texts, make_embed_task},
+    {kReward, {.head = "class", .loss = Loss::Preference, .of_rows = true}, true, TaskReads::Preferences, make_reward_task},
+    {kDpo, {.head = "lm", .loss = Loss::Preference, .share = kAnswerShare, .of_rows = true}, true, TaskReads::Preferences, make_dpo_task},
+    {kAnswer, {.head = "span", .loss = Loss::Span, .of_rows = true}, true, TaskReads::Questions, make_answer_task},
+    {kPpo, {.head = "lm", .loss = Loss::Policy, .share = kAnswerShare}, true, TaskReads::Prompts, make_policy_task},
+    {kGrpo, {.head = "lm", .loss = Loss::Policy, .share = kAnswerShare}, true, TaskReads::Prompts, make_policy_task},
+    {kReinforce, {.head = "lm", .loss = Loss::Policy, .share = kAnswerShare}, true, TaskReads::Prompts, make_policy_task},
 };
+// clang-format on
 
 const TaskKind& find_task(const std::string& name) {
     std::string names;
@@ -59,7 +56,8 @@ std::vector<Objective> task_objectives(const std::string& name, const TaskChoice
     all[0].temperature = static_cast<float>(choices.temperature);
     if (name == kDpo) all[0].preference = choices.preference;
     all[0].policy = choices.policy.loss;
-    all[0].ratios = !choices.policy.reinforce;
+    all[0].ratios = choices.policy.kind != PolicyKind::Reinforce;
+    all[0].value_weight = choices.policy.value_weight, all[0].value_clip = choices.policy.value_clip;
     if (choices.multi_label) all[0].loss = Loss::Binary;
     all[0].weighted = !choices.class_weights.empty();
     if (choices.next_sentence) all.push_back({.head = kNextSentence, .of_rows = true});

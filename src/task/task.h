@@ -11,6 +11,7 @@
 
 #include "core/backend.h"
 #include "model/model.h"
+#include "task/advantages.h"
 #include "task/objective.h"
 #include "task/rewards/reward.h"
 #include "task/windows.h"
@@ -27,17 +28,22 @@ struct TaskExtent {
 /// What the losses of a policy's texts are divided by: each by its own tokens, all by the tokens of an update (DAPO), each
 /// by the longest there may be (Dr. GRPO), or by nothing.
 enum class PolicyNorm { Text, Tokens, Longest, Sum };
-/// What rewards are compared with, or divided by the deviation of.
-enum class PolicyBaseline { None, Group, Batch };
+enum class PolicyKind { Grpo, Reinforce, Ppo };
 
 /// How a policy learns.
 struct PolicyChoices {
+    PolicyKind kind = PolicyKind::Grpo;
     Graph::PolicyOptions loss{};
-    bool reinforce = false;
+    float value_weight = 0, value_clip = 0;  // of Ppo: Objective::value_weight
+    GaeOptions gae{};                        // of Ppo
+    double kl_target = 0;                    // of Ppo: nats of an answer that gae.kl is adapted to; 0: it stays
+    double kl_limit = 0;                     // nats of an answer at which training ends with an error; 0: none
+    double reward_clip = 0;                  // rewards count from minus this to this, after scaling; 0: all that they are
+    double missing_end = 0;                  // taken from the rewards of answers that do not end by themselves
     PolicyNorm norm = PolicyNorm::Tokens;
-    PolicyBaseline baseline = PolicyBaseline::Group, scale = PolicyBaseline::Group;
-    int64_t group = 8;            // answers to a prompt
-    int64_t rollouts = 64;        // answers of an iteration
+    PolicyBaseline baseline = PolicyBaseline::Group, scale = PolicyBaseline::Group;  // see compared_rewards()
+    int64_t group = 8;                                                               // answers to a prompt
+    int64_t rollouts = 64;                                                           // answers of an iteration
     int64_t epochs = 1;           // how often an iteration learns from them
     int64_t longest = 64;         // tokens of an answer at most
     std::vector<int32_t> ends{};  // tokens that end one
@@ -87,17 +93,19 @@ struct TaskRow {
     std::span<int32_t> second{};    // targets of the second objective, if there is one; they come as kIgnore
     std::span<float> numbers{};     // what a head of numbers is to say where the row's target is, which is then 0
     float weight = 1;               // how much its target counts, of a weighted objective
-    /// Of a policy: see PolicyNumbers.
-    struct Policy {
-        std::span<float> advantages{}, weights{}, old{}, reference{};
-    };
-    Policy policy{};
+    OfPolicy<std::span<float>> policy{};
 };
 
 /// How well a task is done.
 struct Score {
     std::string name;  // "accuracy"
     double value;
+};
+
+/// What a policy has written, and what it is worth.
+struct Sample {
+    std::string prompt, answer;
+    double reward = 0;
 };
 
 /// What the predictions of a validation are worth.
@@ -144,8 +152,8 @@ public:
     /// The same for the rows of a validation.
     virtual int64_t validation_rows() const = 0;
     virtual void fill_validation(int64_t row, TaskRow& to) const = 0;
-    /// Called before the first step of a training, but not when one is resumed: what it has found out is kept with every
-    /// checkpoint, and recalled then.
+    /// Called before the first step of a training, but not when one is resumed: what it has found out then and since is
+    /// kept with every checkpoint, and recalled.
     virtual void start(const TaskModel&) {}
     virtual std::vector<double> kept() const { return {}; }
     virtual void recall(std::span<const double>) {}
@@ -154,6 +162,8 @@ public:
     virtual void begin_step(uint32_t, const TaskModel&) {}
     virtual bool may_save(int64_t) const { return true; }
     virtual std::vector<Score> step_scores(int64_t) const { return {}; }
+    /// Answers to the same few prompts, as the last validate() has seen them.
+    virtual std::vector<Sample> samples() const { return {}; }
     /// Of the same: how good what it writes is, of which the first score, where more is better, decides; of others nothing.
     virtual std::optional<std::vector<Score>> validate(const TaskModel&) { return std::nullopt; }
     /// Of a task that is judged by more than its loss.
@@ -164,7 +174,7 @@ public:
 inline constexpr const char *kLanguageModel = "lm", *kMaskedTokens = "mlm", *kTranslate = "translate",
                             *kDialogues = "dialogue", *kClassify = "classify", *kTag = "tag", *kRegress = "regress",
                             *kEmbed = "embed", *kReward = "reward", *kDpo = "dpo", *kAnswer = "qa", *kGrpo = "grpo",
-                            *kReinforce = "reinforce";
+                            *kReinforce = "reinforce", *kPpo = "ppo";
 /// The head that says whether the second text of a row follows the first.
 inline constexpr const char* kNextSentence = "nsp";
 /// The token that a vocabulary of characters gets for masked ones.

@@ -17,12 +17,15 @@ namespace {
 
 constexpr size_t kPiece = size_t{1} << 20;
 constexpr const char* kId = "nib.checkpoint";
-constexpr const char* kMoments = "nib.state.checksum";
+constexpr const char* kStateChecksum = "nib.state.checksum";
 constexpr const char* kNameKey = "general.name";
 constexpr const char* kBest = "nib.best";
 const std::string kSumPrefix = "sum.";
 constexpr const char* kSum = "nib.state.sum_checksum";
-constexpr int kVersion = 5;
+constexpr int kVersion = 6;
+
+// Before the names of parameters in the state's file.
+std::string part_prefix(int part) { return part == 0 ? "" : part == 1 ? "m." : "v."; }
 
 // Calls take(bytes) with the values of one parameter, front to back in pieces.
 template <class Take>
@@ -38,9 +41,14 @@ void stream(const TrainStep& train, size_t parameter, int part, const Take& take
     }
 }
 
-// Frozen weights have no moments, and the file of adapters leaves the model out.
-bool is_saved(const TrainShape& shape, size_t parameter, int part) {
-    return shape.trains(parameter) || (part == 0 && !shape.lora);
+// Whether the model's file has it: that of adapters leaves the model out.
+bool in_model_file(const TrainStep& train, size_t parameter) {
+    return train.in_file(parameter) && (train.shape().trains(parameter) || !train.shape().lora);
+}
+
+// Whether the state's file has it: frozen weights have no moments.
+bool in_state_file(const TrainStep& train, size_t parameter, int part) {
+    return part > 0 ? train.shape().trains(parameter) : !train.in_file(parameter);
 }
 
 // Blocks of quantized weights may be no whole number of words.
@@ -57,21 +65,34 @@ uint64_t finish_id(Hash64& hash, int64_t step) {
     return hash.value();
 }
 
-void add_part(Hash64& hash, const TrainStep& train, int part) {
+void add_values(Hash64& hash, const TrainStep& train, size_t parameter, int part) {
+    stream(train, parameter, part, [&](std::span<const std::byte> piece) { add_values(hash, piece); });
+}
+
+// Calls take(parameter) for those that the model's file has.
+template <class Take>
+void for_model(const TrainStep& train, const Take& take) {
     for (size_t i = 0; i < train.parameters().size(); ++i)
-        if (is_saved(train.shape(), i, part))
-            stream(train, i, part, [&](std::span<const std::byte> piece) { add_values(hash, piece); });
+        if (in_model_file(train, i)) take(i);
+}
+
+// Calls take(parameter, part, prefix of its name) for those that the state's file has.
+template <class Take>
+void for_state(const TrainStep& train, const Take& take) {
+    for (int part = 0; part < train.parts(); ++part)
+        for (size_t i = 0; i < train.parameters().size(); ++i)
+            if (in_state_file(train, i, part)) take(i, part, part_prefix(part));
 }
 
 uint64_t pair_id(const TrainStep& train, int64_t step) {
     Hash64 hash;
-    add_part(hash, train, 0);
+    for_model(train, [&](size_t i) { add_values(hash, train, i, 0); });
     return finish_id(hash, step);
 }
 
-uint64_t moments_checksum(const TrainStep& train) {
+uint64_t state_checksum(const TrainStep& train) {
     Hash64 hash;
-    for (int part = 1; part < train.parts(); ++part) add_part(hash, train, part);
+    for_state(train, [&](size_t i, int part, const std::string&) { add_values(hash, train, i, part); });
     return hash.value();
 }
 
@@ -82,11 +103,13 @@ void add_tensor(GgufWriter& writer, const TrainStep& train, size_t parameter, co
                std::vector<int64_t>(shape.dims.begin(), shape.dims.begin() + shape.rank), std::move(values));
 }
 
-void add_tensors(GgufWriter& writer, const TrainStep& train, int part, const std::string& prefix) {
-    for (size_t i = 0; i < train.parameters().size(); ++i)
-        if (is_saved(train.shape(), i, part))
-            add_tensor(writer, train, i, prefix,
-                       [&train, i, part](const GgufWriter::Sink& sink) { stream(train, i, part, sink); });
+// The values as they are then, not now.
+GgufWriter::Producer values_of(const TrainStep& train, size_t parameter, int part) {
+    return [&train, parameter, part](const GgufWriter::Sink& sink) { stream(train, parameter, part, sink); };
+}
+
+void add_model(GgufWriter& writer, const TrainStep& train) {
+    for_model(train, [&](size_t i) { add_tensor(writer, train, i, "", values_of(train, i, 0)); });
 }
 
 void add_sums(GgufWriter& writer, const TrainStep& train, const WeightSum& sum) {
@@ -118,8 +141,6 @@ GgufWriter model_writer(const TrainStep& train, const Tokenizer& tokenizer, cons
     writer.set("nib.step", step);
     return writer;
 }
-
-std::string moment_prefix(int part) { return part == 1 ? "m." : "v."; }
 
 void write_state(GgufWriter& file, const TrainState& s) {
     file.set("nib.state.version", uint32_t{kVersion});
@@ -191,15 +212,20 @@ std::unique_ptr<Tokenizer> tokenizer_of(const GgufFile& model, const ModelConfig
 // Error unless all that a training needs is there.
 void check_parameters(const Checkpoint& c) {
     const std::vector<bool> frozen = frozen_parameters(c.options, c.config);
+    const auto check_state = [&](const ParameterSpec& spec) {
+        for (int part = 1; part <= optimizer_moments(optimizer_of(c.options)); ++part)
+            checked(c.state_file, part_prefix(part) + spec.name, spec.shape);
+        if (c.state.summed > 0) checked(c.state_file, kSumPrefix + spec.name, spec.shape);
+    };
     const auto check = [&](const ParameterSpec& spec, bool is_frozen) {
         checked(c.model, spec.name, spec.shape, is_frozen);
-        if (is_frozen) return;
-        for (int part = 1; part <= optimizer_moments(optimizer_of(c.options)); ++part)
-            checked(c.state_file, moment_prefix(part) + spec.name, spec.shape);
-        if (c.state.summed > 0) checked(c.state_file, kSumPrefix + spec.name, spec.shape);
+        if (!is_frozen) check_state(spec);
     };
     const LoraConfig lora = lora_of(c.options);
     for (const LoraParameter& pair : lora_parameters(c.config, lora)) check(pair.a, false), check(pair.b, false);
+    for (const ParameterSpec& spec :
+         training_parameters(c.config, task_objectives(c.options.task, task_choices(c.options))))
+        checked(c.state_file, spec.name, spec.shape), check_state(spec);
     if (lora) return;
     size_t i = 0;
     for (const ParameterSpec& spec : model_parameters(c.config)) check(spec, frozen[i++]);
@@ -221,6 +247,7 @@ RunFiles::RunFiles(const std::string& output) {
     mean = stem + ".mean" + ending;
     log = stem + ".log.jsonl";
     curve = stem + ".svg";
+    samples = stem + ".samples.md";
     lock = model + ".lock";
 }
 
@@ -245,14 +272,16 @@ void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokeni
     const uint64_t id = pair_id(train, state.step);
     GgufWriter model = model_writer(train, tokenizer, info, state.step);
     model.set(kId, id);
-    add_tensors(model, train, 0, "");
+    add_model(model, train);
     GgufWriter rest;
     rest.set("general.architecture", std::string("nib-state"));
     rest.set(kId, id);
-    rest.set(kMoments, moments_checksum(train));
+    rest.set(kStateChecksum, state_checksum(train));
     write_state(rest, state);
     write_options(rest, options);
-    for (int part = 1; part < train.parts(); ++part) add_tensors(rest, train, part, moment_prefix(part));
+    for_state(train, [&](size_t i, int part, const std::string& prefix) {
+        add_tensor(rest, train, i, prefix, values_of(train, i, part));
+    });
     if (state.summed > 0) {
         rest.set(kSum, sum_checksum(train, sum));
         add_sums(rest, train, sum);
@@ -264,7 +293,8 @@ void save_checkpoint(const RunFiles& files, const TrainStep& train, const Tokeni
     model_file.finish();
     state_file.finish();
     if (first)
-        for (const std::string& other : {files.best, files.mean, files.log, files.curve}) std::remove(other.c_str());
+        for (const std::string& other : files.written())
+            if (other != files.model && other != files.state) std::remove(other.c_str());
     AtomicFile::publish_pair(model_file, state_file);
 }
 
@@ -284,7 +314,7 @@ std::unique_ptr<AtomicFile> write_best(const RunFiles& files, const TrainStep& t
                                        const ModelInfo& info, int64_t step, double best) {
     GgufWriter writer = model_writer(train, tokenizer, info, step);
     writer.set(kBest, best);
-    add_tensors(writer, train, 0, "");
+    add_model(writer, train);
     return written(writer, files.best);
 }
 
@@ -292,15 +322,14 @@ std::unique_ptr<AtomicFile> write_mean(const RunFiles& files, const TrainStep& t
                                        const ModelInfo& info, int64_t step, const WeightSum& sum, int64_t count) {
     GgufWriter writer = model_writer(train, tokenizer, info, step);
     writer.set("nib.mean_of", count);
-    for (size_t i = 0; i < train.parameters().size(); ++i) {
-        if (!is_saved(train.shape(), i, 0)) continue;
+    for_model(train, [&](size_t i) {
         add_tensor(writer, train, i, "", [&train, &sum, i, count](const GgufWriter::Sink& sink) {
             if (!train.shape().trains(i)) return stream(train, i, 0, sink);
             std::vector<float> mean(sum.of(i).begin(), sum.of(i).end());
             for (float& value : mean) value /= static_cast<float>(count);
             sink(std::as_bytes(std::span<const float>(mean)));
         });
-    }
+    });
     return written(writer, files.mean);
 }
 
@@ -340,19 +369,17 @@ Checkpoint open_checkpoint(const RunFiles& files, const std::string& base, Backe
 }
 
 void restore(const Checkpoint& checkpoint, TrainStep& train, WeightSum& sum) {
-    const auto load = [&](Hash64& hash, const GgufFile& file, int part, const std::string& prefix) {
-        for (size_t i = 0; i < train.parameters().size(); ++i) {
-            const ParameterSpec& spec = train.parameters()[i];
-            const bool frozen = !train.shape().trains(i);
-            if (!is_saved(train.shape(), i, part)) continue;
-            const auto values = checked(file, prefix + spec.name, spec.shape, frozen);
-            add_values(hash, values);
-            if (!frozen) train.backend().upload(train.locate(i, part), values);
-        }
+    const auto load = [&](Hash64& hash, const GgufFile& file, size_t i, int part, const std::string& prefix) {
+        const ParameterSpec& spec = train.parameters()[i];
+        const bool frozen = !train.shape().trains(i);
+        const auto values = checked(file, prefix + spec.name, spec.shape, frozen);
+        add_values(hash, values);
+        if (!frozen) train.backend().upload(train.locate(i, part), values);
     };
-    Hash64 weights, moments;
-    load(weights, checkpoint.model, 0, "");
-    for (int part = 1; part < train.parts(); ++part) load(moments, checkpoint.state_file, part, moment_prefix(part));
+    Hash64 weights, state;
+    for_model(train, [&](size_t i) { load(weights, checkpoint.model, i, 0, ""); });
+    for_state(train,
+              [&](size_t i, int part, const std::string& prefix) { load(state, checkpoint.state_file, i, part, prefix); });
     for (size_t i = 0; checkpoint.state.summed > 0 && i < train.parameters().size(); ++i) {
         const ParameterSpec& spec = train.parameters()[i];
         if (!train.shape().trains(i)) continue;
@@ -362,7 +389,7 @@ void restore(const Checkpoint& checkpoint, TrainStep& train, WeightSum& sum) {
     if (checkpoint.state.summed > 0 && sum_checksum(train, sum) != checkpoint.state_file.get<uint64_t>(kSum))
         fail("%s: its sum of weights is not the one that was saved; the file was changed or is damaged",
              printable(checkpoint.state_file.name()).c_str());
-    if (moments.value() != checkpoint.state_file.get<uint64_t>(kMoments))
+    if (state.value() != checkpoint.state_file.get<uint64_t>(kStateChecksum))
         fail("%s: its moments are not those that were saved; the file was changed or is damaged",
              printable(checkpoint.state_file.name()).c_str());
     if (finish_id(weights, checkpoint.state.step) != checkpoint.state_file.get<uint64_t>(kId))

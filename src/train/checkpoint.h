@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "io/gguf.h"
 #include "model/adapter_file.h"
@@ -27,15 +28,18 @@ namespace nib {
 
 /// The files of a run.
 struct RunFiles {
-    std::string model;  // NAME.gguf
-    std::string state;  // NAME.state.gguf
-    std::string best;   // NAME.best.gguf
-    std::string mean;   // NAME.mean.gguf
-    std::string log;    // NAME.log.jsonl
-    std::string curve;  // NAME.svg
-    std::string lock;   // NAME.gguf.lock, while nib trains
+    std::string model;    // NAME.gguf
+    std::string state;    // NAME.state.gguf
+    std::string best;     // NAME.best.gguf
+    std::string mean;     // NAME.mean.gguf
+    std::string log;      // NAME.log.jsonl
+    std::string curve;    // NAME.svg
+    std::string samples;  // NAME.samples.md, of a policy
+    std::string lock;     // NAME.gguf.lock, while nib trains
     /// From what the user gave as output, with or without ".gguf".
     explicit RunFiles(const std::string& output);
+    /// All but the lock: the pair first.
+    std::vector<std::string> written() const { return {model, state, best, mean, log, curve, samples}; }
 };
 
 /// The state of a run besides tensors and options.

@@ -132,6 +132,7 @@ void EventLog::add(const LogLine& line) {
     for (const auto& column : kLogColumns)
         if (line.*column.value && column.tag != nullptr) put(column.tag, *(line.*column.value));
     for (const Score& score : line.scores) put(score.name + "/validation", score.value);
+    for (const Score& score : line.others) put(score.name, score.value);
     ProtobufWriter event = event_now();
     event.whole_number(event::kStep, static_cast<uint64_t>(line.step));
     event.bytes(event::kSummary, values.message());

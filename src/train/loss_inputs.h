@@ -40,16 +40,24 @@ struct LossSum {
     std::span<const float> numbers{};
 };
 
+/// What is worth telling about a micro-batch beside its loss: a mean over some number of targets.
+struct Figure {
+    const char* name;
+    double sum = 0, count = 0;
+};
+
 class LossInputs {
 public:
     virtual ~LossInputs() = default;
     /// Fills in the inputs. Error for targets that the head does not have.
     virtual void set(const Plan& plan, const LossBatch& batch, Step& step) = 0;
     /// After a run: the losses of all targets, added up.
-    double sum(const Plan& plan);
+    virtual double sum(const Plan& plan);
 
     /// After an evaluation: what was predicted.
     virtual void read(const Plan&, LossSum&) {}
+    /// After a micro-batch: adds its figures.
+    virtual void figures(const Plan&, std::vector<Figure>&) const {}
 
 protected:
     /// The loss of each of up to `most` targets, or minus that.

@@ -81,6 +81,8 @@ ParameterLayout::ParameterLayout(const ModelConfig& config, const TrainShape& sh
         if (shape.trains(i)) fail("adapters are trained on a frozen model, but `%s` is not frozen", specs[i].name.c_str());
     for (LoraParameter& pair : lora_parameters(config, shape.lora))
         specs.push_back(std::move(pair.a)), specs.push_back(std::move(pair.b));
+    in_file = specs.size();
+    for (ParameterSpec& spec : training_parameters(config, shape.objectives)) specs.push_back(std::move(spec));
     offsets.assign(specs.size(), kNowhere);
     std::vector<size_t> order;
     for (size_t i = 0; i < specs.size(); ++i)
@@ -104,6 +106,15 @@ ParameterLayout::ParameterLayout(const ModelConfig& config, const TrainShape& sh
     if (total == 0) fail("all weights are frozen; there is nothing to train");
 }
 
+std::vector<ParameterSpec> training_parameters(const ModelConfig& config, const std::vector<Objective>& objectives) {
+    ParameterList list;
+    if (!objectives.empty() && objectives.front().value_weight != 0) {
+        constexpr bool kBias = true;
+        list.linear("value", 1, config.embd, 0, kBias);
+    }
+    return list.specs();
+}
+
 Weights training_weights(const ModelConfig& config, const TrainShape& shape,
                          const std::function<Weight(size_t parameter)>& place) {
     size_t i = 0;
@@ -116,6 +127,7 @@ Weights training_weights(const ModelConfig& config, const TrainShape& shape,
         weights.adapt(pair.parameter, std::move(adapter));
         i += 2;
     }
+    if (!training_parameters(config, shape.objectives).empty()) weights.set_value_head({.w = place(i), .b = place(i + 1)});
     return weights;
 }
 

@@ -54,7 +54,8 @@ struct ParameterLayout {
         /// what comes after all blocks has 1 and embeddings have least (Clark et al. 2020, ELECTRA).
         float lr_scale = 1;
     };
-    std::vector<ParameterSpec> specs;  // in file order; adapters follow the model
+    std::vector<ParameterSpec> specs;  // in file order; adapters follow the model, and then training_parameters()
+    size_t in_file = 0;                // how many of them the file of the model or its adapters has
     std::vector<size_t> offsets;       // bytes, by parameter; kNowhere: it is frozen
     std::vector<Run> runs;
     int64_t total = 0;  // floats, gaps included
@@ -62,6 +63,10 @@ struct ParameterLayout {
     /// segment: see Backend::segment(). Error when nothing is trained, or adapters together with the model.
     ParameterLayout(const ModelConfig& config, const TrainShape& shape, size_t segment = SIZE_MAX);
 };
+
+/// What is trained beside a model or its adapters, and kept with the state of the training alone: the value function of a
+/// policy, "value.weight" (1,C) and "value.bias" (1), which begins as 0.
+std::vector<ParameterSpec> training_parameters(const ModelConfig& config, const std::vector<Objective>& objectives);
 
 /// The weights for a graph: frozen ones where they are, each other parameter as `place` says.
 Weights training_weights(const ModelConfig& config, const TrainShape& shape,

@@ -58,6 +58,19 @@ void check_policy(const TrainOptions& o) {
     check_range("epsilon", o.epsilon, 0, 1000);
     check_range("epsilon-high", o.epsilon_high, 0, 1000);
     check_range("kl", o.kl, 0, 1000);
+    check_range("kl-target", o.kl_target, 0, 1e6);
+    check_range("kl-limit", o.kl_limit, 0, 1e6);
+    check_range("vf-coef", o.vf_coef, 1e-9, 1000);
+    check_range("value-clip", o.value_clip, 0, 1e6);
+    check_range("discount", o.discount, 0, 1);
+    check_range("lam", o.lam, 0, 1);
+    check_range("reward-clip", o.reward_clip, 0, 1e6);
+    check_range("missing-eos-penalty", o.missing_eos_penalty, 0, 1e6);
+    for (const char* const option : {"kl-target", "vf-coef", "value-clip", "discount", "lam"})
+        if (o.task != kPpo && differs(o, option))
+            fail_usage_option(option, "is for the task %s; this is %s", kPpo, printable(o.task, 40).c_str());
+    if (o.kl_target > 0 && !(o.kl > 0))
+        fail_usage_option("kl-target", "needs a weight of the divergence to begin with, which is 0");
     check_range("entropy", o.entropy, 0, 1000);
     check_range("reward-timeout", o.reward_timeout, 0.001, 1e6);
     check_count("reward-length", o.reward_length, 0);
@@ -70,7 +83,9 @@ void check_policy(const TrainOptions& o) {
         fail_usage_option(option, "is `%s`; choose one of: %s", printable(value, 40).c_str(), known.c_str());
     };
     one_of("loss-norm", o.loss_norm, {"dapo", "grpo", "dr_grpo", "none"});
-    one_of("scale-rewards", o.scale_rewards, {"group", "batch", "none"});
+    one_of("scale-rewards", o.scale_rewards, {"group", "batch", "start", "none"});
+    if (o.scale_rewards == "start" && o.task != kPpo)
+        fail_usage_option("scale-rewards", "start is for the task %s; this is %s", kPpo, printable(o.task, 40).c_str());
     one_of("baseline", o.baseline, {"group", "batch", "none"});
     if (o.task == kGrpo && o.group < 2)
         fail_usage_option("group", "is 1; texts are compared with others of the same prompt, which takes 2 or more");

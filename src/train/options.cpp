@@ -18,7 +18,7 @@ using Kind = OptionField::Kind;
 // clang-format off
 const OptionField kFields[] = {
     {"arch",            Kind::Model, &O::arch,          "Model", "architecture: " + architecture_names()},
-    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; translate, the second text of each pair from the first; dialogue, what the assistant says; classify, the label of a text or of two; tag, those of words; regress, a number of a text or of two; embed, to bring pairs of texts together; qa, where in a text the answer to a question is; reward, which of two answers is better; dpo, to prefer the better one; grpo and reinforce, to write what is rewarded (default: mlm for encoders, translate for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
+    {"task",            Kind::Fixed, &O::task,          "Model", "what is learned: lm, the next token; mlm, masked ones; translate, the second text of each pair from the first; dialogue, what the assistant says; classify, the label of a text or of two; tag, those of words; regress, a number of a text or of two; embed, to bring pairs of texts together; qa, where in a text the answer to a question is; reward, which of two answers is better; dpo, to prefer the better one; ppo, grpo and reinforce, to write what is rewarded (default: mlm for encoders, translate for models with an encoder and a decoder, dialogue for files of dialogues, else lm)"},
     {"tokenizer",       Kind::Fixed, &O::tokenizer,     "Model", "what the model reads: a tokenizer.json or a model that has one, or one to be learned from the texts, bpe:8000 or wordpiece:8000, or char: their characters and a token that ends documents (default: their characters; char where documents matter)"},
     {"layers",          Kind::Model, &O::layers,        "Model", "transformer blocks"},
     {"heads",           Kind::Model, &O::heads,         "Model", "attention heads; must divide the channels"},
@@ -62,25 +62,33 @@ const OptionField kFields[] = {
     {"preference-loss", Kind::Fixed, &O::preference_loss, "Preferences", "dpo: sigmoid, hinge or ipo"},
     {"beta",            Kind::Fixed, &O::beta, "Preferences", "dpo: how much log-probabilities count against those of the model to start from; less lets the model go farther"},
     {"preference-smoothing", Kind::Fixed, &O::preference_smoothing, "Preferences", "dpo, sigmoid: how probable it is that a pair is the wrong way round"},
-    {"reward",          Kind::Fixed, &O::reward,         "Policies", "grpo, reinforce: a model that scores texts, or FILE.gguf:LABEL, the probability of a label"},
+    {"reward",          Kind::Fixed, &O::reward,         "Policies", "a model that scores texts, or FILE.gguf:LABEL, the probability of a label"},
     {"reward-command",  Kind::Fixed, &O::reward_command, "Policies", "a command that reads a line of JSON for each text ({\"prompt\", \"response\", \"reference\"}) and writes a number for each"},
     {"reward-timeout",  Kind::Free,  &O::reward_timeout, "Policies", "seconds that it may take for all texts of an iteration"},
     {"reward-regex",    Kind::Fixed, &O::reward_regex,   "Policies", "1 for each text in which this pattern is found"},
     {"reward-length",   Kind::Fixed, &O::reward_length,  "Policies", "tokens that a text should have: less is given for others"},
     {"reward-match",    Kind::Fixed, &O::reward_match,   "Policies", "how a text is compared with the answer in the data: exact, bleu or chrf"},
     {"reward-weights",  Kind::Fixed, &O::reward_weights, "Policies", "of several rewards, in the order above, such as 1,0.5 (default: all 1)"},
-    {"group",           Kind::Fixed, &O::group,          "Policies", "texts that are written for a prompt"},
+    {"reward-clip",     Kind::Fixed, &O::reward_clip,    "Policies", "rewards count from minus this to this; 0: all that they are"},
+    {"missing-eos-penalty", Kind::Fixed, &O::missing_eos_penalty, "Policies", "taken from the reward of a text that does not end by itself"},
+    {"group",           Kind::Fixed, &O::group,          "Policies", "texts that are written for a prompt (default: 8, of ppo 1)"},
     {"rollouts",        Kind::Fixed, &O::rollouts,       "Policies", "texts of an iteration, from which it learns in updates of as many as a batch has"},
-    {"rollout-epochs",  Kind::Fixed, &O::rollout_epochs, "Policies", "how often an iteration learns from them"},
+    {"rollout-epochs",  Kind::Fixed, &O::rollout_epochs, "Policies", "how often an iteration learns from them (default: 1, of ppo 4)"},
     {"max-new",         Kind::Fixed, &O::longest_answer, "Policies", "tokens of a text at most"},
     {"answer-end",      Kind::Fixed, &O::answer_end,     "Policies", "a token that ends a text, beside those of the model, as text"},
-    {"epsilon",         Kind::Fixed, &O::epsilon,        "Policies", "grpo: how far ratios of probabilities may leave 1"},
+    {"epsilon",         Kind::Fixed, &O::epsilon,        "Policies", "ppo, grpo: how far ratios of probabilities may leave 1"},
     {"epsilon-high",    Kind::Fixed, &O::epsilon_high,   "Policies", "the same upwards (default: the same)"},
-    {"kl",              Kind::Fixed, &O::kl,             "Policies", "weight of the divergence from the model to start from"},
+    {"kl",              Kind::Fixed, &O::kl,             "Policies", "weight of the divergence from the model to start from: of the loss, of ppo in the rewards (default: 0, of ppo 0.05)"},
+    {"kl-target",       Kind::Fixed, &O::kl_target,      "Policies", "ppo: nats of a text that the divergence is held near, by a weight that adapts; 0: the weight stays"},
+    {"kl-limit",        Kind::Free,  &O::kl_limit,       "Policies", "nats of a text at which the divergence ends the training, where it has a weight; 0: none"},
+    {"vf-coef",         Kind::Fixed, &O::vf_coef,        "Policies", "ppo: weight of the value function's loss"},
+    {"value-clip",      Kind::Fixed, &O::value_clip,     "Policies", "ppo: how far values may leave the old ones; 0: any distance"},
+    {"discount",        Kind::Fixed, &O::discount,       "Policies", "ppo: how much each later token's reward counts against the one before it (gamma)"},
+    {"lam",             Kind::Fixed, &O::lam,            "Policies", "ppo: lambda of generalized advantage estimation"},
     {"entropy",         Kind::Fixed, &O::entropy,        "Policies", "weight of the entropy, which it keeps up"},
     {"loss-norm",       Kind::Fixed, &O::loss_norm,      "Policies", "what losses are divided by: dapo, all tokens of an update; grpo, each text's own; dr_grpo, the longest text; none (default: dapo, of reinforce none)"},
-    {"scale-rewards",   Kind::Fixed, &O::scale_rewards,  "Policies", "whose deviation rewards are divided by: group, batch or none (default: group, of reinforce none)"},
-    {"baseline",        Kind::Fixed, &O::baseline,       "Policies", "whose mean rewards are compared with: group, batch or none (default: group, of reinforce batch)"},
+    {"scale-rewards",   Kind::Fixed, &O::scale_rewards,  "Policies", "whose deviation rewards are divided by: group, batch or none; of ppo start, mean and deviation of the first iteration (default: group, of reinforce none, of ppo start for a model that scores texts in numbers, else none)"},
+    {"baseline",        Kind::Fixed, &O::baseline,       "Policies", "whose mean rewards are compared with: group, batch or none (default: group, of reinforce batch, of ppo none)"},
     {"metric",          Kind::Fixed, &O::metric,        "Labels", "score by which a model is the best: accuracy, f1 or mcc (default: accuracy); multi-label: micro_f1, macro_f1 or exact_match (default: micro_f1); of regress spearman or pearson (default: spearman)"},
     {"freeze",          Kind::Fixed, &O::freeze,        "Training", "of a model to start from: parts that stay as they are: embeddings, blocks such as 0-3, encoder, decoder, with commas between them"},
     {"add-tokens",      Kind::Fixed, &O::add_tokens,    "Training", "marks that the model to start from gets as tokens, such as <|im_start|>,<|im_end|>"},
@@ -264,21 +272,38 @@ LoraConfig lora_of(const TrainOptions& o) {
 // The choices of a policy, by their names.
 PolicyChoices policy_choices(const TrainOptions& o) {
     const auto baseline = [](const std::string& name) {
-        return name == "group" ? PolicyBaseline::Group : name == "batch" ? PolicyBaseline::Batch : PolicyBaseline::None;
+        return name == "group"   ? PolicyBaseline::Group
+               : name == "batch" ? PolicyBaseline::Batch
+               : name == "start" ? PolicyBaseline::Start
+                                 : PolicyBaseline::None;
     };
     PolicyChoices p;
-    p.reinforce = o.task == kReinforce;
+    const bool ppo = o.task == kPpo, reinforce = o.task == kReinforce;
+    p.kind = ppo ? PolicyKind::Ppo : reinforce ? PolicyKind::Reinforce : PolicyKind::Grpo;
     p.loss.clip_low = static_cast<float>(o.epsilon);
     p.loss.clip_high = static_cast<float>(o.epsilon_high > 0 ? o.epsilon_high : o.epsilon);
-    p.loss.kl = static_cast<float>(o.kl);
+    if (ppo)
+        p.gae.kl = o.kl;  // in the rewards
+    else
+        p.loss.kl = static_cast<float>(o.kl);
     p.loss.entropy = static_cast<float>(o.entropy);
-    const std::string norm = !o.loss_norm.empty() ? o.loss_norm : p.reinforce ? "none" : "dapo";
+    const std::string norm = !o.loss_norm.empty() ? o.loss_norm : reinforce ? "none" : "dapo";
     p.norm = norm == "dapo"      ? PolicyNorm::Tokens
              : norm == "grpo"    ? PolicyNorm::Text
              : norm == "dr_grpo" ? PolicyNorm::Longest
                                  : PolicyNorm::Sum;
-    p.baseline = baseline(!o.baseline.empty() ? o.baseline : p.reinforce ? "batch" : "group");
-    p.scale = baseline(!o.scale_rewards.empty() ? o.scale_rewards : p.reinforce ? "none" : "group");
+    const bool in_numbers = !o.reward.empty() && o.reward.ends_with(".gguf");  // not the probability of a label
+    p.baseline = baseline(!o.baseline.empty() ? o.baseline : ppo ? "none" : reinforce ? "batch" : "group");
+    p.scale = baseline(!o.scale_rewards.empty() ? o.scale_rewards
+                       : ppo && in_numbers      ? "start"
+                       : ppo || reinforce       ? "none"
+                                                : "group");
+    if (ppo) {
+        p.value_weight = static_cast<float>(o.vf_coef), p.value_clip = static_cast<float>(o.value_clip);
+        p.gae.discount = o.discount, p.gae.lambda = o.lam;
+    }
+    p.kl_target = o.kl_target, p.kl_limit = o.kl_limit;
+    p.reward_clip = o.reward_clip, p.missing_end = o.missing_eos_penalty;
     p.group = o.group, p.rollouts = o.rollouts, p.epochs = o.rollout_epochs, p.longest = o.longest_answer;
     p.reward = {o.reward,        o.reward_command, o.reward_timeout, o.reward_regex,
                 o.reward_length, o.reward_match,   o.reward_weights};
@@ -333,6 +358,11 @@ void resolve_defaults(TrainOptions& o, const GivenOptions& given) {
     if (!given.contains("min-lr")) o.min_lr = o.lr / 10;
     if (!given.contains("decay-iters")) o.decay_iters = o.iters;
     if (!given.contains("warmup")) o.warmup = std::clamp<int64_t>(o.decay_iters / 10, 0, 100);
+    if (o.task == kPpo) {  // as Ouyang et al. 2022, appendix C.4
+        if (!given.contains("group")) o.group = 1;
+        if (!given.contains("rollout-epochs")) o.rollout_epochs = 4;
+        if (!given.contains("kl")) o.kl = 0.05;
+    }
     if (!given.contains("adam-eps") && o.optimizer == "adagrad") o.adam_eps = 1e-10;
     if (!given.contains("weight-decay") && o.optimizer != "adamw") o.weight_decay = 0;
     if (!given.contains("save-every")) o.save_every = o.eval_every;

@@ -44,7 +44,9 @@ struct TrainOptions {
     int64_t reward_length = 0;
     int64_t group = 8, rollouts = 64, rollout_epochs = 1, longest_answer = 64;  // PolicyChoices
     std::string answer_end;
-    double epsilon = 0.2, epsilon_high = 0, kl = 0, entropy = 0;
+    double epsilon = 0.2, epsilon_high = 0, kl = 0, kl_target = 0, kl_limit = 100, entropy = 0;
+    double vf_coef = 0.1, value_clip = 0.2, discount = 1, lam = 0.95;  // of ppo
+    double reward_clip = 0, missing_eos_penalty = 0;
     std::string loss_norm, scale_rewards, baseline;  // empty: the task's usual ones
     std::string metric;                              // the score that decides; empty: the task's first
     bool isolate = false, nsp = false, whole_words = false;

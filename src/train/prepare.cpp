@@ -48,15 +48,15 @@ void check_output(const TrainRequest& request, const RunFiles& files) {
     std::vector<std::string> read = all_texts(request);
     read.push_back(request.from);
     for (const std::string& text : read)
-        for (const std::string& path : {files.model, files.state, files.best, files.mean, files.log, files.curve})
+        for (const std::string& path : files.written())
             if (fs::equivalent(text, path, error))
                 fail("%s: is a file to read and one to write; give the output another name", printable(path).c_str());
 }
 
 // Creates all temporary files and removes them again.
 void check_writable(const RunFiles& files) {
-    AtomicFile model(files.model), state(files.state), best(files.best), mean(files.mean), log(files.log),
-        curve(files.curve);
+    std::vector<std::unique_ptr<AtomicFile>> all;
+    for (const std::string& path : files.written()) all.push_back(std::make_unique<AtomicFile>(path));
 }
 
 void check_together(const TrainOptions& o, const TrainSetup& setup) {
@@ -231,7 +231,10 @@ Dataset questions_of(TrainSetup& setup, const TrainRequest& request, const Datas
     if (o.lora > 0 && setup.config.find_head(name) == nullptr)
         fail_usage_option("lora", "trains adapters alone, but the model has no head for answers");
     setup.config.task_heads = {
-        {.name = name, .outputs = 2, .may_be_none = dynamic_cast<const QuestionText&>(*data.text).may_be_none()}
+        {.name = name,
+         .outputs = 2,
+         .labels = {},
+         .may_be_none = dynamic_cast<const QuestionText&>(*data.text).may_be_none()}
     };
     setup.config.pooler = false;  // which no answer needs, and transformers does not have there
     return data;
@@ -271,7 +274,7 @@ Dataset prompts_of(TrainSetup& setup, const TrainRequest& request, const Dataset
     if (o.longest_answer >= o.context)
         fail_usage_option("max-new", "is %lld, which leaves no room for a prompt in a context of %lld",
                           static_cast<long long>(o.longest_answer), static_cast<long long>(o.context));
-    LabelledFileOptions how{.context = o.context - o.longest_answer, .skip_bad = options.skip_bad};
+    LabelledFileOptions how{.columns = {}, .context = o.context - o.longest_answer, .skip_bad = options.skip_bad};
     how.note = options.note;
     how.chat_template = chat_template ? &*chat_template : nullptr;
     return prompt_dataset(request.inputs, request.validation, *setup.tokenizer, how, options);

@@ -54,8 +54,7 @@ void complete_best(const RunFiles& files) {
 }
 
 void remove_temporaries(const RunFiles& files) {
-    for (const std::string& path : {files.model, files.state, files.best, files.log, files.curve})
-        std::remove(AtomicFile::temporary_name(path).c_str());
+    for (const std::string& path : files.written()) std::remove(AtomicFile::temporary_name(path).c_str());
 }
 
 }  // namespace

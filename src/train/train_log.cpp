@@ -11,10 +11,6 @@
 #include "train/event_log.h"
 
 namespace nib {
-namespace {
-constexpr const char* kWritten = "rollout_";  // before the names of what a policy's own texts were like
-}
-
 std::string log_text(const LogLine& line) {
     nlohmann::ordered_json object = {
         {"step", line.step}
@@ -22,7 +18,7 @@ std::string log_text(const LogLine& line) {
     for (const auto& [key, tag, value] : kLogColumns)
         object[key] = line.*value ? nlohmann::ordered_json(*(line.*value)) : nlohmann::ordered_json();
     for (const Score& score : line.scores) object["val_" + score.name] = score.value;
-    for (const Score& score : line.written) object[kWritten + score.name] = score.value;
+    for (const Score& score : line.others) object[score.name] = score.value;
     return object.dump();
 }
 
@@ -34,10 +30,13 @@ std::optional<LogLine> parse_log_line(std::string_view text) {
     for (const auto& [key, tag, value] : kLogColumns)
         if (object.contains(key) && object[key].is_number()) line.*value = object[key].get<double>();
     for (const auto& [key, value] : object.items()) {
-        if (key.starts_with("val_") && key != "val_loss" && value.is_number())
+        const bool column =
+            std::any_of(std::begin(kLogColumns), std::end(kLogColumns), [&](const auto& c) { return key == c.key; });
+        if (column || key == "step" || !value.is_number()) continue;
+        if (key.starts_with("val_"))
             line.scores.push_back({key.substr(4), value.get<double>()});
-        if (key.starts_with(kWritten) && value.is_number())
-            line.written.push_back({key.substr(std::string_view(kWritten).size()), value.get<double>()});
+        else
+            line.others.push_back({key, value.get<double>()});
     }
     return line;
 }

@@ -23,7 +23,7 @@ struct LogLine {
     std::optional<double> loss{}, val_loss{}, lr{}, grad_norm{}, tok_s{};  // losses in nats, tokens per second
     std::optional<double> seconds{};                                       // of the step, without validation and saving
     std::vector<Score> scores{};                                           // of the validation, if the task has them
-    std::vector<Score> written{};                                          // Task::step_scores()
+    std::vector<Score> others{};                                           // what else the task tells of the step
 };
 
 /// The values of a line, their names in the file, and in TensorBoard (null: not there).

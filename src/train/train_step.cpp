@@ -272,6 +272,12 @@ double TrainStep::mean_loss() {
     return loss;
 }
 
+std::vector<Figure> TrainStep::figures() const {
+    std::vector<Figure> all;
+    for (const auto& loss : train_.inputs.losses) loss->figures(train_.plan, all);
+    return all;
+}
+
 double TrainStep::gradient_norm(double clip) {
     step_.clip = static_cast<float>(clip);
     norm_.run(step_);

@@ -61,6 +61,9 @@ public:
     Outcome last_micro_step(std::span<const int32_t> ids, std::span<const int32_t> targets, const MicroBatch& micro,
                             double clip, const Update& update);
 
+    /// Of the last micro-batch: see LossInputs::figures().
+    std::vector<Figure> figures() const;
+
     /// Losses of B sequences without dropout and label smoothing; rows whose target is kIgnore do not count.
     LossSum evaluate(std::span<const int32_t> ids, std::span<const int32_t> targets, const SourceBatch& source = {},
                      const RaggedRows& ragged = {});
@@ -78,6 +81,8 @@ public:
 
     /// Parameters in file order, and where their values are stored: part 0 is the weights, the others are the moments.
     const std::vector<ParameterSpec>& parameters() const { return layout_.specs; }
+    /// Whether the file of the model or its adapters has it, unlike training_parameters().
+    bool in_file(size_t parameter) const { return parameter < layout_.in_file; }
     int parts() const { return 1 + optimizer_moments(shape_.optimizer); }
     /// What weights are stored as: F32, unless frozen.
     DType type(size_t parameter) const {

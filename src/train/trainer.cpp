@@ -51,6 +51,7 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       token_dropout_(token_dropout_of(setup_)),
       train_(backend, setup_.config, setup_.shape),
       log_(setup_.files.log, make_event_log(setup_.files, options_)),
+      samples_(setup_.files.samples),
       ids_(static_cast<size_t>(train_.rows())),
       targets_(ids_.size()),
       source_(setup_.config.has_encoder() ? ids_.size() : 0),
@@ -62,7 +63,7 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       numbers_(static_cast<size_t>(options_.batch * numbers_of(setup_))),
       weights_(setup_.shape.objectives[0].weighted ? static_cast<size_t>(options_.batch) : 0) {
     if (setup_.shape.objectives.front().loss == Loss::Policy)
-        for (std::vector<float>& numbers : policy_) numbers.resize(ids_.size());
+        policy_ = policy_.map([&](const auto&) { return std::vector<float>(ids_.size()); });
     const bool resumed = setup_.checkpoint != nullptr;
     if (resumed) {
         restore(*setup_.checkpoint, train_, sum_);
@@ -70,6 +71,7 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
         setup_.checkpoint.reset();
         saved_ = state_.step;
         log_.resume(state_.step);  // only after the checkpoint has proved intact
+        samples_.resume(state_.step);
         best_ = read_best(setup_.files);
         if (!log_.val().empty()) val_loss_ = log_.val().back().loss;
     } else if (setup_.base) {
@@ -77,11 +79,8 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
     } else {
         train_.initialise(static_cast<uint64_t>(options_.seed));
     }
-    if (!resumed) {
-        task_->start(model());
-        state_.task = task_->kept();
-    }
-    if (setup_.shape.frozen.all().empty() && setup_.shape.objectives.front().policy.kl == 0) setup_.base.reset();
+    if (!resumed) task_->start(model());
+    if (setup_.shape.frozen.all().empty() && options_.kl == 0) setup_.base.reset();
     first_step_ = state_.step;
     validated_ = state_.evaluated;
 }
@@ -166,17 +165,15 @@ TaskRow Trainer::row(int64_t b) {
     std::iota(positions.begin(), positions.end(), 0);
     std::fill(segments.begin(), segments.end(), 0);
     std::fill(second.begin(), second.end(), kIgnore);
-    return {
-        .ids = part(ids_),
-        .targets = part(targets_),
-        .source = part(source_),
-        .positions = positions,
-        .length = static_cast<int32_t>(T),
-        .segments = segments,
-        .second = second,
-        .numbers = std::span(numbers_).subspan(static_cast<size_t>(b) * N, N),
-        .policy = {floats(policy_[0]), floats(policy_[1]), floats(policy_[2]), floats(policy_[3])}
-    };
+    return {.ids = part(ids_),
+            .targets = part(targets_),
+            .source = part(source_),
+            .positions = positions,
+            .length = static_cast<int32_t>(T),
+            .segments = segments,
+            .second = second,
+            .numbers = std::span(numbers_).subspan(static_cast<size_t>(b) * N, N),
+            .policy = policy_.map(floats)};
 }
 
 // Keeps what the task has said of row b beside its tokens.
@@ -192,6 +189,7 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
     const auto step = static_cast<uint32_t>(state_.step);
     task_->begin_step(step, model());
     double loss = 0, norm = 0, weight = 0;
+    std::vector<Figure> figures;
     TargetCounts counted{};
     for (int64_t row = 0; row < micro_batches * B; ++row) {
         const TargetCounts of_row = task_->counted(step, static_cast<uint32_t>(row));
@@ -221,7 +219,8 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
         which.numbers = numbers_;
         which.weights = weights_;
         which.weight = weight;
-        if (!policy_[0].empty()) which.policy = {policy_[0], policy_[1], policy_[2], policy_[3]};
+        if (!policy_.weights.empty())
+            which.policy = policy_.map([](const std::vector<float>& numbers) { return std::span<const float>(numbers); });
         if (update && micro == micro_batches - 1) {
             const TrainStep::Outcome all = train_.last_micro_step(ids_, targets_, which, options_.clip, next_update());
             loss += all.loss;
@@ -229,12 +228,34 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
         } else {
             loss += train_.micro_step(ids_, targets_, which);
         }
+        add_figures(figures);
         check_finite("loss", loss);
     }
     if (!update) norm = train_.gradient_norm(options_.clip);
     check_finite("norm of the gradients", norm);
-    line_ = LogLine{.step = state_.step + 1, .loss = loss, .grad_norm = norm, .written = task_->step_scores(state_.step)};
+    line_ = LogLine{.step = state_.step + 1, .loss = loss, .grad_norm = norm};
+    tell(task_->step_scores(state_.step));
+    for (const Figure& figure : figures) line_->others.push_back({figure.name, figure.sum / std::max(1.0, figure.count)});
     return *line_->loss;
+}
+
+// Adds those of the last micro-batch to the ones before it.
+void Trainer::add_figures(std::vector<Figure>& sums) const {
+    const std::vector<Figure> figures = train_.figures();
+    if (sums.empty()) sums.resize(figures.size());
+    for (size_t i = 0; i < figures.size(); ++i)
+        sums[i] = {figures[i].name, sums[i].sum + figures[i].sum, sums[i].count + figures[i].count};
+}
+
+// Of what was written for a step, in the log and in the live line.
+void Trainer::tell(const std::vector<Score>& scores) {
+    if (scores.empty()) return;
+    told_.clear();
+    for (const Score& score : scores) {
+        line_->others.push_back({"rollout_" + score.name, score.value});
+        if (score.name == "reward" || score.name == "kl")
+            told_ += strprintf("%s%s %.3f", told_.empty() ? "" : "  ", score.name.c_str(), score.value);
+    }
 }
 
 // Suggests only what would make a difference.
@@ -270,17 +291,20 @@ void Trainer::report(double loss, Clock::duration time) {
                left = static_cast<double>(options_.iters - state_.step);
     tok_s_ = done <= 2 ? tok_s : 0.9 * tok_s_ + 0.1 * tok_s;  // drops the first step, which also commits its memory
     const double elapsed = seconds(Clock::now() - begin_);
-    progress_.step({state_.step, options_.iters, loss, *line_->lr, tok_s_, val_loss_, elapsed / done * left});
+    progress_.step({state_.step, options_.iters, loss, *line_->lr, tok_s_, val_loss_, told_, elapsed / done * left});
 }
 
 // Every eval_every steps, and at the end.
 void Trainer::validate_if_due() {
     const bool regular = state_.step % options_.eval_every == 0;
-    if (setup_.data.val.size() == 0 || state_.step == 0 || validated_ == state_.step) return;
+    if (setup_.data.val.size() == 0 || (state_.step > 0 && validated_ == state_.step)) return;
+    // What a policy wrote before it learned anything is worth seeing.
+    const bool before = state_.step == 0;
+    if (before && (saved_ >= 0 || setup_.shape.objectives.front().loss != Loss::Policy)) return;
     if (!regular && state_.step < options_.iters) return;
     const std::optional<Validation> found = validation();
     if (!found) return;  // interrupted; validates when the run is resumed
-    check_finite("validation loss", found->loss);
+    if (found->loss) check_finite("validation loss", *found->loss);
     val_loss_ = found->loss;
     scores_ = found->scores;
     best_of_ = found->decides();
@@ -288,19 +312,18 @@ void Trainer::validate_if_due() {
     if (!line_ || line_->step != state_.step) line_ = LogLine{.step = state_.step};
     line_->val_loss = found->loss;
     line_->scores = found->scores;
-    const bool best = note_best(*found, regular);
-    progress_.line(strprintf("step %lld/%lld  validation loss %.4f%s%s", static_cast<long long>(state_.step),
-                             static_cast<long long>(options_.iters), found->loss, scores_text(found->scores).c_str(),
-                             best ? "  (best so far)" : ""));
+    const bool best = !before && note_best(*found, regular);
+    progress_.line(strprintf("step %lld/%lld  validation%s%s%s", static_cast<long long>(state_.step),
+                             static_cast<long long>(options_.iters),
+                             found->loss ? strprintf(" loss %.4f", *found->loss).c_str() : "",
+                             scores_text(found->scores).c_str(), best ? "  (best so far)" : ""));
+    samples_.add(state_.step, task_->samples());
     finish_line();
     draw_curve();
 }
 
 std::optional<Trainer::Validation> Trainer::validation() {
-    if (auto scores = task_->validate(model())) {
-        const double loss = -scores->front().value;
-        return Validation{loss, std::move(*scores), true};
-    }
+    if (auto scores = task_->validate(model())) return Validation{{}, std::move(*scores), true};
     const int64_t count = task_->validation_rows();
     const int64_t B = options_.batch;
     const std::unique_ptr<Judge> judge = task_->judge();
@@ -323,9 +346,10 @@ std::optional<Trainer::Validation> Trainer::validation() {
         progress_.status(strprintf("step %lld/%lld  validating", static_cast<long long>(state_.step),
                                    static_cast<long long>(options_.iters)));
     }
-    Validation found;
+    double loss = 0;
     const auto mean = [&](size_t i) { return weights[i] > 0 ? sums[i] / weights[i] : 0; };
-    for (size_t i = 0; i < setup_.shape.objectives.size(); ++i) found.loss += setup_.shape.objectives[i].weight * mean(i);
+    for (size_t i = 0; i < setup_.shape.objectives.size(); ++i) loss += setup_.shape.objectives[i].weight * mean(i);
+    Validation found{loss};
     if (judge) found.scores = judge->scores(), found.by_score = judge->decides();
     for (size_t i = 0; i < setup_.shape.objectives.size() && setup_.shape.objectives.size() > 1; ++i)
         found.scores.push_back({setup_.shape.objectives[i].head + "_loss", mean(i)});
@@ -390,6 +414,7 @@ void Trainer::publish_best() {
 void Trainer::save() {
     const bool first = saved_ < 0;
     log_.flush();
+    state_.task = task_->kept();
     save_checkpoint(setup_.files, train_, *setup_.tokenizer, setup_.info, options_, state_, sum_, first);
     saved_ = state_.step;
     if (first) log_.start();
@@ -434,6 +459,7 @@ void Trainer::sample() {
 void Trainer::draw_curve() {
     log_.flush();
     if (saved_ < 0 || log_.train().empty()) return;
+    samples_.write();
     write_file_atomically(setup_.files.curve, loss_curve_svg("Loss of " + base_name(setup_.files.model), log_.train(),
                                                              log_.val(), log_.scores()));
 }

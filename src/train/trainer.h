@@ -12,6 +12,7 @@
 #include "task/task.h"
 #include "task/token_dropout.h"
 #include "train/prepare.h"
+#include "train/sample_log.h"
 #include "train/train_log.h"
 #include "train/train_step.h"
 
@@ -63,12 +64,12 @@ private:
     TaskModel model();
     void validate_if_due();
     struct Validation {
-        double loss = 0;
+        std::optional<double> loss{};  // none of a policy
         std::vector<Score> scores{};
         bool by_score = false;
         /// What decides which model is the best: the loss, or the first score, of which more is better.
         const char* decides() const { return by_score ? scores.front().name.c_str() : "loss"; }
-        double decisive() const { return by_score ? scores.front().value : loss; }
+        double decisive() const { return by_score ? scores.front().value : *loss; }
         bool beats(double other) const { return by_score ? decisive() > other : decisive() < other; }
     };
     std::optional<Validation> validation();
@@ -82,6 +83,8 @@ private:
     RaggedRows ragged() const { return {positions_, lengths_, segments_}; }
     void check_finite(const char* what, double value) const;
     TrainStep::Update next_update() const;
+    void tell(const std::vector<Score>& scores);
+    void add_figures(std::vector<Figure>& sums) const;
     void report(double loss, Clock::duration time);
     void finish_line();
     void save();
@@ -102,26 +105,28 @@ private:
     TrainStep train_;
     WeightSum sum_;
     TrainLog log_;
+    SampleLog samples_;
 
-    std::optional<LogLine> line_;               // of the last step, until its validation is known
-    std::optional<double> val_loss_;            // the last one
-    std::optional<double> best_;                // in NAME.best.gguf
-    std::vector<Score> scores_;                 // of the last validation
-    std::string best_of_;                       // what best_ is, once there was one
-    std::unique_ptr<AtomicFile> best_file_;     // that file before the first checkpoint, complete but not published
-    int64_t validated_ = -1;                    // step of the last validation
-    int64_t saved_ = -1;                        // step of the checkpoint on disk; -1: none
-    std::vector<int32_t> ids_, targets_;        // (B*T)
-    std::vector<int32_t> source_;               // (B*T) or, without an encoder, none
-    std::vector<int32_t> source_lengths_;       // (B), likewise
-    std::vector<int32_t> positions_;            // (B*T) or, unless rows are ragged, none
-    std::vector<int32_t> lengths_;              // (B), likewise
-    std::vector<int32_t> segments_;             // (B*T), likewise and where the model has segments
-    std::vector<int32_t> second_;               // (B*T) or, with a single objective, none
-    std::vector<float> numbers_;                // (B*N) or, of a head that says none, none
-    std::array<std::vector<float>, 4> policy_;  // (B*T): PolicyNumbers
-    bool save_due_ = false;                     // but the task was not ready for it
-    std::vector<float> weights_;                // (B) or, unless rows are weighted, none
+    std::optional<LogLine> line_;            // of the last step, until its validation is known
+    std::optional<double> val_loss_;         // the last one
+    std::optional<double> best_;             // in NAME.best.gguf
+    std::vector<Score> scores_;              // of the last validation
+    std::string best_of_;                    // what best_ is, once there was one
+    std::unique_ptr<AtomicFile> best_file_;  // that file before the first checkpoint, complete but not published
+    int64_t validated_ = -1;                 // step of the last validation
+    int64_t saved_ = -1;                     // step of the checkpoint on disk; -1: none
+    std::vector<int32_t> ids_, targets_;     // (B*T)
+    std::vector<int32_t> source_;            // (B*T) or, without an encoder, none
+    std::vector<int32_t> source_lengths_;    // (B), likewise
+    std::vector<int32_t> positions_;         // (B*T) or, unless rows are ragged, none
+    std::vector<int32_t> lengths_;           // (B), likewise
+    std::vector<int32_t> segments_;          // (B*T), likewise and where the model has segments
+    std::vector<int32_t> second_;            // (B*T) or, with a single objective, none
+    std::vector<float> numbers_;             // (B*N) or, of a head that says none, none
+    OfPolicy<std::vector<float>> policy_;    // (B*T) or, unless a policy learns, none
+    std::string told_;                       // what the live line says beside the loss
+    bool save_due_ = false;                  // but the task was not ready for it
+    std::vector<float> weights_;             // (B) or, unless rows are weighted, none
 
     Clock::time_point begin_;
     int64_t first_step_ = 0;  // of this run

@@ -27,13 +27,13 @@ public:
 
 /// Which ones there are; their sum, each times its weight, is the reward.
 struct RewardOptions {
-    std::string model;            // "FILE", or "FILE:LABEL": the probability of that label
-    std::string command;          // for the shell
+    std::string model{};          // "FILE", or "FILE:LABEL": the probability of that label
+    std::string command{};        // for the shell
     double command_timeout = 60;  // seconds
-    std::string regex;            // 1 if it is found in the response, else 0
+    std::string regex{};          // 1 if it is found in the response, else 0
     int64_t length = 0;           // -|tokens - length| / length; 0: none
-    std::string match;            // with the reference: exact (1 or 0), bleu or chrf (0 to 1)
-    std::string weights;          // "1,0.5", in the order above; empty: all 1
+    std::string match{};          // with the reference: exact (1 or 0), bleu or chrf (0 to 1)
+    std::string weights{};        // "1,0.5", in the order above; empty: all 1
 };
 
 /// Error when there is none, or one makes no sense. A model is run on `backend`, which must outlive it.
