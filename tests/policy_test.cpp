@@ -157,6 +157,33 @@ TEST_F(PolicyTest, PpoGoesOnAsIfItHadNotBeenInterrupted) {
     EXPECT_EQ(log.find("\"clip_fraction\":0.0"), log.find("\"clip_fraction\":")) << "the first ratio is 1";
 }
 
+// Without a reward to gain, what is left is the loss of the text beside.
+TEST_F(PolicyTest, GoesOnLearningATextBeside) {
+    make_base();
+    put("beside.txt", "crow crow crow crow crow crow crow crow crow crow crow crow crow crow crow crow ");
+    const auto beside = [&](const std::string& name) {
+        TrainRequest r = task(name, "ppo");
+        r.options.ptx = (folder_ / "beside.txt").string();
+        r.options.reward_regex = ".";
+        r.options.reward_match.clear();
+        r.given.insert("ptx");
+        return r;
+    };
+    run(beside("whole"), {}, 1);
+    int steps = 0;
+    ASSERT_EQ(run(beside("parts"), {.stop = [&] { return ++steps > 4; }, .sample = {}}, 3).end, TrainEnd::Interrupted);
+    TrainRequest on = beside("parts");
+    on.from.clear();
+    on.resume = true;
+    run(on, {}, 2);
+    EXPECT_EQ(get("whole.gguf"), get("parts.gguf"));
+    EXPECT_EQ(get("whole.state.gguf"), get("parts.state.gguf"));
+    EXPECT_MENTIONS(get("whole.samples.md").substr(get("whole.samples.md").find("## Step 40")), "crow");
+    put("beside.txt", "crow fox crow fox crow fox crow fox crow fox crow fox crow fox crow fox crow fox ");
+    on.options.iters = 48;
+    EXPECT_MENTIONS(error_of(on), "text beside");
+}
+
 TEST_F(PolicyTest, AChangedValueFunctionIsNoticed) {
     make_base();
     run(task("p", "ppo"));

@@ -1,6 +1,7 @@
 #include "task/policy_answers.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "core/error.h"
@@ -9,6 +10,7 @@ namespace nib {
 namespace {
 
 constexpr int64_t kMostSlots = 64;  // texts that are written at the same time
+constexpr int64_t kRows = 512;      // tokens in a pass of what is only looked at: little memory, and fast enough
 
 const PromptText& prompts_of(const TokenText& text) {
     const auto* prompts = dynamic_cast<const PromptText*>(&text);
@@ -54,7 +56,12 @@ std::vector<Answer> PolicyAnswers::write(const TaskModel& model, const PromptTex
     options.ends = how.ends;
     if (model.progress) options.progress = [&](int64_t done) { model.progress("writing", done, std::ssize(documents)); };
     const Tokenizer& tokenizer = texts_.tokenizer;
+    const auto begin = std::chrono::steady_clock::now();
     std::vector<Rollout> written = roll_out(*engine_, tokenizer, ids, options);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    double tokens = 0;
+    for (const Rollout& one : written) tokens += static_cast<double>(one.ids.size());
+    tokens_per_second_ = tokens / std::max(took.count(), 1e-9);
     std::vector<RewardText> judged;
     for (size_t i = 0; i < written.size(); ++i) {
         const PromptWords& words = prompts.words(documents[i]);
@@ -92,7 +99,7 @@ std::vector<float> PolicyAnswers::log_probs(SequenceEncoder& encoder, const std:
 
 void PolicyAnswers::ask_reference(const TaskModel& model, std::vector<Answer>& answers) {
     if (model.reference == nullptr) fail("there is no model to compare the policy with");
-    if (!reference_) reference_ = std::make_unique<SequenceEncoder>(model.backend, model.config, *model.reference);
+    if (!reference_) reference_ = std::make_unique<SequenceEncoder>(model.backend, model.config, *model.reference, kRows);
     const std::vector<float> logp = log_probs(*reference_, answers);
     auto at = logp.begin();
     for (Answer& answer : answers) {
@@ -102,7 +109,7 @@ void PolicyAnswers::ask_reference(const TaskModel& model, std::vector<Answer>& a
 }
 
 SequenceEncoder& PolicyAnswers::policy(const TaskModel& model) {
-    if (!policy_) policy_ = std::make_unique<SequenceEncoder>(model.backend, model.config, model.weights);
+    if (!policy_) policy_ = std::make_unique<SequenceEncoder>(model.backend, model.config, model.weights, kRows);
     return *policy_;
 }
 

@@ -277,7 +277,12 @@ Dataset prompts_of(TrainSetup& setup, const TrainRequest& request, const Dataset
     LabelledFileOptions how{.columns = {}, .context = o.context - o.longest_answer, .skip_bad = options.skip_bad};
     how.note = options.note;
     how.chat_template = chat_template ? &*chat_template : nullptr;
-    return prompt_dataset(request.inputs, request.validation, *setup.tokenizer, how, options);
+    Dataset data = prompt_dataset(request.inputs, request.validation, *setup.tokenizer, how, options);
+    if (o.ptx.empty()) return data;
+    DatasetOptions whole = options;
+    whole.val_fraction = 0;
+    data.beside = std::move(token_dataset({o.ptx}, "", *setup.tokenizer, whole).text);
+    return data;
 }
 
 // Texts that are no characters.
@@ -424,6 +429,7 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
     }
     setup.state.text = identify(*setup.data.text);
     if (setup.data.other) setup.state.val_text = identify(*setup.data.other);
+    if (setup.data.beside) setup.state.beside = identify(*setup.data.beside);
 }
 
 void prepare_resumed(TrainSetup& setup, const TrainRequest& request, Backend& backend) {
@@ -440,6 +446,8 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request, Backend& ba
             fail("%s: its weights are not those that the training started from", printable(path).c_str());
     }
     setup.options = merge_options(checkpoint.options, request.options, request.given, setup.files.state);
+    if (setup.options.ptx.empty() != checkpoint.options.ptx.empty())
+        fail_usage_option("ptx", "cannot be chosen when a training is resumed that had none");
     check_options(setup.options);
     check_parallel(request, setup.options);
     setup.tokenizer = std::move(checkpoint.tokenizer);
@@ -462,6 +470,7 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request, Backend& ba
     }
     check_same_text("text", setup.state.text, *setup.data.text, setup.files);
     if (setup.data.other) check_same_text("validation text", setup.state.val_text, *setup.data.other, setup.files);
+    if (setup.data.beside) check_same_text("text beside", setup.state.beside, *setup.data.beside, setup.files);
 }
 
 }  // namespace
