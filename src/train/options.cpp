@@ -74,7 +74,7 @@ const OptionField kFields[] = {
     {"group",           Kind::Fixed, &O::group,          "Policies", "texts that are written for a prompt (default: 8, of ppo 1)"},
     {"rollouts",        Kind::Fixed, &O::rollouts,       "Policies", "texts of an iteration, from which it learns in updates of as many as a batch has"},
     {"rollout-epochs",  Kind::Fixed, &O::rollout_epochs, "Policies", "how often an iteration learns from them (default: 1, of ppo 4)"},
-    {"max-new",         Kind::Fixed, &O::longest_answer, "Policies", "tokens of a text at most"},
+    {"max-new",         Kind::Fixed, &O::longest_answer, "Policies", "tokens of a text at most (default: 64, or half of the context where that is less)"},
     {"answer-end",      Kind::Fixed, &O::answer_end,     "Policies", "a token that ends a text, beside those of the model, as text"},
     {"epsilon",         Kind::Fixed, &O::epsilon,        "Policies", "ppo, grpo: how far ratios of probabilities may leave 1"},
     {"epsilon-high",    Kind::Fixed, &O::epsilon_high,   "Policies", "the same upwards (default: the same)"},
@@ -382,6 +382,8 @@ void start_from(const ModelConfig& config, TrainOptions& o, const GivenOptions& 
         if (!given.contains(option)) value = other;
     };
     usual("context", o.context, std::min<int64_t>(config.context, o.task == kAnswer ? kAnswerWindow : 256));
+    if (!o.task.empty() && task_reads(o.task) == TaskReads::Prompts)
+        usual("max-new", o.longest_answer, std::min<int64_t>(64, o.context / 2));
     usual("batch", o.batch, int64_t{!o.task.empty() && task_has_labels(o.task) ? 16 : 4});
     usual("lr", o.lr, o.lora > 0 ? 5e-4 : 5e-5);
     usual("weight-decay", o.weight_decay, 0.01);

@@ -266,6 +266,22 @@ PairFiles validation_pairs(const TrainRequest& request, const TrainOptions& o) {
     return files;
 }
 
+bool same_vocabulary(const Tokenizer& a, const Tokenizer& b) {
+    if (a.vocab_size() != b.vocab_size()) return false;
+    for (int32_t id = 0; id < a.vocab_size(); ++id)
+        if (a.decode({&id, 1}) != b.decode({&id, 1})) return false;
+    return true;
+}
+
+// Says so where a model that rewards reads texts by other tokens than the policy writes.
+void note_reward(const TrainSetup& setup, const DatasetOptions& options) {
+    const std::string path = reward_file(task_choices(setup.options).policy.reward);
+    if (path.empty() || !options.note) return;
+    const auto tokenizer = read_tokenizer(GgufFile::open(path));
+    if (tokenizer && !same_vocabulary(*tokenizer, *setup.tokenizer))
+        options.note(strprintf("%s: has another tokenizer than the policy: it is handed text", printable(path).c_str()));
+}
+
 // Prompts for a policy, with what it is judged by.
 Dataset prompts_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
     const TrainOptions& o = setup.options;
@@ -274,6 +290,7 @@ Dataset prompts_of(TrainSetup& setup, const TrainRequest& request, const Dataset
     if (o.longest_answer >= o.context)
         fail_usage_option("max-new", "is %lld, which leaves no room for a prompt in a context of %lld",
                           static_cast<long long>(o.longest_answer), static_cast<long long>(o.context));
+    note_reward(setup, options);
     LabelledFileOptions how{.columns = {}, .context = o.context - o.longest_answer, .skip_bad = options.skip_bad};
     how.note = options.note;
     how.chat_template = chat_template ? &*chat_template : nullptr;
