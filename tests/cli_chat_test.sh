@@ -37,7 +37,7 @@ works train chats.jsonl -o chat.gguf --from base.gguf --template chatml --iters 
 
 # ---- help and usage ----------------------------------------------------------------------------------------------------
 
-mentions chat --lora --system --template --context --length --temp --top-k --seed --stop --verbose --cache --device --threads
+mentions chat --lora --compare --system --template --context --length --temp --top-k --seed --stop --verbose --cache --device --threads
 wrong_usage "MODEL is required" chat
 wrong_usage "top-p is 3" chat chat.gguf --top-p 3
 wrong_usage "--length: 0 is out of range" chat chat.gguf -n 0
@@ -132,6 +132,37 @@ checks=$((checks + 1)) # by a search of all before for each line it would take m
 checks=$((checks + 1))
 "${nib[@]}" chat "${greedy[@]}" < . > "$out" 2> "$err" && bad "a folder as input" chat
 
+# ---- two models --------------------------------------------------------------------------------------------------------
+
+sed 's/the fox is out/the fox is in/g' chats.jsonl > other.jsonl
+works train other.jsonl -o other.gguf --from base.gguf --template chatml --iters 200 --batch 4 --lr 1e-2
+both=(chat.gguf --compare other.gguf --temp 0)
+two=$'chat.gguf:\nthe fox is out.\nother.gguf:\nthe fox is in.'
+says 'say it\nwho is it?\n' "${both[@]}" && check "two answers to each message" test "$(cat "$out")" = "$two"$'\n'"$two"
+says '/temp 2\n/system be a fox\nsay it\n/undo\n/reset\n/system\n/temp 0\n/system be a fox\nwho is it?\n' "${both[@]}" --seed 1
+check "commands are for both" test "$(tail -n 4 "$out")" = "$two"
+says 'say it\n' chat --compare ./chat.gguf --seed 3 --temp 2
+check "the same model says the same: $(cat "$out")" test "$(cat "$out")" = "chat:"$'\n'"$(cat first)"$'\n'"chat.gguf:"$'\n'"$(cat first)"
+mkdir older && cp other.gguf older/chat.gguf
+says 'say it\n' chat.gguf --compare older/chat.gguf --temp 0 && check "folders tell them apart" grep -qx 'older/chat.gguf:' "$out"
+works train other.jsonl -o fox.lora.gguf --from chat.gguf --lora 4 --iters 1
+says 'say it\n' chat.gguf --lora fox.lora.gguf --compare chat.gguf --temp 0
+check "an adapter is for the first" test "$(grep ':$' "$out")" = $'chat.gguf + fox.lora.gguf:\nchat.gguf:'
+talk 'say it\n' "${both[@]}" -n 2 -v && check "both are cut" grep -q '^nib: other.gguf: the answer is cut after 2 tokens$' "$err"
+check "the speed of both" test "$(grep -c '^\[prompt ' "$err")" = 2
+checks=$((checks + 1)) && { talk 'say it\n' chat.gguf --compare base.gguf --template chatml --temp 0 -n 3 || bad "exit code $?" chat; }
+breaks "there is nothing to undo" 'say it\n/undo\n' "${both[@]}" --stop 'the fox is i'
+check "what one does not answer, both forget" grep -q '^nib: not answered by both; the message is forgotten$' "$err"
+breaks "/save is for one dialogue; with --compare there are two" 'say it\n/save two.json\n' "${both[@]}"
+breaks "/load is for one dialogue; with --compare there are two" '/load talk.json\n' "${both[@]}"
+breaks "there is nothing to undo" '/undo\n' "${both[@]}"
+breaks "\`-1\` is no temperature" '/temp -1\n' "${both[@]}"
+breaks "chat.gguf: the message: not UTF-8 text" '\xff\n' "${both[@]}"
+refuses "none.gguf" chat chat.gguf --compare none.gguf
+refuses "cut.gguf" chat chat.gguf --compare cut.gguf
+refuses "the model has no chat template" chat chat.gguf --compare base.gguf
+refuses "has its own: chatml" chat "${both[@]}" --template zephyr
+
 # ---- on a terminal, if `script` makes one ----------------------------------------------------------------------------------
 
 if script -qec true /dev/null > /dev/null 2>&1 < /dev/null; then
@@ -139,7 +170,7 @@ if script -qec true /dev/null > /dev/null 2>&1 < /dev/null; then
         for line in "$@"; do sleep 0.5; printf '%b' "$line"; done
     }
     on_terminal() { # LINE...
-        typed "$@" | TERM=${term:-dumb} timeout 60 script -qec "${nib[*]} chat chat.gguf --temp 0" /dev/null > "$out" 2> "$err"
+        typed "$@" | TERM=${term:-dumb} timeout 60 script -qec "stty cols ${columns:-80} rows ${rows:-24}; ${nib[*]} chat ${chat:-chat.gguf --temp 0}" /dev/null > "$out" 2> "$err"
         checks=$((checks + 1))
     }
     on_terminal 'say it\n' '/dance\n' '/load none.json\n' '\xff\n' '/help\n' 'who is it?\n' '\x04' || bad "exit code $?" on a terminal
@@ -150,6 +181,18 @@ if script -qec true /dev/null > /dev/null 2>&1 < /dev/null; then
     check "Ctrl-C at the prompt" test "$(grep -c 'Ctrl-C again or Ctrl-D leaves' "$out")$(grep -c 'the fox is out' "$out")" = 21
     on_terminal '"""say\n' '\x03' 'say it\n' '\x04' || bad "exit code $?" on a terminal
     check "Ctrl-C drops several lines" test "$(grep -c 'Ctrl-C again' "$out")$(grep -c 'the fox is out' "$out")" = 01
+fi
+
+# ---- two models side by side ---------------------------------------------------------------------------------------------
+
+if declare -f on_terminal > /dev/null; then
+    chat="${both[*]}" term=xterm columns=90 on_terminal 'say it\n' '\x04' || bad "exit code $?" on a terminal
+    check "two columns" grep -q "^chat.gguf: \{33\} │ other.gguf:" <(sed 's/\r//g; s/\x1b\[K//g' "$out")
+    check "the second answer is beside the first" grep -q '^the fox is out\. \{28\} │ the fox is in\.' <(sed 's/\r/\n/g; s/\x1b\[K//g' "$out")
+    chat="${both[*]}" term=xterm columns=79 on_terminal 'say it\n' '\x04' || bad "exit code $?" on a terminal
+    check "too narrow for columns" test "$(grep -c 'other.gguf:\s*$' "$out")$(grep -c │ "$out")" = 10
+    chat="${both[*]}" columns=90 on_terminal 'say it\n' '\x04' || bad "exit code $?" on a terminal
+    check "no cursor, no columns" test "$(grep -c 'other.gguf:\s*$' "$out")$(grep -c │ "$out")" = 10
 fi
 
 # ---- the same with lines that can be edited --------------------------------------------------------------------------------

@@ -187,4 +187,46 @@ wrong_usage "lm-weight is for decoders" train animals.tsv -o y --from base --tas
 wrong_usage "columns are for models that name the labels of texts" eval gpt.gguf animals.tsv --label-column 2
 fails "the model has no head \`tag\`" tag tsv.gguf "the crow"
 refuses "whole words can be told in a WordPiece vocabulary only" train text.txt -o y --arch bert $small --whole-words
+# ---- preferences -------------------------------------------------------------------------------------------------------
+
+mentions eval --reference --beta
+for i in {1..40}; do
+    echo "{\"prompt\": \"who is $i? \", \"chosen\": \"the fox $i\", \"rejected\": \"the crow $((i % 7))\"}"
+done > prefs.jsonl
+sed 's/.*prompt": "\(.*\)", "chosen": "\(.*\)", "rejected": "\(.*\)"}/\1\t\2\t\3/' prefs.jsonl > prefs.tsv
+sed 's/[{"},:]//g' prefs.jsonl > said.txt
+works train said.txt -o writer $small --iters 5
+last() { tail -n 1 "$1.log.jsonl" | sed -E "s/.*\"$2\":([^,}]*).*/\1/"; }
+near() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a - b < 1e-4 && b - a < 1e-4 && a != "") }'; }
+as_trained() { # NAME: what the training said of the same pairs
+    is_json
+    for score in accuracy margin chosen rejected loss; do
+        check "$score $(field $score), not $(last "$1" "val_$score")" near "$(field $score)" "$(last "$1" "val_$score")"
+    done
+    check "all pairs" test "$(field pairs)" = 40
+}
+works train prefs.jsonl -o judge --from writer --task reward --val prefs.jsonl --iters 5 --lr 1e-2
+works eval judge prefs.jsonl --json && as_trained judge
+works eval judge.gguf prefs.tsv --task reward && check "in words: $(cat "$out")" grep -q "^accuracy .* margin .* loss .* 40 pairs" "$out"
+works train prefs.jsonl -o tuned --from writer --task dpo --beta 0.5 --val prefs.jsonl --iters 5 --lr 1e-2
+works eval tuned prefs.jsonl --task dpo --reference writer.gguf --beta 0.5 --json && as_trained tuned
+works eval writer prefs.jsonl --task dpo --reference writer.gguf --json && check "no gain over itself" near "$(field margin)" 0
+check "a loss of log 2" near "$(field loss)" 0.693147
+wrong_usage "--task dpo needs --reference" eval tuned prefs.jsonl --task dpo
+wrong_usage "--beta is 0; it must be positive" eval tuned prefs.jsonl --task dpo --reference writer --beta 0
+wrong_usage "--reference and --beta are for --task dpo" eval judge prefs.jsonl --reference writer
+wrong_usage "preferences are measured on all pairs of answers, each by itself" eval judge prefs.jsonl --lines
+wrong_usage "columns are for models" eval judge prefs.jsonl --text-column 1
+refuses "is no reward model, whose head gives a text one number" eval tsv.gguf prefs.jsonl --task reward
+refuses "writer.gguf: is no reward model" eval writer prefs.jsonl --task reward
+{ echo 'A B C' && cat said.txt; } > others.txt && works train others.txt -o stranger $small --iters 2
+refuses "stranger.gguf: is no reference of this model: it makes other tokens of the pairs" eval tuned prefs.jsonl --task dpo --reference stranger
+refuses "none.gguf" eval tuned prefs.jsonl --task dpo --reference none.gguf
+echo '{"prompt": "a", "chosen": "the fox", "rejected": "the fox"}' > equal.jsonl
+refuses 'equal.jsonl: line 1: "chosen" and "rejected" are equal' eval judge equal.jsonl
+{ cat equal.jsonl prefs.jsonl; } > mixed.jsonl && refuses "are equal" eval judge mixed.jsonl
+works eval judge mixed.jsonl --skip-bad --json && check "passed over" grep -q "1 record" "$err"
+echo '{"chosen": ' > broken.jsonl && refuses "broken.jsonl: line 1" eval judge broken.jsonl --task reward
+: > none.jsonl && refuses "none.jsonl: there is no preference" eval judge none.jsonl --task reward
+
 finish

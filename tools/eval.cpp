@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "eval_labels.h"
 #include "eval_pairs.h"
+#include "eval_preferences.h"
 #include "eval_prompts.h"
 #include "eval_questions.h"
 #include "infer/evaluate.h"
@@ -26,6 +27,8 @@
 #include "model/loaded_model.h"
 #include "model_options.h"
 #include "options.h"
+#include "task/preference_file.h"
+#include "task/task.h"
 #include "text/corpus.h"
 #include "text/text_encoding.h"
 #include "text/text_source.h"
@@ -55,6 +58,11 @@ constexpr const char* kFooter =
     "A model that answers questions (`nib train --task qa`) takes files of them in SQuAD's JSON, and is measured by F1 and "
     "exact match; with --task qa a decoder, too, which then writes its answers (`nib answer`). --stride is of the windows "
     "of long texts.\n\n"
+    "A reward model (`nib train --task reward`) takes preferences: .jsonl with chosen and rejected, or with --task reward "
+    ".tsv, too. It is measured by how often the better answer has the higher score, by the mean margin and by the loss, "
+    "-log "
+    "sigmoid(margin). With --task dpo and --reference a language model takes them: scores are what its answers gain in "
+    "log-probability over those of the model that its training started from.\n\n"
     "With --task a language model is asked without training: each row becomes a prompt, after some examples with their "
     "answers, and the answer that is the most probable counts. --task choice takes .jsonl with question, choices and "
     "answer "
@@ -67,6 +75,8 @@ constexpr const char* kFooter =
     "  nib eval mood.gguf test.tsv\n"
     "  nib eval qa.gguf dev.json -o answers.json\n"
     "  nib eval gpt2.gguf dev.json --task qa\n"
+    "  nib eval reward.gguf prefs.jsonl\n"
+    "  nib eval dpo.gguf prefs.jsonl --task dpo --reference sft.gguf\n"
     "  nib eval de.gguf test.en --target test.de --beam 4\n"
     "  nib eval gpt2.gguf sst2.tsv --task classify --shots 4 --label-names 0=negative,1=positive";
 
@@ -78,8 +88,9 @@ struct Options {
     std::string target;  // of a model with an encoder: a file whose lines belong to those of the text
     BeamOptions beam;
     std::string bleu_tokenize;
-    std::string task;  // without training: classify, choice or qa; empty: what the model was trained for
+    std::string task;  // classify, choice, qa, reward or dpo; empty: what the model was trained for
     PromptOptions prompts;
+    PreferenceEvalOptions preferences;
     bool skip_bad = false;
     double val_fraction = 0;
     EvaluationOptions evaluation;
@@ -275,10 +286,14 @@ struct Task {
 };
 
 // What a model is measured on.
-enum class Measured { Text, Labels, Pairs, Questions, Prompts };
+enum class Measured { Text, Labels, Pairs, Questions, Prompts, Rewards, Dpo };
 
 Measured measured_of(const Options& o, const ModelConfig& config) {
     if (o.task == "qa" || (o.task.empty() && config.find_head("span") != nullptr)) return Measured::Questions;
+    if (o.task == kDpo) return Measured::Dpo;
+    const HeadConfig* const scores = config.find_head("class");
+    const bool one_number = scores != nullptr && scores->outputs == 1 && !scores->multi_label;
+    if (o.task == kReward || (o.task.empty() && one_number && hold_preferences(o.paths))) return Measured::Rewards;
     if (!o.task.empty()) return Measured::Prompts;
     if (config.has_encoder()) return Measured::Pairs;
     return config.find_head("class") != nullptr || config.find_head("tag") != nullptr ? Measured::Labels : Measured::Text;
@@ -288,10 +303,12 @@ Measured measured_of(const Options& o, const ModelConfig& config) {
 void check(const Options& o, Measured what, const ModelConfig& config) {
     const EvalQuestionsOptions& q = o.questions;
     const bool windows = o.val_fraction > 0 || o.evaluation.batch > 0 || o.lines || o.tokens;
+    const bool preferences = what == Measured::Rewards || what == Measured::Dpo;
     const bool strides = o.evaluation.stride > 0 && what != Measured::Questions;
     const char* const unit = what == Measured::Labels      ? "a model that names labels is measured on all rows of tables"
                              : what == Measured::Pairs     ? "a model with an encoder is measured on all pairs of texts"
                              : what == Measured::Questions ? "answers are measured on all questions of a file"
+                             : preferences                 ? "preferences are measured on all pairs of answers"
                                                            : "prompts are made of all rows";
     if (what != Measured::Text && (windows || strides)) fail_usage("%s, each by itself", unit);
     if (what != Measured::Questions && (!q.rules.empty() || !q.predictions.empty() || q.longest > 0))
@@ -299,14 +316,20 @@ void check(const Options& o, Measured what, const ModelConfig& config) {
     if (what != Measured::Prompts && !(o.prompts == PromptOptions{}))
         fail_usage("options of prompts need --task classify or --task choice");
     const bool columns = !(o.columns == LabelColumns{});
-    if (columns && (what == Measured::Text || what == Measured::Questions))
+    if (what == Measured::Dpo && o.preferences.reference.empty())
+        fail_usage("--task dpo needs --reference, the model that the training started from");
+    if (what == Measured::Dpo && !(o.preferences.beta > 0 && std::isfinite(o.preferences.beta)))
+        fail_usage("--beta is %g; it must be positive", o.preferences.beta);
+    if (what != Measured::Dpo && !(o.preferences == PreferenceEvalOptions{}))
+        fail_usage("--reference and --beta are for --task dpo");
+    if (columns && (what == Measured::Text || what == Measured::Questions || preferences))
         fail_usage("columns are for models that name the labels of texts or translate; this model does neither");
     if (columns && what == Measured::Labels && config.find_head("tag") != nullptr)
         fail_usage("columns are for texts with labels; tags are in the last column of a file of words");
     if (what == Measured::Pairs && !o.columns.label.empty()) fail_usage("--label-column: pairs of texts have no labels");
     if (what != Measured::Pairs && !o.target.empty()) fail_usage("--target is for models that translate");
     if (what == Measured::Text && o.skip_bad)
-        fail_usage("--skip-bad is for models that name labels, answer questions or translate");
+        fail_usage("--skip-bad is for models that name labels, answer questions, translate or score answers");
 }
 
 // Measures what is no text; false: it is one.
@@ -323,6 +346,8 @@ bool eval_records(Options& o, Measured what, Backend& backend, const LoadedModel
             o.questions.stride = o.evaluation.stride, o.questions.skip_bad = o.skip_bad, o.questions.json = o.json;
             eval_questions(o.paths, o.questions, backend, model);
             break;
+        case Measured::Rewards: eval_rewards({o.paths, o.skip_bad}, o.json, backend, model); break;
+        case Measured::Dpo: eval_dpo({o.paths, o.skip_bad}, o.preferences, o.json, backend, model); break;
         case Measured::Prompts:
             o.prompts.task = o.task;
             eval_prompts(o.prompts, {o.paths, o.columns, o.skip_bad}, o.json, backend, model);
@@ -386,6 +411,7 @@ void eval_command(CLI::App& app) {
     add_end_token_option(app, o->end_token)->needs(lines);
     add_special_option(app, o->encode);
     add_prompt_options(app, o->task, o->prompts);
+    add_preference_options(app, o->preferences);
     add_column_options(app, o->columns);
     app.add_option("--label-column", o->columns.label, "column of the labels")->type_name("NAME");
     app.add_option("--label-separator", o->columns.separator,

@@ -153,13 +153,17 @@ void eval_numbers(const Predicted& predicted, bool json) {
     for (const LabelledExample& example : predicted.examples) actual.push_back(static_cast<double>(example.number));
     std::vector<Score> scores = number_scores(actual, predicted.numbers);
     scores.push_back({"mse", mean_squared_error(actual, predicted.numbers)});
-    if (json)
-        print_json(json_of(scores, predicted, "text"));
-    else
-        print_scores(scores, predicted, "text");
+    print_scores(scores, std::ssize(predicted.examples), predicted.texts_per_second, "text", json);
 }
 
 }  // namespace
+
+void print_scores(const std::vector<Score>& scores, int64_t count, double per_second, const char* unit, bool json) {
+    if (json)
+        print_json(json_of(scores, count, per_second, unit));
+    else
+        print_scores(scores, count, per_second, unit);
+}
 
 void print_classes(const ConfusionMatrix& matrix, const std::vector<std::string>& labels, double texts_per_second,
                    bool json) {

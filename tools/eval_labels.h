@@ -8,8 +8,12 @@
 #include "model/loaded_model.h"
 #include "task/labelled_file.h"
 #include "task/metrics/confusion_matrix.h"
+#include "task/task.h"
 
 namespace nib {
+
+/// Prints scores of so many units ("text"), so many each second.
+void print_scores(const std::vector<Score>& scores, int64_t count, double per_second, const char* unit, bool json);
 
 /// Prints how texts were sorted into classes, so many each second.
 void print_classes(const ConfusionMatrix& matrix, const std::vector<std::string>& labels, double texts_per_second,

@@ -16,6 +16,7 @@
 #include "options.h"
 #include "task/examples.h"
 #include "task/few_shot.h"
+#include "task/task.h"
 #include "texts.h"
 
 namespace nib {
@@ -205,8 +206,10 @@ void add_prompt_options(CLI::App& app, std::string& task, PromptOptions& o) {
            "--task", task,
            "of a language model: classify, the label of each text in a table; choice, the answer of questions with "
            "several; the most probable one after a prompt counts; qa, the texts are files of questions, whose answers it "
-           "writes")
-        ->check(one_of({kClasses, kChoices, "qa"}))
+           "writes; dpo, they are pairs of answers, of which it prefers the better ones more than --reference does; "
+           "reward, "
+           "of a model that scores texts: they are such pairs")
+        ->check(one_of({kClasses, kChoices, "qa", kReward, kDpo}))
         ->type_name("NAME")
         ->group(kGroup);
     app.add_option("--shots", o.shots, "examples with their answers in the prompt")

@@ -24,7 +24,8 @@ struct PromptOptions {
     bool operator==(const PromptOptions&) const = default;
 };
 
-/// Declares --task, whose values are classify, choice and, of questions, qa, and --shots, --train, --seed, --prompt,
+/// Declares --task, whose values are classify, choice and, of other measurements, qa, reward and dpo, and --shots, --train,
+/// --seed, --prompt,
 /// --label-names and --normalize.
 void add_prompt_options(CLI::App& app, std::string& task, PromptOptions& options);
 

@@ -95,6 +95,23 @@ void add_part(LabelledExample& example, const AnsweredTokens& tokens) {
 
 }  // namespace
 
+bool hold_preferences(const std::vector<std::string>& paths) {
+    for (const std::string& path : paths)
+        for (const std::string& name : files_at(path, kPreferenceEndings)) {
+            if (has_ending_or_gz(name, ".tsv")) return false;
+            RecordReader reader(name, RecordReader::Kind::JsonItems);
+            std::string text;
+            if (!reader.next(text)) continue;
+            try {
+                const nlohmann::json record = parse_json(text, name);
+                return record.contains("chosen") || record.contains("chosen_messages");
+            } catch (const Error&) {  // whoever reads the file will tell
+                return false;
+            }
+        }
+    return false;
+}
+
 PreferenceFile::PreferenceFile(const std::string& path, bool skip_bad)
     : reader_(path, has_ending_or_gz(path, ".tsv") ? RecordReader::Kind::Lines : RecordReader::Kind::JsonItems),
       table_(has_ending_or_gz(path, ".tsv")),

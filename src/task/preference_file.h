@@ -25,6 +25,9 @@ struct PreferencePair {
     Answered chosen, rejected;
 };
 
+/// Whether the first record of files is one of the JSON shapes that name what is chosen.
+bool hold_preferences(const std::vector<std::string>& paths);
+
 class PreferenceFile {
 public:
     /// Opens the file. Error when it cannot be read.

@@ -5,31 +5,20 @@
 
 #include "infer/encoder.h"
 #include "task/labelled_task.h"
+#include "task/preference_scores.h"
 
 namespace nib {
 namespace {
 
-// How often the better one has the higher score, and by how much.
 class PreferenceJudge : public Judge {
 public:
     void add(int64_t, const Predicted& predicted) override {
-        for (size_t i = 0; i < 2; ++i) sums_[i] += static_cast<double>(predicted.numbers[i]);
-        right_ += predicted.numbers[0] > predicted.numbers[1];
-        ++count_;
+        of_pairs_.add(static_cast<double>(predicted.numbers[0]), static_cast<double>(predicted.numbers[1]));
     }
-    std::vector<Score> scores() const override {
-        const double n = static_cast<double>(std::max<int64_t>(count_, 1));
-        return {
-            {"accuracy", static_cast<double>(right_) / n},
-            {"margin",   (sums_[0] - sums_[1]) / n      },
-            {"chosen",   sums_[0] / n                   },
-            {"rejected", sums_[1] / n                   },
-        };
-    }
+    std::vector<Score> scores() const override { return of_pairs_.scores(); }
 
 private:
-    int64_t count_ = 0, right_ = 0;
-    std::array<double, 2> sums_{};
+    PreferenceScores of_pairs_;
 };
 
 class PreferenceTask : public LabelledTask {
@@ -99,30 +88,14 @@ private:
         constexpr int64_t kTogether = 64;  // examples, so that their tokens stay few
         SequenceEncoder encoder(model.backend, model.config, model.weights);
         const bool averages = texts_.choices.preference.kind == Preference::Ipo;
-        std::vector<TextTokens> texts;
-        std::vector<TokenPlace> places;
+        std::vector<AnswerText> texts;
         for (int64_t first = 0; first < part.count(); first += kTogether) {
-            texts.clear(), places.clear();
-            for (int64_t i = first; i < std::min(first + kTogether, part.count()); ++i) {
-                const std::vector<int32_t> ids = part.ids(i);
-                const std::span<const int32_t> marks = part.tags(i);
-                for_each_text(part, i, [&](size_t begin, size_t end) {
-                    for (size_t t = begin + 1; t < end; ++t)
-                        if (marks[t] != kIgnore) places.push_back({texts.size(), static_cast<int64_t>(t - begin)});
-                    texts.push_back({
-                        {ids.begin() + static_cast<std::ptrdiff_t>(begin), ids.begin() + static_cast<std::ptrdiff_t>(end)},
-                        {                                                }
-                    });
-                });
-            }
-            const std::vector<float> logp = encoder.log_probs(texts, places);
-            std::vector<double> sums(texts.size()), counts(texts.size());
-            for (size_t k = 0; k < places.size(); ++k) {
-                sums[places[k].text] += static_cast<double>(logp[k]);
-                ++counts[places[k].text];
-            }
-            for (size_t k = 0; k < sums.size(); ++k)
-                reference_.push_back(static_cast<float>(averages ? sums[k] / counts[k] : sums[k]));
+            texts.clear();
+            for (int64_t i = first; i < std::min(first + kTogether, part.count()); ++i)
+                for (AnswerText& text : texts_of_pair(part.ids(i), {}, part.tags(i), part.parts(i)))
+                    texts.push_back(std::move(text));
+            for (const double logp : answer_log_probs(encoder, texts, averages))
+                reference_.push_back(static_cast<float>(logp));
             if (model.progress)
                 model.progress("asking the model as it is", std::ssize(reference_),
                                2 * (train_.count() + validation_.count()));
