@@ -110,16 +110,16 @@ public:
         const auto n = static_cast<double>(answers_.size());
         const Moments m = moments(rewards);
         std::vector<Score> all = {
-            {"reward",     m.mean            },
-            {"reward_std", m.deviation       },
-            {"length",     tokens / n        },
-            {"ended",      ended / n         },
-            {"entropy",    -logp / tokens    },
-            {"tok_s",      tokens_per_second_},
+            {"reward", m.mean}
         };
         if (is_compared()) all.push_back({"kl", divergence_});
-        if (policy_.kl_target > 0) all.push_back({"kl_weight", kl_});
+        all.push_back({"length", tokens / n});
+        all.push_back({"entropy", -logp / tokens});
         if (policy_.kind == PolicyKind::Ppo) all.push_back({"explained_variance", explained_variance(returns, values)});
+        if (policy_.kl_target > 0) all.push_back({"kl_weight", kl_});
+        all.push_back({"ended", ended / n});
+        all.push_back({"reward_std", m.deviation});
+        all.push_back({"tok_s", tokens_per_second_});
         if (difference_) all.push_back({"logp_difference", *difference_});
         return all;
     }
