@@ -10,7 +10,6 @@ namespace nib {
 namespace {
 
 constexpr int64_t kMostSlots = 64;  // texts that are written at the same time
-constexpr int64_t kRows = 512;      // tokens in a pass of what is only looked at: little memory, and fast enough
 
 const PromptText& prompts_of(const TokenText& text) {
     const auto* prompts = dynamic_cast<const PromptText*>(&text);
@@ -21,6 +20,11 @@ const PromptText& prompts_of(const TokenText& text) {
 bool in_blocks(const Weights& weights) {
     return std::any_of(weights.all().begin(), weights.all().end(),
                        [](const Weight& w) { return dtype_info(w.type)->block_size > 1; });
+}
+
+// Tokens in a pass of answers that are only looked at: no more than an update has, so that it takes no more memory.
+int64_t pass_rows(const TaskTexts& texts) {
+    return std::max(texts.context, std::min<int64_t>(512, texts.rows * texts.context));
 }
 
 std::vector<float> floats_of(Backend& backend, const Weight& weight) {
@@ -99,7 +103,8 @@ std::vector<float> PolicyAnswers::log_probs(SequenceEncoder& encoder, const std:
 
 void PolicyAnswers::ask_reference(const TaskModel& model, std::vector<Answer>& answers) {
     if (model.reference == nullptr) fail("there is no model to compare the policy with");
-    if (!reference_) reference_ = std::make_unique<SequenceEncoder>(model.backend, model.config, *model.reference, kRows);
+    if (!reference_)
+        reference_ = std::make_unique<SequenceEncoder>(model.backend, model.config, *model.reference, pass_rows(texts_));
     const std::vector<float> logp = log_probs(*reference_, answers);
     auto at = logp.begin();
     for (Answer& answer : answers) {
@@ -109,7 +114,8 @@ void PolicyAnswers::ask_reference(const TaskModel& model, std::vector<Answer>& a
 }
 
 SequenceEncoder& PolicyAnswers::policy(const TaskModel& model) {
-    if (!policy_) policy_ = std::make_unique<SequenceEncoder>(model.backend, model.config, model.weights, kRows);
+    if (!policy_)
+        policy_ = std::make_unique<SequenceEncoder>(model.backend, model.config, model.weights, pass_rows(texts_));
     return *policy_;
 }
 
