@@ -84,9 +84,10 @@ Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets,
         }
     };
     const bool adds_to_x = has_gradient(x);
+    Params at;
+    std::pair<Tensor, Tensor> last;  // of a single chunk the backward pass still finds the logits
     for (const Range& rows : parts) {
-        Params at;
-        const auto [xs, logits] = record_logits(rows, at);
+        const auto [xs, logits] = last = record_logits(rows, at);
         at.smoothing = use.smoothing;
         const bool now = use.is_loss && wanted;
         add(Op::CrossEntropy, at, {logits, part(targets, rows), part(use.weights, rows)},
@@ -103,11 +104,11 @@ Graph::LogProbs Graph::head(Tensor x, const LinearWeights& head, Tensor targets,
             const bool varies = entropy && has_gradient(entropy), adds = has_gradient(x);
             const Tensor h = varies ? entropy : Tensor{}, dh = varies ? gradient(entropy).tensor : Tensor{};
             for (const Range& rows : parts) {
-                Params at;
-                const auto [xs, logits] = record_logits(rows, at);
-                add(Op::LogProbBackward, at,
+                Params again = at;
+                const auto [xs, logits] = several ? record_logits(rows, again) : last;
+                add(Op::LogProbBackward, again,
                     {logits, part(targets, rows), part(dlogp, rows), part(h, rows), part(dh, rows)}, {logits});
-                record_gradients(rows, at, xs, logits, adds);
+                record_gradients(rows, again, xs, logits, adds);
             }
         };
     }
