@@ -46,7 +46,7 @@ SequenceEncoder::SequenceEncoder(Backend& backend, const ModelConfig& config, co
       config_(config),
       weights_(weights),
       model_(make_model(config)),
-      rows_(std::max(rows > 0 ? rows : best_rows(weights), config.context)) {
+      rows_(rows > 0 ? rows : std::max(best_rows(weights), config.context)) {
     if (rows < 0) fail("a pass of %lld rows makes no sense", static_cast<long long>(rows));
     const auto R = static_cast<size_t>(rows_);
     for (auto* values : {&ids_, &positions_, &segments_}) values->resize(R);
@@ -56,7 +56,7 @@ SequenceEncoder::SequenceEncoder(Backend& backend, const ModelConfig& config, co
 std::vector<SequenceEncoder::Group> SequenceEncoder::groups(std::span<const TextTokens> texts) const {
     std::vector<Group> all;
     for (const size_t i : longest_first(texts)) {
-        check_text(texts[i], config_.context);
+        check_text(texts[i], std::min(config_.context, rows_));
         const auto T = static_cast<int64_t>(texts[i].ids.size());
         if (all.empty() || all.back().rows + T > rows_) all.emplace_back();
         all.back().texts.push_back(i);

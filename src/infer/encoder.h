@@ -33,7 +33,7 @@ struct TokenPlace {
 /// Error.
 class SequenceEncoder {
 public:
-    /// `rows`: tokens in a pass; 0: chosen. `backend` and `weights` must outlive the encoder.
+    /// `rows`: tokens in a pass, and of a text at most; 0: chosen. `backend` and `weights` must outlive the encoder.
     SequenceEncoder(Backend& backend, const ModelConfig& config, const Weights& weights, int64_t rows = 0);
 
     const Model& model() const { return *model_; }

@@ -1,12 +1,11 @@
 #include "infer/rollout.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "core/error.h"
-#include "infer/probabilities.h"
 #include "infer/sampler.h"
+#include "infer/token_weights.h"
 
 namespace nib {
 namespace {
@@ -89,28 +88,17 @@ private:
         return engine_.length(slot) >= std::ssize(prompts_[text]);
     }
 
-    // Draws a token by the inverse of the cumulative distribution.
     void choose(size_t number, std::span<const float> logits) {
         Rollout& text = texts_[number];
-        require_numbers(logits);
-        const float most = *std::max_element(logits.begin(), logits.end());
-        double sum = 0;
-        for (size_t v = 0; v < weights_.size(); ++v) sum += static_cast<double>(weights_[v] = std::exp(logits[v] - most));
-        const double whole = sum;
-        for (const size_t id : never_) sum -= static_cast<double>(std::exchange(weights_[id], 0.0f));
-        size_t chosen = static_cast<size_t>(std::max_element(weights_.begin(), weights_.end()) - weights_.begin());
-        if (!options_.greedy) {
-            double left =
-                sum * sample_uniform(options_.seed, options_.first + static_cast<uint32_t>(number), text.ids.size());
-            for (size_t v = 0; v < weights_.size(); ++v) {
-                if (weights_[v] <= 0) continue;
-                chosen = v;
-                if ((left -= static_cast<double>(weights_[v])) < 0) break;
-            }
-        }
+        weights_.set(logits);
+        for (const size_t id : never_) weights_.exclude(id);
+        const auto nth = static_cast<uint32_t>(number);
+        const size_t chosen = options_.greedy
+                                  ? weights_.most_probable()
+                                  : weights_.draw(sample_uniform(options_.seed, options_.first + nth, text.ids.size()));
         const auto token = static_cast<int32_t>(chosen);
         text.ids.push_back(token);
-        text.logp.push_back(static_cast<float>(static_cast<double>(logits[chosen] - most) - std::log(whole)));
+        text.logp.push_back(static_cast<float>(weights_.log_probability(logits, chosen)));
         text.ended = std::find(options_.ends.begin(), options_.ends.end(), token) != options_.ends.end();
         if (!text.ended && std::ssize(text.ids) < options_.longest) return;
         of_slot_[static_cast<size_t>(slot_of_[number])] = kFree;
@@ -126,8 +114,8 @@ private:
     std::vector<int64_t> slot_of_;  // by text: where it is or was; -1: nowhere yet
     std::vector<EngineRow> rows_;   // of a step
     std::vector<size_t> in_step_;   // the texts that get a token
-    std::vector<float> weights_;    // (V)
-    size_t next_ = 0, done_ = 0;    // texts that have begun, and that are complete
+    TokenWeights weights_;
+    size_t next_ = 0, done_ = 0;  // texts that have begun, and that are complete
 };
 
 }  // namespace

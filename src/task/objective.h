@@ -38,10 +38,11 @@ struct Objective {
     /// Of Policy: if not 0, a value function (Weights::value_head) is learned beside it, by so many times half the squared
     /// error of its values, which is clipped as Graph::value_loss says where value_clip is not 0.
     float value_weight = 0, value_clip = 0;
+    bool beside = false;    // of Policy: rows have a text beside each answer, which the second objective is of
     bool weighted = false;  // rows count as much as TaskRow::weight says, of CrossEntropy and rows; the first one only
 
     /// How many texts of the model's context a row has room for.
-    int64_t texts_of_row() const { return loss == Loss::Preference ? 2 : 1; }
+    int64_t texts_of_row() const { return loss == Loss::Preference || beside ? 2 : 1; }
     /// Whether targets are numbers, of which a row has one for each output.
     bool in_numbers() const { return loss == Loss::Squared || loss == Loss::Binary; }
     bool sparse() const { return of_rows || share < 1; }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 
 #include "core/error.h"
 #include "task/examples.h"
@@ -30,10 +31,12 @@ public:
     TaskExtent extent() const override { return {"prompt", train_.count, validation_.count}; }
     bool ragged() const override { return true; }
     bool may_save(int64_t step) const override { return step % updates() == 0; }
-    TargetCounts counted(uint32_t, uint32_t) const override { return {1}; }
+    TargetCounts counted(uint32_t, uint32_t) const override { return {1, texts_.beside != nullptr ? texts_.context : 0}; }
 
-    // What the iteration that a checkpoint is taken before began with.
-    std::vector<double> kept() const override { return {kl_, start_.mean, start_.deviation}; }
+    // What the iteration begins with that a checkpoint is taken before.
+    std::vector<double> kept(int64_t step) const override {
+        return {step / updates() == iteration_ ? kl_ : next_kl_, start_.mean, start_.deviation};
+    }
     void recall(std::span<const double> values) override {
         if (values.size() != 3) fail("there are %zu numbers of a policy's state, not 3", values.size());
         kl_ = values[0];
@@ -54,6 +57,7 @@ public:
         }
         const auto first = static_cast<uint32_t>(static_cast<uint64_t>(iteration * policy_.rollouts) % kValidation);
         answers_ = writer_.write(model, writer_.train(), prompts, first);
+        tokens_per_second_ = writer_.tokens_per_second();
         difference_ = writer_.recompute(model, answers_);
         if (is_compared()) writer_.ask_reference(model, answers_);
         if (is_compared()) note_divergence();
@@ -87,6 +91,7 @@ public:
         put(to.policy.old, answer.text.logp);
         put(to.policy.reference, answer.reference);
         put(to.policy.old_values, answer.values);
+        if (texts_.beside != nullptr) add_text(step, row, to);
     }
 
     std::vector<Score> step_scores(int64_t step) const override {
@@ -105,15 +110,16 @@ public:
         const auto n = static_cast<double>(answers_.size());
         const Moments m = moments(rewards);
         std::vector<Score> all = {
-            {"reward",     m.mean        },
-            {"reward_std", m.deviation   },
-            {"length",     tokens / n    },
-            {"ended",      ended / n     },
-            {"entropy",    -logp / tokens},
+            {"reward", m.mean}
         };
         if (is_compared()) all.push_back({"kl", divergence_});
-        if (policy_.kl_target > 0) all.push_back({"kl_weight", kl_});
+        all.push_back({"length", tokens / n});
+        all.push_back({"entropy", -logp / tokens});
         if (policy_.kind == PolicyKind::Ppo) all.push_back({"explained_variance", explained_variance(returns, values)});
+        if (policy_.kl_target > 0) all.push_back({"kl_weight", kl_});
+        all.push_back({"ended", ended / n});
+        all.push_back({"reward_std", m.deviation});
+        all.push_back({"tok_s", tokens_per_second_});
         if (difference_) all.push_back({"logp_difference", *difference_});
         return all;
     }
@@ -152,6 +158,19 @@ private:
     int64_t number_of(uint32_t step, uint32_t row) const {
         const auto n = static_cast<uint64_t>(step) * static_cast<uint64_t>(texts_.rows) + row;
         return shuffled(texts_.seed, n, policy_.rollouts);
+    }
+
+    // A stretch of the text beside, behind the answer.
+    void add_text(uint32_t step, uint32_t row, TaskRow& to) const {
+        const auto n = static_cast<uint64_t>(step) * static_cast<uint64_t>(texts_.rows) + row;
+        const int64_t T = texts_.context, stretches = (texts_.beside->size() - 1) / T;
+        std::vector<int32_t> ids(static_cast<size_t>(T) + 1);
+        texts_.beside->read(shuffled(texts_.seed, n, stretches) * T, ids);
+        const auto begin = static_cast<std::ptrdiff_t>(to.length);
+        std::copy(ids.begin(), ids.end() - 1, to.ids.begin() + begin);
+        std::copy(ids.begin() + 1, ids.end(), to.second.begin() + begin);
+        std::iota(to.positions.begin() + begin, to.positions.begin() + begin + T, 0);
+        to.length += static_cast<int32_t>(T);
     }
 
     // How much each token of an answer counts, so that the loss is the sum over all tokens of an update.
@@ -231,6 +250,7 @@ private:
     std::vector<Sample> samples_;
     int64_t iteration_ = -1;
     double kl_ = policy_.gae.kl, next_kl_ = kl_;  // weights of the divergence: in this iteration, and in the next
+    double tokens_per_second_ = 0;                // of the iteration's answers
     double divergence_ = 0;                       // of the iteration
     std::optional<double> difference_;            // PolicyAnswers::recompute()
     Moments start_;                               // of the first iteration's rewards

@@ -1,6 +1,7 @@
 #include "task/policy_answers.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "core/error.h"
@@ -19,6 +20,11 @@ const PromptText& prompts_of(const TokenText& text) {
 bool in_blocks(const Weights& weights) {
     return std::any_of(weights.all().begin(), weights.all().end(),
                        [](const Weight& w) { return dtype_info(w.type)->block_size > 1; });
+}
+
+// Tokens in a pass of answers that are only looked at: no more than an update has, so that it takes no more memory.
+int64_t pass_rows(const TaskTexts& texts) {
+    return std::max(texts.context, std::min<int64_t>(512, texts.rows * texts.context));
 }
 
 std::vector<float> floats_of(Backend& backend, const Weight& weight) {
@@ -54,7 +60,12 @@ std::vector<Answer> PolicyAnswers::write(const TaskModel& model, const PromptTex
     options.ends = how.ends;
     if (model.progress) options.progress = [&](int64_t done) { model.progress("writing", done, std::ssize(documents)); };
     const Tokenizer& tokenizer = texts_.tokenizer;
+    const auto begin = std::chrono::steady_clock::now();
     std::vector<Rollout> written = roll_out(*engine_, tokenizer, ids, options);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    double tokens = 0;
+    for (const Rollout& one : written) tokens += static_cast<double>(one.ids.size());
+    tokens_per_second_ = tokens / std::max(took.count(), 1e-9);
     std::vector<RewardText> judged;
     for (size_t i = 0; i < written.size(); ++i) {
         const PromptWords& words = prompts.words(documents[i]);
@@ -92,7 +103,8 @@ std::vector<float> PolicyAnswers::log_probs(SequenceEncoder& encoder, const std:
 
 void PolicyAnswers::ask_reference(const TaskModel& model, std::vector<Answer>& answers) {
     if (model.reference == nullptr) fail("there is no model to compare the policy with");
-    if (!reference_) reference_ = std::make_unique<SequenceEncoder>(model.backend, model.config, *model.reference);
+    if (!reference_)
+        reference_ = std::make_unique<SequenceEncoder>(model.backend, model.config, *model.reference, pass_rows(texts_));
     const std::vector<float> logp = log_probs(*reference_, answers);
     auto at = logp.begin();
     for (Answer& answer : answers) {
@@ -102,7 +114,8 @@ void PolicyAnswers::ask_reference(const TaskModel& model, std::vector<Answer>& a
 }
 
 SequenceEncoder& PolicyAnswers::policy(const TaskModel& model) {
-    if (!policy_) policy_ = std::make_unique<SequenceEncoder>(model.backend, model.config, model.weights);
+    if (!policy_)
+        policy_ = std::make_unique<SequenceEncoder>(model.backend, model.config, model.weights, pass_rows(texts_));
     return *policy_;
 }
 

@@ -42,6 +42,8 @@ public:
     /// answers become those that training computes. Returns the mean difference; nothing where there is none to speak of.
     std::optional<double> recompute(const TaskModel& model, std::vector<Answer>& answers);
 
+    /// Of the last write(), tokens of answers in a second of the engine's time.
+    double tokens_per_second() const { return tokens_per_second_; }
     std::vector<int32_t> prompt_ids(const PromptText& prompts, int64_t document) const;
     const PromptText& train() const;
     const PromptText& validation() const;
@@ -55,6 +57,7 @@ private:
     std::unique_ptr<Reward> reward_;
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<SequenceEncoder> policy_, reference_;
+    double tokens_per_second_ = 0;
 };
 
 }  // namespace nib

@@ -62,7 +62,7 @@ public:
         reference_.clear();
         for (const LabelledPart* part : {&train_, &validation_}) ask(model, *part);
     }
-    std::vector<double> kept() const override { return {reference_.begin(), reference_.end()}; }
+    std::vector<double> kept(int64_t) const override { return {reference_.begin(), reference_.end()}; }
     void recall(std::span<const double> values) override {
         if (std::ssize(values) != 2 * (train_.count() + validation_.count()))
             fail("there are %zu log-probabilities of the model that was started from, but %lld pairs", values.size(),

@@ -1,5 +1,6 @@
 #include "task/prompt_text.h"
 
+#include <set>
 #include <utility>
 
 #include "core/error.h"
@@ -62,7 +63,8 @@ uint64_t PromptText::beside_tokens() const {
 
 void read_prompts(const std::vector<std::string>& paths, const Tokenizer& tokenizer, const LabelledFileOptions& options,
                   std::vector<LabelledExample>& examples, std::vector<PromptWords>& words) {
-    int64_t too_long = 0;
+    int64_t too_long = 0, again = 0;
+    std::set<std::vector<int32_t>> seen;
     for (const std::string& path : paths)
         for (const std::string& name : files_at(path, kPromptEndings)) {
             const bool lines = has_ending_or_gz(name, ".txt");
@@ -83,6 +85,7 @@ void read_prompts(const std::vector<std::string>& paths, const Tokenizer& tokeni
                         ++too_long;
                         continue;
                     }
+                    again += !seen.insert(example.text.ids).second;
                     example.text.types.resize(example.text.ids.size());
                     examples.push_back(std::move(example));
                     words.push_back(std::move(beside));
@@ -97,6 +100,8 @@ void read_prompts(const std::vector<std::string>& paths, const Tokenizer& tokeni
     if (examples.empty() && too_long > 0) fail_with(Remedy::LengthenContext, "all are too long: %s", passed.c_str());
     if (examples.empty()) fail("%s: there is no prompt", printable(paths.front()).c_str());
     if (too_long > 0 && options.note) options.note("passed over: " + passed);
+    if (again > 0 && options.note)
+        options.note(strprintf("%s of the same text as others", counted(again, "prompt").c_str()));
 }
 
 }  // namespace nib

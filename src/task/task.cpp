@@ -61,6 +61,10 @@ std::vector<Objective> task_objectives(const std::string& name, const TaskChoice
     if (choices.multi_label) all[0].loss = Loss::Binary;
     all[0].weighted = !choices.class_weights.empty();
     if (choices.next_sentence) all.push_back({.head = kNextSentence, .of_rows = true});
+    if (choices.policy.ptx > 0) {  // Ouyang et al. 2022, section 3.5
+        all[0].beside = true;
+        all.push_back({.head = "lm", .weight = choices.policy.ptx, .share = kAnswerShare});
+    }
     if (choices.lm_weight > 0) all.push_back({.head = "lm", .weight = choices.lm_weight});
     return all;
 }

@@ -39,6 +39,7 @@ struct PolicyChoices {
     double kl_target = 0;                    // of Ppo: nats of an answer that gae.kl is adapted to; 0: it stays
     double kl_limit = 0;                     // nats of an answer at which training ends with an error; 0: none
     double reward_clip = 0;                  // rewards count from minus this to this, after scaling; 0: all that they are
+    double ptx = 0;                          // weight of the loss of TaskTexts::beside; 0: there is no such text
     double missing_end = 0;                  // taken from the rewards of answers that do not end by themselves
     PolicyNorm norm = PolicyNorm::Tokens;
     PolicyBaseline baseline = PolicyBaseline::Group, scale = PolicyBaseline::Group;  // see compared_rewards()
@@ -73,6 +74,7 @@ struct TaskTexts {
     int64_t rows = 1;      // of a step, all micro-batches together
     bool isolate = false;  // tokens do not see those of other documents in their row
     TaskChoices choices{};
+    const TokenText* beside = nullptr;         // of policies, what they go on learning as language models; null: nothing
     int32_t start = 0;                         // of models with an encoder: the token that the decoder reads first
     HeadRows labelled_rows = HeadRows::First;  // of texts with labels: where the head is that names them
     std::string metric{};                      // the score that decides; empty: the task's first
@@ -152,10 +154,10 @@ public:
     /// The same for the rows of a validation.
     virtual int64_t validation_rows() const = 0;
     virtual void fill_validation(int64_t row, TaskRow& to) const = 0;
-    /// Called before the first step of a training, but not when one is resumed: what it has found out then and since is
-    /// kept with every checkpoint, and recalled.
+    /// Called before the first step of a training, but not when one is resumed: what it has found out until a step is kept
+    /// with the checkpoint before that, and recalled.
     virtual void start(const TaskModel&) {}
-    virtual std::vector<double> kept() const { return {}; }
+    virtual std::vector<double> kept(int64_t) const { return {}; }
     virtual void recall(std::span<const double>) {}
     /// Of a task that learns from what the model writes itself: called before the rows of a step are asked for. Whether a
     /// checkpoint may be taken before this step, and what is worth telling about what was written for it.

@@ -157,6 +157,7 @@ void write_state(GgufWriter& file, const TrainState& s) {
     };
     text("text", s.text);
     text("val_text", s.val_text);
+    text("beside", s.beside);
     if (!s.task.empty()) file.set("nib.state.task", s.task);
     if (s.base.empty()) return;
     file.set("nib.state.base", s.base);
@@ -185,6 +186,7 @@ TrainState read_state(const GgufFile& file) {
     s.summed_at = count("summed_at");
     s.text = text("text");
     s.val_text = text("val_text");
+    s.beside = text("beside");
     if (file.value("nib.state.task") != nullptr) s.task = file.array<double>("nib.state.task");
     s.base = file.get_or<std::string>("nib.state.base", "");
     if (!s.base.empty()) s.base_weights = file.get<uint64_t>("nib.state.base_weights");

@@ -51,7 +51,7 @@ struct TrainState {
     int64_t worse = 0;      // validations since
     int64_t summed = 0;     // how often the weights were added to the WeightSum, 0: there is none
     int64_t summed_at = 0;  // at which step last
-    TextIdentity text, val_text;
+    TextIdentity text, val_text, beside;
     std::string base;            // where the model was that adapters are trained for; empty: none are
     uint64_t base_weights = 0;   // its weights_checksum()
     std::vector<double> task{};  // Task::kept()

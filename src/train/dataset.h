@@ -39,9 +39,10 @@ struct Corpora {
 struct Dataset {
     std::optional<Corpora> corpora;  // what the texts are of, if they are of characters
     std::unique_ptr<const TokenText> text;
-    std::unique_ptr<const TokenText> other;  // null: the end of `text` validates
-    Span train{0, 0};                        // of text
-    Span val{0, 0};                          // of validation(); empty: nothing validates
+    std::unique_ptr<const TokenText> other;     // null: the end of `text` validates
+    std::unique_ptr<const TokenText> beside{};  // of policies: TaskTexts::beside
+    Span train{0, 0};                           // of text
+    Span val{0, 0};                             // of validation(); empty: nothing validates
 
     const TokenText& validation() const { return other ? *other : *text; }
 };

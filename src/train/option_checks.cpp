@@ -64,6 +64,8 @@ void check_policy(const TrainOptions& o) {
     check_range("value-clip", o.value_clip, 0, 1e6);
     check_range("discount", o.discount, 0, 1);
     check_range("lam", o.lam, 0, 1);
+    check_range("ptx-coef", o.ptx_coef, 1e-9, 1e6);
+    if (o.ptx.empty() && differs(o, "ptx-coef")) fail_usage_option("ptx-coef", "needs a text to go on learning from");
     check_range("reward-clip", o.reward_clip, 0, 1e6);
     check_range("missing-eos-penalty", o.missing_eos_penalty, 0, 1e6);
     for (const char* const option : {"kl-target", "vf-coef", "value-clip", "discount", "lam"})

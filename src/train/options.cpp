@@ -74,7 +74,7 @@ const OptionField kFields[] = {
     {"group",           Kind::Fixed, &O::group,          "Policies", "texts that are written for a prompt (default: 8, of ppo 1)"},
     {"rollouts",        Kind::Fixed, &O::rollouts,       "Policies", "texts of an iteration, from which it learns in updates of as many as a batch has"},
     {"rollout-epochs",  Kind::Fixed, &O::rollout_epochs, "Policies", "how often an iteration learns from them (default: 1, of ppo 4)"},
-    {"max-new",         Kind::Fixed, &O::longest_answer, "Policies", "tokens of a text at most"},
+    {"max-new",         Kind::Fixed, &O::longest_answer, "Policies", "tokens of a text at most (default: 64, or half of the context where that is less)"},
     {"answer-end",      Kind::Fixed, &O::answer_end,     "Policies", "a token that ends a text, beside those of the model, as text"},
     {"epsilon",         Kind::Fixed, &O::epsilon,        "Policies", "ppo, grpo: how far ratios of probabilities may leave 1"},
     {"epsilon-high",    Kind::Fixed, &O::epsilon_high,   "Policies", "the same upwards (default: the same)"},
@@ -89,6 +89,8 @@ const OptionField kFields[] = {
     {"loss-norm",       Kind::Fixed, &O::loss_norm,      "Policies", "what losses are divided by: dapo, all tokens of an update; grpo, each text's own; dr_grpo, the longest text; none (default: dapo, of reinforce none)"},
     {"scale-rewards",   Kind::Fixed, &O::scale_rewards,  "Policies", "whose deviation rewards are divided by: group, batch or none; of ppo start, mean and deviation of the first iteration (default: group, of reinforce none, of ppo start for a model that scores texts in numbers, else none)"},
     {"baseline",        Kind::Fixed, &O::baseline,       "Policies", "whose mean rewards are compared with: group, batch or none (default: group, of reinforce batch, of ppo none)"},
+    {"ptx",             Kind::Free,  &O::ptx,            "Policies", "a text that the policy goes on learning as a language model, so that it does not forget"},
+    {"ptx-coef",        Kind::Fixed, &O::ptx_coef,       "Policies", "weight of that loss"},
     {"metric",          Kind::Fixed, &O::metric,        "Labels", "score by which a model is the best: accuracy, f1 or mcc (default: accuracy); multi-label: micro_f1, macro_f1 or exact_match (default: micro_f1); of regress spearman or pearson (default: spearman)"},
     {"freeze",          Kind::Fixed, &O::freeze,        "Training", "of a model to start from: parts that stay as they are: embeddings, blocks such as 0-3, encoder, decoder, with commas between them"},
     {"add-tokens",      Kind::Fixed, &O::add_tokens,    "Training", "marks that the model to start from gets as tokens, such as <|im_start|>,<|im_end|>"},
@@ -303,6 +305,7 @@ PolicyChoices policy_choices(const TrainOptions& o) {
         p.gae.discount = o.discount, p.gae.lambda = o.lam;
     }
     p.kl_target = o.kl_target, p.kl_limit = o.kl_limit;
+    if (!o.ptx.empty()) p.ptx = o.ptx_coef;
     p.reward_clip = o.reward_clip, p.missing_end = o.missing_eos_penalty;
     p.group = o.group, p.rollouts = o.rollouts, p.epochs = o.rollout_epochs, p.longest = o.longest_answer;
     p.reward = {o.reward,        o.reward_command, o.reward_timeout, o.reward_regex,
@@ -379,6 +382,8 @@ void start_from(const ModelConfig& config, TrainOptions& o, const GivenOptions& 
         if (!given.contains(option)) value = other;
     };
     usual("context", o.context, std::min<int64_t>(config.context, o.task == kAnswer ? kAnswerWindow : 256));
+    if (!o.task.empty() && task_reads(o.task) == TaskReads::Prompts)
+        usual("max-new", o.longest_answer, std::min<int64_t>(64, o.context / 2));
     usual("batch", o.batch, int64_t{!o.task.empty() && task_has_labels(o.task) ? 16 : 4});
     usual("lr", o.lr, o.lora > 0 ? 5e-4 : 5e-5);
     usual("weight-decay", o.weight_decay, 0.01);

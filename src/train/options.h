@@ -47,6 +47,8 @@ struct TrainOptions {
     double epsilon = 0.2, epsilon_high = 0, kl = 0, kl_target = 0, kl_limit = 100, entropy = 0;
     double vf_coef = 0.1, value_clip = 0.2, discount = 1, lam = 0.95;  // of ppo
     double reward_clip = 0, missing_eos_penalty = 0;
+    std::string ptx;  // a text
+    double ptx_coef = 1;
     std::string loss_norm, scale_rewards, baseline;  // empty: the task's usual ones
     std::string metric;                              // the score that decides; empty: the task's first
     bool isolate = false, nsp = false, whole_words = false;

@@ -79,12 +79,14 @@ public:
             const double low = 1 - static_cast<double>(objective_.policy.clip_low),
                          high = 1 + static_cast<double>(objective_.policy.clip_high);
             const std::vector<float> logp = numbers(plan, logp_);
-            double clipped = 0;
+            double clipped = 0, divergence = 0;  // of the policy that wrote from this one (Schulman 2020, k3)
             for (size_t r = 0; r < static_cast<size_t>(rows_); ++r) {
-                const double ratio = std::exp(static_cast<double>(logp[r]) - static_cast<double>(values_.old[r]));
+                const double d = static_cast<double>(logp[r]) - static_cast<double>(values_.old[r]), ratio = std::exp(d);
                 clipped += ratio < low || ratio > high;
+                divergence += ratio - 1 - d;
             }
             to.push_back({"clip_fraction", clipped, count});
+            to.push_back({"approx_kl", divergence, count});
         }
         if (!value_loss_) return;
         const std::vector<float> losses = numbers(plan, value_loss_);

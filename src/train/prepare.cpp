@@ -266,6 +266,22 @@ PairFiles validation_pairs(const TrainRequest& request, const TrainOptions& o) {
     return files;
 }
 
+bool same_vocabulary(const Tokenizer& a, const Tokenizer& b) {
+    if (a.vocab_size() != b.vocab_size()) return false;
+    for (int32_t id = 0; id < a.vocab_size(); ++id)
+        if (a.decode({&id, 1}) != b.decode({&id, 1})) return false;
+    return true;
+}
+
+// Says so where a model that rewards reads texts by other tokens than the policy writes.
+void note_reward(const TrainSetup& setup, const DatasetOptions& options) {
+    const std::string path = reward_file(task_choices(setup.options).policy.reward);
+    if (path.empty() || !options.note) return;
+    const auto tokenizer = read_tokenizer(GgufFile::open(path));
+    if (tokenizer && !same_vocabulary(*tokenizer, *setup.tokenizer))
+        options.note(strprintf("%s: has another tokenizer than the policy: it is handed text", printable(path).c_str()));
+}
+
 // Prompts for a policy, with what it is judged by.
 Dataset prompts_of(TrainSetup& setup, const TrainRequest& request, const DatasetOptions& options) {
     const TrainOptions& o = setup.options;
@@ -274,10 +290,16 @@ Dataset prompts_of(TrainSetup& setup, const TrainRequest& request, const Dataset
     if (o.longest_answer >= o.context)
         fail_usage_option("max-new", "is %lld, which leaves no room for a prompt in a context of %lld",
                           static_cast<long long>(o.longest_answer), static_cast<long long>(o.context));
+    note_reward(setup, options);
     LabelledFileOptions how{.columns = {}, .context = o.context - o.longest_answer, .skip_bad = options.skip_bad};
     how.note = options.note;
     how.chat_template = chat_template ? &*chat_template : nullptr;
-    return prompt_dataset(request.inputs, request.validation, *setup.tokenizer, how, options);
+    Dataset data = prompt_dataset(request.inputs, request.validation, *setup.tokenizer, how, options);
+    if (o.ptx.empty()) return data;
+    DatasetOptions whole = options;
+    whole.val_fraction = 0;
+    data.beside = std::move(token_dataset({o.ptx}, "", *setup.tokenizer, whole).text);
+    return data;
 }
 
 // Texts that are no characters.
@@ -424,6 +446,7 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
     }
     setup.state.text = identify(*setup.data.text);
     if (setup.data.other) setup.state.val_text = identify(*setup.data.other);
+    if (setup.data.beside) setup.state.beside = identify(*setup.data.beside);
 }
 
 void prepare_resumed(TrainSetup& setup, const TrainRequest& request, Backend& backend) {
@@ -440,6 +463,8 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request, Backend& ba
             fail("%s: its weights are not those that the training started from", printable(path).c_str());
     }
     setup.options = merge_options(checkpoint.options, request.options, request.given, setup.files.state);
+    if (setup.options.ptx.empty() != checkpoint.options.ptx.empty())
+        fail_usage_option("ptx", "cannot be chosen when a training is resumed that had none");
     check_options(setup.options);
     check_parallel(request, setup.options);
     setup.tokenizer = std::move(checkpoint.tokenizer);
@@ -462,6 +487,7 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request, Backend& ba
     }
     check_same_text("text", setup.state.text, *setup.data.text, setup.files);
     if (setup.data.other) check_same_text("validation text", setup.state.val_text, *setup.data.other, setup.files);
+    if (setup.data.beside) check_same_text("text beside", setup.state.beside, *setup.data.beside, setup.files);
 }
 
 }  // namespace

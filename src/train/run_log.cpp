@@ -57,10 +57,12 @@ std::string RunLog::name() const {
 }
 
 const Series& RunLog::of(std::string_view key) const {
+    static const Series kNone;
     const auto* const column =
         std::find_if(std::begin(kLogColumns), std::end(kLogColumns), [&](const LogColumn& c) { return key == c.key; });
-    CHECK(column != std::end(kLogColumns));
-    return series_[column - kLogColumns];
+    if (column != std::end(kLogColumns)) return series_[column - kLogColumns];
+    const auto other = std::find_if(others_.begin(), others_.end(), [&](const ScoreSeries& s) { return s.name == key; });
+    return other != others_.end() ? other->values : kNone;
 }
 
 const RunLog::ScoreSeries* RunLog::drawn() const {
@@ -93,7 +95,7 @@ bool RunLog::read(const std::function<void(const LogLine&)>& seen) {
         offset_ = 0, lines_ = 0, step_ = 0, seconds_ = 0, tokens_ = 0;
         rest_.clear(), last_.clear(), best_.reset();
         for (Series& series : series_) series = {};
-        scores_.clear();
+        scores_.clear(), others_.clear();
         changed = true;
     }
     if (descriptor_ < 0) descriptor_ = open_to_read(path_);
@@ -119,6 +121,16 @@ bool RunLog::read(const std::function<void(const LogLine&)>& seen) {
     }
 }
 
+void RunLog::note(const std::vector<Score>& values, std::vector<ScoreSeries>& to) const {
+    for (const Score& score : values) {
+        if (!(std::abs(score.value) <= kLargest)) continue;
+        auto of = std::find_if(to.begin(), to.end(), [&](const ScoreSeries& s) { return s.name == score.name; });
+        if (of == to.end() && to.size() == kMostScores) continue;
+        if (of == to.end()) of = to.insert(of, {score.name, {}});
+        of->values.add(step_, score.value);
+    }
+}
+
 void RunLog::take(std::string_view text, const std::function<void(const LogLine&)>& seen) {
     ++lines_;
     const auto line = parse_log_line(text);
@@ -129,13 +141,8 @@ void RunLog::take(std::string_view text, const std::function<void(const LogLine&
     step_ = line->step;
     for (size_t i = 0; i < kColumns; ++i)
         if (const auto& value = *line.*kLogColumns[i].value) series_[i].add(step_, *value);
-    for (const Score& score : line->scores) {
-        if (!(std::abs(score.value) <= kLargest)) continue;
-        auto of = std::find_if(scores_.begin(), scores_.end(), [&](const ScoreSeries& s) { return s.name == score.name; });
-        if (of == scores_.end() && scores_.size() == kMostScores) continue;
-        if (of == scores_.end()) of = scores_.insert(of, {score.name, {}});
-        of->values.add(step_, score.value);
-    }
+    note(line->scores, scores_);
+    note(line->others, others_);
     if (line->val_loss && (!best_ || *line->val_loss < best_->val_loss)) best_ = {*line->val_loss, step_};
     seconds_ += line->seconds.value_or(0);
     tokens_ += line->seconds.value_or(0) * line->tok_s.value_or(0);

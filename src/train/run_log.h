@@ -62,7 +62,7 @@ public:
     int64_t step() const { return step_; }  // the last one; 0: there is none yet
     /// By the order of kLogColumns.
     const Series& operator[](size_t column) const { return series_[column]; }
-    /// The same by name.
+    /// The same by name, or what LogLine::others has of that name; empty where there is none.
     const Series& of(std::string_view key) const;
     const std::optional<Best>& best() const { return best_; }
     /// Of validations, in the order in which they came first.
@@ -71,6 +71,8 @@ public:
         Series values;
     };
     const std::vector<ScoreSeries>& scores() const { return scores_; }
+    /// LogLine::others, likewise.
+    const std::vector<ScoreSeries>& others() const { return others_; }
     /// The one to draw (drawn_score()), null: there is none.
     const ScoreSeries* drawn() const;
     /// What all steps took, and the tokens they read; 0 in logs that do not say.
@@ -82,6 +84,7 @@ private:
 
     bool replaced() const;
     void close();
+    void note(const std::vector<Score>& values, std::vector<ScoreSeries>& to) const;
     void take(std::string_view text, const std::function<void(const LogLine&)>& seen);
 
     std::string path_;
@@ -94,7 +97,7 @@ private:
 
     int64_t step_ = 0;
     Series series_[kColumns];
-    std::vector<ScoreSeries> scores_;
+    std::vector<ScoreSeries> scores_, others_;
     std::optional<Best> best_;
     double seconds_ = 0, tokens_ = 0;
 };

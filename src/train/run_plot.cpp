@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 
 #include "core/error.h"
 #include "io/progress.h"
@@ -25,6 +26,12 @@ constexpr Small kSmall[] = {
     {"lr",        "learning rate"},
     {"grad_norm", "gradient norm"},
     {"tok_s",     "tokens/s"     }
+};
+// Of policies, whose loss says little.
+constexpr Small kSmallOfPolicies[] = {
+    {"rollout_reward", "reward in training" },
+    {"rollout_kl",     "nats from its start"},
+    {"clip_fraction",  "clipped ratios"     }
 };
 
 // How a run is told from the others: by its colour, or without colours by a letter.
@@ -119,7 +126,9 @@ private:
     // The values that some run has.
     std::vector<Small> smalls() const {
         std::vector<Small> found;
-        for (const Small& small : kSmall)
+        const bool policies =
+            std::any_of(runs_.begin(), runs_.end(), [](const auto& run) { return !run->of("rollout_reward").empty(); });
+        for (const Small& small : policies ? std::span<const Small>(kSmallOfPolicies) : std::span<const Small>(kSmall))
             if (std::any_of(runs_.begin(), runs_.end(), [&](const auto& run) { return !run->of(small.key).empty(); }))
                 found.push_back(small);
         return found;
@@ -159,6 +168,20 @@ private:
 
 }  // namespace
 
+namespace {
+
+// A line with the last values, as many as it has room for.
+std::string last_of(const std::vector<RunLog::ScoreSeries>& series) {
+    std::string line;
+    for (const RunLog::ScoreSeries& one : series) {
+        const std::string told = strprintf("%s %.4f", printable(one.name, kLongestName).c_str(), one.values.last());
+        if (line.size() + told.size() <= kLongestScores) line += (line.empty() ? "\n  " : ", ") + told;
+    }
+    return line;
+}
+
+}  // namespace
+
 std::string describe(const RunLog& run) {
     std::string text =
         strprintf("%s  step %lld", printable(run.name(), kLongestName).c_str(), static_cast<long long>(run.step()));
@@ -169,13 +192,7 @@ std::string describe(const RunLog& run) {
     if (const auto& best = run.best())
         text += strprintf("%svalidation %.4f, best %.4f at step %lld", run.of("loss").empty() ? "" : ", ",
                           run.of("val_loss").last(), best->val_loss, static_cast<long long>(best->step));
-    std::string scores;
-    for (const RunLog::ScoreSeries& score : run.scores()) {
-        const std::string told = strprintf("%s %.4f", printable(score.name, kLongestName).c_str(), score.values.last());
-        if (scores.size() + told.size() <= kLongestScores) scores += (scores.empty() ? "\n  " : ", ") + told;
-    }
-    text += scores;
-    return text;
+    return text + last_of(run.scores()) + last_of(run.others());
 }
 
 std::string run_page(const std::vector<std::unique_ptr<RunLog>>& runs, const PageSize& size) {

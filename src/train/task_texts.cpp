@@ -50,6 +50,7 @@ TaskTexts texts_of(const TrainSetup& setup) {
             .rows = o.batch * o.accumulate,
             .isolate = o.isolate,
             .choices = choices_of(setup),
+            .beside = setup.data.beside.get(),
             .start = static_cast<int32_t>(setup.config.encoder_decoder.start),
             .labelled_rows = labelled_rows(setup),
             .metric = o.metric};

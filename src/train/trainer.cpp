@@ -138,7 +138,7 @@ TrainEnd Trainer::loop() {
         if (!last) sample_if_due();
         const bool save_first = save_now && saved_ != state_.step;
         Clock::time_point begin = Clock::now();
-        const double loss = gradients(last ? 1 : options_.accumulate, !save_first && !last);
+        const double loss = gradients(last ? 1 : options_.accumulate, !last, !save_first && !last);
         if (save_first) {  // only after the weights have given a finite loss
             const Clock::time_point save_begin = Clock::now();
             save();
@@ -183,11 +183,12 @@ void Trainer::note_row(int64_t b, const TaskRow& row) {
     if (!weights_.empty()) weights_[static_cast<size_t>(b)] = row.weight;
 }
 
-// Computes the gradients of the next step and updates the weights if asked to. Returns the loss before the update.
-double Trainer::gradients(int64_t micro_batches, bool update) {
+// Computes the gradients of the next step and updates the weights if asked to. Returns the loss before the update. A step
+// that will not be taken only shows whether the loss is finite.
+double Trainer::gradients(int64_t micro_batches, bool goes_on, bool update) {
     const int64_t B = options_.batch;
     const auto step = static_cast<uint32_t>(state_.step);
-    task_->begin_step(step, model());
+    if (goes_on || state_.step == first_step_) task_->begin_step(step, model());
     double loss = 0, norm = 0, weight = 0;
     std::vector<Figure> figures;
     TargetCounts counted{};
@@ -414,7 +415,7 @@ void Trainer::publish_best() {
 void Trainer::save() {
     const bool first = saved_ < 0;
     log_.flush();
-    state_.task = task_->kept();
+    state_.task = task_->kept(state_.step);
     save_checkpoint(setup_.files, train_, *setup_.tokenizer, setup_.info, options_, state_, sum_, first);
     saved_ = state_.step;
     if (first) log_.start();
@@ -450,7 +451,9 @@ void Trainer::sample_if_due() {
 }
 
 void Trainer::sample() {
-    if (!hooks_.sample || setup_.shape.objectives[0].head != "lm") return;  // others do not write
+    const Objective& objective = setup_.shape.objectives[0];
+    if (!hooks_.sample || objective.head != "lm") return;  // others do not write
+    if (objective.loss == Loss::Policy) return;            // whose samples are in a file
     progress_.clear();
     const Tokenizer& reads = *setup_.tokenizer;
     hooks_.sample(train_, reads, setup_.info.target_tokenizer ? *setup_.info.target_tokenizer : reads, state_.step);

@@ -87,10 +87,15 @@ private:
 
 }  // namespace
 
+std::string reward_file(const RewardOptions& options) {
+    const size_t colon = options.model.rfind(".gguf:");
+    return colon == std::string::npos ? options.model : options.model.substr(0, colon + 5);
+}
+
 std::unique_ptr<Reward> make_model_reward(const std::string& file_and_label, Backend& backend) {
-    const size_t colon = file_and_label.rfind(".gguf:");
-    if (colon == std::string::npos) return std::make_unique<ModelReward>(file_and_label, "", backend);
-    return std::make_unique<ModelReward>(file_and_label.substr(0, colon + 5), file_and_label.substr(colon + 6), backend);
+    const std::string file = reward_file({.model = file_and_label});
+    const bool has_label = file.size() < file_and_label.size();
+    return std::make_unique<ModelReward>(file, has_label ? file_and_label.substr(file.size() + 1) : "", backend);
 }
 
 }  // namespace nib

@@ -39,6 +39,9 @@ struct RewardOptions {
 /// Error when there is none, or one makes no sense. A model is run on `backend`, which must outlive it.
 std::unique_ptr<Reward> make_reward(const RewardOptions& options, Backend& backend);
 
+/// The file of RewardOptions::model; empty: there is none.
+std::string reward_file(const RewardOptions& options);
+
 /// The number that a model's head says of texts, or the probability of a label: its own tokenizer and chat template read
 /// them, so that it may be of any family.
 std::unique_ptr<Reward> make_model_reward(const std::string& file_and_label, Backend& backend);
