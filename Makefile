@@ -1,8 +1,9 @@
-# nib's build. What the goals are: `make help`. The parts are in mk/: kernels, shaders, pages, packages, sanitizers, fuzzers, comparisons.
+# nib's build. What the goals are: `make help`. The parts are in mk/: kernels, shaders, pages, packages, sanitizers, demos and others.
 #:
 #: make                   build/nib
 #: make test              build and run all tests (FILTER='Gguf*' runs some); full output in build/test.log
 #: make demo              train a character model on a few fables and let it write
+#: make demo-align        train a chat about them in all stages: text, dialogues, and a reward (PPO)
 #: make bench             measure the kernels and models on this machine
 #: make asan | tsan       the tests under Address+UB sanitizer | under thread sanitizer (TSAN_FILTER='Parallel*')
 #: make fuzz              run every fuzzer for FUZZ_SECONDS=60 (clang)
@@ -63,7 +64,7 @@ static_lib = $(if $(CROSS),$(SYSROOT)/usr/lib/$(CROSS)/$1,$(shell $(CXX) -print-
 NIB_LIBS   = $(call static_lib,libutf8proc.a) $(call static_lib,libpcre2-8.a) $(call static_lib,libz.a)
 TEST_LIBS  = $(call static_lib,libgtest_main.a) $(call static_lib,libgtest.a)
 
-.PHONY: all test probe demo bench compare asan tsan fuzz format install deps clean help FORCE
+.PHONY: all test probe demo demo-align bench compare asan tsan fuzz format install deps clean help FORCE
 all: $(NIB)
 deps: $(DEPS_OK)
 FORCE:
@@ -106,7 +107,7 @@ $(TESTS): $(NIB_OBJ) $(TEST_OBJ) $(BUILD)/.sources
 	$(link)
 	$(Q)$(LINK_O) $(TEST_LIBS) $(NIB_LIBS) $(LDFLAGS) -o $@
 
-include mk/fuzz.mk mk/compare.mk
+include mk/demo.mk mk/fuzz.mk mk/compare.mk
 -include $(patsubst %.o,%.d,$(NIB_OBJ) $(TOOL_OBJ) $(TEST_OBJ)) $(PRECOMPILED).d
 
 # ---- tests: GoogleTest's cases and the scripts tests/*.sh, which find $NIB, $OBJ and $NM in their environment ----------
@@ -122,16 +123,6 @@ probe: | $(DEPS_OK)
 	@echo 'int main() {}' | $(CXX) $(MODE) $(LINK_MODE) -x c++ - -o $(BUILD)/probe && timeout 20 $(RUN) $(BUILD)/probe
 
 # ---- use -----------------------------------------------------------------------------------------------------------
-DEMO_TEXT  := tools/demo/fables.txt
-DEMO_MODEL := $(BUILD)/demo/fables.gguf
-DEMO_TRAIN := --context 128 --dropout 0.1 --iters 1600
-DEMO_RUN   := -p "THE FOX AND" -n 600 --temp 0.6 --seed 1
-
-demo: $(NIB)
-	@rm -rf $(dir $(DEMO_MODEL)); mkdir -p $(dir $(DEMO_MODEL))
-	$(RUN) $(NIB) train $(DEMO_TEXT) -o $(DEMO_MODEL) $(DEMO_TRAIN)
-	$(RUN) $(NIB) run $(DEMO_MODEL) $(DEMO_RUN)
-
 bench: $(NIB)
 	$(RUN) $(NIB) bench $(BENCH)
 

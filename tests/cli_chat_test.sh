@@ -189,6 +189,8 @@ if declare -f on_terminal > /dev/null; then
     chat="${both[*]}" term=xterm columns=90 on_terminal 'say it\n' '\x04' || bad "exit code $?" on a terminal
     check "two columns" grep -q "^chat.gguf: \{33\} │ other.gguf:" <(sed 's/\r//g; s/\x1b\[K//g' "$out")
     check "the second answer is beside the first" grep -q '^the fox is out\. \{28\} │ the fox is in\.' <(sed 's/\r/\n/g; s/\x1b\[K//g' "$out")
+    chat="${both[*]}" term=xterm columns=90 rows=2 on_terminal 'say it\n' '\x04' || bad "exit code $?" on a terminal
+    check "all of them are there in the end" grep -q "^chat.gguf: \{33\} │ other.gguf:" <(sed 's/\r/\n/g; s/\x1b\[K//g' "$out")
     chat="${both[*]}" term=xterm columns=79 on_terminal 'say it\n' '\x04' || bad "exit code $?" on a terminal
     check "too narrow for columns" test "$(grep -c 'other.gguf:\s*$' "$out")$(grep -c │ "$out")" = 10
     chat="${both[*]}" columns=90 on_terminal 'say it\n' '\x04' || bad "exit code $?" on a terminal
