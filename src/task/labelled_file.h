@@ -24,7 +24,7 @@ struct LabelColumns {
 };
 
 struct LabelledFileOptions {
-    LabelColumns columns;
+    LabelColumns columns{};
     int64_t context = 0;                             // tokens of an example at most; longer ones are shortened
     bool skip_bad = false;                           // pass over rows that are not as they should be
     std::optional<double> least{};                   // of read_texts_apart: see there

@@ -21,7 +21,7 @@ struct TableOptions {
     std::string label;               // a column; empty: examples have no labels
     std::optional<bool> header;      // whether the first line has names; not said: see has_header()
     bool skip_bad = false;           // pass over records that are wrong
-    std::string separator;           // between labels of a .csv's or .tsv's field; empty: it is one label
+    std::string separator{};         // between labels of a .csv's or .tsv's field; empty: it is one label
 };
 
 class TableFile : public ExampleFile {

@@ -291,7 +291,7 @@ Dataset prompts_of(TrainSetup& setup, const TrainRequest& request, const Dataset
         fail_usage_option("max-new", "is %lld, which leaves no room for a prompt in a context of %lld",
                           static_cast<long long>(o.longest_answer), static_cast<long long>(o.context));
     note_reward(setup, options);
-    LabelledFileOptions how{.columns = {}, .context = o.context - o.longest_answer, .skip_bad = options.skip_bad};
+    LabelledFileOptions how{.context = o.context - o.longest_answer, .skip_bad = options.skip_bad};
     how.note = options.note;
     how.chat_template = chat_template ? &*chat_template : nullptr;
     Dataset data = prompt_dataset(request.inputs, request.validation, *setup.tokenizer, how, options);
