@@ -30,8 +30,9 @@ std::optional<LogLine> parse_log_line(std::string_view text) {
     for (const auto& [key, tag, value] : kLogColumns)
         if (object.contains(key) && object[key].is_number()) line.*value = object[key].get<double>();
     for (const auto& [key, value] : object.items()) {
+        const std::string_view name = key;  // which a lambda can capture
         const bool column =
-            std::any_of(std::begin(kLogColumns), std::end(kLogColumns), [&](const auto& c) { return key == c.key; });
+            std::any_of(std::begin(kLogColumns), std::end(kLogColumns), [&](const LogColumn& c) { return name == c.key; });
         if (column || key == "step" || !value.is_number()) continue;
         if (key.starts_with("val_"))
             line.scores.push_back({key.substr(4), value.get<double>()});
