@@ -8,3 +8,11 @@ if [ -n "$found" ]; then
     echo "$found"
     exit 1
 fi
+
+# Two types of one name are one to the linker, which takes the functions of either.
+twice=$(grep -lE '^namespace nib \{' -r src tools --include='*.h' | xargs grep -hoE '^(struct|class|enum class|union) [A-Za-z0-9_]+( final)?( :[^:].*)? \{' |
+    awk '{ print $1 == "enum" ? $3 : $2 }' | sort | uniq -d)
+if [ -n "$twice" ]; then
+    echo "more than one header defines:" $twice
+    exit 1
+fi

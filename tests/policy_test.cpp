@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <sstream>
 
 #include "cpu/backend.h"
 #include "cpu/isa.h"
@@ -125,17 +126,18 @@ TEST_F(PolicyTest, TheReferenceIsTheModelItStartedFrom) {
 // were like in the beginning.
 TEST_F(PolicyTest, PpoGoesOnAsIfItHadNotBeenInterrupted) {
     make_base();
-    for (const int64_t lora : {0, 2}) {
-        SCOPED_TRACE(lora);
-        const std::string whole = "whole" + std::to_string(lora), parts = "parts" + std::to_string(lora);
+    for (const std::string how : {"full", "lora", "freeze"}) {
+        SCOPED_TRACE(how);
+        const std::string whole = "whole_" + how, parts = "parts_" + how;
         const auto ppo = [&](const std::string& name) {
             TrainRequest r = task(name, "ppo");
             r.options.kl_target = 0.5;
             r.options.scale_rewards = "start";
             r.options.reward_clip = 2;
             r.options.missing_eos_penalty = 0.1;
-            r.options.lora = lora;
-            r.given.insert({"kl-target", "scale-rewards", "reward-clip", "missing-eos-penalty", "lora"});
+            if (how == "lora") r.options.lora = 2;
+            if (how == "freeze") r.options.freeze = "embeddings,0";
+            r.given.insert({"kl-target", "scale-rewards", "reward-clip", "missing-eos-penalty", "lora", "freeze"});
             return r;
         };
         run(ppo(whole), {}, 1);
@@ -149,13 +151,13 @@ TEST_F(PolicyTest, PpoGoesOnAsIfItHadNotBeenInterrupted) {
         EXPECT_EQ(get(whole + ".state.gguf"), get(parts + ".state.gguf"));
         EXPECT_EQ(get(whole + ".samples.md"), get(parts + ".samples.md"));
     }
-    const GgufFile model = GgufFile::open((folder_ / "whole0.gguf").string()),
-                   state = GgufFile::open((folder_ / "whole0.state.gguf").string());
+    const GgufFile model = GgufFile::open((folder_ / "whole_full.gguf").string()),
+                   state = GgufFile::open((folder_ / "whole_full.state.gguf").string());
     EXPECT_EQ(model.find("value.weight"), nullptr) << "others could not read the model";
     EXPECT_NE(state.find("value.weight"), nullptr);
-    EXPECT_MENTIONS(get("whole0.samples.md"), "## Step 0");
-    EXPECT_MENTIONS(get("whole0.samples.md"), "## Step 40");
-    const std::string log = get("whole0.log.jsonl");
+    EXPECT_MENTIONS(get("whole_full.samples.md"), "## Step 0");
+    EXPECT_MENTIONS(get("whole_full.samples.md"), "## Step 40");
+    const std::string log = get("whole_full.log.jsonl");
     for (const char* const key : {"rollout_kl_weight", "rollout_explained_variance", "clip_fraction", "value_loss"})
         EXPECT_MENTIONS(log, key);
     EXPECT_LT(first_of(log, "approx_kl"), 1e-9) << "the first ratio is 1";
@@ -186,6 +188,69 @@ TEST_F(PolicyTest, GoesOnLearningATextBeside) {
     put("beside.txt", "crow fox crow fox crow fox crow fox crow fox crow fox crow fox crow fox crow fox ");
     on.options.iters = 48;
     EXPECT_MENTIONS(error_of(on), "text beside");
+}
+
+TEST_F(PolicyTest, EndsWithAnIteration) {
+    make_base();
+    TrainRequest r = task("p", "ppo");
+    r.options.iters = 10;
+    EXPECT_EQ(run(r).step, 12);  // of 4 updates each
+    r.resume = true;
+    r.from.clear();
+    r.options.iters = 13;
+    r.given = {"iters"};
+    EXPECT_EQ(run(r).step, 16);
+}
+
+TEST_F(PolicyTest, EqualRewardsSayNothingOfThoseToCome) {
+    make_base();
+    put("calls", "");
+    TrainRequest r = task("p", "ppo");
+    r.options.reward_regex.clear();
+    const std::string calls = (folder_ / "calls").string();  // first 0.1 for all, and then what is found
+    r.options.reward_command =
+        "if test -s " + calls + "; then awk '{ print /x/ }'; else echo 1 > " + calls + "; sed 's/.*/0.1/'; fi";
+    r.options.scale_rewards = "start";
+    r.given.insert({"reward-command", "scale-rewards"});
+    run(r);
+    std::istringstream lines(get("p.log.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+        const double loss = first_of(line, "value_loss");
+        EXPECT_FALSE(loss >= 1) << loss;
+    }
+}
+
+// A judge that fails takes nothing with it of what was learned before.
+TEST_F(PolicyTest, WhatWasLearnedBeforeAFailureIsSaved) {
+    make_base();
+    TrainRequest r = task("p", "ppo");
+    const std::string flag = (folder_ / "flag").string();
+    r.options.reward_regex.clear();
+    r.options.reward_command = "test ! -e " + flag + " && touch " + flag + " && sed 's/.*/1/'";
+    r.options.val_fraction = 0;
+    r.options.save_every = 4;
+    r.given.insert({"reward-command", "save-every"});
+    const std::string error = error_of(r);
+    EXPECT_MENTIONS(error, "exit code 1");
+    EXPECT_MENTIONS(error, "step 4");
+    ASSERT_TRUE(has("p.gguf"));
+    fs::remove(flag);
+    r.options = {};
+    r.given.clear();
+    r.from.clear();
+    r.resume = true;
+    EXPECT_MENTIONS(error_of(r), "step 8") << "an iteration later";
+}
+
+TEST_F(PolicyTest, SamplesFromBeforeTheFirstStepStay) {
+    make_base();
+    TrainRequest r = task("p", "ppo");
+    ASSERT_EQ(run(r, {.stop = [] { return true; }, .sample = {}}).end, TrainEnd::Interrupted);
+    r.from.clear();
+    r.resume = true;
+    run(r);
+    EXPECT_MENTIONS(get("p.samples.md"), "## Step 0");
+    EXPECT_MENTIONS(get("p.samples.md"), "## Step 8");
 }
 
 TEST_F(PolicyTest, AChangedValueFunctionIsNoticed) {
@@ -285,6 +350,22 @@ TEST_F(PolicyTest, RefusesWhatMakesNoSense) {
     r = task("g", "grpo");
     r.options.kl_target = 5;
     EXPECT_MENTIONS(error_of(r), "is for the task ppo");
+    r = task("g", "ppo");
+    r.options.lora = 2, r.options.lora_dropout = 0.5;
+    EXPECT_MENTIONS(error_of(r), "is not for policies");
+    r = task("g", "ppo");
+    r.options.token_dropout = 0.5;
+    EXPECT_MENTIONS(error_of(r), "is not for policies");
+    r = task("base", "ppo");
+    r.overwrite = true;
+    r.options.reward = r.from + ":good";
+    r.from = (folder_ / "other.gguf").string();
+    fs::copy_file(folder_ / "base.gguf", r.from);
+    EXPECT_MENTIONS(error_of(r), "is a file to read and one to write");
+    r = task("g", "ppo");
+    r.options.ptx = (folder_ / "g.samples.md").string();
+    put("g.samples.md", "a text");
+    EXPECT_MENTIONS(error_of(r), "is a file to read and one to write");
     r = task("g", "ppo");
     r.options.vf_coef = 0;
     EXPECT_MENTIONS(error_of(r), "vf-coef");

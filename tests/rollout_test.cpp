@@ -8,6 +8,7 @@
 
 #include "infer/encoder.h"
 #include "infer/probabilities.h"
+#include "infer/token_weights.h"
 #include "test_errors.h"
 #include "tiny_model_case.h"
 
@@ -122,6 +123,31 @@ TEST_F(RolloutTest, LogProbabilitiesOfAnyPlaces) {
         {0, 0}
     };
     EXPECT_MENTIONS(error_of([&] { all.log_probs(texts, first); }), "nothing predicts the first token");
+}
+
+TEST(TokenWeights, AreTheSoftmax) {
+    std::vector<float> logits;
+    for (int v = 0; v < 131; ++v) logits.push_back(std::sin(static_cast<float>(v)) * 5);  // more than two blocks
+    TokenWeights weights(logits.size());
+    weights.set(logits);
+    const double all = log_sum_exp(logits);
+    for (size_t v = 0; v < logits.size(); ++v)
+        EXPECT_NEAR(weights.log_probability(logits, v), static_cast<double>(logits[v]) - all, 1e-6);
+    // Each token has the stretch of its probability, one behind the other.
+    double begin = 0;
+    for (size_t v = 0; v < logits.size(); ++v) {
+        const double share = std::exp(static_cast<double>(logits[v]) - all);
+        EXPECT_EQ(weights.draw(begin + share / 2), v);
+        begin += share;
+    }
+    const size_t most = weights.most_probable();
+    EXPECT_EQ(most, static_cast<size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin()));
+    weights.exclude(most);
+    EXPECT_NE(weights.most_probable(), most);
+    for (int i = 0; i < 100; ++i) EXPECT_NE(weights.draw(i / 100.0), most);
+    EXPECT_LT(weights.draw(0.99999999999999), logits.size());
+    logits[7] = NAN;
+    EXPECT_MENTIONS(error_of([&] { weights.set(logits); }), "not a number");
 }
 
 }  // namespace

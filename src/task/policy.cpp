@@ -38,16 +38,17 @@ public:
         return {step / updates() == iteration_ ? kl_ : next_kl_, start_.mean, start_.deviation};
     }
     void recall(std::span<const double> values) override {
-        if (values.size() != 3) fail("there are %zu numbers of a policy's state, not 3", values.size());
+        if (values.size() != 3 || !std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); }))
+            fail("what it knows of the policy is damaged");
         kl_ = values[0];
         start_ = {values[1], values[2]};
     }
 
+    // Nothing changes before all has gone well, so that what was learned until then can still be saved.
     void begin_step(uint32_t step, const TaskModel& model) override {
         const int64_t iteration = step / updates();
-        if (step % updates() != 0 || iteration == iteration_) return;
-        if (iteration_ >= 0) kl_ = next_kl_;
-        iteration_ = iteration;
+        if (iteration == iteration_) return;
+        if (step % updates() != 0) fail("the training of a policy goes on between two iterations only");
         std::vector<int64_t> prompts;
         const int64_t each = policy_.rollouts / policy_.group;
         for (int64_t p = 0; p < each; ++p) {
@@ -56,17 +57,26 @@ public:
                            train_.first + shuffled(texts_.seed, n, train_.count));
         }
         const auto first = static_cast<uint32_t>(static_cast<uint64_t>(iteration * policy_.rollouts) % kValidation);
-        answers_ = writer_.write(model, writer_.train(), prompts, first);
+        std::vector<PolicyAnswer> answers = writer_.write(model, writer_.train(), prompts, first);
+        const std::optional<double> difference = writer_.recompute(model, answers);
+        double divergence = 0;
+        if (is_compared()) {
+            writer_.ask_reference(model, answers);
+            divergence = divergence_of(answers);
+        }
+        if (policy_.kind == PolicyKind::Ppo) writer_.ask_values(model, answers);
+        if (iteration_ >= 0) kl_ = next_kl_;
+        next_kl_ = adapted(kl_, divergence);
+        iteration_ = iteration;
+        answers_ = std::move(answers);
         tokens_per_second_ = writer_.tokens_per_second();
-        difference_ = writer_.recompute(model, answers_);
-        if (is_compared()) writer_.ask_reference(model, answers_);
-        if (is_compared()) note_divergence();
-        set_advantages(model);
+        difference_ = difference, divergence_ = divergence;
+        set_advantages();
     }
 
     void fill(uint32_t step, uint32_t row, TaskRow& to) const override {
         const auto number = static_cast<size_t>(number_of(step, row));
-        const Answer& answer = answers_[number];
+        const PolicyAnswer& answer = answers_[number];
         const std::vector<int32_t> prompt = writer_.prompt_ids(writer_.train(), answer.document);
         const std::vector<int32_t>& text = answer.text.ids;
         if (prompt.size() + text.size() > to.ids.size() + 1) fail("an answer does not fit into its row");
@@ -99,7 +109,7 @@ public:
         std::vector<double> rewards, returns, values;
         double tokens = 0, ended = 0, logp = 0;
         for (size_t i = 0; i < answers_.size(); ++i) {
-            const Answer& answer = answers_[i];
+            const PolicyAnswer& answer = answers_[i];
             rewards.push_back(answer.reward);
             tokens += static_cast<double>(answer.text.ids.size());
             ended += answer.text.ended;
@@ -133,7 +143,7 @@ public:
         std::vector<double> rewards;
         double tokens = 0;
         samples_.clear();
-        for (Answer& answer : writer_.write(model, writer_.validation(), prompts, kValidation)) {
+        for (PolicyAnswer& answer : writer_.write(model, writer_.validation(), prompts, kValidation)) {
             rewards.push_back(answer.reward);
             tokens += static_cast<double>(answer.text.ids.size());
             if (samples_.size() < kSamples)
@@ -188,32 +198,39 @@ private:
         return 1 / static_cast<double>(all);
     }
 
-    // How far the policy has come, in nats of an answer, and how much that costs from now on (Ziegler et al. 2019, 2.2).
-    void note_divergence() {
-        constexpr double kGain = 0.1, kMostError = 0.2;
-        divergence_ = 0;
-        for (const Answer& answer : answers_)
+    // How far the policy has come, in nats of an answer.
+    double divergence_of(const std::vector<PolicyAnswer>& answers) const {
+        double divergence = 0;
+        for (const PolicyAnswer& answer : answers)
             for (size_t t = 0; t < answer.text.logp.size(); ++t)
-                divergence_ += static_cast<double>(answer.text.logp[t]) - static_cast<double>(answer.reference[t]);
-        divergence_ /= static_cast<double>(answers_.size());
-        if (policy_.kl_limit > 0 && !(divergence_ <= policy_.kl_limit))
+                divergence += static_cast<double>(answer.text.logp[t]) - static_cast<double>(answer.reference[t]);
+        divergence /= static_cast<double>(answers.size());
+        if (policy_.kl_limit > 0 && !(divergence <= policy_.kl_limit))
             fail(
                 "the policy has gone %.1f nats of an answer away from the model it started from, more than the limit of "
                 "%g; a "
                 "lower learning rate or a larger weight of the divergence keeps it nearer",
-                divergence_, policy_.kl_limit);
-        next_kl_ = kl_;
-        if (policy_.kl_target > 0)
-            next_kl_ *= 1 + kGain * std::clamp(divergence_ / policy_.kl_target - 1, -kMostError, kMostError);
+                divergence, policy_.kl_limit);
+        return divergence;
+    }
+
+    // What the divergence costs in the next iteration (Ziegler et al. 2019, section 2.2).
+    double adapted(double kl, double divergence) const {
+        constexpr double kGain = 0.1, kMostError = 0.2;
+        if (policy_.kl_target <= 0) return kl;
+        return kl * (1 + kGain * std::clamp(divergence / policy_.kl_target - 1, -kMostError, kMostError));
     }
 
     // What an answer is worth to the policy: its reward as the options change it.
     std::vector<double> rewards() {
         std::vector<double> all;
-        for (const Answer& answer : answers_) all.push_back(answer.reward);
+        for (const PolicyAnswer& answer : answers_) all.push_back(answer.reward);
         if (policy_.scale == PolicyBaseline::Start) {
             if (!(start_.deviation > 0)) start_ = moments(all);
-            for (double& reward : all) reward = (reward - start_.mean) / (start_.deviation + 1e-4);
+            // Rewards that differ by rounding alone say nothing of how far apart others will be: the next ones decide.
+            if (start_.deviation < 1e-6 * std::abs(start_.mean)) start_.deviation = 0;
+            for (double& reward : all)
+                reward = (reward - start_.mean) / (start_.deviation > 0 ? start_.deviation + 1e-4 : 1);
         }
         for (size_t i = 0; i < all.size(); ++i) {
             if (policy_.reward_clip > 0) all[i] = std::clamp(all[i], -policy_.reward_clip, policy_.reward_clip);
@@ -222,22 +239,20 @@ private:
         return all;
     }
 
-    void set_advantages(const TaskModel& model) {
+    void set_advantages() {
         const std::vector<double> compared = compared_rewards(rewards(), policy_.group, policy_.baseline, policy_.scale);
         advantages_.clear();
-        if (policy_.kind != PolicyKind::Ppo) {
-            for (size_t i = 0; i < answers_.size(); ++i)
-                advantages_.push_back(
-                    {std::vector<float>(answers_[i].text.ids.size(), static_cast<float>(compared[i])), {}});
-            return;
-        }
-        writer_.ask_values(model, answers_);
         GaeOptions how = policy_.gae;
         how.kl = kl_;
-        for (size_t i = 0; i < answers_.size(); ++i)
-            advantages_.push_back(
-                token_advantages({answers_[i].text.logp, answers_[i].reference, answers_[i].values, compared[i]}, how));
-        whiten(advantages_);
+        for (size_t i = 0; i < answers_.size(); ++i) {
+            const PolicyAnswer& answer = answers_[i];
+            if (policy_.kind == PolicyKind::Ppo)
+                advantages_.push_back(
+                    token_advantages({answer.text.logp, answer.reference, answer.values, compared[i]}, how));
+            else
+                advantages_.push_back({std::vector<float>(answer.text.ids.size(), static_cast<float>(compared[i])), {}});
+        }
+        if (policy_.kind == PolicyKind::Ppo) whiten(advantages_);
     }
 
     const TaskTexts texts_;
@@ -245,7 +260,7 @@ private:
     PolicyAnswers writer_{texts_};
     const DocumentRange train_, validation_;
     const EvalExamples validated_;
-    std::vector<Answer> answers_;              // of the iteration
+    std::vector<PolicyAnswer> answers_;        // of the iteration
     std::vector<TokenAdvantages> advantages_;  // of them
     std::vector<Sample> samples_;
     int64_t iteration_ = -1;

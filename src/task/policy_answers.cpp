@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "task/examples.h"
 
 namespace nib {
 namespace {
@@ -35,6 +36,12 @@ std::vector<float> floats_of(Backend& backend, const Weight& weight) {
 
 }  // namespace
 
+EngineOptions answer_engine(const ModelConfig& config, const TaskTexts& texts) {
+    const int64_t validated = documents_within(texts.validation, texts.validation_span).count;
+    return {.slots = std::min(kMostSlots, std::max(texts.choices.policy.rollouts, validated)),
+            .context = std::min(config.context, texts.context)};
+}
+
 const PromptText& PolicyAnswers::train() const { return prompts_of(texts_.train); }
 const PromptText& PolicyAnswers::validation() const { return prompts_of(texts_.validation); }
 
@@ -45,15 +52,12 @@ std::vector<int32_t> PolicyAnswers::prompt_ids(const PromptText& prompts, int64_
     return ids;
 }
 
-std::vector<Answer> PolicyAnswers::write(const TaskModel& model, const PromptText& prompts,
-                                         const std::vector<int64_t>& documents, uint32_t first) {
+std::vector<PolicyAnswer> PolicyAnswers::write(const TaskModel& model, const PromptText& prompts,
+                                               const std::vector<int64_t>& documents, uint32_t first) {
     const PolicyChoices& how = texts_.choices.policy;
     if (!reward_) reward_ = make_reward(how.reward, model.backend);
     if (!engine_)
-        engine_ = std::make_unique<Engine>(
-            model.backend, model.config, model.weights,
-            EngineOptions{.slots = std::min(kMostSlots, std::max(how.rollouts, std::ssize(documents))),
-                          .context = std::min(model.config.context, texts_.context)});
+        engine_ = std::make_unique<Engine>(model.backend, model.config, model.weights, answer_engine(model.config, texts_));
     std::vector<std::vector<int32_t>> ids;
     for (const int64_t document : documents) ids.push_back(prompt_ids(prompts, document));
     RolloutOptions options{.longest = how.longest, .seed = texts_.seed, .first = first};
@@ -73,7 +77,7 @@ std::vector<Answer> PolicyAnswers::write(const TaskModel& model, const PromptTex
         judged.push_back({words.prompt, tokenizer.decode(said), words.reference, std::ssize(said)});
     }
     const std::vector<double> rewards = reward_->score(judged);
-    std::vector<Answer> answers(written.size());
+    std::vector<PolicyAnswer> answers(written.size());
     for (size_t i = 0; i < answers.size(); ++i) {
         answers[i].document = documents[i];
         answers[i].text = std::move(written[i]);
@@ -84,16 +88,16 @@ std::vector<Answer> PolicyAnswers::write(const TaskModel& model, const PromptTex
 }
 
 // A prompt of the training and its answer.
-TextTokens PolicyAnswers::whole(const Answer& answer) const {
+TextTokens PolicyAnswers::whole(const PolicyAnswer& answer) const {
     TextTokens text{prompt_ids(train(), answer.document), {}};
     text.ids.insert(text.ids.end(), answer.text.ids.begin(), answer.text.ids.end());
     return text;
 }
 
-std::vector<float> PolicyAnswers::log_probs(SequenceEncoder& encoder, const std::vector<Answer>& answers) const {
+std::vector<float> PolicyAnswers::log_probs(SequenceEncoder& encoder, const std::vector<PolicyAnswer>& answers) const {
     std::vector<TextTokens> texts;
     std::vector<TokenPlace> places;
-    for (const Answer& answer : answers) {
+    for (const PolicyAnswer& answer : answers) {
         texts.push_back(whole(answer));
         const int64_t end = std::ssize(texts.back().ids), begin = end - std::ssize(answer.text.ids);
         for (int64_t t = begin; t < end; ++t) places.push_back({texts.size() - 1, t});
@@ -101,13 +105,13 @@ std::vector<float> PolicyAnswers::log_probs(SequenceEncoder& encoder, const std:
     return encoder.log_probs(texts, places);
 }
 
-void PolicyAnswers::ask_reference(const TaskModel& model, std::vector<Answer>& answers) {
+void PolicyAnswers::ask_reference(const TaskModel& model, std::vector<PolicyAnswer>& answers) {
     if (model.reference == nullptr) fail("there is no model to compare the policy with");
     if (!reference_)
         reference_ = std::make_unique<SequenceEncoder>(model.backend, model.config, *model.reference, pass_rows(texts_));
     const std::vector<float> logp = log_probs(*reference_, answers);
     auto at = logp.begin();
-    for (Answer& answer : answers) {
+    for (PolicyAnswer& answer : answers) {
         answer.reference.assign(at, at + std::ssize(answer.text.ids));
         at += std::ssize(answer.text.ids);
     }
@@ -119,11 +123,11 @@ SequenceEncoder& PolicyAnswers::policy(const TaskModel& model) {
     return *policy_;
 }
 
-void PolicyAnswers::ask_values(const TaskModel& model, std::vector<Answer>& answers) {
+void PolicyAnswers::ask_values(const TaskModel& model, std::vector<PolicyAnswer>& answers) {
     const LinearWeights& head = model.weights.value_head();
     const std::vector<float> w = floats_of(model.backend, head.w), b = floats_of(model.backend, head.b);
     std::vector<TextTokens> texts;
-    for (const Answer& answer : answers) texts.push_back(whole(answer));
+    for (const PolicyAnswer& answer : answers) texts.push_back(whole(answer));
     policy(model).hidden(texts, [&](size_t i, std::span<const float> rows) {
         const size_t count = answers[i].text.ids.size(), begin = texts[i].ids.size() - count;
         answers[i].values.clear();
@@ -136,12 +140,12 @@ void PolicyAnswers::ask_values(const TaskModel& model, std::vector<Answer>& answ
     });
 }
 
-std::optional<double> PolicyAnswers::recompute(const TaskModel& model, std::vector<Answer>& answers) {
+std::optional<double> PolicyAnswers::recompute(const TaskModel& model, std::vector<PolicyAnswer>& answers) {
     if (!in_blocks(model.weights)) return std::nullopt;
     const std::vector<float> logp = log_probs(policy(model), answers);
     double difference = 0;
     size_t k = 0;
-    for (Answer& answer : answers)
+    for (PolicyAnswer& answer : answers)
         for (float& old : answer.text.logp) {
             difference += std::abs(static_cast<double>(logp[k]) - static_cast<double>(old));
             old = logp[k++];

@@ -16,7 +16,7 @@
 namespace nib {
 
 /// An answer and what is known of it.
-struct Answer {
+struct PolicyAnswer {
     int64_t document = 0;  // its prompt
     Rollout text;
     std::string words;  // the text without the token that ended it
@@ -25,6 +25,9 @@ struct Answer {
     std::vector<float> values;     // of each token, by the value function before it was there; likewise
 };
 
+/// The engine that writes them: as many at a time as are wanted, up to a limit.
+EngineOptions answer_engine(const ModelConfig& config, const TaskTexts& texts);
+
 class PolicyAnswers {
 public:
     /// `texts` outlive it.
@@ -32,15 +35,15 @@ public:
 
     /// An answer to each of the prompts, which are documents of `prompts`. `first` is the number of the first answer, which
     /// with the seed draws its tokens.
-    std::vector<Answer> write(const TaskModel& model, const PromptText& prompts, const std::vector<int64_t>& documents,
-                              uint32_t first);
-    /// Fills in Answer::reference. Error when there is no such model.
-    void ask_reference(const TaskModel& model, std::vector<Answer>& answers);
-    /// Fills in Answer::values.
-    void ask_values(const TaskModel& model, std::vector<Answer>& answers);
+    std::vector<PolicyAnswer> write(const TaskModel& model, const PromptText& prompts,
+                                    const std::vector<int64_t>& documents, uint32_t first);
+    /// Fills in PolicyAnswer::reference. Error when there is no such model.
+    void ask_reference(const TaskModel& model, std::vector<PolicyAnswer>& answers);
+    /// Fills in PolicyAnswer::values.
+    void ask_values(const TaskModel& model, std::vector<PolicyAnswer>& answers);
     /// Where weights are in blocks, many tokens at a time give other roundings than one: the log-probabilities of the
     /// answers become those that training computes. Returns the mean difference; nothing where there is none to speak of.
-    std::optional<double> recompute(const TaskModel& model, std::vector<Answer>& answers);
+    std::optional<double> recompute(const TaskModel& model, std::vector<PolicyAnswer>& answers);
 
     /// Of the last write(), tokens of answers in a second of the engine's time.
     double tokens_per_second() const { return tokens_per_second_; }
@@ -50,8 +53,8 @@ public:
 
 private:
     SequenceEncoder& policy(const TaskModel& model);
-    std::vector<float> log_probs(SequenceEncoder& encoder, const std::vector<Answer>& answers) const;
-    TextTokens whole(const Answer& answer) const;
+    std::vector<float> log_probs(SequenceEncoder& encoder, const std::vector<PolicyAnswer>& answers) const;
+    TextTokens whole(const PolicyAnswer& answer) const;
 
     const TaskTexts& texts_;
     std::unique_ptr<Reward> reward_;

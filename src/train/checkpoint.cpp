@@ -392,7 +392,7 @@ void restore(const Checkpoint& checkpoint, TrainStep& train, WeightSum& sum) {
         fail("%s: its sum of weights is not the one that was saved; the file was changed or is damaged",
              printable(checkpoint.state_file.name()).c_str());
     if (state.value() != checkpoint.state_file.get<uint64_t>(kStateChecksum))
-        fail("%s: its moments are not those that were saved; the file was changed or is damaged",
+        fail("%s: its values are not those that were saved; the file was changed or is damaged",
              printable(checkpoint.state_file.name()).c_str());
     if (finish_id(weights, checkpoint.state.step) != checkpoint.state_file.get<uint64_t>(kId))
         fail("%s: its weights are not those that %s was saved with; one of the files was changed or is damaged",

@@ -169,9 +169,11 @@ void check_sizes(const ModelConfig& config, const TrainShape& shape, double limi
     check_config(config);
 }
 
-TrainingMemory check_memory(const ModelConfig& config, const TrainShape& shape, const Backend& backend, double limit) {
+TrainingMemory check_memory(const ModelConfig& config, const TrainShape& shape, const Backend& backend, double limit,
+                            double beside) {
     check_sizes(config, shape, limit);
-    const TrainingMemory needed = training_memory(config, shape, backend);
+    TrainingMemory needed = training_memory(config, shape, backend);
+    needed.activations += beside;
     if (needed.total() > limit) refuse("about", needed.total(), limit);
     return needed;
 }

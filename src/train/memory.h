@@ -87,8 +87,9 @@ double training_flops(const ModelConfig& config, const TrainShape& shape);
 /// Error when a size is zero or absurd, or the heads do not divide the channels. Always fast. `limit` is in bytes.
 void check_sizes(const ModelConfig& config, const TrainShape& shape, double limit);
 
-/// The same, and Error when training needs more memory than `limit` bytes; the message says how much. Returns what it
-/// needs.
-TrainingMemory check_memory(const ModelConfig& config, const TrainShape& shape, const Backend& backend, double limit);
+/// The same, and Error when training and `beside` bytes need more memory than `limit` bytes; the message says how much.
+/// Returns what it needs.
+TrainingMemory check_memory(const ModelConfig& config, const TrainShape& shape, const Backend& backend, double limit,
+                            double beside = 0);
 
 }  // namespace nib

@@ -93,6 +93,15 @@ void check_policy(const TrainOptions& o) {
         fail_usage_option("group", "is 1; texts are compared with others of the same prompt, which takes 2 or more");
     if (o.dropout > 0)
         fail_usage_option("dropout", "is %g; a policy learns from what it writes without dropout", o.dropout);
+    for (const auto& [option, given] : {
+             std::pair("lora-dropout", o.lora_dropout > 0),
+             {"token-dropout",   o.token_dropout > 0  },
+             {"label-smoothing", o.label_smoothing > 0},
+             {"sample-every",    o.sample_every > 0   }
+    })
+        if (given) fail_usage_option(option, "is not for policies; the task is %s", printable(o.task, 40).c_str());
+    if (o.scale_rewards == "start" && o.rollouts < 2)
+        fail_usage_option("rollouts", "is 1; rewards have a deviation where there are 2 or more");
     if (o.rollouts % o.group != 0)
         fail_usage_option("rollouts", "are %lld, which are no whole groups of %lld", static_cast<long long>(o.rollouts),
                           static_cast<long long>(o.group));

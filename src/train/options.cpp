@@ -294,7 +294,9 @@ PolicyChoices policy_choices(const TrainOptions& o) {
              : norm == "grpo"    ? PolicyNorm::Text
              : norm == "dr_grpo" ? PolicyNorm::Longest
                                  : PolicyNorm::Sum;
-    const bool in_numbers = !o.reward.empty() && o.reward.ends_with(".gguf");  // not the probability of a label
+    p.reward = {o.reward,        o.reward_command, o.reward_timeout, o.reward_regex,
+                o.reward_length, o.reward_match,   o.reward_weights};
+    const bool in_numbers = !o.reward.empty() && reward_file(p.reward) == o.reward;  // not the probability of a label
     p.baseline = baseline(!o.baseline.empty() ? o.baseline : ppo ? "none" : reinforce ? "batch" : "group");
     p.scale = baseline(!o.scale_rewards.empty() ? o.scale_rewards
                        : ppo && in_numbers      ? "start"
@@ -308,8 +310,6 @@ PolicyChoices policy_choices(const TrainOptions& o) {
     if (!o.ptx.empty()) p.ptx = o.ptx_coef;
     p.reward_clip = o.reward_clip, p.missing_end = o.missing_eos_penalty;
     p.group = o.group, p.rollouts = o.rollouts, p.epochs = o.rollout_epochs, p.longest = o.longest_answer;
-    p.reward = {o.reward,        o.reward_command, o.reward_timeout, o.reward_regex,
-                o.reward_length, o.reward_match,   o.reward_weights};
     return p;
 }
 

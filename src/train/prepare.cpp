@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "io/memory_limit.h"
+#include "task/policy_answers.h"
 #include "text/chosen_tokenizer.h"
 #include "text/extended_tokenizer.h"
 #include "text/text_files.h"
@@ -13,6 +14,7 @@
 #include "text/utf8.h"
 #include "train/base_model.h"
 #include "train/task_data.h"
+#include "train/task_texts.h"
 
 namespace nib {
 namespace {
@@ -48,6 +50,8 @@ void check_output(const TrainRequest& request, const RunFiles& files) {
     }
     std::vector<std::string> read = all_texts(request);
     read.push_back(request.from);
+    read.push_back(request.options.ptx);
+    read.push_back(reward_file(task_choices(request.options).policy.reward));
     for (const std::string& text : read)
         for (const std::string& path : files.written())
             if (fs::equivalent(text, path, error))
@@ -240,13 +244,34 @@ Dataset characters_of(TrainSetup& setup, const TrainRequest& request, const Data
     return character_dataset(std::move(corpora), dynamic_cast<const CharTokenizer&>(*setup.tokenizer), options);
 }
 
+// Those that train.
+int64_t documents_of(const Dataset& data) {
+    return data.train.size() > 0 ? data.text->document_of(data.train.end - 1) + 1 : 0;
+}
+
+bool is_policy(const TrainOptions& o) { return task_reads(o.task) == TaskReads::Prompts; }
+
+// The updates of an iteration of a policy.
+int64_t updates_of(const TrainOptions& o) { return o.rollout_epochs * (o.rollouts / (o.batch * o.accumulate)); }
+
+// A policy takes the steps of whole iterations.
+void end_with_iteration(TrainOptions& o) {
+    if (!is_policy(o)) return;
+    const int64_t updates = updates_of(o);
+    o.iters = (o.iters + updates - 1) / updates * updates;
+}
+
 // The steps that `epochs` asks for.
 int64_t steps_of(const TrainOptions& o, const Dataset& data) {
+    if (is_policy(o)) {  // each answer is one of a group to its prompt
+        const double answers = o.epochs * static_cast<double>(documents_of(data) * o.group);
+        return static_cast<int64_t>(std::ceil(answers / static_cast<double>(o.rollouts))) * updates_of(o);
+    }
     int64_t examples = data.train.size() / o.context;
     if (o.task == kAnswer)
         examples = learned_windows(*data.text, data.train);
     else if (reads_records(o.task))
-        examples = data.train.size() > 0 ? data.text->document_of(data.train.end - 1) + 1 : 0;
+        examples = documents_of(data);
     const double steps = o.epochs * static_cast<double>(examples) / static_cast<double>(o.batch * o.accumulate);
     return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(steps)));
 }
@@ -306,11 +331,10 @@ void prepare_new(TrainSetup& setup, const TrainRequest& request, Backend& backen
         setup.state.base = request.from;
         setup.state.base_weights = weights_checksum(setup.base->file());
     }
-    if (o.epochs > 0) {
-        o.iters = steps_of(o, setup.data);
-        resolve_defaults(o, request.given);
-        check_options(o);
-    }
+    if (o.epochs > 0) o.iters = steps_of(o, setup.data);
+    end_with_iteration(o);
+    resolve_defaults(o, request.given);
+    check_options(o);
     setup.state.text = identify(*setup.data.text);
     if (setup.data.other) setup.state.val_text = identify(*setup.data.other);
     if (setup.data.beside) setup.state.beside = identify(*setup.data.beside);
@@ -323,13 +347,14 @@ void prepare_resumed(TrainSetup& setup, const TrainRequest& request, Backend& ba
     const bool compares = checkpoint.options.kl > 0;  // with the model it started from
     if (!request.from.empty() && !checkpoint.info.adapter && !compares)
         fail_usage_option("from", "cannot be given when a training is resumed: it has its own weights");
-    if (compares && !checkpoint.base) {
+    if (compares && !checkpoint.info.adapter) {  // frozen weights are the same in both
         const std::string path = request.from.empty() ? checkpoint.state.base : request.from;
         checkpoint.base = std::make_unique<LoadedModel>(path, backend);
         if (weights_checksum(checkpoint.base->file()) != checkpoint.state.base_weights)
             fail("%s: its weights are not those that the training started from", printable(path).c_str());
     }
     setup.options = merge_options(checkpoint.options, request.options, request.given, setup.files.state);
+    end_with_iteration(setup.options);
     if (setup.options.ptx.empty() != checkpoint.options.ptx.empty())
         fail_usage_option("ptx", "cannot be chosen when a training is resumed that had none");
     check_options(setup.options);
@@ -377,7 +402,9 @@ TrainSetup prepare_training(const TrainRequest& request, Backend& backend) {
     if (setup.base)
         setup.shape.frozen = frozen_weights(model_parameters(setup.config), frozen_parameters(setup.options, setup.config),
                                             setup.base->weights());
-    setup.memory = check_memory(setup.config, setup.shape, backend, memory_limit());
+    const double cache =
+        is_policy(setup.options) ? Engine::cache_bytes(setup.config, answer_engine(setup.config, texts_of(setup))) : 0;
+    setup.memory = check_memory(setup.config, setup.shape, backend, memory_limit(), cache);
     check_writable(setup.files);
     if (const auto events = make_event_log(setup.files, setup.options)) events->check();
     return setup;

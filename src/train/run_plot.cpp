@@ -55,6 +55,16 @@ TextCurve curve_of(const Series& series, const Style& style) {
 
 std::string without_blanks(const std::string& line) { return line.substr(0, line.find_last_not_of(' ') + 1); }
 
+// A line with the last values, as many as it has room for.
+std::string last_of(const std::vector<RunLog::ScoreSeries>& series) {
+    std::string line;
+    for (const RunLog::ScoreSeries& one : series) {
+        const std::string told = strprintf("%s %.4f", printable(one.name, kLongestName).c_str(), one.values.last());
+        if (line.size() + told.size() <= kLongestScores) line += (line.empty() ? "\n  " : ", ") + told;
+    }
+    return line;
+}
+
 class Page {
 public:
     Page(const std::vector<std::unique_ptr<RunLog>>& runs, const PageSize& size) : runs_(runs), size_(size) {
@@ -165,20 +175,6 @@ private:
     const PageSize size_;
     double x_low_, x_high_ = 0;
 };
-
-}  // namespace
-
-namespace {
-
-// A line with the last values, as many as it has room for.
-std::string last_of(const std::vector<RunLog::ScoreSeries>& series) {
-    std::string line;
-    for (const RunLog::ScoreSeries& one : series) {
-        const std::string told = strprintf("%s %.4f", printable(one.name, kLongestName).c_str(), one.values.last());
-        if (line.size() + told.size() <= kLongestScores) line += (line.empty() ? "\n  " : ", ") + told;
-    }
-    return line;
-}
 
 }  // namespace
 

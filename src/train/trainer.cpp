@@ -67,7 +67,11 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
     const bool resumed = setup_.checkpoint != nullptr;
     if (resumed) {
         restore(*setup_.checkpoint, train_, sum_);
-        task_->recall(state_.task);
+        try {
+            task_->recall(state_.task);
+        } catch (const Error& error) {
+            throw error.within(printable(setup_.files.state));
+        }
         setup_.checkpoint.reset();
         saved_ = state_.step;
         log_.resume(state_.step);  // only after the checkpoint has proved intact
@@ -138,7 +142,9 @@ TrainEnd Trainer::loop() {
         if (!last) sample_if_due();
         const bool save_first = save_now && saved_ != state_.step;
         Clock::time_point begin = Clock::now();
-        const double loss = gradients(last ? 1 : options_.accumulate, !last, !save_first && !last);
+        // A step that will not be taken needs nothing new: it only shows whether the loss is finite.
+        if (!last || state_.step == first_step_) begin_step(save_first);
+        const double loss = gradients(last ? 1 : options_.accumulate, !save_first && !last);
         if (save_first) {  // only after the weights have given a finite loss
             const Clock::time_point save_begin = Clock::now();
             save();
@@ -183,12 +189,23 @@ void Trainer::note_row(int64_t b, const TaskRow& row) {
     if (!weights_.empty()) weights_[static_cast<size_t>(b)] = row.weight;
 }
 
-// Computes the gradients of the next step and updates the weights if asked to. Returns the loss before the update. A step
-// that will not be taken only shows whether the loss is finite.
-double Trainer::gradients(int64_t micro_batches, bool goes_on, bool update) {
+// Lets the task prepare the next step. If that fails, the weights that were to be saved now are none the worse for it.
+void Trainer::begin_step(bool save_first) {
+    try {
+        task_->begin_step(static_cast<uint32_t>(state_.step), model());
+    } catch (const Error&) {
+        if (save_first && state_.step > first_step_) {
+            gradients(1, false);
+            save();
+        }
+        throw;
+    }
+}
+
+// Computes the gradients of the next step and updates the weights if asked to. Returns the loss before the update.
+double Trainer::gradients(int64_t micro_batches, bool update) {
     const int64_t B = options_.batch;
     const auto step = static_cast<uint32_t>(state_.step);
-    if (goes_on || state_.step == first_step_) task_->begin_step(step, model());
     double loss = 0, norm = 0, weight = 0;
     std::vector<Figure> figures;
     TargetCounts counted{};
@@ -461,8 +478,9 @@ void Trainer::sample() {
 
 void Trainer::draw_curve() {
     log_.flush();
-    if (saved_ < 0 || log_.train().empty()) return;
+    if (saved_ < 0) return;
     samples_.write();
+    if (log_.train().empty()) return;
     write_file_atomically(setup_.files.curve, loss_curve_svg("Loss of " + base_name(setup_.files.model), log_.train(),
                                                              log_.val(), log_.scores()));
 }

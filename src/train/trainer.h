@@ -76,7 +76,8 @@ private:
     void hand_over(const std::array<LossSum, kMostObjectives>& batch, int64_t first, Judge& judge) const;
     bool note_best(const Validation& validation, bool regular);
     void publish_best();
-    double gradients(int64_t micro_batches, bool goes_on, bool update);
+    void begin_step(bool save_first);
+    double gradients(int64_t micro_batches, bool update);
     TaskRow row(int64_t b);
     void note_row(int64_t b, const TaskRow& row);
     SourceBatch source() const { return {source_, source_lengths_}; }
