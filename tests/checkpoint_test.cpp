@@ -201,7 +201,7 @@ TEST_F(CheckpointTest, DamageIsNoticed) {
         changed = state;
         changed[changed.size() - from_end] = static_cast<char>(changed[changed.size() - from_end] ^ 1);
         put("m.state.gguf", changed);
-        EXPECT_NE(error_of(resumed("m", 20)).find("m.state.gguf: its moments are not those"), std::string::npos);
+        EXPECT_NE(error_of(resumed("m", 20)).find("m.state.gguf: its values are not those"), std::string::npos);
     }
     EXPECT_EQ(get("m.log.jsonl"), log);  // cut back only once the checkpoint has proved whole
     std::string renamed = state;
