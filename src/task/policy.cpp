@@ -159,7 +159,7 @@ public:
     std::vector<Sample> samples() const override { return samples_; }
 
 private:
-    int64_t updates() const { return policy_.epochs * (policy_.rollouts / texts_.rows); }
+    int64_t updates() const { return policy_.updates(texts_.rows); }
 
     // Whether the policy is compared with the model that the training started from.
     bool is_compared() const { return policy_.loss.kl > 0 || policy_.gae.kl > 0; }
@@ -207,9 +207,9 @@ private:
         divergence /= static_cast<double>(answers.size());
         if (policy_.kl_limit > 0 && !(divergence <= policy_.kl_limit))
             fail(
-                "the policy has gone %.1f nats of an answer away from the model it started from, more than the limit of "
-                "%g; a "
-                "lower learning rate or a larger weight of the divergence keeps it nearer",
+                "an answer of the policy is %.1f nats from the model that it started from, and the limit is %g; try a "
+                "lower "
+                "learning rate, or let the divergence cost more",
                 divergence, policy_.kl_limit);
         return divergence;
     }

@@ -1,9 +1,9 @@
 // Prompts that a policy writes answers to.
 //
 // .jsonl and .json (a list, or JSON Lines), each also packed (.gz), with records
-//     {"prompt": "...", "answer": "..."}           the prompt may be a list of messages, as may be "messages"; the answer,
-//     also
-//                                                  called "reference" or "solution", is for rewards that compare with it
+//     {"prompt": "...", "answer": "..."}
+// whose prompt, or "messages", may be a list of messages, and whose answer, or "reference" or "solution", is what rewards
+// compare with;
 // and .txt, of which each line is a prompt.
 #pragma once
 

@@ -49,6 +49,9 @@ struct PolicyChoices {
     int64_t longest = 64;         // tokens of an answer at most
     std::vector<int32_t> ends{};  // tokens that end one
     RewardOptions reward{};
+
+    /// Updates of an iteration, in each of which so many answers are learned from.
+    int64_t updates(int64_t rows) const { return epochs * (rollouts / rows); }
 };
 
 /// What is left open in some tasks.

@@ -252,7 +252,7 @@ int64_t documents_of(const Dataset& data) {
 bool is_policy(const TrainOptions& o) { return task_reads(o.task) == TaskReads::Prompts; }
 
 // The updates of an iteration of a policy.
-int64_t updates_of(const TrainOptions& o) { return o.rollout_epochs * (o.rollouts / (o.batch * o.accumulate)); }
+int64_t updates_of(const TrainOptions& o) { return task_choices(o).policy.updates(o.batch * o.accumulate); }
 
 // A policy takes the steps of whole iterations.
 void end_with_iteration(TrainOptions& o) {

@@ -52,18 +52,7 @@ Trainer::Trainer(Backend& backend, TrainSetup setup, Progress& progress, TrainHo
       train_(backend, setup_.config, setup_.shape),
       log_(setup_.files.log, make_event_log(setup_.files, options_)),
       samples_(setup_.files.samples),
-      ids_(static_cast<size_t>(train_.rows())),
-      targets_(ids_.size()),
-      source_(setup_.config.has_encoder() ? ids_.size() : 0),
-      source_lengths_(setup_.config.has_encoder() ? static_cast<size_t>(options_.batch) : 0),
-      positions_(task_->ragged() ? ids_.size() : 0),
-      lengths_(task_->ragged() ? static_cast<size_t>(options_.batch) : 0),
-      segments_(task_->ragged() && setup_.config.segments > 0 ? ids_.size() : 0),
-      second_(setup_.shape.objectives.size() > 1 ? ids_.size() : 0),
-      numbers_(static_cast<size_t>(options_.batch * numbers_of(setup_))),
-      weights_(setup_.shape.objectives[0].weighted ? static_cast<size_t>(options_.batch) : 0) {
-    if (setup_.shape.objectives.front().loss == Loss::Policy)
-        policy_ = policy_.map([&](const auto&) { return std::vector<float>(ids_.size()); });
+      batch_(setup_.config, setup_.shape, task_->ragged(), numbers_of(setup_)) {
     const bool resumed = setup_.checkpoint != nullptr;
     if (resumed) {
         restore(*setup_.checkpoint, train_, sum_);
@@ -157,38 +146,6 @@ TrainEnd Trainer::loop() {
     }
 }
 
-// Row b of the batch, for the task to fill in.
-TaskRow Trainer::row(int64_t b) {
-    const auto T = static_cast<size_t>(setup_.shape.time);
-    const auto part = [&](std::vector<int32_t>& of) {
-        return of.empty() ? std::span<int32_t>() : std::span(of).subspan(static_cast<size_t>(b) * T, T);
-    };
-    const auto floats = [&](std::vector<float>& of) {
-        return of.empty() ? std::span<float>() : std::span(of).subspan(static_cast<size_t>(b) * T, T);
-    };
-    const size_t N = numbers_.size() / static_cast<size_t>(options_.batch);
-    const std::span<int32_t> positions = part(positions_), segments = part(segments_), second = part(second_);
-    std::iota(positions.begin(), positions.end(), 0);
-    std::fill(segments.begin(), segments.end(), 0);
-    std::fill(second.begin(), second.end(), kIgnore);
-    return {.ids = part(ids_),
-            .targets = part(targets_),
-            .source = part(source_),
-            .positions = positions,
-            .length = static_cast<int32_t>(T),
-            .segments = segments,
-            .second = second,
-            .numbers = std::span(numbers_).subspan(static_cast<size_t>(b) * N, N),
-            .policy = policy_.map(floats)};
-}
-
-// Keeps what the task has said of row b beside its tokens.
-void Trainer::note_row(int64_t b, const TaskRow& row) {
-    if (!source_lengths_.empty()) source_lengths_[static_cast<size_t>(b)] = row.source_length;
-    if (!lengths_.empty()) lengths_[static_cast<size_t>(b)] = row.length;
-    if (!weights_.empty()) weights_[static_cast<size_t>(b)] = row.weight;
-}
-
 // Lets the task prepare the next step. If that fails, the weights that were to be saved now are none the worse for it.
 void Trainer::begin_step(bool save_first) {
     try {
@@ -212,39 +169,33 @@ double Trainer::gradients(int64_t micro_batches, bool update) {
     for (int64_t row = 0; row < micro_batches * B; ++row) {
         const TargetCounts of_row = task_->counted(step, static_cast<uint32_t>(row));
         for (size_t i = 0; i < counted.size(); ++i) counted[i] += of_row[i];
-        if (!weights_.empty()) weight += task_->weight(step, static_cast<uint32_t>(row));
+        if (batch_.is_weighted()) weight += task_->weight(step, static_cast<uint32_t>(row));
     }
     // Padding is not computed, and counts for nothing.
-    const bool ragged_rows = !lengths_.empty();
+    const bool ragged_rows = batch_.is_ragged();
     tokens_ = setup_.config.has_encoder() ? counted[0] : ragged_rows ? 0 : train_.rows() * micro_batches;
     for (int64_t micro = 0; micro < micro_batches; ++micro) {
         for (int64_t b = 0; b < B; ++b) {
-            TaskRow to = row(b);
+            TaskRow to = batch_.row(b);
             const auto number = static_cast<uint32_t>(micro * B + b);
             task_->fill(step, number, to);
             if (token_dropout_) token_dropout_->apply(step, number, to);
-            note_row(b, to);
+            batch_.note(b, to);
             if (ragged_rows) tokens_ += to.length;
         }
-        TrainStep::MicroBatch which;
+        TrainStep::MicroBatch which = batch_.micro_batch();
         which.seed = static_cast<uint64_t>(options_.seed);
         which.index = static_cast<uint32_t>(state_.step * options_.accumulate + micro);
         which.counted = counted;
         which.first = micro == 0;
-        which.source = source();
-        which.ragged = ragged();
-        which.second = second_;
-        which.numbers = numbers_;
-        which.weights = weights_;
         which.weight = weight;
-        if (!policy_.weights.empty())
-            which.policy = policy_.map([](const std::vector<float>& numbers) { return std::span<const float>(numbers); });
         if (update && micro == micro_batches - 1) {
-            const TrainStep::Outcome all = train_.last_micro_step(ids_, targets_, which, options_.clip, next_update());
+            const TrainStep::Outcome all =
+                train_.last_micro_step(batch_.ids(), batch_.targets(), which, options_.clip, next_update());
             loss += all.loss;
             norm = all.norm;
         } else {
-            loss += train_.micro_step(ids_, targets_, which);
+            loss += train_.micro_step(batch_.ids(), batch_.targets(), which);
         }
         add_figures(figures);
         check_finite("loss", loss);
@@ -348,17 +299,13 @@ std::optional<Trainer::Validation> Trainer::validation() {
     std::array<double, kMostObjectives> sums{}, weights{};
     for (int64_t first = 0; first < count; first += B) {
         if (first > 0 && stopping()) return std::nullopt;
-        std::fill(ids_.begin(), ids_.end(), 0);
-        std::fill(targets_.begin(), targets_.end(), kIgnore);
-        std::fill(second_.begin(), second_.end(), kIgnore);
-        for (auto* lengths : {&source_lengths_, &lengths_})  // nothing, where the last batch is not full
-            std::fill(lengths->begin(), lengths->end(), 0);
+        batch_.clear();
         for (int64_t i = first; i < std::min(first + B, count); ++i) {
-            TaskRow to = row(i - first);
+            TaskRow to = batch_.row(i - first);
             task_->fill_validation(i, to);
-            note_row(i - first, to);
+            batch_.note(i - first, to);
         }
-        const auto batch = train_.evaluate_all(ids_, targets_, second_, source(), ragged(), numbers_, weights_);
+        const auto batch = batch_.evaluate(train_);
         for (size_t i = 0; i < batch.size(); ++i) sums[i] += batch[i].sum, weights[i] += batch[i].weight;
         if (judge) hand_over(batch, first, *judge);
         progress_.status(strprintf("step %lld/%lld  validating", static_cast<long long>(state_.step),
@@ -376,20 +323,18 @@ std::optional<Trainer::Validation> Trainer::validation() {
 
 // The predictions for each row of a batch of the validation, whose first row is number `first`.
 void Trainer::hand_over(const std::array<LossSum, kMostObjectives>& batch, int64_t first, Judge& judge) const {
-    const auto T = static_cast<size_t>(setup_.shape.time);
     std::array<size_t, kMostObjectives> at{};
     for (int64_t b = 0; b < std::min(options_.batch, task_->validation_rows() - first); ++b) {
         Judge::Predicted predicted;
         for (size_t i = 0; i < setup_.shape.objectives.size(); ++i) {
-            const std::span<const int32_t> targets =
-                std::span<const int32_t>(i == 0 ? targets_ : second_).subspan(static_cast<size_t>(b) * T, T);
+            const std::span<const int32_t> targets = batch_.targets(i, b);
             const auto of_tokens = static_cast<size_t>(count_targets(targets));
             const size_t count = setup_.shape.objectives[i].of_rows ? std::min<size_t>(of_tokens, 1) : of_tokens;
             if (!batch[i].predicted.empty()) predicted.labels[i] = batch[i].predicted.subspan(at[i], count);
             const bool spans = setup_.shape.objectives[i].loss == Loss::Span;  // all tokens have numbers
             const auto targets_of_batch = static_cast<size_t>(std::max<int64_t>(batch[i].rows, 1));
             const size_t N = spans ? 2 : batch[i].numbers.size() / targets_of_batch,
-                         numbered = spans ? static_cast<size_t>(lengths_[static_cast<size_t>(b)]) : count;
+                         numbered = spans ? static_cast<size_t>(batch_.length(b)) : count;
             if (!batch[i].numbers.empty()) predicted.numbers = batch[i].numbers.subspan(at[i] * N, numbered * N);
             at[i] += numbered;
         }

@@ -13,6 +13,7 @@
 #include "task/token_dropout.h"
 #include "train/prepare.h"
 #include "train/sample_log.h"
+#include "train/train_batch.h"
 #include "train/train_log.h"
 #include "train/train_step.h"
 
@@ -78,10 +79,6 @@ private:
     void publish_best();
     void begin_step(bool save_first);
     double gradients(int64_t micro_batches, bool update);
-    TaskRow row(int64_t b);
-    void note_row(int64_t b, const TaskRow& row);
-    SourceBatch source() const { return {source_, source_lengths_}; }
-    RaggedRows ragged() const { return {positions_, lengths_, segments_}; }
     void check_finite(const char* what, double value) const;
     TrainStep::Update next_update() const;
     void tell(const std::vector<Score>& scores);
@@ -107,6 +104,7 @@ private:
     WeightSum sum_;
     TrainLog log_;
     SampleLog samples_;
+    TrainBatch batch_;
 
     std::optional<LogLine> line_;            // of the last step, until its validation is known
     std::optional<double> val_loss_;         // the last one
@@ -116,18 +114,8 @@ private:
     std::unique_ptr<AtomicFile> best_file_;  // that file before the first checkpoint, complete but not published
     int64_t validated_ = -1;                 // step of the last validation
     int64_t saved_ = -1;                     // step of the checkpoint on disk; -1: none
-    std::vector<int32_t> ids_, targets_;     // (B*T)
-    std::vector<int32_t> source_;            // (B*T) or, without an encoder, none
-    std::vector<int32_t> source_lengths_;    // (B), likewise
-    std::vector<int32_t> positions_;         // (B*T) or, unless rows are ragged, none
-    std::vector<int32_t> lengths_;           // (B), likewise
-    std::vector<int32_t> segments_;          // (B*T), likewise and where the model has segments
-    std::vector<int32_t> second_;            // (B*T) or, with a single objective, none
-    std::vector<float> numbers_;             // (B*N) or, of a head that says none, none
-    OfPolicy<std::vector<float>> policy_;    // (B*T) or, unless a policy learns, none
     std::string told_;                       // what the live line says beside the loss
     bool save_due_ = false;                  // but the task was not ready for it
-    std::vector<float> weights_;             // (B) or, unless rows are weighted, none
 
     Clock::time_point begin_;
     int64_t first_step_ = 0;  // of this run
