@@ -375,6 +375,12 @@ TEST_F(PolicyTest, RefusesWhatMakesNoSense) {
     EXPECT_MENTIONS(error_of(task("g", "grpo")), "prompts.jsonl: line 2");
     put("prompts.jsonl", "\n");
     EXPECT_MENTIONS(error_of(task("g", "grpo")), "there is no prompt");
+    put("prompts.jsonl", "{\"prompt\": \"the \"}\n{\"pro");
+    EXPECT_MENTIONS(error_of(task("g", "grpo")), "prompts.jsonl: line 2: not valid JSON");
+    put("prompts.jsonl", "\x81");
+    const std::string error = error_of(task("g", "grpo"));
+    EXPECT_MENTIONS(error, "prompts.jsonl: line 1: not UTF-8");
+    EXPECT_EQ(error.find("line 1"), error.rfind("line 1"));
     EXPECT_FALSE(has("g.gguf"));
 }
 

@@ -42,6 +42,25 @@ Answered read_line(const std::string& line) {
     return prompt;
 }
 
+// The tokens of a record, which is a line of text unless it is JSON; `words` is what people read of it. Every error says
+// where.
+std::vector<int32_t> read_prompt(const std::string& record, bool is_json, const RecordReader& reader,
+                                 const Tokenizer& tokenizer, const ChatTemplate* chat_template, PromptWords& words) {
+    check_text(record, reader.where(), reader.offset());
+    nlohmann::json root;
+    if (is_json) root = parse_json(record, reader.where());
+    try {
+        Answered prompt = is_json ? read_json(JsonValue(root, ""), words.reference) : read_line(record);
+        words.prompt = prompt.messages.back().content;
+        prompt.messages.push_back({"assistant", ""});
+        std::vector<int32_t> ids = encode_prompt(tokenizer, chat_template, prompt);
+        if (ids.empty()) fail("the prompt has no tokens");
+        return ids;
+    } catch (const Error& error) {
+        throw error.within(reader.where());
+    }
+}
+
 }  // namespace
 
 PromptText::PromptText(std::vector<LabelledExample> examples, std::vector<PromptWords> words)
@@ -71,16 +90,9 @@ void read_prompts(const std::vector<std::string>& paths, const Tokenizer& tokeni
             RecordReader reader(name, lines ? RecordReader::Kind::Lines : RecordReader::Kind::JsonItems);
             BadRecords bad(options.skip_bad);
             for (std::string record; reader.next(record);) try {
-                    check_text(record, reader.where(), reader.offset());
                     PromptWords beside;
-                    nlohmann::json root;
-                    if (!lines) root = parse_json(record, "");
-                    Answered prompt = lines ? read_line(record) : read_json(JsonValue(root, ""), beside.reference);
-                    beside.prompt = prompt.messages.back().content;
-                    prompt.messages.push_back({"assistant", ""});
                     LabelledExample example;
-                    example.text.ids = encode_prompt(tokenizer, options.chat_template, prompt);
-                    if (example.text.ids.empty()) fail("the prompt has no tokens");
+                    example.text.ids = read_prompt(record, !lines, reader, tokenizer, options.chat_template, beside);
                     if (std::ssize(example.text.ids) > options.context) {
                         ++too_long;
                         continue;
@@ -91,7 +103,7 @@ void read_prompts(const std::vector<std::string>& paths, const Tokenizer& tokeni
                     words.push_back(std::move(beside));
                 } catch (const Error& error) {
                     if (error.remedy() == Remedy::ChooseTemplate) throw;
-                    bad.refuse(error.within(reader.where()));
+                    bad.refuse(error);
                 }
             note_bad(bad, "record", options);
         }
